@@ -1,0 +1,1 @@
+"""The one fold over batches, and what follows from it."""

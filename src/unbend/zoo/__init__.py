@@ -1,0 +1,1 @@
+"""Small networks, data sets and their training."""
