@@ -1,0 +1,35 @@
+"""The network that is trained when a person names none.
+
+Comes in: a seed. Goes out: a trained network and its data. This module must not know what is done with them.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from unbend.zoo.networks import mlp
+from unbend.zoo.sets import DataSet
+from unbend.zoo.tables import digits_data
+from unbend.zoo.training import Recipe, train
+
+_RECIPE = Recipe(epochs=30, batch_size=32)
+
+
+def digits(
+    seed: int = 0, *, progress: Callable[[int, int], None] | None = None
+) -> tuple[nn.Sequential, DataSet]:
+    """A small network trained on real handwritten digits: 64-128-64-32-10, ReLU, in evaluation mode.
+
+    The data are scikit-learn's 1,797 digits of 8 x 8 pixels, scaled from 0..16 to 0..1, a fifth of each class
+    held out. The same seed gives the same bits; torch's generator and thread count are left as they were.
+
+    Args:
+        seed: of the split, the initial weights and the order of the samples.
+        progress: called after every epoch with the epochs done and the epochs in all.
+
+    Cost: about two seconds on one core.
+    """
+    data = digits_data(seed=seed)
+    model = mlp([64, 128, 64, 32, 10], seed=seed)
+    train(model, *data.train, _RECIPE, seed=seed, progress=progress)
+    return model.eval(), data
