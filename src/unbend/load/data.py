@@ -1,39 +1,139 @@
-"""A data set from one line of text."""
+"""A data set from one line of text.
 
-from __future__ import annotations
+Comes in: a bundled name, a path, or `file.py:name`. Goes out: `Data`. Which reader to take is decided here by
+the line and the file's name alone; what stands in the file is the reader's business.
+"""
 
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
+from unbend.errors import DataError, LoadError
+from unbend.load import python
+from unbend.load.arrays import npy, npz
+from unbend.load.bundled import bundled, read
+from unbend.load.dataset import Data, from_arrays
+from unbend.load.idx import folder
+from unbend.load.suggest import suggest
+from unbend.load.table import SUFFIXES, table
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """Samples and labels, with the test part where the source has one.
+__all__ = ["Data", "bundled", "data"]
 
-    Attributes:
-        x: Tensor `[n, ...]`, a Dataset, a DataLoader, or a dict of tensors (Hugging Face inputs).
-        y: int64 class indices or float targets; None when `x` is a Dataset or DataLoader giving pairs.
-        held_out: the test part, None when the source has none.
-        class_names: in the order of the class indices; empty for targets and unnamed classes.
-        name: what the page calls it.
-        source: where it came from, what was done to its numbers, and its licence.
-    """
-
-    x: Any
-    y: Tensor | None
-    held_out: Data | None = None
-    class_names: tuple[str, ...] = ()
-    name: str = ""
-    source: str = ""
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+_LABEL_KEYS = ("labels", "label", "y")
 
 
 def data(spec: str, *, label: str | None = None) -> Data:
-    """The data set that `spec` names."""
-    raise NotImplementedError((spec, label))
+    """The data set that `spec` names.
+
+    Args:
+        spec: a bundled name (`bundled()`; a path of the same name is written `./digits`); an `.npz`; a pair
+            `x.npy,y.npy` or an `.npy` with its sibling; a folder of IDX files; a `.csv`, `.tsv` or
+            `.parquet`; `file.py:name` or `package.module:name` giving `Data`, a Dataset, a DataLoader, a pair
+            (x, y), a dict of tensors with `labels`, or a zero-argument factory of these. That form runs the
+            file's code.
+        label: the column of a table that holds the labels.
+
+    Raises:
+        LoadError: the line names nothing that can be opened.
+        DataError: what it names cannot be measured: no rows, NaN, labels that do not fit.
+        MissingExtraError: a table, without pandas.
+
+    Example:
+        >>> data("iris").x.shape, data("iris").class_names
+        (torch.Size([150, 4]), ('setosa', 'versicolor', 'virginica'))
+    """
+    is_table = spec.lower().endswith(SUFFIXES)
+    if label is not None and not is_table:
+        raise LoadError(
+            f"{spec}: a label column is for tables ({', '.join(SUFFIXES)}) only. Leave --label out."
+        )
+    if spec in bundled():
+        return read(spec)
+    if python.is_code(spec):
+        return _from_code(spec)
+    if spec.lower().count(".npy") == 2 and "," in spec:
+        first, _, second = spec.partition(",")
+        return npy(Path(first.strip()).expanduser(), Path(second.strip()).expanduser())
+    path = _existing(spec)
+    if path.is_dir():
+        return folder(path)
+    return table(path, label) if is_table else _from_file(path)
 
 
-def bundled() -> tuple[str, ...]:
-    """The names of the data sets that need no file."""
-    return ("digits", "iris", "wine", "breast_cancer", "diabetes", "fashion-mnist")
+def _existing(spec: str) -> Path:
+    path = Path(spec).expanduser()
+    if path.exists():
+        return path
+    beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+    known = beside if path.suffix or path.parent != Path() else [*bundled(), *beside]
+    what = "no such file or folder" if path.suffix else "no bundled data set, file or folder of that name"
+    raise LoadError(f"{spec}: {what}. {suggest(path.name, known)}")
+
+
+def _from_file(path: Path) -> Data:
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return npz(path)
+    if suffix == ".npy":
+        return npy(path)
+    if suffix in _PICKLES:
+        message = "is a pickled archive, which unbend does not open as data: that would run its code"
+        raise LoadError(
+            f"{path}: {message}. Save arrays with numpy.savez, or give file.py:name that loads it."
+        )
+    kinds = ".npz, .npy, .csv, .tsv, .parquet, a folder of IDX files, or file.py:name"
+    raise LoadError(f"{path}: no reader for {suffix or 'files without a suffix'}. Expected {kinds}.")
+
+
+def _from_code(spec: str) -> Data:
+    """What the user's code gives, as `Data`."""
+    found = python.value(spec, is_ready=_is_data)
+    name = spec.rpartition(":")[2]
+    if isinstance(found, Data):
+        return replace(found, name=found.name or name, source=found.source or spec)
+    if isinstance(found, dict):
+        return _from_dict(spec, found)
+    if isinstance(found, Dataset | DataLoader):
+        return _from_set(spec, found)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        kinds = "Data, a Dataset, a DataLoader, a pair (x, y), a dict of tensors, or a function giving one"
+        raise DataError(f"{spec}: expected {kinds}, got {_described(found)}.")
+    if all(isinstance(part, Dataset | DataLoader) for part in found):
+        return replace(_from_set(spec, found[0]), held_out=_from_set(spec, found[1]))
+    return replace(from_arrays(spec, (found[0], found[1]), source=spec), name=name)
+
+
+def _is_data(found: object) -> bool:
+    return isinstance(found, Data | Dataset | DataLoader | dict | tuple | list | Tensor | np.ndarray)
+
+
+def _described(found: object) -> str:
+    if isinstance(found, tuple | list):
+        return f"a {type(found).__name__} of {len(found)}"
+    one = " alone, without labels" if isinstance(found, Tensor | np.ndarray) else ""
+    return f"{type(found).__name__}{one}"
+
+
+def _from_dict(spec: str, found: dict[Any, Any]) -> Data:
+    """Inputs by name, with the labels among them."""
+    key = next((key for key in _LABEL_KEYS if key in found), None)
+    if key is None:
+        held = ", ".join(map(str, found)) or "nothing"
+        raise DataError(f"{spec}: expected a dict of inputs with 'labels' among them. It has: {held}.")
+    inputs = {str(name): part for name, part in found.items() if name != key}
+    return replace(from_arrays(spec, (inputs, found[key]), source=spec), name=spec.rpartition(":")[2])
+
+
+def _from_set(spec: str, found: Any) -> Data:
+    """A Dataset or DataLoader as it is, with the class names that torchvision and others leave on it."""
+    inner: Any = found.dataset if isinstance(found, DataLoader) else found
+    if hasattr(inner, "__len__") and len(inner) == 0:
+        raise DataError(f"{spec}: the data set is empty.")
+    classes = getattr(inner, "classes", ())
+    names = tuple(map(str, classes)) if isinstance(classes, list | tuple) else ()
+    return Data(found, None, None, names, spec.rpartition(":")[2], spec)

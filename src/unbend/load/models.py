@@ -1,10 +1,82 @@
-"""A network from one line of text."""
+"""A network from one line of text.
+
+Comes in: `file.py:name`, `package.module:name`, a `.pt2` archive or a Hugging Face folder. Goes out: the
+module.
+"""
 
 from pathlib import Path
 
 from torch import nn
 
+from unbend.errors import LoadError, ModelError
+from unbend.load import python
+from unbend.load.exported import exported
+from unbend.load.huggingface import pretrained
+from unbend.load.suggest import suggest
+from unbend.load.weights import fill
+
+_NOT_CODE = {
+    ".pt": "holds weights or a pickle, not the code of a network",
+    ".pth": "holds weights or a pickle, not the code of a network",
+    ".bin": "holds weights or a pickle, not the code of a network",
+    ".ckpt": "holds weights or a pickle, not the code of a network",
+    ".pkl": "is a pickle, which unbend does not open: that would run its code",
+    ".pickle": "is a pickle, which unbend does not open: that would run its code",
+    ".safetensors": "holds weights, not the code of a network",
+}
+
 
 def model(spec: str, *, weights: Path | None = None) -> nn.Module:
-    """The network that `spec` names."""
-    raise NotImplementedError((spec, weights))
+    """The network that `spec` names.
+
+    Args:
+        spec: `file.py:name` or `package.module:name`, a module, a module class or a zero-argument factory of
+            one (this runs the file's code); a `.pt2` archive of `torch.export.save`; a local Hugging Face
+            folder with safetensors.
+        weights: a state dict (`.pt`, `.pth`, `.safetensors`) to fill what the code built.
+
+    Raises:
+        LoadError: the line names nothing that can be opened, the code raises, or the weights do not fit.
+        ModelError: what it names is not a network, or one for a single batch size.
+        MissingExtraError: a Hugging Face folder, without transformers.
+
+    Example:
+        >>> model("torch.nn:Identity")
+        Identity()
+    """
+    if python.is_code(spec):
+        module = _from_code(spec)
+        return module if weights is None else fill(module, Path(weights).expanduser())
+    if weights is not None:
+        raise LoadError(
+            f"{spec}: weights are for a network that code builds (file.py:name). Leave --weights out."
+        )
+    path = _existing(spec)
+    if path.is_dir():
+        return pretrained(path)
+    suffix = path.suffix.lower()
+    if suffix == ".pt2":
+        return exported(path)
+    if suffix in _NOT_CODE:
+        raise LoadError(
+            f"{path}: {_NOT_CODE[suffix]}. Give file.py:name that builds it, and this as --weights."
+        )
+    kinds = "file.py:name, package.module:name, a .pt2 archive, or a Hugging Face folder"
+    raise LoadError(f"{path}: is not a network unbend can open. Expected {kinds}.")
+
+
+def _from_code(spec: str) -> nn.Module:
+    found = python.value(spec, is_ready=lambda held: isinstance(held, nn.Module))
+    if isinstance(found, nn.Module):
+        return found
+    hint = " Weights alone go to --weights." if isinstance(found, dict) else ""
+    kinds = "a torch.nn.Module, or a function without arguments that returns one"
+    raise ModelError(f"{spec}: expected {kinds}; got {type(found).__name__}.{hint}")
+
+
+def _existing(spec: str) -> Path:
+    path = Path(spec).expanduser()
+    if path.exists():
+        return path
+    beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
+    raise LoadError(f"{spec}: no such file or folder. {suggest(path.name, beside)}")

@@ -1,0 +1,76 @@
+"""Networks in a local Hugging Face folder.
+
+Comes in: a folder with `config.json` and safetensors. Goes out: the module, with the head its config names.
+No network is used, no pickle opened, no code of the folder run.
+"""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from unbend.errors import LoadError, MissingExtraError
+
+
+def pretrained(folder: Path) -> nn.Module:
+    """The network of the folder: the class its config names, else `AutoModel`'s choice; in evaluation mode.
+
+    Raises:
+        LoadError: no config, weights that are pickled, missing or damaged, code of its own.
+        MissingExtraError: transformers is not installed.
+    """
+    if not (folder / "config.json").is_file():
+        raise LoadError(f"{folder}: expected a Hugging Face folder with a config.json in it.")
+    if not list(folder.glob("*.safetensors")):
+        advice = "unbend does not open pickled ones. Write them anew: model.save_pretrained(folder)."
+        raise LoadError(f"{folder}: no weights in safetensors; {advice}")
+    transformers = _transformers()
+    with _quiet(transformers):
+        try:
+            config = transformers.AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            kind = _class(transformers, config)
+            module, told = kind.from_pretrained(
+                folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+        except Exception as error:
+            words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            raise LoadError(f"{folder}: transformers cannot load it ({words}).") from error
+    if missing := sorted(told["missing_keys"]):
+        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+        advice = "They would be random. To measure it like that, load it in a file.py:name."
+        raise LoadError(f"{folder}: has no weights for {shown} of {kind.__name__}. {advice}")
+    return module
+
+
+def _transformers() -> Any:
+    try:
+        return importlib.import_module("transformers")
+    except ImportError as error:
+        message = "Hugging Face folders need transformers, which is not installed."
+        raise MissingExtraError(f"{message} Install it: pip install 'unbend[transformers]'.") from error
+
+
+def _class(transformers: Any, config: Any) -> Any:
+    """The class the config names, where transformers has it."""
+    named = (getattr(config, "architectures", None) or [""])[0]
+    return getattr(transformers, named, None) or transformers.AutoModel
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Runs transformers without its progress bar and load report, put back afterwards."""
+    log = transformers.utils.logging
+    level, has_bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if has_bar:
+            log.enable_progress_bar()

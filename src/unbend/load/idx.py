@@ -1,0 +1,87 @@
+"""Folders of IDX files, the format of MNIST and its relatives, gzipped or not.
+
+Comes in: a folder. Goes out: `Data` with its test part. Format: two zero bytes, a byte for the type, a byte
+for the number of axes, each length as a big-endian uint32, then the values. Source:
+http://yann.lecun.com/exdb/mnist/
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from unbend.errors import LoadError
+from unbend.load.dataset import Data, Pair, from_arrays
+
+_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def folder(path: Path, *, class_names: tuple[str, ...] = (), source: str = "") -> Data:
+    """The images and labels of a folder: `train-images*`, `train-labels*`; the same of `t10k` or `test`.
+
+    Images of bytes become float32 in [0, 1] (divided by 255) with their own shape `[n, 28, 28]`; others keep
+    their numbers.
+
+    Raises:
+        LoadError: files missing, several sets in one folder, a damaged file.
+    """
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    train = _pair(path, files, "train")
+    if train is None:
+        held = ", ".join(file.name for file in files[:8]) or "nothing"
+        raise LoadError(
+            f"{path}: expected train-images* and train-labels* IDX files in it. It holds: {held}."
+        )
+    test = _pair(path, files, "t10k") or _pair(path, files, "test")
+    told = source or f"IDX files in {path}, bytes divided by 255"
+    return from_arrays(path.resolve().name, train, test=test, class_names=class_names, source=told)
+
+
+def _pair(path: Path, files: list[Path], part: str) -> Pair | None:
+    images, labels = (_one(path, files, f"{part}-{kind}") for kind in ("images", "labels"))
+    if images is None and labels is None:
+        return None
+    if images is None or labels is None:
+        raise LoadError(f"{path}: has only one of {part}-images* and {part}-labels*.")
+    x = array(images)
+    return (x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x), array(labels)
+
+
+def _one(path: Path, files: list[Path], word: str) -> Path | None:
+    """The one file with this word in its name; a file and its gzipped copy count as one."""
+    found = {file.name.removesuffix(".gz"): file for file in reversed(files) if word in file.name}
+    if len(found) > 1:
+        raise LoadError(
+            f"{path}: several files for {word}: {', '.join(sorted(found))}. Keep one set per folder."
+        )
+    return next(iter(found.values()), None)
+
+
+def array(path: Path) -> np.ndarray:
+    """The array of one IDX file, in the machine's byte order.
+
+    Raises:
+        LoadError: not an IDX file, or fewer or more values than its header says.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise LoadError(f"{path}: is damaged or cut short ({error}).") from error
+    except OSError as error:
+        raise LoadError(f"{path}: cannot be read: {error.strerror}.") from error
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
+        raise LoadError(
+            f"{path}: is not an IDX file: its first bytes are {content[:4].hex(' ') or 'missing'}."
+        )
+    dtype, n_axes = np.dtype(_TYPES[content[2]]), content[3]
+    start = 4 + 4 * n_axes
+    shape = struct.unpack(f">{n_axes}I", content[4:start]) if len(content) >= start else ()
+    expected = start + math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        lengths = f"expected {expected:,} bytes for shape {list(shape)}, got {len(content):,}"
+        raise LoadError(f"{path}: is damaged or cut short: {lengths}.")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,0 +1,133 @@
+"""Tables with a header: `.csv`, `.tsv`, `.parquet`.
+
+Comes in: a path and the name of the label column. Goes out: `Data`, one row per row, every other column a
+feature.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unbend.errors import DataError, LoadError, MissingExtraError
+from unbend.load.dataset import Data, from_arrays
+from unbend.load.suggest import suggest
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
+MOST_CLASSES = 100
+"""Whole numbers in a label column with more different values than this are targets of a regression."""
+
+
+def table(path: Path, label: str | None) -> Data:
+    """The features and labels of a table.
+
+    Labels of text, or of whole numbers that are not 0, 1, ..., k-1, become classes with the values as their
+    names; other numbers are targets. A column without a name that counts the rows, which pandas writes by
+    default, is left out, and `source` says so.
+
+    Raises:
+        LoadError: no label column of that name, or a damaged file.
+        DataError: columns of text, missing values.
+        MissingExtraError: pandas, or pyarrow for `.parquet`, is not installed.
+    """
+    frame = _frame(path)
+    columns = [str(column) for column in frame.columns]
+    frame.columns = columns
+    if label is None:
+        raise LoadError(
+            f"{path}: which column holds the labels? {suggest('label', columns)} Pass --label NAME."
+        )
+    if columns.count(label) != 1:
+        how = "no column" if label not in columns else "several columns"
+        raise LoadError(f"{path}: {how} named {label!r}. {suggest(label, columns)}")
+    rest, dropped = _features(path, frame.drop(columns=label))
+    x = rest.to_numpy(dtype=np.float64 if any(kind.kind == "f" for kind in rest.dtypes) else np.int64)
+    y, names, note = _labels(f"{path.name}: label column {label!r}", frame[label])
+    source = "; ".join(part for part in (str(path), dropped, note) if part)
+    return from_arrays(path.name, (x, y), class_names=names, source=source)
+
+
+def _frame(path: Path) -> Any:
+    """The file as a pandas data frame."""
+    pandas = _needed("pandas")
+    is_parquet = path.suffix == ".parquet"
+    if is_parquet:
+        _needed("pyarrow")
+    try:
+        return pandas.read_parquet(path) if is_parquet else pandas.read_csv(path, sep=_separator(path))
+    except OSError as error:
+        reason = error.strerror or f"it is damaged or cut short ({' '.join(str(error).split())})"
+        raise LoadError(f"{path}: cannot be read: {reason}.") from error
+    except (ValueError, EOFError) as error:
+        raise LoadError(
+            f"{path}: is not a table that pandas can read ({' '.join(str(error).split())})."
+        ) from error
+
+
+def _needed(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        message = f"Tables need {package}, which is not installed. Install it: pip install 'unbend[table]'."
+        raise MissingExtraError(message) from error
+
+
+def _separator(path: Path) -> str | None:
+    """Tab for .tsv; comma or semicolon by which the header has more of; a comma where that cannot be told."""
+    if path.suffix == ".tsv":
+        return "\t"
+    if path.suffix == ".gz":
+        return ","
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _features(path: Path, frame: Any) -> tuple[Any, str]:
+    """The numeric columns, without a nameless one that counts the rows."""
+    dropped = ""
+    first = frame.columns[0] if len(frame.columns) else ""
+    if first.startswith("Unnamed: 0") and np.array_equal(frame[first], np.arange(len(frame))):
+        frame, dropped = (
+            frame.drop(columns=first),
+            "the nameless first column, which counts the rows, left out",
+        )
+    if not len(frame.columns):
+        raise DataError(f"{path}: has no column beside the label.")
+    text = [name for name, kind in zip(frame.columns, frame.dtypes, strict=True) if _kind(kind) not in "biuf"]
+    if text:
+        shown = ", ".join(text[:8]) + (f" and {len(text) - 8} more" if len(text) > 8 else "")
+        raise DataError(
+            f"{path}: not numbers in {shown}. Encode these columns as numbers, or leave them out."
+        )
+    return frame, dropped
+
+
+def _kind(dtype: Any) -> str:
+    """The letter numpy has for a column's type; 'O' for what numpy has no numbers for."""
+    return getattr(dtype, "kind", "O")
+
+
+def _labels(where: str, column: Any) -> tuple[np.ndarray, tuple[str, ...], str]:
+    """The labels as `from_arrays` takes them, the names of the classes, and what to tell."""
+    missing = column.isna().to_numpy()
+    if missing.any():
+        first, count = int(missing.argmax()), int(missing.sum())
+        raise DataError(f"{where}: {count:,} of {len(missing):,} labels are missing, first in row {first}.")
+    if _kind(column.dtype) == "f":
+        return column.to_numpy(), (), ""
+    if _kind(column.dtype) not in "iu":
+        return column.astype(str).to_numpy(dtype=str), (), ""
+    values = column.to_numpy()
+    found = np.unique(values)
+    if np.array_equal(found, np.arange(len(found))):
+        return values, (), ""
+    if len(found) > MOST_CLASSES:
+        return (
+            values.astype(np.float64),
+            (),
+            f"labels with {len(found):,} different whole numbers read as targets",
+        )
+    names = tuple(str(value) for value in found)
+    return np.searchsorted(found, values), names, ""
