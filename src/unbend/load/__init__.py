@@ -4,8 +4,8 @@ Comes in: what a person writes on the command line. Goes out: a `torch.nn.Module
 opened gives one clear sentence. This package must not know statistics, hooks or drawing.
 """
 
-from unbend.load.bundled import bundled
 from unbend.load.data import Data, data
 from unbend.load.models import model
+from unbend.load.shipped import bundled
 
 __all__ = ["Data", "bundled", "data", "model"]

@@ -6,7 +6,7 @@ Comes in: paths. Goes out: `Data`. Files with pickled Python objects are refused
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def array(path: Path) -> np.ndarray:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path) -> Generator[None]:
     """What numpy says of a damaged or pickled file, as one sentence."""
     try:
         yield

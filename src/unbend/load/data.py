@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from unbend.errors import DataError, LoadError
 from unbend.load import python
 from unbend.load.arrays import npy, npz
-from unbend.load.bundled import bundled, read
 from unbend.load.dataset import Data, from_arrays
 from unbend.load.idx import folder
+from unbend.load.shipped import bundled, read
 from unbend.load.suggest import suggest
 from unbend.load.table import SUFFIXES, table
 

@@ -67,6 +67,8 @@ def from_arrays(
         _check_lengths(f"{name}: {place}", x, y)
     if test is not None:
         _check_alike(name, *xs)
+    for place, y in zip(where, raw, strict=False):
+        _check_labels(f"{name}: {place[:-1]}y", y)
     ys, names, note = _labels(name, raw, class_names)
     told = ". ".join(part for part in (source.rstrip("."), note) if part)
     held_out = None if test is None else Data(xs[1], ys[1], None, names, f"{name}, test part", told)
@@ -160,6 +162,20 @@ def _plain(where: str, y: Any) -> np.ndarray:
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
+def _check_labels(where: str, y: np.ndarray) -> None:
+    """No label may be missing or negative."""
+    kind, rows = y.dtype.kind, y.reshape(len(y), -1)
+    if kind == "f":
+        bad = torch.from_numpy(~np.isfinite(rows).all(axis=1))
+        _refuse(where, bad, "a missing (NaN or infinite) label", "Drop these rows first")
+    if kind in "US":
+        bad = torch.from_numpy((np.char.strip(rows) == rows.dtype.type()).any(axis=1))
+        _refuse(where, bad, "an empty label", "Drop these rows first")
+    if kind == "i":
+        advice = "Class indices start at 0; give targets of a regression as floats, or labels as strings"
+        _refuse(where, torch.from_numpy((rows < 0).any(axis=1)), "a negative label", advice)
+
+
 def _labels(
     name: str, raw: list[np.ndarray], class_names: tuple[str, ...]
 ) -> tuple[list[Tensor], tuple[str, ...], str]:
@@ -182,10 +198,8 @@ _Coded: TypeAlias = tuple[np.ndarray, tuple[str, ...], str]
 def _words(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
     """Strings become indices into the class names, or into their own alphabetical order."""
     _check_one_axis(where, y)
-    y = np.char.decode(y) if y.dtype.kind == "S" else y
-    _refuse(where, torch.from_numpy(np.char.strip(y) == ""), "an empty label", "Drop these rows first")
     found, codes = np.unique(y, return_inverse=True)
-    own = tuple(str(name) for name in found)
+    own = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in found)
     if not class_names:
         return codes.astype(np.int64), own, ""
     if unknown := sorted(set(own) - set(class_names)):
@@ -199,8 +213,6 @@ def _words(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
 def _indices(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
     """Integers are class indices from 0."""
     _check_one_axis(where, y)
-    advice = "Class indices start at 0; give targets of a regression as floats, or labels as strings"
-    _refuse(where, torch.from_numpy(y < 0), "a negative label", advice)
     top = int(y.max(initial=0))
     if top > np.iinfo(np.int64).max or (class_names and top >= len(class_names)):
         limit = f"[0, {len(class_names)})" if class_names else "int64"
@@ -210,8 +222,6 @@ def _indices(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
 
 def _floats(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
     """Floats are targets, unless they are whole numbers 0 to k-1 as only classes are."""
-    bad = ~np.isfinite(y).reshape(len(y), -1).all(axis=1)
-    _refuse(where, torch.from_numpy(bad), "a missing (NaN or infinite) label", "Drop these rows first")
     values = np.unique(y)
     k = len(values)
     if y.ndim == 2 and k == 2 and values[0] == 0 and values[1] == 1 and bool((y.sum(axis=1) == 1).all()):

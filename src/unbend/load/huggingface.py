@@ -5,7 +5,7 @@ No network is used, no pickle opened, no code of the folder run.
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def _class(transformers: Any, config: Any) -> Any:
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def _quiet(transformers: Any) -> Generator[None]:
     """Runs transformers without its progress bar and load report, put back afterwards."""
     log = transformers.utils.logging
     level, has_bar = log.get_verbosity(), log.is_progress_bar_enabled()

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
@@ -63,7 +63,7 @@ def value(spec: str, *, is_ready: Callable[[object], bool]) -> Any:
 
 
 @contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
+def _on_path(folder: Path) -> Generator[None]:
     """`folder` first on `sys.path`, and gone again afterwards."""
     entry = str(folder.resolve())
     sys.path.insert(0, entry)

@@ -34,6 +34,8 @@ def table(path: Path, label: str | None) -> Data:
     frame = _frame(path)
     columns = [str(column) for column in frame.columns]
     frame.columns = columns
+    if not len(frame):
+        raise DataError(f"{path}: is empty: a header and no row.")
     if label is None:
         raise LoadError(
             f"{path}: which column holds the labels? {suggest('label', columns)} Pass --label NAME."

@@ -1,0 +1,144 @@
+"""Tables: features are the numeric columns, labels the named one."""
+
+import gzip
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from unbend.errors import DataError, LoadError, MissingExtraError
+from unbend.load import data
+
+CSV = "height,width,kind\n1.5,2,cat\n2.5,3,dog\n3.5,4,cat\n"
+
+
+def put(folder, text, name="a.csv"):
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def test_words_become_classes(tmp_path):
+    got = data(put(tmp_path, CSV), label="kind")
+    assert got.x.tolist() == [[1.5, 2], [2.5, 3], [3.5, 4]]
+    assert (got.y.tolist(), got.class_names) == ([0, 1, 0], ("cat", "dog"))
+    assert got.name == "a.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", CSV.replace(",", ";")), ("a.tsv", CSV.replace(",", "\t")), ("b.CSV", CSV)]
+)
+def test_other_separators(tmp_path, name, text):
+    assert data(put(tmp_path, text, name), label="kind").x.shape == (3, 2)
+
+
+def test_gzipped(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(CSV.encode()))
+    assert data(str(tmp_path / "a.csv.gz"), label="kind").x.shape == (3, 2)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(CSV.encode())[:-10])
+    with pytest.raises(LoadError, match=r"a\.csv\.gz: "):
+        data(str(tmp_path / "a.csv.gz"), label="kind")
+
+
+@pytest.mark.parametrize("kind", ["str", "category", "object"])
+def test_parquet_is_the_same_as_csv(tmp_path, kind):
+    frame = pd.DataFrame(
+        {"a": [1, 2, 3], "b": [0.5, np.pi, -1], "kind": pd.Series(["x", "y", "x"], dtype=kind)}
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    one, two = (data(str(tmp_path / name), label="kind") for name in ("a.parquet", "a.csv"))
+    assert torch.equal(one.x, two.x)
+    assert torch.equal(one.y, two.y)
+    assert one.class_names == two.class_names == ("x", "y")
+
+
+def test_whole_numbers_from_zero_are_indices_and_others_are_names(tmp_path):
+    zero = data(put(tmp_path, "a,k\n1,0\n2,1\n3,0\n"), label="k")
+    assert (zero.y.tolist(), zero.class_names) == ([0, 1, 0], ())
+    assert zero.x.dtype == torch.int64
+    signs = data(put(tmp_path, "a,k\n1,-1\n2,1\n3,-1\n"), label="k")
+    assert (signs.y.tolist(), signs.class_names) == ([0, 1, 0], ("-1", "1"))
+    flags = data(put(tmp_path, "a,k\n1,True\n2,False\n3,True\n"), label="k")
+    assert (flags.y.tolist(), flags.class_names) == ([1, 0, 1], ("False", "True"))
+
+
+def test_many_whole_numbers_are_targets_and_the_source_says_so(tmp_path):
+    prices = data(put(tmp_path, "a,k\n" + "".join(f"{i},{3 * i + 7}\n" for i in range(120))), label="k")
+    assert prices.y.dtype == torch.float64
+    assert "labels with 120 different whole numbers read as targets" in prices.source
+    assert data(put(tmp_path, "a,k\n1,0.5\n2,1.25\n"), label="k").y.tolist() == [0.5, 1.25]
+
+
+def test_the_row_counter_of_pandas_is_left_out_and_the_source_says_so(tmp_path):
+    pd.DataFrame({"a": [5.0, 6], "k": ["u", "v"]}).to_csv(tmp_path / "a.csv")
+    got = data(str(tmp_path / "a.csv"), label="k")
+    assert got.x.tolist() == [[5], [6]]
+    assert "the nameless first column, which counts the rows, left out" in got.source
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "error", "sentence"),
+    [
+        (
+            CSV,
+            None,
+            LoadError,
+            "which column holds the labels? It has: height, width, kind. Pass --label NAME.",
+        ),
+        (CSV, "kimd", LoadError, "no column named 'kimd'. It has: height, width, kind. Did you mean 'kind'?"),
+        (CSV, "width ", LoadError, "Did you mean 'width'?"),
+        (
+            CSV,
+            "height",
+            DataError,
+            "not numbers in kind. Encode these columns as numbers, or leave them out.",
+        ),
+        ("a,k\n1,x\n,y\n3,x\n", "k", DataError, "1 of 3 rows hold a NaN or infinite value, first row 1."),
+        (
+            "a,k\n1,x\n2,\n3,x\n",
+            "k",
+            DataError,
+            "label column 'k': 1 of 3 labels are missing, first in row 1.",
+        ),
+        ("k\nx\ny\n", "k", DataError, "has no column beside the label."),
+        ("a,k\n", "k", DataError, "is empty: a header and no row."),
+        ("", "k", LoadError, "is not a table that pandas can read (No columns to parse from file)."),
+        ('a,k\n1,"x\n2,y\n', "k", LoadError, "is not a table that pandas can read"),
+        ("a,k\n1,2,3\n1,2\n1,2,3,4\n", "k", LoadError, "is not a table that pandas can read"),
+    ],
+)
+def test_bad_tables_are_one_sentence(tmp_path, text, label, error, sentence):
+    with pytest.raises(error) as caught:
+        data(put(tmp_path, text), label=label)
+    assert "a.csv" in str(caught.value)
+    assert sentence in str(caught.value)
+
+
+def test_a_damaged_parquet_is_one_sentence(tmp_path):
+    pd.DataFrame({"a": range(99), "k": range(99)}).to_parquet(tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    for part in (b"", b"junk" * 9, content[: len(content) // 2], content[-100:]):
+        (tmp_path / "a.parquet").write_bytes(part)
+        with pytest.raises(LoadError, match=r"a\.parquet: "):
+            data(str(tmp_path / "a.parquet"), label="k")
+
+
+def test_bytes_that_are_not_text_are_one_sentence(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"a,k\n\xff\xfe\x00,1\n")
+    with pytest.raises((LoadError, DataError), match=r"a\.csv"):
+        data(str(tmp_path / "a.csv"), label="k")
+
+
+@pytest.mark.parametrize(("name", "package"), [("a.csv", "pandas"), ("a.parquet", "pyarrow")])
+def test_a_missing_package_names_the_extra(tmp_path, monkeypatch, name, package):
+    put(tmp_path, CSV, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"need {package}.*pip install 'unbend\[table\]'"):
+        data(str(tmp_path / name), label="kind")
+
+
+def test_a_label_is_for_tables_only(tmp_path):
+    with pytest.raises(LoadError, match=r"digits: a label column is for tables \(\.csv"):
+        data("digits", label="kind")
