@@ -1,0 +1,155 @@
+"""What every state is made of: the output of one tapped layer for one forward pass, with its samples.
+
+`Samples` (labels, row ids, which rows go into the second moments and the row sample) is made once per
+forward pass and shared by all layers; `batch` adds one layer's tensor, swept once and reduced to rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Int64, Shaped
+from unbend.errors import DataError, ShapeError
+from unbend.numerics.hashing import hashes
+from unbend.numerics.sweep import Segments, Sweep, segments, sweep
+from unbend.numerics.views import View, reduce
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """The samples of one forward pass.
+
+    Attributes:
+        y: class indices [n] int64, or targets [n, t] float64.
+        ids: row numbers in the data set [n].
+        codes: uniform 64-bit hash of each id [n].
+        n_classes: number of classes; 0 for a regression.
+        groups: the samples by class (one group for a regression).
+        dense: positions of the rows that go into the second moments; None for all.
+        drawn: positions of the rows that may enter the row sample; None for all.
+    """
+
+    y: Tensor
+    ids: Int64[Array, "n"]
+    codes: Shaped[Array, "n"]
+    n_classes: int
+    groups: Segments
+    dense: Int64[Array, "m"] | None = None
+    drawn: Int64[Array, "m"] | None = None
+
+    @property
+    def n_targets(self) -> int:
+        """Columns of `targets`."""
+        return self.n_classes or self.y.shape[1]
+
+    def targets(self) -> Tensor:
+        """What a linear read-out fits [n, t], float64: the classes one-hot, or the targets themselves."""
+        if self.n_classes == 0:
+            return self.y
+        return torch.zeros(len(self.y), self.n_classes, dtype=torch.float64).scatter_(1, self.y[:, None], 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bend:
+    """Where an activation's derivative is almost nothing: below `low` and above `high`.
+
+    Attributes:
+        low: values at or below are saturated; -inf for none.
+        high: values at or above are saturated; +inf for none.
+        pre: the activation's input, when the thresholds are about it; None when they are about the output.
+    """
+
+    low: float
+    high: float
+    pre: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """One layer's output for one forward pass.
+
+    Attributes:
+        values: the tensor as the layer put it out, first axis the sample.
+        view: where its units are and how its positions are reduced.
+        rows: one row per sample [n, d].
+        samples: labels, ids and selections, shared by all layers.
+        swept: sums, extremes and class sums of `values`.
+        mask: for tokens [n, t], true where a token counts.
+        bend: for the output of an activation, where that is saturated.
+    """
+
+    values: Tensor
+    view: View
+    rows: Tensor
+    samples: Samples
+    swept: Sweep
+    mask: Tensor | None = None
+    bend: Bend | None = None
+
+
+def samples(
+    y: Tensor | Array, *, n_classes: int | None = None, ids: Int64[Array, "n"] | None = None
+) -> Samples:
+    """Labels checked and grouped, ids hashed.
+
+    Args:
+        y: class indices (any integer type) or float targets [n] or [n, t].
+        n_classes: number of classes; 0 says regression; left out, it is max(y) + 1 for integers.
+        ids: row numbers in the data set; left out, 0 … n-1.
+
+    Raises:
+        DataError: labels out of range, or targets that are not finite.
+
+    Example:
+        >>> samples(torch.tensor([0, 2, 1])).n_classes
+        3
+    """
+    y = torch.as_tensor(y).detach().cpu()
+    ids = np.arange(len(y)) if ids is None else np.asarray(ids, dtype=np.int64)
+    if y.is_floating_point() or n_classes == 0:
+        target = y.double().reshape(len(y), -1)
+        if not torch.isfinite(target).all():
+            raise DataError("y: expected finite targets, got NaN or infinity. Drop or fill those rows.")
+        return Samples(target, ids, hashes(ids), 0, segments(np.zeros(len(y), np.int64), 1))
+    label = y.long()
+    if label.ndim != 1:
+        raise ShapeError(f"y: expected one class index per sample, got shape {tuple(label.shape)}.")
+    k = int(label.max()) + 1 if n_classes is None and len(label) else n_classes or 1
+    if len(label) and (int(label.min()) < 0 or int(label.max()) >= k):
+        raise DataError(
+            f"y: expected class indices in [0, {k}), got values from {int(label.min())} to {int(label.max())}. "
+            f"Pass n_classes={int(label.max()) + 1}, or map your labels to 0..k-1."
+        )
+    return Samples(label, ids, hashes(ids), k, segments(label.numpy(), k))
+
+
+def batch(
+    values: Tensor,
+    of: Samples,
+    *,
+    view: View | None = None,
+    mask: Tensor | None = None,
+    bend: Bend | None = None,
+) -> Batch:
+    """One layer's tensor, swept and reduced to rows.
+
+    Args:
+        values: the layer's output, its first axis the sample.
+        of: the samples it belongs to.
+        view: how to read it; left out: features [n, d] as they are.
+        mask: for tokens [n, t], true where a token counts.
+        bend: for activations, where they are saturated.
+
+    Raises:
+        ShapeError: the tensor does not fit the samples or the view.
+
+    Cost:
+        One read of the tensor.
+    """
+    values = values.detach()
+    view = View("features", "none", values.shape[-1]) if view is None else view
+    swept = sweep(values, of.groups, view.layout, mask)
+    rows = reduce(values, view, mask=mask, means=swept.means)
+    return Batch(values, view, rows, of, swept, mask, bend)

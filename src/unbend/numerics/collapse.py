@@ -1,0 +1,73 @@
+"""Neural collapse: how near the last hidden layer and the head are to the simplex they may end in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unbend._typing import Array, Float64
+from unbend.numerics.sample import SampleState
+from unbend.numerics.scatter import centred_means, scatter
+from unbend.numerics.second import SecondState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collapse:
+    """The four measures of neural collapse, on the training rows; all go to 0.
+
+    Attributes:
+        nc1: tr(S_W S_B⁺) / k, variability within classes against between.
+        nc2_norm: spread of the class means' distances to the mean, over their average.
+        nc2_angle: average distance of the cosines between class means from -1/(k-1).
+        nc3: squared distance between the normalised head and the normalised class means.
+        nc4: share of rows where the head and the nearest class mean disagree.
+        n: rows NC1-NC3 were measured on.
+    """
+
+    nc1: float
+    nc2_norm: float
+    nc2_angle: float
+    nc3: float
+    nc4: float
+    n: int
+
+
+def collapse(
+    state: SecondState, sample: SampleState, weight: Float64[Array, "k d"], bias: Float64[Array, "k"]
+) -> Collapse | None:
+    """NC1-NC4 of the layer that feeds the head; None where they mean nothing (a regression, an empty class).
+
+    Args:
+        state: second moments of that layer.
+        sample: rows of that layer.
+        weight: the head's weight.
+        bias: the head's bias.
+
+    Source:
+        Papyan, Han & Donoho 2020.
+    """
+    second = state.settled()
+    spread = scatter(second)
+    k = len(second.y_mean)
+    rows = sample.table()[0].double().numpy()
+    if spread is None or not len(rows) or spread.n_classes < max(k, 3) or weight.shape != (k, len(second.mean)):
+        return None
+    means = centred_means(second).T
+    centre = means.mean(0)
+    simplex = means - centre
+    norm = np.linalg.norm(simplex, axis=1)
+    if not (norm > 0).all():
+        return None
+    cosine = (simplex @ simplex.T) / np.outer(norm, norm)
+    off = ~np.eye(k, dtype=bool)
+    gap = weight / np.linalg.norm(weight) - simplex / np.linalg.norm(simplex)
+    centres = means + second.mean
+    nearest = ((centres**2).sum(1) - 2 * rows @ centres.T).argmin(1)
+    disagree = float((nearest != (rows @ weight.T + bias).argmax(1)).mean())
+    return Collapse(
+        spread.separation / k,
+        float(norm.std() / norm.mean()),
+        float(np.abs(cosine[off] + 1 / (k - 1)).mean()),
+        float((gap**2).sum()),
+        disagree,
+        second.n,
+    )

@@ -1,0 +1,60 @@
+"""How large the loss gradient is at every layer: whether learning reaches it."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from torch import Tensor
+
+from unbend._typing import Array, Float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GradientState:
+    """Sum of squared gradients of the per-sample loss with respect to one layer's output."""
+
+    n: int
+    width: int
+    square: float
+
+    @classmethod
+    def of(cls, gradient: Tensor) -> Self:
+        """One batch: the gradient of the summed loss, its first axis the sample."""
+        return cls(len(gradient), gradient[0].numel(), float(gradient.double().square().sum()))
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No samples."""
+        return cls(0, 0, 0.0)
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.n + other.n, max(self.width, other.width), self.square + other.square)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gradients:
+    """Size of the loss gradient through the layers.
+
+    Attributes:
+        n: samples.
+        layers: names, in order.
+        norm: root mean square over samples of the norm of dL/dh [l].
+        orders_lost: log10 of the last layer's norm over the first layer's: how many orders of magnitude the
+            gradient shrinks on its way back (negative when it grows).
+    """
+
+    n: int
+    layers: tuple[str, ...]
+    norm: Float64[Array, "l"]
+    orders_lost: float
+
+
+def gradients(states: dict[str, GradientState]) -> Gradients:
+    """Gradient norms of all layers, from the input side to the output."""
+    norm = np.array([np.sqrt(s.square / s.n) if s.n else np.nan for s in states.values()])
+    lost = np.nan
+    if len(norm) > 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lost = float(np.log10(norm[-1]) - np.log10(norm[0]))
+    n = max((s.n for s in states.values()), default=0)
+    return Gradients(n, tuple(states), norm, lost)

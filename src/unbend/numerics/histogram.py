@@ -1,0 +1,100 @@
+"""How the values of a layer are distributed, on a fixed signed logarithmic grid.
+
+The grid is the float32 format itself: sign, exponent and the two leading bits of the mantissa, four bins an
+octave from 1e-38 to 3e38 on either side of zero. It needs no range, never re-bins, and merges by adding.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Float64, Int64
+from unbend.numerics.batch import Batch
+from unbend.numerics.state import measure
+
+CODES = 2048
+PER_ROW = 1024
+"""At most this many values of a row are counted, evenly spaced from a place fixed by the row's hash."""
+_SHIFT = 21
+_NONFINITE = 1020
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HistogramState:
+    """Counts per float32 prefix [2048]."""
+
+    n: int
+    counts: Int64[Array, "2048"]
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """The values of the chosen rows of one batch, at most 1024 of each."""
+        s, x = batch.samples, batch.values
+        codes = s.codes
+        if s.dense is not None:
+            x, codes = x[torch.from_numpy(s.dense).to(x.device)], codes[s.dense]
+        flat = _spread(x.flatten(1), codes).float().contiguous()
+        prefix = flat.view(torch.int32).flatten().bitwise_right_shift(_SHIFT).bitwise_and(CODES - 1)
+        counts = torch.bincount(prefix, minlength=CODES)
+        return cls(len(x), counts.cpu().numpy())
+
+    @classmethod
+    def empty(cls, width: int, n_targets: int) -> Self:  # noqa: ARG003
+        """No values."""
+        return cls(0, np.zeros(CODES, np.int64))
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(self.n + other.n, self.counts + other.counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """Counts of values on the signed logarithmic grid, trimmed to where values are.
+
+    Attributes:
+        n: rows the values come from.
+        edges: bin edges, rising [b + 1].
+        counts: values per bin [b].
+        zeros: values that are exactly 0 (or below the least normal float32); they are in no bin.
+        nonfinite: values that are NaN or infinite; they are in no bin.
+    """
+
+    n: int
+    edges: Float64[Array, "b1"]
+    counts: Int64[Array, "b"]
+    zeros: int
+    nonfinite: int
+
+
+@measure(HistogramState)
+def histogram(state: HistogramState) -> Histogram:
+    """The distribution of a layer's values, four bins an octave."""
+    half = CODES // 2
+    positive, negative = state.counts[:half], state.counts[half:]
+    zeros = int(positive[:4].sum() + negative[:4].sum())
+    nonfinite = int(positive[_NONFINITE:].sum() + negative[_NONFINITE:].sum())
+    grid = (np.arange(4, _NONFINITE + 1, dtype=np.int64) << _SHIFT).astype(np.int32).view(np.float32).astype(float)
+    grid[-1] = float(np.finfo(np.float32).max)
+    up, down = positive[4:_NONFINITE], negative[4:_NONFINITE]
+    used = np.flatnonzero(up + down)
+    if not len(used):
+        return Histogram(state.n, np.array([-1.0, 1.0]), np.zeros(1, np.int64), zeros, nonfinite)
+    lo = used[0]
+    high_up = np.flatnonzero(up)[-1] + 1 if up.any() else lo
+    high_down = np.flatnonzero(down)[-1] + 1 if down.any() else lo
+    edges = np.concatenate([-grid[lo : high_down + 1][::-1], grid[lo : high_up + 1]])
+    counts = np.concatenate([down[lo:high_down][::-1], [0], up[lo:high_up]])
+    return Histogram(state.n, edges, counts, zeros, nonfinite)
+
+
+def _spread(flat: Tensor, codes: Array) -> Tensor:
+    width = flat.shape[1]
+    if width <= PER_ROW:
+        return flat
+    stride = -(-width // PER_ROW)
+    start = (codes % np.uint64(stride)).astype(np.int64)
+    take = start[:, None] + stride * np.arange(width // stride)[None, :]
+    return flat.gather(1, torch.from_numpy(take).to(flat.device))

@@ -1,0 +1,88 @@
+"""Mean, spread and extremes of every unit.
+
+In: a layer's sweep. Out: `Moments`. The state keeps a total and a centred sum of squares, merged by the
+pairwise rule, so units whose mean is a thousand times their spread keep their digits.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from unbend._typing import Array, Float64, Int64
+from unbend.numerics.batch import Batch
+from unbend.numerics.state import measure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentState:
+    """Sums behind `Moments`; values that are not finite are counted and left out."""
+
+    n: int
+    count: Float64[Array, "d"]
+    total: Float64[Array, "d"]
+    m2: Float64[Array, "d"]
+    low: Float64[Array, "d"]
+    high: Float64[Array, "d"]
+    nonfinite: Int64[Array, "d"]
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """The sums of one batch, taken from its sweep."""
+        s = batch.swept
+        return cls(s.n, s.count, s.total, s.m2, s.low, s.high, s.nonfinite)
+
+    @classmethod
+    def empty(cls, width: int, n_targets: int) -> Self:  # noqa: ARG003
+        """No samples."""
+        zero = np.zeros(width)
+        return cls(0, zero, zero, zero, zero + np.inf, zero - np.inf, zero.astype(np.int64))
+
+    def __add__(self, other: Self) -> Self:
+        count = self.count + other.count
+        gap = self.total / np.maximum(self.count, 1) - other.total / np.maximum(other.count, 1)
+        between = gap * gap * (self.count * other.count / np.maximum(count, 1))
+        return type(self)(
+            self.n + other.n,
+            count,
+            self.total + other.total,
+            self.m2 + other.m2 + between,
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+            self.nonfinite + other.nonfinite,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Mean, spread and extremes of every unit over the data seen.
+
+    Attributes:
+        n: samples seen.
+        mean: mean over samples and positions [d].
+        std: standard deviation, divided by the count [d].
+        low: least value [d].
+        high: greatest value [d].
+        nonfinite: how many values were NaN or infinite [d]; they are left out of the rest.
+        rms: root mean square over the whole layer, the scale of the signal.
+    """
+
+    n: int
+    mean: Float64[Array, "d"]
+    std: Float64[Array, "d"]
+    low: Float64[Array, "d"]
+    high: Float64[Array, "d"]
+    nonfinite: Int64[Array, "d"]
+    rms: float
+
+
+@measure(MomentState)
+def moments(state: MomentState) -> Moments:
+    """Mean, spread and extremes per unit; NaN for a unit without a finite value."""
+    count = np.where(state.count > 0, state.count, np.nan)
+    mean = state.total / count
+    variance = state.m2 / count
+    low, high = (np.where(state.count > 0, v, np.nan) for v in (state.low, state.high))
+    square = state.m2.sum() + np.nansum(mean**2 * count)
+    rms = float(np.sqrt(square / state.count.sum())) if state.count.any() else float("nan")
+    return Moments(state.n, mean, np.sqrt(variance), low, high, state.nonfinite, rms)

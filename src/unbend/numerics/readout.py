@@ -1,0 +1,178 @@
+"""A linear read-out of a layer, in closed form from its second moments, beside its own control.
+
+In: second moments (to fit), row samples (to score). Out: `Readout`. Classes are read by linear discriminant
+analysis, targets by ridge regression; the ridge is chosen by generalised cross-validation on the same
+moments. The control fits the same rows with permuted labels: what it reaches on its training rows is what
+the layer's width alone can do.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Float64, Int64
+from unbend.numerics.interval import wilson
+from unbend.numerics.sample import SampleState
+from unbend.numerics.scatter import is_one_hot
+from unbend.numerics.second import Eigen, SecondState, eigen
+from unbend.numerics.state import Held, measure
+
+RIDGES = 10.0 ** np.arange(-6.0, 1.5, 0.5)
+"""Ridges tried, in units of the mean eigenvalue of the correlation-scaled scatter."""
+_CONTROL_SEED = 20_260
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """A linear read-out of one layer.
+
+    Attributes:
+        n_fit: rows it was fitted on.
+        ridge: ridge chosen, in units of the mean eigenvalue.
+        weight: x @ weight.T + bias gives one score per class (or the targets) [k, d].
+        bias: [k].
+        n_train: training rows it was scored on.
+        train: accuracy on them (R² for a regression).
+        train_interval: 95 % Wilson interval; NaN for a regression.
+        n_held_out: held-out rows it was scored on.
+        held_out: accuracy on them (R²); NaN without held-out rows.
+        held_out_interval: 95 % Wilson interval.
+        control_train: accuracy the same read-out reaches on its training rows with permuted labels.
+        control_held_out: and on held-out rows: chance.
+        confusion: held-out rows of class i read as j [k, k]; None for a regression.
+        correct: which of the held-out rows were read rightly, by rising hash [n_held_out]; None for a regression.
+    """
+
+    n_fit: int
+    ridge: float
+    weight: Float64[Array, "k d"]
+    bias: Float64[Array, "k"]
+    n_train: int
+    train: float
+    train_interval: tuple[float, float]
+    n_held_out: int
+    held_out: float
+    held_out_interval: tuple[float, float]
+    control_train: float
+    control_held_out: float
+    confusion: Int64[Array, "k k"] | None
+    correct: Array | None
+
+
+@measure(SecondState, SampleState, Held(SampleState))
+def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Readout:
+    """The closed-form linear read-out of a layer, scored on training and held-out rows.
+
+    Cost:
+        O(d³) for the layer's eigenvalues, shared with its other measures, and O(s·d·k) to score.
+    """
+    second = state.settled()
+    basis = eigen(second)
+    ridge = _chosen_ridge(second, basis)
+    classes = is_one_hot(second)
+    weight, bias = (_discriminant if classes else _regression)(second, basis, ridge)
+    rows, targets = train.table()
+    held_rows, held_targets = held_out.table()
+    if not classes:
+        nan = (np.nan, np.nan)
+        return Readout(second.n, ridge, weight, bias, len(rows), _r2(rows, targets, weight, bias), nan,
+                       len(held_rows), _r2(held_rows, held_targets, weight, bias), nan,
+                       np.nan, np.nan, None, None)  # fmt: skip
+    right = _predicted(rows, weight, bias) == _label(targets)
+    guess, truth = _predicted(held_rows, weight, bias), _label(held_targets)
+    confusion = np.zeros((len(bias), len(bias)), np.int64)
+    np.add.at(confusion, (truth, guess), 1)
+    control = _control(rows, targets, held_rows, held_targets, ridge)
+    return Readout(second.n, ridge, weight, bias, len(right), _mean(right), _interval(right), len(guess),
+                   _mean(guess == truth), _interval(guess == truth), *control, confusion, guess == truth)  # fmt: skip
+
+
+def _control(rows: Tensor, targets: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float) -> tuple[float, float]:
+    """Accuracies of the same read-out fitted to permuted labels, on its own rows and on held-out ones."""
+    if len(rows) < 2:  # noqa: PLR2004
+        return np.nan, np.nan
+    order = torch.from_numpy(np.random.default_rng(_CONTROL_SEED).permutation(len(rows)))
+    shuffled = targets[order]
+    second = SecondState.of_rows(rows, shuffled).settled()
+    weight, bias = _discriminant(second, eigen(second), ridge)
+    return (_mean(_predicted(rows, weight, bias) == _label(shuffled)),
+            _mean(_predicted(held_rows, weight, bias) == _label(held_targets)))  # fmt: skip
+
+
+def _chosen_ridge(second: SecondState, basis: Eigen) -> float:
+    """The ridge with the least generalised cross-validation error of the linear regression on the targets."""
+    if not basis.rank or second.n < 3:  # noqa: PLR2004
+        return 1.0
+    projected = basis.vectors.T @ (second.cross * basis.scale[:, None])
+    explained = (projected**2).sum(1)
+    total = float(np.trace(second.yy))
+    unit = float(basis.values.mean())
+    scores = []
+    for ridge in RIDGES:
+        shrunk = basis.values + ridge * unit
+        residual = total - float((explained * (2 / shrunk - basis.values / shrunk**2)).sum())
+        free = second.n - 1 - float((basis.values / shrunk).sum())
+        scores.append(max(residual, 1e-12 * total) / max(free, 1e-3) ** 2)
+    return float(RIDGES[int(np.argmin(scores))])
+
+
+def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
+    """Linear discriminant weights, W regularised; W = G - C Cᵀ is inverted from G's eigenvalues (Woodbury)."""
+    count = second.y_mean * second.n
+    seen = count > 0.5  # noqa: PLR2004
+    k, d = len(count), len(second.mean)
+    weight, bias = np.zeros((k, d)), np.full(k, -np.inf)
+    if not basis.rank:
+        bias[seen] = np.log(count[seen] / max(second.n, 1))
+        return weight, bias
+    sums = second.cross[:, seen] * basis.scale[:, None]
+    root = sums / np.sqrt(count[seen])
+    solved = basis.solve(root, ridge * float(basis.values.mean()))
+    inner = np.eye(root.shape[1]) - root.T @ solved
+    within_inverse = solved @ np.linalg.pinv(inner, hermitian=True, rcond=1e-13)
+    scaled = within_inverse * max(second.n - int(seen.sum()), 1) / np.sqrt(count[seen])
+    delta = sums / count[seen]
+    weight[seen] = (scaled * basis.scale[:, None]).T
+    bias[seen] = -0.5 * (delta * scaled).sum(0) + np.log(count[seen] / second.n) - weight[seen] @ second.mean
+    return weight, bias
+
+
+def _regression(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
+    """Ridge regression of the targets on the rows."""
+    unit = float(basis.values.mean()) if basis.rank else 1.0
+    weight = (basis.solve(second.cross * basis.scale[:, None], ridge * unit) * basis.scale[:, None]).T
+    return weight, second.y_mean - weight @ second.mean
+
+
+def _predicted(rows: Tensor, weight: Array, bias: Array) -> Array:
+    if not len(rows):
+        return np.zeros(0, np.int64)
+    finite = np.where(np.isfinite(bias), bias, -1e300)
+    return (rows.double().numpy() @ weight.T + finite).argmax(1)
+
+
+def _label(targets: Tensor) -> Array:
+    return targets.argmax(1).numpy() if len(targets) else np.zeros(0, np.int64)
+
+
+def _r2(rows: Tensor, targets: Tensor, weight: Array, bias: Array) -> float:
+    """1 - residual / total sum of squares, averaged over targets."""
+    if len(rows) < 2:  # noqa: PLR2004
+        return np.nan
+    y = targets.numpy()
+    residual = ((y - rows.double().numpy() @ weight.T - bias) ** 2).sum(0)
+    total = ((y - y.mean(0)) ** 2).sum(0)
+    return float(np.mean(1 - residual[total > 0] / total[total > 0])) if (total > 0).any() else np.nan
+
+
+def _mean(right: Array) -> float:
+    return float(right.mean()) if len(right) else np.nan
+
+
+def _interval(right: Array) -> tuple[float, float]:
+    if not len(right):
+        return np.nan, np.nan
+    low, high = wilson(int(right.sum()), len(right))
+    return float(low), float(high)

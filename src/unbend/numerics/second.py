@@ -1,0 +1,170 @@
+"""Second moments of a layer and its targets: everything that is linear in them is read off afterwards.
+
+In: the rows of a batch that were chosen for it. Out: `SecondState`, and its `eigen` decomposition, from
+which scatter, spectrum and every closed-form read-out follow. Float64 throughout.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Float64
+from unbend.numerics.batch import Batch
+
+BLOCK = 2048
+"""Rows are kept loose until there are this many, so that a batch does not cost a pass over width² sums."""
+_HALVE = 256
+_EPS = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class SecondState:
+    """Means and centred products of rows x [n, d] and targets y [n, t].
+
+    Attributes:
+        n: rows summed, the loose ones left out.
+        lost: rows left out because a value was not finite.
+        mean: mean row [d].
+        gram: Σ (x - mean)(x - mean)ᵀ [d, d].
+        y_mean: mean target [t].
+        cross: Σ (x - mean)(y - y_mean)ᵀ [d, t].
+        yy: Σ (y - y_mean)(y - y_mean)ᵀ [t, t].
+        loose: rows and targets not summed yet.
+    """
+
+    n: int
+    lost: int
+    mean: Float64[Array, "d"]
+    gram: Float64[Array, "d d"]
+    y_mean: Float64[Array, "t"]
+    cross: Float64[Array, "d t"]
+    yy: Float64[Array, "t t"]
+    loose: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """The chosen rows of one batch."""
+        rows, targets, chosen = batch.rows, batch.samples.targets(), batch.samples.dense
+        if chosen is not None:
+            index = torch.from_numpy(chosen)
+            rows, targets = rows[index.to(rows.device)], targets[index]
+        return cls.of_rows(rows, targets)
+
+    @classmethod
+    def of_rows(cls, rows: Tensor, targets: Tensor) -> Self:
+        """Plain rows [n, d] and targets [n, t]; rows with a value that is not finite are left out."""
+        good = torch.isfinite(rows.sum(1)).cpu()
+        lost = len(good) - int(good.sum())
+        if lost:
+            rows, targets = rows[good.to(rows.device)], targets[good]
+        none = cls.empty(rows.shape[1], targets.shape[1])
+        return replace(none, lost=lost, loose=((rows.clone(), targets),) if len(rows) else ())
+
+    @classmethod
+    def empty(cls, width: int, n_targets: int) -> Self:
+        """No rows."""
+        d, t = np.zeros(width), np.zeros(n_targets)
+        return cls(0, 0, d, np.broadcast_to(0.0, (width, width)), t, np.zeros((width, n_targets)),
+                   np.zeros((n_targets, n_targets)))  # fmt: skip
+
+    def __add__(self, other: Self) -> Self:
+        loose = self.loose + other.loose
+        total = replace(_merged(self, other), loose=loose)
+        return total.settled() if sum(len(rows) for rows, _ in loose) >= BLOCK else total
+
+    def settled(self) -> Self:
+        """The same sums with nothing loose."""
+        if not self.loose:
+            return self
+        x = torch.cat([rows.double() for rows, _ in self.loose])
+        y = torch.cat([targets for _, targets in self.loose]).to(x.device)
+        x_mean, y_mean = x.mean(0), y.mean(0)
+        x, y = x - x_mean, y - y_mean
+        host = (v.cpu().numpy() for v in (x_mean, _gram(x), y_mean, x.T @ y, y.T @ y))
+        return _merged(replace(self, loose=()), type(self)(len(x), 0, *host))
+
+
+def _merged(a: SecondState, b: SecondState) -> SecondState:
+    if b.n == 0 or a.n == 0:
+        whole = a if b.n == 0 else b
+        return replace(whole, lost=a.lost + b.lost, loose=())
+    n = a.n + b.n
+    weight = a.n * b.n / n
+    dx, dy = b.mean - a.mean, b.y_mean - a.y_mean
+    gram = np.multiply.outer(dx * weight, dx)
+    gram += a.gram
+    gram += b.gram
+    return type(a)(
+        n,
+        a.lost + b.lost,
+        a.mean + dx * (b.n / n),
+        gram,
+        a.y_mean + dy * (b.n / n),
+        a.cross + b.cross + np.outer(dx, dy) * weight,
+        a.yy + b.yy + np.outer(dy, dy) * weight,
+    )
+
+
+def _gram(x: Tensor) -> Tensor:
+    """XᵀX by halves: torch has no symmetric product, and this saves up to half of the plain one."""
+    d = x.shape[1]
+    if d <= _HALVE:
+        return x.T @ x
+    out = torch.empty(d, d, dtype=x.dtype, device=x.device)
+    h = d // 2
+    left, right = x[:, :h], x[:, h:]
+    out[:h, :h], out[h:, h:] = _gram(left), _gram(right)
+    torch.mm(left.T, right, out=out[:h, h:]) if out[:h, h:].is_contiguous() else out[:h, h:].copy_(left.T @ right)
+    out[h:, :h] = out[:h, h:].T
+    return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Eigen:
+    """The correlation-scaled scatter, diagonalised: diag(scale) · gram · diag(scale) = V diag(values) Vᵀ.
+
+    Attributes:
+        scale: 1 / (root of the diagonal of gram) [d]; 0 for a constant unit.
+        values: eigenvalues above rounding, falling [r].
+        vectors: their eigenvectors [d, r].
+    """
+
+    scale: Float64[Array, "d"]
+    values: Float64[Array, "r"]
+    vectors: Float64[Array, "d r"]
+
+    @property
+    def rank(self) -> int:
+        """Directions that carry more than the rounding of float32 activations."""
+        return len(self.values)
+
+    def solve(self, right: Array, ridge: float) -> Array:
+        """(scaled gram + ridge·I)⁺ right, in the directions above rounding [d, t]."""
+        return self.vectors @ ((self.vectors.T @ right) / (self.values + ridge)[:, None])
+
+
+_EIGEN: WeakKeyDictionary[SecondState, Eigen] = WeakKeyDictionary()
+
+
+def eigen(second: SecondState) -> Eigen:
+    """The correlation-scaled scatter, diagonalised once per state.
+
+    Directions below `d · eps² · greatest eigenvalue`, eps that of float32, are rounding of the activations and
+    are left out; so the rank does not grow when an affine layer embeds its input in more dimensions.
+
+    Cost:
+        O(d³) time, 2·d² memory, the first time.
+    """
+    if second not in _EIGEN:
+        diagonal = np.diagonal(second.gram)
+        noise = (second.n * second.mean**2 + diagonal) * _EPS**2
+        scale = np.where(diagonal > noise, 1 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0)
+        scaled = torch.from_numpy(second.gram * scale * scale[:, None])
+        values, vectors = (v.numpy() for v in torch.linalg.eigh(scaled))
+        keep = values > max(len(values) * _EPS**2 * max(values[-1], 0), np.finfo(float).tiny) if len(values) else []
+        _EIGEN[second] = Eigen(scale, values[keep][::-1].copy(), vectors[:, keep][:, ::-1].copy())
+    return _EIGEN[second]

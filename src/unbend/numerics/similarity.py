@@ -1,0 +1,75 @@
+"""How alike the representations of two layers are: debiased linear CKA on a common row sample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Float64
+
+ROWS = 2048
+_LEAST = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Similarity:
+    """Debiased linear CKA between layers.
+
+    Attributes:
+        n: rows it was measured on.
+        layers: names, in order.
+        cka: similarity [l, l]; 1 for the same representation up to rotation and scale, 0 in expectation for
+            independent ones; NaN for a constant layer.
+    """
+
+    n: int
+    layers: tuple[str, ...]
+    cka: Float64[Array, "l l"]
+
+
+def similarity(rows: dict[str, Tensor]) -> Similarity:
+    """Debiased linear CKA between every two layers.
+
+    The plain estimate is near 1 for unrelated layers when rows are few: .72 at n = 200, d = 512. This one
+    uses the unbiased HSIC and stays near 0.
+
+    Args:
+        rows: layer → rows of the same samples in the same order [n, d].
+
+    Cost:
+        O(n · d₁ · d₂) per pair, on at most 2048 rows.
+
+    Source:
+        Kornblith et al. 2019; Song et al. 2012 (HSIC₁); Murphy et al. 2024 (the debiased form).
+    """
+    names = tuple(rows)
+    tables = [_prepared(x[:ROWS]) for x in rows.values()]
+    n = min((len(x) for x, _, _ in tables), default=0)
+    out = np.full((len(names), len(names)), np.nan)
+    if n >= _LEAST:
+        own = [_hsic(t, t, n) for t in tables]
+        for i, a in enumerate(tables):
+            for j, b in enumerate(tables[: i + 1]):
+                scale = own[i] * own[j]
+                value = _hsic(a, b, n) / np.sqrt(scale) if own[i] > 0 and own[j] > 0 else np.nan
+                out[i, j] = out[j, i] = value
+    return Similarity(n, names, out)
+
+
+def _prepared(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Centred float64 rows, their squared norms, and their products with the sum of all others."""
+    x = x.double()
+    x = x - x.mean(0)
+    scale = x.square().sum().sqrt()
+    x = x / scale if scale > 0 else x
+    norm = x.square().sum(1)
+    return x, norm, x @ x.sum(0) - norm
+
+
+def _hsic(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor], n: int) -> float:
+    """Unbiased HSIC of two linear kernels, from features: the diagonals are taken out without any n × n matrix."""
+    trace = (a[0].T @ b[0]).square().sum() - (a[1] * b[1]).sum()
+    ones = a[2].sum() * b[2].sum() / ((n - 1) * (n - 2))
+    cross = 2 * (a[2] * b[2]).sum() / (n - 2)
+    return float((trace + ones - cross) / (n * (n - 3)))

@@ -1,0 +1,76 @@
+"""What a streaming summary is: a commutative monoid made from batches.
+
+    State.empty(width, n_targets)      the identity
+    State.of(batch)                    the summary of one batch
+    a + b                              the summary of both; a and b stay as they are
+
+Streaming over batches, merging the ranks of a distributed run, resuming and merging files are all the same
+`+`. A state is a frozen dataclass of arrays, tensors and numbers whose size does not depend on how many
+samples it has seen. A *measure* is a function from states to a Result; registering it is all that is needed
+for it to appear in a study, a saved file, the page and the terminal.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+
+from unbend.numerics.batch import Batch
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@runtime_checkable
+class State(Protocol):
+    """A streaming summary of one layer."""
+
+    @classmethod
+    def of(cls, batch: Batch) -> Self:
+        """The summary of one batch."""
+        ...
+
+    @classmethod
+    def empty(cls, width: int, n_targets: int) -> Self:
+        """The summary of nothing, for a layer of `width` and `n_targets` classes or targets."""
+        ...
+
+    def __add__(self, other: Self) -> Self: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Marks a needed state as that of the held-out rows; without the mark it is that of the training rows."""
+
+    state: type[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A function from states to a Result.
+
+    Attributes:
+        name: what the result is called in a study.
+        needs: the states it is made from, in the order of the function's arguments.
+        finish: the function.
+    """
+
+    name: str
+    needs: tuple[type[Any] | Held, ...]
+    finish: Callable[..., Any]
+
+
+MEASURES: dict[str, Measure] = {}
+"""Every registered measure by name, in the order in which results are shown."""
+
+
+def measure(*needs: type[Any] | Held) -> Callable[[F], F]:
+    """Register a function from states to a Result under its own name.
+
+    Args:
+        needs: the State classes whose sums the function takes, in order; `Held(State)` for the held-out rows.
+    """
+
+    def register(finish: F) -> F:
+        MEASURES[finish.__name__] = Measure(finish.__name__, needs, finish)
+        return finish
+
+    return register

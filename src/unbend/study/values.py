@@ -1,0 +1,133 @@
+"""What a study is: plain values that can be saved, drawn and re-read without the model.
+
+A `Study` holds one `Layer` per tapped layer with its Results by measure name, Results that span layers, and
+the findings made from them. The States behind the Results travel along, so that studies can be added.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from unbend.numerics.views import View
+
+Severity: TypeAlias = Literal["problem", "warning", "note", "good"]
+SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "good")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence of diagnosis.
+
+    Attributes:
+        rule: the rule that made it.
+        severity: `problem` costs accuracy or learning now; `warning` may; `note` is worth knowing; `good`.
+        layer: the layer it is about, or None for the whole network.
+        title: what was found, in one sentence.
+        evidence: what was measured.
+        why: why it matters.
+        advice: what to do.
+    """
+
+    rule: str
+    severity: Severity
+    layer: str | None
+    title: str
+    evidence: str
+    why: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One tapped layer.
+
+    Attributes:
+        name: dotted path as in `named_modules()`; `input` for the data; `name#2` for a second call.
+        kind: input, affine, norm, activation, attention, recurrent, pool, embedding, block, function or other.
+        module: class of the module, or name of the function.
+        shape: shape of its output for one sample.
+        view: how that is read.
+        results: Result by measure name, from the training rows (and scored on held-out rows).
+        twin: the same for the untrained twin of the network, for the measures that need a baseline.
+    """
+
+    name: str
+    kind: str
+    module: str
+    shape: tuple[int, ...]
+    view: View
+    results: dict[str, Any]
+    twin: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What was studied, and how.
+
+    Attributes:
+        model: what the model is called.
+        data: what the data set is called.
+        source: where the data came from.
+        task: classification or regression.
+        class_names: names of the classes.
+        n_train: training rows seen.
+        n_held_out: held-out rows seen.
+        n_parameters: parameters of the model.
+        split: how the rows were split.
+        notes: what a reader should know: keys used, layers skipped, folds made.
+        versions: of unbend, torch and Python.
+        seconds: how long the study took.
+    """
+
+    model: str
+    data: str
+    source: str
+    task: Literal["classification", "regression"]
+    class_names: tuple[str, ...]
+    n_train: int
+    n_held_out: int
+    n_parameters: int
+    split: str
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """The States a study was finished from, by layer and State class.
+
+    Attributes:
+        train: layer → class name → State, from training rows.
+        held_out: the same from held-out rows.
+        twin_train: the same for the untrained twin.
+        twin_held_out: the same for the untrained twin.
+    """
+
+    train: dict[str, dict[str, Any]]
+    held_out: dict[str, dict[str, Any]]
+    twin_train: dict[str, dict[str, Any]] = field(default_factory=dict)
+    twin_held_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gradient: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """What every layer of a network does to a data set.
+
+    Attributes:
+        about: what was studied.
+        layers: the input first, then every tapped layer in the order it ran.
+        across: Results that span layers: `similarity`, `depth`, `head`, `collapse`, `gradients`.
+        findings: the diagnosis, worst first.
+        sums: the States, for adding studies.
+    """
+
+    about: About
+    layers: tuple[Layer, ...]
+    across: dict[str, Any]
+    findings: tuple[Finding, ...]
+    sums: Sums
+
+    def __getitem__(self, name: str) -> Layer:
+        """The layer of that name."""
+        return next(layer for layer in self.layers if layer.name == name)
