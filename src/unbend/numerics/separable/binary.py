@@ -1,0 +1,115 @@
+"""One binary question about labelled rows: the search, and its outcome stated as a verdict."""
+
+import math
+
+import numpy as np
+
+from unbend.numerics.separable.clearance import Clearance, Hyperplane, clearance
+from unbend.numerics.separable.cone import BinaryCone, Planes
+from unbend.numerics.separable.search import Limits, Open, Overlapping, search
+from unbend.numerics.separable.twins import contradictions, groups
+from unbend.numerics.separable.verdicts import Overlap, Separation, Undecided, sides
+
+HASHED_AT_ONCE = 2_000_000  # entries up to which equal rows are looked for before anything else
+
+
+def binary(
+    x: np.ndarray, y: np.ndarray, positive: int, negative: int | None, limits: Limits
+) -> Separation | Overlap | Undecided:
+    """Whether a hyperplane has class `positive` above it and `negative` (None: all others) below."""
+    sign = sides(y, positive, negative)
+    which = np.flatnonzero(sign)
+    if len(which) < len(x):
+        x, sign = x[which], sign[which]
+    question = _Question(x, sign, which, positive, negative)
+    if len(x) == 0 or (sign == sign[0]).all():
+        return question.one_sided()
+    is_hashed = x.size <= HASHED_AT_ONCE
+    pair = question.twins() if is_hashed else None
+    if pair is not None:
+        return pair
+    outcome = search(BinaryCone(x, sign), limits)
+    if isinstance(outcome, Open) and not is_hashed:
+        pair = question.twins()
+    return pair or question.verdict(outcome)
+
+
+class _Question:
+    """The rows that take part, and how to name them in a verdict."""
+
+    def __init__(
+        self, x: np.ndarray, sign: np.ndarray, which: np.ndarray, positive: int, negative: int | None
+    ) -> None:
+        self.x, self.sign, self.which = x, sign, which
+        self.about = (positive, negative, *x.shape)
+
+    def one_sided(self) -> Separation:
+        bias = float(self.sign[0]) if len(self.sign) else 1.0
+        tightest = self.which[:0].astype(np.int64)
+        return Separation(*self.about, np.zeros(self.x.shape[1]), bias, math.inf, math.inf, tightest)
+
+    def twins(self) -> Overlap | None:
+        pairs, _ = contradictions(groups(self.x), self.sign)
+        if len(pairs) == 0:
+            return None
+        return Overlap(*self.about, self.which[pairs[0]], np.ones(2), 0.0)
+
+    def verdict(self, outcome: object) -> Separation | Overlap | Undecided:
+        if isinstance(outcome, Overlapping):
+            weights = outcome.weights / outcome.weights[self.sign[outcome.index] > 0].sum()
+            return Overlap(*self.about, self.which[outcome.index], weights, outcome.robustness)
+        if isinstance(outcome, Open):
+            distance = hull_distance(self.x[outcome.index], self.sign[outcome.index], outcome.forces)
+            planes = outcome.planes
+            return Undecided(*self.about, outcome.reason, planes.weight, planes.bias, outcome.errors, distance)
+        return separation(*self.about[:2], self.which, outcome.planes, outcome.clearance)
+
+
+def separation(
+    positive: int, negative: int | None, which: np.ndarray, planes: Planes, found: Clearance
+) -> Separation:
+    """State what a clearance has proved."""
+    low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1].copy(), float(planes.low[0, -1]))
+    return Separation(
+        positive,
+        negative,
+        len(which),
+        planes.weight.shape[1],
+        planes.weight[0],
+        float(planes.bias[0]),
+        found.margin,
+        found.robustness,
+        which[found.tightest],
+        low,
+        bias_low,
+    )
+
+
+def hull_distance(x: np.ndarray, sign: np.ndarray, forces: np.ndarray) -> float:
+    """The distance of the two weighted means: an upper bound of the distance of the hulls."""
+    means = []
+    for side in (1.0, -1.0):
+        weight = np.where(sign == side, forces, 0.0)
+        if not weight.sum() > 0:
+            weight = (sign == side).astype(np.float64)
+        if not weight.any():
+            return math.inf
+        means.append((weight / weight.sum()) @ x.astype(np.float64))
+    return math.hypot(*(means[0] - means[1]))
+
+
+def check_plane(
+    x: np.ndarray, y: np.ndarray, positive: int, negative: int | None, plane: Hyperplane
+) -> Separation | Undecided:
+    """A given hyperplane as a candidate proof."""
+    sign = sides(y, positive, negative)
+    which = np.flatnonzero(sign)
+    found = clearance(x[which], sign[which], plane)
+    planes = Planes(plane.weight[None], np.array([plane.bias]))
+    if found.wrong == 0:
+        return separation(positive, negative, which, planes, found)
+    distance = hull_distance(x[which], sign[which], np.ones(len(which)))
+    return Undecided(
+        positive, negative, len(which), x.shape[1], "the given hyperplane errs", planes.weight, planes.bias,
+        found.wrong, distance,
+    )

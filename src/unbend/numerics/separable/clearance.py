@@ -1,0 +1,211 @@
+"""The check behind "separable": does a hyperplane leave every row on its own side, with certainty.
+
+In: arrays as stored and the coefficients of a claim. Out: how far the worst row clears. Almost every row is
+settled by a rounding-error bound, the rest in two words of precision, the last few in exact rationals.
+Nothing here searches, and nothing of the solver is used.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from unbend.numerics.separable.rounding import (
+    UNDERFLOW,
+    dot2,
+    dot2_error,
+    gamma,
+    require_gradual_underflow,
+    scores,
+)
+
+BLOCK = 8192  # rows held in float64 at a time
+UNIT_SUM = 2.0**-52
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hyperplane:
+    """`x·(weight + weight_low) + bias + bias_low`: two words where one float64 is too coarse."""
+
+    weight: np.ndarray
+    bias: float
+    weight_low: np.ndarray | None = None
+    bias_low: float = 0.0
+
+    def fractions(self) -> tuple[list[Fraction], Fraction]:
+        """The exact coefficients."""
+        weight = [Fraction(float(a)) for a in self.weight]
+        if self.weight_low is not None:
+            weight = [a + Fraction(float(b)) for a, b in zip(weight, self.weight_low, strict=True)]
+        return weight, Fraction(self.bias) + Fraction(self.bias_low)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clearance:
+    """How far every row lies on its own side.
+
+    `values` are lower bounds of the scores, one per row or per row and rival; `wrong` counts the rows that are
+    not proved right; `tightest` are the rows that survive the least relative change.
+    """
+
+    values: np.ndarray
+    wrong: int
+    margin: float
+    robustness: float
+    tightest: np.ndarray
+
+
+def clearance(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, n_tightest: int = 8) -> Clearance:
+    """Check `sign_i (x_i·w + b) > 0` for every row; `margin` and `robustness` are lower bounds.
+
+    `robustness` is the least `|score| / Σ_j |x_ij w_j|`: below it, no change of each stored number by that
+    fraction of itself moves a row to the other side.
+    """
+    require_gradual_underflow()
+    total, error, size = scores(x, plane.weight, plane.bias)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if plane.weight_low is not None:
+            low, low_error, low_size = scores(x, plane.weight_low, plane.bias_low)
+            error = error + np.abs(low) + low_error
+            size = size + low_size
+        elif not plane.weight.any():
+            size = np.zeros(len(x))
+        sure = sign * total
+        open_rows = np.flatnonzero(~(np.abs(sure) > error))
+        sure -= error
+        if len(open_rows):
+            sure[open_rows] = _refined(x, sign, plane, open_rows)
+        low_end = sure - np.abs(sure) * 4e-16
+        relative = np.divide(low_end, size, out=np.full(len(x), np.inf), where=size > 0)
+        relative[~(low_end > 0)] = -np.inf
+        length = _norm(plane.weight) if plane.weight_low is None else _norm(plane.weight) * (1 + 1e-15)
+        margin = float(low_end.min()) / length * (1 - 1e-15) if length > 0 else math.inf
+    n_first = min(n_tightest, len(x))
+    first = np.argpartition(relative, n_first - 1)[:n_first]
+    first = first[np.argsort(relative[first], kind="stable")]
+    return Clearance(low_end, int((~(low_end > 0)).sum()), margin, float(relative.min()), first)
+
+
+def is_right(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> np.ndarray:
+    """Which rows lie strictly on their own side, decided exactly."""
+    total, error, _ = scores(x, plane.weight, plane.bias)
+    if plane.weight_low is not None:
+        low, low_error, _ = scores(x, plane.weight_low, plane.bias_low)
+        total, error = total + low, error + low_error + np.abs(total) * 2.0**-52
+    with np.errstate(invalid="ignore"):
+        right = sign * total > error
+        unsure = np.flatnonzero(~(np.abs(total) > error))
+    if len(unsure):
+        right[unsure] = _refined(x, sign, plane, unsure) > 0
+    return right
+
+
+def _norm(weight: np.ndarray) -> float:
+    top = float(np.abs(weight).max(initial=0.0))
+    if top == 0.0:
+        return 0.0
+    return top * float(np.linalg.norm(weight / top)) * (1 + gamma(len(weight) + 4))
+
+
+def _refined(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, which: np.ndarray) -> np.ndarray:
+    """Lower bounds of `sign * score` for a few rows: two words of precision, then exact rationals."""
+    rows = np.hstack([x[which].astype(np.float64), np.ones((len(which), 1))])
+    words = np.append(plane.weight, plane.bias)[None]
+    low = np.zeros(words.shape) if plane.weight_low is None else np.append(plane.weight_low, plane.bias_low)[None]
+    k = rows.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        high = dot2(rows, words)[:, 0]
+        extra = dot2(rows, low)[:, 0]
+        size = (np.abs(rows) @ np.abs(words[0]) + UNDERFLOW * k) * (1 + gamma(k + 2))
+        error = dot2_error(high, size, k) + dot2_error(extra, size, k) + 2 * UNIT_SUM * np.abs(high)
+        sure = sign[which] * (high + extra) - error
+    for i in np.flatnonzero(~(sure > 0)):
+        sure[i] = _exact_score(x[which[i]], plane) * int(sign[which[i]])
+    return sure
+
+
+
+def _exact_score(row: np.ndarray, plane: Hyperplane) -> float:
+    """The score of one row, its sign exact and its size rounded towards zero."""
+    weight, bias = plane.fractions()
+    score = sum((Fraction(float(a)) * b for a, b in zip(row, weight, strict=True)), bias)
+    if score == 0:
+        return 0.0
+    size = abs(score)
+    rounded = float(size) if size < Fraction(2) ** 1023 else 2.0**1023
+    rounded = max(math.nextafter(rounded, 0.0), 5e-324)
+    return rounded if score > 0 else -rounded
+
+
+def argmax_clearance(
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, bias: np.ndarray, low: np.ndarray | None, n_tightest: int = 8
+) -> Clearance:
+    """Check that class `y_i` has the strictly greatest score in every row; `low` holds second words [k, d+1]."""
+    require_gradual_underflow()
+    n, k = len(x), len(bias)
+    leads = np.empty((n, k))
+    worst, relative = np.empty(n), np.empty(n)
+    length = np.array([[_norm(weight[a] - weight[b]) for b in range(k)] for a in range(k)])
+    length *= 1 + 1e-15
+    for start in range(0, n, BLOCK):
+        part = slice(start, min(start + BLOCK, n))
+        lead, size = _leads(x[part], y[part], weight, bias, low)
+        leads[part] = lead
+        own = np.arange(len(lead)), y[part]
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            distance = np.where(length[y[part]] > 0, lead / length[y[part]], np.where(lead > 0, np.inf, -np.inf))
+            share = np.where(size > 0, lead / size, np.where(lead > 0, np.inf, -np.inf))
+        distance[own], share[own] = np.inf, np.inf
+        distance[~(lead > 0)] = share[~(lead > 0)] = -np.inf
+        worst[part], relative[part] = distance.min(axis=1), share.min(axis=1)
+    n_first = min(n_tightest, n)
+    first = np.argpartition(relative, n_first - 1)[:n_first]
+    first = first[np.argsort(relative[first], kind="stable")]
+    return Clearance(
+        leads, int((~(worst > 0)).sum()), float(worst.min()) * (1 - 1e-15), float(relative.min()) * (1 - 1e-15), first
+    )
+
+
+def _leads(
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, bias: np.ndarray, low: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower bounds of the lead of the own class over each other class, and the sums of magnitudes behind them."""
+    rows = x.astype(np.float64)
+    d = rows.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        score = rows @ weight.T + bias
+        size = (np.abs(rows) @ np.abs(weight).T) * (1 + gamma(d + 2)) + (d + 2) * UNDERFLOW
+        error = (size + np.abs(bias)) * gamma(d + 3) + (d + 2) * UNDERFLOW
+        if low is not None:
+            error = error + (np.abs(rows) @ np.abs(low[:, :-1]).T + np.abs(low[:, -1])) * (1 + gamma(d + 2))
+        here = np.arange(len(y)), y
+        lead = (score[here] - error[here])[:, None] - (score + error)
+        lead -= 4 * UNIT_SUM * (np.abs(score) + np.abs(score[here])[:, None])
+        size = (size + size[here][:, None]) * (1 + 1e-15)
+    lead[here] = np.inf
+    for i, c in zip(*np.nonzero(~(lead > 0)), strict=True):
+        words = [(weight[y[i]], bias[y[i]], 1), (weight[c], bias[c], -1)]
+        if low is not None:
+            words += [(low[y[i], :-1], low[y[i], -1], 1), (low[c, :-1], low[c, -1], -1)]
+        lead[i, c] = _exact_lead(rows[i], words)
+    return lead, size
+
+
+def _exact_lead(row: np.ndarray, words: list[tuple[np.ndarray, float, int]]) -> float:
+    """Lower bound of a difference of scores: two words of precision first, then exact rationals."""
+    long = np.concatenate([s * row for _, _, s in words] + [np.array([float(s) for _, _, s in words])])[None]
+    long_weight = np.concatenate([w for w, _, _ in words] + [np.array([b for _, b, _ in words])])[None]
+    k = long.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = float(dot2(long, long_weight)[0, 0])
+        size = float((np.abs(long) @ np.abs(long_weight).T)[0, 0]) * (1 + gamma(k + 2)) + k * UNDERFLOW
+        sure = value - float(dot2_error(np.array(value), np.array(size), k))
+    if sure > 0:
+        return sure
+    if value + (value - sure) < 0:
+        return -math.inf
+    exact = sum(
+        (Fraction(float(a)) * Fraction(float(b)) for a, b in zip(long[0], long_weight[0], strict=True)), Fraction(0)
+    )
+    return max(math.nextafter(float(exact), 0.0), 5e-324) if exact > 0 else -math.inf

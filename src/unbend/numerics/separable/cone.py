@@ -1,0 +1,189 @@
+"""The two forms of the question as one: is there v with z·v > 0 for all of many vectors z?
+
+A cone knows its vectors without storing them: it gathers a few as float64, and sweeps one hyperplane over all
+of them. Binary: z_i = ±(x_i, 1). Joint, k classes: z_ic = (x_i, 1) in the block of its class, minus (x_i, 1) in
+the block of each rival c (Kesler's construction), with the last class as the origin.
+
+Inside the solver columns are shifted and scaled (`Chart`); verdicts are in the units of the data.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from unbend.numerics.separable.clearance import Clearance, Hyperplane, argmax_clearance, clearance
+from unbend.numerics.separable.dependency import dependency
+from unbend.numerics.separable.verdicts import binary_vectors, joint_vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chart:
+    """Which columns take part, and the shift and scale that make them comparable."""
+
+    columns: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """`(x - mean) / scale` with a column of ones."""
+        out = np.empty((len(x), len(self.columns) + 1))
+        if len(self.columns) == x.shape[1]:
+            np.subtract(x, self.mean, out=out[:, :-1])
+        else:
+            np.subtract(x[:, self.columns], self.mean, out=out[:, :-1])
+        out[:, :-1] /= self.scale
+        out[:, -1] = 1.0
+        return out
+
+
+def chart_of(x: np.ndarray) -> Chart:
+    """The chart that standardises `x`; columns constant in `x` are left out."""
+    columns = np.flatnonzero((x != x[:1]).any(axis=0))
+    part = (x if len(columns) == x.shape[1] else x[:, columns]).astype(np.float64)
+    _, exponent = np.frexp(np.abs(part).max(axis=0, initial=0.0))
+    part = np.ldexp(part, -exponent)
+    mean = part.mean(axis=0)
+    scale = part.std(axis=0)
+    scale[scale == 0] = 1.0
+    with np.errstate(over="ignore", under="ignore"):
+        mean, scale = np.ldexp(mean, exponent), np.ldexp(scale, exponent)
+    scale[scale == 0] = 5e-324
+    return Chart(columns, mean, scale)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planes:
+    """One hyperplane per block in the units of the data; `low` [blocks, d + 1] holds second words."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    low: np.ndarray | None = None
+
+
+class Cone(Protocol):
+    """What the search needs to know of a question."""
+
+    size: int
+    blocks: int
+
+    def features(self, index: np.ndarray) -> np.ndarray:
+        """The rows of x behind some vectors."""
+        ...
+
+    def gather(self, index: np.ndarray, chart: Chart) -> np.ndarray:
+        """Some vectors as float64, in the coordinates of a chart."""
+        ...
+
+    def signed(self, index: np.ndarray) -> np.ndarray:
+        """Some vectors in the units of the data, exactly `[m, blocks (d + 1)]`."""
+        ...
+
+    def clear(self, planes: Planes) -> Clearance:
+        """How far every vector clears the hyperplanes, with proof; `values` one per vector."""
+        ...
+
+    def survives(self, index: np.ndarray, weights: np.ndarray) -> float | None:
+        """The robustness of a dependency among a few vectors, None if it is not proved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinaryCone:
+    """Rows with a sign each."""
+
+    x: np.ndarray
+    sign: np.ndarray
+    blocks: int = 1
+
+    @property
+    def size(self) -> int:
+        """How many vectors there are."""
+        return len(self.x)
+
+    def features(self, index: np.ndarray) -> np.ndarray:
+        """The rows of x behind some vectors."""
+        return self.x[index]
+
+    def gather(self, index: np.ndarray, chart: Chart) -> np.ndarray:
+        """Some vectors as float64, in the coordinates of a chart."""
+        Z = chart.apply(self.x[index])
+        Z *= self.sign[index, None]
+        return Z
+
+    def signed(self, index: np.ndarray) -> np.ndarray:
+        """Some vectors in the units of the data."""
+        long = np.hstack([self.x[index].astype(np.float64), np.ones((len(index), 1))])
+        return long * self.sign[index, None]
+
+    def clear(self, planes: Planes) -> Clearance:
+        """One pass over all rows."""
+        low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1], float(planes.low[0, -1]))
+        return clearance(self.x, self.sign, Hyperplane(planes.weight[0], float(planes.bias[0]), low, bias_low))
+
+    def survives(self, index: np.ndarray, weights: np.ndarray) -> float | None:
+        """Whether the witnesses share a point of the two hulls."""
+        return dependency(binary_vectors(self.x[index], self.sign[index]), weights)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeslerCone:
+    """Rows with a class each; vector i (k - 1) + r is row i against its r-th rival."""
+
+    x: np.ndarray
+    code: np.ndarray
+    k: int
+
+    @property
+    def size(self) -> int:
+        """How many vectors there are."""
+        return len(self.x) * (self.k - 1)
+
+    @property
+    def blocks(self) -> int:
+        """Classes but the last, which is the origin."""
+        return self.k - 1
+
+    def transfer(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The row and the rival class behind each vector."""
+        row, rival = np.divmod(index, self.k - 1)
+        return row, rival + (rival >= self.code[row])
+
+    def features(self, index: np.ndarray) -> np.ndarray:
+        """The rows of x behind some vectors."""
+        return self.x[index // (self.k - 1)]
+
+    def gather(self, index: np.ndarray, chart: Chart) -> np.ndarray:
+        """Some vectors as float64, in the coordinates of a chart."""
+        return self._place(chart.apply(self.features(index)), index)
+
+    def signed(self, index: np.ndarray) -> np.ndarray:
+        """Some vectors in the units of the data."""
+        x = self.features(index).astype(np.float64)
+        return self._place(np.hstack([x, np.ones((len(index), 1))]), index)
+
+    def _place(self, long: np.ndarray, index: np.ndarray) -> np.ndarray:
+        row, rival = self.transfer(index)
+        out = np.zeros((len(index), self.k, long.shape[1]))
+        here = np.arange(len(index))
+        out[here, self.code[row]] = long
+        out[here, rival] = -long
+        return out[:, :-1].reshape(len(index), -1)
+
+    def clear(self, planes: Planes) -> Clearance:
+        """The lead of every row over each rival."""
+        found = argmax_clearance(self.x, self.code, *self.readout(planes))
+        rivals = np.ones(found.values.shape, bool)
+        rivals[np.arange(len(self.x)), self.code] = False
+        return replace(found, values=found.values[rivals])
+
+    def readout(self, planes: Planes) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Weight, bias and second words of all k classes, the last class at zero."""
+        d = planes.weight.shape[1]
+        low = None if planes.low is None else np.vstack([planes.low, np.zeros((1, d + 1))])
+        return np.vstack([planes.weight, np.zeros((1, d))]), np.append(planes.bias, 0.0), low
+
+    def survives(self, index: np.ndarray, weights: np.ndarray) -> float | None:
+        """Whether the transfers form a circulation."""
+        row, rival = self.transfer(index)
+        return dependency(joint_vectors(self.x[row], self.code[row], rival), weights)

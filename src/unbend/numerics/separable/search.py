@@ -1,0 +1,312 @@
+"""Working-set search: solve a few vectors, sweep all of them, add what is violated, until one side is proved.
+
+In: a cone. Out: a proved claim in the units of the data, or what is known. The order of attempts on a working
+set: Newton; its forces reduced to few witnesses; the same on the faces that one-sided columns leave over; flat
+coordinates made round; exact integers. Every claim is checked by `clearance` or `dependency` before it leaves.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+
+from unbend.numerics.separable import simplex
+from unbend.numerics.separable.clearance import Clearance
+from unbend.numerics.separable.cone import Chart, Cone, Planes, chart_of
+from unbend.numerics.separable.newton import Descent, Effort, descend
+from unbend.numerics.separable.witness import reduce
+
+SIMPLEX_SIZE = 60_000  # entries of the tableau up to which the exact method is worth its time
+ROUNDS = 60
+FORCE_FLOORS = (1e-6, 1e-3, 1e-9)  # forces below this part of the greatest are left out
+FACES = 8
+LARGEST = 1000  # exponent of two that no coefficient exceeds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Separated:
+    """Hyperplanes that provably clear every vector."""
+
+    planes: Planes
+    clearance: Clearance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlapping:
+    """Vectors with a proved positive dependency."""
+
+    index: np.ndarray
+    weights: np.ndarray
+    robustness: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Open:
+    """No proof: why, the best hyperplanes, and forces that come near to balance."""
+
+    reason: str
+    planes: Planes
+    errors: int
+    index: np.ndarray
+    forces: np.ndarray
+
+
+Outcome: TypeAlias = Separated | Overlapping | Open
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to give up, and the seed of the working set."""
+
+    deadline: float = math.inf
+    seed: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is spent."""
+        return time.monotonic() > self.deadline
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What the rounds carry along: the working set, the best claim so far, and how hard to try."""
+
+    index: np.ndarray
+    planes: Planes
+    level: int = 0
+    errors: int | None = None
+    best: Planes | None = None
+    forces: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def open(self, reason: str, cone: Cone) -> Open:
+        best = self.best or self.planes
+        errors = self.errors if self.errors is not None else cone.clear(best).wrong
+        forces = self.forces if len(self.forces) == len(self.index) else np.ones(len(self.index))
+        return Open(reason, best, errors, self.index, forces)
+
+
+def search(cone: Cone, limits: Limits, start: Planes | None = None) -> Outcome:
+    """Decide whether some v has a positive product with every vector of the cone.
+
+    Args:
+        cone: the question.
+        limits: when to give up.
+        start: hyperplanes to begin from.
+    """
+    generator = np.random.default_rng(limits.seed)
+    d = cone.features(np.zeros(1, np.int64)).shape[1]
+    dim = cone.blocks * (d + 1)
+    first = max((4 if dim > 300 else 6) * dim, min(cone.size // 50, 20_000), 400)
+    index = (
+        np.arange(cone.size)
+        if cone.size <= 1.5 * first
+        else np.unique(generator.integers(0, cone.size, first))
+    )
+    zero = Planes(np.zeros((cone.blocks, d)), np.zeros(cone.blocks))
+    progress = _Progress(index, start or zero)
+    for _ in range(ROUNDS):
+        answer = _round(cone, progress, limits)
+        if answer is not None:
+            return answer
+        found = cone.clear(progress.planes)
+        if found.wrong == 0:
+            return Separated(progress.planes, found)
+        if progress.errors is None or found.wrong < progress.errors:
+            progress.errors, progress.best = found.wrong, progress.planes
+        if limits.is_over:
+            return progress.open("out of time", cone)
+        _grow(progress, found.values, first, dim, generator)
+        if progress.level > 3:
+            return progress.open("the hyperplane is too fine for two float64 words", cone)
+    return progress.open("too many rounds", cone)
+
+
+def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Open | None:
+    """Work on the working set: new hyperplanes in `progress`, or an answer."""
+    chart = chart_of(cone.features(progress.index))
+    Z = cone.gather(progress.index, chart)
+    v = _into(chart, progress.planes)
+    effort = Effort(extra=3 + 8 * progress.level, deadline=limits.deadline)
+    for attempt in range(progress.level, 3):
+        descent = _attempt(Z, v, effort, attempt)
+        if descent.status == "separated":
+            progress.planes = _out_of(chart, descent.v, progress.planes)
+            return None
+        progress.forces = descent.forces
+        answer = _overlap(cone, progress.index, Z, descent, chart)
+        if answer is not None:
+            return answer
+        if limits.is_over:
+            return progress.open("out of time", cone)
+    return _exactly(cone, progress, chart, limits)
+
+
+def _attempt(Z: np.ndarray, v: np.ndarray, effort: Effort, attempt: int) -> Descent:
+    """Newton as it comes; then to the last digit; then in coordinates made round by pivoted QR."""
+    if attempt == 0 and len(Z) >= Z.shape[1]:
+        return descend(Z, v, effort)
+    tight = Effort(effort.extra, 80, 1e-12, is_exact=True, deadline=effort.deadline)
+    if attempt <= 1 and len(Z) >= Z.shape[1]:
+        return descend(Z, v, tight)
+    P = _round_coordinates(Z)
+    descent = descend(Z @ P, np.zeros(P.shape[1]), tight)
+    return Descent(descent.status, P @ descent.v, descent.forces, descent.steps)
+
+
+def _round_coordinates(Z: np.ndarray) -> np.ndarray:
+    R, order = qr(Z, mode="r", pivoting=True, check_finite=False)
+    size = np.abs(np.diagonal(R))
+    rank = max(int((size > size[0] * 1e-15).sum()), 1)
+    P = np.zeros((Z.shape[1], rank))
+    P[order[:rank]] = solve_triangular(R[:rank, :rank], np.eye(rank)) * math.sqrt(len(Z))
+    return P
+
+
+def _overlap(cone: Cone, index: np.ndarray, Z: np.ndarray, descent: Descent, chart: Chart) -> Overlapping | None:
+    """Few witnesses from the forces of a descent, on the whole working set or on a face of it."""
+    top = descent.forces.max()
+    if descent.status == "converged":
+        answer = _reduced(cone, index, Z, descent.forces)
+        if answer is not None:
+            return answer
+    for floor in FORCE_FLOORS:
+        kept = np.flatnonzero(descent.forces > floor * top)
+        forces = descent.forces[kept]
+        width = len(chart.columns)
+        for _ in range(FACES):
+            face_chart = chart_of(cone.features(index[kept]))
+            face = cone.gather(index[kept], face_chart)
+            again = descend(face, np.zeros(face.shape[1]), Effort(0, 60, 1e-8, is_exact=True))
+            if again.status == "separated":
+                break
+            forces = again.forces
+            heavy = forces > 1e-6 * forces.max()
+            answer = _reduced(cone, index[kept][heavy], face[heavy], forces[heavy])
+            if answer is not None:
+                return answer
+            if heavy.all() or len(face_chart.columns) == width:
+                break
+            kept, width = kept[heavy], len(face_chart.columns)
+    return None
+
+
+def _reduced(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray) -> Overlapping | None:
+    reduced = reduce(Z, forces)
+    if reduced is None:
+        return None
+    kept, weights = reduced
+    for floor in (0.0, 1e-10, 1e-7):
+        heavy = weights > floor
+        robustness = cone.survives(index[kept[heavy]], weights[heavy])
+        if robustness is not None:
+            return Overlapping(index[kept[heavy]], weights[heavy], robustness)
+    return None
+
+
+def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> Overlapping | Open | None:
+    """The exact simplex method on the working set, where it is small enough."""
+    columns = (np.arange(cone.blocks)[:, None] * (progress.planes.weight.shape[1] + 1)) + np.append(
+        chart.columns, progress.planes.weight.shape[1]
+    )
+    vectors = cone.signed(progress.index)[:, columns.ravel()]
+    m, D = vectors.shape
+    if (D + 2) * (m + D + 2) > SIMPLEX_SIZE:
+        return progress.open("nearly flat, and too large for the exact method", cone)
+    integers, exponents = _integral(vectors)
+    guess = np.argsort(-progress.forces) if len(progress.forces) == m else np.arange(m)
+    try:
+        weights, v = simplex.solve(integers, guess, limits.deadline)
+    except simplex.OutOfTimeError:
+        return progress.open("out of time", cone)
+    if weights is not None:
+        kept = np.array(sorted(weights))
+        top = max(weights.values())
+        floats = np.array([float(Fraction(weights[i], top)) for i in kept])
+        robustness = cone.survives(progress.index[kept], floats)
+        if robustness is None:
+            return progress.open("weights too fine for float64", cone)
+        return Overlapping(progress.index[kept], floats, robustness)
+    progress.planes = _two_words(v, exponents, chart, progress.planes)
+    progress.level = 3
+    return None
+
+
+def _integral(vectors: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Columns times powers of two that make them integral and, where possible, free of trailing zeros."""
+    out, exponents = np.empty(vectors.shape, object), []
+    for j, column in enumerate(vectors.T):
+        ratios = [float(a).as_integer_ratio() for a in column]
+        denominator = max(b for _, b in ratios)
+        whole = [a * (denominator // b) for a, b in ratios]
+        shift = min(((a & -a).bit_length() - 1 for a in whole if a), default=0)
+        out[:, j] = [a >> shift for a in whole]
+        exponents.append(denominator.bit_length() - 1 - shift)
+    return out, exponents
+
+
+def _two_words(v: list[int], exponents: list[int], chart: Chart, like: Planes) -> Planes:
+    """Integer multipliers of scaled columns as two float64 words each, in the units of the data."""
+    blocks, d = like.weight.shape
+    exact = [Fraction(a) * Fraction(2) ** e for a, e in zip(v, exponents, strict=True)]
+    spread = np.tile(np.append(np.frexp(chart.scale)[1], 0), blocks)
+    size = max(_exponent(a) + int(e) for a, e in zip(exact, spread, strict=True) if a)
+    exact = [a / Fraction(2) ** size for a in exact]
+    top = max(0, max(_exponent(a) for a in exact if a) - LARGEST)
+    exact = [a / 2**top for a in exact]
+    high = [float(a) for a in exact]
+    low = [float(a - Fraction(h)) for a, h in zip(exact, high, strict=True)]
+    words = np.zeros((2, blocks, d + 1))
+    words[:, :, np.append(chart.columns, d)] = np.array([high, low]).reshape(2, blocks, -1)
+    return Planes(words[0, :, :-1].copy(), words[0, :, -1].copy(), words[1])
+
+
+def _exponent(a: Fraction) -> int:
+    return a.numerator.bit_length() - a.denominator.bit_length()
+
+
+def _into(chart: Chart, planes: Planes) -> np.ndarray:
+    """Hyperplanes in the coordinates of a chart."""
+    weight = planes.weight[:, chart.columns]
+    v = np.hstack([weight * chart.scale, (planes.bias + weight @ chart.mean)[:, None]]).ravel()
+    return v if np.isfinite(v).all() else np.zeros_like(v)
+
+
+def _out_of(chart: Chart, v: np.ndarray, like: Planes) -> Planes:
+    """Hyperplanes in the units of the data, scores about as large as in the chart."""
+    v = v.reshape(like.weight.shape[0], -1)
+    part, exponent = np.frexp(v[:, :-1])
+    scale, scale_exponent = np.frexp(chart.scale)
+    shift = exponent - scale_exponent
+    top = max(0, int(shift[part != 0].max(initial=0)) - LARGEST)
+    weight = np.zeros(like.weight.shape)
+    with np.errstate(under="ignore"):
+        weight[:, chart.columns] = np.ldexp(part / scale, shift - top)
+        bias = np.ldexp(v[:, -1], -top) - weight[:, chart.columns] @ chart.mean
+    return Planes(weight, bias)
+
+
+def _grow(
+    progress: _Progress, values: np.ndarray, first: int, dim: int, generator: np.random.Generator
+) -> None:
+    """Add violated vectors to the working set: the worst, a random part, and the nearest of the others."""
+    wrong = np.flatnonzero(~(values > 0))
+    room = max(2 * dim, first // 2) if dim <= 300 else max(dim, first // 2)
+    if len(wrong) > room:
+        worst = np.argpartition(values[wrong], room // 2)
+        drawn = generator.choice(worst[room // 2 :], room - room // 2, replace=False)
+        wrong = wrong[np.concatenate([worst[: room // 2], drawn])]
+    elif len(values) > room:
+        wrong = np.union1d(wrong, np.argpartition(values, room)[:room])
+    new = np.setdiff1d(wrong, progress.index)
+    if len(new) == 0 or np.isin(np.flatnonzero(~(values > 0)), progress.index).all():
+        progress.level += 1
+        return
+    if len(progress.index) + len(new) > 12 * max(first, 2 * dim):
+        half = len(progress.index) // 2
+        progress.index = progress.index[np.argpartition(values[progress.index], half)[:half]]
+    progress.index = np.concatenate([progress.index, new])
+    progress.forces = np.zeros(0)

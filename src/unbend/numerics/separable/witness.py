@@ -1,0 +1,124 @@
+"""From many forces that balance to few: Carathéodory's reduction to at most r + 1 vectors (Kirchberger 1903).
+
+In: vectors whose positive combination is nearly zero. Out: which of them to keep, and their weights. Pure
+floating point; whether the result proves anything is for `dependency` to say.
+"""
+
+import math
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+from scipy.linalg import lu_factor, qr, solve_triangular
+
+RANK_TOLERANCE = 1e-11
+ZERO = 1e-12
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@no_type_check
+def _purify(inverse, basis, lam_basis, others, lam_others, first, zero):
+    """Move the mass of the other vectors onto a basis, one vector at a time; `first` says in which order.
+
+    `inverse` maps a vector to its coefficients on the basis vectors. When a basic weight would turn negative,
+    the basis takes in the other vector instead. Writes the final basis into `basis` (numbers below r mean the
+    first basis, r + j means the j-th of the others).
+    """
+    r = inverse.shape[0]
+    alpha = np.empty(r)
+    row = np.empty(r)
+    for at in range(len(first) - 1):
+        j = first[at]
+        for i in range(r):
+            s = 0.0
+            for c in range(r):
+                s += inverse[i, c] * others[j, c]
+            alpha[i] = s
+        leave = -1
+        t = lam_others[j]
+        for i in range(r):
+            if alpha[i] < -zero and lam_basis[i] < -alpha[i] * t:
+                t = lam_basis[i] / -alpha[i]
+                leave = i
+        for i in range(r):
+            lam_basis[i] = max(lam_basis[i] + t * alpha[i], 0.0)
+        if leave < 0:
+            continue
+        lam_basis[leave] = lam_others[j] - t
+        basis[leave] = r + j
+        for c in range(r):
+            row[c] = inverse[leave, c] / alpha[leave]
+        for i in range(r):
+            if i != leave:
+                for c in range(r):
+                    inverse[i, c] -= alpha[i] * row[c]
+        for c in range(r):
+            inverse[leave, c] = row[c]
+
+
+def reduce(Z: np.ndarray, forces: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """At most r + 1 row numbers of `Z` and their weights, for Z of rank r, or None where Z is too flat.
+
+    Cost:
+        O(k r²) for k vectors.
+    """
+    lam = forces / forces.max()
+    start = _start(Z, lam)
+    if start is None:
+        return None
+    Z, order, inverse = start
+    r = Z.shape[1]
+    basis, others = np.arange(r), order[r:]
+    lam_basis, lam_others = lam[order[:r]].copy(), lam[others]
+    if len(others) == 0:
+        return None
+    first = np.argsort(lam_others, kind="stable")
+    _purify(inverse, basis, lam_basis, np.ascontiguousarray(Z[others]), lam_others, first, ZERO)
+    kept = np.append(order[basis], others[first[-1]])
+    weights = np.append(lam_basis, lam_others[first[-1]])
+    refined = _refine(Z[kept])
+    if refined is not None and (refined > 0).all():
+        weights = refined
+    return kept, weights / weights.max()
+
+
+def _start(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Independent columns of `Z`, an order of rows that begins with a basis, and the inverse of that basis."""
+    k, r = Z.shape
+    if k < r + 1:
+        Z, r = _independent(Z, lam)
+    root = np.sqrt(lam)[:, None]
+    factor, swaps = lu_factor(Z * root, check_finite=False)
+    pivots = np.abs(np.diagonal(factor))
+    if not pivots.min() > RANK_TOLERANCE * pivots.max():
+        Z, r = _independent(Z, lam)
+        if k < r + 1 or r == 0:
+            return None
+        factor, swaps = lu_factor(Z * root, check_finite=False)
+    elif k < r + 1:
+        return None
+    order = np.arange(k)
+    for i, j in enumerate(swaps):
+        order[[i, j]] = order[[j, i]]
+    try:
+        inverse = np.linalg.inv(Z[order[:r]].T)
+    except np.linalg.LinAlgError:
+        return None
+    return Z, order, np.ascontiguousarray(inverse)
+
+
+def _independent(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, int]:
+    """Orthonormal coordinates of the space the vectors span."""
+    R, order = qr(Z * np.sqrt(lam)[:, None], mode="r", pivoting=True, check_finite=False)
+    size = np.abs(np.diagonal(R))
+    r = int((size > RANK_TOLERANCE * size.max(initial=0.0)).sum())
+    return Z[:, order[:r]] @ solve_triangular(R[:r, :r], np.eye(r)) * math.sqrt(len(Z)), r
+
+
+def _refine(Z: np.ndarray) -> np.ndarray | None:
+    """The one dependency among r + 1 vectors, solved afresh with the last weight fixed."""
+    try:
+        head = np.linalg.solve(Z[:-1].T, -Z[-1])
+    except np.linalg.LinAlgError:
+        return None
+    return np.append(head, 1.0) if np.isfinite(head).all() else None
