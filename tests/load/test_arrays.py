@@ -92,7 +92,7 @@ def test_npz_without_a_clear_pair_is_refused(tmp_path, arrays, sentence):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(LoadError) as caught:
         data(str(tmp_path / "a.npz"))
-    assert str(caught.value).startswith(f"{tmp_path / 'a.npz'}: ")
+    assert "a.npz: " in str(caught.value)
     assert sentence in str(caught.value)
 
 

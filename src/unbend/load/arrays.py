@@ -6,7 +6,7 @@ Comes in: paths. Goes out: `Data`. Files with pickled Python objects are refused
 import re
 import zipfile
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from unbend.errors import LoadError, UnbendError
 from unbend.load.dataset import Data, Pair, from_arrays
+from unbend.load.wording import one_line
 
 X_WORDS = ("x", "data", "images", "features", "inputs")
 Y_WORDS = ("y", "target", "targets", "label", "labels")
@@ -36,21 +37,37 @@ def npz(path: Path) -> Data:
     Raises:
         LoadError: not such an archive, damaged, with pickled objects, or without a recognisable pair.
     """
-    if not zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        is_zip = zipfile.is_zipfile(file)
+    if not is_zip:
         raise LoadError(f"{path}: is not a .npz archive, or it is damaged or cut short.")
     with _told(path), np.load(path, allow_pickle=False) as archive:
-        keys = tuple(archive.files)
-        train = _pair_of(path, keys, TRAIN)
-        if train is None:
-            return _tokens(path, archive, keys)
-        test = _pair_of(path, keys, TEST) or _pair_of(path, keys, VALIDATION)
-        return from_arrays(
-            path.name,
-            _read(archive, train),
-            test=test and _read(archive, test),
-            class_names=_class_names(archive),
-            source=str(path),
-        )
+        found = by_name(path.name, archive, source=str(path))
+        if found is not None:
+            return found
+        inputs = {key: archive[key] for key in TOKENS if key in archive}
+        labels = [archive[key] for key in archive if key.lower() in Y_WORDS]
+        if inputs and len(labels) == 1:
+            names = _class_names(archive)
+            return from_arrays(path.name, (inputs, labels[0]), class_names=names, source=str(path))
+        held = ", ".join(archive) or "nothing"
+    advice = (
+        "Name them x and y, x_train and y_train (with x_test and y_test), data and target, images and labels."
+    )
+    raise LoadError(f"{path}: no samples with labels by their names. It holds: {held}. {advice}")
+
+
+def by_name(name: str, arrays: Mapping[str, Any], *, source: str) -> Data | None:
+    """The samples and labels among named arrays; None when no names fit.
+
+    Raises:
+        LoadError: the names of several fit.
+    """
+    train = _pair_of(name, arrays, TRAIN)
+    if train is None:
+        return None
+    test = _pair_of(name, arrays, TEST) or _pair_of(name, arrays, VALIDATION)
+    return from_arrays(name, train, test=test, class_names=_class_names(arrays), source=source)
 
 
 def npy(x_path: Path, y_path: Path | None = None) -> Data:
@@ -89,53 +106,38 @@ def _told(path: Path) -> Generator[None]:
         yield
     except UnbendError:
         raise
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
         if "allow_pickle" in str(error) or "Python objects" in str(error):
             message = f"{path}: holds pickled Python objects, which unbend does not open, for that runs code."
             raise LoadError(f"{message} Save plain arrays of numbers or strings.") from error
-        if isinstance(error, OSError) and error.strerror:
-            raise LoadError(f"{path}: cannot be read: {error.strerror}.") from error
-        raise LoadError(f"{path}: is damaged or cut short ({' '.join(str(error).split())}).") from error
+        raise LoadError(f"{path}: is damaged or cut short ({one_line(error)}).") from error
 
 
-def _read(archive: Any, keys: tuple[str, str]) -> Pair:
-    return archive[keys[0]], archive[keys[1]]
-
-
-def _pair_of(path: Path, keys: tuple[str, ...], patterns: Iterable[str]) -> tuple[str, str] | None:
-    """The one pair of keys that fits one of the patterns."""
+def _pair_of(name: str, arrays: Mapping[str, Any], patterns: Iterable[str]) -> Pair | None:
+    """The one pair of arrays whose names fit one of the patterns."""
     found = []
     for pattern in patterns:
-        xs, ys = ([key for key in keys if key.lower() in _filled(pattern, of)] for of in (X_WORDS, Y_WORDS))
+        xs, ys = ([key for key in arrays if key.lower() in _filled(pattern, of)] for of in (X_WORDS, Y_WORDS))
         found += [(x, y) for x in xs for y in ys]
     if len(found) > 1:
         pairs = "; ".join(f"{x} with {y}" for x, y in found)
-        raise LoadError(f"{path}: it is not clear which arrays to take: {pairs}. Keep one pair.")
-    return found[0] if found else None
+        raise LoadError(f"{name}: it is not clear which arrays to take: {pairs}. Keep one pair.")
+    return (arrays[found[0][0]], arrays[found[0][1]]) if found else None
 
 
 def _filled(pattern: str, words: Iterable[str]) -> set[str]:
     return {pattern.format(word) for word in words}
 
 
-def _tokens(path: Path, archive: Any, keys: tuple[str, ...]) -> Data:
-    """Inputs of a Hugging Face model, by their own names."""
-    inputs = {key: archive[key] for key in TOKENS if key in keys}
-    labels = [key for key in keys if key.lower() in Y_WORDS]
-    if not inputs or len(labels) != 1:
-        held = ", ".join(keys) or "nothing"
-        raise LoadError(
-            f"{path}: no samples with labels by their names. It holds: {held}. Name them x and y, "
-            "x_train and y_train (with x_test and y_test), data and target, or images and labels."
-        )
-    pair = (inputs, archive[labels[0]])
-    return from_arrays(path.name, pair, class_names=_class_names(archive), source=str(path))
+def _class_names(arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the classes; none for the single name that scikit-learn gives a target."""
+    key = next((name for name in NAMES if name in arrays), None)
+    names = np.ravel(arrays[key]).tolist() if key else []
+    return tuple(_word(name) for name in names) if len(names) > 1 else ()
 
 
-def _class_names(archive: Any) -> tuple[str, ...]:
-    key = next((name for name in NAMES if name in archive.files), None)
-    names = archive[key] if key else np.array([], dtype=str)
-    return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names.ravel().tolist())
+def _word(name: object) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _sibling(path: Path) -> Path:

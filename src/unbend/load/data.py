@@ -14,12 +14,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from unbend.errors import DataError, LoadError
 from unbend.load import python
-from unbend.load.arrays import npy, npz
+from unbend.load.arrays import by_name, npy, npz
 from unbend.load.dataset import Data, from_arrays
 from unbend.load.idx import folder
 from unbend.load.shipped import bundled, read
-from unbend.load.suggest import suggest
 from unbend.load.table import SUFFIXES, table
+from unbend.load.wording import readable, suggest
 
 __all__ = ["Data", "bundled", "data"]
 
@@ -47,8 +47,7 @@ def data(spec: str, *, label: str | None = None) -> Data:
         >>> data("iris").x.shape, data("iris").class_names
         (torch.Size([150, 4]), ('setosa', 'versicolor', 'virginica'))
     """
-    is_table = spec.lower().endswith(SUFFIXES)
-    if label is not None and not is_table:
+    if label is not None and not spec.lower().endswith(SUFFIXES):
         raise LoadError(
             f"{spec}: a label column is for tables ({', '.join(SUFFIXES)}) only. Leave --label out."
         )
@@ -56,13 +55,18 @@ def data(spec: str, *, label: str | None = None) -> Data:
         return read(spec)
     if python.is_code(spec):
         return _from_code(spec)
+    with readable(spec):
+        return _from_disk(spec, label)
+
+
+def _from_disk(spec: str, label: str | None) -> Data:
     if spec.lower().count(".npy") == 2 and "," in spec:
         first, _, second = spec.partition(",")
         return npy(Path(first.strip()).expanduser(), Path(second.strip()).expanduser())
     path = _existing(spec)
     if path.is_dir():
         return folder(path)
-    return table(path, label) if is_table else _from_file(path)
+    return table(path, label) if spec.lower().endswith(SUFFIXES) else _from_file(path)
 
 
 def _existing(spec: str) -> Path:
@@ -120,13 +124,16 @@ def _described(found: object) -> str:
 
 
 def _from_dict(spec: str, found: dict[Any, Any]) -> Data:
-    """Inputs by name, with the labels among them."""
-    key = next((key for key in _LABEL_KEYS if key in found), None)
+    """Samples and labels by the names an `.npz` would have, or inputs by name with the labels among them."""
+    arrays = {str(key): part for key, part in found.items()}
+    if pair := by_name(spec, arrays, source=spec):
+        return replace(pair, name=spec.rpartition(":")[2])
+    key = next((key for key in _LABEL_KEYS if key in arrays), None)
     if key is None:
-        held = ", ".join(map(str, found)) or "nothing"
+        held = ", ".join(arrays) or "nothing"
         raise DataError(f"{spec}: expected a dict of inputs with 'labels' among them. It has: {held}.")
-    inputs = {str(name): part for name, part in found.items() if name != key}
-    return replace(from_arrays(spec, (inputs, found[key]), source=spec), name=spec.rpartition(":")[2])
+    inputs = {name: part for name, part in arrays.items() if name != key}
+    return replace(from_arrays(spec, (inputs, arrays[key]), source=spec), name=spec.rpartition(":")[2])
 
 
 def _from_set(spec: str, found: Any) -> Data:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from unbend.errors import LoadError, ModelError
+from unbend.load.wording import one_line
 
 
 def exported(path: Path) -> nn.Module:
@@ -38,7 +39,7 @@ def exported(path: Path) -> nn.Module:
             program = torch.export.load(path)
             module = torch.export.unflatten(program)
         except Exception as error:
-            raise LoadError(f"{path}: torch cannot read it: {' '.join(str(error).split())[:300]}.") from error
+            raise LoadError(f"{path}: torch cannot read it: {one_line(error)}.") from error
     _check_batch(path, program)
     return module
 
@@ -52,12 +53,12 @@ def _screen(path: Path) -> None:
             pickled = (
                 {name: archive.read(name) for name in names if name.endswith(".pt")} if not broken else {}
             )
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError) as error:
         raise LoadError(f"{path}: is not a torch.export archive, or it is damaged or cut short.") from error
     if broken:
         raise LoadError(f"{path}: is damaged: its part {broken} does not match its checksum.")
     if not any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
-        raise LoadError(f"{path}: is a zip, but not one that torch.export.save wrote.")
+        raise LoadError(f"{path}: is a zip, but not one that torch.export.save wrote, or it is cut short.")
     if unsafe := [
         name for name in names if "obj_" in Path(name).name or name.endswith((".so", ".pyd", ".dll"))
     ]:

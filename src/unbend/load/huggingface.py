@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from unbend.errors import LoadError, MissingExtraError
+from unbend.load.wording import one_line
 
 
 def pretrained(folder: Path) -> nn.Module:
@@ -38,7 +39,7 @@ def pretrained(folder: Path) -> nn.Module:
                 folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
         except Exception as error:
-            words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            words = f"{type(error).__name__}: {one_line(error)}"
             raise LoadError(f"{folder}: transformers cannot load it ({words}).") from error
     if missing := sorted(told["missing_keys"]):
         shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")

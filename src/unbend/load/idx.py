@@ -71,8 +71,6 @@ def array(path: Path) -> np.ndarray:
             content = file.read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise LoadError(f"{path}: is damaged or cut short ({error}).") from error
-    except OSError as error:
-        raise LoadError(f"{path}: cannot be read: {error.strerror}.") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
         raise LoadError(
             f"{path}: is not an IDX file: its first bytes are {content[:4].hex(' ') or 'missing'}."

@@ -12,8 +12,8 @@ from unbend.errors import LoadError, ModelError
 from unbend.load import python
 from unbend.load.exported import exported
 from unbend.load.huggingface import pretrained
-from unbend.load.suggest import suggest
 from unbend.load.weights import fill
+from unbend.load.wording import readable, suggest
 
 _NOT_CODE = {
     ".pt": "holds weights or a pickle, not the code of a network",
@@ -46,11 +46,17 @@ def model(spec: str, *, weights: Path | None = None) -> nn.Module:
     """
     if python.is_code(spec):
         module = _from_code(spec)
-        return module if weights is None else fill(module, Path(weights).expanduser())
+        with readable(weights):
+            return module if weights is None else fill(module, Path(weights).expanduser())
     if weights is not None:
         raise LoadError(
             f"{spec}: weights are for a network that code builds (file.py:name). Leave --weights out."
         )
+    with readable(spec):
+        return _from_disk(spec)
+
+
+def _from_disk(spec: str) -> nn.Module:
     path = _existing(spec)
     if path.is_dir():
         return pretrained(path)

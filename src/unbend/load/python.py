@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from unbend.errors import LoadError
-from unbend.load.suggest import suggest
+from unbend.load.wording import one_line, readable, suggest
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -83,10 +83,8 @@ def _existing(path: Path) -> Path:
 
 def _run_file(path: Path) -> ModuleType:
     """The file as a module with a name of its own; the same content is run only once."""
-    try:
+    with readable(path):
         source = path.read_bytes()
-    except OSError as error:
-        raise LoadError(f"{path}: cannot be read: {error.strerror}.") from error
     name = f"_unbend_{path.stem}_{sha256(str(path).encode() + source).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -146,7 +144,7 @@ def _call(factory: Callable[..., Any], spec: str, folder: Path) -> Any:
 
 def _told(error: BaseException, folder: Path) -> str:
     """The error's own words, with the last line of the user's code that led to it."""
-    words = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
+    words = f"{type(error).__name__}: {one_line(error)}".rstrip(": .")
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(str(folder.resolve()) + os.sep)]
     if isinstance(error, SyntaxError) or not own:
@@ -161,9 +159,10 @@ def _public(owner: object) -> list[str]:
 def _names_in(path: Path) -> list[str]:
     """The names a file defines at its top level, found without running it."""
     try:
-        body = ast.parse(_existing(path).read_bytes()).body
-    except (SyntaxError, ValueError, OSError) as error:
-        raise LoadError(f"{path}: {' '.join(str(error).split())}") from error
+        with readable(path):
+            body = ast.parse(_existing(path).read_bytes()).body
+    except (SyntaxError, ValueError) as error:
+        raise LoadError(f"{path}: {one_line(error)}.") from error
     kinds = ast.FunctionDef | ast.ClassDef
     defined = [node.name for node in body if isinstance(node, kinds)]
     targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]

@@ -12,7 +12,7 @@ import numpy as np
 
 from unbend.errors import DataError, LoadError, MissingExtraError
 from unbend.load.dataset import Data, from_arrays
-from unbend.load.suggest import suggest
+from unbend.load.wording import one_line, suggest
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
 MOST_CLASSES = 100
@@ -59,12 +59,11 @@ def _frame(path: Path) -> Any:
     try:
         return pandas.read_parquet(path) if is_parquet else pandas.read_csv(path, sep=_separator(path))
     except OSError as error:
-        reason = error.strerror or f"it is damaged or cut short ({' '.join(str(error).split())})"
-        raise LoadError(f"{path}: cannot be read: {reason}.") from error
+        if error.strerror:
+            raise
+        raise LoadError(f"{path}: is damaged or cut short ({one_line(error)}).") from error
     except (ValueError, EOFError) as error:
-        raise LoadError(
-            f"{path}: is not a table that pandas can read ({' '.join(str(error).split())})."
-        ) from error
+        raise LoadError(f"{path}: is not a table that pandas can read ({one_line(error)}).") from error
 
 
 def _needed(package: str) -> Any:
