@@ -148,10 +148,10 @@ def test_what_code_gives_wrongly_is_one_sentence(code, name, error, sentence):
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        ("digit", "no bundled data set, file or folder of that name. It has: digits, iris"),
+        ("digit", "no bundled data set, file or folder of that name. This place has: digits, iris"),
         ("digit", "Did you mean 'digits'?"),
-        ("a.npx", "no such file or folder. It has: a.npz, b.txt, c.pt, none. Did you mean 'a.npz'?"),
-        ("nowhere/a.npz", "nowhere/a.npz: no such file or folder. It has none."),
+        ("a.npx", "no such file or folder. Its folder has: a.npz, b.txt, c.pt, none. Did you mean 'a.npz'?"),
+        ("nowhere/a.npz", "nowhere/a.npz: no such file or folder. Its folder has none."),
         (
             "b.txt",
             "b.txt: no reader for .txt. Expected .npz, .npy, .csv, .tsv, .parquet, a folder of IDX files, or",

@@ -102,7 +102,10 @@ def test_what_is_not_a_network_is_one_sentence(code, name, error, sentence):
             "net.onnx",
             "net.onnx: is not a network unbend can open. Expected file.py:name, package.module:name, a",
         ),
-        ("gone.pt2", "gone.pt2: no such file or folder. It has: net.onnx, net.pkl, net.pt, net.safetensors."),
+        (
+            "gone.pt2",
+            "gone.pt2: no such file or folder. Its folder has: net.onnx, net.pkl, net.pt, net.safetensors.",
+        ),
     ],
 )
 def test_files_that_are_not_networks(tmp_path, name, sentence):

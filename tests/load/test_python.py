@@ -146,11 +146,9 @@ def test_a_file_without_a_name_tells_its_names_without_running(tmp_path):
 
 def test_missing_files_and_packages(tmp_path):
     path = put(tmp_path, "")
-    with pytest.raises(
-        LoadError, match=r"mime\.py: no such file\. Its folder: It has: mine\.py\. Did you mean"
-    ):
+    with pytest.raises(LoadError, match=r"mime\.py: no such file\. Its folder has: mine\.py\. Did you mean"):
         value(path.replace("mine", "mime") + ":a", is_ready=ready)
-    with pytest.raises(LoadError, match=r"no such file\. Its folder: It has none\."):
+    with pytest.raises(LoadError, match=r"no such file\. Its folder has none\."):
         value("/not/there.py:a", is_ready=ready)
     with pytest.raises(LoadError, match=r"torch\.nott: no module named 'torch\.nott' here"):
         value("torch.nott:a", is_ready=ready)

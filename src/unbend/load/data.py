@@ -19,7 +19,7 @@ from unbend.load.dataset import Data, from_arrays
 from unbend.load.idx import folder
 from unbend.load.shipped import bundled, read
 from unbend.load.table import SUFFIXES, table
-from unbend.load.wording import readable, suggest
+from unbend.load.wording import beside, readable, suggest
 
 __all__ = ["Data", "bundled", "data"]
 
@@ -73,10 +73,12 @@ def _existing(spec: str) -> Path:
     path = Path(spec).expanduser()
     if path.exists():
         return path
-    beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
-    known = beside if path.suffix or path.parent != Path() else [*bundled(), *beside]
-    what = "no such file or folder" if path.suffix else "no bundled data set, file or folder of that name"
-    raise LoadError(f"{spec}: {what}. {suggest(path.name, known)}")
+    if path.suffix or path.parent != Path():
+        raise LoadError(
+            f"{spec}: no such file or folder. {suggest(path.name, beside(path), where='Its folder')}"
+        )
+    known = suggest(path.name, [*bundled(), *beside(path)], where="This place")
+    raise LoadError(f"{spec}: no bundled data set, file or folder of that name. {known}")
 
 
 def _from_file(path: Path) -> Data:

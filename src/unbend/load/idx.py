@@ -47,7 +47,10 @@ def _pair(path: Path, files: list[Path], part: str) -> Pair | None:
     if images is None or labels is None:
         raise LoadError(f"{path}: has only one of {part}-images* and {part}-labels*.")
     x = array(images)
-    return (x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x), array(labels)
+    if x.dtype == np.uint8:
+        x = x.astype(np.float32)
+        x /= 255
+    return x, array(labels)
 
 
 def _one(path: Path, files: list[Path], word: str) -> Path | None:

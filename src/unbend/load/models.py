@@ -13,7 +13,7 @@ from unbend.load import python
 from unbend.load.exported import exported
 from unbend.load.huggingface import pretrained
 from unbend.load.weights import fill
-from unbend.load.wording import readable, suggest
+from unbend.load.wording import beside, readable, suggest
 
 _NOT_CODE = {
     ".pt": "holds weights or a pickle, not the code of a network",
@@ -26,7 +26,7 @@ _NOT_CODE = {
 }
 
 
-def model(spec: str, *, weights: Path | None = None) -> nn.Module:
+def model(spec: str, *, weights: Path | str | None = None) -> nn.Module:
     """The network that `spec` names.
 
     Args:
@@ -84,5 +84,4 @@ def _existing(spec: str) -> Path:
     path = Path(spec).expanduser()
     if path.exists():
         return path
-    beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
-    raise LoadError(f"{spec}: no such file or folder. {suggest(path.name, beside)}")
+    raise LoadError(f"{spec}: no such file or folder. {suggest(path.name, beside(path), where='Its folder')}")

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from unbend.errors import LoadError
-from unbend.load.wording import one_line, readable, suggest
+from unbend.load.wording import beside, one_line, readable, suggest
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -76,8 +76,8 @@ def _on_path(folder: Path) -> Generator[None]:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        near = sorted(other.name for other in path.parent.glob("*.py")) if path.parent.is_dir() else []
-        raise LoadError(f"{path}: no such file. Its folder: {suggest(path.name, near)}")
+        code = [name for name in beside(path) if name.endswith(".py")]
+        raise LoadError(f"{path}: no such file. {suggest(path.name, code, where='Its folder')}")
     return path
 
 

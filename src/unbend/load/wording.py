@@ -3,13 +3,14 @@
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 from unbend.errors import LoadError, UnbendError
 
 SHOWN = 12
 
 
-def suggest(name: str, names: Iterable[str]) -> str:
+def suggest(name: str, names: Iterable[str], *, where: str = "It") -> str:
     """The names there are (the first twelve) and the nearest one, as the end of an error's sentence.
 
     Example:
@@ -20,11 +21,18 @@ def suggest(name: str, names: Iterable[str]) -> str:
     """
     known = list(names)
     if not known:
-        return "It has none."
+        return f"{where} has none."
     more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
     near = get_close_matches(name.lower(), [other.lower() for other in known], n=1)
     guess = next((f" Did you mean {other!r}?" for other in known if near and other.lower() == near[0]), "")
-    return f"It has: {', '.join(known[:SHOWN])}{more}.{guess}"
+    return f"{where} has: {', '.join(known[:SHOWN])}{more}.{guess}"
+
+
+def beside(path: Path) -> list[str]:
+    """The names in the folder of `path` that are not hidden; none when there is no such folder."""
+    if not path.parent.is_dir():
+        return []
+    return sorted(other.name for other in path.parent.iterdir() if not other.name.startswith("."))
 
 
 def one_line(error: BaseException) -> str:
