@@ -1,0 +1,123 @@
+"""A convex polygon on a two-dimensional plane in input space.
+
+In: points of the input space. Out: `Plane`, a value. Knows nothing of networks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unbend._typing import Array, Float64
+from unbend.errors import DataError, ShapeError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """The points `origin + s * u + t * v`, for `(s, t)` inside the convex polygon `corners`.
+
+    Example:
+        >>> Plane.box((-1, -1), (1, 1)).area
+        4.0
+    """
+
+    origin: Float64[Array, "d"]
+    u: Float64[Array, "d"]
+    v: Float64[Array, "d"]
+    corners: Float64[Array, "m 2"]
+
+    def __post_init__(self) -> None:
+        if not all(np.isfinite(part).all() for part in (self.origin, self.u, self.v, self.corners)):
+            raise DataError("plane: expected finite numbers, got nan or inf. Check the points.")
+        if np.linalg.matrix_rank(np.stack([self.u, self.v])) < 2:
+            raise DataError(
+                "plane: expected two independent directions u and v, got parallel or zero ones. "
+                "Choose points that do not lie on one line."
+            )
+        if not _is_convex(self.corners):
+            raise ShapeError(
+                f"corners: expected a convex polygon, counter-clockwise, of at least 3 corners, got "
+                f"{self.corners.tolist()}. Reorder them or split the polygon."
+            )
+
+    @classmethod
+    def box(cls, low: tuple[float, float], high: tuple[float, float]) -> "Plane":
+        """The box itself, for networks of two inputs."""
+        return cls(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]), rectangle(low, high))
+
+    @classmethod
+    def through(
+        cls,
+        a: Float64[Array, "..."],
+        b: Float64[Array, "..."],
+        c: Float64[Array, "..."],
+        *,
+        margin: float = 0.25,
+    ) -> "Plane":
+        """The plane through three points, and on it the square around them.
+
+        The origin is their mean, `u` and `v` are orthonormal with `u` along `b - a`, so that distances and
+        areas on the plane are those of the input space. `margin` is the frame left round the points, as a
+        share of the square's side.
+        """
+        points = np.stack([np.asarray(p, np.float64).ravel() for p in (a, b, c)])
+        origin = points.mean(axis=0)
+        u = points[1] - points[0]
+        length = np.linalg.norm(u)
+        w = points[2] - points[0]
+        w = w - (w @ u) / max(length**2, np.finfo(float).tiny) * u
+        height = np.linalg.norm(w)
+        if min(length, height) <= 1e-9 * max(length, height):
+            raise DataError("plane: expected three points in general position, got three on one line.")
+        u, v = u / length, w / height
+        flat = (points - origin) @ np.stack([u, v], axis=1)
+        low, high = flat.min(axis=0), flat.max(axis=0)
+        half = (0.5 + margin) * float((high - low).max())
+        middle = 0.5 * (low + high)
+        corners = rectangle(tuple(middle - half), tuple(middle + half))
+        return cls(origin, u, v, corners)
+
+    @classmethod
+    def at(
+        cls, origin: Float64[Array, "..."], u: Float64[Array, "..."], v: Float64[Array, "..."]
+    ) -> "Plane":
+        """The parallelogram `origin + s * u + t * v` with `s` and `t` from -1 to 1."""
+        flat = (np.asarray(p, np.float64).ravel() for p in (origin, u, v))
+        return cls(*flat, corners=rectangle((-1.0, -1.0), (1.0, 1.0)))
+
+    @property
+    def basis(self) -> Float64[Array, "d 2"]:
+        """`u` and `v` as columns."""
+        return np.stack([self.u, self.v], axis=1)
+
+    @property
+    def area(self) -> float:
+        """The polygon's area in plane coordinates."""
+        x, y = self.corners.T
+        return float(0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+
+    def lift(self, points: Float64[Array, "n 2"]) -> Float64[Array, "n d"]:
+        """Plane coordinates to points of the input space."""
+        return self.origin + points @ self.basis.T
+
+    def project(self, x: Float64[Array, "n d"]) -> tuple[Float64[Array, "n 2"], Float64[Array, "n"]]:
+        """Plane coordinates of the nearest points on the plane, and the distances to it."""
+        coordinates, *_ = np.linalg.lstsq(self.basis, (x - self.origin).T, rcond=None)
+        gap = x - self.lift(coordinates.T)
+        return np.ascontiguousarray(coordinates.T), np.linalg.norm(gap, axis=1)
+
+
+def rectangle(low: tuple[float, float], high: tuple[float, float]) -> Float64[Array, "4 2"]:
+    """The corners of a box, counter-clockwise."""
+    (x0, y0), (x1, y1) = low, high
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
+
+
+def _is_convex(corners: Array) -> bool:
+    """Every turn strictly to the left, once round."""
+    if len(corners) < 3:
+        return False
+    side = np.roll(corners, -1, axis=0) - corners
+    after = np.roll(side, -1, axis=0)
+    turn = side[:, 0] * after[:, 1] - side[:, 1] * after[:, 0]
+    angle = np.arctan2(turn, (side * after).sum(axis=1)).sum()
+    return bool((turn > 0).all() and abs(angle - 2 * np.pi) < 1)
