@@ -67,6 +67,10 @@ def test_whole_numbers_from_zero_are_indices_and_others_are_names(tmp_path):
 def test_many_whole_numbers_are_targets_and_the_source_says_so(tmp_path):
     prices = data(put(tmp_path, "a,k\n" + "".join(f"{i},{3 * i + 7}\n" for i in range(120))), label="k")
     assert prices.y.dtype == torch.float64
+    rows = data(put(tmp_path, "a,k\n" + "".join(f"0,{i}\n" for i in range(120))), label="k")
+    assert rows.y.dtype == torch.float64
+    many = data(put(tmp_path, "a,k\n" + "".join(f"0,{i % 120}\n" for i in range(240))), label="k")
+    assert many.y.dtype == torch.int64
     assert "labels with 120 different whole numbers read as targets" in prices.source
     assert data(put(tmp_path, "a,k\n1,0.5\n2,1.25\n"), label="k").y.tolist() == [0.5, 1.25]
 
@@ -93,9 +97,15 @@ def test_the_row_counter_of_pandas_is_left_out_and_the_source_says_so(tmp_path):
             CSV,
             "height",
             DataError,
-            "not numbers in kind. Encode these columns as numbers, or leave them out.",
+            "not numbers in kind. Encode them as numbers, or leave them out.",
         ),
-        ("a,k\n1,x\n,y\n3,x\n", "k", DataError, "1 of 3 rows hold a NaN or infinite value, first row 1."),
+        (
+            "a,b,k\n1,2,x\n,2,y\n3,2,x\n",
+            "k",
+            DataError,
+            "1 of 3 rows have no value in a, first row 1. Drop or",
+        ),
+        ("a,k\n1,x\n2,y\ninf,x\n", "k", DataError, "1 of 3 rows hold a NaN or infinite value, first row 2."),
         (
             "a,k\n1,x\n2,\n3,x\n",
             "k",
@@ -114,6 +124,20 @@ def test_bad_tables_are_one_sentence(tmp_path, text, label, error, sentence):
         data(put(tmp_path, text), label=label)
     assert "a.csv" in str(caught.value)
     assert sentence in str(caught.value)
+
+
+def test_nullable_columns_of_parquet(tmp_path):
+    frame = pd.DataFrame({"a": pd.array([1, 2, 3], dtype="Int64"), "k": pd.array([3, 5, 3], dtype="Int64")})
+    frame.to_parquet(tmp_path / "a.parquet")
+    got = data(str(tmp_path / "a.parquet"), label="k")
+    assert (got.x.tolist(), got.y.tolist(), got.class_names) == ([[1], [2], [3]], [0, 1, 0], ("3", "5"))
+    frame.loc[1, "a"] = pd.NA
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="1 of 3 rows have no value in a, first row 1"):
+        data(str(tmp_path / "a.parquet"), label="k")
+    frame.assign(a=pd.to_datetime(["2020-01-01"] * 3)).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="not numbers in a"):
+        data(str(tmp_path / "a.parquet"), label="k")
 
 
 def test_a_damaged_parquet_is_one_sentence(tmp_path):

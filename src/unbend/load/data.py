@@ -101,17 +101,31 @@ def _from_code(spec: str) -> Data:
     found = python.value(spec, is_ready=_is_data)
     name = spec.rpartition(":")[2]
     if isinstance(found, Data):
-        return replace(found, name=found.name or name, source=found.source or spec)
+        return _checked(replace(found, name=found.name or name, source=found.source or spec))
     if isinstance(found, dict):
         return _from_dict(spec, found)
-    if isinstance(found, Dataset | DataLoader):
+    if _is_set(found):
         return _from_set(spec, found)
     if not isinstance(found, tuple | list) or len(found) != 2:
         kinds = "Data, a Dataset, a DataLoader, a pair (x, y), a dict of tensors, or a function giving one"
         raise DataError(f"{spec}: expected {kinds}, got {_described(found)}.")
-    if all(isinstance(part, Dataset | DataLoader) for part in found):
+    if all(map(_is_set, found)):
         return replace(_from_set(spec, found[0]), held_out=_from_set(spec, found[1]))
     return replace(from_arrays(spec, (found[0], found[1]), source=spec), name=name)
+
+
+def _checked(given: Data) -> Data:
+    """The user's own `Data`, with its tensors checked as those from files are."""
+    test = given.held_out
+    if _is_set(given.x) or (test is not None and _is_set(test.x)):
+        return given
+    pair = None if test is None else (test.x, test.y)
+    names, source = given.class_names, given.source
+    return from_arrays(given.name, (given.x, given.y), test=pair, class_names=names, source=source)
+
+
+def _is_set(x: object) -> bool:
+    return isinstance(x, Dataset | DataLoader)
 
 
 def _is_data(found: object) -> bool:

@@ -43,7 +43,8 @@ def table(path: Path, label: str | None) -> Data:
     if columns.count(label) != 1:
         how = "no column" if label not in columns else "several columns"
         raise LoadError(f"{path}: {how} named {label!r}. {suggest(label, columns)}")
-    rest, dropped = _features(path, frame.drop(columns=label))
+    rest, dropped = _without_counter(frame.drop(columns=label))
+    _check_columns(path, rest)
     x = rest.to_numpy(dtype=np.float64 if any(kind.kind == "f" for kind in rest.dtypes) else np.int64)
     y, names, note = _labels(f"{path.name}: label column {label!r}", frame[label])
     source = "; ".join(part for part in (str(path), dropped, note) if part)
@@ -53,11 +54,13 @@ def table(path: Path, label: str | None) -> Data:
 def _frame(path: Path) -> Any:
     """The file as a pandas data frame."""
     pandas = _needed("pandas")
-    is_parquet = path.suffix == ".parquet"
+    is_parquet = path.suffix.lower() == ".parquet"
     if is_parquet:
         _needed("pyarrow")
     try:
-        return pandas.read_parquet(path) if is_parquet else pandas.read_csv(path, sep=_separator(path))
+        if is_parquet:
+            return pandas.read_parquet(path)
+        return pandas.read_csv(path, sep=_separator(path), low_memory=False)
     except OSError as error:
         if error.strerror:
             raise
@@ -74,35 +77,38 @@ def _needed(package: str) -> Any:
         raise MissingExtraError(message) from error
 
 
-def _separator(path: Path) -> str | None:
+def _separator(path: Path) -> str:
     """Tab for .tsv; comma or semicolon by which the header has more of; a comma where that cannot be told."""
-    if path.suffix == ".tsv":
+    if path.suffix.lower() == ".tsv":
         return "\t"
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return ","
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()
     return ";" if header.count(";") > header.count(",") else ","
 
 
-def _features(path: Path, frame: Any) -> tuple[Any, str]:
-    """The numeric columns, without a nameless one that counts the rows."""
-    dropped = ""
+def _without_counter(frame: Any) -> tuple[Any, str]:
+    """The columns without a nameless first one that counts the rows, and what to tell."""
     first = frame.columns[0] if len(frame.columns) else ""
     if first.startswith("Unnamed: 0") and np.array_equal(frame[first], np.arange(len(frame))):
-        frame, dropped = (
-            frame.drop(columns=first),
-            "the nameless first column, which counts the rows, left out",
-        )
+        return frame.drop(columns=first), "the nameless first column, which counts the rows, left out"
+    return frame, ""
+
+
+def _check_columns(path: Path, frame: Any) -> None:
+    """There must be columns, all of numbers, with none missing."""
     if not len(frame.columns):
         raise DataError(f"{path}: has no column beside the label.")
     text = [name for name, kind in zip(frame.columns, frame.dtypes, strict=True) if _kind(kind) not in "biuf"]
     if text:
         shown = ", ".join(text[:8]) + (f" and {len(text) - 8} more" if len(text) > 8 else "")
-        raise DataError(
-            f"{path}: not numbers in {shown}. Encode these columns as numbers, or leave them out."
-        )
-    return frame, dropped
+        raise DataError(f"{path}: not numbers in {shown}. Encode them as numbers, or leave them out.")
+    missing = frame.isna().to_numpy()
+    if missing.any():
+        rows, lacking = missing.any(axis=1), ", ".join(frame.columns[missing.any(axis=0)][:8])
+        count = f"{int(rows.sum()):,} of {len(rows):,} rows have no value in {lacking}"
+        raise DataError(f"{path}: {count}, first row {int(rows.argmax())}. Drop or fill these rows first.")
 
 
 def _kind(dtype: Any) -> str:
@@ -117,18 +123,16 @@ def _labels(where: str, column: Any) -> tuple[np.ndarray, tuple[str, ...], str]:
         first, count = int(missing.argmax()), int(missing.sum())
         raise DataError(f"{where}: {count:,} of {len(missing):,} labels are missing, first in row {first}.")
     if _kind(column.dtype) == "f":
-        return column.to_numpy(), (), ""
+        return column.to_numpy(dtype=np.float64), (), ""
     if _kind(column.dtype) not in "iu":
         return column.astype(str).to_numpy(dtype=str), (), ""
-    values = column.to_numpy()
+    values = column.to_numpy(dtype=np.int64)
     found = np.unique(values)
-    if np.array_equal(found, np.arange(len(found))):
+    is_count = np.array_equal(found, np.arange(len(found)))
+    if is_count and len(found) <= max(MOST_CLASSES, len(values) // 2):
         return values, (), ""
     if len(found) > MOST_CLASSES:
-        return (
-            values.astype(np.float64),
-            (),
-            f"labels with {len(found):,} different whole numbers read as targets",
-        )
+        note = f"labels with {len(found):,} different whole numbers read as targets"
+        return values.astype(np.float64), (), note
     names = tuple(str(value) for value in found)
     return np.searchsorted(found, values), names, ""
