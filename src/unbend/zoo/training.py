@@ -103,7 +103,7 @@ def train(
         1.0
     """
     recipe = recipe or Recipe()
-    _check(x, y, recipe)
+    check_recipe(x, y, recipe)
     mode = model.training
     model.train()
     try:
@@ -148,12 +148,13 @@ def _fit(
     progress: Callable[[int, int], None] | None,
 ) -> History:
     optimizer = _optimizer(model, recipe)
-    schedule = _schedule(optimizer, recipe)
     losses, hits = np.zeros(recipe.epochs), np.full(recipe.epochs, np.nan)
     kept = _Kept(snapshot_at)
     kept.look(0, model)
     step = 0
     for epoch in range(recipe.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate * rate_factor(recipe, epoch)
         total, right = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
         for xb, yb in _batches(x, y, recipe.batch_size):
             output = model(xb)
@@ -165,7 +166,6 @@ def _fit(
             kept.look(step, model)
             total += value.detach().double().cpu() * len(xb)
             right += _hits(output.detach(), yb).sum().cpu()
-        schedule.step()
         losses[epoch] = float(total) / len(x)
         if not y.is_floating_point():
             hits[epoch] = float(right) / len(x)
@@ -199,7 +199,8 @@ class _Kept:
         return steps, {name: np.stack([weights[name] for _, weights in self.taken]) for name in names}
 
 
-def _check(x: Tensor, y: Tensor, recipe: Recipe) -> None:
+def check_recipe(x: Tensor, y: Tensor, recipe: Recipe) -> None:
+    """Refuse samples without labels, and recipes that cannot be followed."""
     if len(x) != len(y) or len(x) == 0:
         message = f"x, y: expected one label per sample, at least one, got {len(x)} samples, {len(y)} labels."
         raise ShapeError(message)
@@ -217,13 +218,15 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         message = "model: expected at least one parameter that requires a gradient, got none."
         raise ModelError(message)
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(free, lr=recipe.rate, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(free, lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        return torch.optim.Adam(free, lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.SGD(
+        free, lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    )
 
 
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.MultiStepLR:
-    milestones = [round(share * recipe.epochs) for share in recipe.decay_at]
-    return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.1)
+def rate_factor(recipe: Recipe, epoch: int) -> float:
+    """What the rate is multiplied by in an epoch."""
+    return 0.1 ** sum(epoch >= round(share * recipe.epochs) for share in recipe.decay_at)
 
 
 def _batches(x: Tensor, y: Tensor, size: int | None) -> list[tuple[Tensor, Tensor]]:
@@ -233,16 +236,19 @@ def _batches(x: Tensor, y: Tensor, size: int | None) -> list[tuple[Tensor, Tenso
     return [(x[rows], y[rows]) for rows in order.split(size)]
 
 
-def _loss_of(loss: LossName | Loss | None, output: Tensor, y: Tensor) -> Loss:
-    if callable(loss):
-        return loss
+def loss_name(loss: LossName | None, output: Tensor, y: Tensor) -> LossName:
+    """The loss meant: mse for float targets, bce for a single output, cross entropy else, when left out."""
     if loss is None:
         single = output.shape == y.shape or output.shape[1:] == (1,)
-        loss = "mse" if y.is_floating_point() else "bce" if single else "cross_entropy"
+        return "mse" if y.is_floating_point() else "bce" if single else "cross_entropy"
     if loss not in _LOSSES:
         message = f"loss: expected one of {', '.join(_LOSSES)} or a function, got {loss!r}."
         raise DataError(message)
-    return _LOSSES[loss]
+    return loss
+
+
+def _loss_of(loss: LossName | Loss | None, output: Tensor, y: Tensor) -> Loss:
+    return loss if callable(loss) else _LOSSES[loss_name(loss, output, y)]
 
 
 def _bce(output: Tensor, y: Tensor) -> Tensor:
