@@ -8,7 +8,10 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_HOME: dict[str, str] = {}
+_HOME: dict[str, str] = {
+    "representations": "unbend.capture",
+    "study": "unbend.study.study",
+}
 
 __all__ = ["__version__", *_HOME]
 

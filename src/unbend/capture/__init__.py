@@ -1,1 +1,16 @@
-"""What a model's layers put out, tapped with hooks; and a model as plain piecewise-affine arrays."""
+"""What a model's layers put out, tapped with hooks; and a model as plain piecewise-affine arrays.
+
+Knows modules and hooks. Must not know statistics or drawing.
+"""
+
+from unbend.capture.outputs import call, tensor_of
+from unbend.capture.plan import Plan, plan, row_width
+from unbend.capture.quiet import bare, quiet
+from unbend.capture.representations import representations, token_mask
+from unbend.capture.taps import Caught, Tap, tapped
+from unbend.capture.twin import twin
+
+__all__ = [
+    "Caught", "Plan", "Tap", "bare", "call", "plan", "quiet", "representations", "row_width", "tapped",
+    "tensor_of", "token_mask", "twin",
+]  # fmt: skip

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.batch import Batch, Bend
-from unbend.numerics.sweep import Layout
 from unbend.numerics.state import measure
+from unbend.numerics.sweep import Layout
 
 DORMANT = 0.025
 """A unit is dormant when its mean magnitude is below this share of its layer's (Sokar et al. 2023)."""
@@ -180,7 +180,7 @@ def _compiled_counts(x: Array, limits: Bend) -> tuple[Array, Array]:
     from unbend.numerics import kernels  # noqa: PLC0415
 
     low, high = np.float32(limits.low), np.float32(limits.high)
-    if x.ndim == 2:  # noqa: PLR2004
+    if x.ndim == 2:
         zeros, flat = np.zeros(x.shape[1], np.int32), np.zeros(x.shape[1], np.int32)
         kernels.count_rows(x, low, high, zeros, flat)
         return zeros.astype(np.int64), flat.astype(np.int64)

@@ -66,7 +66,7 @@ def _one_row(acc, ext, row, start):  # noqa: ANN001, ANN202
 
 
 @_compiled(_SUMS)
-def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001, ANN201, PLR0913
+def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001, ANN201
     """One pass over the rows of `x`, segment by segment.
 
     Args:

@@ -7,8 +7,8 @@ import torch
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.sample import SampleState
-from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.scatter import centred_means, is_one_hot
+from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.state import Held, measure
 
 SHOWN = 600
@@ -73,7 +73,7 @@ def _discriminant(second: SecondState) -> Array:
     """The two leading directions of W⁻¹B, scaled to unit within-class variance."""
     basis, means = eigen(second), centred_means(second)
     count = second.y_mean * second.n
-    seen = count > 0.5  # noqa: PLR2004
+    seen = count > 0.5
     scaled = means[:, seen] * np.sqrt(count[seen]) * basis.scale[:, None]
     ridge = _RIDGE * float(basis.values.mean()) if basis.rank else 1.0
     solved = basis.solve(scaled, ridge)
@@ -83,5 +83,5 @@ def _discriminant(second: SecondState) -> Array:
         squared = max(a[-1 - i], 0)
         w = solved @ u[:, -1 - i]
         spread = np.sqrt(max(squared - squared**2, 1e-300) / max(second.n - len(a), 1))
-        axes[:, i] = basis.scale * w / spread if squared > 1e-12 else 0.0  # noqa: PLR2004
+        axes[:, i] = basis.scale * w / spread if squared > 1e-12 else 0.0
     return axes

@@ -89,9 +89,11 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
                    _mean(guess == truth), _interval(guess == truth), *control, confusion, guess == truth)  # fmt: skip
 
 
-def _control(rows: Tensor, targets: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float) -> tuple[float, float]:
+def _control(
+    rows: Tensor, targets: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float
+) -> tuple[float, float]:
     """Accuracies of the same read-out fitted to permuted labels, on its own rows and on held-out ones."""
-    if len(rows) < 2:  # noqa: PLR2004
+    if len(rows) < 2:
         return np.nan, np.nan
     order = torch.from_numpy(np.random.default_rng(_CONTROL_SEED).permutation(len(rows)))
     shuffled = targets[order]
@@ -103,7 +105,7 @@ def _control(rows: Tensor, targets: Tensor, held_rows: Tensor, held_targets: Ten
 
 def _chosen_ridge(second: SecondState, basis: Eigen) -> float:
     """The ridge with the least generalised cross-validation error of the linear regression on the targets."""
-    if not basis.rank or second.n < 3:  # noqa: PLR2004
+    if not basis.rank or second.n < 3:
         return 1.0
     projected = basis.vectors.T @ (second.cross * basis.scale[:, None])
     explained = (projected**2).sum(1)
@@ -121,7 +123,7 @@ def _chosen_ridge(second: SecondState, basis: Eigen) -> float:
 def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
     """Linear discriminant weights, W regularised; W = G - C Cᵀ is inverted from G's eigenvalues (Woodbury)."""
     count = second.y_mean * second.n
-    seen = count > 0.5  # noqa: PLR2004
+    seen = count > 0.5
     k, d = len(count), len(second.mean)
     weight, bias = np.zeros((k, d)), np.full(k, -np.inf)
     if not basis.rank:
@@ -159,7 +161,7 @@ def _label(targets: Tensor) -> Array:
 
 def _r2(rows: Tensor, targets: Tensor, weight: Array, bias: Array) -> float:
     """1 - residual / total sum of squares, averaged over targets."""
-    if len(rows) < 2:  # noqa: PLR2004
+    if len(rows) < 2:
         return np.nan
     y = targets.numpy()
     residual = ((y - rows.double().numpy() @ weight.T - bias) ** 2).sum(0)

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Int64, Shaped
-from unbend.numerics.batch import Batch
+from unbend.numerics.batch import SIZE, Batch
 
-SIZE = 4096
-"""Rows kept: enough for an accuracy of .9 to be known to ±.01, and 4·d kB a layer."""
 _SLACK = 1024
 
 
@@ -42,7 +40,7 @@ class SampleState:
         index = torch.from_numpy(chosen)
         kept = rows[index.to(rows.device)].cpu()
         kept = kept if kept.dtype == torch.float64 else kept.float()
-        return cls(SIZE, s.ids[chosen], s.codes[chosen], (kept,), (targets[index],))
+        return cls(s.keep, s.ids[chosen], s.codes[chosen], (kept,), (targets[index],))
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> Self:  # noqa: ARG003

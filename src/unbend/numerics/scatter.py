@@ -77,13 +77,15 @@ def scatter(state: SecondState) -> Scatter | None:
 def is_one_hot(second: SecondState) -> bool:
     """Whether the targets were classes: their second moments are then known from their means."""
     p = second.y_mean
-    return p.size > 1 and bool(np.allclose(second.yy, second.n * (np.diag(p) - np.outer(p, p)), atol=1e-6 * max(second.n, 1)))
+    return p.size > 1 and bool(
+        np.allclose(second.yy, second.n * (np.diag(p) - np.outer(p, p)), atol=1e-6 * max(second.n, 1))
+    )
 
 
 def _fisher(second: SecondState, basis: Eigen, means: Array, k: int) -> tuple[float, float]:
     """tr(W⁻¹B), raw and debiased. With a the squared canonical correlations, it is Σ a / (1 - a)."""
     n, r = second.n, basis.rank
-    if k < 2 or r == 0 or n <= k:  # noqa: PLR2004
+    if k < 2 or r == 0 or n <= k:
         return np.nan, np.nan
     scaled = means * basis.scale[:, None]
     a = np.linalg.eigvalsh(scaled.T @ basis.solve(scaled, 0.0))
@@ -96,7 +98,7 @@ def _fisher(second: SecondState, basis: Eigen, means: Array, k: int) -> tuple[fl
 
 def _separation(gram: Array, means: Array, k: int) -> float:
     """tr(S_W S_B⁺) from the thin factor of B."""
-    if k < 2:  # noqa: PLR2004
+    if k < 2:
         return np.nan
     u, s, _ = np.linalg.svd(means, full_matrices=False)
     keep = (s > _NEGLIGIBLE * max(s[0], np.finfo(float).tiny)) & (np.arange(len(s)) < k - 1)
@@ -110,4 +112,4 @@ def _separation(gram: Array, means: Array, k: int) -> float:
 def centred_means(second: SecondState) -> Float64[Array, "d k"]:
     """Class means minus the mean row; columns of empty classes are NaN."""
     count = second.y_mean * second.n
-    return second.cross / np.where(count > 0.5, count, np.nan)  # noqa: PLR2004
+    return second.cross / np.where(count > 0.5, count, np.nan)

@@ -2,7 +2,7 @@
 
 In: a tensor in one of three layouts, and which segment (class) each sample belongs to. Out: a `Sweep` of
 float64 sums, extremes and counts per unit, and the mean over positions per sample, which comes for free.
-Compiled kernels on the CPU, plain torch elsewhere; both give the same numbers.
+A compiled kernel for finite float32 values on the CPU, plain torch for all else; both give the same numbers.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,13 @@ from unbend._typing import Array, Float64, Int64
 from unbend.errors import ShapeError
 
 Layout: TypeAlias = Literal["features", "maps", "tokens"]
-_COMPILED = (torch.float32, torch.float64)
+_SMALL = (torch.float16, torch.bfloat16)
 _INF = float("inf")
+_FEW = 256
+"""Maps with fewer positions are swept as rows of channels × positions; more, channel by channel."""
+
+_PER_CLASS = 8
+"""With fewer samples a class than this, sums per class and position would cost more than they save."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +35,14 @@ class Sweep:
         total: sum of the finite values [d].
         m2: sum of squared deviations from their mean [d].
         low: least finite value [d]; +inf where none was finite.
-        high: greatest finite value [d].
+        high: greatest finite value [d]; -inf where none was finite.
         nonfinite: NaN or infinite values [d].
         class_n: samples per segment [k].
-        class_total: sum over the samples of a segment of the mean over positions [k, d].
-        means: mean over positions per sample [n, d]; None in layout `features`, where it is the tensor itself.
+        class_count: samples of a segment with at least one finite value [k, d]; one column where that is
+            the same for all units.
+        class_total: sum over those samples of the mean over positions [k, d].
+        means: mean over positions per sample [n, d], NaN where no position counts; None in layout
+            `features`, where it is the tensor itself.
     """
 
     n: int
@@ -45,6 +53,7 @@ class Sweep:
     high: Float64[Array, "d"]
     nonfinite: Int64[Array, "d"]
     class_n: Int64[Array, "k"]
+    class_count: Float64[Array, "k #d"]
     class_total: Float64[Array, "k d"]
     means: Tensor | None
 
@@ -94,139 +103,195 @@ def sweep(values: Tensor, groups: Segments, layout: Layout = "features", mask: T
         mask: for tokens [n, t], true where a token counts.
 
     Raises:
-        ShapeError: `values` has the wrong number of axes or of samples.
+        ShapeError: `values` has the wrong number of axes or of samples, or the mask does not fit it.
 
     Cost:
-        One read of the tensor: about 0.5 ns a value on one core, float64 sums throughout.
+        One read of the tensor: about 0.5 ns a value on one core for float32, float64 sums throughout.
+        Other types, and tensors with NaN or infinity, take several reads.
     """
-    x = _flat(values, layout)
+    x = _flat(values.detach(), layout)
     if len(x) != len(groups.label):
-        raise ShapeError(f"sweep: expected {len(groups.label)} samples, got a tensor of shape {tuple(x.shape)}.")
-    if x.dtype not in _COMPILED:
-        x = x.double() if x.dtype.is_floating_point is False else x.float()
-    swept = _compiled(x, groups, layout, mask) if x.device.type == "cpu" else _plain(x, groups, layout, mask)
-    if np.isfinite(swept.m2).all():
-        return swept
-    return _plain(x, groups, layout, mask)
+        raise ShapeError(
+            f"sweep: expected {len(groups.label)} samples, got a tensor of shape {tuple(values.shape)}. "
+            "The first axis must be the sample."
+        )
+    mask = None if mask is None or layout != "tokens" else fitted(mask, x)
+    if x.dtype in _SMALL:
+        x = x.float()
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return _plain(x, groups, layout, mask)
+    swept = _compiled(x, groups, layout, mask)
+    return swept if np.isfinite(swept.m2).all() else _plain(x, groups, layout, mask)
+
+
+def fitted(mask: Tensor, tokens: Tensor) -> Tensor:
+    """The mask as booleans [n, t] on the device of `tokens` [n, t, d].
+
+    Raises:
+        ShapeError: there is not one entry per token.
+    """
+    if mask.numel() != tokens.shape[0] * tokens.shape[1] or len(mask) != len(tokens):
+        raise ShapeError(
+            f"mask: expected one entry for each of {tokens.shape[0]} × {tokens.shape[1]} tokens, "
+            f"got shape {tuple(mask.shape)}."
+        )
+    return mask.detach().reshape(tokens.shape[:2]).to(tokens.device) != 0
 
 
 def _flat(values: Tensor, layout: Layout) -> Tensor:
     n_axes = values.ndim
-    if layout == "features" and n_axes == 2:  # noqa: PLR2004
+    if values.is_complex():
+        raise ShapeError("sweep: expected real values, got complex ones. Tap a layer with real outputs.")
+    if layout == "features" and n_axes == 2:
         return values
-    if layout == "maps" and n_axes >= 3:  # noqa: PLR2004
+    if layout == "maps" and n_axes >= 3:
         return values.flatten(2)
-    if layout == "tokens" and n_axes >= 3:  # noqa: PLR2004
+    if layout == "tokens" and n_axes >= 3:
         return values.flatten(1, -2)
     raise ShapeError(f"sweep: a tensor of shape {tuple(values.shape)} does not fit the layout {layout!r}.")
 
 
 def _compiled(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None) -> Sweep:
     if layout == "features":
-        return _features(x.detach().contiguous().numpy(), groups)
-    if layout == "maps":
-        return _maps(x.detach().contiguous(), groups)
-    return _tokens(x.detach().contiguous(), groups, mask)
+        return _features(x.contiguous().numpy(), groups)
+    if layout == "tokens":
+        return _tokens(x.contiguous(), groups, mask)
+    if x.transpose(1, 2).is_contiguous():
+        return _tokens(x.transpose(1, 2), groups, None)
+    few = x.shape[2] < _FEW
+    return (_small_maps if few else _large_maps)(x.contiguous(), groups)
+
+
+def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Totals per segment, and total, squares, low and high over all rows."""
+    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+    d = x.shape[1]
+    totals, squares = np.empty((len(starts) - 1, d)), np.empty(d)
+    low, high = np.empty(d, np.float32), np.empty(d, np.float32)
+    kernels.sweep_rows(x, order, starts, totals, squares, low, high)
+    return totals, totals.sum(0), squares, low.astype(np.float64), high.astype(np.float64)
 
 
 def _features(x: Array, groups: Segments) -> Sweep:
-    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
-    n, d = x.shape
-    totals = np.empty((groups.n_classes, d))
-    squares, low, high = np.empty(d), np.empty(d, x.dtype), np.empty(d, x.dtype)
-    shift = x[0].astype(np.float64) if n and x.dtype == np.float64 else None
-    shifted = x if shift is None else x - shift
-    kernels.sweep_rows(shifted, groups.order, groups.starts, totals, squares, low, high)
-    total = totals.sum(0)
-    m2 = _centred(squares, total, n)
+    totals, total, squares, low, high = _rows(x, groups.order, groups.starts)
     class_n = np.diff(groups.starts)
-    if shift is not None:
-        totals, total, low, high = totals + class_n[:, None] * shift, total + n * shift, low + shift, high + shift
-    return Sweep(n, np.full(d, float(n)), total, m2, low.astype(np.float64), high.astype(np.float64),
-                 np.zeros(d, np.int64), class_n, totals, None)  # fmt: skip
-
-
-def _maps(x: Tensor, groups: Segments) -> Sweep:
-    from unbend.numerics import kernels  # noqa: PLC0415
-
-    n, d, p = x.shape
-    totals, squares = np.empty((n, d)), np.empty((n, d))
-    array = x.numpy()
-    low, high = np.empty(d, array.dtype), np.empty(d, array.dtype)
-    shift = array[0, :, 0].astype(np.float64) if n and x.dtype == torch.float64 else np.zeros(d)
-    kernels.sweep_maps(array - shift[:, None] if shift.any() else array, totals, squares, low, high)
-    total = totals.sum(0)
-    m2 = _centred(squares.sum(0), total, n * p)
-    means = totals / p + shift
-    return Sweep(n, np.full(d, float(n * p)), total + n * p * shift, m2, low + shift, high + shift,
-                 np.zeros(d, np.int64), np.diff(groups.starts), _by_class(means, groups),
-                 torch.from_numpy(means).to(x.dtype))  # fmt: skip
+    return _swept(len(x), len(x), (total, squares, low, high), (class_n, class_n[:, None], totals), None)
 
 
 def _tokens(x: Tensor, groups: Segments, mask: Tensor | None) -> Sweep:
     """Tokens are rows whose segments are the samples."""
+    n, t, d = x.shape
+    if mask is None:
+        order, length = np.arange(n * t), np.full(n, t)
+    else:
+        valid = mask.numpy()
+        order, length = np.flatnonzero(valid), valid.sum(1)
+    starts = np.concatenate([[0], np.cumsum(length)])
+    totals, *sums = _rows(x.reshape(n * t, d).numpy(), order, starts)
+    if length.all():
+        means = totals / length[:, None]
+    else:
+        means = np.where(length[:, None] > 0, totals / np.maximum(length, 1)[:, None], np.nan)
+    return _swept(n, len(order), sums, _classes(means, length > 0, groups), torch.from_numpy(means).float())
+
+
+def _small_maps(x: Tensor, groups: Segments) -> Sweep:
+    """Few positions: a channel's sums along its positions would not vectorise, its columns do."""
+    n, d, p = x.shape
+    by_class = groups.n_classes * _PER_CLASS <= n
+    order, starts = (groups.order, groups.starts) if by_class else (np.arange(n), np.array([0, n]))
+    totals, total, squares, low, high = _rows(x.flatten(1).numpy(), order, starts)
+    total, squares = (v.reshape(d, p).sum(1) for v in (total, squares))
+    low, high = (v.reshape(d, p) for v in (low, high))
+    sums = total, squares, low.min(1, initial=np.inf), high.max(1, initial=-np.inf)
+    class_n = np.diff(groups.starts)
+    if by_class and p:
+        classes = class_n, class_n[:, None], totals.reshape(-1, d, p).sum(2) / p
+        return _swept(n, n * p, sums, classes, x.mean(2))
+    means = x.sum(2, dtype=torch.float64).numpy() / (p or np.nan)
+    return _swept(n, n * p, sums, _classes(means, np.full(n, p > 0), groups), torch.from_numpy(means).float())
+
+
+def _large_maps(x: Tensor, groups: Segments) -> Sweep:
     from unbend.numerics import kernels  # noqa: PLC0415
 
-    n, t, d = x.shape
-    rows = x.reshape(n * t, d).numpy()
-    order, length = _valid_rows(n, t, mask)
-    starts = np.concatenate([[0], np.cumsum(length)])
-    totals, squares = np.empty((n, d)), np.empty(d)
-    low, high = np.empty(d, rows.dtype), np.empty(d, rows.dtype)
-    shift = rows[0].astype(np.float64) if len(rows) and x.dtype == torch.float64 else np.zeros(d)
-    kernels.sweep_rows(rows - shift if shift.any() else rows, order, starts, totals, squares, low, high)
-    total = totals.sum(0)
-    m2 = _centred(squares, total, len(order))
-    means = totals / np.maximum(length, 1)[:, None] + shift
-    return Sweep(n, np.full(d, float(len(order))), total + len(order) * shift, m2, low + shift, high + shift,
-                 np.zeros(d, np.int64), np.diff(groups.starts), _by_class(means, groups),
-                 torch.from_numpy(means).to(x.dtype))  # fmt: skip
+    n, d, p = x.shape
+    totals, squares = np.empty((n, d)), np.empty((n, d))
+    low, high = np.empty(d, np.float32), np.empty(d, np.float32)
+    kernels.sweep_maps(x.numpy(), totals, squares, low, high)
+    means = totals / p
+    sums = totals.sum(0), squares.sum(0), low.astype(np.float64), high.astype(np.float64)
+    return _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())
 
 
-def _valid_rows(n: int, t: int, mask: Tensor | None) -> tuple[Array, Array]:
-    if mask is None:
-        return np.arange(n * t), np.full(n, t)
-    valid = mask.detach().cpu().numpy().reshape(n, t) != 0
-    return np.flatnonzero(valid), valid.sum(1)
+def _classes(means: Array, counted: Array, groups: Segments) -> tuple[Array, Array, Array]:
+    """Samples per class, those that count, and the sums of their means."""
+    class_n = np.diff(groups.starts)
+    if counted.all():
+        clean, class_count = means, class_n
+    else:
+        clean = np.where(counted[:, None], means, 0.0)
+        class_count = np.bincount(groups.label[counted], minlength=groups.n_classes)
+    sums = torch.zeros(groups.n_classes, means.shape[1], dtype=torch.float64)
+    sums.index_add_(0, torch.from_numpy(groups.label), torch.from_numpy(clean))
+    return class_n, class_count[:, None], sums.numpy()
 
 
-def _centred(squares: Array, total: Array, n: int) -> Array:
-    return np.maximum(squares - total * total / max(n, 1), 0.0)
-
-
-def _by_class(means: Array, groups: Segments) -> Array:
-    sums = np.zeros((groups.n_classes, means.shape[1]))
-    np.add.at(sums, groups.label, means)
-    return sums
+def _swept(
+    n: int,
+    count: int,
+    sums: tuple[Array, ...] | list[Array],
+    classes: tuple[Array, ...],
+    means: Tensor | None,
+) -> Sweep:
+    """A sweep in which every unit was seen equally often."""
+    total, squares, low, high = sums
+    class_n, class_count, class_total = classes
+    with np.errstate(invalid="ignore"):
+        m2 = np.maximum(squares - total * total / max(count, 1), 0.0)
+    m2[low == high] = 0.0
+    d = len(total)
+    return Sweep(n, np.full(d, float(count)), total, m2, low, high, np.zeros(d, np.int64),
+                 class_n, class_count.astype(np.float64), class_total, means)  # fmt: skip
 
 
 def _plain(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None) -> Sweep:
-    """The same in torch operations, for tensors that are not on the CPU and for values that are not finite."""
+    """The same in torch operations, two passes, each unit with its own count of finite values."""
     label = torch.from_numpy(groups.label).to(x.device)
-    double = x.detach().double()
-    valid = torch.isfinite(double)
-    if layout == "tokens" and mask is not None:
-        seen = (mask.to(x.device).reshape(len(x), -1, 1) != 0).expand_as(double)
-    else:
-        seen = torch.ones_like(valid)
-    valid &= seen
+    double = x.double()
+    finite = torch.isfinite(double)
+    valid = finite if mask is None else finite & mask[..., None]
+    seen = torch.ones_like(valid) if mask is None else mask[..., None].expand_as(valid)
     axes = {"features": (0,), "maps": (0, 2), "tokens": (0, 1)}[layout]
-    position = {"features": (), "maps": (2,), "tokens": (1,)}[layout]
     count = valid.sum(axes).double()
     clean = torch.where(valid, double, 0.0)
     total = clean.sum(axes)
-    mean = total / count.clamp(min=1)
-    centre = mean if layout != "maps" else mean[:, None]
-    m2 = torch.where(valid, (clean - centre) ** 2, 0.0).sum(axes)
-    low = torch.where(valid, double, _INF).amin(axes)
-    high = torch.where(valid, double, -_INF).amax(axes)
-    means = clean.sum(position) / valid.sum(position).clamp(min=1) if position else clean
-    class_total = torch.zeros(groups.n_classes, means.shape[1], dtype=torch.float64, device=x.device)
-    class_total.index_add_(0, label, means)
-    lost = (seen & ~valid).sum(axes)
-    return Sweep(len(x), *(_host(v) for v in (count, total, m2, low, high, lost)), np.diff(groups.starts),
-                 _host(class_total), means.to(x.dtype) if position else None)  # fmt: skip
+    centre = total / count.clamp(min=1)
+    deviation = torch.where(valid, clean - (centre[:, None] if layout == "maps" else centre), 0.0)
+    low, high = _least(double, valid, layout), -_least(-double, valid, layout)
+    m2 = torch.where(low == high, 0.0, (deviation**2).sum(axes))
+    position = {"features": None, "maps": 2, "tokens": 1}[layout]
+    met, means = valid, clean
+    if position is not None:
+        length = valid.sum(position)
+        met, means = length > 0, clean.sum(position) / length.clamp(min=1)
+    shape = (groups.n_classes, means.shape[1])
+    class_total = torch.zeros(shape, dtype=torch.float64, device=x.device).index_add_(0, label, means)
+    class_count = torch.zeros(shape, dtype=torch.float64, device=x.device).index_add_(0, label, met.double())
+    rows = None if position is None else torch.where(met, means, torch.nan)
+    if rows is not None and x.dtype == torch.float32:
+        rows = rows.float()
+    return Sweep(len(x), *(_host(v) for v in (count, total, m2, low, high, (seen & ~finite).sum(axes))),
+                 np.diff(groups.starts), _host(class_count), _host(class_total), rows)  # fmt: skip
+
+
+def _least(double: Tensor, valid: Tensor, layout: Layout) -> Tensor:
+    """The least valid value of each unit; a row of infinities makes it exist."""
+    x = torch.where(valid, double, _INF)
+    x = x.transpose(1, 2) if layout == "maps" else x
+    x = x.flatten(0, -2)
+    return torch.cat([x, x.new_full((1, x.shape[1]), _INF)]).amin(0)
 
 
 def _host(value: Tensor) -> Array:

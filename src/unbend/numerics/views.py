@@ -5,6 +5,7 @@ layout that says where the units are for everything that looks at units.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from unbend.errors import ShapeError
 from unbend.numerics.hashing import hashes
-from unbend.numerics.sweep import Layout
+from unbend.numerics.sweep import Layout, fitted
 
 Rule: TypeAlias = Literal["none", "mean", "flatten", "cls", "last", "max"]
 RULES: tuple[str, ...] = get_args(Rule)
@@ -27,8 +28,9 @@ class View:
 
     Attributes:
         layout: `features` [n, d], `maps` [n, d, *positions] or `tokens` [n, *positions, d].
-        rule: how positions are reduced: `mean`, `max`, `flatten` (keep all), `cls` (first token), `last`
-            (last valid token); `none` where there is nothing to reduce.
+        rule: how positions are reduced: `mean`, `max`, `flatten` (keep all; tokens that do not count are 0),
+            `cls` (first token that counts), `last` (last token that counts); `none` where there is nothing
+            to reduce. A sample without a token that counts gives NaN.
         width: units (channels) of the layer.
         fold: 0, or the number of signed sums the row is folded to because it is wider than `WIDEST`.
     """
@@ -68,49 +70,89 @@ def reduce(values: Tensor, view: View, *, mask: Tensor | None = None, means: Ten
 def _positions(values: Tensor, view: View, mask: Tensor | None, means: Tensor | None) -> Tensor:
     if view.layout == "features":
         return values
+    if view.layout == "maps":
+        return _maps(values, view, means)
+    return _tokens(values, view, mask, means)
+
+
+def _maps(values: Tensor, view: View, means: Tensor | None) -> Tensor:
     if view.rule == "flatten":
         return values.flatten(1)
-    if view.layout == "maps":
-        return _maps(values.flatten(2), view, means)
-    return _tokens(values.flatten(1, -2), view, mask, means)
-
-
-def _maps(x: Tensor, view: View, means: Tensor | None) -> Tensor:
     if view.rule == "mean":
-        return x.mean(2) if means is None else means
+        return _real(values).flatten(2).mean(2) if means is None else means
     if view.rule == "max":
-        return x.amax(2)
-    raise ShapeError(f"view: the rule {view.rule!r} is for tokens; feature maps take mean, max or flatten.")
+        return values.flatten(2).amax(2)
+    raise ShapeError(
+        f"view: the rule {view.rule!r} does not reduce feature maps. Use mean, max or flatten; "
+        "cls and last are for tokens."
+    )
 
 
-def _tokens(x: Tensor, view: View, mask: Tensor | None, means: Tensor | None) -> Tensor:
-    valid = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if mask is None else mask.to(x.device) != 0
-    if view.rule == "cls":
-        return x[:, 0]
-    if view.rule == "last":
-        last = valid.shape[1] - 1 - valid.flip(1).to(torch.uint8).argmax(1)
-        return x[torch.arange(len(x), device=x.device), last]
-    if view.rule == "max":
-        return x.masked_fill(~valid[..., None], -torch.inf).amax(1)
-    if view.rule == "mean":
-        return (x * valid[..., None]).sum(1) / valid.sum(1).clamp(min=1)[:, None] if means is None else means
-    raise ShapeError(f"view: the rule {view.rule!r} does not reduce tokens; use mean, cls, last, max or flatten.")
+def _tokens(values: Tensor, view: View, mask: Tensor | None, means: Tensor | None) -> Tensor:
+    x = values.flatten(1, -2)
+    valid = None if mask is None else fitted(mask, x)
+    if view.rule == "mean" and means is not None:
+        return means
+    if view.rule not in {"mean", "flatten", "cls", "last", "max"}:
+        raise ShapeError(
+            f"view: the rule {view.rule!r} does not reduce tokens. Use mean, cls, last, max or flatten."
+        )
+    return _every_token(x, view.rule) if valid is None else _valid_tokens(_real(x), view.rule, valid)
+
+
+def _every_token(x: Tensor, rule: Rule) -> Tensor:
+    if rule == "mean":
+        return _real(x).mean(1)
+    if rule == "flatten":
+        return x.flatten(1)
+    return x.amax(1) if rule == "max" else x[:, 0 if rule == "cls" else -1]
+
+
+def _valid_tokens(x: Tensor, rule: Rule, valid: Tensor) -> Tensor:
+    """The same over the tokens that count; NaN where none does."""
+    if rule == "flatten":
+        return torch.where(valid[..., None], x, 0.0).flatten(1)
+    if rule == "mean":
+        return torch.where(valid[..., None], x, 0.0).sum(1) / valid.sum(1)[:, None]
+    if rule == "max":
+        rows = torch.where(valid[..., None], x, -torch.inf).amax(1)
+    else:
+        code = valid.to(torch.uint8)
+        at = code.argmax(1) if rule == "cls" else code.shape[1] - 1 - code.flip(1).argmax(1)
+        rows = x[torch.arange(len(x), device=x.device), at]
+    return torch.where(valid.any(1)[:, None], rows, torch.nan)
+
+
+def _real(x: Tensor) -> Tensor:
+    """Values that can be averaged without loss: half types in float32, integers in float64."""
+    if x.dtype in {torch.float32, torch.float64}:
+        return x
+    return x.float() if x.is_floating_point() else x.double()
 
 
 def folded(rows: Tensor, width: int) -> Tensor:
-    """Rows folded to `width` sums of randomly signed units, the same signs and places every time.
+    """Rows folded to `width` sums of signed units: unit j goes to sum j mod `width`, its sign is hashed.
 
     A fixed linear map: whatever a hyperplane separates in the folded rows, a hyperplane separates in the
-    layer, and a linear read-out of the fold is a linear read-out of the layer. Inner products are kept in
-    expectation.
+    layer, and a linear read-out of the fold is a linear read-out of the layer. Over the choice of signs,
+    inner products are kept in expectation.
 
     Cost:
         One read of the rows.
 
     Source:
-        Weinberger et al. 2009, feature hashing.
+        Weinberger et al. 2009, feature hashing, here with buckets of equal size.
     """
-    code = hashes(np.arange(rows.shape[1]), salt=7)
-    place = torch.from_numpy((code % np.uint64(width)).astype(np.int64)).to(rows.device)
-    sign = torch.from_numpy(1.0 - 2.0 * (code >> np.uint64(63)).astype(np.float64)).to(rows)
-    return torch.zeros(len(rows), width, dtype=rows.dtype, device=rows.device).index_add_(1, place, rows * sign)
+    x = _real(rows)
+    d = x.shape[1]
+    signed = x * _signs(d).to(x)
+    height = -(-d // width)
+    if height * width > d:
+        signed = torch.nn.functional.pad(signed, (0, height * width - d))
+    return signed.unflatten(1, (height, width)).sum(1)
+
+
+@lru_cache(maxsize=64)
+def _signs(d: int) -> Tensor:
+    code = hashes(np.arange(d), salt=7)
+    return torch.from_numpy(1.0 - 2.0 * (code >> np.uint64(63)).astype(np.float32))

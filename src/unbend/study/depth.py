@@ -74,7 +74,7 @@ class Head:
 def line(depth: Float64[Array, "m"], separation: Float64[Array, "m"]) -> tuple[float, float]:
     """Slope and correlation of ln(separation) over depth; NaN with fewer than three points."""
     good = np.isfinite(separation) & (separation > 0)
-    if good.sum() < 3 or np.ptp(np.log(separation[good])) == 0:  # noqa: PLR2004
+    if good.sum() < 3 or np.ptp(np.log(separation[good])) == 0:
         return float("nan"), float("nan")
     x, y = depth[good], np.log(separation[good])
     slope = float(np.polyfit(x, y, 1)[0])

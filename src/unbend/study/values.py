@@ -7,6 +7,8 @@ the findings made from them. The States behind the Results travel along, so that
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from unbend._typing import Array
+from unbend.errors import LayerError
 from unbend.numerics.views import View
 
 Severity: TypeAlias = Literal["problem", "warning", "note", "good"]
@@ -38,16 +40,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One tapped layer.
+    """One tapped layer and what was measured of it.
 
     Attributes:
         name: dotted path as in `named_modules()`; `input` for the data; `name#2` for a second call.
-        kind: input, affine, norm, activation, attention, recurrent, pool, embedding, block, function or other.
+        kind: input, affine, norm, activation, attention, recurrent, embedding, block, function or output.
         module: class of the module, or name of the function.
         shape: shape of its output for one sample.
         view: how that is read.
-        results: Result by measure name, from the training rows (and scored on held-out rows).
+        results: Result by measure name, from the training rows (read-outs scored on held-out rows too).
         twin: the same for the untrained twin of the network, for the measures that need a baseline.
+        fed_by: the layer whose output it takes, where that is known.
+        is_output: whether its output is the network's.
+        is_head: whether it is the last affine layer before the output.
     """
 
     name: str
@@ -55,8 +60,11 @@ class Layer:
     module: str
     shape: tuple[int, ...]
     view: View
-    results: dict[str, Any]
+    results: dict[str, Any] = field(default_factory=dict)
     twin: dict[str, Any] = field(default_factory=dict)
+    fed_by: str | None = None
+    is_output: bool = False
+    is_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,9 @@ class Sums:
         held_out: the same from held-out rows.
         twin_train: the same for the untrained twin.
         twin_held_out: the same for the untrained twin.
+        gradient: layer → sum of squared loss gradients, when a loss was given.
+        head_weight: weight of the network's head [k, d], to hold against the class means.
+        head_bias: its bias [k].
     """
 
     train: dict[str, dict[str, Any]]
@@ -108,6 +119,8 @@ class Sums:
     twin_train: dict[str, dict[str, Any]] = field(default_factory=dict)
     twin_held_out: dict[str, dict[str, Any]] = field(default_factory=dict)
     gradient: dict[str, Any] = field(default_factory=dict)
+    head_weight: Array | None = None
+    head_bias: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,5 +142,13 @@ class Study:
     sums: Sums
 
     def __getitem__(self, name: str) -> Layer:
-        """The layer of that name."""
-        return next(layer for layer in self.layers if layer.name == name)
+        """The layer of that name.
+
+        Raises:
+            LayerError: there is none.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self.layers)
+        raise LayerError(f"study: no layer named {name!r}. It has: {names}.")

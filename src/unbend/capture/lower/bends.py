@@ -1,0 +1,254 @@
+"""Rules for what bends: continuous piecewise-linear activations, and maxima."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+from torch import Tensor
+
+from unbend.capture.lower.affine import pair, rows_of, scaled, windows
+from unbend.capture.lower.trace import (
+    RULES,
+    Symbol,
+    constant,
+    plain_name,
+    refusal,
+    shape_of,
+    symbol,
+    widen,
+)
+from unbend.errors import DataError
+from unbend.numerics.piecewise import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A continuous piecewise-linear function of one number.
+
+    `slopes` has one entry more than `breakpoints`: left of the first, between, right of the last.
+    `value` is the function's value at the first breakpoint.
+
+    Example:
+        >>> hat = Curve(breakpoints=(-1.0, 0.0, 1.0), slopes=(0.0, 1.0, -1.0, 0.0), value=0.0)
+    """
+
+    breakpoints: tuple[float, ...]
+    slopes: tuple[float, ...]
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.breakpoints or len(self.slopes) != len(self.breakpoints) + 1:
+            raise DataError(
+                f"curve: expected one slope more than breakpoints, got {len(self.slopes)} slopes and "
+                f"{len(self.breakpoints)} breakpoints. Give the slope of every piece, left to right."
+            )
+        if any(a >= b for a, b in zip(self.breakpoints, self.breakpoints[1:], strict=False)):
+            raise DataError("curve: expected increasing breakpoints. Sort them.")
+
+
+def bend(x: Symbol, operation: str, breakpoints: list[float], slopes: list[Any], value: float) -> Symbol:
+    """Apply a piecewise-linear function to every element; slopes may differ per element."""
+    n, trace = x.rows.shape[0], x.trace
+    rows = widen(x.rows, trace.n_columns)
+    trace.layers.append(Layer(trace.place(operation), "bend", n, len(breakpoints), trace.n_hinges))
+    levels = [np.broadcast_to(np.asarray(slope, float), (n,)) for slope in slopes]
+    shifted = [csr_array(rows - _level(point, n, trace.n_columns)) for point in breakpoints]
+    low = [levels[0]] + [np.zeros(n)] * (len(breakpoints) - 1)
+    high = [levels[1]] + [after - before for before, after in zip(levels[1:], levels[2:], strict=False)]
+    made = trace.add(csr_array(vstack(shifted, format="csr")), np.concatenate(low), np.concatenate(high))
+    total = made[:n]
+    for index in range(1, len(breakpoints)):
+        total = total + made[index * n : (index + 1) * n]
+    if value:
+        total = total + _level(value, n, trace.n_columns)
+    return symbol(trace, csr_array(total), shape_of(x))
+
+
+def _level(value: float, n: int, n_columns: int) -> csr_array:
+    return widen(csr_array(np.full((n, 1), float(value))), n_columns)
+
+
+def relu(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
+    """ReLU."""
+    return bend(x, plain_name(func), [0.0], [0.0, 1.0], 0.0)
+
+
+def relu6(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
+    """ReLU6."""
+    return bend(x, plain_name(func), [0.0, 6.0], [0.0, 1.0, 0.0], 0.0)
+
+
+def leaky_relu(func: Any, x: Symbol, negative_slope: float = 0.01, *_: Any, **__: Any) -> Symbol:
+    """LeakyReLU."""
+    return bend(x, plain_name(func), [0.0], [float(negative_slope), 1.0], 0.0)
+
+
+def rrelu(func: Any, x: Symbol, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,  # noqa: FBT001, FBT002
+          *_: Any, **__: Any) -> Symbol:  # fmt: skip
+    """Randomised LeakyReLU, in evaluation mode."""
+    if training:
+        raise refusal(x.trace, "rrelu", "is random in training mode; call model.eval()")
+    return bend(x, plain_name(func), [0.0], [0.5 * (lower + upper), 1.0], 0.0)
+
+
+def prelu(func: Any, x: Symbol, weight: Any) -> Symbol:
+    """PReLU: one slope, or one per channel (axis 1)."""
+    slope = constant(weight)
+    shape = shape_of(x)
+    if slope.size > 1:
+        channels = (1, -1, *(1 for _ in shape[2:])) if len(shape) > 1 else (-1,)
+        slope = np.broadcast_to(slope.reshape(channels), shape).ravel()
+    return bend(x, plain_name(func), [0.0], [slope.ravel(), 1.0], 0.0)
+
+
+def hardtanh(func: Any, x: Symbol, min_val: float = -1.0, max_val: float = 1.0, *_: Any, **__: Any) -> Symbol:
+    """Hardtanh."""
+    return bend(x, plain_name(func), [min_val, max_val], [0.0, 1.0, 0.0], min_val)
+
+
+def clamp(func: Any, x: Symbol, min: Any = None, max: Any = None, **_: Any) -> Symbol:  # noqa: A002
+    """`clamp`, with one bound or both, which must be numbers."""
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        raise refusal(x.trace, plain_name(func), "with tensors as bounds is not covered")
+    if min is None:
+        return x if max is None else bend(x, plain_name(func), [float(max)], [1.0, 0.0], float(max))
+    if max is None:
+        return bend(x, plain_name(func), [float(min)], [0.0, 1.0], float(min))
+    return hardtanh(func, x, float(min), float(max))
+
+
+def hardsigmoid(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
+    """Hardsigmoid."""
+    return bend(x, plain_name(func), [-3.0, 3.0], [0.0, 1.0 / 6.0, 0.0], 0.0)
+
+
+def softshrink(func: Any, x: Symbol, lambd: float = 0.5) -> Symbol:
+    """Softshrink."""
+    if lambd == 0:
+        return x
+    return bend(x, plain_name(func), [-lambd, lambd], [1.0, 0.0, 1.0], 0.0)
+
+
+def absolute(func: Any, x: Symbol) -> Symbol:
+    """Absolute value."""
+    return bend(x, plain_name(func), [0.0], [-1.0, 1.0], 0.0)
+
+
+def threshold(func: Any, x: Symbol, threshold: float, value: float, *_: Any, **__: Any) -> Symbol:
+    """Threshold, where it does not jump."""
+    if threshold != value:
+        raise refusal(x.trace, plain_name(func))
+    return bend(x, plain_name(func), [threshold], [0.0, 1.0], value)
+
+
+def largest(x: Symbol, operation: str, candidates: list[csr_array], shape: tuple[int, ...]) -> Symbol:
+    """Elementwise maximum of several tensors of rows, by rounds of pairs: `a + relu(b - a)`."""
+    trace, n = x.trace, int(np.prod(shape))
+    name, first, n_ways = trace.place(operation), trace.n_hinges, len(candidates)
+    while len(candidates) > 1:
+        width = trace.n_columns
+        candidates = [widen(rows, width) for rows in candidates]
+        pairs = list(zip(candidates[::2], candidates[1::2], strict=False))
+        odd = candidates[2 * len(pairs) :]
+        gaps = csr_array(vstack([csr_array(b - a) for a, b in pairs], format="csr"))
+        made = trace.add(gaps, np.zeros(gaps.shape[0]), np.ones(gaps.shape[0]))
+        width = trace.n_columns
+        candidates = [csr_array(widen(a, width) + made[i * n : (i + 1) * n]) for i, (a, _) in enumerate(pairs)] + odd
+    if n_ways > 1:
+        trace.layers.append(Layer(name, "max", n, n_ways, first))
+    return symbol(trace, candidates[0], shape)
+
+
+def max_pool(
+    func: Any, x: Symbol, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False, **_: Any,  # noqa: FBT001, FBT002
+) -> Symbol:  # fmt: skip
+    """`max_pool1d` and `max_pool2d`. At the border a candidate in the padding is replaced by a real one."""
+    operation = plain_name(func)
+    if return_indices:
+        raise refusal(x.trace, operation, "with return_indices returns positions, which jump")
+    n = 1 if "1d" in operation else 2
+    own = shape_of(x)
+    size = (1, own[-1]) if n == 1 else own[-2:]
+    kernel = [1 if k is None else int(k) for k in pair(kernel_size, n)]
+    steps = [1 if k is None else int(k) for k in pair(stride or kernel_size, n)]
+    pads = [0 if k is None else int(k) for k in pair(padding, n)]
+    gaps = [1 if k is None else int(k) for k in pair(dilation, n)]
+    out = tuple(_pooled(*axis, ceil_mode=ceil_mode) for axis in zip(size, kernel, steps, pads, gaps, strict=True))
+    channels = int(np.prod(own[:-n]))
+    index = windows((channels, *size), tuple(kernel), tuple(steps), tuple(gaps), tuple(pads), out)
+    real = np.take_along_axis(index, np.argmax(index >= 0, axis=1)[:, None], axis=1)
+    index = np.where(index >= 0, index, real).transpose(1, 0, 2).reshape(index.shape[1], -1)
+    rows = widen(x.rows, x.trace.n_columns)
+    shape = (*own[:-n], *(out if n == 2 else out[1:]))
+    return largest(x, operation, [rows[candidate] for candidate in index], shape)
+
+
+def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, *, ceil_mode: bool) -> int:
+    """Length of a pooled axis, as torch counts it."""
+    reach = size + 2 * padding - dilation * (kernel - 1) - 1
+    if not ceil_mode:
+        return reach // stride + 1
+    length = -(-reach // stride) + 1
+    return length - 1 if (length - 1) * stride >= size + padding else length
+
+
+class MaxAndWhere(NamedTuple):
+    """What `x.max(dim)` returns; the positions jump and are not given."""
+
+    values: Symbol
+    indices: None = None
+
+
+def over(func: Any, x: Any, other: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+    """`max`, `amax`, `maximum` and their `min` twins, over two tensors or along axes."""
+    operation = plain_name(func)
+    sign = -1.0 if operation in {"min", "amin", "minimum", "fmin"} else 1.0
+    axes = kwargs.get("dim", other)
+    if isinstance(axes, Tensor) or (isinstance(x, Tensor) and not isinstance(x, Symbol)):
+        like = x if isinstance(x, Symbol) else axes
+        shape = tuple(np.broadcast_shapes(shape_of(x), shape_of(axes)))
+        both = []
+        for part in (x, axes):
+            index = np.arange(int(np.prod(shape_of(part)))).reshape(shape_of(part))
+            both.append(csr_array(sign * rows_of(part, like)[np.broadcast_to(index, shape).ravel()]))
+        return _signed(largest(like, operation, both, shape), sign)
+    shape = shape_of(x)
+    axes = tuple(range(len(shape))) if axes is None else tuple(np.atleast_1d(axes).tolist())
+    axes = tuple(axis % len(shape) for axis in axes)
+    index = np.arange(x.rows.shape[0]).reshape(shape)
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
+    index = index.transpose(*axes, *rest).reshape(-1, int(np.prod([shape[axis] for axis in rest])))
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    out = kept if keepdim else tuple(shape[axis] for axis in rest)
+    rows = csr_array(sign * x.rows)
+    best = _signed(largest(x, operation, [rows[one] for one in index], out), sign)
+    has_positions = operation in {"max", "min"} and (other is not None or "dim" in kwargs)
+    return MaxAndWhere(best) if has_positions else best
+
+
+def _signed(x: Symbol, sign: float) -> Symbol:
+    return x if sign > 0 else scaled(x, np.array(-1.0))
+
+
+def adaptive_max_pool(func: Any, x: Symbol, output_size: Any, return_indices: bool = False, **_: Any) -> Symbol:
+    """Adaptive max pooling onto a grid that divides the input evenly."""
+    n = 1 if "1d" in plain_name(func) else 2
+    size = shape_of(x)[-n:]
+    goal = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    goal = tuple(s if g is None else g for g, s in zip(goal, size, strict=True))
+    if return_indices or any(s % g for s, g in zip(size, goal, strict=True)):
+        raise refusal(x.trace, plain_name(func), "onto a grid that does not divide the input is not covered")
+    kernel = tuple(s // g for s, g in zip(size, goal, strict=True))
+    return max_pool(func, x, kernel)
+
+
+RULES.update({
+    "relu": relu, "relu6": relu6, "leaky_relu": leaky_relu, "rrelu": rrelu, "prelu": prelu,
+    "hardtanh": hardtanh, "clamp": clamp, "clip": clamp, "hardsigmoid": hardsigmoid,
+    "softshrink": softshrink, "abs": absolute, "absolute": absolute, "threshold": threshold,
+})  # fmt: skip
+RULES.update(dict.fromkeys(("max_pool1d", "max_pool2d"), max_pool))
+RULES.update(dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), adaptive_max_pool))
+RULES.update(dict.fromkeys(("max", "min", "amax", "amin", "maximum", "minimum", "fmax", "fmin"), over))

@@ -1,0 +1,175 @@
+"""The state of one lowering, and `Symbol`, the tensor that a model is run on to be written down.
+
+A `Symbol` carries no numbers. Each of its elements is an affine row over the columns: the constant 1, the
+inputs, the hinges made so far. It meets the model through `__torch_function__`, so whatever Python the
+forward pass runs (modules, functions, methods, loops, skips) is followed as it happens; nothing is parsed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array, eye_array
+from torch import Tensor
+
+from unbend._typing import Array
+from unbend.errors import UnsupportedError
+from unbend.numerics.piecewise import Layer, PiecewiseAffine, Sparse, Stage
+
+
+@dataclass(slots=True)
+class Trace:
+    """What the run has met: stages of hinges, the layers they belong to, the module that is running."""
+
+    n_inputs: int
+    stages: list[Stage] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
+    running: list[tuple[str, bool]] = field(default_factory=list)  # (name, has submodules)
+
+    @property
+    def n_hinges(self) -> int:
+        """Hinges so far."""
+        return sum(len(stage.low) for stage in self.stages)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns so far."""
+        return 1 + self.n_inputs + self.n_hinges
+
+    def place(self, operation: str) -> str:
+        """A name for the operation that is running: its module, or module and function."""
+        name, is_container = self.running[-1] if self.running else ("", True)
+        plain = name if name and not is_container else f"{name}.{operation}".lstrip(".")
+        taken = {layer.name for layer in self.layers}
+        again = (f"{plain}#{count}" for count in range(2, len(taken) + 3))
+        return plain if plain not in taken else next(new for new in again if new not in taken)
+
+    def add(self, rows: csr_array, low: Array, high: Array) -> csr_array:
+        """New hinges on the given rows; returns the rows that read them."""
+        before = self.n_columns
+        self.stages.append(Stage(Sparse.of(widen(rows, before)), low.astype(float), high.astype(float)))
+        n = len(low)
+        return csr_array(eye_array(n, before + n, k=before, format="csr"))
+
+    def finish(self, rows: csr_array, input_shape: tuple[int, ...]) -> PiecewiseAffine:
+        """The network that returns the given rows."""
+        output = Sparse.of(widen(rows, self.n_columns))
+        return PiecewiseAffine(self.n_inputs, tuple(self.stages), tuple(self.layers), output, input_shape)
+
+
+Rule = Callable[..., Any]
+RULES: dict[str, Rule] = {}
+_PLAIN = frozenset(
+    {"size", "dim", "numel", "ndimension", "nelement", "is_floating_point", "is_complex", "stride",
+     "len", "hash", "repr", "is_contiguous", "get_device", "element_size", "get", "set", "is_tensor",
+     "is_same_size", "is_nonzero_dim"}
+)  # fmt: skip
+
+
+class Symbol(torch.Tensor):
+    """A tensor of affine rows."""
+
+    rows: csr_array
+    trace: Trace
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Answer one torch operation by its rule."""
+        del types
+        name, kwargs = plain_name(func), kwargs or {}
+        if name in _PLAIN:
+            with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001 - torch documents it
+                return func(*args, **kwargs)
+        if name not in RULES:
+            raise refusal(_trace_of(args, kwargs), name)
+        result = RULES[name](func, *args, **kwargs)
+        in_place = kwargs.get("inplace") or getattr(func, "__name__", "").split(".")[0].endswith("_")
+        if in_place and isinstance(result, Symbol) and not func.__name__.endswith("__"):
+            target = args[0]
+            target.rows = result.rows
+            return target
+        return result
+
+
+def symbol(trace: Trace, rows: csr_array, shape: tuple[int, ...]) -> Symbol:
+    """A tensor of the given shape with one affine row per element."""
+    made = torch.Tensor._make_subclass(Symbol, torch.empty(shape, device="meta"))  # noqa: SLF001
+    made.rows, made.trace = rows, trace
+    return made
+
+
+def plain_name(func: Any) -> str:
+    """One name for a function, its method, its operator and its in-place form."""
+    name = getattr(func, "__name__", str(func)).split(".")[0]
+    return name.strip("_")
+
+
+def shape_of(x: Tensor) -> tuple[int, ...]:
+    """The shape, asked without going through the rules."""
+    with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
+        return tuple(x.shape)
+
+
+def widen(rows: csr_array, n_columns: int) -> csr_array:
+    """The same rows, with room for hinges made since."""
+    if rows.shape[1] == n_columns:
+        return rows
+    return csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], n_columns))
+
+
+def constant(x: Any) -> Array:
+    """A weight as float64."""
+    if isinstance(x, Tensor):
+        return x.detach().to("cpu", torch.float64).numpy()
+    return np.asarray(x, np.float64)
+
+
+def refusal(trace: Trace, operation: str, reason: str | None = None) -> UnsupportedError:
+    """The error for an operation that cannot be lowered, with the layer's name."""
+    where = trace.running[-1][0] if trace.running else ""
+    why = reason or _REASONS.get(operation, "is not known to be continuous and piecewise linear")
+    return UnsupportedError(
+        f"layer '{where or '(model)'}': {operation} {why}. "
+        "Exact regions need affine operations and continuous piecewise-linear activations; stop before "
+        "it with layer=…, or describe your own function with custom=…."
+    )
+
+
+def _trace_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace:
+    stack: list[Any] = [*args, *kwargs.values()]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Symbol):
+            return item.trace
+        if isinstance(item, (list, tuple)):
+            stack.extend(item)
+    return Trace(0)
+
+
+_SMOOTH = "is a smooth curve, not piecewise linear"
+_NORM = "divides by a statistic of its own input, so it is not piecewise linear"
+_JUMP = "jumps, so it is not continuous"
+_DATA = "makes the computation depend on the values of the data"
+_REASONS = {
+    **dict.fromkeys(
+        ("gelu", "silu", "mish", "elu", "selu", "celu", "softplus", "tanh", "sigmoid", "logsigmoid",
+         "softsign", "tanhshrink", "exp", "log", "sqrt", "rsqrt", "sin", "cos", "erf"), _SMOOTH),
+    **dict.fromkeys(("layer_norm", "group_norm", "instance_norm", "rms_norm", "normalize",
+                     "local_response_norm", "norm", "std", "var"), _NORM),
+    **dict.fromkeys(("softmax", "log_softmax", "softmin", "gumbel_softmax"),
+                    "divides by a sum of exponentials, so it is not piecewise linear"),
+    **dict.fromkeys(("threshold", "hardshrink", "sign", "heaviside", "round", "floor", "ceil", "gt", "lt",
+                     "ge", "le", "eq", "ne", "argmax", "argmin"), _JUMP),
+    **dict.fromkeys(("bool", "item", "int", "float", "tolist", "nonzero", "where", "index"), _DATA),
+    "hardswish": "is piecewise quadratic",
+    "glu": "multiplies two functions of the input",
+    "scaled_dot_product_attention": "multiplies functions of the input and takes a softmax",
+    "multi_head_attention_forward": "multiplies functions of the input and takes a softmax",
+    "pow": "is not linear",
+    "square": "is not linear",
+    "reciprocal": "is not linear",
+}  # fmt: skip

@@ -1,0 +1,334 @@
+"""Two studies side by side: what got better, what got worse, and what is noise.
+
+Layers are matched by name. Accuracies on the same held-out rows are compared row by row, others as
+independent proportions. "Beyond noise" is held to 95 % over all layers together (Bonferroni), so that a
+network of fifty layers does not get two or three verdicts for nothing. It is noise of the held-out rows
+only: how another random seed would have trained is not in it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from unbend._typing import Array, Bool, Float64, Int64
+from unbend.errors import DataError
+from unbend.numerics.interval import paired, wilson
+from unbend.numerics.readout import Readout
+from unbend.numerics.sample import SampleState
+from unbend.study.values import Finding, Layer, Study
+
+LEVEL = 0.95
+NOTABLE_SHARE = 0.05
+"""A change in silent units is told when it is this share of the layer's units or more."""
+NOTABLE_RATIO = 1.5
+"""A change in the Fisher value or the effective rank is told when it is by this factor or more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """A second study against a first one. Changes are second minus first.
+
+    Attributes:
+        first: name of the first study.
+        second: name of the second one.
+        verdict: the outcome in one sentence.
+        better: layers that read out better in the second, beyond noise, in sentences.
+        worse: layers that read out worse.
+        noted: other changes, without a test: silent units, Fisher value, effective rank, data.
+        solved: problems and warnings of the first that the second does not have.
+        new: those that only the second has.
+        layers: layers that both have [l].
+        only_first: layers that only the first has.
+        only_second: layers that only the second has.
+        held_out_first: held-out accuracy (R²) of the read-out [l].
+        held_out_second: the same in the second [l].
+        change: of the held-out accuracy (R²) [l].
+        low: lower end of its 95 % interval [l].
+        high: upper end [l].
+        is_paired: whether it was measured on the same rows [l].
+        is_beyond_noise: whether the interval at 95 % over all layers together leaves out 0 [l].
+        fisher_first: debiased Fisher value [l]; NaN for a regression.
+        fisher_second: the same in the second [l].
+        effective_rank_first: effective rank [l].
+        effective_rank_second: the same in the second [l].
+        silent_first: silent units [l]; 0 where they are not counted.
+        silent_second: the same in the second [l].
+        own_first: held-out accuracy (R²) of the first network itself; NaN where unknown.
+        own_second: that of the second.
+        own_change: their difference.
+        own_low: lower end of its 95 % interval; NaN for a regression.
+        own_high: upper end.
+    """
+
+    first: str
+    second: str
+    verdict: str
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+    noted: tuple[str, ...]
+    solved: tuple[str, ...]
+    new: tuple[str, ...]
+    layers: tuple[str, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    held_out_first: Float64[Array, "l"]
+    held_out_second: Float64[Array, "l"]
+    change: Float64[Array, "l"]
+    low: Float64[Array, "l"]
+    high: Float64[Array, "l"]
+    is_paired: Bool[Array, "l"]
+    is_beyond_noise: Bool[Array, "l"]
+    fisher_first: Float64[Array, "l"]
+    fisher_second: Float64[Array, "l"]
+    effective_rank_first: Float64[Array, "l"]
+    effective_rank_second: Float64[Array, "l"]
+    silent_first: Int64[Array, "l"]
+    silent_second: Int64[Array, "l"]
+    own_first: float
+    own_second: float
+    own_change: float
+    own_low: float
+    own_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A change of one score: its interval at the stated level and at the stricter one for many layers."""
+
+    change: float
+    low: float
+    high: float
+    is_paired: bool
+    is_beyond_noise: bool
+
+
+_NOT_KNOWN = Difference(float("nan"), float("nan"), float("nan"), is_paired=False, is_beyond_noise=False)
+
+
+def compare(first: Study, second: Study) -> Comparison:
+    """What changed from one study to another, layer by layer.
+
+    Args:
+        first: the study to compare with.
+        second: the study whose changes are told.
+
+    Raises:
+        DataError: one is of a classification, the other of a regression.
+
+    Cost:
+        One pass over the held-out row sample of every layer.
+    """
+    if first.about.task != second.about.task:
+        raise DataError(
+            f"compare: expected studies of one task, got {first.about.task} and {second.about.task}. "
+            "Accuracy and R² do not compare."
+        )
+    names = [layer.name for layer in first.layers if layer.name in {x.name for x in second.layers}]
+    mine, other = ([study[name] for name in names] for study in (first, second))
+    strict = 1 - (1 - LEVEL) / max(len(names), 1)
+    found = [_read_out(first, second, name, strict) for name in names]
+    own = _own(first, second)
+    held_out = [_numbers(side, "readout", "held_out") for side in (mine, other)]
+    fisher = [_numbers(side, "scatter", "fisher") for side in (mine, other)]
+    rank = [_numbers(side, "spectrum", "effective_rank") for side in (mine, other)]
+    counted = [_numbers(side, "activity", "n_silent") for side in (mine, other)]
+    silent = [np.nan_to_num(n).astype(np.int64) for n in counted]
+    better, worse = (_sentences(names, found, held_out, sign) for sign in (1, -1))
+    return Comparison(
+        first=_called(first),
+        second=_called(second),
+        verdict=_verdict(own, better, worse, len(names)),
+        better=better,
+        worse=worse,
+        noted=(*_about(first, second), *_silent(mine, silent), *_ratios(names, "Fisher value", fisher),
+               *_ratios(names, "effective rank", rank)),
+        solved=_missing(first.findings, second.findings),
+        new=_missing(second.findings, first.findings),
+        layers=tuple(names),
+        only_first=tuple(x.name for x in first.layers if x.name not in names),
+        only_second=tuple(x.name for x in second.layers if x.name not in names),
+        held_out_first=held_out[0],
+        held_out_second=held_out[1],
+        change=np.array([d.change for d in found]),
+        low=np.array([d.low for d in found]),
+        high=np.array([d.high for d in found]),
+        is_paired=np.array([d.is_paired for d in found], dtype=bool),
+        is_beyond_noise=np.array([d.is_beyond_noise for d in found], dtype=bool),
+        fisher_first=fisher[0],
+        fisher_second=fisher[1],
+        effective_rank_first=rank[0],
+        effective_rank_second=rank[1],
+        silent_first=silent[0],
+        silent_second=silent[1],
+        own_first=_own_score(first),
+        own_second=_own_score(second),
+        own_change=own.change,
+        own_low=own.low,
+        own_high=own.high,
+    )  # fmt: skip
+
+
+def _called(study: Study) -> str:
+    return f"{study.about.model} on {study.about.data}"
+
+
+def _numbers(layers: list[Layer], measure: str, field: str) -> Float64[Array, "l"]:
+    """One number of one measure per layer; NaN where the layer has none."""
+    return np.array([float(getattr(x.results.get(measure), field, np.nan)) for x in layers], dtype=np.float64)
+
+
+def _read_out(first: Study, second: Study, name: str, strict: float) -> Difference:
+    """The change of a layer's held-out read-out."""
+    a, b = first[name].results.get("readout"), second[name].results.get("readout")
+    if a is None or b is None or not (a.n_held_out and b.n_held_out):
+        return _NOT_KNOWN
+    samples = [study.sums.held_out.get(name, {}).get("SampleState") for study in (first, second)]
+    same = _is_same_rows(*samples)
+    if a.correct is None or b.correct is None:
+        return _regressed((a, b), samples, same=same, strict=strict)
+    if same and len(a.correct) == len(b.correct):
+        return _difference(lambda level: _paired(a.correct, b.correct, level), strict, is_paired=True)
+    one, two = ((int(r.sum()), len(r)) for r in (a.correct, b.correct))
+    return _difference(lambda level: _independent(one, two, level), strict, is_paired=False)
+
+
+def _difference(
+    interval: Callable[[float], tuple[float, float, float]], strict: float, *, is_paired: bool
+) -> Difference:
+    change, low, high = interval(LEVEL)
+    _, strict_low, strict_high = interval(strict)
+    return Difference(change, low, high, is_paired, bool(strict_low > 0 or strict_high < 0))
+
+
+def _paired(first: Array, second: Array, level: float) -> tuple[float, float, float]:
+    found = paired(second, first, level)
+    return found.difference, found.low, found.high
+
+
+def _independent(first: tuple[int, int], second: tuple[int, int], level: float) -> tuple[float, float, float]:
+    """Newcombe's square-and-add interval for two independent proportions (1998, method 10)."""
+    (s, n), (t, m) = first, second
+    p, q = s / n, t / m
+    (low, low2), (high, high2) = wilson([s, t], [n, m], level)
+    change = q - p
+    return change, float(change - np.hypot(q - low2, high - p)), float(change + np.hypot(high2 - q, p - low))
+
+
+def _is_same_rows(a: SampleState | None, b: SampleState | None) -> bool:
+    """Whether two held-out samples are the same rows: the same numbers with the same targets."""
+    if a is None or b is None:
+        return False
+    a, b = a.settled(), b.settled()
+    if not np.array_equal(a.ids, b.ids):
+        return False
+    (_, y), (_, z) = a.table(), b.table()
+    return y.shape == z.shape and bool((y == z).all())
+
+
+def _regressed(reads: tuple[Readout, Readout], samples: list[Any], *, same: bool, strict: float) -> Difference:
+    """The change of R², with the interval of a sum over independent rows."""
+    change = reads[1].held_out - reads[0].held_out
+    if None in samples or not np.isfinite(change):
+        return Difference(change, float("nan"), float("nan"), is_paired=False, is_beyond_noise=False)
+    lost = [_unexplained(read, sample) for read, sample in zip(reads, samples, strict=True)]
+    parts = [lost[1] - lost[0]] if same else lost
+    error = float(np.sqrt(sum(len(p) * p.var(ddof=1) for p in parts)))
+
+    def interval(level: float) -> tuple[float, float, float]:
+        half = NormalDist().inv_cdf((1 + level) / 2) * error
+        return change, change - half, change + half
+
+    return _difference(interval, strict, is_paired=same)
+
+
+def _unexplained(read: Readout, sample: SampleState) -> Float64[Array, "s"]:
+    """Each row's share of 1 - R²."""
+    rows, targets = (t.double().numpy() for t in sample.table())
+    squares = (targets - rows @ read.weight.T - read.bias) ** 2
+    total = ((targets - targets.mean(0)) ** 2).sum(0)
+    return (squares[:, total > 0] / total[total > 0]).mean(1)
+
+
+def _own_score(study: Study) -> float:
+    return float(getattr(study.across.get("head"), "own", np.nan))
+
+
+def _own(first: Study, second: Study) -> Difference:
+    a, b = first.across.get("head"), second.across.get("head")
+    if a is None or b is None:
+        return _NOT_KNOWN
+    change = b.own - a.own
+    if first.about.task != "classification" or not (a.n and b.n and np.isfinite(change)):
+        return Difference(change, float("nan"), float("nan"), is_paired=False, is_beyond_noise=False)
+    x, y = _own_correct(first), _own_correct(second)
+    if x is not None and y is not None and _is_same_rows(_output(first), _output(second)):
+        return _difference(lambda level: _paired(x, y, level), LEVEL, is_paired=True)
+    one, two = ((round(h.own * h.n), h.n) for h in (a, b))
+    return _difference(lambda level: _independent(one, two, level), LEVEL, is_paired=False)
+
+
+def _output(study: Study) -> SampleState | None:
+    """The held-out row sample of the network's own output."""
+    name = next((layer.name for layer in study.layers if layer.is_output), None)
+    return study.sums.held_out.get(name or "", {}).get("SampleState")
+
+
+def _own_correct(study: Study) -> Array | None:
+    """Which held-out rows the network itself reads rightly; None where its output is no score per class."""
+    sample = _output(study)
+    if sample is None:
+        return None
+    rows, targets = sample.table()
+    return (rows.argmax(1) == targets.argmax(1)).numpy() if rows.shape == targets.shape else None
+
+
+def _sentences(names: list[str], found: list[Difference], held_out: list[Array], sign: int) -> tuple[str, ...]:
+    return tuple(
+        f"{name}: {a:.3f} → {b:.3f} ({d.change:+.3f}, 95 % interval {d.low:+.3f} to {d.high:+.3f})"
+        for name, d, a, b in zip(names, found, *held_out, strict=True)
+        if d.is_beyond_noise and d.change * sign > 0
+    )
+
+
+def _verdict(own: Difference, better: tuple[str, ...], worse: tuple[str, ...], n: int) -> str:
+    layers = f"{len(better)} of {n} layers read out better and {len(worse)} worse, beyond noise."
+    if not (better or worse):
+        layers = f"None of {n} layers reads out better or worse, beyond noise."
+    if not np.isfinite(own.change):
+        return layers
+    how = "beyond noise" if own.is_beyond_noise else "within noise"
+    how = how if np.isfinite(own.low) else "without an interval"
+    return f"The network's own score changes by {own.change:+.3f}, {how}. {layers}"
+
+
+def _about(first: Study, second: Study) -> tuple[str, ...]:
+    """What makes the studies hard to compare."""
+    a, b = first.about, second.about
+    pairs = (("data", a.data, b.data), ("class names", a.class_names, b.class_names))
+    return tuple(f"The {what} differ: {x!r} and {y!r}." for what, x, y in pairs if x != y)
+
+
+def _silent(layers: list[Layer], silent: list[Array]) -> tuple[str, ...]:
+    return tuple(
+        f"{layer.name}: {a} → {b} silent of {layer.view.width} units"
+        for layer, a, b in zip(layers, *silent, strict=True)
+        if a != b and abs(b - a) >= NOTABLE_SHARE * layer.view.width
+    )
+
+
+def _ratios(names: list[str], what: str, values: list[Array]) -> tuple[str, ...]:
+    return tuple(
+        f"{name}: {what} {a:.3g} → {b:.3g}"
+        for name, a, b in zip(names, *values, strict=True)
+        if min(a, b) > 0 and max(a, b) >= NOTABLE_RATIO * min(a, b)
+    )
+
+
+def _missing(here: tuple[Finding, ...], there: tuple[Finding, ...]) -> tuple[str, ...]:
+    """Titles of problems and warnings of one study that another does not have."""
+    known = {(f.rule, f.layer) for f in there}
+    bad = (f for f in here if f.severity in ("problem", "warning"))
+    return tuple(f.title for f in bad if (f.rule, f.layer) not in known)
