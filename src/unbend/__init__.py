@@ -8,21 +8,25 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_HOME: dict[str, str] = {
-    "representations": "unbend.capture",
-    "study": "unbend.study.study",
+# Public name → the module that holds it, and what it is called there.
+_HOME: dict[str, tuple[str, str]] = {
+    "representations": ("unbend.capture.representations", "representations"),
 }
+_PACKAGES = ("study",)  # packages that answer calls: `unbend.study(...)`
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_HOME, *_PACKAGES]
 
 
 def __getattr__(name: str) -> object:
     """The public name, from the module that holds it."""
+    if name in _PACKAGES:
+        return import_module(f"unbend.{name}")
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        module, attribute = _HOME[name]
+        return getattr(import_module(module), attribute)
     message = f"module 'unbend' has no attribute {name!r}"
     raise AttributeError(message)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *__all__})
