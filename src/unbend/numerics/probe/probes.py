@@ -1,0 +1,340 @@
+"""Probes of every layer: representations and labels come in, one certified read-out per layer goes out.
+
+Knows arrays and tensors by the name of their layer; must not know models, hooks or files.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64, Shaped
+from torch import Tensor
+
+from unbend.errors import DataError, LayerError, ShapeError
+from unbend.numerics.interval import PairedDifference, paired, wilson
+from unbend.numerics.probe.certificate import Optimality
+from unbend.numerics.probe.control import control_labels, shuffled, types_of
+from unbend.numerics.probe.logistic import Folds, Path, fit, folds, path
+from unbend.numerics.probe.objective import Rows
+from unbend.numerics.probe.precondition import blocks
+from unbend.numerics.probe.solve import at
+from unbend.numerics.probe.split import folds_of, held_out
+from unbend.numerics.probe.standard import Standard
+
+_CONTROL_GAP = 1e-2
+_TYPES_PER_CLASS = 20
+PATH = (1e-1, 10**-1.5, 1e-2, 10**-2.5, 1e-3, 10**-3.5, 1e-4, 10**-4.5, 1e-5)
+"""Penalties that are tried by default, two per decade."""
+
+Representations = Mapping[str, Shaped[Tensor, "n d"] | Shaped[np.ndarray, "n d"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to probe. The same recipe for every layer, so that layers can be compared.
+
+    Attributes:
+        l2: penalties to choose from, or a single one. They apply to standardised units and to the *mean* loss:
+            scikit-learn's C is `1 / (l2 * n)`.
+        test_share: rows held out for the accuracy, where no test set is given.
+        choice_share: fitted rows that choose the penalty; they are fitted again with all others afterwards.
+        gap: relative optimality gap that must be certified.
+        n_folds: also cross-validate with this many folds; 0 does not.
+        n_shuffles: fits on shuffled labels.
+        n_types: types of the control task; None takes 20 per class, 0 leaves the task out.
+        level: of all intervals.
+        seed: draws splits, controls and samples.
+    """
+
+    l2: float | tuple[float, ...] = PATH
+    test_share: float = 0.25
+    choice_share: float = 0.2
+    gap: float = 1e-3
+    n_folds: int = 0
+    n_shuffles: int = 1
+    n_types: int | None = None
+    level: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Control:
+    """What the same probe does with labels that mean nothing.
+
+    `capacity` is its accuracy on the rows it was fitted to, with shuffled labels; `chance` is the share of the
+    most frequent class there. `task_accuracy` is its held-out accuracy on the control task, and `selectivity`
+    the accuracy on the real labels minus that one, on the same rows. None where that control was left out.
+    """
+
+    capacity: float | None
+    chance: float
+    n_types: int
+    task_accuracy: float | None
+    selectivity: PairedDifference | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """The linear read-out of one layer: `h @ weight.T + bias` scores the classes, highest wins.
+
+    `accuracy`, its Wilson interval and `loss` (nats per row) are of held-out rows that chose nothing; `right`
+    says which of them were right. `objective` and gap of `optimality` are of the standardised rows.
+    """
+
+    layer: str
+    weight: Float64[np.ndarray, "k d"]
+    bias: Float64[np.ndarray, " k"]
+    l2: float
+    accuracy: float
+    low: float
+    high: float
+    loss: float
+    right: Bool[np.ndarray, " n"]
+    train_accuracy: float
+    optimality: Optimality
+    path: Path | None
+    folds: Folds | None
+    control: Control
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probes:
+    """The probes of all layers, fitted and judged on the same rows."""
+
+    layers: dict[str, Probe]
+    classes: np.ndarray
+    n: int
+    n_test: int
+    level: float
+    seed: int
+
+    def difference(self, first: str, second: str) -> PairedDifference:
+        """The held-out accuracy of one layer minus another's, with the interval for paired rows."""
+        for name in (first, second):
+            if name not in self.layers:
+                raise LayerError(f"layers: no layer named {name!r}. It has: {', '.join(self.layers)}.")
+        return paired(self.layers[first].right, self.layers[second].right, self.level)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """What all layers share: labels, splits, control labels."""
+
+    y: Tensor
+    y_test: Tensor
+    k: int
+    choose: Tensor | None
+    fold: Tensor | None
+    control: Tensor | None
+    control_test: Tensor | None
+    n_types: int
+
+
+def probe(
+    representations: Representations | Iterable[Representations],
+    y: Shaped[Tensor, " n"] | Shaped[np.ndarray, " n"],
+    *,
+    test: tuple[Representations | Iterable[Representations], Shaped[Tensor, " m"] | Shaped[np.ndarray, " m"]]
+    | None = None,
+    types: Shaped[Tensor, " r"] | Shaped[np.ndarray, " r"] | None = None,
+    recipe: Recipe | None = None,
+) -> Probes:
+    """Linear read-outs of all layers: multinomial logistic regression, each certified to be near its optimum.
+
+    For each layer the units are standardised, the L2 penalty is chosen on a part of the fitted rows, all rows are
+    fitted, and the weights are folded back to the representation itself. Accuracy comes from held-out rows with its
+    Wilson interval, beside the same probe's accuracy on labels that mean nothing. Every layer sees the same
+    rows, so `Probes.difference` compares two layers with the (much shorter) interval for paired rows.
+
+    Args:
+        representations: layer to rows; or batches of such mappings, as they stream out of a model. Batches are
+            kept in memory, one float32 copy of each layer.
+        y: the class of each row, any integers.
+        test: held-out rows and their classes; without it, a quarter of the rows is held out, class by class.
+        types: the type of each row for the control task, such as its word; the rows of `test` follow. Without
+            it, types are cells of the first layer's space.
+        recipe: penalties, shares, controls, levels.
+
+    Raises:
+        DataError: fewer than two classes, values that are not finite, a class that only `test` has.
+        ShapeError: rows and labels that do not fit.
+
+    Cost:
+        Per layer some 20 passes over its rows and as many solves with k blocks of width d; memory for one
+        standardised copy of one layer at a time.
+
+    Source:
+        Alain and Bengio, Understanding intermediate layers using linear classifier probes, 2016.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> y = rng.integers(0, 3, 600)
+        >>> noise = rng.normal(size=(600, 4))
+        >>> probes = probe({"noise": noise, "line": y[:, None] + 0.2 * noise[:, :1]}, y)
+        >>> probes.layers["line"].accuracy > 0.9 > probes.layers["noise"].high
+        True
+    """
+    recipe = recipe or Recipe()
+    layers, y = _layers(representations, y)
+    classes, y = torch.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise DataError(f"y: expected at least two classes, got {len(classes)}. There is nothing to tell apart.")
+    if test is None:
+        out = held_out(y, recipe.test_share, recipe.seed)
+        test_layers = {name: h[out] for name, h in layers.items()}
+        order = torch.cat([torch.nonzero(~out)[:, 0], torch.nonzero(out)[:, 0]])
+        layers, y, y_test = {name: h[~out] for name, h in layers.items()}, y[~out], y[out]
+    else:
+        test_layers, y_test = _layers(*test)
+        y_test, order = _known(y_test, classes), None
+    if not len(y_test):
+        raise DataError(f"test: no rows are held out of {len(y)}. Pass more rows, or a test set.")
+    task = _task(layers, test_layers, (y, y_test, len(classes)), _types(types, order, len(y) + len(y_test)), recipe)
+    results = {name: _probe(name, h, _other(test_layers, name, h), task, recipe) for name, h in layers.items()}
+    return Probes(results, classes.numpy(), len(y), len(y_test), recipe.level, recipe.seed)
+
+
+def _layers(
+    representations: Representations | Iterable[Representations], y: Tensor | np.ndarray
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Layer to rows as tensors on the CPU, and the labels."""
+    if isinstance(representations, Mapping):
+        layers = {str(name): torch.as_tensor(h).detach().cpu() for name, h in representations.items()}
+    else:
+        parts: dict[str, list[Tensor]] = {}
+        for batch in representations:
+            for name, h in batch.items():
+                parts.setdefault(name, []).append(torch.as_tensor(h).detach().cpu().float())
+        layers = {name: torch.cat(hs) for name, hs in parts.items()}
+    y = torch.as_tensor(y).detach().cpu()
+    if not layers:
+        raise DataError("representations: expected at least one layer, got none. Pass a mapping from layer to rows.")
+    if y.is_floating_point() or y.is_complex():
+        raise DataError(f"y: expected classes as integers, got {y.dtype}. For numbers use `regress`.")
+    for name, h in layers.items():
+        if h.ndim != 2 or len(h) != len(y):
+            raise ShapeError(
+                f"{name}: expected [{len(y)}, d], one row for each label, got {list(h.shape)}. "
+                "Flatten or pool all axes but the first."
+            )
+    return layers, y.long()
+
+
+def _known(y: Tensor, classes: Tensor) -> Tensor:
+    place = torch.searchsorted(classes, y).clamp(max=len(classes) - 1)
+    if not torch.equal(classes[place], y):
+        strange = y[classes[place] != y][0].item()
+        raise DataError(f"test: class {strange} is not among the fitted classes. Leave those rows out.")
+    return place
+
+
+def _types(types: Tensor | np.ndarray | None, order: Tensor | None, n: int) -> Tensor | None:
+    """The types of the fitted rows, then of the held-out rows, as 0..n_types-1."""
+    if types is None:
+        return None
+    types = torch.as_tensor(types).cpu()
+    if len(types) != n:
+        raise ShapeError(f"types: expected {n}, one for each row and each test row, got {len(types)}.")
+    codes = torch.unique(types, return_inverse=True)[1]
+    return codes if order is None else codes[order]
+
+
+def _other(test_layers: dict[str, Tensor], name: str, h: Tensor) -> Tensor:
+    if name not in test_layers or test_layers[name].shape[1] != h.shape[1]:
+        raise ShapeError(f"test: expected layer {name!r} of width {h.shape[1]}. Tap the same layers of one model.")
+    return test_layers[name]
+
+
+def _task(
+    layers: dict[str, Tensor],
+    test_layers: dict[str, Tensor],
+    labels: tuple[Tensor, Tensor, int],
+    types: Tensor | None,
+    recipe: Recipe,
+) -> _Task:
+    y, y_test, k = labels
+    choose = None
+    if isinstance(recipe.l2, tuple) and len(recipe.l2) > 1:
+        choose = held_out(y, recipe.choice_share, recipe.seed + 1)
+        choose = choose if choose.any() else None
+    fold = folds_of(y, recipe.n_folds, recipe.seed + 2) if recipe.n_folds else None
+    n_types = recipe.n_types if recipe.n_types is not None else _TYPES_PER_CLASS * k
+    if types is None and n_types:
+        name, first = next(iter(layers.items()))
+        types = types_of(first, _other(test_layers, name, first), n_types, recipe.seed + 3)
+    if types is None:
+        return _Task(y, y_test, k, choose, fold, None, None, 0)
+    control = control_labels(types, y, k, recipe.seed + 4)
+    return _Task(y, y_test, k, choose, fold, control[: len(y)], control[len(y) :], int(types.max()) + 1)
+
+
+def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: Recipe) -> Probe:
+    """One layer, from standardising to the control."""
+    standard = Standard.of(h)
+    if not bool(torch.isfinite(standard.mean).all() & torch.isfinite(standard.scale).all()):
+        raise DataError(f"{name}: expected finite values. Look for inf and nan in the model's outputs.")
+    rows = Rows.of(standard.apply(h), task.y, task.k)
+    l2, chosen, near = _choose(rows, task, recipe)
+    start, known = (near.point, near.blocks) if near else (None, None)
+    best = fit(rows, l2, recipe.gap, start=start, known=known, seed=recipe.seed)
+    crossed = folds(rows, task.fold, l2, near=best.solution, seed=recipe.seed) if task.fold is not None else None
+    weight, bias = standard.fold(best.weight[:, :-1], best.weight[:, -1])
+    scores = _scores(h_test, weight, bias)
+    right = scores.argmax(1).eq(task.y_test).numpy()
+    low, high = wilson(int(right.sum()), len(right), recipe.level)
+    loss = torch.nn.functional.cross_entropy(scores, task.y_test)
+    fitted = (best.solution.point.scores.argmax(0) == task.y).double().mean()
+    control = _control(rows, standard, h_test, (right, l2), task, recipe)
+    return Probe(
+        layer=name,
+        weight=weight.numpy(),
+        bias=bias.numpy(),
+        l2=l2,
+        accuracy=float(right.mean()),
+        low=float(low),
+        high=float(high),
+        loss=float(loss),
+        right=right,
+        train_accuracy=float(fitted),
+        optimality=best.optimality,
+        path=chosen,
+        folds=crossed,
+        control=control,
+    )
+
+
+def _choose(rows: Rows, task: _Task, recipe: Recipe) -> tuple:
+    """The penalty, the path it was chosen on, and the solution there."""
+    l2s = recipe.l2 if isinstance(recipe.l2, tuple) else (recipe.l2,)
+    if not l2s or min(l2s) <= 0:
+        raise DataError(f"l2: expected positive penalties, got {recipe.l2}. Without one there may be no optimum.")
+    if task.choose is None:
+        return max(l2s), None, None
+    chosen, near = path(rows, task.choose, l2s, seed=recipe.seed)
+    return chosen.chosen, chosen, near
+
+
+def _control(
+    rows: Rows, standard: Standard, h_test: Tensor, real: tuple[np.ndarray, float], task: _Task, recipe: Recipe
+) -> Control:
+    right, l2 = real
+    generator = torch.Generator().manual_seed(recipe.seed)
+    known = blocks(rows, at(rows, l2).p, generator, shared=True) if recipe.n_shuffles else None
+    memorised = []
+    for i in range(recipe.n_shuffles):
+        null = rows.labelled(shuffled(task.y, recipe.seed + 10 + i))
+        found = fit(null, l2, _CONTROL_GAP, known=known, seed=recipe.seed)
+        memorised.append(float((found.solution.point.scores.argmax(0) == null.y).double().mean()))
+    task_accuracy = selectivity = None
+    if task.control is not None and task.control_test is not None:
+        found = fit(rows.labelled(task.control), l2, _CONTROL_GAP, seed=recipe.seed)
+        weight, bias = standard.fold(found.weight[:, :-1], found.weight[:, -1])
+        told = _scores(h_test, weight, bias).argmax(1).eq(task.control_test).numpy()
+        task_accuracy, selectivity = float(told.mean()), paired(right, told, recipe.level)
+    chance = float(torch.bincount(task.y).max()) / len(task.y)
+    return Control(float(np.mean(memorised)) if memorised else None, chance, task.n_types, task_accuracy, selectivity)
+
+
+def _scores(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.cat([block.double() @ weight.T + bias for block in h.split(4096)])
