@@ -10,28 +10,31 @@ from unbend.numerics.separable.search import Limits, Open, Overlapping, search
 from unbend.numerics.separable.twins import contradictions, groups
 from unbend.numerics.separable.verdicts import Overlap, Separation, Undecided, sides
 
-HASHED_AT_ONCE = 2_000_000  # entries up to which equal rows are looked for before anything else
+HASHED_AT_ONCE = 200_000  # entries up to which equal rows are looked for before anything else
 
 
 def binary(
     x: np.ndarray, y: np.ndarray, positive: int, negative: int | None, limits: Limits
-) -> Separation | Overlap | Undecided:
-    """Whether a hyperplane has class `positive` above it and `negative` (None: all others) below."""
+) -> tuple[Separation | Overlap | Undecided, Planes]:
+    """Whether a hyperplane has class `positive` above it and `negative` (None: all others) below.
+
+    Also returns the best hyperplane met on the way.
+    """
     sign = sides(y, positive, negative)
     which = np.flatnonzero(sign)
     if len(which) < len(x):
         x, sign = x[which], sign[which]
     question = _Question(x, sign, which, positive, negative)
     if len(x) == 0 or (sign == sign[0]).all():
-        return question.one_sided()
+        return question.one_sided(), question.flat()
     is_hashed = x.size <= HASHED_AT_ONCE
     pair = question.twins() if is_hashed else None
     if pair is not None:
-        return pair
-    outcome = search(BinaryCone(x, sign), limits)
+        return pair, question.flat()
+    outcome = search(question.cone, limits)
     if isinstance(outcome, Open) and not is_hashed:
         pair = question.twins()
-    return pair or question.verdict(outcome)
+    return pair or question.verdict(outcome), outcome.planes or question.flat()
 
 
 class _Question:
@@ -42,6 +45,11 @@ class _Question:
     ) -> None:
         self.x, self.sign, self.which = x, sign, which
         self.about = (positive, negative, *x.shape)
+        self.cone = BinaryCone(x, sign)
+
+    def flat(self) -> Planes:
+        bias = 1.0 if self.sign.sum() >= 0 else -1.0
+        return Planes(np.zeros((1, self.x.shape[1])), np.array([bias]))
 
     def one_sided(self) -> Separation:
         bias = float(self.sign[0]) if len(self.sign) else 1.0
@@ -49,7 +57,7 @@ class _Question:
         return Separation(*self.about, np.zeros(self.x.shape[1]), bias, math.inf, math.inf, tightest)
 
     def twins(self) -> Overlap | None:
-        pairs, _ = contradictions(groups(self.x), self.sign)
+        pairs = contradictions(groups(self.x), self.sign)
         if len(pairs) == 0:
             return None
         return Overlap(*self.about, self.which[pairs[0]], np.ones(2), 0.0)
@@ -57,6 +65,8 @@ class _Question:
     def verdict(self, outcome: object) -> Separation | Overlap | Undecided:
         if isinstance(outcome, Overlapping):
             weights = outcome.weights / outcome.weights[self.sign[outcome.index] > 0].sum()
+            if outcome.robustness == 0.0 and self.cone.survives(outcome.index, weights) is None:
+                weights = outcome.weights
             return Overlap(*self.about, self.which[outcome.index], weights, outcome.robustness)
         if isinstance(outcome, Open):
             distance = hull_distance(self.x[outcome.index], self.sign[outcome.index], outcome.forces)

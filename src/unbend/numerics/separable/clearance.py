@@ -163,7 +163,7 @@ def argmax_clearance(
     first = np.argpartition(relative, n_first - 1)[:n_first]
     first = first[np.argsort(relative[first], kind="stable")]
     return Clearance(
-        leads, int((~(worst > 0)).sum()), float(worst.min()) * (1 - 1e-15), float(relative.min()) * (1 - 1e-15), first
+        leads, int((~(leads > 0).all(axis=1)).sum()), float(worst.min()) * (1 - 1e-15), float(relative.min()) * (1 - 1e-15), first
     )
 
 

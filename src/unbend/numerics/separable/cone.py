@@ -16,40 +16,56 @@ from unbend.numerics.separable.clearance import Clearance, Hyperplane, argmax_cl
 from unbend.numerics.separable.dependency import dependency
 from unbend.numerics.separable.verdicts import binary_vectors, joint_vectors
 
+SAMPLE = 1000  # rows from which shift and scale are taken
+TAME = 400  # squares of numbers below 2 ** TAME neither overflow nor vanish
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
-    """Which columns take part, and the shift and scale that make them comparable."""
+    """Which columns take part, and the shift and scale that make them comparable.
+
+    `exponent` is None where the columns are tame; else columns are first divided by those powers of two, and
+    `mean` and `scale` are in units of the quotient.
+    """
 
     columns: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
+    exponent: np.ndarray | None
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """`(x - mean) / scale` with a column of ones."""
+        if len(self.columns) < x.shape[1]:
+            x = x[:, self.columns]
+        if self.exponent is not None:
+            x = np.ldexp(x.astype(np.float64), -self.exponent)
         out = np.empty((len(x), len(self.columns) + 1))
-        if len(self.columns) == x.shape[1]:
-            np.subtract(x, self.mean, out=out[:, :-1])
-        else:
-            np.subtract(x[:, self.columns], self.mean, out=out[:, :-1])
+        np.subtract(x, self.mean, out=out[:, :-1])
         out[:, :-1] /= self.scale
         out[:, -1] = 1.0
         return out
+
+    @property
+    def size(self) -> np.ndarray:
+        """The power of two of each column's spread, in units of the data."""
+        own = np.frexp(self.scale)[1]
+        return own if self.exponent is None else own + self.exponent
 
 
 def chart_of(x: np.ndarray) -> Chart:
     """The chart that standardises `x`; columns constant in `x` are left out."""
     columns = np.flatnonzero((x != x[:1]).any(axis=0))
-    part = (x if len(columns) == x.shape[1] else x[:, columns]).astype(np.float64)
+    part = x if len(columns) == x.shape[1] else x[:, columns]
+    part = part[:: max(1, len(part) // SAMPLE)].astype(np.float64)
     _, exponent = np.frexp(np.abs(part).max(axis=0, initial=0.0))
-    part = np.ldexp(part, -exponent)
+    is_tame = np.abs(exponent).max(initial=0) < TAME
+    if not is_tame:
+        part = np.ldexp(part, -exponent)
     mean = part.mean(axis=0)
-    scale = part.std(axis=0)
+    part -= mean
+    scale = np.sqrt(np.einsum("ij,ij->j", part, part) / len(part))
     scale[scale == 0] = 1.0
-    with np.errstate(over="ignore", under="ignore"):
-        mean, scale = np.ldexp(mean, exponent), np.ldexp(scale, exponent)
-    scale[scale == 0] = 5e-324
-    return Chart(columns, mean, scale)
+    return Chart(columns, mean, scale, None if is_tame else exponent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -75,17 +75,17 @@ def answer(x: np.ndarray, y: np.ndarray, form: Form, limits: Limits) -> Verdict 
     """`separate` for arrays that are already checked."""
     classes = np.unique(y).tolist()
     if form == "one-vs-rest":
-        return Answers(form, tuple(binary(x, y, c, None, limits) for c in classes))
+        return Answers(form, tuple(binary(x, y, c, None, limits)[0] for c in classes))
     if form == "pairwise":
         pairs = combinations(classes, 2)
-        return Answers(form, tuple(binary(x, y, b, a, limits) for a, b in pairs))
+        return Answers(form, tuple(binary(x, y, b, a, limits)[0] for a, b in pairs))
     if form != "joint":
         raise DataError(f'form: expected "joint", "one-vs-rest" or "pairwise", got {form!r}.')
     if len(classes) == 1:
-        return binary(x, y, classes[0], None, limits)
+        return binary(x, y, classes[0], None, limits)[0]
     if len(classes) == 2:
-        return binary(x, y, classes[1], classes[0], limits)
-    return joint(x, y, limits)
+        return binary(x, y, classes[1], classes[0], limits)[0]
+    return joint(x, y, limits)[0]
 
 
 @functools.cache

@@ -87,7 +87,7 @@ def _square(equations: np.ndarray, weights: np.ndarray) -> float | None:
     then A is invertible and the exact solution lies within max(|R (r - A λ)| / λ) / (1 - g), relative to λ.
     """
     q = len(weights) - 1
-    fixed = int(np.argmax(weights))
+    fixed = int(np.argmax(weights > (1 - 1e-9) * weights.max()))  # ties must not turn on a last bit
     other = np.delete(np.arange(q + 1), fixed)
     A, lam = equations[other].T, weights[other]
     if q == 0:

@@ -1,26 +1,154 @@
-"""The joint question of k classes: is there a linear read-out whose argmax is right in every row?"""
+"""The joint question of k classes: is there a linear read-out whose argmax is right in every row?
+
+In this order: equal rows with two labels; the full cone of rows and rivals where it is small; else a softmax
+read-out as a candidate, and the pairs of classes it confuses as places to look for an overlap. An overlap of one
+pair is an overlap of all classes.
+"""
+
+from typing import TypeAlias
 
 import numpy as np
 
-from unbend.numerics.separable.cone import KeslerCone, Planes
-from unbend.numerics.separable.clearance import Clearance
-from unbend.numerics.separable.search import Limits, Open, Overlapping, Separated, search
+from unbend.numerics.separable.binary import binary
+from unbend.numerics.separable.clearance import Clearance, argmax_clearance
+from unbend.numerics.separable.cone import KeslerCone
+from unbend.numerics.separable.search import Limits, Overlapping, Separated, search
+from unbend.numerics.separable.softmax import Readout, readouts
 from unbend.numerics.separable.twins import contradictions, groups
-from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Undecided
+from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Overlap, Undecided
+
+SMALL_CONE = 400  # (k - 1)(d + 1) up to which the full cone is searched first
+LARGE_CONE = 2600  # and up to which it is searched at all
+HASHED_AT_ONCE = 50_000_000
+MANY_ERRORS = 20  # confusions of one pair that make an overlap likely
+MOST_PAIRS = 6
+
+JointVerdict: TypeAlias = JointSeparation | JointOverlap | Undecided
 
 
-def joint(x: np.ndarray, y: np.ndarray, limits: Limits) -> JointSeparation | JointOverlap | Undecided:
-    classes, code = np.unique(y, return_inverse=True)
-    pairs, _ = contradictions(groups(x), code)
-    if len(pairs):
-        return JointOverlap(*x.shape, pairs[0], y[pairs[0][::-1]], np.ones(2), 0.0)
-    cone = KeslerCone(x, code, len(classes))
-    outcome = search(cone, limits)
-    if isinstance(outcome, Overlapping):
-        row, rival = cone.transfer(outcome.index)
-        return JointOverlap(*x.shape, row, classes[rival], outcome.weights, outcome.robustness)
-    weight, bias, low = cone.readout(outcome.planes)
-    if isinstance(outcome, Separated):
-        f = outcome.clearance
-        return JointSeparation(*x.shape, classes, weight, bias, f.margin, f.robustness, f.tightest, low)
-    return Undecided(None, None, *x.shape, outcome.reason, weight, bias, outcome.errors, np.inf, classes)
+def joint(
+    x: np.ndarray,
+    y: np.ndarray,
+    limits: Limits,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
+    *,
+    pairs_first: bool = False,
+) -> tuple[JointVerdict, np.ndarray, np.ndarray]:
+    """The verdict, and the best read-out met on the way (weight and bias, classes in sorted order)."""
+    question = _Question(x, y)
+    if x.size <= HASHED_AT_ONCE:
+        pairs = contradictions(groups(x), question.code)
+        if len(pairs):
+            return question.twins(pairs[0]), *question.flat()
+    dim = (len(question.classes) - 1) * (x.shape[1] + 1)
+    if dim <= SMALL_CONE:
+        return question.by_cone(limits)
+    if pairs_first:
+        overlap = question.by_pairs(question.any_pairs()[:2], limits)
+        if overlap is not None:
+            return overlap, *question.flat()
+    verdict, best, tried = question.by_readout(limits, start)
+    if verdict is None and not limits.is_over:
+        pairs = [p for p in question.confused(best) if p not in tried]
+        verdict = question.by_pairs(pairs[:MOST_PAIRS], limits)
+    if verdict is None and dim <= LARGE_CONE and not limits.is_over:
+        return question.by_cone(limits)
+    if verdict is None:
+        verdict = question.undecided(best, "out of time" if limits.is_over else "no pair overlaps, no read-out is right")
+    return verdict, best.weight, best.bias
+
+
+class _Question:
+    """Rows, the sorted classes and the code of each row."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.x, self.y = x, y
+        self.classes, self.code = np.unique(y, return_inverse=True)
+
+    def flat(self) -> tuple[np.ndarray, np.ndarray]:
+        """The read-out that always names the most frequent class."""
+        k = len(self.classes)
+        return np.zeros((k, self.x.shape[1])), np.bincount(self.code, minlength=k) / len(self.code)
+
+    def twins(self, pair: np.ndarray) -> JointOverlap:
+        return JointOverlap(*self.x.shape, pair, self.y[pair[::-1]], np.ones(2), 0.0)
+
+    def by_cone(self, limits: Limits) -> tuple[JointVerdict, np.ndarray, np.ndarray]:
+        cone = KeslerCone(self.x, self.code, len(self.classes))
+        outcome = search(cone, limits)
+        weight, bias, low = cone.readout(outcome.planes)
+        if isinstance(outcome, Overlapping):
+            row, rival = cone.transfer(outcome.index)
+            weights = outcome.weights
+            return (
+                JointOverlap(*self.x.shape, row, self.classes[rival], weights, outcome.robustness), weight, bias,
+            )
+        if isinstance(outcome, Separated):
+            return self.separation(weight, bias, outcome.clearance, low), weight, bias
+        errors = argmax_clearance(self.x, self.code, weight, bias, low).wrong
+        best = Readout(weight, bias, errors, np.zeros((0, 0)))
+        return self.undecided(best, outcome.reason), weight, bias
+
+    def by_readout(
+        self, limits: Limits, start: tuple[np.ndarray, np.ndarray] | None
+    ) -> tuple[JointVerdict | None, Readout, list[tuple[int, int]]]:
+        """Sharper and sharper read-outs; a pair they keep confusing is asked on the side."""
+        best = Readout(*self.flat(), len(self.x), np.zeros((len(self.classes),) * 2, np.int64))
+        tried: list[tuple[int, int]] = []
+        for at, readout in enumerate(readouts(self.x, self.code, len(self.classes), limits.deadline, start)):
+            if readout.errors <= best.errors:
+                best = readout
+            if readout.errors == 0:
+                found = argmax_clearance(self.x, self.code, readout.weight, readout.bias, None)
+                if found.wrong == 0:
+                    return self.separation(readout.weight, readout.bias, found, None), readout, tried
+            pairs = self.confused(readout)
+            is_ripe = at in (3, 8, 14, 20) and pairs and self._count(readout, pairs[0]) > MANY_ERRORS
+            if is_ripe and pairs[0] not in tried:
+                tried.append(pairs[0])
+                overlap = self.by_pairs(pairs[:1], limits)
+                if overlap is not None:
+                    return overlap, best, tried
+        return None, best, tried
+
+    def _count(self, readout: Readout, pair: tuple[int, int]) -> int:
+        a, b = pair
+        return int(readout.confusion[a, b] + readout.confusion[b, a])
+
+    def confused(self, readout: Readout) -> list[tuple[int, int]]:
+        """Pairs of classes by how often one is taken for the other."""
+        k = len(self.classes)
+        pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
+        return sorted((p for p in pairs if self._count(readout, p)), key=lambda p: -self._count(readout, p))
+
+    def any_pairs(self) -> list[tuple[int, int]]:
+        """Pairs of the most frequent classes."""
+        order = np.argsort(-np.bincount(self.code), kind="stable")
+        return [(int(order[0]), int(order[1])), (int(order[0]), int(order[-1]))]
+
+    def by_pairs(self, pairs: list[tuple[int, int]], limits: Limits) -> JointOverlap | None:
+        for a, b in pairs:
+            verdict, _ = binary(self.x, self.y, int(self.classes[b]), int(self.classes[a]), limits)
+            if isinstance(verdict, Overlap):
+                return from_pair(verdict, self.y)
+        return None
+
+    def separation(
+        self, weight: np.ndarray, bias: np.ndarray, found: Clearance, low: np.ndarray | None
+    ) -> JointSeparation:
+        return JointSeparation(
+            *self.x.shape, self.classes, weight, bias, found.margin, found.robustness, found.tightest, low
+        )
+
+    def undecided(self, best: Readout, reason: str) -> Undecided:
+        wrong = argmax_clearance(self.x, self.code, best.weight, best.bias, None).wrong
+        return Undecided(
+            None, None, *self.x.shape, reason, best.weight, best.bias, wrong, float("nan"), self.classes
+        )
+
+
+def from_pair(overlap: Overlap, y: np.ndarray) -> JointOverlap:
+    """An overlap of two classes as a circulation between them."""
+    negative = overlap.negative if overlap.negative is not None else -1
+    rivals = np.where(y[overlap.rows] == overlap.positive, negative, overlap.positive)
+    return JointOverlap(len(y), overlap.d, overlap.rows, rivals, overlap.weights, overlap.robustness)

@@ -15,7 +15,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.linalg.blas import ssyrk
 
 LOSS_OF_CHANCE = 0.6  # an inseparable sum of losses is at least log 2 = 0.69
-WIDE = 160  # width from which Hessians are summed in float32
+WIDE = 48  # width from which Hessians are summed in float32
 NARROW = 64  # width up to which an orthogonal factorisation is taken at the first sign of flat geometry
 FEW_SLOW, MANY_SLOW = 3, 20  # slow steps on flat geometry before factorising so, and before giving up
 MAX_STRETCH = 8.0

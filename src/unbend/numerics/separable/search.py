@@ -7,7 +7,7 @@ coordinates made round; exact integers. Every claim is checked by `clearance` or
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -37,11 +37,12 @@ class Separated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlapping:
-    """Vectors with a proved positive dependency."""
+    """Vectors with a proved positive dependency, and the hyperplanes that came nearest."""
 
     index: np.ndarray
     weights: np.ndarray
     robustness: float
+    planes: Planes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +79,12 @@ class _Progress:
     index: np.ndarray
     planes: Planes
     level: int = 0
-    errors: int | None = None
     best: Planes | None = None
     forces: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def open(self, reason: str, cone: Cone) -> Open:
         best = self.best or self.planes
-        errors = self.errors if self.errors is not None else cone.clear(best).wrong
+        errors = cone.clear(best).wrong
         forces = self.forces if len(self.forces) == len(self.index) else np.ones(len(self.index))
         return Open(reason, best, errors, self.index, forces)
 
@@ -110,13 +110,14 @@ def search(cone: Cone, limits: Limits, start: Planes | None = None) -> Outcome:
     progress = _Progress(index, start or zero)
     for _ in range(ROUNDS):
         answer = _round(cone, progress, limits)
+        if isinstance(answer, Overlapping):
+            return replace(answer, planes=progress.best or progress.planes)
         if answer is not None:
             return answer
         found = cone.clear(progress.planes)
         if found.wrong == 0:
             return Separated(progress.planes, found)
-        if progress.errors is None or found.wrong < progress.errors:
-            progress.errors, progress.best = found.wrong, progress.planes
+        progress.best = progress.planes
         if limits.is_over:
             return progress.open("out of time", cone)
         _grow(progress, found.values, first, dim, generator)
@@ -137,6 +138,7 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
             progress.planes = _out_of(chart, descent.v, progress.planes)
             return None
         progress.forces = descent.forces
+        progress.best = _out_of(chart, descent.v, progress.planes)
         answer = _overlap(cone, progress.index, Z, descent, chart)
         if answer is not None:
             return answer
@@ -170,9 +172,11 @@ def _overlap(cone: Cone, index: np.ndarray, Z: np.ndarray, descent: Descent, cha
     """Few witnesses from the forces of a descent, on the whole working set or on a face of it."""
     top = descent.forces.max()
     if descent.status == "converged":
-        answer = _reduced(cone, index, Z, descent.forces)
-        if answer is not None:
-            return answer
+        few = _heaviest(Z, descent)
+        for part, forces in ([few] if few else []) + [(np.arange(len(index)), descent.forces)]:
+            answer = _reduced(cone, index[part], Z[part], forces)
+            if answer is not None:
+                return answer
     for floor in FORCE_FLOORS:
         kept = np.flatnonzero(descent.forces > floor * top)
         forces = descent.forces[kept]
@@ -192,6 +196,16 @@ def _overlap(cone: Cone, index: np.ndarray, Z: np.ndarray, descent: Descent, cha
                 break
             kept, width = kept[heavy], len(face_chart.columns)
     return None
+
+
+def _heaviest(Z: np.ndarray, descent: Descent) -> tuple[np.ndarray, np.ndarray] | None:
+    """Fewer vectors that still balance, so that there is less to reduce; None where they do not."""
+    m, D = Z.shape
+    if m < 4 * D:
+        return None
+    part = np.argpartition(-descent.forces, int(2.5 * D))[: int(2.5 * D)]
+    again = descend(Z[part], descent.v, Effort(0, 30, 1e-4))
+    return (part, again.forces) if again.status == "converged" else None
 
 
 def _reduced(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray) -> Overlapping | None:
@@ -252,7 +266,7 @@ def _two_words(v: list[int], exponents: list[int], chart: Chart, like: Planes) -
     """Integer multipliers of scaled columns as two float64 words each, in the units of the data."""
     blocks, d = like.weight.shape
     exact = [Fraction(a) * Fraction(2) ** e for a, e in zip(v, exponents, strict=True)]
-    spread = np.tile(np.append(np.frexp(chart.scale)[1], 0), blocks)
+    spread = np.tile(np.append(chart.size, 0), blocks)
     size = max(_exponent(a) + int(e) for a, e in zip(exact, spread, strict=True) if a)
     exact = [a / Fraction(2) ** size for a in exact]
     top = max(0, max(_exponent(a) for a in exact if a) - LARGEST)
@@ -271,21 +285,25 @@ def _exponent(a: Fraction) -> int:
 def _into(chart: Chart, planes: Planes) -> np.ndarray:
     """Hyperplanes in the coordinates of a chart."""
     weight = planes.weight[:, chart.columns]
-    v = np.hstack([weight * chart.scale, (planes.bias + weight @ chart.mean)[:, None]]).ravel()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if chart.exponent is not None:
+            weight = np.ldexp(weight, chart.exponent)
+        v = np.hstack([weight * chart.scale, (planes.bias + weight @ chart.mean)[:, None]]).ravel()
     return v if np.isfinite(v).all() else np.zeros_like(v)
 
 
 def _out_of(chart: Chart, v: np.ndarray, like: Planes) -> Planes:
     """Hyperplanes in the units of the data, scores about as large as in the chart."""
     v = v.reshape(like.weight.shape[0], -1)
-    part, exponent = np.frexp(v[:, :-1])
-    scale, scale_exponent = np.frexp(chart.scale)
-    shift = exponent - scale_exponent
+    part, exponent = np.frexp(v[:, :-1] / chart.scale)
+    shift = exponent if chart.exponent is None else exponent - chart.exponent
     top = max(0, int(shift[part != 0].max(initial=0)) - LARGEST)
     weight = np.zeros(like.weight.shape)
     with np.errstate(under="ignore"):
-        weight[:, chart.columns] = np.ldexp(part / scale, shift - top)
-        bias = np.ldexp(v[:, -1], -top) - weight[:, chart.columns] @ chart.mean
+        own = np.ldexp(part, shift - top)
+        weight[:, chart.columns] = own
+        own = own if chart.exponent is None else np.ldexp(own, chart.exponent)
+        bias = np.ldexp(v[:, -1], -top) - own @ chart.mean
     return Planes(weight, bias)
 
 

@@ -1,4 +1,4 @@
-"""Equal rows with different labels: the smallest proof of overlap, and a first bound on unavoidable errors."""
+"""Equal rows with different labels: the smallest proofs of overlap."""
 
 import numpy as np
 
@@ -30,19 +30,20 @@ def groups(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def contradictions(group: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, int]:
-    """Pairs of equal rows with different labels, one per group, and how many rows such groups force wrong."""
+def contradictions(group: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Disjoint pairs `[p, 2]` of equal rows with different labels, as many as there are."""
     order = np.lexsort((y, group))
     g, label = group[order], y[order]
-    change = np.flatnonzero((g[1:] == g[:-1]) & (label[1:] != label[:-1]))
-    _, first = np.unique(g[change], return_index=True)
-    pairs = np.stack([order[change[first]], order[change[first] + 1]], axis=1)
-    if len(pairs) == 0:
-        return pairs, 0
-    inside = np.isin(group, group[pairs[:, 0]])
-    table = np.unique(np.stack([group[inside], y[inside]], axis=1), axis=0, return_counts=True)
-    forced = 0
-    for one in np.unique(table[0][:, 0]):
-        counts = table[1][table[0][:, 0] == one]
-        forced += int(counts.sum() - counts.max())
-    return pairs, forced
+    mixed = np.unique(g[1:][(g[1:] == g[:-1]) & (label[1:] != label[:-1])])
+    first = np.searchsorted(g, mixed)
+    last = np.searchsorted(g, mixed, side="right")
+    pairs = [_match(order[a:b], label[a:b]) for a, b in zip(first, last, strict=True)]
+    return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.int64)
+
+
+def _match(members: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Pair rows half a group apart in the order of labels: no two of a kind meet unless one label has the half."""
+    size = np.unique(label, return_counts=True)[1].max()
+    count = min(len(members) // 2, len(members) - size)
+    shift = max(size, len(members) - count)
+    return np.stack([members[:count], members[shift : shift + count]], axis=1)

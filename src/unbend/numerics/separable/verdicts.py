@@ -89,8 +89,8 @@ class Separation:
 class Overlap:
     """A common point of the two convex hulls, so that no hyperplane separates the classes.
 
-    Some exact weights near `weights`, all positive, add up to one on each side and give both sides the same
-    weighted mean. At most d + 2 rows take part (Kirchberger 1903).
+    Some exact weights near `weights`, all positive, have the same sum on each side, in general one, and give both
+    sides the same weighted mean. At most d + 2 rows take part (Kirchberger 1903).
 
     Attributes:
         positive: one class.

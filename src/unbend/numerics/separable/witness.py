@@ -9,7 +9,8 @@ from typing import no_type_check
 
 import numpy as np
 from numba import njit
-from scipy.linalg import lu_factor, qr, solve_triangular
+from scipy.linalg import qr, solve_triangular
+from scipy.linalg.lapack import dgetrf
 
 RANK_TOLERANCE = 1e-11
 ZERO = 1e-12
@@ -88,13 +89,13 @@ def _start(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     if k < r + 1:
         Z, r = _independent(Z, lam)
     root = np.sqrt(lam)[:, None]
-    factor, swaps = lu_factor(Z * root, check_finite=False)
+    factor, swaps, _ = dgetrf(Z * root)
     pivots = np.abs(np.diagonal(factor))
     if not pivots.min() > RANK_TOLERANCE * pivots.max():
         Z, r = _independent(Z, lam)
         if k < r + 1 or r == 0:
             return None
-        factor, swaps = lu_factor(Z * root, check_finite=False)
+        _, swaps, _ = dgetrf(Z * root)
     elif k < r + 1:
         return None
     order = np.arange(k)

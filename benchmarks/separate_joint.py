@@ -1,0 +1,94 @@
+"""The joint ten-class question on real activations: Fashion-MNIST through a trained 784-512-256-128-10 ReLU net.
+
+    python benchmarks/separate_joint.py --epochs 40 --layers 0 1 2 3
+"""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+
+import argparse
+import gzip
+import pathlib
+import time
+
+import numpy as np
+import torch
+
+from unbend.numerics.separable import separate
+
+FOLDER = pathlib.Path("/usr/share/datasets/fashion-mnist")
+
+
+def idx(name):
+    raw = gzip.decompress(next(FOLDER.glob(f"**/{name}*.gz")).read_bytes())
+    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+
+
+def train(x, y, epochs, seed=0):
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    widths = (784, 512, 256, 128, 10)
+    parts = [m for a, b in zip(widths, widths[1:]) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+    model = torch.nn.Sequential(*parts[:-1])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    steps = epochs * (len(x) // 256)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    for _ in range(epochs):
+        order = torch.randperm(len(x))
+        for at in range(0, len(x) - 255, 256):
+            batch = order[at : at + 256]
+            loss = torch.nn.functional.cross_entropy(model(x[batch]), y[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return model
+
+
+def activations(model, x, epochs):
+    layers, h = [x.numpy()], x
+    with torch.no_grad():
+        for module in model:
+            h = module(h)
+            if isinstance(module, torch.nn.ReLU):
+                layers.append(h.numpy())
+    return layers
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--layers", type=int, nargs="+", default=[0, 1, 2, 3])
+    parser.add_argument("--budget", type=float, default=120)
+    parser.add_argument("--cache", default="")
+    args = parser.parse_args()
+    if args.cache and pathlib.Path(args.cache).exists():
+        saved = np.load(args.cache)
+        y, layers, right = saved["y"], [saved[f"h{i}"] for i in range(4)], float(saved["right"])
+    else:
+        x = torch.tensor(idx("train-images")).float().reshape(-1, 784) / 255
+        y = idx("train-labels").astype(np.int64)
+        model = train(x, torch.tensor(y), args.epochs)
+        layers = activations(model, x, args.epochs)
+        with torch.no_grad():
+            right = float((model(x).argmax(1).numpy() == y).mean())
+        if args.cache:
+            np.savez(args.cache, y=y, right=right, **{f"h{i}": h for i, h in enumerate(layers)})
+    print(f"training accuracy {right:.4f}\n\n| layer | n × d | verdict | s | verifies | s | robustness |\n|---|---|---|---|---|---|---|")
+    for at in args.layers:
+        start = time.process_time()
+        verdict = separate(layers[at], y, budget=args.budget)
+        seconds = time.process_time() - start
+        start = time.process_time()
+        ok = verdict.verify(layers[at], y)
+        again = time.process_time() - start
+        robust = getattr(verdict, "robustness", float("nan"))
+        name, shape = type(verdict).__name__, "{} × {}".format(*layers[at].shape)
+        print(f"| {at} | {shape} | {name} {getattr(verdict, 'reason', '')} | {seconds:.1f} | {ok} | {again:.2f} | {robust:.1e} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
