@@ -1,31 +1,82 @@
 """Small networks, data sets and their training.
 
-Comes in: widths, names, seeds. Goes out: plain `nn.Module`s, `DataSet`s and the `History` of a training. This
-package must not know statistics, hooks or drawing.
+Comes in: widths, names, seeds. Goes out: plain `nn.Module`s, `DataSet`s, the `History` of a training and the
+`Fleet` of many. This package must not know statistics, hooks or drawing.
 """
 
 from unbend.zoo.activations import ACTIVATIONS, Activation, Curve, Elementwise, activation, curve
+from unbend.zoo.by_hand import sawtooth, strip_net, xor_relu, xor_sigmoid
+from unbend.zoo.catalogue import DATA_SETS, data
 from unbend.zoo.demo import digits
+from unbend.zoo.fleet import Fleet, Net, fleet_outputs, many, net_of
+from unbend.zoo.initial import Initial, initialise
+from unbend.zoo.narrow import narrowed
 from unbend.zoo.networks import Residual, mlp, residual_mlp
+from unbend.zoo.pruning import Ticket, any_at_random, kept_share, masked, shuffled, smallest, tickets
 from unbend.zoo.sets import DataSet
+from unbend.zoo.spam import mails
+from unbend.zoo.splines import Edges, Grid, KANLayer, edges, kan
+from unbend.zoo.toys import circles, formula, moons, nine_discs, sine, spirals, strip, xor
 from unbend.zoo.training import History, Recipe, accuracy, outputs, restore, train
+from unbend.zoo.vision import lenet_300_100, small_cnn
+from unbend.zoo.widths import hidden_widths, parameter_count, widths_of_size
 
 __all__ = [
     "ACTIVATIONS",
+    "DATA_SETS",
     "Activation",
     "Curve",
     "DataSet",
+    "Edges",
     "Elementwise",
+    "Fleet",
+    "Grid",
     "History",
+    "Initial",
+    "KANLayer",
+    "Net",
     "Recipe",
     "Residual",
+    "Ticket",
     "accuracy",
     "activation",
+    "any_at_random",
+    "circles",
     "curve",
+    "data",
     "digits",
+    "edges",
+    "fleet_outputs",
+    "formula",
+    "hidden_widths",
+    "initialise",
+    "kan",
+    "kept_share",
+    "lenet_300_100",
+    "mails",
+    "many",
+    "masked",
     "mlp",
+    "moons",
+    "narrowed",
+    "net_of",
+    "nine_discs",
     "outputs",
+    "parameter_count",
     "residual_mlp",
     "restore",
+    "sawtooth",
+    "shuffled",
+    "sine",
+    "small_cnn",
+    "smallest",
+    "spirals",
+    "strip",
+    "strip_net",
+    "tickets",
     "train",
+    "widths_of_size",
+    "xor",
+    "xor_relu",
+    "xor_sigmoid",
 ]

@@ -53,9 +53,7 @@ def strip_net() -> nn.Sequential:
     )
 
 
-def sawtooth(
-    doublings: int, n_layers: int | None = None, *, dtype: torch.dtype = torch.float64
-) -> nn.Sequential:
+def sawtooth(doublings: int, n_layers: int | None = None, *, dtype: torch.dtype = torch.float64) -> nn.Sequential:
     """The tent map composed with itself: on [0, 1] it rises and falls `2 ** (doublings - 1)` times.
 
     The tent is 2x up to ½ and 2 - 2x beyond; composed k times it has `2 ** k` straight pieces. A hidden layer
@@ -78,9 +76,7 @@ def sawtooth(
     """
     n_layers = doublings if n_layers is None else n_layers
     if doublings < 1 or n_layers < 1 or doublings % n_layers:
-        message = (
-            f"n_layers: expected a divisor of doublings, got {n_layers} layers for {doublings} doublings."
-        )
+        message = f"n_layers: expected a divisor of doublings, got {n_layers} layers for {doublings} doublings."
         raise DataError(message)
     pieces = 2 ** (doublings // n_layers)
     kinks, heights = torch.arange(pieces, dtype=torch.float64) / pieces, _zigzag(pieces)

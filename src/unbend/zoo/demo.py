@@ -15,9 +15,7 @@ from unbend.zoo.training import Recipe, train
 _RECIPE = Recipe(epochs=30, batch_size=32)
 
 
-def digits(
-    seed: int = 0, *, progress: Callable[[int, int], None] | None = None
-) -> tuple[nn.Sequential, DataSet]:
+def digits(seed: int = 0, *, progress: Callable[[int, int], None] | None = None) -> tuple[nn.Sequential, DataSet]:
     """A small network trained on real handwritten digits: 64-128-64-32-10, ReLU, in evaluation mode.
 
     The data are scikit-learn's 1,797 digits of 8 x 8 pixels, scaled from 0..16 to 0..1, a fifth of each class

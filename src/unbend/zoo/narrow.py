@@ -69,8 +69,6 @@ def _linear_at(model: nn.Module, path: str) -> nn.Linear:
     found = dict(model.named_modules()).get(path)
     if not path or not isinstance(found, nn.Linear):
         linear = [name for name, module in model.named_modules() if name and isinstance(module, nn.Linear)]
-        message = (
-            f"layer: no Linear layer named {path!r} in {type(model).__name__}. It has: {', '.join(linear)}."
-        )
+        message = f"layer: no Linear layer named {path!r} in {type(model).__name__}. It has: {', '.join(linear)}."
         raise LayerError(message)
     return found

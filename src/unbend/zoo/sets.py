@@ -3,7 +3,7 @@
 Comes in: tensors. Goes out: `DataSet`. This module must not know where the numbers come from.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,20 @@ class DataSet:
     def n_classes(self) -> int:
         """How many classes there are; 0 for a regression."""
         return 0 if self.y_train.is_floating_point() else len(self.class_names)
+
+    def flat(self) -> "DataSet":
+        """The same with every sample as one row of numbers."""
+        return replace(self, x_train=self.x_train.flatten(1), x_test=self.x_test.flatten(1))
+
+    def first(self, n_train: int, n_test: int) -> "DataSet":
+        """The first samples of both parts, in the order they have."""
+        return replace(
+            self,
+            x_train=self.x_train[:n_train],
+            y_train=self.y_train[:n_train],
+            x_test=self.x_test[:n_test],
+            y_test=self.y_test[:n_test],
+        )
 
 
 def split(x: Tensor, y: Tensor, *, held_out: float, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

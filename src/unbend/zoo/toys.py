@@ -27,7 +27,8 @@ def xor() -> DataSet:
 def strip(n: int = 400, *, held_out: float = 0.25, seed: int = 0) -> DataSet:
     """A diagonal strip, and both of its sides: what `strip_net` tells apart without an error.
 
-    A point is (c - t/2, c + t/2) with c from U(-2, 2); class 1 has t from U(-.42, .42), class 0 has .65 < |t| < 1.3.
+    A point is (c - t/2, c + t/2) with c from U(-2, 2); class 1 has t from U(-.42, .42), class 0 has .65 < |t|
+    < 1.3.
 
     Args:
         n: samples in both parts together, half in each class.
@@ -38,10 +39,8 @@ def strip(n: int = 400, *, held_out: float = 0.25, seed: int = 0) -> DataSet:
     y = torch.arange(n) % 2
     centre = _uniform(n, -2.0, 2.0, generator)
     sign = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
-    across = torch.where(
-        y == 1, _uniform(n, -0.42, 0.42, generator), sign * _uniform(n, 0.65, 1.3, generator)
-    )
-    x = torch.stack([centre - across / 2, centre + across / 2], 1)
+    across = torch.where(y == 1, _uniform(n, -0.42, 0.42, generator), sign * _uniform(n, 0.65, 1.3,
+    generator)) x = torch.stack([centre - across / 2, centre + across / 2], 1)
     return DataSet(*split(x, y, held_out=held_out, seed=seed), _TWO, "strip", _SOURCE)
 
 
@@ -109,10 +108,11 @@ def spirals(
 
 
 def nine_discs(n: int = 1800, *, held_out: float = 0.25, seed: int = 0) -> DataSet:
-    """Nine discs of class 1 in a square of class 0: nine pieces and no hole, against one piece with nine holes.
+    """Nine discs of class 1 in a square of class 0.
 
-    The square is [-1, 1]². The discs have radius .18 and centres at distance .6; a ring of .06 around each stays
-    empty, so that the classes have a gap.
+    Class 1 has nine pieces and no hole, class 0 one piece with nine holes. The square is [-1, 1]². The discs
+    have radius .18 and centres at distance .6; a ring of .06 around each stays empty, so that the classes
+    have a gap.
 
     Args:
         n: samples in both parts together, half in each class.
@@ -135,8 +135,11 @@ def nine_discs(n: int = 1800, *, held_out: float = 0.25, seed: int = 0) -> DataS
     return DataSet(*split(x, y, held_out=held_out, seed=seed), ("field", "discs"), "nine discs", _SOURCE)
 
 
-def sine(n: int = 200, *, noise: float = 0.0, seed: int = 0) -> DataSet:
+def sine(n: int = 100, *, noise: float = 0.0, seed: int = 0) -> DataSet:
     """The sine over two periods, x evenly from -2π to 2π; held out are the points halfway between.
+
+    The best line through the 100 points has a mean squared error of .42219: what a net without activation
+    reaches.
 
     Args:
         n: training samples.
@@ -179,7 +182,7 @@ def formula(
     x = _uniform(n + n_held_out, -1.0, 1.0, generator, d)
     y = function(x)
     if y.numel() != len(x) or not bool(y.isfinite().all()):
-        message = f"function: expected one finite number for each of {len(x)} rows, got shape {tuple(y.shape)}."
+        message = f"function: expected one finite number per row ({len(x)}), got shape {tuple(y.shape)}."
         raise DataError(message)
     y = y.reshape(-1, 1).float()
     return DataSet(x[:n], y[:n], x[n:], y[n:], (), getattr(function, "__name__", "formula"), _SOURCE)

@@ -170,9 +170,7 @@ def _fit(
         if not y.is_floating_point():
             hits[epoch] = float(right) / len(x)
         if not np.isfinite(losses[epoch]):
-            message = (
-                f"train: the loss is no longer finite in epoch {epoch + 1}. Lower the rate ({recipe.rate:g})."
-            )
+            message = f"train: the loss is no longer finite in epoch {epoch + 1}. Lower the rate ({recipe.rate:g})."
             raise DataError(message)
         if progress is not None:
             progress(epoch + 1, recipe.epochs)
@@ -188,9 +186,7 @@ class _Kept:
 
     def look(self, step: int, model: nn.Module) -> None:
         if step in self.steps:
-            weights = {
-                name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()
-            }
+            weights = {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
             self.taken.append((step, weights))
 
     def stacked(self) -> tuple[Int64[np.ndarray, "s"], dict[str, np.ndarray]]:
@@ -219,9 +215,7 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         raise ModelError(message)
     if recipe.optimizer == "adam":
         return torch.optim.Adam(free, lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True)
-    return torch.optim.SGD(
-        free, lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
-    )
+    return torch.optim.SGD(free, lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
 
 
 def rate_factor(recipe: Recipe, epoch: int) -> float:

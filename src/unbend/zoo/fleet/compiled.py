@@ -74,9 +74,7 @@ class Compiled:
 
         def share(span: tuple[int, int]) -> None:
             part = (*span, self._done, n_steps)
-            self._advance(
-                self._shapes, rates, self._weights, self._moments, self._data, self._how, part, losses
-            )
+            self._advance(self._shapes, rates, self._weights, self._moments, self._data, self._how, part, losses)
 
         if len(self._spans) == 1:
             share(self._spans[0])

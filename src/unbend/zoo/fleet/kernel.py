@@ -10,6 +10,7 @@ finite: a net that diverges shows it.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from numba import njit
@@ -37,9 +38,9 @@ CODES = {
 LOSSES = {"mse": 0, "bce": 1, "cross_entropy": 2}
 
 _FLAGS = {"contract", "reassoc", "nsz", "arcp"}
-# What is inlined is compiled once, as a part of `advance`; the leaves, called in several places, once on their own.
-_INLINED = {"fastmath": _FLAGS, "error_model": "numpy", "inline": "always"}
-_LEAF = {"fastmath": _FLAGS, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# What is inlined is compiled once, as a part of `advance`; the leaves are called from several places.
+_inlined = partial(njit, fastmath=_FLAGS, error_model="numpy", inline="always")
+_leaf = partial(njit, fastmath=_FLAGS, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 _HALF, _ONE, _TWO, _ZERO = F(0.5), F(1), F(2), F(0)
 _SLOPE = F(0.01)
 _PI, _HALF_PI, _PER_TURN = F(math.pi), F(math.pi / 2), F(0.5 / math.pi)
@@ -50,7 +51,7 @@ _ROOT_HALF, _BELL = F(math.sqrt(0.5)), F(1 / math.sqrt(2 * math.pi))
 _LOG2E, _LN2, _LN2_REST = F(math.log2(math.e)), F(0.693359375), F(math.log(2) - 0.693359375)
 
 
-@njit(**_INLINED)
+@_inlined()
 def _tanh(x):
     """Tanh to some units in the last place of float32: the rational approximation of Eigen."""
     # Beyond this tanh is 1 in float32.
@@ -68,7 +69,7 @@ def _tanh(x):
     return x * p / q
 
 
-@njit(**_INLINED)
+@_inlined()
 def _sine(x):
     """Sine to 1e-7: the angle folded into a quarter turn, then the Taylor polynomial of degree 11."""
     turns = np.floor(x * _PER_TURN + _HALF)
@@ -81,7 +82,7 @@ def _sine(x):
     return p if r >= _ZERO else -p
 
 
-@njit(**_INLINED)
+@_inlined()
 def _exp(x):
     """e^x to 2e-7 of itself: 2^n from its bits, times the Taylor polynomial of degree 6 on ±ln 2 / 2."""
     x = min(max(x, F(-87)), F(88))
@@ -92,12 +93,12 @@ def _exp(x):
     return p * np.int32((np.int32(n) + np.int32(127)) << 23).view(np.float32)
 
 
-@njit(**_INLINED)
+@_inlined()
 def _sigmoid(x):
     return _ONE / (_ONE + _exp(-x))
 
 
-@njit(**_INLINED)
+@_inlined()
 def _normal(x):
     """The share of a standard normal below x, to 1e-7: 7.1.26 of Abramowitz & Stegun (1964)."""
     a = abs(x) * _ROOT_HALF
@@ -108,7 +109,7 @@ def _normal(x):
     return _ONE - tail if x > _ZERO else tail
 
 
-@njit(**_INLINED)
+@_inlined()
 def _softplus(x):
     """log(1 + e^x), with log(1 + u) = 2 artanh(u / (2 + u)) as a series; u ≤ 1 leaves an error of 1e-8."""
     u = _exp(-abs(x))
@@ -119,7 +120,7 @@ def _softplus(x):
     return max(x, _ZERO) + _TWO * s * p
 
 
-@njit(**_LEAF)
+@_leaf()
 def _bend(code, z, h, n):  # noqa: C901, PLR0912
     """Put f(z) in h, for one unit over a block of samples."""
     if code == 1:
@@ -172,7 +173,7 @@ def _bend(code, z, h, n):  # noqa: C901, PLR0912
             h[k] = z[k]
 
 
-@njit(**_LEAF)
+@_leaf()
 def _unbend(code, z, h, d, n):  # noqa: C901, PLR0912
     """Multiply d by f'(z), for one unit; the derivative at a kink is torch's."""
     if code == 1:
@@ -223,7 +224,7 @@ def _unbend(code, z, h, d, n):  # noqa: C901, PLR0912
             d[k] *= -_TWO * z[k] * h[k]
 
 
-@njit(**_LEAF)
+@_leaf()
 def _affine(h, p, w, shape, z, n):
     """Put in z[j] = bias[j] + Σ_i weight[j, i] h[i]; `w` is where the layer begins in `p`."""
     a, b = shape
@@ -245,7 +246,7 @@ def _affine(h, p, w, shape, z, n):
             i += 1
 
 
-@njit(**_LEAF)
+@_leaf()
 def _gradient(h, d, g, w, shape, n):
     """Add to g the gradient of a layer's weights, from its inputs `h` and the deltas `d` of its outputs."""
     a, b = shape
@@ -277,7 +278,7 @@ def _gradient(h, d, g, w, shape, n):
             i += 1
 
 
-@njit(**_LEAF)
+@_leaf()
 def _back(d, p, w, shape, out, n):
     """Put in out[i] = Σ_j weight[j, i] d[j]."""
     a, b = shape
@@ -300,7 +301,7 @@ def _back(d, p, w, shape, out, n):
             j += 1
 
 
-@njit(**_INLINED)
+@_inlined()
 def _delta(loss, z, y, d, scale, block):
     """Put in d the derivative of the loss by the outputs, `scale` being that of the mean."""
     start, n = block
@@ -351,7 +352,7 @@ def _loss(loss, z, y, block):
     return total
 
 
-@njit(**_INLINED)
+@_inlined()
 def _adam(p, g, m, v, step, rate):
     shrink = F(rate / (1 - 0.9**step))
     spread = F(1 / math.sqrt(1 - 0.999**step))
@@ -361,14 +362,14 @@ def _adam(p, g, m, v, step, rate):
         p[i] -= shrink * m[i] / (spread * np.sqrt(v[i]) + F(1e-8))
 
 
-@njit(**_INLINED)
+@_inlined()
 def _sgd(p, g, m, rate, momentum):
     for i in range(len(p)):
         m[i] = momentum * m[i] + g[i]
         p[i] -= rate * m[i]
 
 
-@njit(**_INLINED)
+@_inlined()
 def _forward(p, widths, code, zs, hs, size):
     """Pre-activations `zs` and activations `hs` of every layer; gives where the last layer's weights end."""
     w, last = 0, len(widths) - 2
@@ -382,7 +383,7 @@ def _forward(p, widths, code, zs, hs, size):
     return w
 
 
-@njit(**_INLINED)
+@_inlined()
 def _backward(p, g, widths, code, zs, hs, ds, size):
     """Add to the gradient `g`, from the deltas of the outputs in `ds[0]`."""
     w, d, spare = len(p), ds[0], ds[1]
@@ -397,7 +398,7 @@ def _backward(p, g, widths, code, zs, hs, ds, size):
                 _unbend(code, zs[layer, i], hs[layer, i], d[i], size)
 
 
-@njit(**_INLINED)
+@_inlined()
 def _pass(p, g, net, x, y, how):
     """One look at all samples: adds up the gradient in `g`, or with `how[1]` only gives the loss."""
     widths, code, zs, hs, ds = net

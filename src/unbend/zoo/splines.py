@@ -115,9 +115,7 @@ def edges(layer: KANLayer, x: Float64[np.ndarray, "n"]) -> Edges:
     return Edges(x, value.numpy())
 
 
-def b_splines(
-    x: Float[Tensor, "*shape"], knots: Float[Tensor, "m"], degree: int
-) -> Float[Tensor, "*shape b"]:
+def b_splines(x: Float[Tensor, "*shape"], knots: Float[Tensor, "m"], degree: int) -> Float[Tensor, "*shape b"]:
     """All B-splines of a degree at `x`; inside the grid they sum to 1. The recursion of Cox and de Boor."""
     x = x[..., None]
     bases = ((x >= knots[:-1]) & (x < knots[1:])).to(x.dtype)

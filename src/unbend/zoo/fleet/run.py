@@ -180,9 +180,7 @@ _ENGINES: dict[str, Callable[[Job], _Engine]] = {"compiled": Compiled, "batched"
 def _targets(y: Tensor, loss: LossName, n_outputs: int, x: Tensor) -> Float[Tensor, "k n"]:
     if loss != "cross_entropy":
         if y.numel() != len(y) * n_outputs:
-            message = (
-                f"y: expected {n_outputs} targets per sample, as the nets have outputs, got {tuple(y.shape)}."
-            )
+            message = f"y: expected {n_outputs} targets per sample, as the nets have outputs, got {tuple(y.shape)}."
             raise ShapeError(message)
         return y.reshape(len(y), n_outputs).to(x).T
     if y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= n_outputs:
