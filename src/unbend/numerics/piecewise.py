@@ -55,6 +55,9 @@ class Sparse:
         """The columns that hold a non-zero, ascending."""
         return np.unique(self.indices)
 
+    def __abs__(self) -> "Sparse":
+        return replace(self, data=np.abs(self.data))
+
     def __matmul__(self, columns: Float64[Array, "cols n"]) -> Float64[Array, "rows n"]:
         used = self.used()
         if len(self.data) < _DENSE * self.n_rows * max(1, len(used)):
@@ -176,9 +179,8 @@ class PiecewiseAffine:
         return np.concatenate([np.ones((1, len(x))), x.T])
 
     def __call__(self, x: Float64[Array, "n d"]) -> Float64[Array, "n k"]:
-        full = columns = self._ones_and(x)
-        for _, _, full in self._passes(columns):
-            pass
+        """The outputs at the samples."""
+        *_, (_, _, full) = self._passes(self._ones_and(x))
         return (self.output @ full).T
 
     def pre(self, x: Float64[Array, "n d"]) -> Float64[Array, "n hinges"]:
@@ -197,9 +199,7 @@ class PiecewiseAffine:
         parts = [layer.states(bits) for layer in self.layers]
         return np.concatenate([np.zeros((len(bits), 0), np.int64), *parts], axis=1)
 
-    def affine(
-        self, bits: Bool[Array, "n hinges"]
-    ) -> tuple[Float64[Array, "n k d"], Float64[Array, "n k"]]:
+    def affine(self, bits: Bool[Array, "n hinges"]) -> tuple[Float64[Array, "n k d"], Float64[Array, "n k"]]:
         """The maps `A @ x + b` that the network is where its hinges are on as told.
 
         Cost: one forward pass of `1 + n_inputs` columns per row.
@@ -207,9 +207,7 @@ class PiecewiseAffine:
         n, width = len(bits), 1 + self.n_inputs
         columns = np.tile(np.eye(width), (1, n))
         wide = np.repeat(bits, width, axis=0)
-        full = columns
-        for _, _, full in self._passes(columns, wide):
-            pass
+        *_, (_, _, full) = self._passes(columns, wide)
         maps = (self.output @ full).reshape(self.n_outputs, n, width).transpose(1, 0, 2)
         return np.ascontiguousarray(maps[:, :, 1:]), np.ascontiguousarray(maps[:, :, 0])
 
@@ -241,9 +239,7 @@ class PiecewiseAffine:
             return Sparse.of(csr_array(hstack([head, whole[:, 1 + d :]], format="csr")))
 
         stages = tuple(replace(stage, weight=restricted(stage.weight)) for stage in self.stages)
-        return replace(
-            self, n_inputs=m, stages=stages, output=restricted(self.output), input_shape=(m,)
-        )
+        return replace(self, n_inputs=m, stages=stages, output=restricted(self.output), input_shape=(m,))
 
 
 def network(
@@ -260,9 +256,7 @@ def network(
     previous = slice(1, 1 + d)
     for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         n = len(bias)
-        stages.append(
-            Stage(_rows(weight, bias, previous, 1 + d + at), np.full(n, float(slope)), np.ones(n))
-        )
+        stages.append(Stage(_rows(weight, bias, previous, 1 + d + at), np.full(n, float(slope)), np.ones(n)))
         layers.append(Layer(str(index), "bend", n, 1, at))
         previous = slice(1 + d + at, 1 + d + at + n)
         at += n

@@ -161,4 +161,4 @@ def _curved(name: str, curve: Curve) -> Callable[[Symbol], Symbol]:
     return forward
 
 
-__all__ = ["Curve", "lower"]
+__all__ = ["Curve", "Custom", "lower"]
