@@ -39,8 +39,9 @@ def strip(n: int = 400, *, held_out: float = 0.25, seed: int = 0) -> DataSet:
     y = torch.arange(n) % 2
     centre = _uniform(n, -2.0, 2.0, generator)
     sign = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
-    across = torch.where(y == 1, _uniform(n, -0.42, 0.42, generator), sign * _uniform(n, 0.65, 1.3,
-    generator)) x = torch.stack([centre - across / 2, centre + across / 2], 1)
+    inside, outside = _uniform(n, -0.42, 0.42, generator), _uniform(n, 0.65, 1.3, generator)
+    across = torch.where(y == 1, inside, sign * outside)
+    x = torch.stack([centre - across / 2, centre + across / 2], 1)
     return DataSet(*split(x, y, held_out=held_out, seed=seed), _TWO, "strip", _SOURCE)
 
 
