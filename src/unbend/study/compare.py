@@ -143,8 +143,8 @@ def compare(first: Study, second: Study) -> Comparison:
         verdict=_verdict(own, better, worse, len(names)),
         better=better,
         worse=worse,
-        noted=(*_about(first, second), *_silent(mine, silent), *_ratios(names, "Fisher value", fisher),
-               *_ratios(names, "effective rank", rank)),
+        noted=(*_about(first, second), *_silent(mine, silent), *_ratios(names, "Fisher value", fisher, 0.1),
+               *_ratios(names, "effective rank", rank, 1.0)),
         solved=_missing(first.findings, second.findings),
         new=_missing(second.findings, first.findings),
         layers=tuple(names),
@@ -319,11 +319,12 @@ def _silent(layers: list[Layer], silent: list[Array]) -> tuple[str, ...]:
     )
 
 
-def _ratios(names: list[str], what: str, values: list[Array]) -> tuple[str, ...]:
+def _ratios(names: list[str], what: str, values: list[Array], least: float) -> tuple[str, ...]:
+    """Changes by a factor; values below `least` count as that, so that noise around 0 is not told."""
     return tuple(
         f"{name}: {what} {a:.3g} → {b:.3g}"
         for name, a, b in zip(names, *values, strict=True)
-        if min(a, b) > 0 and max(a, b) >= NOTABLE_RATIO * min(a, b)
+        if max(a, b) >= NOTABLE_RATIO * max(min(a, b), least)
     )
 
 

@@ -1,0 +1,183 @@
+"""Studies of different rows added up to the study of all of them."""
+
+from dataclasses import replace
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from unbend.errors import MergeError
+from unbend.numerics.sample import SampleState
+from unbend.record.unknown import Unknown
+from unbend.study.finish import finished
+from unbend.study.values import About, Layer, Study, Sums
+
+Part: TypeAlias = dict[str, dict[str, Any]]
+
+_CLOSE = 1e-3
+"""Rows this close, relative to their scale, are the same row seen by another machine."""
+
+
+def merge(first: Study, *others: Study) -> Study:
+    """The study of all rows of several studies of one network.
+
+    The sums are added, and every Result and finding is made again from them: merging shards gives what one
+    study of all rows gives. Rows that carry the same numbers in different data sets are told apart. A
+    held-out set that is the same in all of them is counted once.
+
+    Args:
+        first: a study.
+        others: studies of the same layers of the same network, on other rows.
+
+    Raises:
+        MergeError: the studies are not of the same layers and classes, hold the same training rows, or a
+            measure is not registered in this process.
+
+    Cost:
+        That of finishing one study; memory of one more.
+    """
+    about, sums = first.about, first.sums
+    _check_known(sums)
+    for other in others:
+        _check(first, other)
+        _check_known(other.sums)
+        sums, same_held_out = _added(sums, other.sums)
+        about = _about(about, other.about, same_held_out=same_held_out)
+    return finished(about, _bare(first), sums)
+
+
+def _check(a: Study, b: Study) -> None:
+    for name in ("task", "class_names", "model", "n_parameters"):
+        mine, other = getattr(a.about, name), getattr(b.about, name)
+        if mine != other:
+            raise MergeError(f"{name}: expected one for all studies, got {mine!r} and {other!r}. Use compare.")
+    if not _is_same_head(a.sums, b.sums):
+        raise MergeError("head: the networks have other weights, so their rows do not add up. Use compare.")
+    mine, others = ([_face(layer) for layer in study.layers] for study in (a, b))
+    if mine != others:
+        odd = next((x[0] for x, y in zip(mine, others, strict=False) if x != y), "the end")
+        raise MergeError(
+            f"layers: expected the same layers, read the same way; they differ at {odd!r}. "
+            "Study the shards with the same `layers`."
+        )
+    if not (a.sums.train and b.sums.train):
+        raise MergeError("sums: a study without its sums cannot be added. Study the data again.")
+
+
+def _bare(study: Study) -> list[Layer]:
+    """The layers without what was measured of them."""
+    return [replace(layer, results={}, twin={}) for layer in study.layers]
+
+
+def _face(layer: Layer) -> tuple[Any, ...]:
+    """What must be the same for sums to add up; the name first."""
+    return layer.name, layer.kind, layer.module, layer.shape, layer.view
+
+
+def _is_same_head(a: Sums, b: Sums) -> bool:
+    pairs = ((a.head_weight, b.head_weight), (a.head_bias, b.head_bias))
+    return all(x is y if x is None or y is None else np.array_equal(x, y) for x, y in pairs)
+
+
+def _check_known(sums: Sums) -> None:
+    for state in chain.from_iterable(layer.values() for layer in sums.train.values()):
+        if isinstance(state, Unknown):
+            raise MergeError(f"sums: {state.name} is not known here. Import its module, then open the files.")
+
+
+def _about(a: About, b: About, *, same_held_out: bool) -> About:
+    return replace(
+        a,
+        data=_joined(a.data, b.data),
+        source=_joined(a.source, b.source),
+        split=_joined(a.split, b.split),
+        n_train=a.n_train + b.n_train,
+        n_held_out=a.n_held_out + (0 if same_held_out else b.n_held_out),
+        notes=tuple(dict.fromkeys(a.notes + b.notes)),
+        seconds=a.seconds + b.seconds,
+    )
+
+
+def _joined(a: str, b: str) -> str:
+    return a if b in a.split(" + ") else f"{a} + {b}"
+
+
+def _added(a: Sums, b: Sums) -> tuple[Sums, bool]:
+    """Both sums as one, and whether their held-out rows are the same set."""
+    if _overlap(a.train, b.train) == "same":
+        raise MergeError("rows: the studies hold the same training rows. Merge each row once.")
+    held_out = _overlap(a.held_out, b.held_out)
+    if held_out == "same" and not np.array_equal(_ids(a.held_out), _ids(b.held_out)):
+        raise MergeError("rows: the held-out sets share some rows, not all. Hold out the same, or others.")
+    if "clash" in (_overlap(a.train, b.train), held_out) or _crosses(a, b):
+        offset = 1 + max(int(ids.max()) for ids in (_ids(a.train), _ids(a.held_out)) if len(ids))
+        b = _renumbered(b, offset)
+    same, twins = held_out == "same", bool(a.twin_train and b.twin_train)
+    total = replace(
+        a,
+        train=_summed(a.train, b.train),
+        held_out=a.held_out if same else _summed(a.held_out, b.held_out),
+        twin_train=_summed(a.twin_train, b.twin_train) if twins else {},
+        twin_held_out=a.twin_held_out if same else _summed(a.twin_held_out, b.twin_held_out),
+        gradient=_summed(a.gradient, b.gradient),
+    )
+    return (total if twins else replace(total, twin_held_out={})), same
+
+
+def _summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """Entry by entry, a missing one being the sum of nothing."""
+    out = {**b, **a}
+    for name in a.keys() & b.keys():
+        mine, other = a[name], b[name]
+        out[name] = _summed(mine, other) if isinstance(mine, dict) else mine + other
+    return {name: out[name] for name in dict.fromkeys([*a, *b])}
+
+
+def _sample(part: Part) -> SampleState | None:
+    """The row sample of the first layer that has one."""
+    found = (states["SampleState"] for states in part.values() if "SampleState" in states)
+    first = next(found, None)
+    return None if first is None else first.settled()
+
+
+def _ids(part: Part) -> np.ndarray:
+    sample = _sample(part)
+    return np.zeros(0, np.int64) if sample is None else sample.ids
+
+
+def _crosses(a: Sums, b: Sums) -> bool:
+    """Whether a row number is a training row in one and a held-out row in the other."""
+    pairs = ((a.train, b.held_out), (a.held_out, b.train))
+    return any(len(np.intersect1d(_ids(x), _ids(y))) for x, y in pairs)
+
+
+def _overlap(a: Part, b: Part) -> str:
+    """`apart`: no row number in common; `same`: the same rows behind them; `clash`: others."""
+    mine, other = _sample(a), _sample(b)
+    if mine is None or other is None:
+        return "apart"
+    _, i, j = np.intersect1d(mine.ids, other.ids, return_indices=True)
+    if not len(i):
+        return "apart"
+    (x, y), (u, v) = ((t.double().numpy() for t in s.table()) for s in (mine, other))
+    scale = float(np.abs(x[i]).max(initial=0.0))
+    near = np.allclose(x[i], u[j], rtol=_CLOSE, atol=_CLOSE * scale, equal_nan=True)
+    return "same" if near and np.array_equal(y[i], v[j]) else "clash"
+
+
+def _renumbered(sums: Sums, offset: int) -> Sums:
+    """The same with row numbers moved up; the hashes stay, so that both samples are equally deep."""
+
+    def moved(state: Any) -> Any:
+        return replace(state, ids=state.ids + offset) if isinstance(state, SampleState) else state
+
+    def all_moved(part: Part) -> Part:
+        return {layer: {name: moved(s) for name, s in states.items()} for layer, states in part.items()}
+
+    return replace(
+        sums,
+        train=all_moved(sums.train),
+        held_out=all_moved(sums.held_out),
+        twin_train=all_moved(sums.twin_train),
+        twin_held_out=all_moved(sums.twin_held_out),
+    )

@@ -1,0 +1,260 @@
+"""A study as one JSON tree and its tensors, and back.
+
+    dataclass           {"$type": short name, field: value, …}
+    numpy array         {"$array": key, "dtype": …, "shape": […]}
+    torch tensor        {"$tensor": key, "dtype": …, "shape": […]}
+    tuple               [value, …]
+    list                {"$list": [value, …]}
+    dict                {key: value, …}, a key that starts with $ written with one more
+    nan, inf, -inf      {"$float": "nan"}
+    integers ≥ 2⁶³      {"$int": hexadecimal}
+    the rest            as JSON has it
+
+Equal tensors are stored once. Knows values, not files.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import jaxtyped
+from torch import Tensor
+
+from unbend._typing import Array
+from unbend.errors import RecordError
+from unbend.record.schema import classes, fits, hints, is_own, name_of
+from unbend.record.unknown import Unknown
+
+Tree: TypeAlias = Any
+DEEPEST = 64
+"""Levels of nesting; a study has about ten."""
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_DTYPES = {"bool", "float16", "bfloat16", "float32", "float64"} | _INTEGERS
+_WIDE = 2**63
+
+
+def digest(tensor: Tensor) -> str:
+    """A hash of the bytes of a contiguous tensor."""
+    content: Any = tensor.reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b""
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Tensors by key, each content once.
+
+    Attributes:
+        tensors: contiguous tensors by key; none shares memory with another.
+        digests: hash of the bytes by key.
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    _keys: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _memory: set[int] = field(default_factory=set)
+
+    def put(self, where: str, tensor: Tensor) -> str:
+        """The key under which a tensor is kept."""
+        content = digest(tensor)
+        same = (str(tensor.dtype), str(tuple(tensor.shape)), content)
+        if same not in self._keys:
+            key = where
+            while key in self.tensors:
+                key += "+"
+            storage = tensor.untyped_storage()
+            own = storage.nbytes() == tensor.nbytes and storage.data_ptr() not in self._memory
+            self._memory.add(storage.data_ptr())
+            self._keys[same] = key
+            self.tensors[key], self.digests[key] = tensor if own else tensor.clone(), content
+        return self._keys[same]
+
+
+def encode(value: object, stored: Stored, where: str = "", depth: int = 0) -> Tree:
+    """The JSON tree of a value; its arrays and tensors are put into `stored`.
+
+    Args:
+        value: numbers, strings, None, arrays, tensors, and tuples, lists, dicts and dataclasses of those.
+        stored: receives arrays and tensors.
+        where: the path of the value, used as key and in messages.
+        depth: how deep it is nested.
+
+    Raises:
+        RecordError: a value of any other kind.
+    """
+    if depth > DEEPEST:
+        raise RecordError(f"{where}: nested deeper than {DEEPEST} levels. Make the Result flatter.")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return int(value) if abs(value) < _WIDE else {"$int": hex(value)}
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"$float": repr(float(value))}
+    if isinstance(value, np.ndarray | Tensor):
+        return _reference(value, stored, where)
+
+    def inner(part: object, name: object) -> Tree:
+        return encode(part, stored, f"{where}/{name}".strip("/"), depth + 1)
+
+    return _container(value, where, inner)
+
+
+def _container(value: object, where: str, inner: Callable[[Any, Any], Tree]) -> Tree:
+    if isinstance(value, tuple):
+        return [inner(v, i) for i, v in enumerate(value)]
+    if isinstance(value, list):
+        return {"$list": [inner(v, i) for i, v in enumerate(value)]}
+    if isinstance(value, dict):
+        return _entries(value, where, inner)
+    if isinstance(value, Unknown):
+        return {"$type": value.name, **_entries(value.fields, where, inner)}
+    if is_dataclass(value) and not isinstance(value, type):
+        settled = getattr(value, "settled", None)
+        whole = settled() if callable(settled) else value
+        entries = {f.name: inner(getattr(whole, f.name), f.name) for f in fields(whole)}
+        return {"$type": name_of(type(whole)), **entries}
+    raise RecordError(
+        f"{where}: expected numbers, strings, arrays, tensors, or tuples, dicts and dataclasses of those, "
+        f"got {type(value).__name__}. Turn it into one of them in the measure."
+    )
+
+
+def _entries(value: dict[Any, Any], where: str, inner: Callable[[Any, Any], Tree]) -> Tree:
+    strange = next((key for key in value if not isinstance(key, str)), None)
+    if strange is not None:
+        raise RecordError(f"{where}: expected keys that are strings, got {strange!r}. Use str(key).")
+    return {"$" + key if key.startswith("$") else key: inner(v, key) for key, v in value.items()}
+
+
+def _reference(value: Array | Tensor, stored: Stored, where: str) -> Tree:
+    dtype = str(value.dtype).removeprefix("torch.")
+    if isinstance(value, np.ndarray):
+        dtype = value.dtype.newbyteorder("=").name
+    if dtype not in _DTYPES:
+        raise RecordError(f"{where}: values of type {dtype} cannot be saved. Use integers, bool or floats.")
+    tensor = _host(value)
+    kind = "$array" if isinstance(value, np.ndarray) else "$tensor"
+    return {kind: stored.put(where, tensor), "dtype": dtype, "shape": list(value.shape)}
+
+
+def _host(value: Array | Tensor) -> Tensor:
+    """A contiguous tensor on the CPU, over the same memory where that is possible."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().contiguous()
+    plain = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
+    return torch.from_numpy(plain if plain.flags.writeable else plain.copy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reader:
+    """Turns a tree back into values, by the classes this process knows.
+
+    Attributes:
+        tensors: tensors by key.
+        known: dataclasses by short name.
+    """
+
+    tensors: dict[str, Tensor]
+    known: dict[str, type] = field(default_factory=classes)
+
+    def read(self, tree: Tree, where: str = "study", depth: int = 0) -> Any:
+        """The value of a tree.
+
+        Args:
+            tree: as `encode` gives it.
+            where: its path, for messages.
+            depth: how deep it is nested.
+
+        Raises:
+            RecordError: anything that `encode` does not give.
+        """
+        if depth > DEEPEST:
+            raise RecordError(f"{where}: nested deeper than {DEEPEST} levels: not a study.")
+        if isinstance(tree, list):
+            return tuple(self.read(v, f"{where}[{i}]", depth + 1) for i, v in enumerate(tree))
+        if not isinstance(tree, dict):
+            return tree
+        tags = [key for key in tree if key.startswith("$") and not key.startswith("$$")]
+        if not tags:
+            return self._entries(tree, where, depth)
+        if len(tags) > 1:
+            raise RecordError(f"{where}: expected one of {', '.join(tags)}, got them all: a damaged study.")
+        return self._tagged(tags[0], tree, where, depth)
+
+    def _tagged(self, tag: str, tree: Tree, where: str, depth: int) -> Any:
+        content = tree[tag]
+        if tag == "$type" and isinstance(content, str):
+            rest = {key: v for key, v in tree.items() if key != tag}
+            return self._dataclass(content, self._entries(rest, where, depth), where)
+        if tag in ("$array", "$tensor") and isinstance(content, str):
+            tensor = self._tensor(tree, content, where)
+            return tensor if tag == "$tensor" else self._array(tensor, where)
+        if len(tree) == 1 and tag == "$list" and isinstance(content, list):
+            return list(self.read(content, where, depth))
+        if len(tree) == 1 and tag == "$float" and content in ("nan", "inf", "-inf"):
+            return float(content)
+        if len(tree) == 1 and tag == "$int" and isinstance(content, str):
+            return _wide(content, where)
+        raise RecordError(f"{where}: expected a value, got a wrong mark {tag[:40]!r}: a damaged study.")
+
+    def _entries(self, tree: Tree, where: str, depth: int) -> dict[str, Any]:
+        return {key.removeprefix("$"): self.read(v, f"{where}.{key}", depth + 1) for key, v in tree.items()}
+
+    def _tensor(self, tree: Tree, key: str, where: str) -> Tensor:
+        if key not in self.tensors:
+            raise RecordError(f"{where}: the tensor {key!r} is missing from the file: a damaged study.")
+        tensor = self.tensors[key]
+        found = {"dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
+        said = {name: tree.get(name) for name in found}
+        if said != found:
+            raise RecordError(f"{where}: expected {said}, got a tensor of {found}: a damaged study.")
+        return tensor
+
+    def _array(self, tensor: Tensor, where: str) -> Array:
+        if tensor.dtype == torch.bfloat16:
+            raise RecordError(f"{where}: an array cannot be bfloat16: a damaged study.")
+        return tensor.numpy()
+
+    def _dataclass(self, name: str, values: dict[str, Any], where: str) -> Any:
+        kind = self.known.get(name)
+        if kind is None:
+            return Unknown(name, values)
+        wrong = _misfit(kind, values)
+        if wrong is None:
+            return kind(**values)
+        if not is_own(kind):
+            return Unknown(name, values)
+        raise RecordError(f"{where}: {wrong}: a damaged study, or one of another version.")
+
+
+def _wide(text: str, where: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise RecordError(f"{where}: expected a hexadecimal integer, got {text[:40]!r}.") from None
+
+
+def _misfit(kind: type, values: dict[str, Any]) -> str | None:
+    """Why these fields do not make that class; None when they do. Axis letters bind across its fields."""
+    known = {f.name: f for f in fields(kind)}
+    lacking = [n for n, f in known.items() if n not in values and f.default is f.default_factory is MISSING]
+    strange = [n for n in values if n not in known]
+    if lacking or strange:
+        return f"{kind.__name__} lacks {lacking}" if lacking else f"{kind.__name__} has no {strange[0]!r}"
+    expected = hints(kind)
+    with jaxtyped("context"):
+        for name, value in values.items():
+            if not fits(value, expected.get(name, Any)):
+                said = getattr(expected[name], "__name__", expected[name])
+                return f"{kind.__name__}.{name}: expected {said}, got {_described(value)}"
+    return None
+
+
+def _described(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
