@@ -1,0 +1,96 @@
+"""How the values of a layer are distributed over many orders of magnitude.
+
+In: a `Histogram` on the signed logarithmic grid. Out: bars on given axes, zero in the middle.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from unbend._typing import Array, Float64
+from unbend.numerics.histogram import Histogram
+from unbend.plot.style import BLUE, MUTED, VERMILION
+
+_RARE = 2e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """A histogram folded to what can be seen.
+
+    Attributes:
+        left: log10 of the lower |edge| of each bar, in units of the least one shown [b].
+        width: its width in decades [b].
+        share: share of all values [b], the bars of the negative side first.
+        negative: whether a bar is on the negative side [b].
+        inner: magnitude below which values count as near zero.
+        near_zero: their share.
+        zero: share of values that are exactly zero.
+    """
+
+    left: Float64[Array, "b"]
+    width: Float64[Array, "b"]
+    share: Float64[Array, "b"]
+    negative: Array
+    inner: float
+    near_zero: float
+    zero: float
+
+
+def bars(result: Histogram) -> Bars:
+    """The bars that are worth drawing: the smallest magnitudes, 0.2 % of the values in all, become one."""
+    total = max(int(result.counts.sum()) + result.zeros, 1)
+    low, high, counts = result.edges[:-1], result.edges[1:], result.counts
+    side = (counts > 0) & ((low >= 0) | (high <= 0))
+    low, high, counts = low[side], high[side], counts[side]
+    negative = high <= 0
+    near, far = np.where(negative, -high, low), np.where(negative, -low, high)
+    order = np.argsort(near, kind="stable")
+    few = np.cumsum(counts[order]) <= _RARE * total
+    inner = float(near[order][~few].min()) if (~few).any() else 1.0
+    shown = near >= inner
+    scale = np.log10(near[shown] / inner)
+    width = np.log10(far[shown] / near[shown])
+    return Bars(scale, width, counts[shown] / total, negative[shown], inner,
+                float(counts[~shown].sum() / total), result.zeros / total)  # fmt: skip
+
+
+def histogram(ax: Axes, result: Histogram) -> None:
+    """Bars of equal width in log magnitude, negative values to the left, exact zeros as one bar between."""
+    b = bars(result)
+    gap = 0.12 * max(float((b.left + b.width).max(initial=1.0)), 1.0)
+    x = np.where(b.negative, -gap - b.left - b.width, gap + b.left)
+    ax.bar(x, b.share, b.width, align="edge", color=BLUE, lw=0)
+    top = float(b.share.max(initial=0))
+    middle = b.zero + b.near_zero
+    if middle:
+        height = min(middle, 1.15 * top) if top else middle
+        ax.bar(0, height, gap, color=VERMILION if b.zero > b.near_zero else MUTED, lw=0)
+        word = f"{100 * b.zero:.3g} % zero" if b.zero > b.near_zero else f"{100 * middle:.2g} % near 0"
+        ax.annotate(word, (0, height), (0, 3), textcoords="offset points", ha="center", color=MUTED)
+    ax.set_ylim(0, 1.4 * max(top, 1e-9) if top else 1.4 * middle or 1)
+    _signed_ticks(ax, b, gap)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+
+
+def _signed_ticks(ax: Axes, b: Bars, gap: float) -> None:
+    reach = {s: float((b.left + b.width)[b.negative == s].max(initial=0)) for s in (True, False)}
+    widest = max(reach.values())
+    step = max(1, int(np.ceil(widest / 3)))
+    places, words = [0.0], ["0"]
+    first = int(np.ceil(np.log10(b.inner)))
+    for power in range(first, first + int(widest) + 2, step):
+        at = gap + power - np.log10(b.inner)
+        for sign, word in ((-1, "−"), (1, "")):
+            if at <= gap + reach[sign < 0] + 0.05:
+                places.append(sign * at)
+                words.append(f"{word}{_power(power)}")
+    ax.set_xticks(places, words)
+    ax.set_xlim(-gap * 1.3 - reach[True], gap * 1.3 + reach[False])
+
+
+def _power(power: int) -> str:
+    """A power of ten as people write it."""
+    return f"{10.0**power:g}" if -4 < power < 5 else f"1e{power}"

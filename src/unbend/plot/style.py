@@ -1,0 +1,123 @@
+"""One look for every figure: colours, sizes, and how a name is shortened.
+
+In: nothing but numbers and names. Out: constants and small rules. Must not know any Result. Colours are those
+of Okabe & Ito (2008), told apart by people with any kind of colour vision, and three of Tol's for the ninth
+class and beyond. Each has a word, so that a page can give it another value on a dark ground.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+
+from unbend._typing import Array, Float
+
+INK, MUTED, FAINT, PAPER = "#1b1d20", "#63686e", "#d5d8dc", "#fdfdfc"
+BLUE, ORANGE, GREEN, VERMILION, PINK = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
+SKY, YELLOW, GREY, WINE, INDIGO = "#56b4e9", "#d9c700", "#7b8087", "#882255", "#4b3fa7"
+
+WORDS = {
+    INK: "ink", MUTED: "muted", FAINT: "faint", PAPER: "paper", BLUE: "blue", ORANGE: "orange", GREEN: "green",
+    VERMILION: "vermilion", PINK: "pink", SKY: "sky", YELLOW: "yellow", GREY: "grey", WINE: "wine",
+    INDIGO: "indigo",
+}  # fmt: skip
+"""The word of each colour; a page sets `--word` to give it another value."""
+
+CLASSES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PINK, GREY, YELLOW, WINE, INDIGO)
+"""Colours of classes, in turn; with more classes than colours they repeat, so class names are written too."""
+
+BENDS = frozenset({"activation", "function"})
+"""Kinds of layers that are not affine: only they can make classes separable that were not."""
+
+RC: dict[str, object] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.0,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 8.0,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9.0,
+    "figure.facecolor": "none",
+    "lines.linewidth": 1.5,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "xtick.labelsize": 7.5,
+    "xtick.major.size": 2.5,
+    "xtick.major.width": 0.6,
+    "ytick.color": MUTED,
+    "ytick.labelsize": 7.5,
+    "ytick.major.size": 2.5,
+    "ytick.major.width": 0.6,
+}
+"""Settings for `matplotlib.rc_context`, on top of matplotlib's own defaults; never set globally."""
+
+
+def class_color(index: int) -> str:
+    """The colour of a class."""
+    return CLASSES[index % len(CLASSES)]
+
+
+def shortened(name: str, most: int = 18) -> str:
+    """A name with its middle left out when it is longer than `most` characters; both ends tell layers apart.
+
+    Example:
+        >>> shortened("encoder.layer.0.attention.output.dense")
+        'encoder.…put.dense'
+    """
+    if len(name) <= most:
+        return name
+    tail = (most - 1) // 2 + 1
+    return f"{name[: most - 1 - tail]}…{name[-tail:]}"
+
+
+def tint(color: str, share: Float[Array, "..."]) -> Float[Array, "... 4"]:
+    """RGBA of a colour at an opacity in [0, 1]; see-through where it is 0, so it reads on any ground."""
+    alpha = np.clip(np.nan_to_num(share), 0.0, 1.0)
+    return np.concatenate([np.broadcast_to(to_rgb(color), (*alpha.shape, 3)), alpha[..., None]], -1)
+
+
+def layer_axis(ax: Axes, labels: Sequence[str], *, most: int = 26) -> None:
+    """Layers along x: every name while there is room, else every second, third, …, always the first."""
+    n = len(labels)
+    step = -(-n // most)
+    ticks = range(0, n, step)
+    longest = max((len(labels[i]) for i in ticks), default=0)
+    level = longest * len(ticks) <= 2 * most
+    ax.set_xticks(list(ticks), [shortened(labels[i]) for i in ticks])
+    if not level:
+        for text in ax.get_xticklabels():
+            text.set(rotation=38, ha="right", rotation_mode="anchor")
+    ax.set_xlim(-0.6, n - 0.4)
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Heights near the wanted ones, no two nearer than `gap`: room for labels at the ends of lines.
+
+    Example:
+        >>> spread([0.0, 0.1, 5.0], 1.0)
+        [-0.45, 0.55, 5.0]
+    """
+    order = np.argsort(wanted, kind="stable")
+    groups: list[list[int]] = []
+    for i in order:
+        groups.append([int(i)])
+        while (
+            len(groups) > 1
+            and _centre(groups[-1], wanted) - _centre(groups[-2], wanted)
+            < gap * (len(groups[-1]) + len(groups[-2])) / 2
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    out = [0.0] * len(wanted)
+    for group in groups:
+        centre = _centre(group, wanted)
+        for place, i in enumerate(group):
+            out[i] = round(centre + (place - (len(group) - 1) / 2) * gap, 9)
+    return out
+
+
+def _centre(group: list[int], wanted: Sequence[float]) -> float:
+    return float(np.mean([wanted[i] for i in group]))

@@ -1,0 +1,170 @@
+"""Linear regions as one self-contained, interactive page; with several snapshots, a film of them.
+
+In: `Cells`, boundaries, samples on the plane. Out: the text of an HTML page that opens offline: faces,
+kinks, boundary; pointing at a region shows its affine map and its activation pattern.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from unbend._typing import Array, Float64, Int64
+from unbend.numerics.cells.boundary import Boundary
+from unbend.numerics.cells.complex import Cells
+from unbend.plot.cells import PATTERNS, pattern_level
+from unbend.plot.style import CLASSES
+
+_MOST_BYTES = 24_000_000  # of maps and patterns in one page; beyond it they are left out, and the page says so
+_MOST_MAPS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Samples near the plane: their plane coordinates, and class indices if known."""
+
+    points: Float64[Array, "n 2"]
+    labels: Int64[Array, "n"] | None = None
+    class_names: tuple[str, ...] = ()
+
+
+def regions_page(
+    frames: Sequence[Cells],
+    *,
+    boundaries: Sequence[Boundary] | None = None,
+    samples: Samples | None = None,
+    titles: Sequence[str] | None = None,
+    title: str = "Linear regions",
+) -> str:
+    """The page, for one `Cells` or for the snapshots of a training run on one plane.
+
+    Args:
+        boundaries: The decision boundary of every frame.
+        titles: What each frame is, such as its training step.
+    """
+    last = frames[-1]
+    n_classes = 0 if boundaries is None else len(boundaries[-1].class_areas)
+    names = () if samples is None else samples.class_names
+    n_maps = min(_MOST_MAPS, last.network.n_outputs)
+    low, high = last.plane.corners.min(axis=0), last.plane.corners.max(axis=0)
+    budget = _MOST_BYTES // len(frames)
+    labels = titles or [f"{index + 1} of {len(frames)}" for index in range(len(frames))]
+    data = {
+        "window": [*low.tolist(), *high.tolist()],
+        "axes": ["x", "y"] if _is_input_plane(last) else ["s", "t"],
+        "layers": _layers(last),
+        "n_maps": n_maps,
+        "n_bytes": -(-last.network.n_hinges // 8),
+        "ramp": [_hex(PATTERNS(level)) for level in np.linspace(0, 1, 17)],
+        "classes": [{"color": color} for color in CLASSES],
+        "class_names": [names[k] if k < len(names) else f"class {k}" for k in range(n_classes)],
+        "points": None if samples is None else _points(samples),
+        "frames": [
+            _frame(cells, None if boundaries is None else boundaries[index], n_maps, budget, labels[index])
+            for index, cells in enumerate(frames)
+        ],
+    }
+    environment = Environment(loader=PackageLoader("unbend", "report"), autoescape=True)
+    script = Path(__file__).with_name("regions.js").read_text(encoding="utf-8")
+    payload = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return environment.get_template("regions.html").render(
+        title=title,
+        lead=_lead(last, len(frames)),
+        warning="" if all(cells.is_complete for cells in frames) else _warning(last),
+        data=Markup(payload),  # noqa: S704 - JSON of numbers and escaped names
+        script=Markup(script),  # noqa: S704 - our own file
+    )
+
+
+def _lead(cells: Cells, n_frames: int) -> str:
+    unit = "Each face is one activation region cut by this plane; on it the network is a single affine map."
+    count = f"{cells.n_faces:,} regions from {cells.network.n_units:,} units."
+    return f"{count} {unit}" + (f" {n_frames} snapshots." if n_frames > 1 else "")
+
+
+def _warning(cells: Cells) -> str:
+    kept = len(cells.network.stages)
+    return (
+        f"Not complete: the limit on regions was met, so only the kinks of the first {kept} stages are shown. "
+        "Raise --max-cells or look at a smaller window."
+    )
+
+
+def _is_input_plane(cells: Cells) -> bool:
+    return len(cells.plane.origin) == 2
+
+
+def _layers(cells: Cells) -> list[dict[str, Any]]:
+    return [
+        {"name": layer.name, "n_units": layer.n_units, "first": layer.first,
+         "n_rows": layer.n_hinges // max(1, layer.n_units)}
+        for layer in cells.network.layers
+    ]  # fmt: skip
+
+
+def _points(samples: Samples) -> list[list[float]]:
+    labels = np.full(len(samples.points), -1) if samples.labels is None else samples.labels
+    return [[*point, int(k)] for point, k in zip(samples.points.tolist(), labels.tolist(), strict=True)]
+
+
+def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, title: str) -> dict[str, Any]:
+    inner = cells.bends >= 0
+    areas = cells.areas()
+    layer = cells.network.hinge_units()[0]
+    frame: dict[str, Any] = {
+        "title": title,
+        "n_faces": cells.n_faces,
+        "xy": _blob(cells.vertices, "f4"),
+        "ptr": _blob(cells.face_ptr, "u4"),
+        "corner": _blob(cells.corner_ids, "u4"),
+        "edge": _blob(cells.edges[inner], "u4"),
+        "edge_layer": _blob(layer[cells.bends[inner]], "i2"),
+        "level": _blob(np.clip(255 * pattern_level(cells), 0, 255), "u1"),
+        "area": _blob(areas, "f4"),
+        "facts": _facts(cells, boundary),
+    }
+    size = cells.n_faces * (12 * n_maps + cells.network.n_hinges / 8)
+    if size <= budget:
+        weight, bias = cells.affine()
+        maps = np.concatenate([weight[:, :n_maps], bias[:, :n_maps, None]], axis=2)
+        frame["maps"] = _blob(maps, "f4")
+        frame["bits"] = _blob(np.packbits(cells.bits(), axis=1), "u1")
+    if boundary is not None:
+        frame |= {
+            "kind": _blob(boundary.face_class, "i2"),
+            "segments": _blob(boundary.segments, "f4"),
+            "part_xy": _blob(boundary.part_points, "f4"),
+            "part_ptr": _blob(boundary.part_ptr, "u4"),
+            "part_kind": _blob(boundary.part_class, "i2"),
+            "part_face": _blob(boundary.part_face, "u4"),
+            "class_areas": (boundary.class_areas / boundary.class_areas.sum()).tolist(),
+        }
+    return frame
+
+
+def _facts(cells: Cells, boundary: Boundary | None) -> list[list[str]]:
+    facts = [
+        ["regions", f"{cells.n_faces:,}"],
+        ["vertices", f"{len(cells.vertices):,}"],
+        ["edges", f"{len(cells.edges):,}"],
+        ["area", f"{cells.plane.area:.6g}"],
+        ["decided in", "rational arithmetic" if cells.is_proved else "float64, no ties"],
+    ]
+    if boundary is not None:
+        facts += [["boundary length", f"{boundary.length:.4g}"], ["kinks it crosses", f"{len(boundary.bends):,}"]]
+    return facts
+
+
+def _blob(values: Array, kind: str) -> dict[str, str]:
+    raw = np.ascontiguousarray(values).astype(f"<{kind}").tobytes()
+    return {"type": kind, "data": base64.b64encode(raw).decode("ascii")}
+
+
+def _hex(color: Sequence[float]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in color[:3])

@@ -1,0 +1,162 @@
+"""What a page shows of a Result: numbers, pictures and tables.
+
+In: a Result. Out: a `Section`, plain values that the template lays out. A Result without a function of its
+own gets a table of its fields, so a new measure is on the page at once. `report/<concept>.py` registers the
+special ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import singledispatch
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from unbend._typing import Array
+from unbend.report.text import Number, entries, written
+
+SMALL = 64
+"""Arrays with at most this many values are written out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Numbers behind a picture: heads of columns, then rows of what is written in the cells."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One drawing.
+
+    Attributes:
+        title: a few words.
+        caption: how to read it, in a sentence.
+        svg: the drawing, an `<svg role="img">` with its own label.
+        table: its numbers.
+        legend: words for its marks: (class of the mark, text).
+        size: `small`, `wide` or `full`.
+        narrow: another drawing for narrow screens.
+    """
+
+    title: str
+    caption: str
+    svg: str
+    table: Table | None = None
+    legend: tuple[tuple[str, str], ...] = ()
+    size: str = "small"
+    narrow: str = ""
+
+    @property
+    def drawing(self) -> Markup:
+        """The drawing as markup: it was made by our own code, with every name in it escaped."""
+        return Markup(self.svg)  # noqa: S704
+
+    @property
+    def narrow_drawing(self) -> Markup:
+        """The same for narrow screens."""
+        return Markup(self.narrow)  # noqa: S704
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What is shown of one Result."""
+
+    numbers: tuple[Number, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[tuple[str, Table], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a Result stands, for captions and names.
+
+    Attributes:
+        name: what the Result is called in the study.
+        layer: the layer it belongs to; empty for one that spans layers.
+        kind: kind of that layer.
+        class_names: names of the classes; empty for a regression.
+        labels: what to call each layer, by name.
+    """
+
+    name: str = ""
+    layer: str = ""
+    kind: str = ""
+    class_names: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, layer: str) -> str:
+        """What to call a layer."""
+        return self.labels.get(layer, layer)
+
+
+@singledispatch
+def section(result: Any, place: Place = Place()) -> Section:  # noqa: B008
+    """What a page shows of a Result; for one it does not know, all its fields with what they mean.
+
+    Args:
+        result: the Result.
+        place: where it stands.
+    """
+    numbers, rows, tables = [], [], []
+    for name, value, meaning in entries(result):
+        if isinstance(value, Real | np.bool_) or value is None:
+            numbers.append(Number(name, float(value or 0), written(value), meaning))
+        else:
+            rows.append((name, summed_up(value), meaning))
+            small = _values(value)
+            if small is not None:
+                tables.append((f"{place.name or 'values'}.{name}", small))
+    if rows:
+        tables.insert(0, (f"{place.name or 'fields'}", Table(("field", "value", "what it is"), tuple(rows))))
+    return Section(tuple(numbers), (), tuple(tables))
+
+
+def summed_up(value: Any) -> str:
+    """An array by its shape and range, a collection by its parts, anything else as it is.
+
+    Example:
+        >>> summed_up(np.array([1.0, 2.0, 6.0]))
+        '3 values: least 1, mean 3, greatest 6'
+    """
+    if isinstance(value, np.ndarray):
+        return _array_words(value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {summed_up(part)}" for key, part in value.items()) or "none"
+    if isinstance(value, tuple | list):
+        shown = ", ".join(summed_up(part) for part in value[:8])
+        return shown + (f", … ({len(value)} in all)" if len(value) > 8 else "") or "none"
+    if hasattr(type(value), "__dataclass_fields__"):
+        return "; ".join(f"{name}: {summed_up(part)}" for name, part, _ in entries(value))
+    return written(value)
+
+
+def _array_words(value: Array) -> str:
+    shape = "×".join(map(str, value.shape)) or "1"
+    if value.dtype == np.bool_:
+        return f"{shape} values: {int(value.sum()):,} true"
+    if value.dtype.kind not in "iuf" or not value.size:
+        return f"{shape} values"
+    good = value[np.isfinite(value)]
+    missing = f", {value.size - good.size:,} not finite" if good.size < value.size else ""
+    if not good.size:
+        return f"{shape} values{missing}"
+    return (
+        f"{shape} values: least {written(good.min())}, mean {written(good.mean())}, "
+        f"greatest {written(good.max())}{missing}"
+    )
+
+
+def _values(value: Any) -> Table | None:
+    """A small array written out; None for everything else."""
+    if not isinstance(value, np.ndarray) or not 0 < value.size <= SMALL or value.ndim not in {1, 2}:
+        return None
+    if value.ndim == 1:
+        return Table(("", "value"), tuple((str(i), written(v)) for i, v in enumerate(value.tolist())))
+    head = ("", *(str(j) for j in range(value.shape[1])))
+    return Table(head, tuple((str(i), *map(written, row)) for i, row in enumerate(value.tolist())))

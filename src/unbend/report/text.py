@@ -1,0 +1,241 @@
+"""A study in plain text: the headline numbers of every layer, and how numbers are written.
+
+In: a Study. Out: rows of words and numbers; the terminal and the page's table are drawn from the same rows.
+Must not know terminals or HTML.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import singledispatch
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from unbend.numerics.activity import Activity
+from unbend.numerics.centroids import Centroids
+from unbend.numerics.histogram import Histogram
+from unbend.numerics.moments import Moments
+from unbend.numerics.planes import Planes
+from unbend.numerics.readout import Readout
+from unbend.numerics.scatter import Scatter
+from unbend.numerics.spectrum import Spectrum
+from unbend.record.unknown import Unknown
+from unbend.study.values import Layer, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One headline number.
+
+    Attributes:
+        label: what it is called at the head of a column.
+        value: what a table sorts by; NaN where there is none.
+        text: what is shown.
+        meaning: what it means, in a sentence; empty when nobody said.
+        share: the value as a share of the most it can be, for a bar; None where there is no such thing.
+    """
+
+    label: str
+    value: float
+    text: str
+    meaning: str = ""
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer in the summary.
+
+    Attributes:
+        layer: its name.
+        kind: what it is.
+        module: class of the module.
+        shape: shape of its output for one sample.
+        numbers: headline numbers by label.
+    """
+
+    layer: str
+    kind: str
+    module: str
+    shape: str
+    numbers: dict[str, Number]
+
+
+def summary(study: Study) -> list[Row]:
+    """The headline numbers of every layer, in the order the layers ran.
+
+    A measure that nobody wrote a `headline` for shows every number it holds as `name.field`.
+    """
+    return [
+        Row(layer.name, layer.kind, layer.module, "×".join(map(str, layer.shape)) or "1", _numbers(layer))
+        for layer in study.layers
+    ]
+
+
+def columns(rows: list[Row]) -> list[str]:
+    """The labels of all rows, each once, in the order they first come."""
+    return list(dict.fromkeys(label for row in rows for label in row.numbers))
+
+
+def _numbers(layer: Layer) -> dict[str, Number]:
+    out: dict[str, Number] = {}
+    names = sorted(layer.results, key=lambda name: (name != "readout", name != "scatter"))
+    for name in names:
+        for number in headline(layer.results[name], name):
+            out[number.label] = number
+        if name == "readout" and isinstance(layer.twin.get(name), Readout):
+            out["untrained"] = percent(
+                "untrained", layer.twin[name].held_out, "held-out read-out of the same layer before training"
+            )
+    return out
+
+
+@singledispatch
+def headline(result: Any, name: str) -> tuple[Number, ...]:
+    """What of a Result stands in the summary; for an unknown one, every single number in it.
+
+    Args:
+        result: the Result.
+        name: what it is called in the study.
+    """
+    return tuple(
+        Number(f"{name}.{field}", float(value), written(value), meaning)
+        for field, value, meaning in entries(result)
+        if isinstance(value, Real | np.bool_)
+    )
+
+
+@headline.register
+def _(result: Readout, name: str) -> tuple[Number, ...]:
+    del name
+    if np.isnan(result.held_out_interval[0]) and result.confusion is None:
+        return (percent("held-out", result.held_out, "R² of a linear read-out on held-out rows"),
+                percent("train", result.train, "R² on the rows it was fitted on"))  # fmt: skip
+    return (
+        percent("held-out", result.held_out, "rows a linear read-out of this layer gets right, held out from its fit"),
+        percent("train", result.train, "the same on the rows it was fitted on"),
+        percent("permuted", result.control_train, "training accuracy with shuffled labels: what width alone can do"),
+    )
+
+
+@headline.register
+def _(result: Scatter, name: str) -> tuple[Number, ...]:
+    del name
+    return (
+        Number("Fisher", result.fisher, written(result.fisher), "debiased tr(W⁻¹B); no affine layer can raise it"),
+        Number("separation", result.separation, written(result.separation), "tr(S_W S_B⁺); smaller is further apart"),
+    )
+
+
+@headline.register
+def _(result: Spectrum, name: str) -> tuple[Number, ...]:
+    del name
+    rank = result.effective_rank
+    return (Number("eff. rank", rank, written(rank), "directions in use: exp of the entropy of the spectrum"),)
+
+
+@headline.register
+def _(result: Activity, name: str) -> tuple[Number, ...]:
+    del name
+    d = len(result.score)
+    return (
+        _of("silent", result.n_silent, d, "units that put out 0 and nothing else on the data seen"),
+        _of("dormant", result.n_dormant, d, "units below 2.5 % of their layer's mean magnitude, silent ones included"),
+        _of("saturated", result.n_saturated, d, "units whose activation is flat on at least 95 % of values"),
+    )
+
+
+@headline.register
+def _(result: Moments, name: str) -> tuple[Number, ...]:
+    del name
+    bad = int(result.nonfinite.sum())
+    scale = Number("rms", result.rms, written(result.rms), "root mean square of all values: the scale of the signal")
+    return (scale, Number("not finite", bad, written(bad), "NaN or infinite values")) if bad else (scale,)
+
+
+@headline.register(Histogram)
+@headline.register(Planes)
+@headline.register(Centroids)
+def _(result: Any, name: str) -> tuple[Number, ...]:
+    del result, name
+    return ()
+
+
+def entries(result: Any) -> Iterator[tuple[str, Any, str]]:
+    """Field, value and meaning of everything in a Result; the meaning is read from its docstring."""
+    if isinstance(result, Unknown):
+        for name, value in result.fields.items():
+            yield name, value, ""
+        return
+    if not is_dataclass(result):
+        yield "value", result, ""
+        return
+    said = meanings(type(result).__doc__ or "")
+    for field in fields(result):
+        yield field.name, getattr(result, field.name), said.get(field.name, "")
+
+
+def meanings(docstring: str) -> dict[str, str]:
+    """What the `Attributes` section of a docstring says of each field.
+
+    Example:
+        >>> meanings("A. \\n\\n  Attributes:\\n    n: rows\\n      seen.\\n    d: width.\\n")
+        {'n': 'rows seen.', 'd': 'width.'}
+    """
+    out: dict[str, str] = {}
+    lines = docstring.expandtabs().splitlines()
+    starts = [i for i, line in enumerate(lines) if line.strip() == "Attributes:"]
+    inner = lines[starts[0] + 1 :] if starts else []
+    indent = len(inner[0]) - len(inner[0].lstrip()) if inner else 0
+    last = ""
+    for line in inner:
+        depth = len(line) - len(line.lstrip())
+        if not line.strip() or depth < indent:
+            break
+        if depth == indent and ":" in line:
+            last, _, text = (part.strip() for part in line.partition(":"))
+            out[last] = text
+        elif last:
+            out[last] += " " + line.strip()
+    return out
+
+
+def percent(label: str, value: float, meaning: str = "") -> Number:
+    """A share as a headline number."""
+    return Number(label, value, shown(value), meaning, None if np.isnan(value) else float(np.clip(value, 0, 1)))
+
+
+def shown(share: float) -> str:
+    """A share in percent, to a tenth; a dash for none.
+
+    Example:
+        >>> shown(0.9749), shown(1.0), shown(float("nan"))
+        ('97.5 %', '100 %', '–')
+    """
+    return "–" if np.isnan(share) else f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def written(value: Any) -> str:
+    """A number to three digits, an integer in full, anything else as it says itself.
+
+    Example:
+        >>> written(63.5695), written(1438), written(float("nan")), written(1e-9)
+        ('63.6', '1,438', '–', '1e-09')
+    """
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    if isinstance(value, Real):
+        number = float(value)
+        if np.isnan(number):
+            return "–"
+        if np.isinf(number):
+            return "∞" if number > 0 else "−∞"
+        return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
+    return "–" if value is None else str(value)
+
+
+def _of(label: str, count: int, total: int, meaning: str) -> Number:
+    return Number(label, count, f"{count:,} / {total:,}" if count else "0", meaning, count / max(total, 1))
