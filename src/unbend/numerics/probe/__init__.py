@@ -4,7 +4,32 @@
 """
 
 from unbend.numerics.probe.certificate import Optimality
+from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, joined, ridge, ridge_folds, sums, without
 from unbend.numerics.probe.logistic import Folds, Path
 from unbend.numerics.probe.probes import PATH, Control, Probe, Probes, Recipe, probe
+from unbend.numerics.probe.regression import Regression, regress
+from unbend.numerics.probe.suite import ClosedForm, closed_form
 
-__all__ = ["PATH", "Control", "Folds", "Optimality", "Path", "Probe", "Probes", "Recipe", "probe"]
+__all__ = [
+    "PATH",
+    "ClosedForm",
+    "Control",
+    "Folds",
+    "Optimality",
+    "Path",
+    "Probe",
+    "Probes",
+    "Recipe",
+    "Regression",
+    "RidgeFolds",
+    "Sums",
+    "closed_form",
+    "discriminant",
+    "joined",
+    "probe",
+    "regress",
+    "ridge",
+    "ridge_folds",
+    "sums",
+    "without",
+]

@@ -91,7 +91,8 @@ def _block(
     """One block from a sample of rows, with its exact diagonal."""
     n, d = rows.z.shape
     adds = bend * rows.size
-    kept = (adds * (sample / (float(adds.sum(dtype=torch.float64)) + 1e-30))).clamp_(max=1.0)
+    kept = adds * (sample / (float(adds.sum(dtype=torch.float64)) + 1e-30)) if sample < n else torch.ones_like(adds)
+    kept.clamp_(max=1.0)
     draw = torch.rand(n, generator=generator, dtype=kept.dtype, device=kept.device)
     chosen = torch.nonzero(draw < kept)[:, 0]
     some = torch.empty(len(chosen), d + 1, dtype=rows.z.dtype, device=rows.z.device)

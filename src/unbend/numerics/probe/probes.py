@@ -27,7 +27,8 @@ _TYPES_PER_CLASS = 20
 PATH = (1e-1, 10**-1.5, 1e-2, 10**-2.5, 1e-3, 10**-3.5, 1e-4, 10**-4.5, 1e-5)
 """Penalties that are tried by default, two per decade."""
 
-Representations = Mapping[str, Shaped[Tensor, "n d"] | Shaped[np.ndarray, "n d"]]
+Table = Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."]
+Representations = Mapping[str, Table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,10 @@ class _Task:
 
 def probe(
     representations: Representations | Iterable[Representations],
-    y: Shaped[Tensor, " n"] | Shaped[np.ndarray, " n"],
+    y: Table,
     *,
-    test: tuple[Representations | Iterable[Representations], Shaped[Tensor, " m"] | Shaped[np.ndarray, " m"]]
-    | None = None,
-    types: Shaped[Tensor, " r"] | Shaped[np.ndarray, " r"] | None = None,
+    test: tuple[Representations | Iterable[Representations], Table] | None = None,
+    types: Table | None = None,
     recipe: Recipe | None = None,
 ) -> Probes:
     """Linear read-outs of all layers: multinomial logistic regression, each certified to be near its optimum.
