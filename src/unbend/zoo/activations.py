@@ -61,7 +61,7 @@ class Activation:
 
     def __call__(self, z: Tensor) -> Tensor:
         """The values at `z`, as in evaluation mode."""
-        return self.module().to(z).eval()(z)
+        return self.module().to(z).requires_grad_(requires_grad=False).eval()(z)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -115,7 +115,7 @@ def train(
 
 def restore(model: nn.Module, history: History, index: int) -> nn.Module:
     """`model`, with the weights of snapshot `index` put into it."""
-    model.load_state_dict({name: torch.from_numpy(rows[index]) for name, rows in history.snapshots.items()})
+    model.load_state_dict({name: torch.from_numpy(rows)[index] for name, rows in history.snapshots.items()})
     return model
 
 

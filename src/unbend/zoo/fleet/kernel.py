@@ -11,6 +11,7 @@ finite: a net that diverges shows it.
 
 import math
 from functools import partial
+from typing import no_type_check
 
 import numpy as np
 from numba import njit
@@ -52,6 +53,7 @@ _LOG2E, _LN2, _LN2_REST = F(math.log2(math.e)), F(0.693359375), F(math.log(2) - 
 
 
 @_inlined()
+@no_type_check
 def _tanh(x):
     """Tanh to some units in the last place of float32: the rational approximation of Eigen."""
     # Beyond this tanh is 1 in float32.
@@ -70,6 +72,7 @@ def _tanh(x):
 
 
 @_inlined()
+@no_type_check
 def _sine(x):
     """Sine to 1e-7: the angle folded into a quarter turn, then the Taylor polynomial of degree 11."""
     turns = np.floor(x * _PER_TURN + _HALF)
@@ -83,6 +86,7 @@ def _sine(x):
 
 
 @_inlined()
+@no_type_check
 def _exp(x):
     """e^x to 2e-7 of itself: 2^n from its bits, times the Taylor polynomial of degree 6 on ±ln 2 / 2."""
     x = min(max(x, F(-87)), F(88))
@@ -94,11 +98,13 @@ def _exp(x):
 
 
 @_inlined()
+@no_type_check
 def _sigmoid(x):
     return _ONE / (_ONE + _exp(-x))
 
 
 @_inlined()
+@no_type_check
 def _normal(x):
     """The share of a standard normal below x, to 1e-7: 7.1.26 of Abramowitz & Stegun (1964)."""
     a = abs(x) * _ROOT_HALF
@@ -110,6 +116,7 @@ def _normal(x):
 
 
 @_inlined()
+@no_type_check
 def _softplus(x):
     """log(1 + e^x), with log(1 + u) = 2 artanh(u / (2 + u)) as a series; u ≤ 1 leaves an error of 1e-8."""
     u = _exp(-abs(x))
@@ -121,6 +128,7 @@ def _softplus(x):
 
 
 @_leaf()
+@no_type_check
 def _bend(code, z, h, n):  # noqa: C901, PLR0912
     """Put f(z) in h, for one unit over a block of samples."""
     if code == 1:
@@ -174,6 +182,7 @@ def _bend(code, z, h, n):  # noqa: C901, PLR0912
 
 
 @_leaf()
+@no_type_check
 def _unbend(code, z, h, d, n):  # noqa: C901, PLR0912
     """Multiply d by f'(z), for one unit; the derivative at a kink is torch's."""
     if code == 1:
@@ -225,6 +234,7 @@ def _unbend(code, z, h, d, n):  # noqa: C901, PLR0912
 
 
 @_leaf()
+@no_type_check
 def _affine(h, p, w, shape, z, n):
     """Put in z[j] = bias[j] + Σ_i weight[j, i] h[i]; `w` is where the layer begins in `p`."""
     a, b = shape
@@ -247,6 +257,7 @@ def _affine(h, p, w, shape, z, n):
 
 
 @_leaf()
+@no_type_check
 def _gradient(h, d, g, w, shape, n):
     """Add to g the gradient of a layer's weights, from its inputs `h` and the deltas `d` of its outputs."""
     a, b = shape
@@ -279,6 +290,7 @@ def _gradient(h, d, g, w, shape, n):
 
 
 @_leaf()
+@no_type_check
 def _back(d, p, w, shape, out, n):
     """Put in out[i] = Σ_j weight[j, i] d[j]."""
     a, b = shape
@@ -302,6 +314,7 @@ def _back(d, p, w, shape, out, n):
 
 
 @_inlined()
+@no_type_check
 def _delta(loss, z, y, d, scale, block):
     """Put in d the derivative of the loss by the outputs, `scale` being that of the mean."""
     start, n = block
@@ -328,6 +341,7 @@ def _delta(loss, z, y, d, scale, block):
 
 
 @njit(error_model="numpy", inline="always")
+@no_type_check
 def _loss(loss, z, y, block):
     """The sum of the loss over a block, in float64."""
     start, n = block
@@ -353,6 +367,7 @@ def _loss(loss, z, y, block):
 
 
 @_inlined()
+@no_type_check
 def _adam(p, g, m, v, step, rate):
     shrink = F(rate / (1 - 0.9**step))
     spread = F(1 / math.sqrt(1 - 0.999**step))
@@ -363,6 +378,7 @@ def _adam(p, g, m, v, step, rate):
 
 
 @_inlined()
+@no_type_check
 def _sgd(p, g, m, rate, momentum):
     for i in range(len(p)):
         m[i] = momentum * m[i] + g[i]
@@ -370,6 +386,7 @@ def _sgd(p, g, m, rate, momentum):
 
 
 @_inlined()
+@no_type_check
 def _forward(p, widths, code, zs, hs, size):
     """Pre-activations `zs` and activations `hs` of every layer; gives where the last layer's weights end."""
     w, last = 0, len(widths) - 2
@@ -384,6 +401,7 @@ def _forward(p, widths, code, zs, hs, size):
 
 
 @_inlined()
+@no_type_check
 def _backward(p, g, widths, code, zs, hs, ds, size):
     """Add to the gradient `g`, from the deltas of the outputs in `ds[0]`."""
     w, d, spare = len(p), ds[0], ds[1]
@@ -399,6 +417,7 @@ def _backward(p, g, widths, code, zs, hs, ds, size):
 
 
 @_inlined()
+@no_type_check
 def _pass(p, g, net, x, y, how):
     """One look at all samples: adds up the gradient in `g`, or with `how[1]` only gives the loss."""
     widths, code, zs, hs, ds = net
@@ -420,6 +439,7 @@ def _pass(p, g, net, x, y, how):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+@no_type_check
 def advance(shapes, rates, weights, moments, data, how, span, losses):
     """Advance nets `lo` to `hi` by `n_steps`, or with `n_steps == 0` write their losses.
 

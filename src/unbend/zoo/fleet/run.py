@@ -6,11 +6,11 @@ keeps the weights that are to be kept; it must not know how an engine computes.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from unbend.errors import DataError, ModelError, ShapeError, UnsupportedError
@@ -28,10 +28,7 @@ EngineName: TypeAlias = Literal["auto", "compiled", "batched"]
 BATCHED_FROM_WIDTH = 65
 
 
-class _Engine(Protocol):
-    def advance(self, n_steps: int, rate_factor: float) -> None: ...
-    def weights(self) -> Float[np.ndarray, "p"]: ...
-    def losses(self) -> Float64[np.ndarray, "e"]: ...
+_Engine: TypeAlias = Compiled | Batched
 
 
 def many(
