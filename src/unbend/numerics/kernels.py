@@ -5,15 +5,18 @@ caller owns. Knows nothing of torch, layers or labels: the caller hands over the
 each segment (a class, or the tokens of one sample) starts.
 
 Why it looks as it does. A reduction over the rows of a matrix is bound by the loads and stores of its
-accumulators, so eight rows are added at a time, in tiles of `TILE` columns with constant trip count. LLVM
+accumulators, so eight rows are added at a time, in tiles of up to `TILE` columns. LLVM
 vectorises a loop only if it can show in at most eight run-time checks that its arrays do not overlap: hence
 one accumulator array per loop, and several short loops instead of one long one. All sums are float64.
 """
 
+from typing import no_type_check
+
 import numba as nb
 import numpy as np
 
-TILE = 64
+TILE = 512
+LANES = 64
 _SUMS = {"reassoc", "contract", "nsz", "arcp"}
 # Extremes vectorise only when NaN is ruled out; a NaN shows in the sums, and the caller then takes the slow path.
 _EXTREMES = {"reassoc", "nsz", "nnan"}
@@ -24,48 +27,42 @@ def _compiled(flags):  # noqa: ANN001, ANN202
 
 
 @_compiled(_SUMS)
-def _sums(acc, a, b, c, d, e, f, g, h, start):  # noqa: ANN001, ANN202, PLR0913
-    """Add eight rows of one tile to `acc`, laid out as sum | sum of squares."""
-    for k in range(TILE):
+@no_type_check
+def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202
+    """Add rows a … h of one tile of `x` to `acc`, laid out as sum | sum of squares."""
+    for k in range(width):
         j = np.uint64(start) + np.uint64(k)
-        v0, v1, v2, v3 = np.float64(a[j]), np.float64(b[j]), np.float64(c[j]), np.float64(d[j])
-        v4, v5, v6, v7 = np.float64(e[j]), np.float64(f[j]), np.float64(g[j]), np.float64(h[j])
+        v0, v1, v2, v3 = np.float64(x[a, j]), np.float64(x[b, j]), np.float64(x[c, j]), np.float64(x[d, j])
+        v4, v5, v6, v7 = np.float64(x[e, j]), np.float64(x[f, j]), np.float64(x[g, j]), np.float64(x[h, j])
         acc[k] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
         low = (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
         acc[k + TILE] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
 
 
+@_compiled(_SUMS)
+@no_type_check
+def _one_sum(acc, x, a, start, width):  # noqa: ANN001, ANN202
+    """The same for a single row."""
+    for k in range(width):
+        v = np.float64(x[a, np.uint64(start) + np.uint64(k)])
+        acc[k] += v
+        acc[k + TILE] += v * v
+
+
 @_compiled(_EXTREMES)
-def _extremes(ext, a, b, c, d, e, f, g, h, start):  # noqa: ANN001, ANN202, PLR0913
-    """Widen `ext`, laid out as lows | highs, by eight rows of one tile."""
-    for k in range(TILE):
+@no_type_check
+def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202
+    """Widen `ext`, laid out as lows | highs, by rows a … h of one tile of `x`."""
+    for k in range(width):
         j = np.uint64(start) + np.uint64(k)
-        low = min(min(min(a[j], b[j]), min(c[j], d[j])), min(min(e[j], f[j]), min(g[j], h[j])))
-        high = max(max(max(a[j], b[j]), max(c[j], d[j])), max(max(e[j], f[j]), max(g[j], h[j])))
+        low = min(min(min(x[a, j], x[b, j]), min(x[c, j], x[d, j])), min(min(x[e, j], x[f, j]), min(x[g, j], x[h, j])))
+        high = max(max(max(x[a, j], x[b, j]), max(x[c, j], x[d, j])), max(max(x[e, j], x[f, j]), max(x[g, j], x[h, j])))
         ext[k] = min(ext[k], low)
         ext[k + TILE] = max(ext[k + TILE], high)
 
 
-@_compiled(_EXTREMES)
-def _one_row_extremes(ext, row, start):  # noqa: ANN001, ANN202
-    for k in range(min(TILE, len(row) - start)):
-        v = row[np.uint64(start) + np.uint64(k)]
-        ext[k] = min(ext[k], v)
-        ext[k + TILE] = max(ext[k + TILE], v)
-
-
 @_compiled(_SUMS)
-def _one_row(acc, ext, row, start):  # noqa: ANN001, ANN202
-    """The same for a single row, and for the last columns that fill no tile."""
-    width = min(TILE, len(row) - start)
-    for k in range(width):
-        v = np.float64(row[np.uint64(start) + np.uint64(k)])
-        acc[k] += v
-        acc[k + TILE] += v * v
-    _one_row_extremes(ext, row, start)
-
-
-@_compiled(_SUMS)
+@no_type_check
 def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001, ANN201
     """One pass over the rows of `x`, segment by segment.
 
@@ -80,34 +77,30 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001,
     """
     d = x.shape[1]
     n_tiles = (d + TILE - 1) // TILE
-    n_full = d // TILE
     acc = np.zeros((n_tiles, 2 * TILE))
     ext = np.empty((n_tiles, 2 * TILE), x.dtype)
-    for t in range(n_tiles):
-        for k in range(TILE):
-            ext[t, k] = np.inf
-            ext[t, k + TILE] = -np.inf
+    ext[:, :TILE] = np.inf
+    ext[:, TILE:] = -np.inf
     for s in range(len(starts) - 1):
-        i = starts[s]
         end = starts[s + 1]
-        while i + 8 <= end:
-            a, b, c, e = x[order[i]], x[order[i + 1]], x[order[i + 2]], x[order[i + 3]]
-            f, g, h, m = x[order[i + 4]], x[order[i + 5]], x[order[i + 6]], x[order[i + 7]]
-            for t in range(n_full):
-                _sums(acc[t], a, b, c, e, f, g, h, m, t * TILE)
-                _extremes(ext[t], a, b, c, e, f, g, h, m, t * TILE)
-            if n_full < n_tiles:
-                for r in range(i, i + 8):
-                    _one_row(acc[n_full], ext[n_full], x[order[r]], n_full * TILE)
-            i += 8
-        while i < end:
+        for i in range(starts[s], end, 8):
+            # Past the end of the segment, extremes look at its last row again; sums go row by row.
+            last = end - 1
+            a, b = np.uint64(order[i]), np.uint64(order[min(i + 1, last)])
+            c, e = np.uint64(order[min(i + 2, last)]), np.uint64(order[min(i + 3, last)])
+            f, g = np.uint64(order[min(i + 4, last)]), np.uint64(order[min(i + 5, last)])
+            h, m = np.uint64(order[min(i + 6, last)]), np.uint64(order[min(i + 7, last)])
             for t in range(n_tiles):
-                _one_row(acc[t], ext[t], x[order[i]], t * TILE)
-            i += 1
+                start, width = t * TILE, min(TILE, d - t * TILE)
+                if i + 8 <= end:
+                    _sums(acc[t], x, a, b, c, e, f, g, h, m, start, width)
+                else:
+                    for r in range(i, end):
+                        _one_sum(acc[t], x, np.uint64(order[r]), start, width)
+                _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
         for j in range(d):
-            t, k = j // TILE, j % TILE
-            totals[s, j] = acc[t, k]
-            acc[t, k] = 0.0
+            totals[s, j] = acc[j // TILE, j % TILE]
+            acc[j // TILE, j % TILE] = 0.0
     for j in range(d):
         t, k = j // TILE, j % TILE
         squares[j] = acc[t, k + TILE]
@@ -116,6 +109,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001,
 
 
 @_compiled(_SUMS)
+@no_type_check
 def _map_sums(row):  # noqa: ANN001, ANN202
     total = 0.0
     square = 0.0
@@ -127,20 +121,31 @@ def _map_sums(row):  # noqa: ANN001, ANN202
 
 
 @_compiled(_EXTREMES)
+@no_type_check
+def _lane_extremes(ext, row, start):  # noqa: ANN001, ANN202
+    for k in range(min(LANES, len(row) - start)):
+        v = row[np.uint64(start) + np.uint64(k)]
+        ext[k] = min(ext[k], v)
+        ext[k + LANES] = max(ext[k + LANES], v)
+
+
+@_compiled(_EXTREMES)
+@no_type_check
 def _quad_extremes(ext, row, start):  # noqa: ANN001, ANN202
-    for k in range(TILE):
+    for k in range(LANES):
         j = np.uint64(start) + np.uint64(k)
-        a, b = row[j], row[j + np.uint64(TILE)]
-        c, d = row[j + np.uint64(2 * TILE)], row[j + np.uint64(3 * TILE)]
+        a, b = row[j], row[j + np.uint64(LANES)]
+        c, d = row[j + np.uint64(2 * LANES)], row[j + np.uint64(3 * LANES)]
         ext[k] = min(ext[k], min(min(a, b), min(c, d)))
-        ext[k + TILE] = max(ext[k + TILE], max(max(a, b), max(c, d)))
+        ext[k + LANES] = max(ext[k + LANES], max(max(a, b), max(c, d)))
 
 
 @_compiled(_SUMS)
+@no_type_check
 def sweep_maps(x, totals, squares, lows, highs):  # noqa: ANN001, ANN201
     """One pass over feature maps.
 
-    The extremes are kept in `TILE` lanes per channel: a minimum along one row would not vectorise.
+    The extremes are kept in `LANES` lanes per channel: a minimum along one row would not vectorise.
 
     Args:
         x: values [n, c, p], C-contiguous.
@@ -150,26 +155,27 @@ def sweep_maps(x, totals, squares, lows, highs):  # noqa: ANN001, ANN201
         highs: out, greatest value of each channel [c].
     """
     n, c, p = x.shape
-    n_quads = p // (4 * TILE)
-    ext = np.empty((c, 2 * TILE), x.dtype)
+    n_quads = p // (4 * LANES)
+    ext = np.empty((c, 2 * LANES), x.dtype)
     for u in range(c):
-        for k in range(TILE):
+        for k in range(LANES):
             ext[u, k] = np.inf
-            ext[u, k + TILE] = -np.inf
+            ext[u, k + LANES] = -np.inf
     for i in range(n):
         for u in range(c):
             row = x[i, u]
             for q in range(n_quads):
-                _quad_extremes(ext[u], row, 4 * q * TILE)
-            for start in range(4 * n_quads * TILE, p, TILE):
-                _one_row_extremes(ext[u], row, start)
+                _quad_extremes(ext[u], row, 4 * q * LANES)
+            for start in range(4 * n_quads * LANES, p, LANES):
+                _lane_extremes(ext[u], row, start)
             totals[i, u], squares[i, u] = _map_sums(row)
     for u in range(c):
-        lows[u] = ext[u, :TILE].min()
-        highs[u] = ext[u, TILE:].max()
+        lows[u] = ext[u, :LANES].min()
+        highs[u] = ext[u, LANES:].max()
 
 
 @_compiled(_SUMS)
+@no_type_check
 def _row_counts(zeros, row, low, high, tails):  # noqa: ANN001, ANN202
     for j in range(len(row)):
         zeros[j] += 1 if row[j] == 0 else 0
@@ -179,6 +185,7 @@ def _row_counts(zeros, row, low, high, tails):  # noqa: ANN001, ANN202
 
 
 @_compiled(_SUMS)
+@no_type_check
 def count_rows(x, low, high, zeros, tails):  # noqa: ANN001, ANN201
     """Per column of `x` [m, d]: how many values are 0, and how many are <= low or >= high (int32)."""
     for i in range(x.shape[0]):
@@ -186,6 +193,7 @@ def count_rows(x, low, high, zeros, tails):  # noqa: ANN001, ANN201
 
 
 @_compiled(_SUMS)
+@no_type_check
 def _map_counts(row, low, high):  # noqa: ANN001, ANN202
     zeros = np.int32(0)
     tails = np.int32(0)
@@ -198,6 +206,7 @@ def _map_counts(row, low, high):  # noqa: ANN001, ANN202
 
 
 @_compiled(_SUMS)
+@no_type_check
 def count_maps(x, low, high, zeros, tails):  # noqa: ANN001, ANN201
     """The same per row of `x` [m, p]."""
     for i in range(x.shape[0]):
