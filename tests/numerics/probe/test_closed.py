@@ -38,6 +38,12 @@ def test_sums_are_the_definition_and_the_streamed_state_s():
     close(sums(torch.from_numpy(x).float(), torch.from_numpy(y)), found, rtol=1e-5)
 
 
+def test_huge_float32_rows_are_widened():
+    x, y = data()
+    found = sums(torch.from_numpy(x).float() * 1e30, torch.from_numpy(y))
+    np.testing.assert_allclose(found.gram / 1e60, of(x, y).gram, rtol=1e-4, atol=1)
+
+
 def test_joined_and_without_undo_each_other():
     x, y = data()
     parts = [of(x[f::3], y[f::3]) for f in range(3)]

@@ -53,6 +53,8 @@ class Sums:
 def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
     """Second moments of rows and targets: products in the rows' precision after a shift, sums in float64.
 
+    Where float32 products overflow, the rows are widened. Pass float64 rows where units spread less than 1e-15.
+
     Cost:
         n d² / 2 multiplications, one block of rows in memory.
     """
@@ -63,10 +65,13 @@ def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
     for i in range(0, n, _ROWS):
         a = (x[i : i + _ROWS] - shift[:d].to(x.dtype)).numpy()
         b = (y[i : i + _ROWS].to(x.dtype) - shift[d:].to(x.dtype)).numpy()
-        gram += a.T @ a
-        targets[:d] += a.T @ b
-        targets[d:] += b.T @ b
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram += a.T @ a
+            targets[:d] += a.T @ b
+            targets[d:] += b.T @ b
         first += np.concatenate([a.sum(0, dtype=np.float64), b.sum(0, dtype=np.float64)])
+    if x.dtype != torch.float64 and not np.isfinite(gram).all() and bool(torch.isfinite(x).all()):
+        return sums(x.double(), y)
     mean = first / max(n, 1)
     used = shift.to(x.dtype).double().numpy() + mean
     mx, my = mean[:d], mean[d:]
