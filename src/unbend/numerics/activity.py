@@ -6,7 +6,6 @@ Out: `Activity`: shares per unit, and verdicts that say over how many samples th
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.batch import Batch, Bend
 from unbend.numerics.state import measure
-from unbend.numerics.sweep import Layout
 
 DORMANT = 0.025
 """A unit is dormant when its mean magnitude is below this share of its layer's (Sokar et al. 2023)."""
@@ -27,7 +25,17 @@ MOSTLY = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActivityState:
-    """Counts behind `Activity`."""
+    """Counts behind `Activity`.
+
+    Attributes:
+        n: samples.
+        count: finite values judged per unit: those that an activation put out [d].
+        zeros: those that are exactly 0 [d].
+        flat: those where the activation's derivative is almost nothing [d].
+        magnitude: sum of their magnitudes [d].
+        low: least finite value, judged or not [d].
+        high: greatest finite value, judged or not [d].
+    """
 
     n: int
     count: Float64[Array, "d"]
@@ -38,27 +46,29 @@ class ActivityState:
     high: Float64[Array, "d"]
 
     @classmethod
-    def of(cls, batch: Batch) -> Self:
+    def of(cls, batch: Batch) -> "ActivityState":
         """The counts of one batch. Zeros and saturation are counted where the layer is an activation."""
-        s, d = batch.swept, len(batch.swept.count)
-        zeros = flat = np.zeros(d, np.int64)
-        if batch.bend is not None:
-            layout, mask = batch.view.layout, batch.mask
-            inside = batch.bend if batch.bend.pre is None else Bend(-np.inf, np.inf)
-            zeros, flat = _counts(batch.values, inside, layout, mask)
-            if batch.bend.pre is not None:
-                flat = _counts(batch.bend.pre, batch.bend, layout, mask)[1]
-        return cls(s.n, s.count, zeros, flat, _magnitude(batch), s.low, s.high)
+        s = batch.swept
+        if batch.bend is None:
+            zero = np.zeros(len(s.count))
+            none = zero.astype(np.int64)
+            return cls(s.n, zero, none, none, zero, s.low, s.high)
+        finite = not s.nonfinite.any()
+        here = batch.bend if batch.bend.pre is None else Bend(-np.inf, np.inf)
+        zeros, flat = _counts(batch.values, here, batch, finite=finite)
+        if batch.bend.pre is not None:
+            flat = _counts(batch.bend.pre, batch.bend, batch, finite=finite)[1]
+        return cls(s.n, s.count, zeros, flat, _magnitude(batch, finite=finite), s.low, s.high)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> Self:  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "ActivityState":  # noqa: ARG003
         """No samples."""
         zero = np.zeros(width)
         none = zero.astype(np.int64)
         return cls(0, zero, none, none, zero, zero + np.inf, zero - np.inf)
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(
+    def __add__(self, other: "ActivityState") -> "ActivityState":
+        return ActivityState(
             self.n + other.n,
             self.count + other.count,
             self.zeros + other.zeros,
@@ -73,13 +83,17 @@ class ActivityState:
 class Activity:
     """What the units of a layer do over the data seen.
 
+    Shares and scores are about activations; they are NaN for a layer that is none, and for a unit without a
+    finite value.
+
     Attributes:
         n: samples seen. Every verdict below is about these samples.
         zero_share: share of values that are exactly 0 [d].
         flat_share: share of values where the activation's derivative is below 5 % of its greatest [d].
-        score: mean magnitude of the unit over that of its layer [d] (Sokar et al. 2023).
+        score: mean magnitude of the unit over that of its layer [d] (Sokar et al. 2023); NaN where the whole
+            layer is 0.
         silent: the unit put out 0 and nothing else [d].
-        always_on: the unit never put out 0 or less: on this data an activation like ReLU is linear there [d].
+        always_on: the unit never put out 0 or less [d]: on this data an activation like ReLU is linear there.
         dormant: score at most 0.025 [d]; includes silent units.
         saturated: at least 95 % of values flat, and not silent [d].
         n_silent: how many are silent.
@@ -110,12 +124,13 @@ def activity(state: ActivityState) -> Activity:
         Silent: Lu et al. 2020 for "dead"; the bound is the exact binomial one, 1 - 0.05^(1/n).
         Dormant: Sokar et al. 2023, threshold 0.025.
     """
-    count = np.maximum(state.count, 1)
+    count = np.where(state.count > 0, state.count, np.nan)
     magnitude = state.magnitude / count
-    score = magnitude / magnitude.mean() if magnitude.any() else np.ones_like(magnitude)
+    mean = magnitude[state.count > 0].mean() if state.count.any() else 0.0
+    score = magnitude / (mean if mean > 0 else np.nan)
     silent = (state.low == 0) & (state.high == 0)
     flat = state.flat / count
-    dormant = (score <= DORMANT) & (state.count > 0)
+    dormant = (score <= DORMANT) | silent
     saturated = (flat >= MOSTLY) & ~silent
     return Activity(
         n=state.n,
@@ -124,82 +139,92 @@ def activity(state: ActivityState) -> Activity:
         score=score,
         silent=silent,
         always_on=(state.low > 0) & np.isfinite(state.low),
-        dormant=dormant | silent,
+        dormant=dormant,
         saturated=saturated,
         n_silent=int(silent.sum()),
-        n_dormant=int((dormant | silent).sum()),
+        n_dormant=int(dormant.sum()),
         n_saturated=int(saturated.sum()),
-        silent_rate_bound=1.0 - 0.05 ** (1.0 / state.n) if state.n else 1.0,
+        silent_rate_bound=float(-np.expm1(np.log(0.05) / state.n)) if state.n else 1.0,
     )
 
 
 def bend(activation: Callable[[Tensor], Tensor]) -> Bend:
     """Where an elementwise activation is saturated, from its own derivative.
 
+    Saturated is where the derivative is below 5 % of its greatest on [-3, 3], beyond the first and the last
+    place where it is not; a flat stretch in the middle is no saturation.
+
     Args:
-        activation: a function of one tensor, elementwise.
+        activation: a function of one tensor, elementwise; it may work in place.
 
     Returns:
         Thresholds on the output where the activation never falls, else (GELU, SiLU, Mish, …) on the input,
-        marked by an empty `pre` for the caller to fill.
+        marked by an empty `pre` for the caller to fill. An activation without any slope is saturated
+        everywhere.
 
     Example:
         >>> bend(torch.relu).low, bend(torch.relu).high
         (0.0, inf)
     """
-    z = torch.linspace(-30.0, 30.0, 60_001, dtype=torch.float64, requires_grad=True)
+    z = (torch.arange(-30_000, 30_001, dtype=torch.float64) / 1000).requires_grad_()
     with torch.enable_grad():
-        (slope,) = torch.autograd.grad(activation(z).sum(), z)
-    steep = (slope.abs() >= FLAT * slope.abs().max()).nonzero().flatten()
+        out = activation(z.clone())
+        slope = torch.autograd.grad(out.sum(), z)[0] if out.requires_grad else torch.zeros_like(z)
+    out, z, size = out.detach(), z.detach(), slope.abs()
+    steep = (size >= FLAT * size[z.abs() <= 3].max()).nonzero().flatten()
+    if not size.any():
+        return Bend(np.inf, np.inf)
     first, last = int(steep[0]), int(steep[-1])
-    below, above = first > 0, last < len(z) - 1
     monotone = bool((slope >= -1e-12).all())
-    edge = activation(z).detach() if monotone else z.detach()
-    low = float(edge[first - 1]) if below else -np.inf
-    high = float(edge[last + 1]) if above else np.inf
+    edge = out if monotone else z
+    low = float(edge[first - 1]) if first > 0 else -np.inf
+    high = float(edge[last + 1]) if last < len(z) - 1 else np.inf
     return Bend(low, high, None if monotone else torch.empty(0))
 
 
-def _counts(values: Tensor, limits: Bend, layout: Layout, mask: Tensor | None) -> tuple[Array, Array]:
-    """Zeros, and values at or beyond the limits, per unit."""
-    x = values.detach()
-    if layout == "tokens":
-        x = x.flatten(1, -2)
-        x = x.flatten(0, 1) if mask is None else x[mask.to(x.device) != 0]
-    x = x.flatten(2) if layout == "maps" else x
-    if x.device.type == "cpu" and x.dtype == torch.float32:
+def _counts(values: Tensor, limits: Bend, batch: Batch, *, finite: bool) -> tuple[Array, Array]:
+    """Zeros, and values at or beyond the limits, per unit; only finite values of the batch count."""
+    x = _by_unit(values, batch)
+    if x.dtype in {torch.float16, torch.bfloat16}:
+        x = x.float()
+    if finite and x.device.type == "cpu" and x.dtype == torch.float32:
         return _compiled_counts(x.contiguous().numpy(), limits)
-    axes = (0, 2) if layout == "maps" else (0,)
-    flat = (x <= limits.low) | (x >= limits.high)
-    if np.isinf(limits.low) and np.isinf(limits.high):
-        flat = torch.zeros_like(flat)
+    axes = (0, 2) if batch.view.layout == "maps" else (0,)
+    good = torch.isfinite(_by_unit(batch.values, batch))
+    flat = good & ((x <= limits.low) | (x >= limits.high)) if _bends(limits) else torch.zeros_like(good)
     return (x == 0).sum(axes).cpu().numpy(), flat.sum(axes).cpu().numpy()
+
+
+def _bends(limits: Bend) -> bool:
+    return limits.low > -np.inf or limits.high < np.inf
+
+
+def _by_unit(values: Tensor, batch: Batch) -> Tensor:
+    """The values that count as [m, d], or [n, d, p] for maps."""
+    x = values.detach()
+    if batch.view.layout == "maps":
+        return x.flatten(2)
+    if batch.view.layout == "tokens":
+        x = x.flatten(1, -2)
+        return x.flatten(0, 1) if batch.mask is None else x[batch.mask]
+    return x
 
 
 def _compiled_counts(x: Array, limits: Bend) -> tuple[Array, Array]:
     from unbend.numerics import kernels  # noqa: PLC0415
 
-    low, high = np.float32(limits.low), np.float32(limits.high)
-    if x.ndim == 2:
-        zeros, flat = np.zeros(x.shape[1], np.int32), np.zeros(x.shape[1], np.int32)
-        kernels.count_rows(x, low, high, zeros, flat)
-        return zeros.astype(np.int64), flat.astype(np.int64)
-    n, d, p = x.shape
-    zeros, flat = np.zeros(n * d, np.int32), np.zeros(n * d, np.int32)
-    kernels.count_maps(x.reshape(n * d, p), low, high, zeros, flat)
-    return zeros.reshape(n, d).sum(0, dtype=np.int64), flat.reshape(n, d).sum(0, dtype=np.int64)
+    d = x.shape[1]
+    rows = x.reshape(len(x), -1) if x.size else np.zeros((0, d), np.float32)
+    zeros, flat = np.zeros(rows.shape[1], np.int32), np.zeros(rows.shape[1], np.int32)
+    kernels.count_rows(rows, np.float32(limits.low), np.float32(limits.high), zeros, flat)
+    return zeros.reshape(d, -1).sum(1, dtype=np.int64), flat.reshape(d, -1).sum(1, dtype=np.int64)
 
 
-def _magnitude(batch: Batch) -> Array:
+def _magnitude(batch: Batch, *, finite: bool) -> Array:
     """Σ|x| per unit of an activation: free where the layer keeps one sign, else one more read."""
     s = batch.swept
-    if batch.bend is None:
-        return np.zeros_like(s.total)
     if (s.low >= 0).all() or (s.high <= 0).all():
         return np.abs(s.total)
-    x = batch.values.detach()
-    axes = {"features": (0,), "maps": (0, *range(2, x.ndim)), "tokens": tuple(range(x.ndim - 1))}[batch.view.layout]
-    valid = torch.isfinite(x)
-    if batch.mask is not None and batch.view.layout == "tokens":
-        valid &= batch.mask.to(x.device).reshape(*x.shape[:-1], 1) != 0
-    return torch.where(valid, x.abs(), 0).sum(axes, dtype=torch.float64).cpu().numpy()
+    x = _by_unit(batch.values, batch)
+    size = x.abs() if finite else torch.where(torch.isfinite(x), x.abs(), 0)
+    return size.sum((0, 2) if x.ndim == 3 else (0,), dtype=torch.float64).cpu().numpy()

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unbend._typing import Array, Int64, Shaped
+from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.hashing import hashes
-from unbend.numerics.sweep import Segments, Sweep, segments, sweep
+from unbend.numerics.sweep import Segments, Sweep, fitted, segments, sweep
 from unbend.numerics.views import View, reduce
 
 SIZE = 4096
@@ -33,6 +33,7 @@ class Samples:
         dense: positions of the rows that go into the second moments; None for all.
         drawn: positions of the rows that may enter the row sample; None for all.
         keep: rows a row sample keeps.
+        fitted: what a linear read-out fits, made once for all layers; None to make it at every call.
     """
 
     y: Tensor
@@ -43,6 +44,7 @@ class Samples:
     dense: Int64[Array, "m"] | None = None
     drawn: Int64[Array, "m"] | None = None
     keep: int = SIZE
+    fitted: Float64[Tensor, "n t"] | None = None
 
     @property
     def n_targets(self) -> int:
@@ -51,9 +53,9 @@ class Samples:
 
     def targets(self) -> Tensor:
         """What a linear read-out fits [n, t], float64: the classes one-hot, or the targets themselves."""
-        if self.n_classes == 0:
-            return self.y
-        return torch.zeros(len(self.y), self.n_classes, dtype=torch.float64).scatter_(1, self.y[:, None], 1.0)
+        if self.fitted is not None:
+            return self.fitted
+        return self.y if self.n_classes == 0 else _one_hot(self.y, self.n_classes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +83,7 @@ class Batch:
         rows: one row per sample [n, d].
         samples: labels, ids and selections, shared by all layers.
         swept: sums, extremes and class sums of `values`.
-        mask: for tokens [n, t], true where a token counts.
+        mask: for tokens [n, t], true where a token counts; None for all, and for other layouts.
         bend: for the output of an activation, where that is saturated.
     """
 
@@ -103,19 +105,29 @@ def samples(y: Tensor | Array, *, n_classes: int | None = None, ids: Int64[Array
         ids: row numbers in the data set; left out, 0 … n-1.
 
     Raises:
-        DataError: labels out of range, or targets that are not finite.
+        DataError: labels out of range or not integers, or targets that are not finite.
+        ShapeError: not one label and one id per sample.
 
     Example:
         >>> samples(torch.tensor([0, 2, 1])).n_classes
         3
     """
     y = torch.as_tensor(y).detach().cpu()
+    if y.ndim == 0:
+        raise ShapeError("y: expected one label or target per sample, got a single number. Pass y of shape [n].")
     ids = np.arange(len(y)) if ids is None else np.asarray(ids, dtype=np.int64)
+    if ids.shape != (len(y),):
+        raise ShapeError(f"ids: expected one row number for each of {len(y)} samples, got shape {ids.shape}.")
+    if y.is_floating_point() and n_classes:
+        raise DataError(
+            f"y: expected class indices as integers, got {y.dtype}. Use y.long() for classes, or n_classes=0 "
+            "for a regression."
+        )
     if y.is_floating_point() or n_classes == 0:
-        target = y.double().reshape(len(y), -1)
+        target = (y[:, None] if y.ndim == 1 else y.flatten(1)).double()
         if not torch.isfinite(target).all():
             raise DataError("y: expected finite targets, got NaN or infinity. Drop or fill those rows.")
-        return Samples(target, ids, hashes(ids), 0, segments(np.zeros(len(y), np.int64), 1))
+        return Samples(target, ids, hashes(ids), 0, segments(np.zeros(len(y), np.int64), 1), fitted=target)
     label = y.long()
     if label.ndim != 1:
         raise ShapeError(f"y: expected one class index per sample, got shape {tuple(label.shape)}.")
@@ -125,7 +137,12 @@ def samples(y: Tensor | Array, *, n_classes: int | None = None, ids: Int64[Array
             f"y: expected class indices in [0, {k}), got values from {int(label.min())} to {int(label.max())}. "
             f"Pass n_classes={int(label.max()) + 1}, or map your labels to 0..k-1."
         )
-    return Samples(label, ids, hashes(ids), k, segments(label.numpy(), k))
+    groups = segments(label.numpy(), k)
+    return Samples(label, ids, hashes(ids), k, groups, fitted=_one_hot(label, k))
+
+
+def _one_hot(label: Tensor, n_classes: int) -> Tensor:
+    return torch.zeros(len(label), n_classes, dtype=torch.float64).scatter_(1, label[:, None], 1.0)
 
 
 def batch(
@@ -153,6 +170,8 @@ def batch(
     """
     values = values.detach()
     view = View("features", "none", values.shape[-1]) if view is None else view
+    if mask is not None:
+        mask = fitted(mask, values.flatten(1, -2)) if view.layout == "tokens" and values.ndim > 2 else None
     swept = sweep(values, of.groups, view.layout, mask)
     rows = reduce(values, view, mask=mask, means=swept.means)
     return Batch(values, view, rows, of, swept, mask, bend)

@@ -1,7 +1,6 @@
 """The mean of every class, over all rows seen."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
@@ -12,23 +11,31 @@ from unbend.numerics.state import measure
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CentroidState:
-    """Class sums of the position means of the units."""
+    """Class sums of the position means of the units.
+
+    Attributes:
+        n: samples per class [k].
+        count: those of them with a finite value [k, d]; one column where that is the same for all units.
+        total: sum of their means over positions [k, d].
+    """
 
     n: Int64[Array, "k"]
+    count: Float64[Array, "k #d"]
     total: Float64[Array, "k d"]
 
     @classmethod
-    def of(cls, batch: Batch) -> Self:
+    def of(cls, batch: Batch) -> "CentroidState":
         """The class sums of one batch, taken from its sweep."""
-        return cls(batch.swept.class_n, batch.swept.class_total)
+        s = batch.swept
+        return cls(s.class_n, s.class_count, s.class_total)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> Self:
+    def empty(cls, width: int, n_targets: int) -> "CentroidState":
         """No samples in any class."""
-        return cls(np.zeros(n_targets, np.int64), np.zeros((n_targets, width)))
+        return cls(np.zeros(n_targets, np.int64), np.zeros((n_targets, 1)), np.zeros((n_targets, width)))
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(self.n + other.n, self.total + other.total)
+    def __add__(self, other: "CentroidState") -> "CentroidState":
+        return CentroidState(self.n + other.n, self.count + other.count, self.total + other.total)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,11 +57,12 @@ class Centroids:
 @measure(CentroidState)
 def centroids(state: CentroidState) -> Centroids:
     """Class means and the class selectivity of every unit (Morcos et al. 2018)."""
-    mean = state.total / np.where(state.n > 0, state.n, np.nan)[:, None]
-    if np.count_nonzero(state.n) < 2:  # noqa: PLR2004
-        return Centroids(state.n, mean, np.zeros(mean.shape[1]))
-    seen = mean[state.n > 0]
-    best = seen.max(0)
-    others = (seen.sum(0) - best) / (len(seen) - 1)
+    mean = state.total / np.where(state.count > 0, state.count, np.nan)
+    known = ~np.isnan(mean)
+    k = known.sum(0)
+    best = np.where(known, mean, -np.inf).max(0, initial=-np.inf)
+    best = np.where(k > 0, best, 0.0)
+    others = (np.where(known, mean, 0.0).sum(0) - best) / np.maximum(k - 1, 1)
     scale = np.abs(best) + np.abs(others)
-    return Centroids(state.n, mean, np.divide(best - others, scale, out=np.zeros_like(best), where=scale > 0))
+    tells = (k > 1) & (scale > 0)
+    return Centroids(state.n, mean, np.divide(best - others, scale, out=np.zeros_like(best), where=tells))

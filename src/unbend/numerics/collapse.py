@@ -34,7 +34,10 @@ class Collapse:
 def collapse(
     state: SecondState, sample: SampleState, weight: Float64[Array, "k d"], bias: Float64[Array, "k"]
 ) -> Collapse | None:
-    """NC1-NC4 of the layer that feeds the head; None where they mean nothing (a regression, an empty class).
+    """NC1-NC4 of the layer that feeds the head.
+
+    None where they mean nothing: a regression, an empty class, a class mean at the centre of all, a head that
+    is 0 or does not fit the layer.
 
     Args:
         state: second moments of that layer.
@@ -49,17 +52,19 @@ def collapse(
     spread = scatter(second)
     k = len(second.y_mean)
     rows = sample.table()[0].double().numpy()
-    if spread is None or not len(rows) or spread.n_classes < max(k, 3) or weight.shape != (k, len(second.mean)):
+    rows = rows[np.isfinite(rows).all(1)]
+    if spread is None or not len(rows) or spread.n_classes < max(k, 2) or weight.shape != (k, len(second.mean)):
         return None
     means = centred_means(second).T
     centre = means.mean(0)
     simplex = means - centre
     norm = np.linalg.norm(simplex, axis=1)
-    if not (norm > 0).all():
+    size = np.linalg.norm(weight)
+    if not (norm > 0).all() or not size > 0:
         return None
     cosine = (simplex @ simplex.T) / np.outer(norm, norm)
     off = ~np.eye(k, dtype=bool)
-    gap = weight / np.linalg.norm(weight) - simplex / np.linalg.norm(simplex)
+    gap = weight / size - simplex / np.linalg.norm(simplex)
     centres = means + second.mean
     nearest = ((centres**2).sum(1) - 2 * rows @ centres.T).argmin(1)
     disagree = float((nearest != (rows @ weight.T + bias).argmax(1)).mean())

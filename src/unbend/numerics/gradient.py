@@ -1,7 +1,6 @@
 """How large the loss gradient is at every layer: whether learning reaches it."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from torch import Tensor
@@ -18,17 +17,17 @@ class GradientState:
     square: float
 
     @classmethod
-    def of(cls, gradient: Tensor) -> Self:
+    def of(cls, gradient: Tensor) -> "GradientState":
         """One batch: the gradient of the summed loss, its first axis the sample."""
-        return cls(len(gradient), gradient[0].numel(), float(gradient.double().square().sum()))
+        return cls(len(gradient), gradient.shape[1:].numel(), float(gradient.double().square().sum()))
 
     @classmethod
-    def empty(cls) -> Self:
+    def empty(cls) -> "GradientState":
         """No samples."""
         return cls(0, 0, 0.0)
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(self.n + other.n, max(self.width, other.width), self.square + other.square)
+    def __add__(self, other: "GradientState") -> "GradientState":
+        return GradientState(self.n + other.n, max(self.width, other.width), self.square + other.square)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,6 @@ octave from 1e-38 to 3e38 on either side of zero. It needs no range, never re-bi
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -30,24 +29,24 @@ class HistogramState:
     counts: Int64[Array, "2048"]
 
     @classmethod
-    def of(cls, batch: Batch) -> Self:
-        """The values of the chosen rows of one batch, at most 1024 of each."""
-        s, x = batch.samples, batch.values
-        codes = s.codes
+    def of(cls, batch: Batch) -> "HistogramState":
+        """The values of the chosen rows of one batch, at most 1024 of each; of tokens, those that count."""
+        s, x, mask, codes = batch.samples, batch.values, batch.mask, batch.samples.codes
         if s.dense is not None:
-            x, codes = x[torch.from_numpy(s.dense).to(x.device)], codes[s.dense]
-        flat = _spread(x.flatten(1), codes).float().contiguous()
+            index = torch.from_numpy(s.dense).to(x.device)
+            x, mask, codes = x[index], None if mask is None else mask[index], codes[s.dense]
+        flat = _spread(x.flatten(1), codes, mask).float().contiguous()
         prefix = flat.view(torch.int32).flatten().bitwise_right_shift(_SHIFT).bitwise_and(CODES - 1)
         counts = torch.bincount(prefix, minlength=CODES)
         return cls(len(x), counts.cpu().numpy())
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> Self:  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "HistogramState":  # noqa: ARG003
         """No values."""
         return cls(0, np.zeros(CODES, np.int64))
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(self.n + other.n, self.counts + other.counts)
+    def __add__(self, other: "HistogramState") -> "HistogramState":
+        return HistogramState(self.n + other.n, self.counts + other.counts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +58,7 @@ class Histogram:
         edges: bin edges, rising [b + 1].
         counts: values per bin [b].
         zeros: values that are exactly 0 (or below the least normal float32); they are in no bin.
-        nonfinite: values that are NaN or infinite; they are in no bin.
+        nonfinite: values that are NaN, infinite or beyond float32; they are in no bin.
     """
 
     n: int
@@ -90,11 +89,13 @@ def histogram(state: HistogramState) -> Histogram:
     return Histogram(state.n, edges, counts, zeros, nonfinite)
 
 
-def _spread(flat: Tensor, codes: Array) -> Tensor:
+def _spread(flat: Tensor, codes: Array, mask: Tensor | None) -> Tensor:
+    """At most `PER_ROW` values of each row: evenly spaced, round and round from a place fixed by its hash."""
     width = flat.shape[1]
     if width <= PER_ROW:
-        return flat
+        return flat if mask is None else flat.unflatten(1, (mask.shape[1], -1))[mask]
     stride = -(-width // PER_ROW)
-    start = (codes % np.uint64(stride)).astype(np.int64)
-    take = start[:, None] + stride * np.arange(width // stride)[None, :]
-    return flat.gather(1, torch.from_numpy(take).to(flat.device))
+    start = (codes % np.uint64(width)).astype(np.int64)
+    take = torch.from_numpy((start[:, None] + stride * np.arange(width // stride)) % width).to(flat.device)
+    taken = flat.gather(1, take)
+    return taken if mask is None else taken[mask.gather(1, take // (width // mask.shape[1]))]

@@ -5,7 +5,6 @@ pairwise rule, so units whose mean is a thousand times their spread keep their d
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
@@ -27,22 +26,23 @@ class MomentState:
     nonfinite: Int64[Array, "d"]
 
     @classmethod
-    def of(cls, batch: Batch) -> Self:
+    def of(cls, batch: Batch) -> "MomentState":
         """The sums of one batch, taken from its sweep."""
         s = batch.swept
         return cls(s.n, s.count, s.total, s.m2, s.low, s.high, s.nonfinite)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> Self:  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "MomentState":  # noqa: ARG003
         """No samples."""
         zero = np.zeros(width)
         return cls(0, zero, zero, zero, zero + np.inf, zero - np.inf, zero.astype(np.int64))
 
-    def __add__(self, other: Self) -> Self:
+    def __add__(self, other: "MomentState") -> "MomentState":
         count = self.count + other.count
         gap = self.total / np.maximum(self.count, 1) - other.total / np.maximum(other.count, 1)
-        between = gap * gap * (self.count * other.count / np.maximum(count, 1))
-        return type(self)(
+        with np.errstate(over="ignore"):
+            between = gap * gap * (self.count * other.count / np.maximum(count, 1))
+        return MomentState(
             self.n + other.n,
             count,
             self.total + other.total,
@@ -78,11 +78,16 @@ class Moments:
 
 @measure(MomentState)
 def moments(state: MomentState) -> Moments:
-    """Mean, spread and extremes per unit; NaN for a unit without a finite value."""
+    """Mean, spread and extremes per unit; NaN for a unit without a finite value.
+
+    A unit whose least and greatest value are equal has that mean and no spread, exactly.
+    """
     count = np.where(state.count > 0, state.count, np.nan)
-    mean = state.total / count
-    variance = state.m2 / count
+    same = state.low == state.high
+    mean = np.where(same, state.low, state.total / count)
+    variance = np.where(same, 0.0, state.m2 / count)
     low, high = (np.where(state.count > 0, v, np.nan) for v in (state.low, state.high))
-    square = state.m2.sum() + np.nansum(mean**2 * count)
+    with np.errstate(over="ignore"):
+        square = np.nansum((variance + mean**2) * count)
     rms = float(np.sqrt(square / state.count.sum())) if state.count.any() else float("nan")
     return Moments(state.n, mean, np.sqrt(variance), low, high, state.nonfinite, rms)

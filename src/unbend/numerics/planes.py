@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from scipy.sparse.linalg import eigsh
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import centred_means, is_one_hot
-from unbend.numerics.second import SecondState, eigen
+from unbend.numerics.second import SecondState, covered, eigen
 from unbend.numerics.state import Held, measure
 
 SHOWN = 600
 """Points per part in a view: more would hide each other, and the page would grow."""
 _RIDGE = 1e-3
+_ROUNDING = 1e-12
+_DENSE = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,27 +48,47 @@ def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Pla
         O(d³), shared with the layer's other measures.
     """
     second = state.settled()
-    parts = [p.settled() for p in (train, held_out)]
-    rows = [p.table()[0][:SHOWN].double().numpy() for p in parts if p.rows]
-    x = np.concatenate(rows) - second.mean if rows else np.zeros((0, len(second.mean)))
-    targets = np.concatenate([p.table()[1][:SHOWN].numpy() for p in parts if p.rows]) if rows else np.zeros((0, 1))
-    part = np.repeat([False, True], [min(len(p.ids), SHOWN) for p in parts])
-    ids = np.concatenate([p.ids[:SHOWN] for p in parts])
+    shown = [_shown(part) for part in (train, held_out)]
+    kept = [(ids, rows, targets) for ids, rows, targets in shown if len(ids)]
+    d, t = second.cross.shape
+    x = np.concatenate([rows for _, rows, _ in kept] or [np.zeros((0, d))]) - second.mean
+    targets = np.concatenate([targets for _, _, targets in kept] or [np.zeros((0, t))])
+    ids = np.concatenate([ids for ids, _, _ in shown])
+    part = np.repeat([False, True], [len(ids) for ids, _, _ in shown])
     classes = is_one_hot(second)
     label = targets.argmax(1).astype(float) if classes else targets[:, 0]
-    values, vectors = _leading(second.gram)
-    share = values / max(np.trace(second.gram), np.finfo(float).tiny)
-    return Planes(ids, label, part, x @ vectors, share, x @ _discriminant(second) if classes else None)
+    values, axes = _leading(covered(second))
+    share = values / max(float(np.trace(second.gram)), np.finfo(float).tiny)
+    return Planes(ids, label, part, x @ axes, share, x @ _discriminant(second) if classes else None)
+
+
+def _shown(sample: SampleState) -> tuple[Array, Array, Array]:
+    """Ids, rows and targets of the first finite rows of a sample."""
+    whole = sample.settled()
+    rows, targets = (v[:SHOWN].double().numpy() for v in whole.table())
+    good = np.isfinite(rows).all(1)
+    return whole.ids[:SHOWN][good], rows[good], targets[good]
 
 
 def _leading(gram: Array) -> tuple[Array, Array]:
-    """The two greatest eigenvalues and their vectors; zeros where there are fewer than two."""
+    """The two greatest eigenvalues and their vectors; zeros where there are fewer than two above rounding."""
     d = len(gram)
-    values, vectors = (v.numpy() for v in torch.linalg.eigh(torch.from_numpy(np.ascontiguousarray(gram))))
-    k = min(2, d)
     top, axes = np.zeros(2), np.zeros((d, 2))
-    top[:k], axes[:, :k] = values[::-1][:k], vectors[:, ::-1][:, :k]
-    return np.maximum(top, 0), axes
+    if d > _DENSE and gram.any():
+        values, vectors = eigsh(gram, k=2, v0=np.linspace(1.0, 2.0, d))
+    else:
+        values, vectors = np.linalg.eigh(gram)
+    k = min(2, d)
+    values, vectors = values[::-1][:k], vectors[:, ::-1][:, :k]
+    real = values > _ROUNDING * max(values[0], np.finfo(float).tiny)
+    top[:k], axes[:, :k] = np.where(real, values, 0), np.where(real, _turned(vectors), 0)
+    return top, axes
+
+
+def _turned(axes: Array) -> Array:
+    """Axes with the sign that makes their greatest entry positive: a picture does not flip between runs."""
+    greatest = np.take_along_axis(axes, np.abs(axes).argmax(0)[None], 0)
+    return axes * np.where(greatest < 0, -1.0, 1.0)
 
 
 def _discriminant(second: SecondState) -> Array:
@@ -74,14 +96,17 @@ def _discriminant(second: SecondState) -> Array:
     basis, means = eigen(second), centred_means(second)
     count = second.y_mean * second.n
     seen = count > 0.5
-    scaled = means[:, seen] * np.sqrt(count[seen]) * basis.scale[:, None]
-    ridge = _RIDGE * float(basis.values.mean()) if basis.rank else 1.0
-    solved = basis.solve(scaled, ridge)
-    a, u = np.linalg.eigh(scaled.T @ solved)
     axes = np.zeros((len(second.mean), 2))
+    if not basis.rank or seen.sum() < 2:
+        return axes
+    scaled = means[:, seen] * np.sqrt(count[seen]) * basis.scale[:, None]
+    solved = basis.solve(scaled, _RIDGE * float(basis.values.mean()))
+    a, u = np.linalg.eigh(scaled.T @ solved)
     for i in range(min(2, len(a) - 1)):
-        squared = max(a[-1 - i], 0)
-        w = solved @ u[:, -1 - i]
-        spread = np.sqrt(max(squared - squared**2, 1e-300) / max(second.n - len(a), 1))
-        axes[:, i] = basis.scale * w / spread if squared > 1e-12 else 0.0
-    return axes
+        if a[-1 - i] > _ROUNDING:
+            w = solved @ u[:, -1 - i]
+            along = basis.vectors.T @ w
+            within = float((basis.values * along**2).sum() - ((scaled.T @ w) ** 2).sum())
+            spread = np.sqrt(max(within, _ROUNDING * a[-1 - i]) / max(second.n - len(a), 1))
+            axes[:, i] = basis.scale * w / spread
+    return _turned(axes)

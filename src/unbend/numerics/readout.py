@@ -41,7 +41,8 @@ class Readout:
         held_out_interval: 95 % Wilson interval.
         control_train: accuracy the same read-out reaches on its training rows with permuted labels.
         control_held_out: and on held-out rows: chance.
-        confusion: held-out rows of class i read as j [k, k]; None for a regression.
+        confusion: held-out rows of class i read as j [k, k]; None for a regression. Rows with a value that is
+            not finite cannot be read: they count as wrong, and stand in no column.
         correct: which of the held-out rows were read rightly, by rising hash [n_held_out]; None for a regression.
     """
 
@@ -82,8 +83,8 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
                        np.nan, np.nan, None, None)  # fmt: skip
     right = _predicted(rows, weight, bias) == _label(targets)
     guess, truth = _predicted(held_rows, weight, bias), _label(held_targets)
-    confusion = np.zeros((len(bias), len(bias)), np.int64)
-    np.add.at(confusion, (truth, guess), 1)
+    confusion, read = np.zeros((len(bias), len(bias)), np.int64), guess >= 0
+    np.add.at(confusion, (truth[read], guess[read]), 1)
     control = _control(rows, targets, held_rows, held_targets, ridge)
     return Readout(second.n, ridge, weight, bias, len(right), _mean(right), _interval(right), len(guess),
                    _mean(guess == truth), _interval(guess == truth), *control, confusion, guess == truth)  # fmt: skip
@@ -104,20 +105,24 @@ def _control(
 
 
 def _chosen_ridge(second: SecondState, basis: Eigen) -> float:
-    """The ridge with the least generalised cross-validation error of the linear regression on the targets."""
+    """The ridge with the least generalised cross-validation error of the linear regression on the targets.
+
+    Residual and free dimensions are written as what is left without a ridge plus what the ridge adds, so that
+    neither is a difference of near equals when there are fewer rows than directions. Of ridges that are
+    equally good, the greatest.
+    """
     if not basis.rank or second.n < 3:
         return 1.0
     projected = basis.vectors.T @ (second.cross * basis.scale[:, None])
     explained = (projected**2).sum(1)
-    total = float(np.trace(second.yy))
-    unit = float(basis.values.mean())
-    scores = []
-    for ridge in RIDGES:
-        shrunk = basis.values + ridge * unit
-        residual = total - float((explained * (2 / shrunk - basis.values / shrunk**2)).sum())
-        free = second.n - 1 - float((basis.values / shrunk).sum())
-        scores.append(max(residual, 1e-12 * total) / max(free, 1e-3) ** 2)
-    return float(RIDGES[int(np.argmin(scores))])
+    left = second.n - 1 - basis.rank
+    least = max(float(np.trace(second.yy)) - float((explained / basis.values).sum()), 0.0) if left > 0 else 0.0
+    strength = RIDGES[:, None] * basis.values.mean()
+    shrunk = basis.values + strength
+    residual = least + (explained * strength**2 / (basis.values * shrunk**2)).sum(1)
+    free = max(left, 0) + (strength / shrunk).sum(1)
+    scores = residual / free**2
+    return float(RIDGES[np.flatnonzero(scores <= scores.min() * (1 + 1e-9))[-1]])
 
 
 def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
@@ -149,10 +154,13 @@ def _regression(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array,
 
 
 def _predicted(rows: Tensor, weight: Array, bias: Array) -> Array:
+    """The class read from each row; -1 where a row is not finite."""
     if not len(rows):
         return np.zeros(0, np.int64)
-    finite = np.where(np.isfinite(bias), bias, -1e300)
-    return (rows.double().numpy() @ weight.T + finite).argmax(1)
+    x = rows.double().numpy()
+    good = np.isfinite(x).all(axis=1, keepdims=True)
+    score = np.where(good, x, 0.0) @ weight.T + np.where(np.isfinite(bias), bias, -1e300)
+    return np.where(good[:, 0], score.argmax(1), -1)
 
 
 def _label(targets: Tensor) -> Array:
@@ -160,11 +168,13 @@ def _label(targets: Tensor) -> Array:
 
 
 def _r2(rows: Tensor, targets: Tensor, weight: Array, bias: Array) -> float:
-    """1 - residual / total sum of squares, averaged over targets."""
-    if len(rows) < 2:
+    """1 - residual / total sum of squares over the finite rows, averaged over the targets that vary."""
+    x, y = rows.double().numpy(), targets.numpy()
+    good = np.isfinite(x).all(1)
+    x, y = x[good], y[good]
+    if len(x) < 2:
         return np.nan
-    y = targets.numpy()
-    residual = ((y - rows.double().numpy() @ weight.T - bias) ** 2).sum(0)
+    residual = ((y - x @ weight.T - bias) ** 2).sum(0)
     total = ((y - y.mean(0)) ** 2).sum(0)
     return float(np.mean(1 - residual[total > 0] / total[total > 0])) if (total > 0).any() else np.nan
 

@@ -1,14 +1,14 @@
 """A fixed number of rows, chosen by hashed row id: the same rows in every layer, rank, run and merge."""
 
+import sys
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unbend._typing import Array, Int64, Shaped
-from unbend.numerics.batch import SIZE, Batch
+from unbend.numerics.batch import Batch
 
 _SLACK = 1024
 
@@ -18,7 +18,7 @@ class SampleState:
     """The rows whose hashed ids are the least seen so far.
 
     Attributes:
-        size: how many rows are kept.
+        size: how many rows are kept at most; of two that are added, the smaller.
         ids: row numbers [s].
         codes: their hashes [s].
         rows: the layer's rows, in float32 (float64 where the layer is) [s, d].
@@ -32,7 +32,7 @@ class SampleState:
     targets: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, batch: Batch) -> Self:
+    def of(cls, batch: Batch) -> "SampleState":
         """The rows of one batch that may enter."""
         s = batch.samples
         rows, targets = batch.rows, s.targets()
@@ -40,15 +40,16 @@ class SampleState:
         index = torch.from_numpy(chosen)
         kept = rows[index.to(rows.device)].cpu()
         kept = kept if kept.dtype == torch.float64 else kept.float()
-        return cls(s.keep, s.ids[chosen], s.codes[chosen], (kept,), (targets[index],))
+        loose = ((kept,), (targets[index],)) if len(chosen) else ((), ())
+        return cls(s.keep, s.ids[chosen], s.codes[chosen], *loose)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> Self:  # noqa: ARG003
-        """No rows."""
-        return cls(SIZE, np.zeros(0, np.int64), np.zeros(0, np.uint64), (), ())
+    def empty(cls, width: int, n_targets: int) -> "SampleState":  # noqa: ARG003
+        """No rows, and no bound on how many others keep."""
+        return cls(sys.maxsize, np.zeros(0, np.int64), np.zeros(0, np.uint64), (), ())
 
-    def __add__(self, other: Self) -> Self:
-        both = type(self)(
+    def __add__(self, other: "SampleState") -> "SampleState":
+        both = SampleState(
             min(self.size, other.size),
             np.concatenate([self.ids, other.ids]),
             np.concatenate([self.codes, other.codes]),
@@ -57,7 +58,7 @@ class SampleState:
         )
         return both.settled() if len(both.ids) > both.size + _SLACK else both
 
-    def settled(self) -> Self:
+    def settled(self) -> "SampleState":
         """Exactly the rows that are kept, by rising hash; a row seen twice is kept once."""
         if not len(self.ids):
             return self

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from unbend._typing import Array, Float64, Int64
-from unbend.numerics.second import Eigen, SecondState, eigen
+from unbend.numerics.second import Eigen, SecondState, covered, eigen, varying
 from unbend.numerics.state import measure
 
 _NEGLIGIBLE = 1e-7
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +29,12 @@ class Scatter:
         rank: directions of the rows above rounding.
         within: tr W / n, the mean squared distance to the class mean.
         between: tr B / n, the mean squared distance of class means to the mean.
-        trace_ratio: between / within. Misleading by itself: see the module.
-        fisher: debiased tr(W⁻¹B), 0 in expectation for random labels; NaN when n is too small for the rank.
-        fisher_raw: tr(W⁻¹B) as it comes, inflated by about (k-1)·rank/(n-k-rank-1).
-        separation: tr(S_W S_B⁺) of He & Su; smaller is more separated.
+        trace_ratio: between / within; NaN where both are 0. Misleading by itself: see the module.
+        fisher: debiased tr(W⁻¹B), 0 in expectation for random labels; infinite where a direction has no
+            spread within classes; NaN where n is too small for the rank, or with fewer than two classes.
+        fisher_raw: tr(W⁻¹B) as it comes, about (k-1)·rank/(n-k-rank-1) for random labels; infinite where
+            n is so small that some direction has no spread within classes.
+        separation: tr(S_W S_B⁺) of He & Su; smaller is more separated; NaN where all class means coincide.
         counts: rows per class [k].
     """
 
@@ -63,23 +66,25 @@ def scatter(state: SecondState) -> Scatter | None:
     counts = np.rint(second.y_mean * second.n).astype(np.int64)
     seen = counts > 0
     k, basis = int(seen.sum()), eigen(second)
-    total = float(np.trace(second.gram))
-    means = second.cross[:, seen] / np.sqrt(counts[seen])
+    gram, kept = covered(second), varying(second)
+    total = float(np.trace(gram))
+    means = second.cross[:, seen] / np.sqrt(counts[seen]) * kept[:, None]
     between = float((means**2).sum())
     raw, fisher = _fisher(second, basis, means, k)
     n = max(second.n, 1)
     within = max(total - between, 0.0)
-    ratio = between / within if within > 0 else np.inf if between > 0 else np.nan
+    ratio = between / within if within > 0 else (np.inf if between > 0 else np.nan)
     return Scatter(second.n, k, basis.rank, within / n, between / n, ratio, fisher, raw,
-                   _separation(second.gram, means, k), counts)  # fmt: skip
+                   _separation(gram, means, k), counts)  # fmt: skip
 
 
 def is_one_hot(second: SecondState) -> bool:
     """Whether the targets were classes: their second moments are then known from their means."""
-    p = second.y_mean
-    return p.size > 1 and bool(
-        np.allclose(second.yy, second.n * (np.diag(p) - np.outer(p, p)), atol=1e-6 * max(second.n, 1))
-    )
+    p, n = second.y_mean, second.n
+    if p.size < 2 or n == 0:
+        return p.size > 1
+    known = n * (np.diag(p) - np.outer(p, p))
+    return bool(abs(p.sum() - 1) < 1e-9 and np.allclose(second.yy, known, rtol=0, atol=1e-9 * n))
 
 
 def _fisher(second: SecondState, basis: Eigen, means: Array, k: int) -> tuple[float, float]:
@@ -89,11 +94,10 @@ def _fisher(second: SecondState, basis: Eigen, means: Array, k: int) -> tuple[fl
         return np.nan, np.nan
     scaled = means * basis.scale[:, None]
     a = np.linalg.eigvalsh(scaled.T @ basis.solve(scaled, 0.0))
-    free = n - k - r - 1
-    if free <= 0 or a[-1] >= 1 - 1e-12:
-        return (np.inf if free <= 0 else float((a / np.maximum(1 - a, 1e-15)).sum())), np.nan
-    raw = float((np.maximum(a, 0) / (1 - a)).sum())
-    return raw, (free * raw - (k - 1) * r) / n
+    if a[-1] >= 1 - _ROUNDING:
+        return np.inf, np.inf if n - k - r - 1 > 0 else np.nan
+    raw, free = float((np.maximum(a, 0) / (1 - a)).sum()), n - k - r - 1
+    return raw, (free * raw - (k - 1) * r) / n if free > 0 else np.nan
 
 
 def _separation(gram: Array, means: Array, k: int) -> float:

@@ -5,20 +5,21 @@ which scatter, spectrum and every closed-form read-out follow. Float64 throughou
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unbend._typing import Array, Float64
+from unbend._typing import Array, Bool, Float64
 from unbend.numerics.batch import Batch
 
 BLOCK = 2048
 """Rows are kept loose until there are this many, so that a batch does not cost a pass over width² sums."""
 _HALVE = 256
 _EPS = float(np.finfo(np.float32).eps)
+_HUGE = 1e150
+"""Values beyond this have squares that float64 cannot sum."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -46,7 +47,7 @@ class SecondState:
     loose: tuple[tuple[Tensor, Tensor], ...] = ()
 
     @classmethod
-    def of(cls, batch: Batch) -> Self:
+    def of(cls, batch: Batch) -> "SecondState":
         """The chosen rows of one batch."""
         rows, targets, chosen = batch.rows, batch.samples.targets(), batch.samples.dense
         if chosen is not None:
@@ -55,9 +56,12 @@ class SecondState:
         return cls.of_rows(rows, targets)
 
     @classmethod
-    def of_rows(cls, rows: Tensor, targets: Tensor) -> Self:
-        """Plain rows [n, d] and targets [n, t]; rows with a value that is not finite are left out."""
-        good = torch.isfinite(rows.sum(1)).cpu()
+    def of_rows(cls, rows: Tensor, targets: Tensor) -> "SecondState":
+        """Plain rows [n, d] and targets [n, t]; rows with a value that is not finite are left out.
+
+        So are rows with a float64 value beyond 1e150, whose square is not.
+        """
+        good = _finite(rows)
         lost = len(good) - int(good.sum())
         if lost:
             rows, targets = rows[good.to(rows.device)], targets[good]
@@ -65,27 +69,45 @@ class SecondState:
         return replace(none, lost=lost, loose=((rows.clone(), targets),) if len(rows) else ())
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> Self:
+    def empty(cls, width: int, n_targets: int) -> "SecondState":
         """No rows."""
         d, t = np.zeros(width), np.zeros(n_targets)
         return cls(0, 0, d, np.broadcast_to(0.0, (width, width)), t, np.zeros((width, n_targets)),
                    np.zeros((n_targets, n_targets)))  # fmt: skip
 
-    def __add__(self, other: Self) -> Self:
+    def __add__(self, other: "SecondState") -> "SecondState":
         loose = self.loose + other.loose
         total = replace(_merged(self, other), loose=loose)
         return total.settled() if sum(len(rows) for rows, _ in loose) >= BLOCK else total
 
-    def settled(self) -> Self:
-        """The same sums with nothing loose."""
+    def settled(self) -> "SecondState":
+        """The same sums with nothing loose; made once per state."""
         if not self.loose:
             return self
+        if self not in _SETTLED:
+            _SETTLED[self] = self._summed()
+        return _SETTLED[self]
+
+    def _summed(self) -> "SecondState":
         x = torch.cat([rows.double() for rows, _ in self.loose])
         y = torch.cat([targets for _, targets in self.loose]).to(x.device)
         x_mean, y_mean = x.mean(0), y.mean(0)
         x, y = x - x_mean, y - y_mean
-        host = (v.cpu().numpy() for v in (x_mean, _gram(x), y_mean, x.T @ y, y.T @ y))
-        return _merged(replace(self, loose=()), type(self)(len(x), 0, *host))
+        sums = {"mean": x_mean, "gram": _gram(x), "y_mean": y_mean, "cross": x.T @ y, "yy": y.T @ y}
+        host = {name: v.cpu().numpy() for name, v in sums.items()}
+        return _merged(replace(self, loose=()), replace(self, n=len(x), lost=0, loose=(), **host))
+
+
+_SETTLED: WeakKeyDictionary[SecondState, SecondState] = WeakKeyDictionary()
+
+
+def _finite(rows: Tensor) -> Tensor:
+    """Which rows can be summed [n]. The sum of a row shows, cheaply, that all is well."""
+    whole = rows.dtype == torch.float32 and bool(torch.isfinite(rows.sum()))
+    if whole or not rows.is_floating_point():
+        return torch.ones(len(rows), dtype=torch.bool)
+    good = rows.abs() < _HUGE if rows.dtype == torch.float64 else torch.isfinite(rows)
+    return good.all(1).cpu()
 
 
 def _merged(a: SecondState, b: SecondState) -> SecondState:
@@ -117,8 +139,9 @@ def _gram(x: Tensor) -> Tensor:
     out = torch.empty(d, d, dtype=x.dtype, device=x.device)
     h = d // 2
     left, right = x[:, :h], x[:, h:]
-    out[:h, :h], out[h:, h:] = _gram(left), _gram(right)
-    torch.mm(left.T, right, out=out[:h, h:]) if out[:h, h:].is_contiguous() else out[:h, h:].copy_(left.T @ right)
+    out[:h, :h] = _gram(left)
+    out[h:, h:] = _gram(right)
+    out[:h, h:] = left.T @ right
     out[h:, :h] = out[:h, h:].T
     return out
 
@@ -150,21 +173,42 @@ class Eigen:
 _EIGEN: WeakKeyDictionary[SecondState, Eigen] = WeakKeyDictionary()
 
 
+def varying(second: SecondState) -> Bool[Array, "d"]:
+    """Which units vary by more than the rounding of float32 around their mean; the others are constant."""
+    diagonal = np.diagonal(second.gram)
+    return diagonal > np.maximum((second.n * second.mean**2 + diagonal) * _EPS**2, np.finfo(float).tiny)
+
+
+def covered(second: SecondState) -> Float64[Array, "d d"]:
+    """The centred products with those of constant units, which are rounding, set to 0."""
+    kept = varying(second)
+    return second.gram if kept.all() else second.gram * kept * kept[:, None]
+
+
 def eigen(second: SecondState) -> Eigen:
     """The correlation-scaled scatter, diagonalised once per state.
 
-    Directions below `d · eps² · greatest eigenvalue`, eps that of float32, are rounding of the activations and
-    are left out; so the rank does not grow when an affine layer embeds its input in more dimensions.
+    A float32 activation x carries a rounding error of about eps·|x|. Directions in which the rows vary by no
+    more than that, with a factor for the length of the sums behind it, are left out; so the rank does not
+    grow when an affine layer embeds its input in more dimensions, also where means are far from 0.
 
     Cost:
         O(d³) time, 2·d² memory, the first time.
     """
     if second not in _EIGEN:
-        diagonal = np.diagonal(second.gram)
-        noise = (second.n * second.mean**2 + diagonal) * _EPS**2
-        scale = np.where(diagonal > noise, 1 / np.sqrt(np.maximum(diagonal, np.finfo(float).tiny)), 0.0)
-        scaled = torch.from_numpy(second.gram * scale * scale[:, None])
-        values, vectors = (v.numpy() for v in torch.linalg.eigh(scaled))
-        keep = values > max(len(values) * _EPS**2 * max(values[-1], 0), np.finfo(float).tiny) if len(values) else []
-        _EIGEN[second] = Eigen(scale, values[keep][::-1].copy(), vectors[:, keep][:, ::-1].copy())
+        _EIGEN[second] = _diagonalised(second)
     return _EIGEN[second]
+
+
+def _diagonalised(second: SecondState) -> Eigen:
+    kept, diagonal = varying(second), np.diagonal(second.gram)
+    scale = np.where(kept, 1 / np.sqrt(np.where(kept, diagonal, 1.0)), 0.0)
+    scaled = torch.from_numpy(second.gram * scale * scale[:, None])
+    values, vectors = (v.numpy() for v in torch.linalg.eigh(scaled))
+    d = len(values)
+    if not kept.any():
+        return Eigen(scale, np.zeros(0), np.zeros((d, 0)))
+    rounding = np.where(kept, second.n * (second.mean * scale) ** 2 + 1, 0.0)
+    noise = d * _EPS**2 * (rounding @ vectors**2)
+    keep = values > np.maximum(noise, 8 * d * np.finfo(float).eps * values[-1])
+    return Eigen(scale, values[keep][::-1].copy(), vectors[:, keep][:, ::-1].copy())

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64
+from unbend.errors import ShapeError
 
 ROWS = 2048
 _LEAST = 4
+_EPS = float(torch.finfo(torch.float32).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,8 +21,9 @@ class Similarity:
     Attributes:
         n: rows it was measured on.
         layers: names, in order.
-        cka: similarity [l, l]; 1 for the same representation up to rotation and scale, 0 in expectation for
-            independent ones; NaN for a constant layer.
+        cka: similarity [l, l]; 1 for the same representation up to rotation and scale, about 0 for
+            independent ones (below 0 by chance); NaN for a layer whose own estimate is not above 0, as that
+            of a constant one, and for a layer with values that are not finite.
     """
 
     n: int
@@ -37,6 +40,9 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
     Args:
         rows: layer → rows of the same samples in the same order [n, d].
 
+    Raises:
+        ShapeError: the layers do not have the same number of rows.
+
     Cost:
         O(n · d₁ · d₂) per pair, on at most 2048 rows.
 
@@ -45,7 +51,12 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
     """
     names = tuple(rows)
     tables = [_prepared(x[:ROWS]) for x in rows.values()]
-    n = min((len(x) for x, _, _ in tables), default=0)
+    n = len(tables[0][0]) if tables else 0
+    if any(len(x) != n for x, _, _ in tables):
+        raise ShapeError(
+            f"similarity: expected the same rows for every layer, got {[len(x) for x in rows.values()]} rows. "
+            "Pass rows of the same samples in the same order."
+        )
     out = np.full((len(names), len(names)), np.nan)
     if n >= _LEAST:
         own = [_hsic(t, t, n) for t in tables]
@@ -60,9 +71,11 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
 def _prepared(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Centred float64 rows, their squared norms, and their products with the sum of all others."""
     x = x.double()
-    x = x - x.mean(0)
-    scale = x.square().sum().sqrt()
-    x = x / scale if scale > 0 else x
+    if x.numel():
+        size = x.abs().amax()
+        x = x - x.mean(0)
+        spread = x.abs().amax()
+        x = x / spread if spread > _EPS * size else torch.zeros_like(x)
     norm = x.square().sum(1)
     return x, norm, x @ x.sum(0) - norm
 

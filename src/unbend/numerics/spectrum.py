@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from unbend._typing import Array, Float64
-from unbend.numerics.second import SecondState
+from unbend.numerics.second import SecondState, covered
 from unbend.numerics.state import measure
 
 
@@ -19,7 +19,7 @@ class Spectrum:
         values: covariance eigenvalues, falling [d].
         effective_rank: exp of the entropy of the eigenvalue shares (Roy & Vetterli 2007, on variances).
         participation_ratio: (Σλ)² / Σλ², as it comes; biased low when n is not much larger than d.
-        participation_unbiased: the same with the sample bias removed; NaN when n < 3.
+        participation_unbiased: the same with the sample bias of both sums removed; NaN when n < 3.
         for_95: directions that hold 95 % of the variance.
         rows_per_unit: n / d; below 10 every figure here but the unbiased one is too small.
     """
@@ -37,8 +37,9 @@ class Spectrum:
 def spectrum(state: SecondState) -> Spectrum:
     """Eigenvalues and effective dimensions of a layer.
 
-    The unbiased ratio uses tr(Σ²) ≈ [tr(S²) - (tr S)²/(n-1)]·(n-1)²/((n-2)(n+1)), exact in expectation for
-    Gaussian rows.
+    The unbiased ratio is that of two estimates which are exact in expectation for Gaussian rows:
+    tr(Σ²) ≈ c·[tr(S²) - (tr S)²/m] and (tr Σ)² ≈ c·[(tr S)²·(m+1)/m - tr(S²)·2/m], with m = n-1 and
+    c = m²/((m-1)(m+2)). A constant layer has no directions: 0.
 
     Cost:
         O(d³).
@@ -48,22 +49,24 @@ def spectrum(state: SecondState) -> Spectrum:
     """
     second = state.settled()
     n, d = second.n, len(second.mean)
-    if n < 2 or not second.gram.any():  # noqa: PLR2004
+    gram = covered(second)
+    if n < 2 or not gram.any():
         return Spectrum(n, np.zeros(d), 0.0, 0.0, np.nan, 0, n / max(d, 1))
-    covariance = second.gram / (n - 1)
+    covariance = gram / (n - 1)
     values = np.maximum(torch.linalg.eigvalsh(torch.from_numpy(covariance)).numpy()[::-1], 0.0)
-    total, square = float(values.sum()), float((values**2).sum())
-    share = values[values > 0] / total
-    rank = float(np.exp(-(share * np.log(share)).sum()))
-    for_95 = int(np.searchsorted(np.cumsum(values), 0.95 * total) + 1)
-    return Spectrum(n, values, rank, total**2 / square, _unbiased(total, square, n), for_95, n / d)
+    total = float(values.sum())
+    share = values / total
+    alive = share[share > 0]
+    rank = float(np.exp(-(alive * np.log(alive)).sum()))
+    for_95 = int(np.searchsorted(np.cumsum(share), 0.95) + 1)
+    square = float((share**2).sum())
+    return Spectrum(n, values, rank, 1 / square, _unbiased(square, n), min(for_95, d), n / d)
 
 
-def _unbiased(total: float, square: float, n: int) -> float:
-    if n < 4:  # noqa: PLR2004
+def _unbiased(square: float, n: int) -> float:
+    """Participation ratio from tr(S²) / (tr S)², both sums freed of their bias."""
+    if n < 3:
         return float("nan")
     m = n - 1
-    factor = m**2 / ((m - 1) * (m + 2))
-    square_hat = factor * (square - total**2 / m)
-    total_squared_hat = factor * ((m + 1) / m * total**2 - 2 / m * square)
-    return total_squared_hat / square_hat if square_hat > 0 else float("nan")
+    above, below = (m + 1) / m - 2 / m * square, square - 1 / m
+    return above / below if below > 1e-12 else float("nan")

@@ -12,28 +12,31 @@ for it to appear in a study, a saved file, the page and the terminal.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from unbend.numerics.batch import Batch
 
 F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound="State")
 
 
 @runtime_checkable
 class State(Protocol):
     """A streaming summary of one layer."""
 
+    # Methods of states name their class: beartype, which checks shapes in tests, knows no Self in methods.
+
     @classmethod
-    def of(cls, batch: Batch) -> Self:
+    def of(cls: type[S], batch: Batch) -> S:  # noqa: PYI019
         """The summary of one batch."""
         ...
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> Self:
+    def empty(cls: type[S], width: int, n_targets: int) -> S:  # noqa: PYI019
         """The summary of nothing, for a layer of `width` and `n_targets` classes or targets."""
         ...
 
-    def __add__(self, other: Self) -> Self: ...
+    def __add__(self: S, other: S) -> S: ...  # noqa: PYI019
 
 
 @dataclass(frozen=True, slots=True)

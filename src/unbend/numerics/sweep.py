@@ -250,7 +250,7 @@ def _swept(
     class_n, class_count, class_total = classes
     with np.errstate(invalid="ignore"):
         m2 = np.maximum(squares - total * total / max(count, 1), 0.0)
-    m2[low == high] = 0.0
+    m2[(low == high) & np.isfinite(m2)] = 0.0
     d = len(total)
     return Sweep(n, np.full(d, float(count)), total, m2, low, high, np.zeros(d, np.int64),
                  class_n, class_count.astype(np.float64), class_total, means)  # fmt: skip
@@ -282,7 +282,8 @@ def _plain(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None) -> 
     rows = None if position is None else torch.where(met, means, torch.nan)
     if rows is not None and x.dtype == torch.float32:
         rows = rows.float()
-    return Sweep(len(x), *(_host(v) for v in (count, total, m2, low, high, (seen & ~finite).sum(axes))),
+    lost = (seen & ~finite).sum(axes)
+    return Sweep(len(x), _host(count), _host(total), _host(m2), _host(low), _host(high), _host(lost),
                  np.diff(groups.starts), _host(class_count), _host(class_total), rows)  # fmt: skip
 
 

@@ -94,9 +94,7 @@ def _tokens(values: Tensor, view: View, mask: Tensor | None, means: Tensor | Non
     if view.rule == "mean" and means is not None:
         return means
     if view.rule not in {"mean", "flatten", "cls", "last", "max"}:
-        raise ShapeError(
-            f"view: the rule {view.rule!r} does not reduce tokens. Use mean, cls, last, max or flatten."
-        )
+        raise ShapeError(f"view: the rule {view.rule!r} does not reduce tokens. Use mean, cls, last, max or flatten.")
     return _every_token(x, view.rule) if valid is None else _valid_tokens(_real(x), view.rule, valid)
 
 
