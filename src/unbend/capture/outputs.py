@@ -1,6 +1,7 @@
-"""The tensor in what a module returns: a tensor, a tuple, a mapping, a packed sequence."""
+"""The tensor in what a module returns: a tensor, a tuple, a mapping, a dataclass, a packed sequence."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ class Output:
 
     Attributes:
         tensor: the tensor.
-        key: how it was picked: "" for a plain tensor, else `[0]` or a mapping's key.
+        key: how it was picked: "" for a plain tensor, else `[0]`, a mapping's key or a field.
         mask: for a packed sequence, true where a token counts [n, t].
     """
 
@@ -27,31 +28,65 @@ class Output:
 
 
 def tensor_of(output: Any) -> Output | None:
-    """The tensor of an output: itself, the first of a tuple, the best known key of a mapping; None if there is none."""
+    """The tensor of an output; None if there is none.
+
+    A tensor is itself. Of a tuple it is the first floating-point tensor that is no single number (a loss), of a
+    mapping or a dataclass the best known key that holds one, else the first.
+
+    Example:
+        >>> found = tensor_of({"loss": torch.tensor(0.5), "logits": torch.ones(2, 3)})
+        >>> found.key, tuple(found.tensor.shape)
+        ("['logits']", (2, 3))
+    """
     if isinstance(output, Tensor):
         return Output(output)
     if isinstance(output, PackedSequence):
         padded, length = pad_packed_sequence(output, batch_first=True)
-        mask = torch.arange(padded.shape[1])[None, :] < length[:, None]
+        mask = (torch.arange(padded.shape[1])[None, :] < length[:, None]).to(padded.device)
         return Output(padded, "packed", mask)
-    if isinstance(output, Mapping):
-        keys = [k for k in _FIRST if k in output] + [k for k in output if k not in _FIRST]
-        pairs = ((f"[{key!r}]", output[key]) for key in keys)
-    elif isinstance(output, (tuple, list)):
-        pairs = ((f"[{i}]", value) for i, value in enumerate(output))
-    else:
-        return None
-    for key, value in pairs:
+    for key, value in _parts(output):
         found = tensor_of(value)
-        if found is not None and found.tensor.is_floating_point():
+        if found is not None and found.tensor.is_floating_point() and found.tensor.ndim:
             return Output(found.tensor, key + (found.key if found.key != "packed" else ""), found.mask)
     return None
+
+
+def _parts(output: Any) -> Iterator[tuple[str, Any]]:
+    """What a compound output holds, the likeliest first, each with how it is reached."""
+    if isinstance(output, Mapping):
+        return ((f"[{key!r}]", output[key]) for key in _ordered(output))
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return ((f".{key}", getattr(output, key)) for key in _ordered(output._fields))
+    if isinstance(output, (tuple, list)):
+        return ((f"[{i}]", value) for i, value in enumerate(output))
+    if dataclasses.is_dataclass(output) and not isinstance(output, type):
+        return ((f".{key}", getattr(output, key)) for key in _ordered([f.name for f in dataclasses.fields(output)]))
+    return iter(())
+
+
+def _ordered(keys: Any) -> list[Any]:
+    return [k for k in _FIRST if k in keys] + [k for k in keys if k not in _FIRST]
 
 
 def call(model: Any, inputs: Any) -> Any:
     """Run a model: a tensor as its one argument, a tuple as arguments, a mapping as keywords."""
     if isinstance(inputs, Mapping):
         return model(**inputs)
-    if isinstance(inputs, (tuple, list)):
+    if isinstance(inputs, (tuple, list)) and not isinstance(inputs, PackedSequence):
         return model(*inputs)
     return model(inputs)
+
+
+def version_of(tensor: Any) -> int:
+    """How often a tensor has been written to; -1 where torch does not count."""
+    return tensor._version if isinstance(tensor, Tensor) and not tensor.is_inference() else -1  # noqa: SLF001
+
+
+def is_same(a: Tensor, version: int, b: Tensor) -> bool:
+    """Whether `b` is the tensor that `a` was when it had `version`: the same memory, not written to since.
+
+    A view that only adds or drops axes of length one is the same too.
+    """
+    if a.data_ptr() != b.data_ptr() or version_of(b) != version or a.dtype != b.dtype:
+        return False
+    return [s for s in a.shape if s != 1] == [s for s in b.shape if s != 1]

@@ -1,10 +1,13 @@
-"""Look without touching: everything a forward pass could change is put back, whatever happens."""
+"""The module to look at, and a state in which looking at it changes nothing."""
 
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from unbend.errors import ModelError
 
@@ -13,12 +16,13 @@ def bare(model: object) -> nn.Module:
     """The module inside `torch.compile`, DataParallel and DistributedDataParallel wrappers.
 
     Raises:
-        ModelError: not a module, or one that refuses Python hooks (TorchScript).
+        ModelError: not a module, or one that cannot be looked into: TorchScript, quantized, without values
+            (meta tensors, lazy layers not yet initialised).
     """
     if not isinstance(model, nn.Module):
+        given = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise ModelError(
-            f"model: expected a torch.nn.Module, got {type(model).__name__}. Pass the module itself, not its class "
-            "or its state dict."
+            f"model: expected a torch.nn.Module, got {given}. Pass the module itself, not its class or its state dict."
         )
     if isinstance(model, torch.jit.ScriptModule):
         raise ModelError(
@@ -28,33 +32,69 @@ def bare(model: object) -> nn.Module:
     inner = getattr(model, "_orig_mod", None)
     if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         inner = model.module
-    return model if inner is None else bare(inner)
+    if inner is not None:
+        return bare(inner)
+    _refuse_empty(model)
+    return model
+
+
+def _refuse_empty(model: nn.Module) -> None:
+    """Refuse weights that are not there, and weights that are no floating-point numbers."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(tensor):
+            raise ModelError(f"model: {name} is not initialised yet (a lazy layer). Run the model once on a batch.")
+        if tensor.is_meta:
+            raise ModelError(f"model: {name} is on the meta device and holds no values. Load the weights first.")
+    for path, module in model.named_modules():
+        home = type(module).__module__
+        if ".quantized" in home and home.startswith(("torch.ao.nn", "torch.nn")):
+            raise ModelError(
+                f"model: {path or 'it'} is quantized ({type(module).__name__}); its layers put out integers or hide "
+                "their weights. Pass the floating-point model it was made from."
+            )
 
 
 @contextmanager
 def quiet(model: nn.Module, *, training: bool = False, grad: bool = False) -> Iterator[None]:
     """Run `model` in evaluation mode without gradients, and leave no trace.
 
-    Put back on exit: the training flag of every module, the gradient mode, the random generators of every
-    device the model is on, and torch's fast path for transformer encoders (which would skip hooks).
+    Put back on exit, whatever happens: the training flag of every module, the gradient and inference modes, and
+    the random generators of torch (on every device the model is on), numpy and Python. Flags are set one by one,
+    because a module's own `train()` may do more than that, such as merging its weights.
 
     Args:
+        model: any module.
         training: whether modules run in training mode.
         grad: whether gradients are recorded; in-place activations then write to new tensors, so that every
             tapped tensor keeps its place in the graph.
     """
-    flags = [(module, module.training) for module in model.modules()]
-    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
-    fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices))
+        stack.enter_context(kept_random(model))
+        stack.enter_context(torch.inference_mode(mode=False))
         stack.enter_context(torch.set_grad_enabled(grad))
-        stack.callback(lambda: [setattr(module, "training", flag) for module, flag in flags])
-        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
-        torch.backends.mha.set_fastpath_enabled(False)
-        model.train(training)
         for module in model.modules():
+            stack.callback(setattr, module, "training", module.training)
+            module.training = training
             if grad and getattr(module, "inplace", False):
-                module.inplace = False  # type: ignore[assignment]
                 stack.callback(setattr, module, "inplace", True)
+                module.inplace = False  # type: ignore[assignment]
         yield
+
+
+@contextmanager
+def kept_random(model: nn.Module) -> Iterator[None]:
+    """Put the random generators back on exit: torch's on every device the model is on, numpy's and Python's."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  the user's own generator, put back
+    with ExitStack() as stack:
+        for kind, devices in sorted(accelerators(model).items()):
+            stack.enter_context(torch.random.fork_rng(devices, device_type=kind))
+        stack.enter_context(torch.random.fork_rng([]))
+        stack.callback(np.random.set_state, numpy)
+        stack.callback(random.setstate, python)
+        yield
+
+
+def accelerators(model: nn.Module) -> dict[str, list[int]]:
+    """The devices with a random generator of their own that a model is on, by type."""
+    found = {p.device for p in (*model.parameters(), *model.buffers()) if p.device.type in {"cuda", "xpu"}}
+    return {kind: sorted(d.index or 0 for d in found if d.type == kind) for kind in {d.type for d in found}}

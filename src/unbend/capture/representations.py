@@ -9,6 +9,7 @@ from unbend.capture.outputs import call
 from unbend.capture.plan import plan
 from unbend.capture.quiet import bare, quiet
 from unbend.capture.taps import Caught, Tap, tapped
+from unbend.errors import ShapeError
 from unbend.numerics.views import Rule
 from unbend.numerics.views import reduce as reduced
 
@@ -36,8 +37,13 @@ def representations(
     Returns:
         Layer name → rows [n, d].
 
+    Raises:
+        ModelError: not a module, or one that cannot be looked into.
+        ShapeError: the model does not take these inputs, or they hold no samples.
+        LayerError: no such layer or rule.
+
     Cost:
-        Two forward passes, and the rows.
+        Three forward passes, one of them on two rows, and the rows.
 
     Example:
         >>> import torch
@@ -52,7 +58,7 @@ def representations(
     rows: dict[str, Tensor] = {}
 
     def receive(tap: Tap, caught: Caught) -> None:
-        rows[tap.name] = reduced(caught.values, tap.view, mask=token_mask(tap, caught, mask)).clone()
+        rows[tap.name] = reduced(caught.values, tap.view, mask=token_mask(tap, caught, mask)).detach().clone()
 
     with quiet(model), tapped(model, places.taps, receive):
         call(model, inputs)
@@ -69,7 +75,11 @@ def token_mask(tap: Tap, caught: Caught, mask: Tensor | None) -> Tensor | None:
 
 
 def _n(inputs: Any) -> int:
+    """Samples in a batch."""
     values = (
         inputs.values() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, (tuple, list)) else [inputs]
     )
-    return next((len(v) for v in values if isinstance(v, Tensor) and v.ndim), 0)
+    n = next((len(v) for v in values if isinstance(v, Tensor) and v.ndim), 0)
+    if not n:
+        raise ShapeError("inputs: expected a batch of at least one sample, got none. Pass tensors of shape [n, ...].")
+    return n

@@ -4,20 +4,25 @@ In: a model, and which layers. Out: `receive(tap, Caught)` is called inside the 
 activation or a later layer can overwrite the tensor. Nothing is kept here.
 """
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from unbend.capture.kinds import FUNCTIONS, Kind
-from unbend.capture.outputs import tensor_of
+from unbend.capture.outputs import tensor_of, version_of
 from unbend.numerics.batch import Bend
 from unbend.numerics.views import View
+
+Place: TypeAlias = tuple[str, str, int]
+"""Path of a module, name of a functional activation in it ("" for the module itself), and which call of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,7 @@ class Tap:
         time_first: the output is [t, n, d] and is turned before it is read.
         bend: for activations, where they are saturated.
         fed_by: name of the tap whose output it takes, where that is known.
+        in_place: it writes its output over its input.
     """
 
     name: str
@@ -49,6 +55,12 @@ class Tap:
     time_first: bool = False
     bend: Bend | None = None
     fed_by: str | None = None
+    in_place: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it is in a forward pass."""
+        return self.path, self.function, self.call
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,13 +80,23 @@ class Caught:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """Something that happened in a forward pass: a module or a functional activation put out a value."""
+    """Something that happened in a forward pass: a module or a functional activation put out a value.
 
-    path: str
-    function: str
-    call: int
-    inputs: tuple[Any, ...]
+    Attributes:
+        place: what put it out.
+        source: its first tensor argument; overwritten by now if it works in place, unless a copy was asked for.
+        output: what came out.
+        activation: the functional activation as a function of one tensor; None for a module.
+        version: of the first tensor argument before the call, as torch counts what is written to it.
+        in_place: the first tensor argument has been written to.
+    """
+
+    place: Place
+    source: Tensor | None
     output: Any
+    activation: Callable[[Tensor], Any] | None = None
+    version: int = -1
+    in_place: bool = False
 
 
 @contextmanager
@@ -82,82 +104,124 @@ def listening(
     model: nn.Module,
     hear: Callable[[Event], None],
     *,
-    paths: Sequence[str] | None = None,
-    functions: bool = True,
+    wanted: Collection[Place] | None = None,
+    sources: Mapping[Place, bool] | None = None,
 ) -> Iterator[None]:
     """Call `hear` for every output in the forward passes inside the block; hooks are removed whatever happens.
 
     Args:
+        model: any module.
         hear: called inside the forward pass, in order.
-        paths: modules to listen to; all of them if left out.
-        functions: whether to listen to functional activations as well.
+        wanted: what to listen to; everything if left out.
+        sources: of which places `Event.source` is needed, and whether as a copy taken beforehand; of everything,
+            and no copies, if left out together with `wanted`.
+
+    Cost:
+        Nothing to speak of for modules. If a functional activation is wanted, one Python call per torch function.
     """
-    counts: Counter[tuple[str, str]] = Counter()
-    running: list[str] = []
-
-    def begin(path: str) -> Callable[..., None]:
-        def pre(_module: nn.Module, _args: Any) -> None:
-            if path == "":
-                counts.clear()
-            running.append(path)
-
-        return pre
-
-    def end(path: str, *, heard: bool) -> Callable[..., None]:
-        def post(_module: nn.Module, args: Any, output: Any) -> None:
-            if running and running[-1] == path:
-                running.pop()
-            if heard:
-                hear(Event(path, "", counts[path, ""], args, output))
-                counts[path, ""] += 1
-
-        return post
-
-    wanted = None if paths is None else {*paths}
+    ear = _Ear(hear, wanted, sources or {})
+    functions = wanted is None or any(function for _, function, _ in wanted)
+    paths = None if wanted is None else {path for path, _, _ in wanted} | {""}
     with ExitStack() as stack:
         for path, module in model.named_modules():
-            heard = wanted is None or path in wanted
-            if functions or heard or path == "":
-                stack.callback(module.register_forward_pre_hook(begin(path), prepend=True).remove)
-                stack.callback(module.register_forward_hook(end(path, heard=heard), always_call=True).remove)
+            if (functions or paths is None or path in paths) and not isinstance(module, torch.jit.ScriptModule):
+                begin = module.register_forward_pre_hook(partial(ear.begin, path), with_kwargs=True)
+                stack.callback(begin.remove)
+                end = module.register_forward_hook(partial(ear.end, path), always_call=True)
+                stack.callback(end.remove)
         if functions:
-            stack.enter_context(_Functions(hear, running, counts))
-        stack.enter_context(_eager())
+            stack.enter_context(_Functions(ear))
+        stack.enter_context(_every_module_called())
         yield
 
 
 @contextmanager
-def _eager() -> Iterator[None]:
-    """Compiled submodules run eagerly, so that their hooks are called."""
-    with torch.compiler.set_stance("force_eager"):
-        yield
+def _every_module_called() -> Iterator[None]:
+    """Run compiled parts eagerly and transformer encoders without their fast path: both would pass hooks by."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        if "torch._dynamo" in sys.modules:  # else nothing is compiled, and importing it takes seconds
+            with torch.compiler.set_stance("force_eager"):
+                yield
+        else:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A module whose forward is running."""
+
+    path: str
+    source: Tensor | None = None
+    version: int = -1
+
+
+class _Ear:
+    """Counts calls, knows which module is running, and passes on what is wanted."""
+
+    def __init__(
+        self, hear: Callable[[Event], None], wanted: Collection[Place] | None, sources: Mapping[Place, bool]
+    ) -> None:
+        self._hear, self._wanted, self._sources = hear, wanted, sources
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._running: list[_Running] = []
+
+    def begin(self, path: str, _module: nn.Module, args: Any, kwargs: Any) -> None:
+        if path == "":
+            self._calls.clear()
+            self._running.clear()
+        frame = _Running(path)
+        place = (path, "", self._calls[path, ""])
+        if self._wanted is None or place in self._sources:
+            tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+            frame.source = next(tensors, None)
+            frame.version = version_of(frame.source)
+            if frame.source is not None and self._sources.get(place):
+                frame.source = frame.source.detach().clone()
+        self._running.append(frame)
+
+    def end(self, path: str, _module: nn.Module, _args: Any, output: Any) -> None:
+        frame = self._running.pop() if self._running and self._running[-1].path == path else _Running(path)
+        place = (path, "", self._calls[path, ""])
+        self._calls[path, ""] += 1
+        if output is not None and (self._wanted is None or place in self._wanted):
+            written = version_of(frame.source) != frame.version
+            self._hear(Event(place, frame.source, output, None, frame.version, written))
+
+    def function(self, name: str, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run a functional activation and pass its output on."""
+        if not self._running:
+            return func(*args, **kwargs)
+        path = self._running[-1].path
+        place = (path, name, self._calls[path, name])
+        self._calls[path, name] += 1
+        if self._wanted is not None and place not in self._wanted:
+            return func(*args, **kwargs)
+        source = args[0] if args else kwargs.get("input")
+        version = version_of(source)
+        before = source.detach().clone() if self._sources.get(place) and isinstance(source, Tensor) else source
+        output = func(*args, **kwargs)
+        rest, named = args[1:], {key: value for key, value in kwargs.items() if key not in {"input", "out"}}
+        written = version_of(source) != version
+        self._hear(Event(place, before, output, lambda z: func(z, *rest, **named), version, written))
+        return output
 
 
 class _Functions(TorchFunctionMode):
     """Hears functional activations, which no module hook can see."""
 
-    def __init__(self, hear: Callable[[Event], None], running: list[str], counts: Counter[tuple[str, str]]) -> None:
+    def __init__(self, ear: _Ear) -> None:
         super().__init__()
-        self._hear, self._running, self._counts = hear, running, counts
+        self._ear = ear
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "").rstrip("_")
-        if name not in FUNCTIONS or not self._running or not args:
+        name = getattr(func, "__name__", "").removesuffix("_")
+        if name not in FUNCTIONS:
             return func(*args, **(kwargs or {}))
-        before = args[0].detach().clone() if _overwrites(func, args, kwargs) else args[0]
-        output = func(*args, **(kwargs or {}))
-        path = self._running[-1]
-        self._hear(Event(path, name, self._counts[path, name], (before, *args[1:]), output))
-        self._counts[path, name] += 1
-        return output
-
-
-def _overwrites(func: Any, args: Any, kwargs: Any) -> bool:
-    return (
-        getattr(func, "__name__", "").endswith("_")
-        or bool((kwargs or {}).get("inplace"))
-        or any(a is True for a in args[1:])
-    )
+        return self._ear.function(name, func, args, kwargs or {})
 
 
 @contextmanager
@@ -165,45 +229,27 @@ def tapped(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught
     """Hand every tapped output to `receive` during the forward passes inside the block.
 
     Args:
+        model: the module the taps were planned for.
         taps: from `capture.plan`.
         receive: called inside the forward pass, in the order the layers run.
 
     Cost:
         The hooks themselves are free; functional activations cost one Python call per torch function.
     """
-    by_place = {(tap.path, tap.function, tap.call): tap for tap in taps}
-    kept: dict[str, Tensor] = {}
+    by_place = {tap.place: tap for tap in taps}
+    sources = {tap.place: tap.in_place for tap in taps if tap.bend is not None and tap.bend.pre is not None}
 
     def hear(event: Event) -> None:
-        tap = by_place.get((event.path, event.function, event.call))
-        found = tensor_of(event.output) if tap else None
-        if tap is None or found is None:
+        tap = by_place[event.place]
+        found = tensor_of(event.output)
+        if found is None:
             return
         values = found.tensor.transpose(0, 1) if tap.time_first else found.tensor
         values = values.unsqueeze(1) if values.ndim == 1 else values
-        receive(tap, Caught(values, _filled(tap.bend, kept.pop(event.path, None), event), found.mask))
+        bend = tap.bend
+        if bend is not None and bend.pre is not None:
+            bend = None if event.source is None else replace(bend, pre=event.source.detach())
+        receive(tap, Caught(values, bend, found.mask))
 
-    with ExitStack() as stack:
-        for tap in taps:
-            if tap.bend is not None and tap.bend.pre is not None and not tap.function:
-                stack.callback(_keep_input(model.get_submodule(tap.path), tap.path, kept).remove)
-        functions = any(tap.function for tap in taps)
-        paths = sorted({tap.path for tap in taps if not tap.function})
-        stack.enter_context(listening(model, hear, paths=paths, functions=functions))
+    with listening(model, hear, wanted=by_place.keys(), sources=sources):
         yield
-
-
-def _keep_input(module: nn.Module, path: str, kept: dict[str, Tensor]) -> Any:
-    """Keep a copy of the input of an activation that may overwrite it."""
-
-    def pre(_module: nn.Module, args: Any) -> None:
-        kept[path] = args[0].detach().clone() if getattr(_module, "inplace", False) else args[0].detach()
-
-    return module.register_forward_pre_hook(pre)
-
-
-def _filled(bend: Bend | None, pre: Tensor | None, event: Event) -> Bend | None:
-    if bend is None or bend.pre is None:
-        return bend
-    source = pre if pre is not None else event.inputs[0]
-    return Bend(bend.low, bend.high, source.detach())
