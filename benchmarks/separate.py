@@ -11,13 +11,14 @@ import os
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
-import argparse
-import multiprocessing as mp
-import statistics
-import time
-import warnings
+import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import multiprocessing as mp  # noqa: E402
+import statistics  # noqa: E402
+import time  # noqa: E402
+import warnings  # noqa: E402
 
-import numpy as np
+import numpy as np  # noqa: E402
 
 KINDS = ("sep 1", "sep 1e-1", "sep 1e-3", "sep 1e-5", "barely", "overlap")
 TRUTH = {"barely": "overlap", "overlap": "overlap"}
@@ -127,10 +128,8 @@ def _child(function, kind, n, d, queue):
     x, y = data(kind, n, d)
     x = x.astype(np.float64)
     small = np.linspace(0, n - 1, min(n, 300)).astype(int)
-    try:
+    with contextlib.suppress(Exception):
         function(x[small], y[small])
-    except Exception:
-        pass
     queue.put("ready")
     queue.put(timed(function, x, y))
 
@@ -143,7 +142,7 @@ def peer(function, kind, n, d, limit):
     try:
         queue.get(timeout=120)
         return queue.get(timeout=limit)
-    except Exception:
+    except Exception:  # noqa: BLE001 (whatever a peer does, the table goes on)
         return "too slow", float(limit)
     finally:
         child.kill()

@@ -44,8 +44,15 @@ def family(name, rng):
 
 
 FAMILIES = (
-    "random", "gap", "one flipped", "relu", "grid of 3", "line with rounding", "majority of bits",
-    "far from zero", "wild scales",
+    "random",
+    "gap",
+    "one flipped",
+    "relu",
+    "grid of 3",
+    "line with rounding",
+    "majority of bits",
+    "far from zero",
+    "wild scales",
 )
 
 
@@ -53,11 +60,11 @@ def is_true(verdict, x, y):
     """The verdict's claim in exact rationals: all margins positive, or the unique dependency positive."""
     if isinstance(verdict, Separation):
         w, b = verdict.plane.fractions()
-        s = [sum((Fraction(float(a)) * c for a, c in zip(row, w)), b) for row in x]
-        return all((v > 0) if label == 1 else (v < 0) for v, label in zip(s, y))
+        s = [sum((Fraction(float(a)) * c for a, c in zip(row, w, strict=True)), b) for row in x]
+        return all((v > 0) if label == 1 else (v < 0) for v, label in zip(s, y, strict=True))
     rows = [[Fraction(float(a)) for a in x[i]] + [Fraction(1)] for i in verdict.rows]
     signs = [1 if y[i] == 1 else -1 for i in verdict.rows]
-    solution = nullspace([[s * row[j] for s, row in zip(signs, rows)] for j in range(len(rows[0]))])
+    solution = nullspace([[s * row[j] for s, row in zip(signs, rows, strict=True)] for j in range(len(rows[0]))])
     return len(verdict.rows) <= x.shape[1] + 2 and solution is not None and (min(solution) > 0 or max(solution) < 0)
 
 
@@ -73,7 +80,7 @@ def nullspace(equations):
         a[at] = [v / a[at][column] for v in a[at]]
         for r in range(len(a)):
             if r != at and a[r][column]:
-                a[r] = [v - a[r][column] * u for v, u in zip(a[r], a[at])]
+                a[r] = [v - a[r][column] * u for v, u in zip(a[r], a[at], strict=True)]
         pivots.append(column)
     free = [c for c in range(m) if c not in pivots]
     if len(free) != 1:
@@ -119,8 +126,17 @@ def main():
             row["HiGHS asked"] += 1
             row["HiGHS silent"] += other == "no answer"
             row["HiGHS differs"] += other not in (mine, "no answer")
-    columns = ("problems", "Separation", "Overlap", "Undecided", "wrong", "in fractions", "HiGHS asked",
-               "HiGHS differs", "HiGHS silent")
+    columns = (
+        "problems",
+        "Separation",
+        "Overlap",
+        "Undecided",
+        "wrong",
+        "in fractions",
+        "HiGHS asked",
+        "HiGHS differs",
+        "HiGHS silent",
+    )
     print("| family | " + " | ".join(columns) + " |\n|---" * 1 + "|---" * len(columns) + "|")
     for name, row in table.items():
         print(f"| {name} | " + " | ".join(str(row[c]) for c in columns) + " |")

@@ -1,6 +1,6 @@
 """The joint ten-class question on real activations: Fashion-MNIST through a trained 784-512-256-128-10 ReLU net.
 
-    python benchmarks/separate_joint.py --epochs 40 --layers 0 1 2 3
+python benchmarks/separate_joint.py --epochs 40 --layers 0 1 2 3
 """
 
 import os
@@ -8,15 +8,16 @@ import os
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
-import argparse
-import gzip
-import pathlib
-import time
+import argparse  # noqa: E402
+import gzip  # noqa: E402
+import pathlib  # noqa: E402
+import time  # noqa: E402
+from itertools import pairwise  # noqa: E402
 
-import numpy as np
-import torch
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
-from unbend.numerics.separable import separate
+from unbend.numerics.separable import separate  # noqa: E402
 
 FOLDER = pathlib.Path("/usr/share/datasets/fashion-mnist")
 
@@ -31,7 +32,7 @@ def train(x, y, epochs, seed=0):
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     widths = (784, 512, 256, 128, 10)
-    parts = [m for a, b in zip(widths, widths[1:]) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+    parts = [m for a, b in pairwise(widths) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())]
     model = torch.nn.Sequential(*parts[:-1])
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     steps = epochs * (len(x) // 256)
@@ -48,7 +49,7 @@ def train(x, y, epochs, seed=0):
     return model
 
 
-def activations(model, x, epochs):
+def activations(model, x):
     layers, h = [x.numpy()], x
     with torch.no_grad():
         for module in model:
@@ -72,12 +73,16 @@ def main():
         x = torch.tensor(idx("train-images")).float().reshape(-1, 784) / 255
         y = idx("train-labels").astype(np.int64)
         model = train(x, torch.tensor(y), args.epochs)
-        layers = activations(model, x, args.epochs)
+        layers = activations(model, x)
         with torch.no_grad():
             right = float((model(x).argmax(1).numpy() == y).mean())
         if args.cache:
             np.savez(args.cache, y=y, right=right, **{f"h{i}": h for i, h in enumerate(layers)})
-    print(f"training accuracy {right:.4f}\n\n| layer | n × d | verdict | s | verifies | s | robustness |\n|---|---|---|---|---|---|---|")
+    print(
+        f"training accuracy {right:.4f}\n\n| layer | n × d | verdict | s | verifies | s | robustness |\n"
+        + "|---" * 7
+        + "|"
+    )
     for at in args.layers:
         start = time.process_time()
         verdict = separate(layers[at], y, budget=args.budget)
@@ -87,7 +92,11 @@ def main():
         again = time.process_time() - start
         robust = getattr(verdict, "robustness", float("nan"))
         name, shape = type(verdict).__name__, "{} × {}".format(*layers[at].shape)
-        print(f"| {at} | {shape} | {name} {getattr(verdict, 'reason', '')} | {seconds:.1f} | {ok} | {again:.2f} | {robust:.1e} |", flush=True)
+        print(
+            f"| {at} | {shape} | {name} {getattr(verdict, 'reason', '')} "
+            f"| {seconds:.1f} | {ok} | {again:.2f} | {robust:.1e} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

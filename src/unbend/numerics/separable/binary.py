@@ -40,9 +40,7 @@ def binary(
 class _Question:
     """The rows that take part, and how to name them in a verdict."""
 
-    def __init__(
-        self, x: np.ndarray, sign: np.ndarray, which: np.ndarray, positive: int, negative: int | None
-    ) -> None:
+    def __init__(self, x: np.ndarray, sign: np.ndarray, which: np.ndarray, positive: int, negative: int | None) -> None:
         self.x, self.sign, self.which = x, sign, which
         self.about = (positive, negative, *x.shape)
         self.cone = BinaryCone(x, sign)
@@ -75,9 +73,7 @@ class _Question:
         return separation(*self.about[:2], self.which, outcome.planes, outcome.clearance)
 
 
-def separation(
-    positive: int, negative: int | None, which: np.ndarray, planes: Planes, found: Clearance
-) -> Separation:
+def separation(positive: int, negative: int | None, which: np.ndarray, planes: Planes, found: Clearance) -> Separation:
     """State what a clearance has proved."""
     low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1].copy(), float(planes.low[0, -1]))
     return Separation(
@@ -120,6 +116,13 @@ def check_plane(
         return separation(positive, negative, which, planes, found)
     distance = hull_distance(x[which], sign[which], np.ones(len(which)))
     return Undecided(
-        positive, negative, len(which), x.shape[1], "the given hyperplane errs", planes.weight, planes.bias,
-        found.wrong, distance,
+        positive,
+        negative,
+        len(which),
+        x.shape[1],
+        "the given hyperplane errs",
+        planes.weight,
+        planes.bias,
+        found.wrong,
+        distance,
     )

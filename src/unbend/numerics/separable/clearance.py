@@ -125,7 +125,6 @@ def _refined(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, which: np.ndarr
     return sure
 
 
-
 def _exact_score(row: np.ndarray, plane: Hyperplane) -> float:
     """The score of one row, its sign exact and its size rounded towards zero."""
     weight, bias = plane.fractions()
@@ -163,7 +162,11 @@ def argmax_clearance(
     first = np.argpartition(relative, n_first - 1)[:n_first]
     first = first[np.argsort(relative[first], kind="stable")]
     return Clearance(
-        leads, int((~(leads > 0).all(axis=1)).sum()), float(worst.min()) * (1 - 1e-15), float(relative.min()) * (1 - 1e-15), first
+        leads,
+        int((~(leads > 0).all(axis=1)).sum()),
+        float(worst.min()) * (1 - 1e-15),
+        float(relative.min()) * (1 - 1e-15),
+        first,
     )
 
 
@@ -180,14 +183,18 @@ def _leads(
         if low is not None:
             error = error + (np.abs(rows) @ np.abs(low[:, :-1]).T + np.abs(low[:, -1])) * (1 + gamma(d + 2))
         here = np.arange(len(y)), y
-        lead = (score[here] - error[here])[:, None] - (score + error)
-        lead -= 4 * UNIT_SUM * (np.abs(score) + np.abs(score[here])[:, None])
+        lead = score[here][:, None] - score
+        error = error[here][:, None] + error + 4 * UNIT_SUM * (np.abs(score) + np.abs(score[here])[:, None])
+        is_open = ~(np.abs(lead) > error)
+        lead -= error
         size = (size + size[here][:, None]) * (1 + 1e-15)
-    lead[here] = np.inf
-    for i, c in zip(*np.nonzero(~(lead > 0)), strict=True):
+    lead[here], is_open[here] = np.inf, False
+    for i, c in zip(*np.nonzero(is_open), strict=True):
         words = [(weight[y[i]], bias[y[i]], 1), (weight[c], bias[c], -1)]
         if low is not None:
             words += [(low[y[i], :-1], low[y[i], -1], 1), (low[c, :-1], low[c, -1], -1)]
+        elif bias[y[i]] == bias[c] and np.array_equal(weight[y[i]], weight[c]):
+            continue
         lead[i, c] = _exact_lead(rows[i], words)
     return lead, size
 

@@ -8,7 +8,7 @@ Inside the solver columns are shifted and scaled (`Chart`); verdicts are in the 
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
@@ -75,33 +75,6 @@ class Planes:
     weight: np.ndarray
     bias: np.ndarray
     low: np.ndarray | None = None
-
-
-class Cone(Protocol):
-    """What the search needs to know of a question."""
-
-    size: int
-    blocks: int
-
-    def features(self, index: np.ndarray) -> np.ndarray:
-        """The rows of x behind some vectors."""
-        ...
-
-    def gather(self, index: np.ndarray, chart: Chart) -> np.ndarray:
-        """Some vectors as float64, in the coordinates of a chart."""
-        ...
-
-    def signed(self, index: np.ndarray) -> np.ndarray:
-        """Some vectors in the units of the data, exactly `[m, blocks (d + 1)]`."""
-        ...
-
-    def clear(self, planes: Planes) -> Clearance:
-        """How far every vector clears the hyperplanes, with proof; `values` one per vector."""
-        ...
-
-    def survives(self, index: np.ndarray, weights: np.ndarray) -> float | None:
-        """The robustness of a dependency among a few vectors, None if it is not proved."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,3 +176,6 @@ class KeslerCone:
         """Whether the transfers form a circulation."""
         row, rival = self.transfer(index)
         return dependency(joint_vectors(self.x[row], self.code[row], rival), weights)
+
+
+Cone: TypeAlias = BinaryCone | KeslerCone

@@ -3,6 +3,7 @@
 import functools
 import math
 import time
+from contextlib import AbstractContextManager
 from itertools import combinations
 from typing import Literal, TypeAlias
 
@@ -93,6 +94,6 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas(d: int):
+def blas(d: int) -> AbstractContextManager:
     """One BLAS thread for narrow problems, for the duration of a `with`."""
     return _controller().limit(limits=1 if d < NARROW else None, user_api="blas")

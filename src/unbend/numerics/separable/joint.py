@@ -11,7 +11,7 @@ import numpy as np
 
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.clearance import Clearance, argmax_clearance
-from unbend.numerics.separable.cone import KeslerCone
+from unbend.numerics.separable.cone import KeslerCone, chart_of
 from unbend.numerics.separable.search import Limits, Overlapping, Separated, search
 from unbend.numerics.separable.softmax import Readout, readouts
 from unbend.numerics.separable.twins import contradictions, groups
@@ -43,19 +43,15 @@ def joint(
     dim = (len(question.classes) - 1) * (x.shape[1] + 1)
     if dim <= SMALL_CONE:
         return question.by_cone(limits)
+    if len(x) <= 2 * x.shape[1]:
+        found = question.by_interpolation()
+        if found is not None:
+            return found, found.weight, found.bias
     if pairs_first:
         overlap = question.by_pairs(question.any_pairs()[:2], limits)
         if overlap is not None:
             return overlap, *question.flat()
-    verdict, best, tried = question.by_readout(limits, start)
-    if verdict is None and not limits.is_over:
-        pairs = [p for p in question.confused(best) if p not in tried]
-        verdict = question.by_pairs(pairs[:MOST_PAIRS], limits)
-    if verdict is None and dim <= LARGE_CONE and not limits.is_over:
-        return question.by_cone(limits)
-    if verdict is None:
-        verdict = question.undecided(best, "out of time" if limits.is_over else "no pair overlaps, no read-out is right")
-    return verdict, best.weight, best.bias
+    return question.by_candidates(limits, start)
 
 
 class _Question:
@@ -73,6 +69,22 @@ class _Question:
     def twins(self, pair: np.ndarray) -> JointOverlap:
         return JointOverlap(*self.x.shape, pair, self.y[pair[::-1]], np.ones(2), 0.0)
 
+    def by_interpolation(self) -> JointSeparation | None:
+        """The flattest read-out through one-hot targets, which exists where rows are no more than columns."""
+        chart = chart_of(self.x)
+        Z = chart.apply(self.x)
+        gram = Z @ Z.T
+        gram[np.diag_indices_from(gram)] += 1e-12 * np.trace(gram)
+        try:
+            V = (Z.T @ np.linalg.solve(gram, np.eye(len(self.classes))[self.code] - 0.5)).T
+        except np.linalg.LinAlgError:
+            return None
+        weight = np.zeros((len(self.classes), self.x.shape[1]))
+        weight[:, chart.columns] = V[:, :-1] / chart.scale
+        bias = V[:, -1] - weight[:, chart.columns] @ chart.mean
+        found = argmax_clearance(self.x, self.code, weight, bias, None)
+        return None if found.wrong else self.separation(weight, bias, found, None)
+
     def by_cone(self, limits: Limits) -> tuple[JointVerdict, np.ndarray, np.ndarray]:
         cone = KeslerCone(self.x, self.code, len(self.classes))
         outcome = search(cone, limits)
@@ -81,7 +93,9 @@ class _Question:
             row, rival = cone.transfer(outcome.index)
             weights = outcome.weights
             return (
-                JointOverlap(*self.x.shape, row, self.classes[rival], weights, outcome.robustness), weight, bias,
+                JointOverlap(*self.x.shape, row, self.classes[rival], weights, outcome.robustness),
+                weight,
+                bias,
             )
         if isinstance(outcome, Separated):
             return self.separation(weight, bias, outcome.clearance, low), weight, bias
@@ -110,6 +124,22 @@ class _Question:
                 if overlap is not None:
                     return overlap, best, tried
         return None, best, tried
+
+    def by_candidates(
+        self, limits: Limits, start: tuple[np.ndarray, np.ndarray] | None
+    ) -> tuple[JointVerdict, np.ndarray, np.ndarray]:
+        """Read-outs, then the pairs they confuse, then the full cone where it is not too large."""
+        verdict, best, tried = self.by_readout(limits, start)
+        if verdict is None and not limits.is_over:
+            pairs = [p for p in self.confused(best) if p not in tried]
+            verdict = self.by_pairs(pairs[:MOST_PAIRS], limits)
+        dim = (len(self.classes) - 1) * (self.x.shape[1] + 1)
+        if verdict is None and dim <= LARGE_CONE and not limits.is_over:
+            return self.by_cone(limits)
+        if verdict is None:
+            reason = "out of time" if limits.is_over else "no pair overlaps, no read-out is right"
+            verdict = self.undecided(best, reason)
+        return verdict, best.weight, best.bias
 
     def _count(self, readout: Readout, pair: tuple[int, int]) -> int:
         a, b = pair
@@ -142,9 +172,7 @@ class _Question:
 
     def undecided(self, best: Readout, reason: str) -> Undecided:
         wrong = argmax_clearance(self.x, self.code, best.weight, best.bias, None).wrong
-        return Undecided(
-            None, None, *self.x.shape, reason, best.weight, best.bias, wrong, float("nan"), self.classes
-        )
+        return Undecided(None, None, *self.x.shape, reason, best.weight, best.bias, wrong, float("nan"), self.classes)
 
 
 def from_pair(overlap: Overlap, y: np.ndarray) -> JointOverlap:

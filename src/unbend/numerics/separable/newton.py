@@ -151,7 +151,7 @@ def _by_cholesky(
     except LinAlgError:
         return None, True
     pivots = np.diagonal(factor[0])
-    is_hard = not is_single and len(keep) >= D and (pivots.min() / pivots.max()) ** 2 < 1e-9
+    is_hard = not is_single and len(keep) >= D and bool((pivots.min() / pivots.max()) ** 2 < 1e-9)
     if is_hard and D <= NARROW:
         return None, True
     return cho_solve(factor, gradient, check_finite=False), is_hard

@@ -25,7 +25,7 @@ def gamma(k: int) -> float:
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
 @no_type_check
-def _sums(x, w, total, size):
+def _sums(x, w, total, size):  # noqa: ANN001, ANN202 (numba reads the types of the call)
     for i in range(x.shape[0]):
         s = 0.0
         a = 0.0
@@ -48,9 +48,7 @@ def require_gradual_underflow() -> None:
         )
 
 
-def scores(
-    x: np.ndarray, weight: np.ndarray, bias: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def scores(x: np.ndarray, weight: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One pass over all rows: `x·w + b`, a bound on its rounding error, and `Σ|x_j w_j|` rounded up."""
     total, size = np.empty(len(x)), np.empty(len(x))
     d = x.shape[1]
@@ -65,7 +63,7 @@ def scores(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def _dot2(a, b, out):
+def _dot2(a, b, out):  # noqa: ANN001, ANN202
     """Row i of `a` against row k of `b`, accurate as if summed in twice the working precision."""
     for i in range(a.shape[0]):
         for k in range(b.shape[0]):

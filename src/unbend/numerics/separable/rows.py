@@ -24,9 +24,7 @@ def values(x: ArrayLike) -> np.ndarray:
         x = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
     x = np.asarray(x)
     if x.ndim != 2:
-        raise ShapeError(
-            f"x: expected one row per sample, [n, d], got shape {x.shape}. Flatten each sample first."
-        )
+        raise ShapeError(f"x: expected one row per sample, [n, d], got shape {x.shape}. Flatten each sample first.")
     if x.dtype == np.float16:
         x = x.astype(np.float32)
     elif x.dtype.kind in "biu":

@@ -101,11 +101,7 @@ def search(cone: Cone, limits: Limits, start: Planes | None = None) -> Outcome:
     d = cone.features(np.zeros(1, np.int64)).shape[1]
     dim = cone.blocks * (d + 1)
     first = max((4 if dim > 300 else 6) * dim, min(cone.size // 50, 20_000), 400)
-    index = (
-        np.arange(cone.size)
-        if cone.size <= 1.5 * first
-        else np.unique(generator.integers(0, cone.size, first))
-    )
+    index = np.arange(cone.size) if cone.size <= 1.5 * first else np.unique(generator.integers(0, cone.size, first))
     zero = Planes(np.zeros((cone.blocks, d)), np.zeros(cone.blocks))
     progress = _Progress(index, start or zero)
     for _ in range(ROUNDS):
@@ -307,9 +303,7 @@ def _out_of(chart: Chart, v: np.ndarray, like: Planes) -> Planes:
     return Planes(weight, bias)
 
 
-def _grow(
-    progress: _Progress, values: np.ndarray, first: int, dim: int, generator: np.random.Generator
-) -> None:
+def _grow(progress: _Progress, values: np.ndarray, first: int, dim: int, generator: np.random.Generator) -> None:
     """Add violated vectors to the working set: the worst, a random part, and the nearest of the others."""
     wrong = np.flatnonzero(~(values > 0))
     room = max(2 * dim, first // 2) if dim <= 300 else max(dim, first // 2)

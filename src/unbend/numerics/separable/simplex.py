@@ -37,7 +37,7 @@ def solve(
     t, basis = _tableau(vectors)
     last = 1
     for column in guess[: 2 * D]:
-        row = _ratio(t, int(column), last)
+        row = _ratio(t, int(column))
         if row is not None:
             t, last = _pivot(t, row, int(column), last, deadline)
             basis[row] = int(column)
@@ -46,7 +46,7 @@ def solve(
         entering = next((j for j in range(m) if costs[j] < 0), None)
         if entering is None:
             break
-        row = _ratio(t, entering, last, basis)
+        row = _ratio(t, entering, basis)
         t, last = _pivot(t, row, entering, last, deadline)
         basis[row] = entering
     if t[-1, -1] != 0:
@@ -67,7 +67,7 @@ def _tableau(vectors: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return t, list(range(m, m + D + 1))
 
 
-def _ratio(t: np.ndarray, column: int, last: int, basis: list[int] | None = None) -> int | None:
+def _ratio(t: np.ndarray, column: int, basis: list[int] | None = None) -> int | None:
     """The row that leaves when `column` enters: the least ratio, ties by Bland's rule."""
     best = None
     for i in range(len(t) - 1):

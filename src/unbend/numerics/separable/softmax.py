@@ -201,3 +201,12 @@ def _factor(X: np.ndarray, weight: np.ndarray, ridge: float) -> tuple[np.ndarray
     diagonal = np.arange(D)
     H[diagonal, diagonal] += ridge + 1e-6 * max(float(np.trace(H)) / D, 1e-30)
     return cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
+
+
+def fewest_errors(x: np.ndarray, code: np.ndarray, k: int, deadline: float, steps: int = 10) -> Readout:
+    """The read-out with the fewest errors among the first few."""
+    flat = np.bincount(code, minlength=k) / len(code)
+    best = Readout(np.zeros((k, x.shape[1])), flat, int((code != np.argmax(flat)).sum()), np.zeros((k, k), np.int64))
+    for _, readout in zip(range(steps), readouts(x, code, k, deadline), strict=False):
+        best = min(best, readout, key=lambda r: r.errors)
+    return best

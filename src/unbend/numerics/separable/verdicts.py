@@ -78,11 +78,7 @@ class Separation:
         if len(x) == 0:
             return True
         found = clearance(x, sign, self.plane)
-        return (
-            found.wrong == 0
-            and self.margin <= found.margin * SLACK
-            and self.robustness <= found.robustness * SLACK
-        )
+        return found.wrong == 0 and self.margin <= found.margin * SLACK and self.robustness <= found.robustness * SLACK
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,14 +113,7 @@ class Overlap:
         Cost:
             O(d³) for d + 2 witnesses, whatever the number of rows.
         """
-        x, y = rows(x, y)
-        if x.shape[1] != self.d or not _are_row_numbers(self.rows, len(x), self.d + 2):
-            return False
-        sign = sides(y, self.positive, self.negative)
-        if int((sign != 0).sum()) != self.n or not sign[self.rows].all():
-            return False
-        survived = dependency(binary_vectors(x[self.rows], sign[self.rows]), self.weights)
-        return survived is not None and self.robustness <= survived * SLACK
+        return overlap_holds(self, *rows(x, y))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,11 +149,7 @@ class JointSeparation:
         if x.shape != (self.n, self.d) or self.weight.shape != (len(self.classes), self.d) or code is None:
             return False
         found = argmax_clearance(x, code, self.weight, self.bias, self.low)
-        return (
-            found.wrong == 0
-            and self.margin <= found.margin * SLACK
-            and self.robustness <= found.robustness * SLACK
-        )
+        return found.wrong == 0 and self.margin <= found.margin * SLACK and self.robustness <= found.robustness * SLACK
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,16 +178,7 @@ class JointOverlap:
 
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the transfers alone provably exclude every linear read-out."""
-        x, y = rows(x, y)
-        if x.shape != (self.n, self.d) or len(self.rivals) != len(self.rows) or not len(self.rows):
-            return False
-        pairs = np.stack([self.rows, self.rivals], axis=1)
-        if self.rows.min() < 0 or self.rows.max() >= len(x) or len(np.unique(pairs, axis=0)) < len(pairs):
-            return False
-        if (y[self.rows] == self.rivals).any():
-            return False
-        survived = dependency(joint_vectors(x[self.rows], y[self.rows], self.rivals), self.weights)
-        return survived is not None and self.robustness <= survived * SLACK
+        return overlap_holds(self, *rows(x, y))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -274,6 +250,38 @@ class Answers:
         """Whether each single verdict verifies."""
         x, y = rows(x, y)
         return all(verdict.verify(x, y) for verdict in self.verdicts)
+
+
+def overlap_holds(overlap: Overlap | JointOverlap, x: np.ndarray, y: np.ndarray) -> bool:
+    """`verify` of an overlap, for arrays that are already checked."""
+    read = _witness_vectors if isinstance(overlap, Overlap) else _transfer_vectors
+    vectors = read(overlap, x, y)
+    if vectors is None:
+        return False
+    survived = dependency(vectors, overlap.weights)
+    return survived is not None and overlap.robustness <= survived * SLACK
+
+
+def _witness_vectors(overlap: Overlap, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """The signed witnesses; None if they are not distinct rows of the question."""
+    if x.shape[1] != overlap.d or not _are_row_numbers(overlap.rows, len(x), overlap.d + 2):
+        return None
+    sign = sides(y, overlap.positive, overlap.negative)
+    if int((sign != 0).sum()) != overlap.n or not sign[overlap.rows].all():
+        return None
+    return binary_vectors(x[overlap.rows], sign[overlap.rows])
+
+
+def _transfer_vectors(overlap: JointOverlap, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """The transfers as Kesler vectors; None if they are not distinct, or stay within a class."""
+    which, rivals = overlap.rows, overlap.rivals
+    if x.shape != (overlap.n, overlap.d) or len(rivals) != len(which) or not len(which):
+        return None
+    pairs = np.stack([which, rivals], axis=1)
+    is_inside = which.min() >= 0 and which.max() < len(x)
+    if not is_inside or len(np.unique(pairs, axis=0)) < len(pairs) or (y[which] == rivals).any():
+        return None
+    return joint_vectors(x[which], y[which], rivals)
 
 
 def binary_vectors(x: np.ndarray, sign: np.ndarray) -> np.ndarray:

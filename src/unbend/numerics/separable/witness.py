@@ -18,7 +18,7 @@ ZERO = 1e-12
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
 @no_type_check
-def _purify(inverse, basis, lam_basis, others, lam_others, first, zero):
+def _purify(inverse, basis, lam_basis, others, lam_others, first, zero):  # noqa: ANN001, ANN202, C901 (one loop nest)
     """Move the mass of the other vectors onto a basis, one vector at a time; `first` says in which order.
 
     `inverse` maps a vector to its coefficients on the basis vectors. When a basic weight would turn negative,

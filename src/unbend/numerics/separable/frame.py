@@ -1,0 +1,174 @@
+"""What stands beside every verdict, so that "separable" is not taken for more than it says."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, is_right
+from unbend.numerics.separable.control import Control, control
+from unbend.numerics.separable.cover import cover_probability
+from unbend.numerics.separable.packing import Packing, packing
+from unbend.numerics.separable.rows import ArrayLike
+from unbend.numerics.separable.search import Limits
+from unbend.numerics.separable.verdicts import (
+    JointOverlap,
+    JointSeparation,
+    Overlap,
+    Separation,
+    Undecided,
+    Verdict,
+    codes,
+    sides,
+)
+
+LAST_BITS = 8  # a robustness below this many units of rounding of the stored numbers is rounding itself
+BALANCED = (0.4, 0.6)  # share of one class between which Cover's count is used
+RANK_ROWS = 4  # rows per column from which the numerical rank is taken
+UNITS = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The honest frame of a verdict.
+
+    Attributes:
+        n: rows.
+        d: columns.
+        rank: numerical dimension of the affine space the rows span, from at most 4 d evenly spaced rows.
+        cover: probability that as many random labels are separable (Cover 1965); None where the labels are not two
+            balanced classes.
+        control: the same question with permuted labels, the primary null.
+        spread: root mean square distance of a row from the mean row.
+        margin: proved margin in units of `spread`; None unless separable.
+        robustness: relative change of every stored number that the verdict provably survives.
+        last_bits_only: separable, but only by differences as small as the rounding of the stored numbers.
+        errors_at_most: rows that one actual read-out gets wrong.
+        errors_at_least: rows that every read-out gets wrong, proved by disjoint overlaps.
+        held_out_accuracy: of that same read-out, on rows it has not seen; None without such rows.
+        n_held_out: how many such rows there were.
+        is_worthless: separable, but so is at least every second permutation of the labels.
+    """
+
+    n: int
+    d: int
+    rank: int
+    cover: float | None
+    control: Control
+    spread: float
+    margin: float | None
+    robustness: float
+    last_bits_only: bool
+    errors_at_most: int
+    errors_at_least: int
+    held_out_accuracy: float | None
+    n_held_out: int
+    is_worthless: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """A verdict with the read-out that stands for it: one hyperplane, or one per class."""
+
+    verdict: Verdict
+    weight: np.ndarray
+    bias: np.ndarray
+    classes: np.ndarray
+
+    def right(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | int:
+        """How many rows the read-out provably gets right."""
+        if len(self.bias) > 1:
+            code = codes(y, self.classes)
+            if code is None:
+                known = np.isin(y, self.classes)
+                return self.right(x[known], y[known])
+            return len(x) - argmax_clearance(x, code, self.weight, self.bias, None).wrong if len(x) else 0
+        sign = sides(y, int(self.classes[-1]), None)
+        return int(is_right(x, sign, Hyperplane(self.weight[0], float(self.bias[0]))).sum())
+
+
+def frame(
+    x: np.ndarray,
+    y: np.ndarray,
+    decided: Decided,
+    held_out: tuple[np.ndarray, np.ndarray] | None,
+    unit: float,
+    shuffles: int,
+    limits: tuple[Limits, Limits],
+) -> tuple[Frame, Packing | None]:
+    """The frame of a verdict, and the disjoint overlaps behind its lower bound.
+
+    `limits` are those of the control and of the search for disjoint overlaps.
+    """
+    n, d = x.shape
+    verdict = decided.verdict
+    is_separable = isinstance(verdict, (Separation, JointSeparation))
+    rank, spread = _rank(x), _spread(x)
+    null = control(x, y, shuffles, limits[0])
+    packed = packing(x, y, verdict, limits[1]) if isinstance(verdict, (Overlap, JointOverlap)) else None
+    robustness = 0.0 if isinstance(verdict, Undecided) else verdict.robustness
+    counts = np.unique(y, return_counts=True)[1]
+    is_balanced = len(counts) == 2 and BALANCED[0] <= counts[0] / n <= BALANCED[1]
+    accuracy = decided.right(*held_out) / len(held_out[0]) if held_out is not None and len(held_out[0]) else None
+    whole = Frame(
+        n=n,
+        d=d,
+        rank=rank,
+        cover=cover_probability(n, rank) if is_balanced else None,
+        control=null,
+        spread=spread,
+        margin=_ratio(verdict.margin, spread) if is_separable else None,
+        robustness=robustness,
+        last_bits_only=is_separable and robustness < LAST_BITS * unit,
+        errors_at_most=0 if is_separable else n - decided.right(x, y),
+        errors_at_least=packed.n_errors if packed else 0,
+        held_out_accuracy=accuracy,
+        n_held_out=0 if held_out is None else len(held_out[0]),
+        is_worthless=is_separable and null.n > 0 and 2 * null.n_separable >= null.n,
+    )
+    return whole, packed
+
+
+def unit_roundoff(x: ArrayLike) -> float:
+    """Half the relative spacing of the stored numbers.
+
+    Float64 that holds nothing but float32 values, not all whole, is taken for a converted float32 tensor.
+    """
+    kind = x.dtype if isinstance(x, torch.Tensor) else torch.from_numpy(np.empty(0, np.asarray(x).dtype)).dtype
+    if kind in UNITS:
+        return UNITS[kind]
+    x = np.asarray(x.detach().cpu() if isinstance(x, torch.Tensor) else x)
+    if x.dtype != np.float64:
+        return 2.0**-53
+    with np.errstate(over="ignore"):
+        is_single = np.array_equal(x.astype(np.float32), x) and not np.array_equal(np.rint(x), x)
+    return 2.0**-24 if is_single else 2.0**-53
+
+
+def _rank(x: np.ndarray) -> int:
+    """Singular values of evenly spaced standardised rows above the rounding of their type."""
+    n, d = x.shape
+    most = max(RANK_ROWS * d, 2000)
+    part = x[np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))].astype(np.float64)
+    top = np.abs(part).max(axis=0, initial=0.0)
+    part = part / np.where(top > 0, top, 1.0)
+    part -= part.mean(axis=0)
+    if min(part.shape) == 0 or not part.any():
+        return 0
+    values = np.linalg.svd(part, compute_uv=False)
+    unit = float(np.finfo(x.dtype).eps)
+    return int((values > values[0] * unit * math.sqrt(max(part.shape))).sum())
+
+
+def _spread(x: np.ndarray) -> float:
+    top = float(np.abs(x).max(initial=0.0)) or 1.0
+    total, step = 0.0, 8192
+    mean = sum((x[i : i + step] / top).sum(axis=0, dtype=np.float64) for i in range(0, len(x), step)) / len(x)
+    for start in range(0, len(x), step):
+        total += float(((x[start : start + step] / top - mean) ** 2).sum())
+    return top * math.sqrt(total / len(x))
+
+
+def _ratio(margin: float, spread: float) -> float:
+    return margin / spread if spread > 0 else math.inf

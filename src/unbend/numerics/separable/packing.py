@@ -1,0 +1,77 @@
+"""A proved lower bound on the errors of every read-out: overlap witnesses that share no row.
+
+Each proof of overlap means at least one error among its own witnesses. Proofs on disjoint rows add up. The bound is
+close in few dimensions and weak in many, where each proof takes d + 2 rows.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unbend.numerics.separable.binary import binary
+from unbend.numerics.separable.joint import joint
+from unbend.numerics.separable.rows import ArrayLike, rows
+from unbend.numerics.separable.search import Limits
+from unbend.numerics.separable.twins import contradictions, groups
+from unbend.numerics.separable.verdicts import JointOverlap, Overlap, overlap_holds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packing:
+    """Overlaps on disjoint rows: every linear read-out errs on at least `n_errors` rows."""
+
+    overlaps: tuple[Overlap | JointOverlap, ...]
+
+    @property
+    def n_errors(self) -> int:
+        """Rows that every read-out must get wrong."""
+        return len(self.overlaps)
+
+    def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
+        """Whether every overlap verifies and no row is used twice."""
+        x, y = rows(x, y)
+        used = [np.unique(overlap.rows) for overlap in self.overlaps]  # one row may send to several rivals
+        if used and len(np.unique(np.concatenate(used))) < sum(map(len, used)):
+            return False
+        return all(overlap_holds(overlap, x, y) for overlap in self.overlaps)
+
+
+def packing(x: np.ndarray, y: np.ndarray, first: Overlap | JointOverlap, limits: Limits, most: int = 200) -> Packing:
+    """Disjoint overlaps, beginning with equal rows of different labels, then found one after the other.
+
+    Args:
+        x: rows [n, d].
+        y: labels [n].
+        first: an overlap already proved.
+        limits: when to stop looking; what is found stays proved.
+        most: overlaps after which to stop.
+    """
+    found: list[Overlap | JointOverlap] = []
+    alive = np.ones(len(x), bool)
+    for pair in contradictions(groups(x), y)[:most]:
+        found.append(_twin(first, pair, y))
+        alive[pair] = False
+    if not found:
+        found.append(first)
+        alive[first.rows] = False
+    while len(found) < most and not limits.is_over:
+        where = np.flatnonzero(alive)
+        verdict = _decide(x[where], y[where], first, Limits(limits.deadline, len(found)))
+        if not isinstance(verdict, (Overlap, JointOverlap)):
+            break
+        verdict = replace(verdict, n=first.n, rows=where[verdict.rows])
+        found.append(verdict)
+        alive[verdict.rows] = False
+    return Packing(tuple(found))
+
+
+def _decide(x: np.ndarray, y: np.ndarray, like: Overlap | JointOverlap, limits: Limits) -> object:
+    if isinstance(like, JointOverlap):
+        return joint(x, y, limits, pairs_first=True)[0] if len(np.unique(y)) > 2 else None
+    return binary(x, y, like.positive, like.negative, limits)[0]
+
+
+def _twin(like: Overlap | JointOverlap, pair: np.ndarray, y: np.ndarray) -> Overlap | JointOverlap:
+    if isinstance(like, JointOverlap):
+        return replace(like, rows=pair, rivals=y[pair[::-1]], weights=np.ones(2), robustness=0.0)
+    return replace(like, rows=pair, weights=np.ones(2), robustness=0.0)

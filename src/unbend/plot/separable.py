@@ -1,0 +1,127 @@
+"""The ladder: layer by layer from overlap to separable, with what each verdict is worth.
+
+In: names of layers and their `LadderStep`s. Out: marks on axes the caller owns. Colour never stands alone: every
+verdict has its own marker and word.
+"""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from unbend.numerics.separable import (
+    JointOverlap,
+    JointSeparation,
+    LadderStep,
+    Overlap,
+    Separation,
+)
+from unbend.plot import style
+
+SEPARABLE, OVERLAP, OPEN = style.BLUE, style.VERMILION, style.GREY
+LEFT, RIGHT = 0.0, 1.0
+
+
+def word(step: LadderStep) -> str:
+    """The verdict in a word or two."""
+    if isinstance(step.verdict, (Overlap, JointOverlap)):
+        return "overlap"
+    if not isinstance(step.verdict, (Separation, JointSeparation)):
+        return "undecided"
+    return "separable in the last bits only" if step.frame.last_bits_only else "separable"
+
+
+def remark(step: LadderStep) -> str:
+    """What stands beside the verdict: errors between two bounds, or margin, control and held-out accuracy."""
+    f = step.frame
+    parts = []
+    if isinstance(step.verdict, (Separation, JointSeparation)):
+        parts.append(f"margin {f.margin:.1e} of the spread" if math.isfinite(f.margin) else "one class only")
+    elif f.errors_at_least:
+        parts.append(f"between {f.errors_at_least:,} and {f.errors_at_most:,} rows in the way")
+    else:
+        parts.append(f"at most {f.errors_at_most:,} rows in the way")
+    if f.control.n:
+        parts.append(f"shuffled labels separable {f.control.n_separable} of {f.control.n}")
+    if f.held_out_accuracy is not None:
+        parts.append(f"held out {f.held_out_accuracy:.1%}")
+    return " · ".join(parts)
+
+
+def ladder(ax: Axes, layers: Sequence[str], steps: Sequence[LadderStep]) -> None:
+    """Draw one rung per layer, first layer on top, verdicts from left (overlap) to right (separable).
+
+    A hollow mark is a verdict that permuted labels, or the last bits, would also give.
+
+    Args:
+        ax: where to draw.
+        layers: names, in the order of the network.
+        steps: one for each layer.
+    """
+    places = [_place(step) for step in steps]
+    heights = range(len(steps))
+    ax.plot(places, heights, color=style.FAINT, lw=1.5, zorder=1)
+    for at, (place, step) in enumerate(zip(places, steps, strict=True)):
+        ax.axhline(at, color=style.FAINT, lw=0.6, zorder=0)
+        _rung(ax, place, at, step)
+    ax.set_yticks(list(heights), list(layers))
+    ax.set_xticks([LEFT, RIGHT], ["overlap", "separable"])
+    ax.set_xlim(LEFT - 0.15, RIGHT + 0.15)
+    ax.set_ylim(len(steps) - 0.4, -0.6)
+    ax.tick_params(length=0, colors=style.INK)
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def _place(step: LadderStep) -> float:
+    if isinstance(step.verdict, (Overlap, JointOverlap)):
+        return LEFT
+    return RIGHT if isinstance(step.verdict, (Separation, JointSeparation)) else (LEFT + RIGHT) / 2
+
+
+def _rung(ax: Axes, place: float, at: int, step: LadderStep) -> None:
+    color, marker = {LEFT: (OVERLAP, "X"), RIGHT: (SEPARABLE, "o")}.get(place, (OPEN, "D"))
+    is_hollow = step.frame.is_worthless or step.frame.last_bits_only
+    ax.plot(
+        [place],
+        [at],
+        marker=marker,
+        ms=11,
+        mec=color,
+        mew=2,
+        color=color,
+        mfc=style.PAPER if is_hollow else color,
+        zorder=3,
+    )
+    is_right = place > (LEFT + RIGHT) / 2
+    x, align = (place - 0.05, "right") if is_right else (place + 0.05, "left")
+    name = word(step) + (", as are shuffled labels" if step.frame.is_worthless else "")
+    ax.annotate(name, (x, at), (0, 4), textcoords="offset points", ha=align, va="bottom", color=color, weight="bold")
+    ax.annotate(
+        remark(step), (x, at), (0, -4), textcoords="offset points", ha=align, va="top", color=style.INK, size="small"
+    )
+
+
+def robustness(ax: Axes, layers: Sequence[str], steps: Sequence[LadderStep]) -> None:
+    """Draw how much relative change of every stored number each verdict provably survives, on a log axis.
+
+    The dashed line is the rounding of float32: to the left of it a verdict is about rounding, not about the layer.
+    Layers whose verdict survives no proved change stand at the left edge.
+    """
+    proved = [s.frame.robustness for s in steps if 0 < s.frame.robustness < math.inf]
+    low = min([2.0**-27, *proved]) / 10
+    for at, step in enumerate(steps):
+        value = min(max(step.frame.robustness, low), 1.0)
+        place = _place(step)
+        color, marker = {LEFT: (OVERLAP, "X"), RIGHT: (SEPARABLE, "o")}.get(place, (OPEN, "D"))
+        ax.plot([low, value], [at, at], color=color, lw=2, solid_capstyle="butt")
+        ax.plot([value], [at], marker=marker, ms=8, color=color)
+    ax.axvline(2.0**-24, color=OPEN, ls="--", lw=1)
+    ax.set_xscale("log")
+    ax.set_xlim(low, 1.0)
+    ax.set_ylim(len(steps) - 0.4, -0.6)
+    ax.set_yticks(list(range(len(steps))), list(layers))
+    ax.set_xlabel("relative change of every number survived, at least")
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.tick_params(axis="y", length=0)

@@ -1,0 +1,76 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from unbend.numerics.separable.dependency import dependency, null_vector
+from unbend.numerics.separable.rounding import dot2, dot2_error, scores
+
+
+def test_null_vector_of_a_known_matrix():
+    matrix = np.array([[1, 2, -3], [0, 4, -8]], object)
+    assert null_vector(matrix) == [-1, 2, 1]
+
+
+@pytest.mark.parametrize("matrix", [np.eye(3, dtype=int).astype(object), np.zeros((1, 3), int).astype(object)])
+def test_null_spaces_of_other_dimensions_have_no_one_vector(matrix):
+    assert null_vector(matrix) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_null_vector_solves_exactly(seed):
+    rng = np.random.default_rng(seed)
+    matrix = rng.integers(-(2**40), 2**40, (7, 8)).astype(object)
+    solution = null_vector(matrix)
+    assert not any(matrix @ np.array(solution, object))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e200])
+def test_error_bounds_hold(scale):
+    """Against exact rationals, with cancellation."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((40, 30)) * scale
+    b = rng.standard_normal(30)
+    a[:, 0] = -(a[:, 1:] @ b[1:]) / b[0]
+    exact = np.array(
+        [sum(Fraction(u) * Fraction(v) for u, v in zip(row, b.tolist(), strict=True)) for row in a.tolist()]
+    )
+    total, error, size = scores(a, b, 0.0)
+    assert all(
+        abs(Fraction(t) - e) <= Fraction(r) for t, e, r in zip(total.tolist(), exact, error.tolist(), strict=True)
+    )
+    assert all(
+        sum(abs(Fraction(u) * Fraction(v)) for u, v in zip(row, b.tolist(), strict=True)) <= Fraction(s)
+        for row, s in zip(a.tolist(), size.tolist(), strict=True)
+    )
+    fine = dot2(a, b[None])[:, 0]
+    bound = dot2_error(fine, size, 30)
+    assert all(
+        abs(Fraction(t) - e) <= Fraction(r) for t, e, r in zip(fine.tolist(), exact, bound.tolist(), strict=True)
+    )
+    assert (bound < 1e-3 * error).all() or scale < 1e-200
+
+
+def test_a_square_system_survives_bad_condition():
+    """Witnesses nearly in a plane, where one word of precision is not enough."""
+    rng = np.random.default_rng(1)
+    lam = rng.random(6) + 0.5
+    z = rng.standard_normal((6, 4))
+    z[:, 3] = z[:, 2] + 1e-9 * z[:, 3]
+    sign = np.array([1.0, 1, 1, -1, -1, -1])
+    lam[3:] *= lam[:3].sum() / lam[3:].sum()
+    vectors = np.hstack([z, np.ones((6, 1))]) * sign[:, None]
+    solution = np.linalg.svd(vectors.T)[2][-1]
+    claim = dependency(vectors[:, None, :] * np.sign(solution)[:, None, None], np.abs(solution))
+    exact = null_vector(_integers(vectors))
+    agrees = np.allclose(np.abs(solution) / np.abs(solution).max(), _floats(exact), rtol=1e-6)
+    assert (claim is not None) == agrees
+
+
+def _integers(vectors):
+    return np.array([[int(Fraction(float(a)) * 2**80) for a in row] for row in vectors.T], object)
+
+
+def _floats(solution):
+    top = max(map(abs, solution))
+    return np.array([float(Fraction(abs(a), top)) for a in solution])
