@@ -295,7 +295,7 @@ def test_flipped_bytes_give_an_error_or_the_same_study(saved, classified, same):
     content = saved.read_bytes()
     tree = len(content) - 8
     draw = random.Random(0)
-    places = [*range(24), *(draw.randrange(tree) for _ in range(150)), *(draw.randrange(3000) for _ in range(100))]
+    places = [*range(24), *(draw.randrange(tree) for _ in range(60)), *(draw.randrange(3000) for _ in range(60))]
     refused = 0
     for place in places:
         flipped = bytearray(content)
@@ -313,7 +313,7 @@ def test_flipped_bytes_of_the_tree_give_errors_even_with_a_right_digest(saved):
     tensors = safetensors.torch.load_file(saved)
     draw = random.Random(1)
     refused = 0
-    for _ in range(60):
+    for _ in range(25):
         place = draw.randrange(len(metadata["study"]))
         text = metadata["study"][:place] + draw.choice('0"{}[]$,:x-') + metadata["study"][place + 1 :]
         digests = {key: file.digest(t) for key, t in tensors.items()}
@@ -322,7 +322,7 @@ def test_flipped_bytes_of_the_tree_give_errors_even_with_a_right_digest(saved):
             opened(saved)
         except RecordError:
             refused += 1
-    assert refused > 10
+    assert refused > 4
 
 
 def test_arrays_are_the_readers_own(saved):

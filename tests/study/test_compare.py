@@ -187,24 +187,18 @@ def test_regressions_are_compared_by_r2():
 
 
 def test_r2_intervals_cover():
-    from unbend.numerics.readout import Readout
+    from unbend.numerics.sample import SampleState
     from unbend.study.compare import _unexplained
 
-    class Sample:
-        def __init__(self, x, y):
-            self._table = torch.from_numpy(x), torch.from_numpy(y)
-
-        def table(self):
-            return self._table
-
     draw = np.random.default_rng(0)
-    nothing = dict.fromkeys(Readout.__dataclass_fields__)
-    a, b = (Readout(**nothing | {"weight": np.array([w]), "bias": np.zeros(1)}) for w in ([1.0, 0.0], [0.9, 0.1]))
+    some = regression(0.0, 0)["0"].results["readout"]
+    a, b = (replace(some, weight=np.array([w]), bias=np.zeros(1)) for w in ([1.0, 0.0], [0.9, 0.1]))
+    ids = np.arange(300)
     truth, inside = -0.01 / 2 - 0.01 / 2, 0
     for _ in range(400):
         x = draw.normal(size=(300, 2))
         y = x[:, :1] + draw.normal(size=(300, 1))
-        sample = Sample(x, y)
+        sample = SampleState(300, ids, ids.astype(np.uint64), (torch.from_numpy(x),), (torch.from_numpy(y),))
         lost = _unexplained(b, sample) - _unexplained(a, sample)
         half = 1.96 * np.sqrt(len(lost) * lost.var(ddof=1))
         inside += abs(-lost.sum() - truth) < half

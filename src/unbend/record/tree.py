@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -249,8 +249,12 @@ def _misfit(kind: type, values: dict[str, Any]) -> str | None:
     expected = hints(kind)
     with jaxtyped("context"):
         for name, value in values.items():
-            if not fits(value, expected.get(name, Any)):
-                said = getattr(expected[name], "__name__", expected[name])
+            hint = expected.get(name, Any)
+            arrays = [one for one in (hint, *get_args(hint)) if isinstance(one, type) and one is not Any]
+            # once more, here: an axis letter binds in this context, not in that of a checked function
+            binds = not hasattr(value, "shape") or not arrays or any(isinstance(value, one) for one in arrays)
+            if not (fits(value, hint) and binds):
+                said = getattr(hint, "__name__", hint)
                 return f"{kind.__name__}.{name}: expected {said}, got {_described(value)}"
     return None
 
