@@ -10,9 +10,13 @@ __version__ = "0.1.0"
 
 # Public name → the module that holds it, and what it is called there.
 _HOME: dict[str, tuple[str, str]] = {
+    "compare": ("unbend.study.compare", "compare"),
+    "merge": ("unbend.record.merge", "merge"),
+    "open": ("unbend.record.file", "opened"),
     "representations": ("unbend.capture.representations", "representations"),
+    "save": ("unbend.record.file", "save"),
 }
-_PACKAGES = ("study",)  # packages that answer calls: `unbend.study(...)`
+_PACKAGES = ("report", "study")  # packages that answer calls: `unbend.study(...)`
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 

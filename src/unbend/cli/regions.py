@@ -40,9 +40,13 @@ def regions(  # noqa: PLR0913 - the options of a command line
     ] = None,
     box: Annotated[str | None, typer.Option(help="The window, as x0,x1,y0,y1 in plane coordinates.")] = None,
     layer: Annotated[str | None, typer.Option("--layer", "-l", help="Only kinks up to this layer.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A page (.html) or a picture (.svg, .png, .pdf).")] = PAGE,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A page (.html) or a picture (.svg, .png, .pdf).")
+    ] = PAGE,
     max_cells: Annotated[int, typer.Option(min=1, help="Stop cleanly at more regions.")] = MAX_CELLS,
-    prove: Annotated[bool, typer.Option("--prove", help="Also prove that every region is there and none is missing.")] = False,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Also prove that every region is there and none is missing.")
+    ] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Decide everything in rational arithmetic (slow).")] = False,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,

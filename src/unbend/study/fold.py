@@ -46,7 +46,10 @@ def fold(
     n_classes: int | None = None,
     fit: Callable[[Any], Any] = lambda inputs: inputs,
     selection: Selection | None = None,
+    chooser: "Chooser | None" = None,
     tick: Callable[[int], None] = lambda _n: None,
+    totals: States | None = None,
+    with_input: bool = True,
 ) -> States:
     """Run the model over the batches and add up every State of every layer.
 
@@ -58,7 +61,10 @@ def fold(
         n_classes: as in `numerics.batch.samples`.
         fit: applied to the inputs of each batch.
         selection: which rows go into second moments and the row sample.
+        chooser: a chooser of such rows to go on with, in place of `selection`.
         tick: called with the number of rows after each batch.
+        totals: sums to go on from; they are updated in place.
+        with_input: whether the input is measured like a layer.
 
     Returns:
         Layer → State class name → State; the input, where it is numeric, comes first as `input`.
@@ -66,8 +72,8 @@ def fold(
     Cost:
         One forward pass per batch; memory independent of the number of batches.
     """
-    totals: States = {}
-    chooser = _Chooser(selection or Selection())
+    totals = {} if totals is None else totals
+    chooser = chooser or Chooser(selection or Selection())
     current: list[tuple[Samples, Tensor | None]] = []
 
     def add(name: str, made: Batch) -> None:
@@ -86,7 +92,7 @@ def fold(
             inputs = fit(minibatch.inputs)
             of = chooser.choose(samples(minibatch.y, n_classes=n_classes, ids=minibatch.ids))
             current[:] = [(of, inputs.get("attention_mask") if isinstance(inputs, dict) else None)]
-            flat = input_rows(inputs, len(of.ids))
+            flat = input_rows(inputs, len(of.ids)) if with_input else None
             if flat is not None:
                 made = batch(flat, of, view=_input_view(flat))
                 _refuse_holes(made, minibatch)
@@ -152,7 +158,7 @@ def _refuse_holes(made: Batch, minibatch: Minibatch) -> None:
         )
 
 
-class _Chooser:
+class Chooser:
     """Marks the rows of each batch by their hash: those for second moments, those that may enter the sample."""
 
     def __init__(self, selection: Selection) -> None:

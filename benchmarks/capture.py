@@ -1,0 +1,341 @@
+"""What looking costs: unbend's statistics of every layer against the bare forward pass of the same batches.
+
+Three workloads, every method on the same batches in the same run, interleaved chunk by chunk in rotating order.
+One thread is timed by CPU time, two by the wall clock. A ratio is the median over chunks; `bare, again` is a second
+copy of the bare pass and shows the noise. Peers collect the same or less:
+
+- the store-everything analyser that articles print: one pass per layer, activations kept, statistics in numpy;
+- Captum `LayerActivation`, nnsight `trace`: activations by the tool, then the reductions people write;
+- Delve: covariances only; TorchLens `aggregate`: a mean and a histogram per layer, no labels.
+
+    python benchmarks/capture.py [--threads 1] [--rounds 3] [--peers] [--memory]
+"""
+
+import argparse
+import contextlib
+import gzip
+import io
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unbend.capture import plan, quiet
+from unbend.numerics.activity import ActivityState
+from unbend.numerics.centroids import CentroidState
+from unbend.numerics.moments import MomentState
+from unbend.numerics.sample import SampleState
+from unbend.numerics.second import SecondState
+from unbend.study.fold import Chooser, Selection, fold
+from unbend.study.source import Minibatch
+from unbend.study.study import Settings, _selection
+
+CHEAP = (MomentState, ActivityState, CentroidState)
+SECOND = (*CHEAP, SecondState, SampleState)
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    model: nn.Module
+    chunks: list[list[Minibatch]]
+    n: int
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, out, 3, stride, 1, bias=False)
+        self.bn1, self.relu1 = nn.BatchNorm2d(out), nn.ReLU()
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.bn2, self.relu2 = nn.BatchNorm2d(out), nn.ReLU()
+        self.skip = nn.Identity() if width == out and stride == 1 else nn.Conv2d(width, out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.relu1(self.bn1(self.conv1(x)))
+        return self.relu2(self.bn2(self.conv2(h)) + self.skip(x))
+
+
+def mlp() -> nn.Module:
+    widths = (784, 512, 256, 128)
+    layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(128, 10))
+
+
+def cnn() -> nn.Module:
+    blocks = [Block(32, 32, 1), Block(32, 32, 1), Block(32, 64, 2), Block(64, 64, 1), Block(64, 128, 2), Block(128, 128, 1)]
+    stem = [nn.Conv2d(3, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU()]
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(384, 12, 1536, activation="gelu", batch_first=True)
+        self.blocks = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+        self.head = nn.Linear(384, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(x).mean(1))
+
+
+def workloads(scale: float) -> Iterator[Workload]:
+    torch.manual_seed(0)
+    x, y = fashion()
+    n = int(60_000 * scale)
+    yield Workload("MLP 784-512-256-128-10, 60,000 rows, batch 1,000", mlp().eval(), chunked(x[:n], y[:n], 1000, 5), n)
+    n = int(1_536 * scale)
+    yield Workload("residual CNN, 32x32x3, batch 64", cnn().eval(), chunked(torch.rand(n, 3, 32, 32), labels(n, 10), 64, 3), n)
+    n = int(384 * scale)
+    yield Workload("transformer, 6 x 384, 64 tokens, batch 32", Encoder().eval(), chunked(torch.randn(n, 64, 384), labels(n, 8), 32, 2), n)
+
+
+def fashion() -> tuple[Tensor, Tensor]:
+    folder = Path("/usr/share/datasets/fashion-mnist")
+    if not folder.is_dir():
+        return torch.rand(60_000, 784), labels(60_000, 10)
+    with gzip.open(folder / "train-images-idx3-ubyte.gz") as images, gzip.open(folder / "train-labels-idx1-ubyte.gz") as classes:
+        x = np.frombuffer(images.read(), np.uint8, offset=16).reshape(-1, 784)
+        y = np.frombuffer(classes.read(), np.uint8, offset=8)
+    return torch.from_numpy(x.astype(np.float32) / 255), torch.from_numpy(y.astype(np.int64))
+
+
+def labels(n: int, k: int) -> Tensor:
+    return torch.randint(0, k, (n,), generator=torch.Generator().manual_seed(1))
+
+
+def chunked(x: Tensor, y: Tensor, batch: int, per_chunk: int) -> list[list[Minibatch]]:
+    ids = np.arange(len(x))
+    cuts = range(0, len(x) - batch + 1, batch)
+    batches = [Minibatch(x[i : i + batch], y[i : i + batch], ids[i : i + batch]) for i in cuts]
+    return [batches[i : i + per_chunk] for i in range(0, len(batches), per_chunk)]
+
+
+Method = Callable[[list[Minibatch]], None]
+
+
+def bare(work: Workload) -> Method:
+    @torch.inference_mode()
+    def run(chunk: list[Minibatch]) -> None:
+        for b in chunk:
+            work.model(b.inputs)
+
+    return run
+
+
+def ours(work: Workload, kinds: tuple[type, ...]) -> Method:
+    """The fold itself; states go on from chunk to chunk as they do in one pass."""
+    places = plan(work.model, work.chunks[0][0].inputs[:32], min(32, len(work.chunks[0][0].ids)))
+    widest = max(tap.view.width for tap in places.taps)
+    selection = _selection(work.n, widest, Settings()) if SecondState in kinds else Selection()
+    k = int(max(int(b.y.max()) for chunk in work.chunks for b in chunk)) + 1
+    totals: dict[str, dict[str, Any]] = {}
+    chooser = Chooser(selection)
+
+    def run(chunk: list[Minibatch]) -> None:
+        with quiet(work.model):
+            fold(work.model, places, iter(chunk), kinds, n_classes=k, chooser=chooser, totals=totals, with_input=False)
+
+    return run
+
+
+def tapped_names(work: Workload) -> list[str]:
+    places = plan(work.model, work.chunks[0][0].inputs[:32], min(32, len(work.chunks[0][0].ids)))
+    return [tap.path for tap in places.taps if not tap.function and tap.path]
+
+
+def naive(h: Tensor, y: Tensor, k: int) -> None:
+    """The reductions people write in a hook, per unit as a flat tensor."""
+    flat = h.flatten(1)
+    flat.mean(0), flat.std(0), flat.amin(0), flat.amax(0), (flat == 0).sum(0)
+    functional.one_hot(y, k).to(flat.dtype).T @ flat
+
+
+def analyser(work: Workload) -> Method:
+    """The analyser that articles print: for each layer one full pass, everything kept, statistics in numpy, twice."""
+    names = tapped_names(work)
+
+    @torch.no_grad()
+    def run(chunk: list[Minibatch]) -> None:
+        x, y = torch.cat([b.inputs for b in chunk]), torch.cat([b.y for b in chunk]).numpy()
+        for _analysis in ("activations", "separability"):
+            for name in names:
+                kept: list[np.ndarray] = []
+                hook = work.model.get_submodule(name).register_forward_hook(
+                    lambda _m, _i, o, kept=kept: kept.append((o[0] if isinstance(o, tuple) else o).detach().numpy())
+                )
+                work.model(x)
+                hook.remove()
+                h = kept[0].reshape(len(x), -1)
+                h.mean(0), h.std(0), h.min(0), h.max(0), (h == 0).mean(0)
+                means = [h[y == c].mean(0) for c in np.unique(y)]
+                within = [((h[y == c] - m) ** 2).sum() for c, m in zip(np.unique(y), means, strict=True)]
+                centre = h.mean(0)
+                sum(((m - centre) ** 2).sum() for m in means) / max(sum(within), 1e-12)
+
+    return run
+
+
+def captum(work: Workload) -> Method:
+    from captum.attr import LayerActivation
+
+    tool = LayerActivation(work.model, [work.model.get_submodule(name) for name in tapped_names(work)])
+
+    @torch.no_grad()
+    def run(chunk: list[Minibatch]) -> None:
+        for b in chunk:
+            for h in tool.attribute(b.inputs):
+                naive(h[0] if isinstance(h, tuple) else h, b.y, 10)
+
+    return run
+
+
+def nnsight(work: Workload) -> Method:
+    from nnsight import NNsight
+
+    names = tapped_names(work)
+    wrapped = NNsight(work.model)
+
+    @torch.no_grad()
+    def run(chunk: list[Minibatch]) -> None:
+        for b in chunk:
+            with wrapped.trace(b.inputs) as tracer:
+                cache = tracer.cache(modules=[wrapped.get(name) for name in names])
+            for entry in cache.values():
+                h = entry.output
+                naive(h[0] if isinstance(h, tuple) else h, b.y, 10)
+
+    return run
+
+
+def delve(work: Workload) -> Method:
+    from delve import SaturationTracker
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        tracker = SaturationTracker("/tmp/unbend-delve", save_to="csv", modules=work.model, stats=["lsat"], device="cpu")  # noqa: S108
+
+    @torch.no_grad()
+    def run(chunk: list[Minibatch]) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            tracker.resume()
+            work.model.train()  # it looks at training passes only unless told otherwise
+            for b in chunk:
+                work.model(b.inputs)
+            work.model.eval()
+            tracker.stop()
+
+    return run
+
+
+def torchlens(work: Workload) -> Method:
+    import torchlens as tl
+
+    graph = tl.trace(work.model, work.chunks[0][0].inputs[:2])
+    names = [str(label) for label in graph.layer_labels if any(word in str(label) for word in ("relu", "linear", "gelu"))]
+    metrics = {name: tl.stats.Aggregator(tl.stats.Mean(), tl.stats.Histogram()) for name in names}
+
+    def run(chunk: list[Minibatch]) -> None:
+        tl.aggregate(work.model, [b.inputs for b in chunk], metrics)
+
+    return run
+
+
+PEERS = {
+    "store-everything analyser of the articles": analyser,
+    "Captum 0.9 + reductions": captum,
+    "nnsight 0.8 + reductions": nnsight,
+    "Delve 0.1.50 (covariances only)": delve,
+    "TorchLens 2.36 aggregate (mean, histogram)": torchlens,
+}
+
+
+def measure(work: Workload, methods: dict[str, Method], rounds: int, clock: Callable[[], float], few: set[str]) -> dict[str, float]:
+    """Median over chunks of time / time of the bare pass on that chunk, both the least of `rounds`."""
+    chunks = work.chunks
+    for run in methods.values():
+        run(chunks[0])
+    ratios: dict[str, list[float]] = {name: [] for name in methods}
+    for i, chunk in enumerate(chunks):
+        names = [name for name in methods if name not in few or i < 2]
+        least = dict.fromkeys(names, float("inf"))
+        for r in range(rounds):
+            for name in names[r % len(names) :] + names[: r % len(names)]:
+                start = clock()
+                methods[name](chunk)
+                least[name] = min(least[name], clock() - start)
+        for name in names:
+            ratios[name].append(least[name] / least["bare"])
+    return {name: statistics.median(values) for name, values in ratios.items()}
+
+
+def peak(n: int, kinds: str) -> float:
+    """Peak resident memory in MB that a pass over n rows of the MLP adds, in a process of its own."""
+    code = (
+        "import resource, sys; sys.path.insert(0, 'benchmarks'); import capture, torch; torch.set_num_threads(1); torch.manual_seed(0)\n"
+        f"x = torch.rand(1000, 784); y = capture.labels(1000, 10); n = {n}\n"
+        "import numpy as np\n"
+        "from unbend.study.source import Minibatch\n"
+        "made = lambda i: Minibatch(x.roll(i, 1), y, np.arange(1000 * i, 1000 * i + 1000))\n"
+        "work = capture.Workload('', capture.mlp().eval(), [[made(0)]], 60000)\n"
+        "rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        f"run = capture.ours(work, capture.{kinds}); run([made(0)]); run([made(1)])\n"
+        "start = rss()\n"
+        "for i in range(2, n // 1000): run([made(i)])\n"
+        "print(rss() - start)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
+    parser.add_argument("--only", default="", help="workloads whose name starts so")
+    parser.add_argument("--peers", action="store_true", help="also time the peers (minutes)")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory at 5,000 and 60,000 rows")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(options.threads)
+    clock = time.process_time if options.threads == 1 else time.perf_counter
+    print(f"{options.threads} thread(s), ratios of {'CPU' if options.threads == 1 else 'wall'} time to the bare forward pass\n")
+    for work in workloads(options.scale):
+        if not work.name.startswith(options.only):
+            continue
+        methods = {"bare": bare(work), "bare, again": bare(work)}
+        methods["unbend: units, activity, class means"] = ours(work, CHEAP)
+        methods["unbend: and second moments, row sample"] = ours(work, SECOND)
+        few = set()
+        for name, make in PEERS.items() if options.peers else ():
+            try:
+                method = make(work)
+                method(work.chunks[0][:1])
+            except Exception as error:  # noqa: BLE001  a peer that does not run here is a row of the table
+                print(f"<!-- {name}: {type(error).__name__}: {str(error).splitlines()[0][:150]} -->")
+                continue
+            methods[name] = method
+            few.add(name)
+        ratios = measure(work, methods, options.rounds, clock, few)
+        print(f"| {work.name} | ratio |\n|---|---|")
+        for name, ratio in ratios.items():
+            print(f"| {name} | {ratio:.2f} |")
+        print(flush=True)
+    if options.memory:
+        print("| peak memory added after two batches, MB | 5,000 rows | 60,000 rows |\n|---|---|---|")
+        for name, kinds in (("units, activity, class means", "CHEAP"), ("and second moments, row sample", "SECOND")):
+            print(f"| {name} | {peak(5_000, kinds):.1f} | {peak(60_000, kinds):.1f} |")
+
+
+if __name__ == "__main__":
+    main()

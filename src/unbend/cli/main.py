@@ -1,0 +1,82 @@
+"""The command line: `unbend COMMAND`, one file per command, and the one place that catches our errors."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import unbend
+from unbend.cli.terminal import errors
+from unbend.errors import UnbendError
+
+HELP = """A microscope for hidden layers: shows, measures and proves what each layer of a PyTorch network does to data.
+
+[bold]Start here[/bold]
+
+  unbend report                            a small net on real handwritten digits
+  unbend report net.py:model data.npz      your own network and data
+"""
+INTERRUPTED = 130
+
+
+def _version(value: bool) -> None:  # noqa: FBT001  typer hands the flag over by position
+    if value:
+        typer.echo(f"unbend {unbend.__version__}")
+        raise typer.Exit
+
+
+def _app() -> typer.Typer:
+    """The commands, imported when a command line is read and not before."""
+    from unbend.cli.compare import compare  # noqa: PLC0415
+    from unbend.cli.merge import merge  # noqa: PLC0415
+    from unbend.cli.report import report  # noqa: PLC0415
+    from unbend.cli.show import show  # noqa: PLC0415
+
+    app = typer.Typer(
+        help=HELP,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root(
+        _version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        ] = False,
+    ) -> None:
+        """What every command shares."""
+
+    for command in (report, show, merge, compare):
+        app.command(no_args_is_help=command is not report)(command)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command line; a sentence and exit status 2 for what the user can mend.
+
+    Args:
+        arguments: the words after `unbend`; left out, those of this process.
+    """
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109  so that package.module:name finds what lies here
+    try:
+        _app()(None if arguments is None else list(arguments))
+    except UnbendError as error:
+        errors().print(f"[bold red]unbend:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors().print("[bold]Interrupted.[/] Nothing was written.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415
+
+    return escape(text)

@@ -1,0 +1,28 @@
+"""`unbend merge`: add studies of parts of a data set."""
+
+from functools import reduce
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unbend.cli.terminal import errors, results, shown
+from unbend.record import merge as added
+from unbend.record import open as opened
+from unbend.record import save as saved
+
+
+def merge(
+    studies: Annotated[list[Path], typer.Argument(help="Saved studies of the same network.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the sum goes.", show_default=False)],
+) -> None:
+    """Add studies of shards of a data set: the numbers are those of one run over all of it.
+
+    [bold]Example[/bold]
+
+      unbend merge part1.unbend part2.unbend -o whole.unbend
+    """
+    whole = reduce(added, [opened(path) for path in studies])
+    saved(whole, output)
+    results().print(shown(whole))
+    errors().print(f"\nWrote [bold]{output}[/].")

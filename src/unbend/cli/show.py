@@ -1,0 +1,33 @@
+"""`unbend show`: look at a saved study again."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unbend.cli.terminal import errors, results, shown
+from unbend.record import open as opened
+from unbend.report import report as written
+from unbend.report.plain import plain
+
+
+def show(
+    study: Annotated[Path, typer.Argument(help="A saved study.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page.")] = None,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead of a table.")] = False,
+) -> None:
+    """Show a saved study, without the model or the data.
+
+    [bold]Example[/bold]
+
+      unbend show run.unbend -o page.html
+    """
+    made = opened(study)
+    if as_json_:
+        typer.echo(json.dumps(plain(made), indent=1))
+    else:
+        results().print(shown(made))
+    if output is not None:
+        written(made, output)
+        errors().print(f"\nWrote [bold]{output}[/].")

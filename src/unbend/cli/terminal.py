@@ -1,0 +1,123 @@
+"""How the terminal shows things: a progress bar with rate and time left, a table of layers, the findings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from unbend.report.text import columns, summary
+from unbend.study.compare import Comparison
+from unbend.study.study import Progress as Told
+from unbend.study.values import Finding, Study
+
+_MARK = {"problem": ("✖", "bold red"), "warning": ("▲", "yellow"), "note": ("•", "cyan"), "good": ("✔", "green")}
+
+
+def errors() -> Console:
+    """The console for everything that is not the result."""
+    return Console(stderr=True, highlight=False)
+
+
+def results() -> Console:
+    """The console for results."""
+    return Console(highlight=False)
+
+
+class _Rate(ProgressColumn):
+    """Rows per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Told]:
+    """A bar per phase on standard error, with rate and time left; it disappears when done."""
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=errors(),
+        transient=True,
+        disable=quiet,
+    )
+    tasks: dict[str, int] = {}
+
+    def told(phase: str, done: int, total: int | None) -> None:
+        if phase not in tasks:
+            tasks[phase] = int(bars.add_task(phase, total=total))
+        bars.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
+
+    with bars:
+        yield told
+
+
+def shown(study: Study) -> Group:
+    """The terminal's view of a study: what it is, a row per layer, the findings."""
+    about = study.about
+    head = Text.assemble(
+        (about.model, "bold"), " on ", (about.data, "bold"),
+        f"  ·  {about.n_train:,} training rows, {about.n_held_out:,} held out"
+        f"  ·  {about.n_parameters:,} parameters",
+    )  # fmt: skip
+    return Group(head, _layers(study), *(_finding(f) for f in study.findings))
+
+
+def _layers(study: Study) -> Table:
+    rows = summary(study)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("layer", no_wrap=True)
+    table.add_column("", no_wrap=True, style="dim")
+    labels = columns(rows)
+    for label in labels:
+        table.add_column(escape(label), justify="right")
+    for row in rows:
+        numbers = (row.numbers.get(label) for label in labels)
+        table.add_row(escape(row.layer), escape(row.module), *("" if n is None else escape(n.text) for n in numbers))
+    return table
+
+
+def _finding(finding: Finding) -> Padding:
+    mark, style = _MARK[finding.severity]
+    lines = Text.assemble((f"{mark} {finding.severity:<8}", style), (finding.title, "bold"), "\n")
+    lines.append(f"{finding.evidence}\n", style="dim")
+    lines.append(f"→ {finding.advice}")
+    return Padding(lines, (1, 0, 0, 0))
+
+
+def compared(comparison: Comparison) -> Group:
+    """The terminal's view of a comparison: the verdict, a row per layer, what changed."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for i, name in enumerate(("layer", "held out", "", "change", "95 % interval", "Fisher", "", "silent", "")):
+        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
+    c = comparison
+    for i, name in enumerate(c.layers):
+        style = "bold" if c.is_beyond_noise[i] else ""
+        table.add_row(
+            escape(name), f"{c.held_out_first[i]:.3f}", f"{c.held_out_second[i]:.3f}", f"{c.change[i]:+.3f}",
+            f"{c.low[i]:+.3f} … {c.high[i]:+.3f}", f"{c.fisher_first[i]:.1f}", f"{c.fisher_second[i]:.1f}",
+            str(c.silent_first[i]), str(c.silent_second[i]), style=style,
+        )  # fmt: skip
+    marks = (("✔", "green", c.better), ("✖", "red", c.worse), ("•", "cyan", c.noted))
+    lines = [Text.assemble((f"{mark} ", style), sentence) for mark, style, found in marks for sentence in found]
+    head = Text.assemble((c.first, "bold"), " → ", (c.second, "bold"))
+    return Group(head, Text(c.verdict, style="bold"), table, *lines)
