@@ -127,7 +127,7 @@ def suite(rows, y):
     (chosen, _), t_path = timed(lambda: path(rows, held_out(y, 0.2, 0), l2s))
     fitted, t_fit = timed(lambda: fit(rows, chosen.chosen, 1e-3))
     _, t_folds = timed(lambda: folds(rows, fold, chosen.chosen, near=fitted.solution))
-    null = rows.labelled(shuffled(y, 0))
+    null = rows.labelled(shuffled(y, 0), K)
 
     def control():
         known = blocks(null, at(null, chosen.chosen).p, torch.Generator().manual_seed(0), shared=True)

@@ -97,6 +97,14 @@ def test_given_types_are_the_control_task():
     assert found.control.selectivity.high < -0.3
 
 
+def test_control_labels_that_leave_classes_out():
+    h, y = layers(k=6)
+    for types in (np.zeros(600, int), np.arange(600) % 2):
+        found = probe(h, y, types=types, recipe=QUICK).layers["clear"].control
+        assert found.task_accuracy <= 1
+    assert probe(h, y, types=np.zeros(600, int), recipe=QUICK).layers["clear"].control.task_accuracy == 1
+
+
 def test_extreme_rows():
     y = np.arange(60) % 3
     h = np.eye(3)[y]

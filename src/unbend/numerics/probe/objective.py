@@ -43,9 +43,9 @@ class Rows:
         weight = weight.to(self.z.dtype)
         return Rows(self.z, self.y, self.k, weight, self.size, float(weight.sum(dtype=torch.float64)))
 
-    def labelled(self, y: Int64[Tensor, " n"]) -> "Rows":
+    def labelled(self, y: Int64[Tensor, " n"], k: int) -> "Rows":
         """The same rows with other labels; nothing is copied."""
-        return Rows(self.z, y, self.k, self.weight, self.size, self.total)
+        return Rows(self.z, y, k, self.weight, self.size, self.total)
 
 
 def image(rows: Rows, v: Float64[Tensor, "k e"], dtype: torch.dtype | None = None) -> Float[Tensor, "k n"]:

@@ -3,18 +3,19 @@
 Knows arrays and tensors by the name of their layer; must not know models, hooks or files.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Shaped
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from unbend.errors import DataError, LayerError, ShapeError
+from unbend.errors import DataError, LayerError
 from unbend.numerics.interval import PairedDifference, paired, wilson
 from unbend.numerics.probe.certificate import Optimality
 from unbend.numerics.probe.control import control_labels, shuffled, types_of
+from unbend.numerics.probe.inputs import Representations, Split, Table, held_layer, known_classes, layers_of, type_codes
 from unbend.numerics.probe.logistic import Folds, Path, fit, folds, path
 from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.precondition import blocks
@@ -26,9 +27,6 @@ _CONTROL_GAP = 1e-2
 _TYPES_PER_CLASS = 20
 PATH = (1e-1, 10**-1.5, 1e-2, 10**-2.5, 1e-3, 10**-3.5, 1e-4, 10**-4.5, 1e-5)
 """Penalties that are tried by default, two per decade."""
-
-Table = Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."]
-Representations = Mapping[str, Table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,79 +174,29 @@ def probe(
         True
     """
     recipe = recipe or Recipe()
-    layers, y = _layers(representations, y)
+    layers, y = layers_of(representations, y)
     classes, y = torch.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise DataError(f"y: expected at least two classes, got {len(classes)}. There is nothing to tell apart.")
     if test is None:
         out = held_out(y, recipe.test_share, recipe.seed)
-        test_layers = {name: h[out] for name, h in layers.items()}
         order = torch.cat([torch.nonzero(~out)[:, 0], torch.nonzero(out)[:, 0]])
-        layers, y, y_test = {name: h[~out] for name, h in layers.items()}, y[~out], y[out]
+        both = {name: Split(h, h, ~out, out) for name, h in layers.items()}
+        y, y_test = y[~out], y[out]
     else:
-        test_layers, y_test = _layers(*test)
-        y_test, order = _known(y_test, classes), None
+        test_layers, y_test = layers_of(*test)
+        y_test, order = known_classes(y_test, classes), None
+        both = {name: Split(h, held_layer(test_layers, name, h)) for name, h in layers.items()}
     if not len(y_test):
         raise DataError(f"test: no rows are held out of {len(y)}. Pass more rows, or a test set.")
-    task = _task(layers, test_layers, (y, y_test, len(classes)), _types(types, order, len(y) + len(y_test)), recipe)
-    results = {name: _probe(name, h, _other(test_layers, name, h), task, recipe) for name, h in layers.items()}
+    codes = type_codes(types, order, len(y) + len(y_test))
+    task = _task(next(iter(both.values())), (y, y_test, len(classes)), codes, recipe)
+    results = {name: _probe(name, *split.rows(), task, recipe) for name, split in both.items()}
     return Probes(results, classes.numpy(), len(y), len(y_test), recipe.level, recipe.seed)
 
 
-def _layers(
-    representations: Representations | Iterable[Representations], y: Tensor | np.ndarray
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Layer to rows as tensors on the CPU, and the labels."""
-    if isinstance(representations, Mapping):
-        layers = {str(name): torch.as_tensor(h).detach().cpu() for name, h in representations.items()}
-    else:
-        parts: dict[str, list[Tensor]] = {}
-        for batch in representations:
-            for name, h in batch.items():
-                parts.setdefault(name, []).append(torch.as_tensor(h).detach().cpu().float())
-        layers = {name: torch.cat(hs) for name, hs in parts.items()}
-    y = torch.as_tensor(y).detach().cpu()
-    if not layers:
-        raise DataError("representations: expected at least one layer, got none. Pass a mapping from layer to rows.")
-    if y.is_floating_point() or y.is_complex():
-        raise DataError(f"y: expected classes as integers, got {y.dtype}. For numbers use `regress`.")
-    for name, h in layers.items():
-        if h.ndim != 2 or len(h) != len(y):
-            raise ShapeError(
-                f"{name}: expected [{len(y)}, d], one row for each label, got {list(h.shape)}. "
-                "Flatten or pool all axes but the first."
-            )
-    return layers, y.long()
-
-
-def _known(y: Tensor, classes: Tensor) -> Tensor:
-    place = torch.searchsorted(classes, y).clamp(max=len(classes) - 1)
-    if not torch.equal(classes[place], y):
-        strange = y[classes[place] != y][0].item()
-        raise DataError(f"test: class {strange} is not among the fitted classes. Leave those rows out.")
-    return place
-
-
-def _types(types: Tensor | np.ndarray | None, order: Tensor | None, n: int) -> Tensor | None:
-    """The types of the fitted rows, then of the held-out rows, as 0..n_types-1."""
-    if types is None:
-        return None
-    types = torch.as_tensor(types).cpu()
-    if len(types) != n:
-        raise ShapeError(f"types: expected {n}, one for each row and each test row, got {len(types)}.")
-    codes = torch.unique(types, return_inverse=True)[1]
-    return codes if order is None else codes[order]
-
-
-def _other(test_layers: dict[str, Tensor], name: str, h: Tensor) -> Tensor:
-    if name not in test_layers or test_layers[name].shape[1] != h.shape[1]:
-        raise ShapeError(f"test: expected layer {name!r} of width {h.shape[1]}. Tap the same layers of one model.")
-    return test_layers[name]
-
-
 def _task(
-    layers: dict[str, Tensor],
-    test_layers: dict[str, Tensor],
+    first: Split,
     labels: tuple[Tensor, Tensor, int],
     types: Tensor | None,
     recipe: Recipe,
@@ -261,8 +209,7 @@ def _task(
     fold = folds_of(y, recipe.n_folds, recipe.seed + 2) if recipe.n_folds else None
     n_types = recipe.n_types if recipe.n_types is not None else _TYPES_PER_CLASS * k
     if types is None and n_types:
-        name, first = next(iter(layers.items()))
-        types = types_of(first, _other(test_layers, name, first), n_types, recipe.seed + 3)
+        types = types_of(*first.rows(), n_types, recipe.seed + 3)
     if types is None:
         return _Task(y, y_test, k, choose, fold, None, None, 0)
     control = control_labels(types, y, k, recipe.seed + 4)
@@ -323,14 +270,17 @@ def _control(
     known = blocks(rows, at(rows, l2).p, generator, shared=True) if recipe.n_shuffles else None
     memorised = []
     for i in range(recipe.n_shuffles):
-        null = rows.labelled(shuffled(task.y, recipe.seed + 10 + i))
+        null = rows.labelled(shuffled(task.y, recipe.seed + 10 + i), task.k)
         found = fit(null, l2, _CONTROL_GAP, known=known, seed=recipe.seed)
         memorised.append(float((found.solution.point.scores.argmax(0) == null.y).double().mean()))
     task_accuracy = selectivity = None
     if task.control is not None and task.control_test is not None:
-        found = fit(rows.labelled(task.control), l2, _CONTROL_GAP, seed=recipe.seed)
-        weight, bias = standard.fold(found.weight[:, :-1], found.weight[:, -1])
-        told = _scores(h_test, weight, bias).argmax(1).eq(task.control_test).numpy()
+        drawn, y = torch.unique(task.control, return_inverse=True)
+        weight, bias = torch.zeros(1, rows.z.shape[1]).double(), torch.zeros(1).double()
+        if len(drawn) > 1:
+            found = fit(rows.labelled(y, len(drawn)), l2, _CONTROL_GAP, seed=recipe.seed).weight
+            weight, bias = standard.fold(found[:, :-1], found[:, -1])
+        told = drawn[_scores(h_test, weight, bias).argmax(1)].eq(task.control_test).numpy()
         task_accuracy, selectivity = float(told.mean()), paired(right, told, recipe.level)
     chance = float(torch.bincount(task.y).max()) / len(task.y)
     return Control(float(np.mean(memorised)) if memorised else None, chance, task.n_types, task_accuracy, selectivity)
