@@ -63,7 +63,7 @@ def widths_of_size(
 
     Example:
         >>> widths_of_size("funnel", 20_000, 3, ends=(64, 10))
-        [64, 135, 67, 33, 10]
+        [64, 133, 66, 33, 10]
     """
 
     def whole(widest: int) -> list[int]:

@@ -25,7 +25,7 @@ from unbend.zoo.training import LossName, Recipe, check_recipe, loss_name, rate_
 EngineName: TypeAlias = Literal["auto", "compiled", "batched"]
 
 # Hidden widths from which torch's matrix products overtake the compiled loops (benchmarks/many_nets.py).
-BATCHED_FROM_WIDTH = 65
+BATCHED_FROM_WIDTH = 48
 
 
 _Engine: TypeAlias = Compiled | Batched
