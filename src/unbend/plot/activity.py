@@ -3,6 +3,8 @@
 In: an `Activity`. Out: a grid of cells on given axes, in the order of the units, row after row.
 """
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -11,6 +13,9 @@ from unbend.numerics.activity import Activity
 from unbend.plot.style import BLUE, GREEN, INDIGO, INK, MUTED, ORANGE, VERMILION, tint
 
 _SPAN = 2.0
+_LEAST = 1e-12
+_CROWDED = 60
+
 VERDICTS = (
     ("silent", VERMILION, "x"),
     ("saturated", INDIGO, "s"),
@@ -30,9 +35,7 @@ def activity(ax: Axes, result: Activity) -> None:
     columns = grid_width(d, ratio=6.0)
     rows = -(-d // columns)
     with np.errstate(divide="ignore"):
-        share = (
-            1 + np.log10(np.maximum(result.score, 1e-12) / max(result.score.max(initial=0), 1e-12)) / _SPAN
-        )
+        share = 1 + np.log10(np.maximum(result.score, 1e-12) / max(result.score.max(initial=0), 1e-12)) / _SPAN
     cells = np.full(rows * columns, np.nan)
     cells[:d] = 0.06 + 0.94 * np.clip(share, 0, 1)
     picture = tint(BLUE, cells.reshape(rows, columns))
@@ -49,34 +52,30 @@ def activity(ax: Axes, result: Activity) -> None:
 
 
 def grid_width(d: int, *, ratio: float) -> int:
-    """Cells in a row, so that a grid `ratio` times as wide as high has about square cells; a lone row up to 16."""
+    """Cells in a row, so that a grid `ratio` times as wide as high has about square cells; up to 16 in one row."""
     if d <= 16:
         return max(d, 1)
     return max(int(np.ceil(np.sqrt(d * ratio))), 1)
 
 
 def _marks(ax: Axes, units: Array, columns: int, color: str, mark: str) -> None:
-    if not len(units):
+    """Marks over cells; in a crowd only silent units keep one, a square that is never too small to see."""
+    crowded = columns > _CROWDED
+    if not len(units) or (crowded and mark != "x"):
         return
     size = float(np.clip(110 / columns, 1.2, 7))
-    small = columns > 60
-    if small and mark != "x":
-        return
-    look = {
-        "x": {"mec": INK, "mew": max(size / 5, 0.6)},
-        "o": {"mfc": "none", "mec": color, "mew": max(size / 5, 0.5)},
+    edge = max(size / 5, 0.6)
+    looks: dict[str, dict[str, Any]] = {
+        "x": {"marker": "s", "mfc": color, "mec": "none"} if crowded else {"marker": "x", "mec": INK, "mew": edge},
+        "o": {"marker": "o", "mfc": "none", "mec": color, "mew": edge},
     }
-    if small:
-        look = {"x": {"mfc": color, "mec": "none"}}
-        mark, key = "s", "x"
-    else:
-        key = mark
-    ax.plot(units % columns, units // columns, mark, ms=size, color=color, **look.get(key, {"mec": "none"}))
+    look = looks.get(mark, {"marker": mark, "mfc": color, "mec": "none"})
+    ax.plot(units % columns, units // columns, ls="none", ms=size, **look)
 
 
 def _rules(ax: Axes, rows: int, columns: int) -> None:
     """Hair lines between cells while there is room for them."""
-    if columns > 60:
+    if columns > _CROWDED:
         return
     ax.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, color=MUTED, lw=0.25)
     ax.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, color=MUTED, lw=0.25)

@@ -16,15 +16,17 @@ from unbend.study.depth import Depth
 
 _TICKS = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0)
 _WIDE_RANGE = 20.0
-LINES = {
-    "held-out": "rows the read-out was not fitted on, with the 95 % interval",
-    "training rows": "rows the read-out was fitted on",
-    "untrained twin": "held-out rows, through the same network before training",
-    "permuted labels": "training rows with shuffled labels: what width alone can do",
+_LOOK = {
+    "held-out": (BLUE, "-", 2.0, 3),
+    "training rows": (BLUE, (0, (4, 2)), 1.1, 2),
+    "untrained twin": (ORANGE, "-", 1.1, 2),
+    "permuted labels": (MUTED, (0, (1, 1.5)), 1.1, 2),
 }
 
 
-def readouts(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None, accuracy: bool = True) -> None:
+def readouts(
+    ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None, accuracy: bool = True, most: int = 26
+) -> None:
     """What a straight cut reads from every layer, beside its baselines.
 
     The axis counts errors: every equal step up divides the errors by the same number, so .98 and .99 are as
@@ -35,37 +37,22 @@ def readouts(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None, acc
         depth: the curve.
         labels: what to call the layers; their names when left out.
         accuracy: whether the values are accuracies; else they are R².
+        most: how many names of layers there is room for.
     """
     x = np.arange(len(depth.layers))
-    curves = {"held-out": depth.held_out, "training rows": depth.train,
-              "untrained twin": depth.twin, "permuted labels": depth.control}  # fmt: skip
-    colors = {"held-out": BLUE, "training rows": BLUE, "untrained twin": ORANGE, "permuted labels": MUTED}
-    dashes = {
-        "held-out": "-",
-        "training rows": (0, (4, 2)),
-        "untrained twin": "-",
-        "permuted labels": (0, (1, 1.5)),
-    }
+    curves = dict(zip(_LOOK, (depth.held_out, depth.train, depth.twin, depth.control), strict=True))
     shown = {name: y for name, y in curves.items() if np.isfinite(y).any()}
     _accuracy_scale(ax, np.concatenate([*shown.values(), depth.low])) if accuracy else _plain_scale(ax, shown)
     ax.grid(visible=True, axis="y", color=FAINT, lw=0.5)
     ax.fill_between(x, depth.low, depth.high, color=BLUE, alpha=0.14, lw=0)
     for name, y in shown.items():
-        main = name == "held-out"
-        ax.plot(
-            x,
-            y,
-            color=colors[name],
-            ls=dashes[name],
-            lw=2.0 if main else 1.1,
-            label=name,
-            zorder=3 if main else 2,
-        )
+        color, dashes, width, above = _LOOK[name]
+        ax.plot(x, y, color=color, ls=dashes, lw=width, label=name, zorder=above)
     bends = np.array([kind in BENDS for kind in depth.kinds], dtype=bool)
     ax.plot(x[bends], depth.held_out[bends], "o", color=BLUE, ms=4.5, zorder=4)
     ax.plot(x[~bends], depth.held_out[~bends], "o", mec=BLUE, mfc="none", mew=1.1, ms=4, zorder=4)
-    layer_axis(ax, labels or depth.layers)
-    _name_lines(ax, x, shown, colors)
+    layer_axis(ax, labels or depth.layers, most=most)
+    _name_lines(ax, x, shown)
 
 
 def fisher(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> None:
@@ -90,7 +77,7 @@ def fisher(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> No
 
 
 def separation(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> None:
-    """Spread within classes over spread between them, falling; with the line of He & Su over the activations."""
+    """Spread within classes over that between them, with the line of He & Su over the activations."""
     x, y = np.arange(len(depth.layers)), depth.separation
     bends = np.array([name in depth.line_layers for name in depth.layers], dtype=bool)
     ax.plot(x, y, color=FAINT, lw=1)
@@ -144,7 +131,7 @@ def _plain_scale(ax: Axes, shown: dict[str, Array]) -> None:
     ax.set_ylim(max(min(float(values.min()), 0.0), -1.0), 1.0)
 
 
-def _name_lines(ax: Axes, x: Array, shown: dict[str, Array], colors: dict[str, str]) -> None:
+def _name_lines(ax: Axes, x: Array, shown: dict[str, Array]) -> None:
     """Names at the right ends of the lines, moved apart where they would overlap."""
     to_axes = ax.transScale + ax.transLimits
     ends = {}
@@ -155,7 +142,6 @@ def _name_lines(ax: Axes, x: Array, shown: dict[str, Array], colors: dict[str, s
     gap = 11.0 / 72 * ax.figure.get_dpi() / max(box.height, 1)
     places = spread(list(ends.values()), gap)
     lift = min(0.0, 1.02 - max(places, default=0))
-    for (name, end), place in zip(ends.items(), places, strict=True):
-        ax.annotate(name, (1.0, end), (1.02, place + lift), xycoords="axes fraction", textcoords="axes fraction",
-                    color=colors[name], va="center", annotation_clip=False,
-                    fontweight="bold" if name == "held-out" else "normal")  # fmt: skip
+    for name, place in zip(ends, places, strict=True):
+        weight = "bold" if name == "held-out" else "normal"
+        ax.text(1.02, place + lift, name, transform=ax.transAxes, color=_LOOK[name][0], va="center", weight=weight)

@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from unbend._typing import Array, Float64
-from unbend.plot.style import INK, MUTED, shortened, tint
+from unbend.plot.style import INK, MUTED, PAPER, shortened, tint
 
 _WRITTEN = 12
 _NAMED = 40
+_DARK = 0.55
 
 
 def matrix(
@@ -21,9 +22,9 @@ def matrix(
     names: Sequence[str],
     *,
     color: str,
-    words: Sequence[Sequence[str]] | None = None,
+    words: Sequence[Sequence[str]] = (),
 ) -> None:
-    """Cells from empty at 0 to full colour at 1, a grey dot where there is no value; numbers while they fit."""
+    """Cells from empty at 0 to full colour at 1, a grey dot where there is no value; words while they fit."""
     n = len(values)
     ax.imshow(tint(color, values * 0.92), interpolation="none", aspect="equal")
     row, column = np.nonzero(~np.isfinite(values))
@@ -35,7 +36,14 @@ def matrix(
     ax.tick_params(length=0, labelsize=7.5 if n <= 24 else 6)
     for side in ax.spines.values():
         side.set_visible(False)
-    if words is not None and n <= _WRITTEN:
-        for i, line in enumerate(words):
-            for j, word in enumerate(line):
-                ax.text(j, i, word, ha="center", va="center", color=INK, fontsize=6.5)
+    for i, line in enumerate(words if n <= _WRITTEN else ()):
+        for j, word in enumerate(line):
+            ink = PAPER if values[i, j] > _DARK else INK
+            ax.text(j, i, word, ha="center", va="center", color=ink, fontsize=6.5)
+
+
+def matrix_margins(names: Sequence[str], *, titled: bool = False) -> tuple[float, float, float, float]:
+    """Inches that the names around a `matrix` need, with axis titles when `titled`."""
+    longest = max((len(shortened(name, 16)) for name in names), default=0)
+    side = 0.12 + 0.063 * longest + 0.2 * titled
+    return side, 0.15 + (0.063 * longest if longest > 2 else 0.1) + 0.2 * titled, 0.04, 0.04

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from unbend.numerics.readout import Readout
 from unbend.plot.matrix import matrix
-from unbend.plot.style import VERMILION
+from unbend.plot.style import VERMILION, distinct
 
 
 def readout(ax: Axes, result: Readout, *, class_names: Sequence[str] = ()) -> None:
@@ -23,5 +23,6 @@ def readout(ax: Axes, result: Readout, *, class_names: Sequence[str] = ()) -> No
     np.fill_diagonal(share, 0.0)
     words = [[str(v) if v else "" for v in row] for row in counts]
     names = tuple(class_names) or tuple(str(i) for i in range(len(counts)))
-    matrix(ax, np.sqrt(share / max(float(share.max()), 0.1)), names, color=VERMILION, words=words)
+    depth = np.sqrt(share / max(float(share.max()), 0.1))
+    matrix(ax, depth, distinct(names), color=VERMILION, words=words)
     ax.set(xlabel="read as", ylabel="true class")

@@ -5,7 +5,7 @@ In: a `Spectrum`. Out: a log-log curve with its effective rank on given axes.
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from unbend.numerics.spectrum import Spectrum
 from unbend.plot.style import BLUE, FAINT, MUTED, VERMILION
@@ -33,18 +33,19 @@ def spectrum(ax: Axes, result: Spectrum) -> None:
         ax.plot(x, y, "-o", color=BLUE, ms=3.5)
     ax.set(xscale="log", yscale="log", xlim=(0.9, max(len(result.values) * 1.1, 2)), xlabel="direction")
     ax.set_ylim(max(y.min() * 0.6, _LEAST), min(y.max() * 3, 1.5))
-    for at, word, color in (
-        (result.effective_rank, "effective rank", VERMILION),
-        (result.for_95, "95 %", MUTED),
-    ):
-        ax.axvline(at, color=color, lw=0.9, ls=(0, (3, 2)))
-        high = word == "95 %"
-        ax.annotate(f"{word} {at:.3g}" if not high else f"95 %: {at}", (at, 1.0), xycoords=("data", "axes fraction"),
-                    xytext=(3, -4 if not high else -14), textcoords="offset points", color=color, va="top",
-                    **({"ha": "right", "xytext": (-3, -4)} if high and at < result.effective_rank else {}))  # fmt: skip
+    _mark(ax, result.effective_rank, f"effective rank {result.effective_rank:.3g}", VERMILION, 0)
+    _mark(ax, result.for_95, f"95 % in {result.for_95}", MUTED, 1)
     ax.grid(visible=True, color=FAINT, lw=0.4)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     ax.yaxis.set_major_locator(LogLocator(numticks=5))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
+
+
+def _mark(ax: Axes, at: float, words: str, color: str, line: int) -> None:
+    """A dashed line at a number of directions, its words on the side where there is room."""
+    ax.axvline(at, color=color, lw=0.9, ls=(0, (3, 2)))
+    left = ax.transAxes.inverted().transform(ax.transData.transform((at, 1)))[0] > 0.5
+    ax.annotate(words, (at, 1.0), (-3 if left else 3, -2 - 11 * line), xycoords=("data", "axes fraction"),
+                textcoords="offset points", color=color, va="top", ha="right" if left else "left")  # fmt: skip

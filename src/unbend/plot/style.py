@@ -6,6 +6,7 @@ class and beyond. Each has a word, so that a page can give it another value on a
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -83,15 +84,38 @@ def tint(color: str, share: Float[Array, "..."]) -> Float[Array, "... 4"]:
 def layer_axis(ax: Axes, labels: Sequence[str], *, most: int = 26) -> None:
     """Layers along x: every name while there is room, else every second, third, …, always the first."""
     n = len(labels)
-    step = -(-n // most)
-    ticks = range(0, n, step)
-    longest = max((len(labels[i]) for i in ticks), default=0)
-    level = longest * len(ticks) <= 2 * most
+    ticks = range(0, n, -(-n // most))
     ax.set_xticks(list(ticks), [shortened(labels[i]) for i in ticks])
-    if not level:
+    if not _level(labels, most):
         for text in ax.get_xticklabels():
             text.set(rotation=38, ha="right", rotation_mode="anchor")
     ax.set_xlim(-0.6, n - 0.4)
+
+
+def name_room(labels: Sequence[str], *, most: int = 26) -> float:
+    """Inches that `layer_axis` needs below the axes."""
+    if _level(labels, most):
+        return 0.26
+    longest = max(len(shortened(name)) for name in labels)
+    return 0.2 + 0.039 * longest
+
+
+def _level(labels: Sequence[str], most: int) -> bool:
+    shown = labels[:: -(-len(labels) // most)] if labels else labels
+    return max((len(name) for name in shown), default=0) * len(shown) <= 2.4 * most
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names without the words they all begin with, where a picture has little room.
+
+    Example:
+        >>> distinct(["digit 0", "digit 1"]), distinct(["cat", "car"])
+        (['0', '1'], ['cat', 'car'])
+    """
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    start = "".join(letters[0] for letters in same) if len(names) > 1 else ""
+    cut = start.rfind(" ") + 1
+    return [name[cut:] for name in names]
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from html import escape
 from io import StringIO
 from itertools import groupby
+from typing import TypeAlias
 
 from matplotlib import rc_context, rcParamsDefault
 from matplotlib.axes import Axes
@@ -22,11 +23,10 @@ from unbend.plot.style import RC, WORDS
 PANEL = (3.4, 2.3)
 """Inches of a small figure, which a page shows about 340 px wide."""
 
-_DEFAULT = {
-    k: v
-    for k, v in rcParamsDefault.items()
-    if not k.startswith(("backend", "toolbar", "interactive", "webagg"))
-}
+Margins: TypeAlias = tuple[float, float, float, float]
+
+_OWN = ("backend", "toolbar", "interactive", "webagg")
+_DEFAULT = {key: value for key, value in rcParamsDefault.items() if not key.startswith(_OWN)}
 _USE = re.compile(r'<use xlink:href="#(\w+)" x="([-\d.]+)" y="([-\d.]+)"(?: style="([^"]*)")?/>\s*')
 _MARKER = re.compile(r'<defs>\s*<path id="(\w+)" d="([^"]*)"(?: style="([^"]*)")?/>\s*</defs>\s*')
 _COLOR = re.compile(r"#[0-9a-f]{6}\b")
@@ -38,7 +38,7 @@ def vector(
     label: str,
     *,
     size: tuple[float, float] = PANEL,
-    margins: tuple[float, float, float, float] | None = (0.45, 0.36, 0.08, 0.1),
+    margins: Margins | None = (0.45, 0.36, 0.08, 0.1),
 ) -> str:
     """What `draw` draws, as one inline `<svg role="img">`.
 
@@ -61,9 +61,7 @@ def vector(
     return compact(text.getvalue(), label)
 
 
-def _axes(
-    figure: Figure, size: tuple[float, float], margins: tuple[float, float, float, float] | None
-) -> Axes:
+def _axes(figure: Figure, size: tuple[float, float], margins: tuple[float, float, float, float] | None) -> Axes:
     figure.patch.set_visible(False)
     if margins is None:
         return figure.add_subplot()
@@ -98,25 +96,27 @@ def _rounded(numbers: str) -> str:
     """Coordinates to a tenth of a point (a matrix keeps its digits), white space as short as it can be."""
     if numbers.startswith(("matrix", "scale")):
         return numbers
-    short = re.sub(
-        r"-?\d+\.\d+", lambda m: f"{float(m[0]):.1f}".removesuffix(".0").replace("-0", "-0"), numbers
-    )
+    short = re.sub(r"-?\d+\.\d+", lambda m: _tenth(float(m[0])), numbers)
     return re.sub(r"\s*([MLCQzZ])\s*", r"\1", short.replace("\n", " ")).strip()
 
 
+def _tenth(value: float) -> str:
+    """A number to a tenth, as short as it can be."""
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
+
+
 def _points(body: str) -> str:
-    """Runs of one marker as one path: 13 bytes a point instead of 90, and one element instead of hundreds."""
+    """Runs of one marker as one path: 13 to 45 bytes a point instead of 90, one element instead of hundreds."""
     shapes = {m[1]: (m[2], m[3] or "") for m in _MARKER.finditer(body)}
-    uses = list(_USE.finditer(body))
     out, end = [], 0
-    for key, run in groupby(uses, key=lambda m: (m[1], m[4])):
-        group = list(run)
-        for piece in _joined(group):
-            if len(piece) < 2 or key[0] not in shapes:
-                continue
-            out += [body[end : piece[0].start()], _path(shapes[key[0]], piece)]
-            end = piece[-1].end()
-    return "".join([*out, body[end:]])
+    for (name, _), run in groupby(_USE.finditer(body), key=lambda m: (m[1], m[4])):
+        for piece in _joined(list(run)):
+            if name in shapes:
+                out += [body[end : piece[0].start()], _path(shapes[name], piece)]
+                end = piece[-1].end()
+    kept = "".join([*out, body[end:]])
+    return _MARKER.sub(lambda m: m[0] if f'"#{m[1]}"' in kept else "", kept)
 
 
 def _joined(run: list[re.Match[str]]) -> list[list[re.Match[str]]]:
@@ -132,27 +132,26 @@ def _joined(run: list[re.Match[str]]) -> list[list[re.Match[str]]]:
 
 def _path(shape: tuple[str, str], marks: list[re.Match[str]]) -> str:
     """One path that draws a marker at every place."""
-    d, drawn = shape
-    style = marks[0][4] or drawn
-    corners = [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+) (-?[\d.]+)", d)]
-    if "C" in d and "stroke" not in style:
-        radius = max(x for x, _ in corners)
-        dots = "".join(f"M{float(m[2]):.1f} {float(m[3]):.1f}h0" for m in marks)
-        style = style.replace("fill", "stroke")
-        return (
-            f'<path d="{dots}" style="fill:none;{style};stroke-width:{2 * radius:.2f};stroke-linecap:round"/>'
-        )
-    steps = _relative(d)
-    dots = "".join(f"M{float(m[2]):.1f} {float(m[3]):.1f}{steps}" for m in marks)
+    outline, drawn = shape
+    own = marks[0][4] or drawn
+    places = [f"M{_tenth(float(m[2]))} {_tenth(float(m[3]))}" for m in marks]
+    if "C" in outline and "stroke" not in own:
+        radius = max(float(x) for x in re.findall(r"(-?[\d.]+) -?[\d.]+", outline))
+        dots = "h0".join([*places, ""])
+        own = own.replace("fill", "stroke")
+        return f'<path d="{dots}" style="fill:none;{own};stroke-width:{2 * radius:.2f};stroke-linecap:round"/>'
+    dots = _relative(outline).join([*places, ""])
     return f'<path d="{dots}" style="{";".join(filter(None, (drawn, marks[0][4] or "")))}"/>'
 
 
-def _relative(d: str) -> str:
+def _relative(outline: str) -> str:
     """A marker's absolute outline as steps from the place it stands at."""
-    out, at = [], (0.0, 0.0)
-    for command, numbers in re.findall(r"([MLCQzZ])([^MLCQzZ]*)", d):
+    out, at, before = [], (0.0, 0.0), ""
+    for command, numbers in re.findall(r"([MLCQzZ])([^MLCQzZ]*)", outline):
         values = [float(v) for v in numbers.split()]
         points = list(zip(values[::2], values[1::2], strict=True))
-        out.append(command.lower() + " ".join(f"{x - at[0]:.2f} {y - at[1]:.2f}" for x, y in points))
-        at = points[-1] if points else at
+        steps = " ".join(f"{_tenth(x - at[0])} {_tenth(y - at[1])}" for x, y in points).replace(" -", "-")
+        lower = command.lower()
+        out.append((" " if steps[:1] not in {"", "-"} else "") + steps if lower == before else lower + steps)
+        at, before = (points[-1] if points else at), lower
     return "".join(out)

@@ -4,7 +4,8 @@ In: a Study. Out: HTML, and a file when a path is given. Must not know models, h
 """
 
 import os
-import tempfile
+import re
+import secrets
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,25 +13,25 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from unbend.errors import RecordError
-from unbend.plot.style import BENDS, class_color, WORDS
+from unbend.plot.style import BENDS, WORDS, class_color
 from unbend.report.sections import Place, Section, section
-from unbend.report.text import columns, summary, written
+from unbend.report.text import Number, Row, columns, summary, written
 from unbend.report.verdict import verdict
-from unbend.study.values import Finding, Layer, Study
+from unbend.study.values import Layer, Study
 
 OPEN = 12
 """Up to this many layers lie open on the page."""
-_ACROSS = {
-    "similarity": "Which layers say the same", "gradients": "How far learning reaches", "head": "The head",
-    "collapse": "Neural collapse",
-}  # fmt: skip
-_TITLES = {"planes": "Views", "readout": "Read-out"}
+_FIRST = ("readout", "scatter", "planes", "activity", "spectrum", "histogram", "moments")
+"""The order of the known measures within a layer; others follow."""
+_ACROSS = {"head": "The head", "collapse": "Neural collapse"}
 _MARKS = {"problem": "▲", "warning": "◆", "note": "●", "good": "✓"}
+_QUOTED = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Part:
     label: str
     layer: Layer
     bends: bool
-    sections: tuple[tuple[str, Section], ...]
+    row: Row
+    section: Section
 
 
 def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
@@ -57,17 +59,21 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         RecordError: the file cannot be written.
 
     Cost:
-        About 0.3 s and 60 kB per layer.
+        COST
     """
     labels = {layer.name: label(layer) for layer in study.layers}
-    parts = tuple(_part(i, layer, study, labels) for i, layer in enumerate(study.layers))
-    across = {name: section(result, Place(name, "", "", study.about.class_names, labels))
-              for name, result in study.across.items()}  # fmt: skip
-    depth = across.pop("depth", Section())
     rows = summary(study)
+    parts = tuple(
+        _part(f"layer-{i}", layer, row, study.about.class_names, labels)
+        for i, (layer, row) in enumerate(zip(study.layers, rows, strict=True))
+    )
+    across = {
+        name: section(result, Place(name, "", "", study.about.class_names, labels))
+        for name, result in study.across.items()
+    }
+    depth = across.pop("depth", Section())
     script = _text("page.js")
     html = _template().render(
-        study=study,
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,
@@ -75,18 +81,18 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         anchors={part.layer.name: part.anchor for part in parts},
         labels=labels,
         marks=_MARKS,
-        rows=rows,
         columns=columns(rows),
         parts=parts,
         is_open=len(parts) <= OPEN,
         across=[(_ACROSS.get(name, name), part) for name, part in across.items()],
+        glossary=_glossary(parts),
         classes=[(i, name, WORDS[class_color(i)]) for i, name in enumerate(study.about.class_names)],
         style=Markup(_text("page.css")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
     if path is not None:
-        write(Path(path), html)
+        write(html, path)
     return html
 
 
@@ -96,41 +102,77 @@ def label(layer: Layer) -> str:
     return f"{layer.name} {layer.module}" if last.isdigit() else layer.name
 
 
-def write(path: Path, text: str) -> None:
-    """Text at a path, whole or not at all.
+def write(text: str, path: str | os.PathLike[str]) -> None:
+    """Text in a file, whole or not at all.
 
     Raises:
         RecordError: the folder is missing, may not be written to, or is full.
     """
-    kept = ""
+    target = Path(path)
+    if target.is_dir():
+        raise RecordError(f"{path}: expected a file to write, got a folder. Name a file, such as report.html.")
+    target = target.resolve()
+    temporary = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}.tmp")
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-            kept = file.name
-            file.write(text)
-        os.chmod(kept, 0o644)
-        os.replace(kept, path)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(target)
     except OSError as error:
-        Path(kept).unlink(missing_ok=True) if kept else None
         reason = error.strerror or str(error)
-        raise RecordError(f"{path}: the page cannot be written there ({reason}). Choose another path with -o.") from error
-    except BaseException:
-        Path(kept).unlink(missing_ok=True) if kept else None
-        raise
+        raise RecordError(f"{path}: the page could not be written: {reason}. Choose another place.") from error
+    finally:
+        _forgotten(temporary)
 
 
-def _part(index: int, layer: Layer, study: Study, labels: Mapping[str, str]) -> Part:
-    shown = []
-    for name, result in layer.results.items():
-        place = Place(name, layer.name, layer.kind, study.about.class_names, labels)
-        shown.append((_TITLES.get(name, name), section(result, place)))
-    return Part(f"layer-{index}", labels[layer.name], layer, layer.kind in BENDS, tuple(shown))
+def _forgotten(path: Path) -> None:
+    """The file is gone, or could not even be looked for."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def _part(anchor: str, layer: Layer, row: Row, class_names: tuple[str, ...], labels: Mapping[str, str]) -> Part:
+    """The Results of one layer, in the order they are shown, as one section."""
+    order = [name for name in _FIRST if name in layer.results]
+    order += [name for name in layer.results if name not in _FIRST]
+    sections = [
+        section(layer.results[name], Place(name, layer.name, layer.kind, class_names, labels)) for name in order
+    ]
+    numbers = tuple(number for part in sections for number in part.numbers)
+    extra = tuple(number for number in row.numbers.values() if number.label == "untrained")
+    whole = Section(
+        numbers[:1] + extra + numbers[1:],
+        tuple(picture for part in sections for picture in part.pictures),
+        tuple(table for part in sections for table in part.tables),
+    )
+    return Part(anchor, labels[layer.name], layer, layer.kind in BENDS, row, whole)
+
+
+def _glossary(parts: tuple[Part, ...]) -> list[Number]:
+    """Every number that stands at a layer, once, with what it means."""
+    found: dict[str, Number] = {}
+    for part in parts:
+        for number in (*part.section.numbers, *part.row.numbers.values()):
+            found.setdefault(number.label, number)
+    return [number for number in found.values() if number.meaning]
+
+
+def _quoted(text: str) -> Markup:
+    """Text with `names in backticks` as code, everything in it escaped."""
+    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 @cache
-def _template():
-    env = Environment(loader=PackageLoader("unbend.report", "."), autoescape=True, undefined=StrictUndefined,
-                      trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    env.filters["written"] = written
+def _template() -> Template:
+    env = Environment(
+        loader=PackageLoader("unbend.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {"written": written, "quoted": _quoted}
+    env.filters.update(filters)
     return env.get_template("page.html")
 
 

@@ -95,8 +95,11 @@ class Place:
         return self.labels.get(layer, layer)
 
 
+NOWHERE = Place()
+
+
 @singledispatch
-def section(result: Any, place: Place = Place()) -> Section:  # noqa: B008
+def section(result: Any, place: Place = NOWHERE) -> Section:
     """What a page shows of a Result; for one it does not know, all its fields with what they mean.
 
     Args:

@@ -20,7 +20,7 @@ from unbend.numerics.planes import Planes
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
-from unbend.record.unknown import Unknown
+from unbend.study.unknown import Unknown
 from unbend.study.values import Layer, Study
 
 
@@ -34,6 +34,7 @@ class Number:
         text: what is shown.
         meaning: what it means, in a sentence; empty when nobody said.
         share: the value as a share of the most it can be, for a bar; None where there is no such thing.
+        aside: its interval, or what else stands beside it in small print.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Number:
     text: str
     meaning: str = ""
     share: float | None = None
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +179,10 @@ def entries(result: Any) -> Iterator[tuple[str, Any, str]]:
 
 
 def meanings(docstring: str) -> dict[str, str]:
-    """What the `Attributes` section of a docstring says of each field.
+    r"""What the `Attributes` section of a docstring says of each field.
 
     Example:
-        >>> meanings("A. \\n\\n  Attributes:\\n    n: rows\\n      seen.\\n    d: width.\\n")
+        >>> meanings("A. \n\n  Attributes:\n    n: rows\n      seen.\n    d: width.\n")
         {'n': 'rows seen.', 'd': 'width.'}
     """
     out: dict[str, str] = {}
@@ -214,6 +216,16 @@ def shown(share: float) -> str:
         ('97.5 %', '100 %', '–')
     """
     return "–" if np.isnan(share) else f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def small_share(share: float) -> str:
+    """A share in percent to two digits, however small it is.
+
+    Example:
+        >>> small_share(0.0020818), small_share(0.134)
+        ('0.21 %', '13 %')
+    """
+    return f"{100 * share:.2g} %"
 
 
 def written(value: Any) -> str:

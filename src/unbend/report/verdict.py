@@ -10,7 +10,9 @@ import numpy as np
 
 from unbend.report.text import shown
 from unbend.study.depth import Depth, Head
-from unbend.study.values import SEVERITIES, Finding, Study
+from unbend.study.values import Finding, Study
+
+_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
@@ -20,61 +22,55 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
         study: the study.
         labels: what to call each layer.
     """
-    return _separability(study, labels), _health(study)
+    depth, head = study.across.get("depth"), study.across.get("head")
+    first = _separability(depth, labels, accuracy=bool(study.about.class_names)) if isinstance(depth, Depth) else ""
+    return first, _health(study.findings, head if isinstance(head, Head) else None)
 
 
-def _separability(study: Study, labels: Mapping[str, str]) -> str:
-    depth = study.across.get("depth")
-    if not isinstance(depth, Depth) or not np.isfinite(depth.held_out).any():
-        return "There are no held-out rows, so nothing here says how well the layers do on data they were not fitted to."
-    read = "tells the classes apart" if study.about.class_names else "explains the targets (R²)"
+def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) -> str:
     good = np.flatnonzero(np.isfinite(depth.held_out))
+    if not len(good):
+        return "There are no held-out rows, so nothing here says how the layers do on data they were not fitted to."
     first, best = int(good[0]), int(good[np.argmax(depth.held_out[good])])
-    start, top = depth.held_out[first], depth.held_out[best]
-    at = labels.get(depth.layers[best], depth.layers[best])
+    start, top, end = (depth.held_out[i] for i in (first, best, good[-1]))
+    of, at = "of held-out rows" if accuracy else "of the held-out variance", labels[depth.layers[best]]
+    does = "gets" if accuracy else "explains"
+    right = " right" if accuracy else ""
     if best == first:
-        end = int(good[-1])
-        return (f"A linear read-out of the input already {read} for {shown(start)} of held-out rows, and no layer "
-                f"does better; the last one reads {shown(depth.held_out[end])}.")  # fmt: skip
-    baseline = _baseline(depth, best)
-    low, high = depth.low[best], depth.high[best]
-    if np.isfinite(low) and low <= start <= high:
-        return (f"A linear read-out {read} about equally well in every layer: {shown(start)} on held-out rows at the "
-                f"input, {shown(top)} at best ({at}), within its 95 % interval{baseline}.")  # fmt: skip
-    return f"A linear read-out of held-out rows {read} for {shown(start)} at the input and {shown(top)} at {at}{baseline}."
+        return (
+            f"A linear read-out of the input already {does} {shown(start)} {of}{right}, "
+            f"and no layer does better: the last one reaches {shown(end)}."
+        )
+    within = np.isfinite(depth.low[best]) and depth.low[best] <= start
+    return (
+        f"A linear read-out {does} {shown(start)} {of}{right} at the input and {shown(top)} at {at}, its best layer"
+        f"{', a difference within the 95 % interval' if within else ''}{_beside(depth, best)}."
+    )
 
 
-def _baseline(depth: Depth, best: int) -> str:
+def _beside(depth: Depth, best: int) -> str:
     """How the untrained twin compares with the best layer."""
     twin = depth.twin[best]
     if not np.isfinite(twin):
         return ""
     if np.isfinite(depth.low[best]) and twin >= depth.low[best]:
-        return f"; the same layer before training reads {shown(twin)}, so the gain is not training's"
-    return f"; the same layer before training reads {shown(twin)}"
+        return f"; untrained, that layer reaches {shown(twin)} too, so training is not what separates the classes there"
+    return f"; untrained, the same layer reaches {shown(twin)}"
 
 
-def _health(study: Study) -> str:
-    counts = {severity: [f for f in study.findings if f.severity == severity] for severity in SEVERITIES}
-    wrong = counts["problem"] or counts["warning"]
-    head = _head(study.across.get("head"))
-    if not wrong:
-        return f"No rule found a problem{head}."
-    words = [_counted(len(counts[s]), s) for s in ("problem", "warning") if counts[s]]
-    return f"{' and '.join(words)[0].upper()}{' and '.join(words)[1:]}: {_lowered(wrong[0])}"
-
-
-def _head(head: object) -> str:
-    if not isinstance(head, Head) or not np.isfinite(head.own):
-        return ""
-    return f"; its own head reads {shown(head.own)}, a refitted one {shown(head.refitted)}"
+def _health(findings: tuple[Finding, ...], head: Head | None) -> str:
+    problems = [f for f in findings if f.severity == "problem"]
+    warnings = [f for f in findings if f.severity == "warning"]
+    if not problems and not warnings:
+        if head is None or not np.isfinite(head.own):
+            return "No rule found a problem."
+        own, refitted = shown(head.own), shown(head.refitted)
+        return f"No rule found a problem; the network's own head reaches {own}, a refitted one {refitted}."
+    counts = [_counted(len(found), word) for found, word in ((problems, "problem"), (warnings, "warning")) if found]
+    words = " and ".join(counts)
+    worst = (problems or warnings)[0].title.rstrip(".")
+    return f"{words[0].upper()}{words[1:]}{', first' if len(problems) + len(warnings) > 1 else ''}: {worst}."
 
 
 def _counted(n: int, word: str) -> str:
-    numbers = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    return f"{numbers[n] if n < len(numbers) else n} {word}{'s' if n != 1 else ''}"
-
-
-def _lowered(finding: Finding) -> str:
-    title = finding.title.rstrip(".")
-    return f"{title}."
+    return f"{_COUNTS[n] if n < len(_COUNTS) else n} {word}{'s' if n != 1 else ''}"

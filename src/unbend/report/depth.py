@@ -1,0 +1,122 @@
+"""What a page shows of `Depth` and `Head`: separability through the layers, and what the network makes of it."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from unbend.plot.depth import fisher, readouts, separation
+from unbend.plot.style import name_room
+from unbend.plot.vector import vector
+from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
+from unbend.report.text import Number, shown, written
+from unbend.study.depth import Depth, Head
+
+_WIDE, _NARROW, _SMALL = (7.4, 4.1), (3.6, 3.3), (3.6, 1.75)
+_FEW = 14
+"""Names that fit under a small picture."""
+
+
+@section.register
+def depth(result: Depth, place: Place = NOWHERE) -> Section:
+    """The curve of the read-out with its baselines, the Fisher staircase and the law of equi-separation."""
+    labels = [place.label(name) for name in result.layers]
+    curve = _curve(result, labels, accuracy=bool(place.class_names))
+    if not np.isfinite(result.fisher).any():
+        return Section(pictures=(curve,))
+    return Section(pictures=(curve, _staircase(result, labels), _law(result, labels)))
+
+
+def _curve(result: Depth, labels: list[str], *, accuracy: bool) -> Picture:
+    what = "Accuracy" if accuracy else "R²"
+    scale = " Equal steps up divide the errors by equal factors." if accuracy else ""
+    good = np.flatnonzero(np.isfinite(result.held_out))
+    ends = [f"{shown(result.held_out[i])} at {labels[i]}" for i in (good[:1].tolist() + good[-1:].tolist())]
+    said = f"{what} of a linear read-out through {len(labels)} layers" + (
+        f": held-out {', '.join(ends)}" if ends else ""
+    )
+
+    def draw(ax: Axes) -> None:
+        readouts(ax, result, labels=labels, accuracy=accuracy)
+
+    def narrow(ax: Axes) -> None:
+        readouts(ax, result, labels=labels, accuracy=accuracy, most=_FEW)
+
+    head = ("layer", "held-out", "95 % interval", "train", "untrained twin", "permuted labels")
+    rows = tuple(
+        (
+            labels[i],
+            shown(result.held_out[i]),
+            f"{shown(result.low[i])} to {shown(result.high[i])}",
+            *(shown(column[i]) for column in (result.train, result.twin, result.control)),
+        )
+        for i in range(len(labels))
+    )
+    return Picture(
+        "What a straight cut can read",
+        f"{what} of a linear read-out of every layer.{scale} Filled dots are activations, open ones all other layers.",
+        vector(draw, said, size=_WIDE, margins=(0.5, name_room(labels), 1.15, 0.1)),
+        Table(head, rows),
+        size="curve",
+        narrow=vector(narrow, f"{said}.", size=_NARROW, margins=(0.48, name_room(labels, most=_FEW), 1.0, 0.1)),
+    )
+
+
+def _staircase(result: Depth, labels: list[str]) -> Picture:
+    columns = zip(labels, result.fisher, result.trace_ratio, strict=True)
+    return Picture(
+        "Fisher staircase",
+        "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can.",
+        vector(
+            lambda ax: fisher(ax, result, labels=labels),
+            f"Fisher value through the layers: {written(result.fisher[0])} first, {written(result.fisher[-1])} last",
+            size=_SMALL,
+            margins=(0.42, name_room(labels, most=_FEW), 0.05, 0.08),
+        ),
+        Table(
+            ("layer", "Fisher", "trace ratio"),
+            tuple((label, written(float(f)), written(float(r))) for label, f, r in columns),
+            "The trace ratio misleads: one noisy unit lowers it, a bottleneck that destroys information raises it.",
+        ),
+    )
+
+
+def _law(result: Depth, labels: list[str]) -> Picture:
+    fit = ""
+    if np.isfinite(result.line_slope):
+        factor, tied = np.exp(result.line_slope), result.line_correlation
+        fit = f" Times {factor:.2g} per activation; correlation with depth {tied:.2f}.".replace("-", "−")
+    return Picture(
+        "Equi-separation",
+        f"tr(S_W S_B⁺): lower is further apart.{fit}",
+        vector(
+            lambda ax: separation(ax, result, labels=labels),
+            f"Equi-separation value through the layers.{fit}",
+            size=_SMALL,
+            margins=(0.42, name_room(labels, most=_FEW), 0.05, 0.08),
+        ),
+        Table(
+            ("layer", "tr(S_W S_B⁺)"),
+            tuple((label, written(float(v))) for label, v in zip(labels, result.separation, strict=True)),
+            "He & Su 2023: in well-trained networks it falls by about the same factor at every layer.",
+        ),
+    )
+
+
+@section.register
+def head(result: Head, place: Place = NOWHERE) -> Section:
+    """The network's own output against a read-out refitted on the layer that feeds it."""
+    points = [f"{100 * v:+.1f}".replace("-", "−") for v in (result.gain, result.low, result.high)]
+    feeds = place.label(result.layer)
+    return Section(
+        (
+            Number("own head", result.own, shown(result.own), f"the network's own output, {result.n:,} held-out rows"),
+            Number("own, train", result.own_train, shown(result.own_train), "the same on training rows"),
+            Number("refitted", result.refitted, shown(result.refitted), f"a linear read-out refitted on {feeds}"),
+            Number(
+                "gain",
+                result.gain,
+                f"{points[0]} points",
+                "refitted minus own, paired by row, with its 95 % interval",
+                aside=f"{points[1]} to {points[2]}",
+            ),
+        )
+    )

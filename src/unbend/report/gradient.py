@@ -1,0 +1,47 @@
+"""What a page shows of `Gradients`: how far learning reaches."""
+
+import numpy as np
+
+from unbend.numerics.gradient import Gradients
+from unbend.plot.gradient import gradients as curve
+from unbend.plot.style import name_room
+from unbend.plot.vector import vector
+from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
+from unbend.report.text import written
+
+_FEW = 14
+_FOLD = 4.0
+
+
+@section.register
+def gradients(result: Gradients, place: Place = NOWHERE) -> Section:
+    """The norm of the loss gradient at each layer."""
+    labels = [place.label(name) for name in result.layers]
+    said = _said(result.orders_lost)
+    picture = Picture(
+        "How far learning reaches",
+        f"Norm of the loss gradient at each layer, log scale.{said}",
+        vector(
+            lambda ax: curve(ax, result, labels=labels),
+            f"Gradient norm through {len(labels)} layers.{said}",
+            size=(3.8, 2.6),
+            margins=(0.5, name_room(labels, most=_FEW), 0.06, 0.1),
+        ),
+        Table(
+            ("layer", "gradient norm"),
+            tuple((label, written(float(v))) for label, v in zip(labels, result.norm, strict=True)),
+            f"Root mean square over {result.n:,} samples.",
+        ),
+        size="medium",
+    )
+    return Section(pictures=(picture,))
+
+
+def _said(lost: float) -> str:
+    """How much the gradient changes on its way back."""
+    if not np.isfinite(lost):
+        return ""
+    verb = "shrinks" if lost > 0 else "grows"
+    if abs(lost) > _FOLD:
+        return f" On its way back it {verb} by {abs(lost):.0f} orders of magnitude."
+    return f" On its way back it {verb} {written(float(10 ** abs(lost)))}-fold."

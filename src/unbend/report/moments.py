@@ -1,0 +1,36 @@
+"""What a page shows of `Moments`: mean and range of every unit."""
+
+import numpy as np
+
+from unbend.numerics.moments import Moments
+from unbend.plot.moments import moments as ranges
+from unbend.plot.vector import vector
+from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
+from unbend.report.text import headline, written
+
+_ALL, _SOME = 64, 24
+
+
+@section.register
+def moments(result: Moments, place: Place = NOWHERE) -> Section:
+    """The units by rising mean."""
+    d = len(result.mean)
+    listed = np.arange(d) if d <= _ALL else np.unique(np.linspace(0, d - 1, _SOME).astype(int))
+    columns = (result.mean, result.std, result.low, result.high)
+    rows = tuple((str(i), *(written(float(c[i])) for c in columns)) for i in np.argsort(result.mean)[listed])
+    picture = Picture(
+        "Mean and range of units",
+        "Mean, ± one standard deviation, least and greatest value.",
+        vector(
+            lambda ax: ranges(ax, result),
+            f"{place.label(place.layer)}: mean and range of {d} units",
+            size=(3.4, 2.0),
+            margins=(0.52, 0.38, 0.06, 0.06),
+        ),
+        Table(
+            ("unit", "mean", "std", "least", "greatest"),
+            rows,
+            "" if d <= _ALL else f"{len(rows)} of {d:,} units, evenly spaced by mean.",
+        ),
+    )
+    return Section(headline(result, place.name), (picture,))

@@ -1,0 +1,54 @@
+"""What a page shows of `Readout`: how much a linear read-out gets right, and what it takes for what."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from unbend._typing import Array
+from unbend.numerics.readout import Readout
+from unbend.plot.matrix import matrix_margins
+from unbend.plot.readout import readout as mistakes
+from unbend.plot.style import distinct
+from unbend.plot.vector import vector
+from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
+from unbend.report.text import headline, shown
+
+_LISTED = 24
+
+
+@section.register
+def readout(result: Readout, place: Place = NOWHERE) -> Section:
+    """The accuracies, and the mistakes on held-out rows."""
+    first, *rest = headline(result, place.name)
+    low, high = result.held_out_interval
+    if np.isfinite(low):
+        first = replace(first, aside=f"{100 * low:.1f} to {100 * high:.1f}")
+    numbers = (first, *rest)
+    if result.confusion is None or not result.confusion.sum():
+        return Section(numbers)
+    names = place.class_names or tuple(map(str, range(len(result.confusion))))
+    wrong = int(result.confusion.sum() - np.trace(result.confusion))
+    picture = Picture(
+        "Mistakes of the read-out",
+        f"{wrong:,} of {result.n_held_out:,} held-out rows; the true class down, what it was read as across.",
+        vector(
+            lambda ax: mistakes(ax, result, class_names=names),
+            f"{place.label(place.layer)}: {wrong} of {result.n_held_out} held-out rows read as another class",
+            size=(3.4, 2.9),
+            margins=matrix_margins(distinct(names), titled=True),
+        ),
+        _table(result.confusion, names),
+    )
+    return Section(numbers, (picture,))
+
+
+def _table(confusion: Array, names: tuple[str, ...]) -> Table:
+    """The pairs most often confused."""
+    off = confusion.copy()
+    np.fill_diagonal(off, 0)
+    order = np.argsort(off, axis=None, kind="stable")[::-1][:_LISTED]
+    pairs = [divmod(int(i), off.shape[1]) for i in order]
+    rows = tuple(
+        (names[i], names[j], str(off[i, j]), shown(off[i, j] / confusion[i].sum())) for i, j in pairs if off[i, j]
+    )
+    return Table(("true class", "read as", "rows", "of the class"), rows, "The most frequent mistakes.")

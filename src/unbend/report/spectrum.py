@@ -1,0 +1,38 @@
+"""What a page shows of `Spectrum`: how many directions a layer uses."""
+
+import numpy as np
+
+from unbend.numerics.spectrum import Spectrum
+from unbend.plot.spectrum import spectrum as curve
+from unbend.plot.vector import vector
+from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
+from unbend.report.text import Number, headline, shown, small_share, written
+
+_LISTED = 12
+_FEW = 10
+
+
+@section.register
+def spectrum(result: Spectrum, place: Place = NOWHERE) -> Section:
+    """The curve of eigenvalues with the effective rank."""
+    d = len(result.values)
+    share = result.values / max(float(result.values.sum()), np.finfo(float).tiny)
+    rows = tuple(
+        (str(i + 1), small_share(float(share[i])), shown(float(share[: i + 1].sum()))) for i in range(min(d, _LISTED))
+    )
+    few = result.rows_per_unit < _FEW
+    picture = Picture(
+        "Spectrum",
+        "Variance along each principal direction."
+        + (" Fewer than 10 rows per unit: the rank is an underestimate." if few else ""),
+        vector(
+            lambda ax: curve(ax, result),
+            f"{place.label(place.layer)}: covariance spectrum, effective rank {result.effective_rank:.3g} of {d}",
+            size=(3.4, 2.0),
+            margins=(0.52, 0.38, 0.06, 0.06),
+        ),
+        Table(("direction", "share", "in all"), rows, f"First {len(rows)} of {d} directions."),
+    )
+    ratio = result.participation_unbiased
+    said = "participation ratio (Σλ)²/Σλ² with the sample bias removed: directions in use, small ones counting less"
+    return Section((*headline(result, place.name), Number("participation", ratio, written(ratio), said)), (picture,))
