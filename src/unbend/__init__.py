@@ -10,10 +10,13 @@ __version__ = "0.1.0"
 
 # Public name → the module that holds it, and what it is called there.
 _HOME: dict[str, tuple[str, str]] = {
+    "cells": ("unbend.study.regions", "cells"),
     "compare": ("unbend.study.compare", "compare"),
-    "merge": ("unbend.record.merge", "merge"),
+    "merge": ("unbend.study.merge", "merge"),
     "open": ("unbend.record.file", "opened"),
+    "probe": ("unbend.numerics.probe", "probe"),
     "representations": ("unbend.capture.representations", "representations"),
+    "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
 }
 _PACKAGES = ("report", "study")  # packages that answer calls: `unbend.study(...)`

@@ -14,7 +14,7 @@ from unbend.numerics.gradient import GradientState
 from unbend.numerics.moments import Moments
 from unbend.record.schema import classes, fits
 from unbend.record.tree import Reader, Stored, encode
-from unbend.record.unknown import Unknown
+from unbend.study.unknown import Unknown
 
 DTYPES = [np.bool_, *(f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)), "float16", "float32", "float64"]
 ARRAYS = hnp.arrays(st.sampled_from(DTYPES), hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))

@@ -1,8 +1,8 @@
 """Studies as files: saved, opened and merged, without the model and without running anything a file names."""
 
 from unbend.record.file import opened, save
-from unbend.record.merge import merge
-from unbend.record.unknown import Unknown
+from unbend.study.merge import merge
+from unbend.study.unknown import Unknown
 
 open = opened  # noqa: A001  the public name is `unbend.open`
 

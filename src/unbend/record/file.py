@@ -19,7 +19,7 @@ import unbend
 from unbend.errors import RecordError
 from unbend.record.schema import ACROSS, FORMAT, SCHEMA, fits, is_own, reached, result_of
 from unbend.record.tree import Reader, Stored, Tree, digest, encode
-from unbend.record.unknown import Unknown
+from unbend.study.unknown import Unknown
 from unbend.study.values import Study, Sums
 
 LONGEST = 90_000_000

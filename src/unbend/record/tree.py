@@ -27,7 +27,7 @@ from torch import Tensor
 from unbend._typing import Array
 from unbend.errors import RecordError
 from unbend.record.schema import classes, fits, hints, is_own, name_of
-from unbend.record.unknown import Unknown
+from unbend.study.unknown import Unknown
 
 Tree: TypeAlias = Any
 DEEPEST = 64

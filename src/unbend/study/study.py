@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from unbend.numerics.views import Rule, View
 from unbend.study.finish import BASELINE, finished
 from unbend.study.fit import fitting
 from unbend.study.fold import INPUT, Selection, States, fold, fold_gradients, input_rows
+from unbend.study.proofs import BUDGET, Tables, prove, sample_tables, widths_of
 from unbend.study.source import HELD_OUT, Minibatch, Source, first_rows, source
 from unbend.study.values import About, Layer, Study, Sums
 
@@ -31,6 +32,7 @@ _LOOK = 32
 _GRADIENT_ROWS = 1024
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Told how far a study is."""
 
@@ -55,6 +57,8 @@ class Settings:
         batch_size: rows per forward pass.
         n_classes: number of classes; None to find out.
         seed: of the untrained twin.
+        proofs: also decide for every layer, over all training rows, whether the classes are linearly separable.
+        budget: seconds each layer's proof may take; None for no limit.
     """
 
     layers: Sequence[str] | None = None
@@ -68,6 +72,8 @@ class Settings:
     batch_size: int = 512
     n_classes: int | None = None
     seed: int = 0
+    proofs: bool = False
+    budget: float | None = BUDGET
 
 
 def study(
@@ -93,7 +99,7 @@ def study(
         name: what the page calls the model.
         progress: called as the study goes on.
         settings: the fields of `Settings`: layers, reduce, measures, twin, loss, exact, rows, share, batch_size,
-            n_classes, seed.
+            n_classes, seed, proofs, budget.
 
     Raises:
         ModelError: not a module, or one that cannot be hooked.
@@ -121,7 +127,7 @@ def study(
     sums = _summed(model, rows, work)
     about = _about(model, name, rows, work, sums)
     done = finished(
-        about, work.frames, sums, measures=work.measures,
+        about, work.frames, sums, measures=work.measures, more=_proofs(model, rows, work, sums),
         tick=_ticker(work.progress, "Finishing layers", len(work.frames)),
     )  # fmt: skip
     return replace(done, about=replace(about, seconds=round(time.perf_counter() - started, 3)))
@@ -269,6 +275,28 @@ def _summed(model: nn.Module, rows: Source, work: _Work) -> Sums:
     return sums
 
 
+def _proofs(model: nn.Module, rows: Source, work: _Work, sums: Sums) -> dict[str, Any]:
+    """The ladder of proofs, if it is asked for."""
+    if not work.how.proofs:
+        return {}
+    tables = tables_of(model, rows, work)
+    last = next((frame for frame in work.frames if frame.is_head and frame.fed_by), None)
+    head = None
+    if last is not None and last.fed_by is not None and sums.head_weight is not None and sums.head_bias is not None:
+        head = (last.fed_by, sums.head_weight, sums.head_bias)
+    return {
+        "ladder": prove(
+            tables, held_out=sample_tables(sums.held_out), head=head, budget=work.how.budget,
+            tick=_ticker(work.progress, "Proving separability", len(work.frames)),
+        )
+    }  # fmt: skip
+
+
+def tables_of(model: nn.Module, rows: Source, work: _Work) -> Tables:
+    """How to collect all rows of every layer."""
+    return Tables(model, work.plan, rows, work.fit, work.n_classes, widths_of(work.frames))
+
+
 def _pass(model: nn.Module, rows: Source, work: _Work, part: Any, phase: str, measures: Sequence[Measure]) -> States:
     kinds = _kinds(measures, held_out=part == "held_out")
     if part == "held_out" and SampleState in _kinds(measures, held_out=False) and SampleState not in kinds:
@@ -328,7 +356,7 @@ def _about(model: nn.Module, name: str, rows: Source, work: _Work, sums: Sums) -
         notes=work.notes,
         versions={
             "unbend": unbend.__version__,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
     )

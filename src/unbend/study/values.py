@@ -152,3 +152,13 @@ class Study:
                 return layer
         names = ", ".join(layer.name for layer in self.layers)
         raise LayerError(f"study: no layer named {name!r}. It has: {names}.")
+
+    def __add__(self, other: "Study") -> "Study":
+        """The study of the rows of both, as `merge` makes it.
+
+        Raises:
+            MergeError: the two do not add up.
+        """
+        from unbend.study.merge import merge  # noqa: PLC0415  merging finishes a study, and that needs this module
+
+        return merge(self, other) if isinstance(other, Study) else NotImplemented

@@ -8,8 +8,8 @@ import numpy as np
 
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
-from unbend.record.unknown import Unknown
 from unbend.study.finish import finished
+from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, Study, Sums
 
 Part: TypeAlias = dict[str, dict[str, Any]]
