@@ -5,7 +5,8 @@ needs the model that the network was lowered from.
 """
 
 from dataclasses import dataclass
-from functools import partial
+
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -83,15 +84,11 @@ class Cells:
         """The activation pattern of the faces: for every unit of every layer, the piece it is on."""
         return self.network.states(self.bits(faces))
 
-    def affine(
-        self, faces: Int64[Array, "n"] | None = None
-    ) -> tuple[Float64[Array, "n k 2"], Float64[Array, "n k"]]:
+    def affine(self, faces: Int64[Array, "n"] | None = None) -> tuple[Float64[Array, "n k 2"], Float64[Array, "n k"]]:
         """The maps `A @ (s, t) + b` that the network is on the faces."""
         faces = np.arange(self.n_faces) if faces is None else faces
         chunk = max(1, _ROWS // (8 * (3 + self.network.n_hinges)))
-        parts = [
-            self.network.affine(self.bits(faces[at : at + chunk])) for at in range(0, max(1, len(faces)), chunk)
-        ]
+        parts = [self.network.affine(self.bits(faces[at : at + chunk])) for at in range(0, max(1, len(faces)), chunk)]
         return np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])
 
     def outputs(self) -> Float64[Array, "v k"]:
@@ -146,10 +143,8 @@ class Cells:
         return tuple(f"{names[a]}[{b}]" for a, b in zip(layer.tolist(), unit.tolist(), strict=True))
 
 
-_compiled = partial(njit, cache=True, nogil=True)
-
-
-@_compiled()
+@njit(cache=True, nogil=True)
+@no_type_check
 def _areas(xy, corner, ptr):
     out = np.empty(ptr.shape[0] - 1)
     for f in range(out.shape[0]):
@@ -163,7 +158,8 @@ def _areas(xy, corner, ptr):
     return out
 
 
-@_compiled()
+@njit(cache=True, nogil=True)
+@no_type_check
 def _means(xy, corner, ptr):
     out = np.zeros((ptr.shape[0] - 1, 2))
     for f in range(out.shape[0]):
@@ -173,7 +169,8 @@ def _means(xy, corner, ptr):
     return out
 
 
-@_compiled()
+@njit(cache=True, nogil=True)
+@no_type_check
 def face_sides(edge, ptr, half):
     """For every edge the face on its left and on its right, -1 where there is none."""
     out = np.full(edge.shape, -1, np.int32)
@@ -183,7 +180,8 @@ def face_sides(edge, ptr, half):
     return out
 
 
-@_compiled()
+@njit(cache=True, nogil=True)
+@no_type_check
 def _inside(x, y, xy, corner, start, end):
     """How far inside a convex polygon a point is: the least signed area with one of its sides."""
     least = np.inf
@@ -197,7 +195,8 @@ def _inside(x, y, xy, corner, start, end):
     return least
 
 
-@_compiled()
+@njit(cache=True, nogil=True)
+@no_type_check
 def _spans(xy, corner, ptr, f, low, step, n):
     """The buckets that the bounding box of a face covers."""
     first, last = np.full(2, n - 1), np.zeros(2, np.int64)
@@ -210,7 +209,8 @@ def _spans(xy, corner, ptr, f, low, step, n):
     return first, last
 
 
-@_compiled()
+@njit(cache=True, nogil=True)
+@no_type_check
 def _locate(points, xy, corner, ptr):
     """Point location by a bucket grid with about one face per bucket."""
     n_face = ptr.shape[0] - 1

@@ -63,9 +63,7 @@ class _Stage(NamedTuple):
     high: _Weights
 
 
-def exact_mesh(
-    net: PiecewiseAffine, corners: Array, labels: Array, *, limit: int | None = None
-) -> Exact | None:
+def exact_mesh(net: PiecewiseAffine, corners: Array, labels: Array, *, limit: int | None = None) -> Exact | None:
     """All cells of a network of two inputs on a convex polygon, proved; None if more than `limit`."""
     start = [homogeneous(x, y) for x, y in corners.tolist()]
     rows = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], object)
@@ -89,9 +87,7 @@ def homogeneous(x: float, y: float) -> Point:
 def polygon_area(corners: list[Point]) -> Fraction:
     """The exact area of a polygon."""
     plain = [(Fraction(x, w), Fraction(y, w)) for w, x, y in corners]
-    double = sum(
-        (a[0] * b[1] - a[1] * b[0] for a, b in zip(plain, plain[1:] + plain[:1], strict=True)), Fraction(0)
-    )
+    double = sum((a[0] * b[1] - a[1] * b[0] for a, b in zip(plain, plain[1:] + plain[:1], strict=True)), Fraction(0))
     return double / 2
 
 
@@ -214,9 +210,7 @@ def _assemble(net: PiecewiseAffine, pieces: list[_Piece]) -> Exact:
     index = _Index()
     half, ptr = [], [0]
     for piece in pieces:
-        for a, b, label in zip(
-            piece.corners, piece.corners[1:] + piece.corners[:1], piece.labels, strict=True
-        ):
+        for a, b, label in zip(piece.corners, piece.corners[1:] + piece.corners[:1], piece.labels, strict=True):
             half.append(index.half(a, b, label))
         ptr.append(len(half))
     mesh = Mesh(

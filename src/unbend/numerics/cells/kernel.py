@@ -14,9 +14,9 @@ Every decision (a sign, an order) is compared with a bound far above rounding. I
 the kernel gives up with `UNSURE` and the caller asks exact arithmetic: lines through a vertex, coinciding
 lines and slivers never reach the turn rules.
 """
-# ruff: noqa: C901, PLR0912, PLR0913, PLR0915 - compiled kernels: flat loops over flat arrays are the point
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0913, PLR0915 - compiled kernels: flat loops over flat arrays are the point
 
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from numba import njit, uint64
@@ -94,6 +94,7 @@ class _Scratch(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _sign_words(z, tie, words):
     sure = True
     n = z.shape[1]
@@ -114,6 +115,7 @@ def _sign_words(z, tie, words):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _cut_edges(mesh, z, tie, words):
     """All crossings, sorted along the edges; False if two are too close to order."""
     edge = mesh.edge
@@ -169,6 +171,7 @@ def _cut_edges(mesh, z, tie, words):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _chords(f, mesh, cuts, scratch):
     """Pair up the crossings met on a walk round face `f`; the number of chords, -1 if they do not pair."""
     slot, p, q, unit, crossing = scratch.slot, scratch.p, scratch.q, scratch.unit, scratch.crossing
@@ -204,6 +207,7 @@ def _chords(f, mesh, cuts, scratch):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _meet(a, b, mesh, cuts, z, tie, scratch):
     """Where chord `a` meets chord `b`: the parameter along `a`, and a bound on its error."""
     c = scratch.crossing[scratch.p[a]]
@@ -226,6 +230,7 @@ def _meet(a, b, mesh, cuts, z, tie, scratch):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _sort_meetings(k, n_meet, scratch):
     """Meetings along every chord in order; False if two are too close to order."""
     count, off, node, s, slack = scratch.count, scratch.off, scratch.node, scratch.node_s, scratch.node_slack
@@ -277,6 +282,7 @@ def _sort_meetings(k, n_meet, scratch):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _two(f, mesh, cuts, new, edge_at, face_at, half_at):
     """A face cut by one chord."""
     ptr, half = mesh.ptr, mesh.half
@@ -330,6 +336,7 @@ def _two(f, mesh, cuts, new, edge_at, face_at, half_at):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _many(f, k, mesh, cuts, z, tie, new, meets, meet_at, edge_at, face_at, half_at, scratch):
     """A face cut by several chords; False if an order is unsure or the traced faces are not 1 + k + X."""
     p, q, crossing, off = scratch.p, scratch.q, scratch.crossing, scratch.off
@@ -458,6 +465,7 @@ def _many(f, k, mesh, cuts, z, tie, new, meets, meet_at, edge_at, face_at, half_
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _scratch(n, k, x, sides):
     i4, f8 = np.int32, np.float64
     return _Scratch(
@@ -485,6 +493,7 @@ def _scratch(n, k, x, sides):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _are_distinct(m, s, slack, head, follow):
     """Whether no two of `m` parameters are too close to order; buckets, so linear time."""
     n = 2 * m
@@ -506,6 +515,7 @@ def _are_distinct(m, s, slack, head, follow):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _count(mesh, cuts, z, tie, check, chords, meetings, sides):
     """Per face: chords, meetings, pieces of its sides; False if crossings do not pair up.
 
@@ -552,6 +562,7 @@ def _count(mesh, cuts, z, tie, check, chords, meetings, sides):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _cross_edges(mesh, cuts, new):
     """The pieces of the old edges, and the points between them."""
     base = mesh.xy.shape[0]
@@ -575,6 +586,7 @@ def _cross_edges(mesh, cuts, new):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _cut_faces(mesh, cuts, z, tie, chords, meetings, sides, totals, names):
     """The new mesh, with the meetings of its chords."""
     n_cut = cuts.t.shape[0]
@@ -610,9 +622,7 @@ def _cut_faces(mesh, cuts, z, tie, chords, meetings, sides, totals, names):
             _two(f, mesh, cuts, new, edge_at, face_at, half_at)
         else:
             _chords(f, mesh, cuts, scratch)
-            if not _many(
-                f, k, mesh, cuts, z, tie, new, meets, meet_at, edge_at, face_at, half_at, scratch
-            ):
+            if not _many(f, k, mesh, cuts, z, tie, new, meets, meet_at, edge_at, face_at, half_at, scratch):
                 sure = False
                 break
         meet_at += meetings[f]
@@ -625,6 +635,7 @@ def _cut_faces(mesh, cuts, z, tie, chords, meetings, sides, totals, names):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _carry(phi, z, mesh, cuts, meets, keep, low, high):
     """The columns of the next stage at all vertices, old and new: kept ones, then this stage's hinges."""
     n_old = phi.shape[0]
@@ -663,6 +674,7 @@ def _carry(phi, z, mesh, cuts, meets, keep, low, high):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _ties(phi, weight):
     """Per hinge: the size below which its value may be rounding."""
     top = np.zeros(phi.shape[1])
@@ -677,6 +689,7 @@ def _ties(phi, weight):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def subdivide(program, mesh, limit, count_only):
     """Cut the mesh by all stages. Returns (status, stages done, faces, wall crossings, mesh).
 

@@ -77,9 +77,7 @@ class Plane:
         return cls(origin, u, v, corners)
 
     @classmethod
-    def at(
-        cls, origin: Float64[Array, "..."], u: Float64[Array, "..."], v: Float64[Array, "..."]
-    ) -> "Plane":
+    def at(cls, origin: Float64[Array, "..."], u: Float64[Array, "..."], v: Float64[Array, "..."]) -> "Plane":
         """The parallelogram `origin + s * u + t * v` with `s` and `t` from -1 to 1."""
         flat = (np.asarray(p, np.float64).ravel() for p in (origin, u, v))
         return cls(*flat, corners=rectangle((-1.0, -1.0), (1.0, 1.0)))

@@ -7,9 +7,9 @@ leaves a hinge in: it costs time, never exactness.
 Bounds: every hinge is enclosed in `slope * z + [lo, hi]` with the slope of its chord, so dependencies on
 `s` and `t` are kept through all stages (the zonotope relaxation of Singh et al. 2018).
 """
-# ruff: noqa: C901, PLR0912, PLR0913, PLR0915 - one compiled kernel: flat loops over flat arrays
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0913, PLR0915 - one compiled kernel: flat loops over flat arrays
 
-from typing import NamedTuple
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from numba import njit
@@ -133,6 +133,7 @@ def tile_program(sizes: Array, weight: Array, low: Array, high: Array, name: Arr
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def restrict(program, box):
     """The program of a tile, restricted to a smaller box."""
     n_stage = program.sizes.shape[0]

@@ -3,7 +3,9 @@
 Also dissolves edges that turned out not to separate anything (a pair of candidates of a maximum that a
 third one beats). Purely combinatorial: positions are only used to order the points along one wall.
 """
-# ruff: noqa: C901, PLR0912, PLR0915 - compiled kernels: flat loops over flat arrays are the point
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915 - compiled kernels: flat loops over flat arrays are the point
+
+from typing import no_type_check
 
 import numpy as np
 from numba import njit
@@ -43,12 +45,13 @@ def stitch(mesh: Mesh) -> Mesh | None:
     where = mesh.xy[start, along] + mesh.xy[end, along]
     order = np.lexsort((where, rising, -mesh.label[walls]))
     ok, parent, join = _match(
-        mesh, walls[order], rising[order], np.where(rising, start, end)[order], face[walls] [order] >> 1
+        mesh, walls[order], rising[order], np.where(rising, start, end)[order], face[walls][order] >> 1
     )
     return rebuild(mesh, mesh.label <= WALL, parent, join) if ok else None
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def wall_faces(mesh):
     """For every edge `2 * face + direction` of the last half-edge seen on it (walls have just one)."""
     face = np.zeros(mesh.edge.shape[0], np.int64)
@@ -59,6 +62,7 @@ def wall_faces(mesh):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def find(parent, f):
     """The root of `f`, with the path halved on the way."""
     while parent[f] != f:
@@ -68,6 +72,7 @@ def find(parent, f):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _match(mesh, walls, rising, lower, face):
     """Pair up what ends on the two sides of every wall; walls come sorted by (wall, side, position)."""
     n_edge = mesh.edge.shape[0]
@@ -127,11 +132,13 @@ def _match(mesh, walls, rising, lower, face):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _upper(mesh, e, lower):
     return mesh.edge[e, 0] + mesh.edge[e, 1] - lower
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _pair(mesh, a, b, join):
     """Join two ends of edges that meet on a wall; False if they are not the same line."""
     if a < 0 or b < 0:
@@ -144,6 +151,7 @@ def _pair(mesh, a, b, join):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def joins_after(mesh, drop):
     """Union of faces across dropped edges, and joins of edges left alone at a vertex on one line."""
     parent = np.arange(mesh.ptr.shape[0] - 1)
@@ -181,6 +189,7 @@ def joins_after(mesh, drop):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def rebuild(mesh, drop, parent, join):
     """The mesh with edges dropped, faces united as told and ends of edges joined as told."""
     n_edge = mesh.edge.shape[0]
@@ -261,6 +270,4 @@ def rebuild(mesh, drop, parent, join):
                 h = leaving[edge[h >> 1, 1 - (h & 1)]]
         n_new_face += 1
         ptr[n_new_face] = o
-    return Mesh(
-        xy, edge[:n_new].copy(), label[:n_new].copy(), ptr[: n_new_face + 1].copy(), half[:o].copy()
-    )
+    return Mesh(xy, edge[:n_new].copy(), label[:n_new].copy(), ptr[: n_new_face + 1].copy(), half[:o].copy())

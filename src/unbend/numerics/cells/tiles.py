@@ -19,7 +19,8 @@ from unbend.numerics.cells.restrict import Box, restrict, root, tile_program
 from unbend.numerics.cells.stitch import WALL, concatenate, stitch
 from unbend.numerics.piecewise import PiecewiseAffine
 
-_LEAF = 128  # hinges at which a tile is small enough
+_LEAF = 256  # hinges at which a tile is small enough
+_TWICE = 1.7  # a tile with so many times more is cut in four at once: one restriction less on the way
 _DENSE = 3000  # hinges up to which a restricted network is kept dense
 _DEPTH = 16
 
@@ -105,7 +106,10 @@ def _leaves(
         else:
             program = tile_program(*restrict(tile.program, box))
         if len(program.low) > _LEAF and tile.depth < _DEPTH:
-            stack.extend(_split(tile._replace(program=program), off))
+            parts = _split(tile._replace(program=program), off)
+            if len(program.low) > _TWICE * _LEAF:
+                parts = [quarter for part in parts for quarter in _split(part, off)]
+            stack.extend(parts)
             continue
         faces, ends, mesh = _leaf(net, program, tile, budget.left, count_only=count_only)
         budget.left = -1 if faces < 0 else budget.left - faces

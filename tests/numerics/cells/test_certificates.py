@@ -1,0 +1,72 @@
+"""Certificates: right cells are proved, tampered ones are refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unbend.numerics.cells import cells
+from unbend.numerics.cells.certificate import bounded, certify
+from unbend.numerics.cells.exact import exact_bits, homogeneous
+from unbend.numerics.cells.stitch import joins_after, rebuild
+from unbend.numerics.cells.complex import face_sides
+from unbend.numerics.cells.kernel import Mesh
+
+
+def without_edge(found, edge):
+    """The same cells with one edge forgotten: two faces become one."""
+    mesh = Mesh(found.vertices, found.edges, found.bends, found.face_ptr, found.half_edges)
+    drop = np.zeros(len(found.edges), bool)
+    drop[edge] = True
+    mesh = rebuild(mesh, drop, *joins_after(mesh, drop))
+    sides = face_sides(mesh.edge, mesh.ptr, mesh.half)
+    return replace(found, vertices=mesh.xy, edges=mesh.edge, bends=mesh.label, sides=sides,
+                   face_ptr=mesh.ptr, half_edges=mesh.half, packed_bits=None)  # fmt: skip
+
+
+@pytest.mark.parametrize("rational", [False, True])
+def test_right_cells_are_proved(make_mlp, square, rational):
+    proof = certify(cells(make_mlp([12, 12]), square), rational=rational)
+    assert proof.is_proved
+    assert proof.method == ("rational areas" if rational else "float64 bounds")
+
+
+def test_a_forgotten_edge_is_noticed(make_mlp, square):
+    found = cells(make_mlp([10, 10]), square)
+    inner = np.flatnonzero(found.bends >= 0)
+    for edge in inner[:: max(1, len(inner) // 12)]:
+        worse = without_edge(found, edge)
+        assert worse.n_faces == found.n_faces - 1
+        assert not certify(worse, rational=False).is_proved
+        assert not certify(worse, rational=True).is_proved
+
+
+def test_a_wrong_label_or_a_moved_vertex_is_noticed(make_mlp, square):
+    found = cells(make_mlp([10, 10]), square)
+    bends = found.bends.copy()
+    inner = np.flatnonzero(bends >= 0)
+    bends[inner[0]] = (bends[inner[0]] + 1) % found.network.n_hinges
+    assert not certify(replace(found, bends=bends), rational=False).is_proved
+    vertices = found.vertices.copy()
+    vertices[found.edges[inner[0], 0]] += 1e-3
+    assert not certify(replace(found, vertices=vertices), rational=False).is_proved
+
+
+def test_cells_of_another_network_are_refused(make_mlp, square):
+    found = cells(make_mlp([10, 10]), square)
+    other = make_mlp([10, 10], seed=1)
+    assert not certify(replace(found, network=other), rational=False).is_proved
+    assert not certify(replace(found, network=other), rational=True).is_proved
+
+
+def test_the_rounding_bound_holds(make_mlp):
+    """Against rational arithmetic: where the bound says a sign is certain, it is the true sign."""
+    net = make_mlp([8, 8], slope=-0.3)
+    points = np.random.default_rng(0).uniform(-1, 1, (30, 2))
+    z, bound = bounded(net, points)
+    for index, point in enumerate(points.tolist()):
+        truth = np.array(exact_bits(net, homogeneous(*point)))
+        certain = np.abs(z[:, index]) > bound[:, index]
+        assert certain.all()
+        assert (truth == (z[:, index] > 0)).all()
+    assert (bound < 1e-13).all()

@@ -1,0 +1,58 @@
+"""The page of regions: self-contained, complete, safe."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+
+from unbend.numerics.cells import Plane, cells
+from unbend.numerics.cells.boundary import boundary
+from unbend.numerics.piecewise import network
+from unbend.report import regions
+from unbend.report.regions import Samples, regions_page
+
+
+@pytest.fixture
+def found():
+    rng = np.random.default_rng(0)
+    net = network([rng.standard_normal((6, 2))], [rng.standard_normal(6) / 3], rng.standard_normal((2, 6)), np.zeros(2))
+    return cells(net, Plane.box((-1.0, -1.0), (1.0, 1.0)))
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def array(blob):
+    return np.frombuffer(base64.b64decode(blob["data"]), f"<{blob['type']}")
+
+
+def test_the_page_holds_maps_patterns_and_the_boundary(found):
+    edge = boundary(found)
+    samples = Samples(np.zeros((1, 2)), np.zeros(1, np.int64), ("</script><b>", "two"))
+    page = regions_page([found], boundaries=[edge], samples=samples, title="<i>net</i>")
+    assert not re.search(r'(?:src|href)="http', page)
+    assert "<i>net</i>" not in page
+    assert page.count("</script>") == 2
+    data = data_of(page)
+    assert data["class_names"] == ["</script><b>", "two"]
+    (frame,) = data["frames"]
+    weight, bias = found.affine()
+    maps = np.concatenate([weight, bias[:, :, None]], axis=2)
+    assert np.allclose(array(frame["maps"]), maps.ravel(), rtol=1e-6, atol=1e-7)
+    bits = np.unpackbits(array(frame["bits"]).reshape(found.n_faces, -1), axis=1, count=6).astype(bool)
+    assert (bits == found.bits()).all()
+    assert len(array(frame["segments"])) == 4 * len(edge.segments)
+    assert f"{found.n_faces:,} regions" in page
+
+
+def test_a_film_and_a_cut_search(found, monkeypatch):
+    part = cells(found.network, found.plane, max_cells=2)
+    monkeypatch.setattr(regions, "_MOST_BYTES", 10)
+    page = regions_page([found, part], titles=["start", "end"])
+    assert "Not complete" in page
+    frames = data_of(page)["frames"]
+    assert [frame["title"] for frame in frames] == ["start", "end"]
+    assert "maps" not in frames[0]
