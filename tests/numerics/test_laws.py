@@ -30,7 +30,7 @@ TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int6
 
 
 @st.composite
-def worlds(draw, holes=False) -> World:
+def worlds(draw, *, holes=False) -> World:
     view, shape = draw(st.sampled_from(SHAPES))
     dtype = draw(st.sampled_from(TYPES))
     n = draw(st.integers(0, 40))
@@ -53,7 +53,7 @@ def worlds(draw, holes=False) -> World:
 
 
 @st.composite
-def splits(draw, holes=False):
+def splits(draw, *, holes=False):
     """A world, and two ways to cut and order its rows."""
     world = draw(worlds(holes=holes))
     n = len(world.values)

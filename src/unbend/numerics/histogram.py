@@ -37,8 +37,13 @@ class HistogramState:
             x, mask, codes = x[index], None if mask is None else mask[index], codes[s.dense]
         flat = _spread(x.flatten(1), codes, mask).float().contiguous()
         prefix = flat.view(torch.int32).flatten().bitwise_right_shift(_SHIFT).bitwise_and(CODES - 1)
-        counts = torch.bincount(prefix, minlength=CODES)
-        return cls(len(x), counts.cpu().numpy())
+        counts = torch.bincount(prefix, minlength=CODES).cpu().numpy()
+        # How a NaN is written depends on how it was made: all that is not finite goes into one count.
+        codes_lost = np.r_[_NONFINITE : CODES // 2, CODES // 2 + _NONFINITE : CODES]
+        lost = counts[codes_lost].sum()
+        counts[codes_lost] = 0
+        counts[_NONFINITE] = lost
+        return cls(len(x), counts)
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> "HistogramState":  # noqa: ARG003

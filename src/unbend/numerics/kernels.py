@@ -10,6 +10,8 @@ vectorises a loop only if it can show in at most eight run-time checks that its 
 one accumulator array per loop, and several short loops instead of one long one. All sums are float64.
 """
 
+# ruff: noqa: PLW3301 (nested min and max are trees: a flat one would be a chain of dependent operations)
+
 from typing import no_type_check
 
 import numba as nb
@@ -28,7 +30,7 @@ def _compiled(flags):  # noqa: ANN001, ANN202
 
 @_compiled(_SUMS)
 @no_type_check
-def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202
+def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
     """Add rows a … h of one tile of `x` to `acc`, laid out as sum | sum of squares."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
@@ -51,7 +53,7 @@ def _one_sum(acc, x, a, start, width):  # noqa: ANN001, ANN202
 
 @_compiled(_EXTREMES)
 @no_type_check
-def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202
+def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
     """Widen `ext`, laid out as lows | highs, by rows a … h of one tile of `x`."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
@@ -190,24 +192,3 @@ def count_rows(x, low, high, zeros, tails):  # noqa: ANN001, ANN201
     """Per column of `x` [m, d]: how many values are 0, and how many are <= low or >= high (int32)."""
     for i in range(x.shape[0]):
         _row_counts(zeros, x[i], low, high, tails)
-
-
-@_compiled(_SUMS)
-@no_type_check
-def _map_counts(row, low, high):  # noqa: ANN001, ANN202
-    zeros = np.int32(0)
-    tails = np.int32(0)
-    for j in range(len(row)):
-        zeros += np.int32(1) if row[j] == 0 else np.int32(0)
-    if low > -np.inf or high < np.inf:
-        for j in range(len(row)):
-            tails += np.int32(1) if row[j] <= low or row[j] >= high else np.int32(0)
-    return zeros, tails
-
-
-@_compiled(_SUMS)
-@no_type_check
-def count_maps(x, low, high, zeros, tails):  # noqa: ANN001, ANN201
-    """The same per row of `x` [m, p]."""
-    for i in range(x.shape[0]):
-        zeros[i], tails[i] = _map_counts(x[i], low, high)

@@ -126,7 +126,7 @@ def _chosen_ridge(second: SecondState, basis: Eigen) -> float:
 
 
 def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
-    """Linear discriminant weights, W regularised; W = G - C Cᵀ is inverted from G's eigenvalues (Woodbury)."""
+    """Linear discriminant weights, covariance W / n, W regularised; W = G - C Cᵀ is inverted from G's eigenvalues (Woodbury)."""
     count = second.y_mean * second.n
     seen = count > 0.5
     k, d = len(count), len(second.mean)
@@ -139,7 +139,7 @@ def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Arra
     solved = basis.solve(root, ridge * float(basis.values.mean()))
     inner = np.eye(root.shape[1]) - root.T @ solved
     within_inverse = solved @ np.linalg.pinv(inner, hermitian=True, rcond=1e-13)
-    scaled = within_inverse * max(second.n - int(seen.sum()), 1) / np.sqrt(count[seen])
+    scaled = within_inverse * second.n / np.sqrt(count[seen])
     delta = sums / count[seen]
     weight[seen] = (scaled * basis.scale[:, None]).T
     bias[seen] = -0.5 * (delta * scaled).sum(0) + np.log(count[seen] / second.n) - weight[seen] @ second.mean
