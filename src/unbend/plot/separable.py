@@ -35,7 +35,7 @@ def remark(step: LadderStep) -> str:
     """What stands beside the verdict: errors between two bounds, or margin, control and held-out accuracy."""
     f = step.frame
     parts = []
-    if isinstance(step.verdict, (Separation, JointSeparation)):
+    if f.margin is not None:
         parts.append(f"margin {f.margin:.1e} of the spread" if math.isfinite(f.margin) else "one class only")
     elif f.errors_at_least:
         parts.append(f"between {f.errors_at_least:,} and {f.errors_at_most:,} rows in the way")

@@ -116,7 +116,7 @@ def test_no_column_separates_nothing():
 
 
 def test_touching_hulls_overlap():
-    x = np.array([[0.0, 0], [1, 0], [0.5, 0], [0.5, 1]])
+    x = np.array([[0.0, 1], [1, 1], [0.5, 1], [0.5, 2]])
     verdict = checked(x, np.array([0, 0, 1, 1]))
     assert isinstance(verdict, Overlap)
     assert len(verdict.rows) == 3

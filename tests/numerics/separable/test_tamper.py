@@ -98,7 +98,6 @@ def nudged(v, factor):
         lambda v: nudged(v, np.nan),
         lambda v: nudged(v, np.inf),
         lambda v: {"rows": v.rows[:-1], "weights": v.weights[:-1]},
-        lambda v: {"rows": v.rows[:-1]},
         lambda v: {"rows": v.rows[:0], "weights": v.weights[:0]},
         lambda v: {"rows": np.append(v.rows[:-1], v.rows[0])},
         lambda v: {"rows": v.rows - v.n},

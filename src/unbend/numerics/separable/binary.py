@@ -6,7 +6,7 @@ import numpy as np
 
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, clearance
 from unbend.numerics.separable.cone import BinaryCone, Planes
-from unbend.numerics.separable.search import Limits, Open, Overlapping, search
+from unbend.numerics.separable.search import Limits, Open, Outcome, Overlapping, search
 from unbend.numerics.separable.twins import contradictions, groups
 from unbend.numerics.separable.verdicts import Overlap, Separation, Undecided, sides
 
@@ -42,7 +42,8 @@ class _Question:
 
     def __init__(self, x: np.ndarray, sign: np.ndarray, which: np.ndarray, positive: int, negative: int | None) -> None:
         self.x, self.sign, self.which = x, sign, which
-        self.about = (positive, negative, *x.shape)
+        self.positive, self.negative = positive, negative
+        self.n, self.d = x.shape
         self.cone = BinaryCone(x, sign)
 
     def flat(self) -> Planes:
@@ -52,25 +53,40 @@ class _Question:
     def one_sided(self) -> Separation:
         bias = float(self.sign[0]) if len(self.sign) else 1.0
         tightest = self.which[:0].astype(np.int64)
-        return Separation(*self.about, np.zeros(self.x.shape[1]), bias, math.inf, math.inf, tightest)
+        return Separation(
+            self.positive, self.negative, self.n, self.d, np.zeros(self.d), bias, math.inf, math.inf, tightest
+        )
 
     def twins(self) -> Overlap | None:
         pairs = contradictions(groups(self.x), self.sign)
         if len(pairs) == 0:
             return None
-        return Overlap(*self.about, self.which[pairs[0]], np.ones(2), 0.0)
+        return self.overlap(pairs[0], np.ones(2), 0.0)
 
-    def verdict(self, outcome: object) -> Separation | Overlap | Undecided:
+    def overlap(self, index: np.ndarray, weights: np.ndarray, robustness: float) -> Overlap:
+        return Overlap(self.positive, self.negative, self.n, self.d, self.which[index], weights, robustness)
+
+    def verdict(self, outcome: Outcome) -> Separation | Overlap | Undecided:
         if isinstance(outcome, Overlapping):
             weights = outcome.weights / outcome.weights[self.sign[outcome.index] > 0].sum()
             if outcome.robustness == 0.0 and self.cone.survives(outcome.index, weights) is None:
                 weights = outcome.weights
-            return Overlap(*self.about, self.which[outcome.index], weights, outcome.robustness)
+            return self.overlap(outcome.index, weights, outcome.robustness)
         if isinstance(outcome, Open):
             distance = hull_distance(self.x[outcome.index], self.sign[outcome.index], outcome.forces)
             planes = outcome.planes
-            return Undecided(*self.about, outcome.reason, planes.weight, planes.bias, outcome.errors, distance)
-        return separation(*self.about[:2], self.which, outcome.planes, outcome.clearance)
+            return Undecided(
+                self.positive,
+                self.negative,
+                self.n,
+                self.d,
+                outcome.reason,
+                planes.weight,
+                planes.bias,
+                outcome.errors,
+                distance,
+            )
+        return separation(self.positive, self.negative, self.which, outcome.planes, outcome.clearance)
 
 
 def separation(positive: int, negative: int | None, which: np.ndarray, planes: Planes, found: Clearance) -> Separation:

@@ -166,6 +166,10 @@ class KeslerCone:
         rivals[np.arange(len(self.x)), self.code] = False
         return replace(found, values=found.values[rivals])
 
+    def flat(self) -> Planes:
+        """Hyperplanes that tell nothing."""
+        return Planes(np.zeros((self.k - 1, self.x.shape[1])), np.zeros(self.k - 1))
+
     def readout(self, planes: Planes) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Weight, bias and second words of all k classes, the last class at zero."""
         d = planes.weight.shape[1]

@@ -72,7 +72,7 @@ def separate(
         return answer(x, y, form, limits)
 
 
-def answer(x: np.ndarray, y: np.ndarray, form: Form, limits: Limits) -> Verdict | Answers:
+def answer(x: np.ndarray, y: np.ndarray, form: str, limits: Limits) -> Verdict | Answers:
     """`separate` for arrays that are already checked."""
     classes = np.unique(y).tolist()
     if form == "one-vs-rest":

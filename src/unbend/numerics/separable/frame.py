@@ -76,7 +76,7 @@ class Decided:
     bias: np.ndarray
     classes: np.ndarray
 
-    def right(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | int:
+    def right(self, x: np.ndarray, y: np.ndarray) -> int:
         """How many rows the read-out provably gets right."""
         if len(self.bias) > 1:
             code = codes(y, self.classes)

@@ -59,6 +59,7 @@ class _Question:
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
         self.x, self.y = x, y
+        self.n, self.d = x.shape
         self.classes, self.code = np.unique(y, return_inverse=True)
 
     def flat(self) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +68,7 @@ class _Question:
         return np.zeros((k, self.x.shape[1])), np.bincount(self.code, minlength=k) / len(self.code)
 
     def twins(self, pair: np.ndarray) -> JointOverlap:
-        return JointOverlap(*self.x.shape, pair, self.y[pair[::-1]], np.ones(2), 0.0)
+        return JointOverlap(self.n, self.d, pair, self.y[pair[::-1]], np.ones(2), 0.0)
 
     def by_interpolation(self) -> JointSeparation | None:
         """The flattest read-out through one-hot targets, which exists where rows are no more than columns."""
@@ -88,12 +89,12 @@ class _Question:
     def by_cone(self, limits: Limits) -> tuple[JointVerdict, np.ndarray, np.ndarray]:
         cone = KeslerCone(self.x, self.code, len(self.classes))
         outcome = search(cone, limits)
-        weight, bias, low = cone.readout(outcome.planes)
+        weight, bias, low = cone.readout(outcome.planes or cone.flat())
         if isinstance(outcome, Overlapping):
             row, rival = cone.transfer(outcome.index)
             weights = outcome.weights
             return (
-                JointOverlap(*self.x.shape, row, self.classes[rival], weights, outcome.robustness),
+                JointOverlap(self.n, self.d, row, self.classes[rival], weights, outcome.robustness),
                 weight,
                 bias,
             )
@@ -167,12 +168,12 @@ class _Question:
         self, weight: np.ndarray, bias: np.ndarray, found: Clearance, low: np.ndarray | None
     ) -> JointSeparation:
         return JointSeparation(
-            *self.x.shape, self.classes, weight, bias, found.margin, found.robustness, found.tightest, low
+            self.n, self.d, self.classes, weight, bias, found.margin, found.robustness, found.tightest, low
         )
 
     def undecided(self, best: Readout, reason: str) -> Undecided:
         wrong = argmax_clearance(self.x, self.code, best.weight, best.bias, None).wrong
-        return Undecided(None, None, *self.x.shape, reason, best.weight, best.bias, wrong, float("nan"), self.classes)
+        return Undecided(None, None, self.n, self.d, reason, best.weight, best.bias, wrong, float("nan"), self.classes)
 
 
 def from_pair(overlap: Overlap, y: np.ndarray) -> JointOverlap:

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from jaxtyping import Int64
@@ -88,10 +89,9 @@ def ladder_step(
     unseen = None if held_out is None else rows(*held_out)
     ends = [math.inf if budget is None else time.monotonic() + budget * sum(SHARES[: i + 1]) for i in range(3)]
     with blas(x.shape[1]):
-        decided = _by_head(x, y, head) if head is not None else None
-        by_head = decided is not None and not isinstance(decided.verdict, Undecided)
-        if not by_head:
-            decided = _decided(x, y, Limits(ends[0], seed), None if decided is None else decided)
+        given = None if head is None else _by_head(x, y, head)
+        by_head = given is not None and not isinstance(given.verdict, Undecided)
+        decided = given if given is not None and by_head else _decided(x, y, Limits(ends[0], seed), given)
         around, packed = frame(x, y, decided, unseen, unit, shuffles, (Limits(ends[1], seed), Limits(ends[2], seed)))
     return LadderStep(decided.verdict, around, _witnesses(decided.verdict), packed, by_head)
 
@@ -117,13 +117,15 @@ def separate_with(
         0.5
     """
     x, y = rows(x, y)
-    return _by_head(x, y, (weight, bias)).verdict
+    verdict = _by_head(x, y, (weight, bias)).verdict
+    return cast("Separation | JointSeparation | Undecided", verdict)
 
 
 def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) -> Decided:
     """The head as a candidate proof."""
-    weight = values(head[0].reshape(1, -1) if head[0].ndim == 1 else head[0]).astype(np.float64)
-    bias = np.atleast_1d(values(head[1].reshape(-1, 1))[:, 0].astype(np.float64))
+    given, offset = head
+    weight = values(given.reshape(1, -1) if given.ndim == 1 else given).astype(np.float64)
+    bias = np.atleast_1d(values(offset.reshape(-1, 1))[:, 0].astype(np.float64))
     if weight.shape != (len(bias), x.shape[1]):
         raise ShapeError(
             f"head: expected weight [k, {x.shape[1]}] and bias [k], got {weight.shape} and {bias.shape}. "
@@ -138,10 +140,12 @@ def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) ->
     _known(y, len(bias))
     found = argmax_clearance(x, y, weight, bias, None)
     if found.wrong == 0:
-        verdict = JointSeparation(*x.shape, classes, weight, bias, found.margin, found.robustness, found.tightest, None)
+        verdict = JointSeparation(
+            x.shape[0], x.shape[1], classes, weight, bias, found.margin, found.robustness, found.tightest, None
+        )
     else:
         reason = "the given read-out errs"
-        verdict = Undecided(None, None, *x.shape, reason, weight, bias, found.wrong, math.nan, classes)
+        verdict = Undecided(None, None, len(x), x.shape[1], reason, weight, bias, found.wrong, math.nan, classes)
     return Decided(verdict, weight, bias, classes)
 
 
@@ -152,9 +156,11 @@ def _known(y: np.ndarray, k: int) -> None:
 
 def _decided(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decided | None) -> Decided:
     classes, code = np.unique(y, return_inverse=True)
-    is_same = head is not None and np.array_equal(head.classes, classes)
+    start = None
+    if head is not None and np.array_equal(head.classes, classes):
+        start = head.weight, head.bias
     if len(classes) > 2:
-        verdict, weight, bias = joint(x, y, limits, (head.weight, head.bias) if is_same else None)
+        verdict, weight, bias = joint(x, y, limits, start)
     else:
         positive, negative = int(classes[-1]), int(classes[0]) if len(classes) == 2 else None
         verdict, planes = binary(x, y, positive, negative, limits)

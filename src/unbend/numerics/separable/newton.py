@@ -11,8 +11,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
-from scipy.linalg.blas import ssyrk
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_blas_funcs, solve_triangular
 
 LOSS_OF_CHANCE = 0.6  # an inseparable sum of losses is at least log 2 = 0.69
 WIDE = 48  # width from which Hessians are summed in float32
@@ -66,7 +65,9 @@ def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Desce
                 break
         gradient = Z.T @ forces
         p, is_hard = _direction(Z, single, forces, gradient, use_qr=is_flat)
-        decrement = float(gradient @ p) if p is not None else math.nan
+        if p is None:
+            break
+        decrement = float(gradient @ p)
         if not math.isfinite(decrement) or time.monotonic() > effort.deadline:
             break
         slope = Z @ p
@@ -137,7 +138,7 @@ def _by_cholesky(
     is_single = single is not None and len(keep) > D
     if is_single:
         A = (single[keep] * root.astype(np.float32)[:, None]).T
-        H = ssyrk(1.0, A, lower=1).astype(np.float64)
+        H = get_blas_funcs("syrk", dtype=np.float32)(1.0, A, lower=1).astype(np.float64)
     else:
         A = (Z if len(keep) == len(Z) else Z[keep]) * root[:, None]
         H = A.T @ A
@@ -154,7 +155,7 @@ def _by_cholesky(
     is_hard = not is_single and len(keep) >= D and bool((pivots.min() / pivots.max()) ** 2 < 1e-9)
     if is_hard and D <= NARROW:
         return None, True
-    return cho_solve(factor, gradient, check_finite=False), is_hard
+    return np.asarray(cho_solve(factor, gradient, check_finite=False)), is_hard
 
 
 def _by_qr(A: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:
@@ -169,7 +170,8 @@ def _by_qr(A: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:
     R[flat, flat] = top * 1e20
 
     def solve(g: np.ndarray) -> np.ndarray:
-        return solve_triangular(R, solve_triangular(R, g, trans="T", check_finite=False), check_finite=False)
+        half = solve_triangular(R, g, trans="T", check_finite=False)
+        return np.asarray(solve_triangular(R, half, check_finite=False))
 
     p = solve(gradient)
     return p + solve(gradient - A.T @ (A @ p))

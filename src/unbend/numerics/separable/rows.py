@@ -4,7 +4,6 @@ Comes in: numpy arrays or torch tensors. Goes out: C-contiguous float32 or float
 the input (a proof is about the stored numbers, so nothing may be rounded here), and int64 labels.
 """
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +12,7 @@ from jaxtyping import Shaped
 
 from unbend.errors import DataError, ShapeError
 
-ArrayLike: TypeAlias = Shaped[np.ndarray, "..."] | Shaped[torch.Tensor, "..."] | Sequence
+ArrayLike: TypeAlias = Shaped[np.ndarray, "..."] | Shaped[torch.Tensor, "..."]
 EXACT_INTEGER = 2**53
 
 

@@ -156,11 +156,12 @@ def _attempt(Z: np.ndarray, v: np.ndarray, effort: Effort, attempt: int) -> Desc
 
 
 def _round_coordinates(Z: np.ndarray) -> np.ndarray:
-    R, order = qr(Z, mode="r", pivoting=True, check_finite=False)
+    factors = qr(Z, mode="r", pivoting=True, check_finite=False)
+    R, order = np.asarray(factors[0]), np.asarray(factors[1])
     size = np.abs(np.diagonal(R))
     rank = max(int((size > size[0] * 1e-15).sum()), 1)
     P = np.zeros((Z.shape[1], rank))
-    P[order[:rank]] = solve_triangular(R[:rank, :rank], np.eye(rank)) * math.sqrt(len(Z))
+    P[order[:rank]] = np.asarray(solve_triangular(R[:rank, :rank], np.eye(rank))) * math.sqrt(len(Z))
     return P
 
 
@@ -240,7 +241,7 @@ def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> O
         if robustness is None:
             return progress.open("weights too fine for float64", cone)
         return Overlapping(progress.index[kept], floats, robustness)
-    progress.planes = _two_words(v, exponents, chart, progress.planes)
+    progress.planes = _two_words(v or [], exponents, chart, progress.planes)
     progress.level = 3
     return None
 

@@ -47,6 +47,8 @@ def solve(
         if entering is None:
             break
         row = _ratio(t, entering, basis)
+        if row is None:  # the weights add up to one, so no ray is free
+            break
         t, last = _pivot(t, row, entering, last, deadline)
         basis[row] = entering
     if t[-1, -1] != 0:

@@ -200,7 +200,8 @@ def _factor(X: np.ndarray, weight: np.ndarray, ridge: float) -> tuple[np.ndarray
     H = (A.T @ A).astype(np.float64)
     diagonal = np.arange(D)
     H[diagonal, diagonal] += ridge + 1e-6 * max(float(np.trace(H)) / D, 1e-30)
-    return cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
+    factor, is_lower = cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
+    return np.asarray(factor), bool(is_lower)
 
 
 def fewest_errors(x: np.ndarray, code: np.ndarray, k: int, deadline: float, steps: int = 10) -> Readout:

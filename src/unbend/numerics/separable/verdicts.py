@@ -71,7 +71,7 @@ class Separation:
         x, y = rows(x, y)
         sign = sides(y, self.positive, self.negative)
         which = np.flatnonzero(sign)
-        if x.shape[1] != self.d or len(which) != self.n or self.weight.shape != (self.d,):
+        if x.shape[1] != self.d or len(which) != self.n or not _is_plane(self.weight, self.bias, self.d):
             return False
         if len(which) < len(x):
             x, sign = x[which], sign[which]
@@ -254,8 +254,7 @@ class Answers:
 
 def overlap_holds(overlap: Overlap | JointOverlap, x: np.ndarray, y: np.ndarray) -> bool:
     """`verify` of an overlap, for arrays that are already checked."""
-    read = _witness_vectors if isinstance(overlap, Overlap) else _transfer_vectors
-    vectors = read(overlap, x, y)
+    vectors = _witness_vectors(overlap, x, y) if isinstance(overlap, Overlap) else _transfer_vectors(overlap, x, y)
     if vectors is None:
         return False
     survived = dependency(vectors, overlap.weights)
@@ -305,6 +304,10 @@ def codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray | None:
     code = np.searchsorted(classes, y)
     code[code == len(classes)] = 0
     return code if (classes[code] == y).all() else None
+
+
+def _is_plane(weight: np.ndarray, bias: float, d: int) -> bool:
+    return weight.shape == (d,) and bool(np.isfinite(weight).all() and np.isfinite(bias))
 
 
 def _are_row_numbers(numbers: np.ndarray, n: int, most: int) -> bool:

@@ -9,8 +9,7 @@ from typing import no_type_check
 
 import numpy as np
 from numba import njit
-from scipy.linalg import qr, solve_triangular
-from scipy.linalg.lapack import dgetrf
+from scipy.linalg import get_lapack_funcs, qr, solve_triangular
 
 RANK_TOLERANCE = 1e-11
 ZERO = 1e-12
@@ -89,13 +88,14 @@ def _start(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     if k < r + 1:
         Z, r = _independent(Z, lam)
     root = np.sqrt(lam)[:, None]
-    factor, swaps, _ = dgetrf(Z * root)
+    getrf = get_lapack_funcs("getrf", dtype=np.float64)
+    factor, swaps, _ = getrf(Z * root)
     pivots = np.abs(np.diagonal(factor))
     if not pivots.min() > RANK_TOLERANCE * pivots.max():
         Z, r = _independent(Z, lam)
         if k < r + 1 or r == 0:
             return None
-        _, swaps, _ = dgetrf(Z * root)
+        _, swaps, _ = getrf(Z * root)
     elif k < r + 1:
         return None
     order = np.arange(k)
@@ -110,10 +110,11 @@ def _start(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 def _independent(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, int]:
     """Orthonormal coordinates of the space the vectors span."""
-    R, order = qr(Z * np.sqrt(lam)[:, None], mode="r", pivoting=True, check_finite=False)
+    factors = qr(Z * np.sqrt(lam)[:, None], mode="r", pivoting=True, check_finite=False)
+    R, order = np.asarray(factors[0]), np.asarray(factors[1])
     size = np.abs(np.diagonal(R))
     r = int((size > RANK_TOLERANCE * size.max(initial=0.0)).sum())
-    return Z[:, order[:r]] @ solve_triangular(R[:r, :r], np.eye(r)) * math.sqrt(len(Z)), r
+    return Z[:, order[:r]] @ np.asarray(solve_triangular(R[:r, :r], np.eye(r))) * math.sqrt(len(Z)), r
 
 
 def _refine(Z: np.ndarray) -> np.ndarray | None:
