@@ -169,6 +169,10 @@ class _Ear:
         self._calls: Counter[tuple[str, str]] = Counter()
         self._running: list[_Running] = []
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy of a model made while it is listened to gets hooks that hear nothing."""
+        return _Ear, (_ignore, (), {})
+
     def begin(self, path: str, _module: nn.Module, args: Any, kwargs: Any) -> None:
         if path == "":
             self._calls.clear()
@@ -208,6 +212,10 @@ class _Ear:
         written = version_of(source) != version
         self._hear(Event(place, before, output, lambda z: func(z, *rest, **named), version, written))
         return output
+
+
+def _ignore(event: Event) -> None:
+    """Hear nothing."""
 
 
 class _Functions(TorchFunctionMode):

@@ -1,0 +1,206 @@
+"""Which models are looked into, and that looking changes nothing."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from unbend.capture import bare, kept_random, plan, quiet, representations
+from unbend.errors import ModelError
+
+X = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_wrappers_are_looked_through():
+    net = nn.Linear(2, 2)
+    assert bare(net) is net
+    assert bare(nn.DataParallel(net)) is net
+    assert bare(torch.compile(net, backend="eager")) is net
+    assert bare(torch.compile(nn.DataParallel(net), backend="eager")) is net
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_distributed_wrapper_is_looked_through(tmp_path):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        net = nn.Linear(2, 2)
+        assert bare(nn.parallel.DistributedDataParallel(net)) is net
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def scripted():
+    return torch.jit.script(nn.Sequential(nn.Linear(4, 2)))
+
+
+def traced():
+    return torch.jit.trace(nn.Linear(4, 2), X)
+
+
+def quantized():
+    net = nn.Sequential(nn.Linear(4, 2), nn.ReLU())
+    return torch.ao.quantization.quantize_dynamic(net, {nn.Linear}, dtype=torch.qint8)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.Linear, r"expected a torch\.nn\.Module, got the class Linear"),
+        (lambda: nn.Linear(2, 2).state_dict(), r"got OrderedDict\. Pass the module itself"),
+        (lambda: None, r"got NoneType"),
+        (scripted, r"TorchScript modules do not run Python hooks"),
+        (traced, r"TorchScript modules do not run Python hooks"),
+        (quantized, r"0 is quantized \(Linear\)"),
+        (lambda: nn.Sequential(nn.LazyLinear(3)), r"0\.weight is not initialised yet \(a lazy layer\)"),
+        (lambda: nn.Sequential(nn.Linear(2, 2, device="meta")), r"0\.weight is on the meta device"),
+    ],
+)
+def test_what_cannot_be_looked_into_is_refused_in_one_sentence(make, words):
+    with pytest.raises(ModelError, match=words):
+        bare(make())
+
+
+def test_a_refused_lazy_layer_is_still_lazy():
+    net = nn.Sequential(nn.LazyLinear(3))
+    with pytest.raises(ModelError):
+        representations(net, X)
+    assert net[0].has_uninitialized_params()
+
+
+# Modes
+
+
+def test_the_model_runs_in_evaluation_mode_without_gradients_and_is_put_back():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.BatchNorm1d(4))
+    net[2].eval()
+    with quiet(net):
+        assert not any(m.training for m in net.modules())
+        assert not torch.is_grad_enabled()
+    assert [m.training for m in net.modules()] == [True, True, True, False]
+    with torch.no_grad(), quiet(net, grad=True, training=True):
+        assert all(m.training for m in net.modules())
+        assert net(X).requires_grad
+    assert [m.training for m in net.modules()] == [True, True, True, False]
+
+
+class Merges(nn.Module):
+    """As LoRA layers do: `eval()` merges weights, `train()` takes them apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.merged = nn.Linear(4, 2), 0
+
+    def train(self, mode=True):
+        self.merged += 1
+        return super().train(mode)
+
+    def forward(self, x):
+        return self.a(x)
+
+
+def test_a_modules_own_train_is_not_called():
+    net = nn.Sequential(Merges())
+    representations(net, X)
+    assert net[0].merged == 0
+
+
+@pytest.mark.parametrize("context", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_it_works_and_comes_back_in_every_gradient_mode(context):
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 2))
+    expected = net(X).detach()
+    with context():
+        before = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        rows = representations(net, X)
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
+    assert torch.equal(rows["2"], expected)
+    assert not any(r.is_inference() or r.requires_grad for r in rows.values())
+    assert rows["0"].min() < 0
+    rows["0"].add_(1)
+
+
+def test_gradients_flow_through_what_was_in_place():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Linear(4, 2))
+    with quiet(net, grad=True):
+        assert not net[1].inplace
+        net(X).sum().backward()
+    assert net[1].inplace
+
+
+# Random generators
+
+
+class Noisy(nn.Module):
+    """Draws from every generator, in evaluation too."""
+
+    def forward(self, x):
+        return x + torch.rand(()) + random.random() + np.random.rand()  # noqa: NPY002
+
+
+def states():
+    return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+
+
+def test_every_random_generator_is_put_back():
+    net = nn.Sequential(nn.Linear(4, 3), Noisy())
+    before = states()
+    representations(net, X)
+    assert states()[::2] == before[::2]  # beartype draws from Python's generator when it checks a list
+    before = states()
+    with pytest.raises(ZeroDivisionError), kept_random(net):
+        torch.manual_seed(0)
+        random.random()
+        raise ZeroDivisionError
+    assert states() == before
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.norm, self.drop, self.b = nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Dropout(0.5), nn.Linear(16, 2)
+
+    def forward(self, x):
+        return self.b(self.drop(torch.relu(self.norm(self.a(x)))))
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_training_with_dropout_and_batch_norm_is_bit_identical_with_looks_in_between(looks):
+    def trained(look):
+        torch.manual_seed(3)
+        net = Net()
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+        for step in range(8):
+            if look and step % looks == 0:
+                representations(net, X)
+                plan(net, X, 8)
+            optimizer.zero_grad()
+            net(X).square().mean().backward()
+            optimizer.step()
+        return net.state_dict()
+
+    one, other = trained(look=False), trained(look=True)
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_study_in_between_changes_no_weight_and_no_later_step():
+    import unbend
+
+    def trained(look):
+        torch.manual_seed(3)
+        net = Net()
+        data = torch.utils.data.TensorDataset(X.repeat(10, 1), torch.arange(80) % 2)
+        loader = torch.utils.data.DataLoader(data, batch_size=16, shuffle=True)
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+        for epoch in range(2):
+            for x, y in loader:
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(net(x), y).backward()
+                optimizer.step()
+            if look and epoch == 0:
+                unbend.study(net, (X.repeat(10, 1), torch.arange(80) % 2), loss=nn.functional.cross_entropy)
+        return net.state_dict()
+
+    one, other = trained(look=False), trained(look=True)
+    assert all(torch.equal(one[key], other[key]) for key in one)
