@@ -89,22 +89,26 @@ def mnist_1d(*, n: int = 5000, seed: int = 42) -> DataSet:
 
     Source: Greydanus & Kobak (2024), "Scaling down deep learning with MNIST-1D".
     """
+    # Taken before the import, which draws too, through the packages it imports.
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        module = import_module("mnist1d.data")
+        made = _mnist_1d(n, seed)
     except ImportError as error:
         message = f"mnist-1d: {error}. Install it: pip install mnist1d requests matplotlib"
         raise LoadError(message) from error
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        args = module.get_dataset_args()
-        args.num_samples, args.seed = n, seed
-        made = module.make_dataset(args)
     finally:
         random.setstate(python)
         np.random.set_state(legacy)  # noqa: NPY002
     x_train, x_test = (torch.from_numpy(made[key]).float() for key in ("x", "x_test"))
     y_train, y_test = (torch.from_numpy(made[key]).long() for key in ("y", "y_test"))
     return DataSet(x_train, y_train, x_test, y_test, _DIGITS, "mnist-1d", "computed by mnist1d; Apache-2.0")
+
+
+def _mnist_1d(n: int, seed: int) -> dict[str, np.ndarray]:
+    module = import_module("mnist1d.data")
+    args = module.get_dataset_args()
+    args.num_samples, args.seed = n, seed
+    return module.make_dataset(args)
 
 
 def _idx_parts(folder: Path, hint: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
