@@ -196,7 +196,7 @@ def test_mnist_5k():
 
 
 @pytest.mark.skipif(find_spec("mnist1d") is None or find_spec("requests") is None, reason="needs mnist1d")
-def test_mnist_1d_leaves_no_trace():
+def test_mnist_1d_leaves_no_trace(unchecked):
     before, legacy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     data = zoo.data("mnist-1d", n=100)
     assert data.x_train.shape == (80, 40)
