@@ -126,7 +126,7 @@ def _chosen_ridge(second: SecondState, basis: Eigen) -> float:
 
 
 def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
-    """Linear discriminant weights, covariance W / n, W regularised; W = G - C Cᵀ is inverted from G's eigenvalues (Woodbury)."""
+    """Linear discriminant weights for the covariance W / n, with W = G - C Cᵀ inverted from G's eigenvalues."""
     count = second.y_mean * second.n
     seen = count > 0.5
     k, d = len(count), len(second.mean)
