@@ -61,28 +61,22 @@ def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
     x = x if x.dtype == torch.float64 else x.float()
     n, d, t = len(x), x.shape[1], y.shape[1]
     shift = torch.cat([x[:_ROWS].double().mean(0), y[:_ROWS].double().mean(0)]) if n else torch.zeros(d + t)
-    first, gram, targets = np.zeros(d + t), np.zeros((d, d)), np.zeros((d + t, t))
+    shift = shift.to(x.dtype)
+    products = np.zeros((d + t + 1, d + t + 1))
     for i in range(0, n, _ROWS):
-        a = (x[i : i + _ROWS] - shift[:d].to(x.dtype)).numpy()
-        b = (y[i : i + _ROWS].to(x.dtype) - shift[d:].to(x.dtype)).numpy()
+        block = torch.ones(min(_ROWS, n - i), d + t + 1, dtype=x.dtype)
+        torch.sub(x[i : i + _ROWS], shift[:d], out=block[:, :d])
+        torch.sub(y[i : i + _ROWS].to(x.dtype), shift[d:], out=block[:, d:-1])
+        one = block.numpy()
         with np.errstate(over="ignore", invalid="ignore"):
-            gram += a.T @ a
-            targets[:d] += a.T @ b
-            targets[d:] += b.T @ b
-        first += np.concatenate([a.sum(0, dtype=np.float64), b.sum(0, dtype=np.float64)])
-    if x.dtype != torch.float64 and not np.isfinite(gram).all() and bool(torch.isfinite(x).all()):
+            products += one.T @ one
+    if x.dtype != torch.float64 and not np.isfinite(products).all() and bool(torch.isfinite(x).all()):
         return sums(x.double(), y)
-    mean = first / max(n, 1)
-    used = shift.to(x.dtype).double().numpy() + mean
-    mx, my = mean[:d], mean[d:]
-    return Sums(
-        n=n,
-        mean=used[:d],
-        gram=gram - n * np.outer(mx, mx),
-        y_mean=used[d:],
-        cross=targets[:d] - n * np.outer(mx, my),
-        yy=targets[d:] - n * np.outer(my, my),
-    )
+    mean = products[-1, :-1] / max(n, 1)
+    with np.errstate(invalid="ignore"):
+        centred = products[:-1, :-1] - n * np.outer(mean, mean)
+    mean = shift.double().numpy() + mean
+    return Sums(n, mean[:d], centred[:d, :d], mean[d:], centred[:d, d:], centred[d:, d:])
 
 
 def joined(parts: Sequence[SecondMoments]) -> Sums:
