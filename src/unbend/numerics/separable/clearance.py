@@ -46,7 +46,7 @@ class Clearance:
     """How far every row lies on its own side.
 
     `values` are lower bounds of the scores, one per row or per row and rival; `wrong` counts the rows that are
-    not proved right; `tightest` are the rows that survive the least relative change.
+    not proved right; `tightest` are the rows that survive the least relative change, where all rows are right.
     """
 
     values: np.ndarray
@@ -77,14 +77,16 @@ def clearance(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, n_tightest: in
         if len(open_rows):
             sure[open_rows] = _refined(x, sign, plane, open_rows)
         low_end = sure - np.abs(sure) * 4e-16
+        wrong = len(x) - int(np.count_nonzero(low_end > 0))
+        if wrong:
+            return Clearance(low_end, wrong, -math.inf, -math.inf, np.zeros(0, np.int64))
         relative = np.divide(low_end, size, out=np.full(len(x), np.inf), where=size > 0)
-        relative[~(low_end > 0)] = -np.inf
         length = _norm(plane.weight) if plane.weight_low is None else _norm(plane.weight) * (1 + 1e-15)
         margin = float(low_end.min()) / length * (1 - 1e-15) if length > 0 else math.inf
     n_first = min(n_tightest, len(x))
     first = np.argpartition(relative, n_first - 1)[:n_first]
     first = first[np.argsort(relative[first], kind="stable")]
-    return Clearance(low_end, int((~(low_end > 0)).sum()), margin, float(relative.min()), first)
+    return Clearance(low_end, 0, margin, float(relative.min()), first)
 
 
 def is_right(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> np.ndarray:

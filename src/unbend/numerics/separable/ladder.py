@@ -113,7 +113,8 @@ def separate_with(
 
     Example:
         >>> x = np.array([[0.0], [1.0], [2.0]])
-        >>> separate_with(x, np.array([0, 1, 2]), np.array([[0.0], [1.0], [2.0]]), np.array([0.0, -0.5, -2.0])).margin
+        >>> head = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, -0.5, -2.0])
+        >>> round(separate_with(x, np.array([0, 1, 2]), *head).margin, 6)
         0.5
     """
     x, y = rows(x, y)

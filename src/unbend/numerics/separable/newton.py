@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_blas_funcs, solve_triangular
+from scipy.linalg import get_blas_funcs, get_lapack_funcs, solve_triangular
 
 LOSS_OF_CHANCE = 0.6  # an inseparable sum of losses is at least log 2 = 0.69
 WIDE = 48  # width from which Hessians are summed in float32
@@ -147,15 +147,15 @@ def _by_cholesky(
     if not math.isfinite(ridge):
         return None, True
     H[diagonal, diagonal] += ridge
-    try:
-        factor = cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
-    except LinAlgError:
+    potrf, potrs = get_lapack_funcs(("potrf", "potrs"), dtype=np.float64)
+    factor, failed = potrf(H, lower=1, overwrite_a=1, clean=0)
+    if failed:
         return None, True
-    pivots = np.diagonal(factor[0])
+    pivots = np.diagonal(factor)
     is_hard = not is_single and len(keep) >= D and bool((pivots.min() / pivots.max()) ** 2 < 1e-9)
     if is_hard and D <= NARROW:
         return None, True
-    return np.asarray(cho_solve(factor, gradient, check_finite=False)), is_hard
+    return np.asarray(potrs(factor, gradient, lower=1)[0]), is_hard
 
 
 def _by_qr(A: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:

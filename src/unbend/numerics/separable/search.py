@@ -135,6 +135,8 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
             return None
         progress.forces = descent.forces
         progress.best = _out_of(chart, descent.v, progress.planes)
+        if descent.status == "stalled" and limits.is_over:
+            return progress.open("out of time", cone)
         answer = _overlap(cone, progress.index, Z, descent, chart)
         if answer is not None:
             return answer
@@ -306,18 +308,22 @@ def _out_of(chart: Chart, v: np.ndarray, like: Planes) -> Planes:
 
 def _grow(progress: _Progress, values: np.ndarray, first: int, dim: int, generator: np.random.Generator) -> None:
     """Add violated vectors to the working set: the worst, a random part, and the nearest of the others."""
-    wrong = np.flatnonzero(~(values > 0))
+    violated = ~(values > 0)
+    wrong = np.flatnonzero(violated)
+    is_member = np.zeros(len(values), bool)
+    is_member[progress.index] = True
+    if is_member[wrong].all():
+        progress.level += 1
+        return
     room = max(2 * dim, first // 2) if dim <= 300 else max(dim, first // 2)
     if len(wrong) > room:
         worst = np.argpartition(values[wrong], room // 2)
         drawn = generator.choice(worst[room // 2 :], room - room // 2, replace=False)
         wrong = wrong[np.concatenate([worst[: room // 2], drawn])]
     elif len(values) > room:
-        wrong = np.union1d(wrong, np.argpartition(values, room)[:room])
-    new = np.setdiff1d(wrong, progress.index)
-    if len(new) == 0 or np.isin(np.flatnonzero(~(values > 0)), progress.index).all():
-        progress.level += 1
-        return
+        near = np.argpartition(values, room)[:room]
+        wrong = np.concatenate([wrong, near[~violated[near]]])
+    new = wrong[~is_member[wrong]]
     if len(progress.index) + len(new) > 12 * max(first, 2 * dim):
         half = len(progress.index) // 2
         progress.index = progress.index[np.argpartition(values[progress.index], half)[:half]]
