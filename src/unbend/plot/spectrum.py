@@ -33,8 +33,10 @@ def spectrum(ax: Axes, result: Spectrum) -> None:
         ax.plot(x, y, "-o", color=BLUE, ms=3.5)
     ax.set(xscale="log", yscale="log", xlim=(0.9, max(len(result.values) * 1.1, 2)), xlabel="direction")
     ax.set_ylim(max(y.min() * 0.6, _LEAST), min(y.max() * 3, 1.5))
-    _mark(ax, result.effective_rank, f"effective rank {result.effective_rank:.3g}", VERMILION, 0)
-    _mark(ax, result.for_95, f"95 % in {result.for_95}", MUTED, 1)
+    marks = [(result.effective_rank, f"effective rank {result.effective_rank:.3g}", VERMILION),
+             (float(result.for_95), f"95 % in {result.for_95}", MUTED)]  # fmt: skip
+    for line, (at, words, color) in enumerate(sorted(marks)):
+        _mark(ax, at, words, color, line)
     ax.grid(visible=True, color=FAINT, lw=0.4)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_minor_locator(NullLocator())
@@ -44,8 +46,9 @@ def spectrum(ax: Axes, result: Spectrum) -> None:
 
 
 def _mark(ax: Axes, at: float, words: str, color: str, line: int) -> None:
-    """A dashed line at a number of directions, its words on the side where there is room."""
+    """A dashed line at a number of directions; the lesser has its words to the left while there is room."""
     ax.axvline(at, color=color, lw=0.9, ls=(0, (3, 2)))
-    left = ax.transAxes.inverted().transform(ax.transData.transform((at, 1)))[0] > 0.5
-    ax.annotate(words, (at, 1.0), (-3 if left else 3, -2 - 11 * line), xycoords=("data", "axes fraction"),
+    place = ax.transAxes.inverted().transform(ax.transData.transform((at, 1)))[0]
+    left = place > (0.72 if line else 0.5)
+    ax.annotate(words, (at, 1.0), (-3 if left else 3, -2 - 11 * line), xycoords=("data", "axes fraction"), gid="halo",
                 textcoords="offset points", color=color, va="top", ha="right" if left else "left")  # fmt: skip

@@ -78,12 +78,12 @@ def compact(svg: str, label: str) -> str:
     body = body[body.index(">") + 1 : body.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = _points(body)
-    body = re.sub(r'<g id="(class-\d+)">', r'<g class="\1">', body)
-    body = re.sub(r'<g id="[^"]*">', "<g>", body)
+    body = re.sub(r'<g id="(class-\d+|halo)">', r'<g class="\1">', body)
+    body = re.sub(r'<g id="[^"]*"(/?)>', r"<g\1>", body)
     body = re.sub(r' (d|x|y|width|height|transform)="([^"]*)"', lambda m: f' {m[1]}="{_rounded(m[2])}"', body)
     body = _FONT.sub(lambda m: f"font-size:{m[2]}px" + (f";font-weight:{m[1]}" if m[1] else ""), body)
     body = _COLOR.sub(lambda m: f"var(--{WORDS[m[0]]},{m[0]})" if m[0] in WORDS else m[0], body)
-    body = re.sub(r"(<defs>\s*</defs>|<g>\s*</g>)\s*", "", body).replace('style=""', "")
+    body = re.sub(r"(<defs>\s*</defs>|<g>\s*</g>|<g/>|<defs/>)\s*", "", body).replace('style=""', "")
     body = re.sub(r">\s+<", "><", body).strip()
     view = box[1] if box else "0 0 1 1"
     return (

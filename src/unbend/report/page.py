@@ -27,7 +27,8 @@ from unbend.study.values import Layer, Study
 
 OPEN = 12
 """Up to this many layers lie open on the page."""
-_FIRST = ("readout", "scatter", "planes", "activity", "spectrum", "histogram", "moments")
+_NUMBERS = ("readout", "scatter", "activity", "spectrum", "moments")
+_PICTURES = ("planes", "activity", "readout", "spectrum", "histogram", "moments")
 """The order of the known measures within a layer; others follow."""
 _ACROSS = {"head": "The head", "collapse": "Neural collapse"}
 _MARKS = {"problem": "▲", "warning": "◆", "note": "●", "good": "✓"}
@@ -133,19 +134,23 @@ def _forgotten(path: Path) -> None:
 
 def _part(anchor: str, layer: Layer, row: Row, class_names: tuple[str, ...], labels: Mapping[str, str]) -> Part:
     """The Results of one layer, in the order they are shown, as one section."""
-    order = [name for name in _FIRST if name in layer.results]
-    order += [name for name in layer.results if name not in _FIRST]
-    sections = [
-        section(layer.results[name], Place(name, layer.name, layer.kind, class_names, labels)) for name in order
-    ]
-    numbers = tuple(number for part in sections for number in part.numbers)
-    extra = tuple(number for number in row.numbers.values() if number.label == "untrained")
+    sections = {
+        name: section(result, Place(name, layer.name, layer.kind, class_names, labels))
+        for name, result in layer.results.items()
+    }
+    numbers = tuple(number for part in _ordered(sections, _NUMBERS) for number in part.numbers)
+    twin = tuple(number for number in row.numbers.values() if number.label == "untrained")
     whole = Section(
-        numbers[:1] + extra + numbers[1:],
-        tuple(picture for part in sections for picture in part.pictures),
-        tuple(table for part in sections for table in part.tables),
+        numbers[:1] + twin + numbers[1:],
+        tuple(picture for part in _ordered(sections, _PICTURES) for picture in part.pictures),
+        tuple(table for part in sections.values() for table in part.tables),
     )
     return Part(anchor, labels[layer.name], layer, layer.kind in BENDS, row, whole)
+
+
+def _ordered(sections: Mapping[str, Section], first: tuple[str, ...]) -> list[Section]:
+    """The sections named in `first`, then the others."""
+    return [sections[n] for n in first if n in sections] + [s for n, s in sections.items() if n not in first]
 
 
 def _glossary(parts: tuple[Part, ...]) -> list[Number]:
