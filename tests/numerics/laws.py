@@ -133,6 +133,9 @@ def assert_same(a: Any, b: Any, *, rtol: float = 1e-9, where: str = "") -> None:
 
 
 def _assert_close(a: Any, b: Any, rtol: float, where: str) -> None:
+    if isinstance(a, Tensor):
+        assert a.dtype == b.dtype, where
+        a, b = a.double(), b.double()
     x, y = np.asarray(a), np.asarray(b)
     assert x.shape == y.shape, where
     assert x.dtype == y.dtype, where

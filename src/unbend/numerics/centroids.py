@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unbend._typing import Array, Float64, Int64
+from unbend.errors import MergeError
 from unbend.numerics.batch import Batch
 from unbend.numerics.state import measure
 
@@ -35,7 +36,15 @@ class CentroidState:
         return cls(np.zeros(n_targets, np.int64), np.zeros((n_targets, 1)), np.zeros((n_targets, width)))
 
     def __add__(self, other: "CentroidState") -> "CentroidState":
+        if len(self.n) != len(other.n):
+            return self._beside(other)
         return CentroidState(self.n + other.n, self.count + other.count, self.total + other.total)
+
+    def _beside(self, other: "CentroidState") -> "CentroidState":
+        """The sum where one side holds nothing: `empty` cannot tell the targets of a regression from classes."""
+        if self.n.any() and other.n.any():
+            raise MergeError(f"centroids: expected the same classes, got {len(self.n)} and {len(other.n)}.")
+        return self if self.n.any() or not other.n.any() else other
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -158,9 +158,9 @@ def _predicted(rows: Tensor, weight: Array, bias: Array) -> Array:
     if not len(rows):
         return np.zeros(0, np.int64)
     x = rows.double().numpy()
-    good = np.isfinite(x).all(axis=1, keepdims=True)
-    score = np.where(good, x, 0.0) @ weight.T + np.where(np.isfinite(bias), bias, -1e300)
-    return np.where(good[:, 0], score.argmax(1), -1)
+    good = np.logical_and.reduce(np.isfinite(x), axis=1)
+    score = np.where(good[:, None], x, 0.0) @ weight.T + np.where(np.isfinite(bias), bias, -1e300)
+    return np.where(good, score.argmax(1), -1)
 
 
 def _label(targets: Tensor) -> Array:
