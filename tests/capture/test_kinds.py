@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from unbend.capture.kinds import FUNCTIONS, channels, elementwise, kind_of
 
@@ -70,8 +70,10 @@ class WordDropout(nn.Module):
         (nn.Bilinear(2, 2, 2), "affine"), (nn.Embedding(3, 2), "embedding"), (nn.EmbeddingBag(3, 2), "embedding"),
         (nn.ReLU(), "activation"), (nn.PReLU(), "activation"), (nn.GELU(), "activation"), (nn.Hardtanh(), "activation"),
         (nn.Threshold(0.1, 0), "activation"), (nn.RReLU(), "activation"), (nn.Softmax(1), "other"), (nn.GLU(), "other"),
-        (nn.LogSoftmax(1), "other"), (nn.BatchNorm2d(2), "norm"), (nn.LayerNorm(2), "norm"), (nn.GroupNorm(1, 2), "norm"),
-        (nn.InstanceNorm1d(2), "norm"), (nn.RMSNorm(2), "norm"), (nn.LocalResponseNorm(2), "norm"), (MyRMSNorm(), "norm"),
+        (nn.LogSoftmax(1), "other"), (nn.BatchNorm2d(2), "norm"), (nn.LayerNorm(2), "norm"),
+        (nn.GroupNorm(1, 2), "norm"),
+        (nn.InstanceNorm1d(2), "norm"), (nn.RMSNorm(2), "norm"), (nn.LocalResponseNorm(2), "norm"),
+        (MyRMSNorm(), "norm"),
         (nn.MultiheadAttention(2, 1), "attention"), (MySelfAttention(), "attention"), (nn.LSTM(2, 2), "recurrent"),
         (nn.GRUCell(2, 2), "recurrent"), (nn.MaxPool2d(2), "pool"), (nn.AdaptiveAvgPool1d(2), "pool"),
         (nn.Identity(), "other"), (nn.Flatten(), "other"), (nn.Dropout(), "other"), (WordDropout(), "other"),

@@ -93,7 +93,7 @@ class Merges(nn.Module):
         super().__init__()
         self.a, self.merged = nn.Linear(4, 2), 0
 
-    def train(self, mode=True):
+    def train(self, mode=True):  # noqa: FBT002
         self.merged += 1
         return super().train(mode)
 
@@ -149,7 +149,7 @@ def test_every_random_generator_is_put_back():
     representations(net, X)
     assert states()[::2] == before[::2]  # beartype draws from Python's generator when it checks a list
     before = states()
-    with pytest.raises(ZeroDivisionError), kept_random(net):
+    with pytest.raises(ZeroDivisionError), kept_random(net):  # noqa: PT012
         torch.manual_seed(0)
         random.random()
         raise ZeroDivisionError

@@ -3,11 +3,10 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from unbend.capture import representations
-from unbend.errors import ModelError, ShapeError
+from unbend.errors import ShapeError
 
 G = torch.Generator().manual_seed(0)
 
@@ -126,8 +125,7 @@ def test_the_encoder_of_torch_with_padding():
     net = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2).eval()
     x, pad = torch.randn(4, 5, 8), torch.arange(5)[None, :] >= torch.tensor([5, 3, 1, 4])[:, None]
     rows = representations(net, {"src": x, "src_key_padding_mask": pad}, mask=~pad)
-    with torch.no_grad():
-        out = net(x, src_key_padding_mask=pad)
+    out = net(x, src_key_padding_mask=pad).detach()  # with gradients, so not on the fast path
     expected = torch.stack([out[i, : int((~pad[i]).sum())].mean(0) for i in range(4)])
     assert torch.allclose(rows["layers.1.norm2"], expected, atol=1e-5)
 
@@ -192,8 +190,3 @@ def test_rows_are_copies_on_their_own():
 def test_a_batch_without_samples_is_refused(inputs):
     with pytest.raises(ShapeError, match="expected a batch of at least one sample"):
         representations(nn.Linear(4, 2), inputs)
-
-
-def test_something_that_is_no_model_is_refused():
-    with pytest.raises(ModelError, match=r"expected a torch\.nn\.Module"):
-        representations(F.relu, torch.ones(2, 2))

@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from unbend.capture import call, plan, quiet, representations, tapped
 
@@ -85,9 +85,7 @@ def without_parameters(act):
     return seeded(nn.Sequential(nn.Linear(4, 5), act, nn.Linear(5, 2)))
 
 
-@pytest.mark.parametrize(
-    "act", [nn.SiLU(inplace=True), nn.SiLU(), nn.GELU(), nn.Mish(inplace=True), Swish()], ids=lambda m: str(m)
-)
+@pytest.mark.parametrize("act", [nn.SiLU(inplace=True), nn.SiLU(), nn.GELU(), nn.Mish(inplace=True), Swish()], ids=str)
 def test_the_input_of_an_activation_that_falls_is_kept_as_it_was(act):
     net = without_parameters(act)
     pre = F.linear(X, net[0].weight, net[0].bias).detach()
@@ -270,7 +268,7 @@ def test_everything_is_put_back_whatever_happens(error, where, grad):
         if where == "receiver":
             raise error
 
-    with pytest.raises(type(error)), quiet(net, grad=grad), tapped(net, taps, receive):
+    with pytest.raises(type(error)), quiet(net, grad=grad), tapped(net, taps, receive):  # noqa: PT012
         assert not net.act.inplace or not grad
         assert torch.is_grad_enabled() is grad
         net(X)

@@ -39,7 +39,8 @@ def twin(model: nn.Module, *, seed: int) -> nn.Module:
     """
     memo = _memo(model)
     try:
-        copied = copy.deepcopy(model, memo)
+        with torch.inference_mode(mode=False):
+            copied = copy.deepcopy(model, memo)
     except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"model: it cannot be copied, so there is no untrained twin ({reason}).") from error
