@@ -30,7 +30,7 @@ _MOST_CLASSES = 1000
 _SLOW = 2.0
 
 
-def regions(  # noqa: PLR0913 - the options of a command line
+def regions(  # noqa: PLR0913, PLR0917 - the options of a command line
     model: Annotated[
         str, typer.Argument(help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.")
     ],
@@ -44,10 +44,10 @@ def regions(  # noqa: PLR0913 - the options of a command line
         Path, typer.Option("--output", "-o", help="A page (.html) or a picture (.svg, .png, .pdf).")
     ] = PAGE,
     max_cells: Annotated[int, typer.Option(min=1, help="Stop cleanly at more regions.")] = MAX_CELLS,
-    prove: Annotated[
+    prove: Annotated[  # noqa: FBT002 - typer reads the default
         bool, typer.Option("--prove", help="Also prove that every region is there and none is missing.")
     ] = False,
-    exact: Annotated[bool, typer.Option("--exact", help="Decide everything in rational arithmetic (slow).")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Decide everything in rational arithmetic (slow).")] = False,  # noqa: FBT002 - typer reads the default
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
 ) -> None:

@@ -5,6 +5,7 @@ their pattern: neighbours that differ in few units have near colours, and the sc
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
@@ -56,7 +57,9 @@ def decision(ax: Axes, result: Boundary, *, color: str = INK) -> None:
 
 def samples(ax: Axes, points: Float64[Array, "n 2"], labels: Int64[Array, "n"] | None = None) -> None:
     """Samples on the plane, coloured by class."""
-    colors = [INK if labels is None else class_color(int(label)) for label in (labels if labels is not None else points)]
+    colors = [
+        INK if labels is None else class_color(int(label)) for label in (labels if labels is not None else points)
+    ]
     size = float(np.clip(2400 / max(1, len(points)), 5, 34))
     ax.scatter(*points.T, s=size, c=colors, edgecolors=PAPER, linewidths=0.6, zorder=5, clip_on=False)
 
@@ -114,13 +117,13 @@ def _faces(result: Cells, boundary: Boundary | None) -> PolyCollection:
     corner, ptr = result.corner_ids, result.face_ptr
     level = pattern_level(result)
     if boundary is None:
-        polygons = [result.vertices[corner[a:b]] for a, b in zip(ptr, ptr[1:], strict=False)]
+        polygons = [result.vertices[corner[a:b]] for a, b in pairwise(ptr)]
         colors = PATTERNS(level)[:, :3]
     else:
         whole = np.flatnonzero(boundary.face_class >= 0)
         polygons = [result.vertices[corner[ptr[f] : ptr[f + 1]]] for f in whole]
         ends = boundary.part_ptr
-        polygons += [boundary.part_points[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        polygons += [boundary.part_points[a:b] for a, b in pairwise(ends)]
         face = np.concatenate([whole, boundary.part_face])
         kind = np.concatenate([boundary.face_class[whole], boundary.part_class])
         colors = np.empty((len(face), 3))

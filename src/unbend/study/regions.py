@@ -17,7 +17,7 @@ from unbend.numerics.cells import cells as cells_of
 from unbend.numerics.piecewise import PiecewiseAffine
 
 
-def cells(  # noqa: PLR0913 - six independent choices, each with its default
+def cells(
     model: nn.Module | PiecewiseAffine,
     plane: Plane,
     *,
@@ -30,6 +30,7 @@ def cells(  # noqa: PLR0913 - six independent choices, each with its default
     """All cells (activation regions ∩ plane) of a piecewise-linear model on a polygon of a plane.
 
     Args:
+        model: The module, or its arrays.
         plane: `Plane.box` for two inputs; `Plane.through` three samples, or `Plane.at` a point with two
             directions, for more.
         input_shape: The shape of one sample, such as (1, 28, 28); flat if not given.
@@ -66,9 +67,7 @@ def cells_over(
     A generator that yields the same model between training steps works: each snapshot is taken down as it
     is met.
     """
-    return tuple(
-        cells(model, plane, input_shape=input_shape, layer=layer, max_cells=max_cells) for model in snapshots
-    )
+    return tuple(cells(model, plane, input_shape=input_shape, layer=layer, max_cells=max_cells) for model in snapshots)
 
 
 def plane_through(samples: Array, indices: tuple[int, int, int], *, margin: float = 0.25) -> Plane:
@@ -91,7 +90,5 @@ def _lowered(
         return model
     shape = (len(plane.origin),) if input_shape is None else input_shape
     if int(np.prod(shape)) != len(plane.origin):
-        raise ShapeError(
-            f"input_shape: expected {len(plane.origin)} numbers, as in the plane's points, got {shape}."
-        )
+        raise ShapeError(f"input_shape: expected {len(plane.origin)} numbers, as in the plane's points, got {shape}.")
     return lower(model, shape, layer=layer, custom=custom)

@@ -1,5 +1,7 @@
 """Networks with known counts: degenerate ones whose truth an exact-rational oracle gave, and random ones."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ def mlp(widths, seed=0, *, d=2, k=1, slope=0.0):
     generator = torch.Generator().manual_seed(seed)
     sizes = [d, *widths, k]
     weights, biases = [], []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         bound = n_in**-0.5
         weights.append(((torch.rand(n_out, n_in, generator=generator) * 2 - 1) * bound).double().numpy())
         biases.append(((torch.rand(n_out, generator=generator) * 2 - 1) * bound).double().numpy())

@@ -22,9 +22,7 @@ def inside(points, polygons):
 
 def test_a_diamond(square):
     """f = 1/2 - |x| - |y| is positive in a diamond of area 1/2 with boundary length 4 sqrt(1/2)."""
-    net = network(
-        [np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])], [np.zeros(4)], -np.ones((1, 4)), np.array([0.5])
-    )
+    net = network([np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])], [np.zeros(4)], -np.ones((1, 4)), np.array([0.5]))
     edge = boundary(cells(net, square))
     assert edge.class_areas == pytest.approx([3.5, 0.5], abs=1e-14)
     assert edge.length == pytest.approx(4 * np.sqrt(0.5), abs=1e-13)

@@ -7,10 +7,10 @@ import pytest
 
 from unbend.numerics.cells import cells
 from unbend.numerics.cells.certificate import bounded, certify
-from unbend.numerics.cells.exact import exact_bits, homogeneous
-from unbend.numerics.cells.stitch import joins_after, rebuild
 from unbend.numerics.cells.complex import face_sides
+from unbend.numerics.cells.exact import exact_bits, homogeneous
 from unbend.numerics.cells.kernel import Mesh
+from unbend.numerics.cells.stitch import joins_after, rebuild
 
 
 def without_edge(found, edge):

@@ -15,8 +15,8 @@ from scipy.sparse import csr_array, eye_array
 from torch import nn
 
 from unbend.capture.lower.bends import Curve, bend
-from unbend.capture.lower.trace import Symbol, Trace, symbol
-from unbend.errors import LayerError, ModelError, UnsupportedError
+from unbend.capture.lower.trace import Symbol, Trace, shape_of, symbol
+from unbend.errors import LayerError, ModelError, UnbendError
 from unbend.numerics.piecewise import PiecewiseAffine
 
 Custom = Mapping[type[nn.Module], Curve]
@@ -36,6 +36,7 @@ def lower(
     """The network as stages of hinges, weights in float64.
 
     Args:
+        model: An `nn.Module` that runs in Python.
         input_shape: The shape of one sample, without the batch axis.
         layer: Stop after this layer, whose output becomes the network's. The whole model if not given.
         custom: For your own activation modules, the curve they apply to every element.
@@ -77,7 +78,7 @@ def _run(model: nn.Module, x: Symbol, layer: str | None, custom: Custom) -> Any:
     reached: list[Any] = []
     with (
         _evaluating(model),
-        _watched(model, x.trace, layer, reached),
+        _watched(model, x.tracer, layer, reached),
         _replaced(model, custom),
         torch.no_grad(),
     ):
@@ -85,12 +86,12 @@ def _run(model: nn.Module, x: Symbol, layer: str | None, custom: Custom) -> Any:
             output = model(x)
         except _ReachedError:
             return reached[0]
-        except RuntimeError as error:
-            if isinstance(error, UnsupportedError):
-                raise
-            shape = tuple(x.trace.__class__ and x.rows.shape)
+        except UnbendError:
+            raise
+        except (RuntimeError, ValueError, IndexError) as error:
             raise ModelError(
-                f"model: it does not run on one sample ({shape[0]} numbers): {error}. Check the input shape."
+                f"model: it does not run on one sample of shape {shape_of(x)[1:]}: {error}. "
+                "Check the shape of a sample."
             ) from error
     if layer is not None and layer != "":
         raise LayerError(f"layer: '{layer}' did not run in the forward pass. Choose one that does.")

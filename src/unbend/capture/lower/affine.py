@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array, diags_array, eye_array, kron, vstack
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from unbend._typing import Array
 from unbend.capture.lower.trace import (
-    RULES,
     Symbol,
     constant,
     plain_name,
     refusal,
+    register,
     shape_of,
     symbol,
     widen,
@@ -42,19 +42,16 @@ _BY_COLUMNS = (
 def rows_of(x: Any, like: Symbol) -> csr_array:
     """The rows of a symbol, or of a constant tensor."""
     if isinstance(x, Symbol):
-        return widen(x.rows, like.trace.n_columns)
+        return widen(x.rows, like.tracer.n_columns)
     values = constant(x).reshape(-1, 1)
-    return widen(csr_array(values), like.trace.n_columns)
+    return widen(csr_array(values), like.tracer.n_columns)
 
 
 def moved(func: Any, x: Symbol, *args: Any, **kwargs: Any) -> Any:
     """Any operation that only moves, copies or drops elements: run it on the elements' numbers."""
     index = torch.arange(x.rows.shape[0], dtype=torch.float64).reshape(shape_of(x))
     plain = [_plain(arg) for arg in args]
-    if isinstance(func, type(Tensor.shape.__get__)) and not args:  # a property such as `x.T`
-        out = func(index)
-    else:
-        out = func(index, *plain, **{key: _plain(value) for key, value in kwargs.items()})
+    out = func(index, *plain, **{key: _plain(value) for key, value in kwargs.items()})
     if isinstance(out, Tensor):
         return _picked(x, out)
     return type(out)(_picked(x, part) for part in out)
@@ -65,13 +62,13 @@ def _plain(arg: Any) -> Any:
 
 
 def _picked(x: Symbol, index: Tensor) -> Symbol:
-    return symbol(x.trace, x.rows[index.reshape(-1).long().numpy()], tuple(index.shape))
+    return symbol(x.tracer, x.rows[index.reshape(-1).long().numpy()], tuple(index.shape))
 
 
 def same(func: Any, x: Symbol, *args: Any, **kwargs: Any) -> Symbol:
     """Operations that change nothing in evaluation mode and real arithmetic."""
     if plain_name(func).endswith("dropout") and (kwargs.get("training") or True in args):
-        raise refusal(x.trace, plain_name(func), "is random in training mode; call model.eval()")
+        raise refusal(x.tracer, plain_name(func), "is random in training mode; call model.eval()")
     return x
 
 
@@ -86,20 +83,20 @@ def joined(func: Any, parts: Iterable[Any], *args: Any, **kwargs: Any) -> Symbol
     ]
     out = func(index, *args, **kwargs)
     rows = csr_array(vstack([rows_of(part, first) for part in parts], format="csr"))
-    return symbol(first.trace, rows[out.reshape(-1).long().numpy()], tuple(out.shape))
+    return symbol(first.tracer, rows[out.reshape(-1).long().numpy()], tuple(out.shape))
 
 
-def padded(func: Any, x: Symbol, pad: Any, mode: str = "constant", value: float | None = None) -> Symbol:
-    """`F.pad` in all its modes."""
+def padded(func: Any, x: Symbol, pad: Any, mode: str = "constant", value: Any = None) -> Symbol:
+    """`functional.pad` in all its modes."""
     index = torch.arange(1, x.rows.shape[0] + 1, dtype=torch.float64).reshape(shape_of(x))
     out = func(index, pad) if mode == "constant" else func(index, pad, mode=mode)
     flat = out.reshape(-1).long().numpy()
     fill = csr_array(np.full((1, 1), float(value or 0.0)))
     rows = csr_array(vstack([widen(fill, x.rows.shape[1]), x.rows], format="csr"))
-    return symbol(x.trace, rows[flat], tuple(out.shape))
+    return symbol(x.tracer, rows[flat], tuple(out.shape))
 
 
-def _added(a: Any, b: Any, scale: float) -> Symbol:
+def _added(a: Any, b: Any, scale: Any) -> Symbol:
     """`a + scale * b` with broadcasting; at least one is a symbol."""
     like = a if isinstance(a, Symbol) else b
     shapes = [shape_of(x) if isinstance(x, Tensor) else np.shape(x) for x in (a, b)]
@@ -108,16 +105,16 @@ def _added(a: Any, b: Any, scale: float) -> Symbol:
     for x, own in zip((a, b), shapes, strict=True):
         index = np.broadcast_to(np.arange(int(np.prod(own))).reshape(own), shape).ravel()
         rows.append(rows_of(x, like)[index])
-    return symbol(like.trace, csr_array(rows[0] + scale * rows[1]), shape)
+    return symbol(like.tracer, csr_array(rows[0] + scale * rows[1]), shape)
 
 
-def add(func: Any, a: Any, b: Any, *, alpha: float = 1.0, **_: Any) -> Symbol:
+def add(func: Any, a: Any, b: Any, *, alpha: Any = 1.0, **_: Any) -> Symbol:
     """Sum of two tensors, of which one may be constant."""
     del func
     return _added(a, b, alpha)
 
 
-def subtract(func: Any, a: Any, b: Any, *, alpha: float = 1.0, **_: Any) -> Symbol:
+def subtract(func: Any, a: Any, b: Any, *, alpha: Any = 1.0, **_: Any) -> Symbol:
     """Difference of two tensors, of which one may be constant."""
     return _added(b, a, -alpha) if plain_name(func) == "rsub" else _added(a, b, -alpha)
 
@@ -127,21 +124,21 @@ def scaled(x: Symbol, factor: Array) -> Symbol:
     shape = np.broadcast_shapes(shape_of(x), factor.shape)
     index = np.broadcast_to(np.arange(x.rows.shape[0]).reshape(shape_of(x)), shape).ravel()
     scale = diags_array(np.broadcast_to(factor, shape).ravel().astype(float))
-    return symbol(x.trace, csr_array(scale @ x.rows[index]), shape)
+    return symbol(x.tracer, csr_array(scale @ x.rows[index]), shape)
 
 
 def multiply(func: Any, a: Any, b: Any, **_: Any) -> Symbol:
     """Product with a constant."""
     if isinstance(a, Symbol) and isinstance(b, Symbol):
-        raise refusal(a.trace, plain_name(func), "multiplies two functions of the input")
+        raise refusal(a.tracer, plain_name(func), "multiplies two functions of the input")
     return scaled(a, constant(b)) if isinstance(a, Symbol) else scaled(b, constant(a))
 
 
 def divide(func: Any, a: Any, b: Any, **_: Any) -> Symbol:
     """Division by a constant."""
     if isinstance(b, Symbol):
-        raise refusal(b.trace, plain_name(func), "divides by a function of the input")
-    return scaled(a, 1.0 / constant(b))
+        raise refusal(b.tracer, plain_name(func), "divides by a function of the input")
+    return scaled(a, np.asarray(1.0 / constant(b)))
 
 
 def negate(func: Any, x: Symbol) -> Symbol:
@@ -155,13 +152,13 @@ def apply(matrix: csr_array, x: Symbol, shape: tuple[int, ...], bias: Array | No
     rows = csr_array(matrix @ x.rows)
     if bias is not None:
         rows = csr_array(rows + widen(csr_array(bias.reshape(-1, 1)), rows.shape[1]))
-    return symbol(x.trace, rows, shape)
+    return symbol(x.tracer, rows, shape)
 
 
 def linear(func: Any, x: Symbol, weight: Any, bias: Any = None) -> Symbol:
     """`x @ W.T + b` on the last axis."""
     if isinstance(weight, Symbol):
-        raise refusal(x.trace, plain_name(func), "multiplies two functions of the input")
+        raise refusal(x.tracer, plain_name(func), "multiplies two functions of the input")
     matrix = constant(weight)
     *batch, _ = shape_of(x)
     n = int(np.prod(batch))
@@ -183,11 +180,11 @@ def windows(
     channels, height, width = shape
     index = torch.arange(1, channels * height * width + 1, dtype=torch.float64)
     more = [k * d + s for k, d, s in zip(kernel, dilation, stride, strict=True)]
-    index = F.pad(
+    index = functional.pad(
         index.reshape(channels, 1, height, width),
         (padding[1], padding[1] + more[1], padding[0], padding[0] + more[0]),
     )
-    patches = F.unfold(index, kernel, dilation, 0, stride)
+    patches = functional.unfold(index, kernel, dilation, 0, stride)
     reach = [
         (size - d * (k - 1) - 1) // s + 1
         for size, k, s, d in zip(index.shape[2:], kernel, stride, dilation, strict=True)
@@ -196,7 +193,7 @@ def windows(
     return patches.reshape(channels, kernel[0] * kernel[1], -1).long().numpy() - 1
 
 
-def pair(value: Any, n: int) -> tuple[int, ...]:
+def pair(value: Any, n: int) -> tuple[int | None, ...]:
     """One number per axis, for two axes; a one-dimensional operation has height one."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
     values = values * n if len(values) == 1 else values
@@ -208,13 +205,14 @@ def convolution(
     dilation: Any = 1, groups: int = 1,
 ) -> Symbol:  # fmt: skip
     """`conv1d` and `conv2d` as one sparse matrix."""
+    del func
     matrix = constant(weight)
     n = matrix.ndim - 2
     if isinstance(padding, str):
         total = [d * (k - 1) for d, k in zip(_wide(dilation, n), matrix.shape[2:], strict=True)]
         if padding == "same" and any(total):
             sides = [side for t in reversed(total) for side in (t // 2, t - t // 2)]
-            x = padded(F.pad, x, sides)
+            x = padded(functional.pad, x, sides)
         padding = 0
     own = shape_of(x)
     batched = own if len(own) == n + 2 else (1, *own)
@@ -270,7 +268,7 @@ def by_columns(func: Any, *args: Any, **kwargs: Any) -> Symbol:
     symbols += [part for part in lists if isinstance(part, Symbol)]
     x = symbols[0]
     if len(symbols) > 1:
-        raise refusal(x.trace, plain_name(func), "multiplies two functions of the input")
+        raise refusal(x.tracer, plain_name(func), "multiplies two functions of the input")
 
     def run(value: Tensor) -> Tensor:
         def put(arg: Any) -> Any:
@@ -295,12 +293,12 @@ def by_columns(func: Any, *args: Any, **kwargs: Any) -> Symbol:
 
 def batch_norm(
     func: Any, x: Symbol, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-    training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *_: Any,  # noqa: FBT001, FBT002
+    training: bool = False, momentum: Any = 0.1, eps: Any = 1e-5, *_: Any,  # noqa: FBT001, FBT002
 ) -> Symbol:  # fmt: skip
     """Batch normalisation with its running statistics."""
     del func, momentum
     if training or running_mean is None:
-        raise refusal(x.trace, "batch_norm", "without running statistics depends on the whole batch")
+        raise refusal(x.tracer, "batch_norm", "without running statistics depends on the whole batch")
     scale = 1.0 / np.sqrt(constant(running_var) + eps)
     if weight is not None:
         scale = scale * constant(weight)
@@ -311,16 +309,18 @@ def batch_norm(
     return _added(scaled(x, scale.reshape(channels)), torch.from_numpy(offset.reshape(channels)), 1.0)
 
 
-RULES.update(dict.fromkeys(_MOVES.split(), moved))
-RULES.update(dict.fromkeys(_SAME.split(), same))
-RULES.update(dict.fromkeys(_BY_COLUMNS.split(), by_columns))
-RULES.update(dict.fromkeys(("cat", "stack", "concat", "concatenate", "hstack", "vstack"), joined))
-RULES.update(dict.fromkeys(("add", "radd", "iadd"), add))
-RULES.update(dict.fromkeys(("sub", "rsub", "isub", "subtract"), subtract))
-RULES.update(dict.fromkeys(("mul", "rmul", "imul", "multiply"), multiply))
-RULES.update(dict.fromkeys(("div", "truediv", "divide", "itruediv", "true_divide"), divide))
-RULES.update(dict.fromkeys(("neg", "negative"), negate))
-RULES.update(dict.fromkeys(("avg_pool1d", "avg_pool2d"), average_pool))
-RULES.update(dict.fromkeys(("conv1d", "conv2d"), convolution))
-RULES.update(dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), batch_norm))
-RULES.update({"pad": padded, "constant_pad_nd": padded, "linear": linear, "addmm": addmm})
+register(_MOVES, moved)
+register(_SAME, same)
+register(_BY_COLUMNS, by_columns)
+register("cat stack concat concatenate hstack vstack", joined)
+register("add radd iadd", add)
+register("sub rsub isub subtract", subtract)
+register("mul rmul imul multiply", multiply)
+register("div truediv divide itruediv true_divide", divide)
+register("neg negative", negate)
+register("avg_pool1d avg_pool2d", average_pool)
+register("conv1d conv2d", convolution)
+register("batch_norm native_batch_norm_legit_no_training", batch_norm)
+register("pad constant_pad_nd", padded)
+register("linear", linear)
+register("addmm", addmm)

@@ -1,6 +1,7 @@
 """Rules for what bends: continuous piecewise-linear activations, and maxima."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,11 +10,11 @@ from torch import Tensor
 
 from unbend.capture.lower.affine import pair, rows_of, scaled, windows
 from unbend.capture.lower.trace import (
-    RULES,
     Symbol,
     constant,
     plain_name,
     refusal,
+    register,
     shape_of,
     symbol,
     widen,
@@ -43,13 +44,13 @@ class Curve:
                 f"curve: expected one slope more than breakpoints, got {len(self.slopes)} slopes and "
                 f"{len(self.breakpoints)} breakpoints. Give the slope of every piece, left to right."
             )
-        if any(a >= b for a, b in zip(self.breakpoints, self.breakpoints[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(self.breakpoints)):
             raise DataError("curve: expected increasing breakpoints. Sort them.")
 
 
-def bend(x: Symbol, operation: str, breakpoints: list[float], slopes: list[Any], value: float) -> Symbol:
+def bend(x: Symbol, operation: str, breakpoints: list[Any], slopes: list[Any], value: Any) -> Symbol:
     """Apply a piecewise-linear function to every element; slopes may differ per element."""
-    n, trace = x.rows.shape[0], x.trace
+    n, trace = x.rows.shape[0], x.tracer
     rows = widen(x.rows, trace.n_columns)
     trace.layers.append(Layer(trace.place(operation), "bend", n, len(breakpoints), trace.n_hinges))
     levels = [np.broadcast_to(np.asarray(slope, float), (n,)) for slope in slopes]
@@ -65,7 +66,7 @@ def bend(x: Symbol, operation: str, breakpoints: list[float], slopes: list[Any],
     return symbol(trace, csr_array(total), shape_of(x))
 
 
-def _level(value: float, n: int, n_columns: int) -> csr_array:
+def _level(value: Any, n: int, n_columns: int) -> csr_array:
     return widen(csr_array(np.full((n, 1), float(value))), n_columns)
 
 
@@ -79,16 +80,16 @@ def relu6(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
     return bend(x, plain_name(func), [0.0, 6.0], [0.0, 1.0, 0.0], 0.0)
 
 
-def leaky_relu(func: Any, x: Symbol, negative_slope: float = 0.01, *_: Any, **__: Any) -> Symbol:
+def leaky_relu(func: Any, x: Symbol, negative_slope: Any = 0.01, *_: Any, **__: Any) -> Symbol:
     """LeakyReLU."""
     return bend(x, plain_name(func), [0.0], [float(negative_slope), 1.0], 0.0)
 
 
-def rrelu(func: Any, x: Symbol, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,  # noqa: FBT001, FBT002
+def rrelu(func: Any, x: Symbol, lower: Any = 1 / 8, upper: Any = 1 / 3, training: bool = False,  # noqa: FBT001, FBT002
           *_: Any, **__: Any) -> Symbol:  # fmt: skip
     """Randomised LeakyReLU, in evaluation mode."""
     if training:
-        raise refusal(x.trace, "rrelu", "is random in training mode; call model.eval()")
+        raise refusal(x.tracer, "rrelu", "is random in training mode; call model.eval()")
     return bend(x, plain_name(func), [0.0], [0.5 * (lower + upper), 1.0], 0.0)
 
 
@@ -102,7 +103,7 @@ def prelu(func: Any, x: Symbol, weight: Any) -> Symbol:
     return bend(x, plain_name(func), [0.0], [slope.ravel(), 1.0], 0.0)
 
 
-def hardtanh(func: Any, x: Symbol, min_val: float = -1.0, max_val: float = 1.0, *_: Any, **__: Any) -> Symbol:
+def hardtanh(func: Any, x: Symbol, min_val: Any = -1.0, max_val: Any = 1.0, *_: Any, **__: Any) -> Symbol:
     """Hardtanh."""
     return bend(x, plain_name(func), [min_val, max_val], [0.0, 1.0, 0.0], min_val)
 
@@ -110,7 +111,7 @@ def hardtanh(func: Any, x: Symbol, min_val: float = -1.0, max_val: float = 1.0, 
 def clamp(func: Any, x: Symbol, min: Any = None, max: Any = None, **_: Any) -> Symbol:  # noqa: A002
     """`clamp`, with one bound or both, which must be numbers."""
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        raise refusal(x.trace, plain_name(func), "with tensors as bounds is not covered")
+        raise refusal(x.tracer, plain_name(func), "with tensors as bounds is not covered")
     if min is None:
         return x if max is None else bend(x, plain_name(func), [float(max)], [1.0, 0.0], float(max))
     if max is None:
@@ -123,7 +124,7 @@ def hardsigmoid(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
     return bend(x, plain_name(func), [-3.0, 3.0], [0.0, 1.0 / 6.0, 0.0], 0.0)
 
 
-def softshrink(func: Any, x: Symbol, lambd: float = 0.5) -> Symbol:
+def softshrink(func: Any, x: Symbol, lambd: Any = 0.5) -> Symbol:
     """Softshrink."""
     if lambd == 0:
         return x
@@ -135,16 +136,16 @@ def absolute(func: Any, x: Symbol) -> Symbol:
     return bend(x, plain_name(func), [0.0], [-1.0, 1.0], 0.0)
 
 
-def threshold(func: Any, x: Symbol, threshold: float, value: float, *_: Any, **__: Any) -> Symbol:
+def threshold(func: Any, x: Symbol, threshold: Any, value: Any, *_: Any, **__: Any) -> Symbol:
     """Threshold, where it does not jump."""
     if threshold != value:
-        raise refusal(x.trace, plain_name(func))
+        raise refusal(x.tracer, plain_name(func))
     return bend(x, plain_name(func), [threshold], [0.0, 1.0], value)
 
 
 def largest(x: Symbol, operation: str, candidates: list[csr_array], shape: tuple[int, ...]) -> Symbol:
     """Elementwise maximum of several tensors of rows, by rounds of pairs: `a + relu(b - a)`."""
-    trace, n = x.trace, int(np.prod(shape))
+    trace, n = x.tracer, int(np.prod(shape))
     name, first, n_ways = trace.place(operation), trace.n_hinges, len(candidates)
     while len(candidates) > 1:
         width = trace.n_columns
@@ -167,7 +168,7 @@ def max_pool(
     """`max_pool1d` and `max_pool2d`. At the border a candidate in the padding is replaced by a real one."""
     operation = plain_name(func)
     if return_indices:
-        raise refusal(x.trace, operation, "with return_indices returns positions, which jump")
+        raise refusal(x.tracer, operation, "with return_indices returns positions, which jump")
     n = 1 if "1d" in operation else 2
     own = shape_of(x)
     size = (1, own[-1]) if n == 1 else own[-2:]
@@ -180,7 +181,7 @@ def max_pool(
     index = windows((channels, *size), tuple(kernel), tuple(steps), tuple(gaps), tuple(pads), out)
     real = np.take_along_axis(index, np.argmax(index >= 0, axis=1)[:, None], axis=1)
     index = np.where(index >= 0, index, real).transpose(1, 0, 2).reshape(index.shape[1], -1)
-    rows = widen(x.rows, x.trace.n_columns)
+    rows = widen(x.rows, x.tracer.n_columns)
     shape = (*own[:-n], *(out if n == 2 else out[1:]))
     return largest(x, operation, [rows[candidate] for candidate in index], shape)
 
@@ -207,7 +208,7 @@ def over(func: Any, x: Any, other: Any = None, keepdim: bool = False, **kwargs: 
     sign = -1.0 if operation in {"min", "amin", "minimum", "fmin"} else 1.0
     axes = kwargs.get("dim", other)
     if isinstance(axes, Tensor) or (isinstance(x, Tensor) and not isinstance(x, Symbol)):
-        like = x if isinstance(x, Symbol) else axes
+        like: Any = x if isinstance(x, Symbol) else axes
         shape = tuple(np.broadcast_shapes(shape_of(x), shape_of(axes)))
         both = []
         for part in (x, axes):
@@ -232,23 +233,23 @@ def _signed(x: Symbol, sign: float) -> Symbol:
     return x if sign > 0 else scaled(x, np.array(-1.0))
 
 
-def adaptive_max_pool(func: Any, x: Symbol, output_size: Any, return_indices: bool = False, **_: Any) -> Symbol:
+def adaptive_max_pool(func: Any, x: Symbol, output_size: Any, return_indices: Any = None, **_: Any) -> Symbol:
     """Adaptive max pooling onto a grid that divides the input evenly."""
     n = 1 if "1d" in plain_name(func) else 2
     size = shape_of(x)[-n:]
     goal = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
     goal = tuple(s if g is None else g for g, s in zip(goal, size, strict=True))
     if return_indices or any(s % g for s, g in zip(size, goal, strict=True)):
-        raise refusal(x.trace, plain_name(func), "onto a grid that does not divide the input is not covered")
+        raise refusal(x.tracer, plain_name(func), "onto a grid that does not divide the input is not covered")
     kernel = tuple(s // g for s, g in zip(size, goal, strict=True))
     return max_pool(func, x, kernel)
 
 
-RULES.update({
+for _name, _rule in {
     "relu": relu, "relu6": relu6, "leaky_relu": leaky_relu, "rrelu": rrelu, "prelu": prelu,
-    "hardtanh": hardtanh, "clamp": clamp, "clip": clamp, "hardsigmoid": hardsigmoid,
-    "softshrink": softshrink, "abs": absolute, "absolute": absolute, "threshold": threshold,
-})  # fmt: skip
-RULES.update(dict.fromkeys(("max_pool1d", "max_pool2d"), max_pool))
-RULES.update(dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), adaptive_max_pool))
-RULES.update(dict.fromkeys(("max", "min", "amax", "amin", "maximum", "minimum", "fmax", "fmin"), over))
+    "hardtanh": hardtanh, "clamp clip": clamp, "hardsigmoid": hardsigmoid, "softshrink": softshrink,
+    "abs absolute": absolute, "threshold": threshold, "max_pool1d max_pool2d": max_pool,
+    "adaptive_max_pool1d adaptive_max_pool2d": adaptive_max_pool,
+    "max min amax amin maximum minimum fmax fmin": over,
+}.items():  # fmt: skip
+    register(_name, _rule)

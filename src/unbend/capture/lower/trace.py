@@ -62,17 +62,55 @@ class Trace:
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}
 _PLAIN = frozenset(
-    {"size", "dim", "numel", "ndimension", "nelement", "is_floating_point", "is_complex", "stride",
-     "len", "hash", "repr", "is_contiguous", "get_device", "element_size", "get", "set", "is_tensor",
-     "is_same_size", "is_nonzero_dim"}
-)  # fmt: skip
+    [
+        "size",
+        "dim",
+        "numel",
+        "ndimension",
+        "nelement",
+        "is_floating_point",
+        "is_complex",
+        "stride",
+        "len",
+        "hash",
+        "repr",
+        "is_contiguous",
+        "get_device",
+        "element_size",
+        "is_tensor",
+        "is_same_size",
+        "shape",
+        "dtype",
+        "device",
+        "ndim",
+        "requires_grad",
+        "is_cuda",
+        "layout",
+        "grad",
+        "is_leaf",
+        "is_quantized",
+        "is_meta",
+        "is_sparse",
+        "grad_fn",
+        "is_mps",
+        "itemsize",
+        "nbytes",
+        "names",
+    ]
+)
+
+
+def register(names: str, rule: Rule) -> None:
+    """Let a rule answer operations of these names."""
+    for name in names.split():
+        RULES[name] = rule
 
 
 class Symbol(torch.Tensor):
     """A tensor of affine rows."""
 
     rows: csr_array
-    trace: Trace
+    tracer: Trace
 
     @classmethod
     def __torch_function__(
@@ -98,14 +136,16 @@ class Symbol(torch.Tensor):
 def symbol(trace: Trace, rows: csr_array, shape: tuple[int, ...]) -> Symbol:
     """A tensor of the given shape with one affine row per element."""
     made = torch.Tensor._make_subclass(Symbol, torch.empty(shape, device="meta"))  # noqa: SLF001
-    made.rows, made.trace = rows, trace
+    made.rows, made.tracer = rows, trace
     return made
 
 
 def plain_name(func: Any) -> str:
     """One name for a function, its method, its operator and its in-place form."""
-    name = getattr(func, "__name__", str(func)).split(".")[0]
-    return name.strip("_")
+    name = getattr(func, "__name__", str(func))
+    if name == "__get__":  # a property
+        name = func.__self__.__name__
+    return name.split(".")[0].strip("_")
 
 
 def shape_of(x: Tensor) -> tuple[int, ...]:
@@ -144,7 +184,7 @@ def _trace_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace:
     while stack:
         item = stack.pop()
         if isinstance(item, Symbol):
-            return item.trace
+            return item.tracer
         if isinstance(item, (list, tuple)):
             stack.extend(item)
     return Trace(0)

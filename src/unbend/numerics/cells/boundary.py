@@ -3,18 +3,18 @@
 In: `Cells`. Out: `Boundary`: segments and polylines, areas of classes, the hinges whose kinks it crosses.
 One output means two classes, cut at zero. On a tie over a whole area the lower class wins, as `argmax` has it.
 """
-# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0913, PLR0915 - compiled kernels: flat loops over flat arrays are the point
+# ruff: noqa: ANN001, ANN202, C901, PLR0912, PLR0915 - compiled kernels: flat loops over flat arrays are the point
 
 from collections import defaultdict
 from dataclasses import dataclass
-
+from itertools import pairwise
 from typing import no_type_check
 
 import numpy as np
 from numba import njit
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import ShapeError
@@ -76,7 +76,7 @@ def boundary(cells: Cells) -> Boundary:
     keep = np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1) > 0
     k = values.shape[1]
     areas = np.bincount(face_class[face_class >= 0], cells.areas()[face_class >= 0], minlength=k)
-    own = [_area(points[a:b]) for a, b in zip(ptr, ptr[1:], strict=False)]
+    own = [_area(points[a:b]) for a, b in pairwise(ptr)]
     areas = areas + np.bincount(part_class, own, minlength=k)
     bends = cells.bends[np.unique(crossed[crossed >= 0])].astype(np.int64)
     return Boundary(
@@ -104,7 +104,7 @@ def _polylines(segments: Array, pairs: Array, reach: float) -> tuple[Array, ...]
     if not len(segments):
         return ()
     ends = segments.reshape(-1, 2)
-    close = cKDTree(ends).query_pairs(reach, output_type="ndarray")
+    close = KDTree(ends).query_pairs(reach, output_type="ndarray")
     graph = coo_array((np.ones(len(close)), close.T), shape=(len(ends), len(ends)))
     node = connected_components(graph, directed=False)[1].reshape(-1, 2)
     at = defaultdict(list)

@@ -5,7 +5,7 @@ input space; a measured count on a window may be compared with the upper bounds 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from math import comb, prod
 
 from unbend.errors import ShapeError
@@ -67,7 +67,7 @@ def serra_upper(d: int, widths: tuple[int, ...]) -> int:
     """
     _require(d, widths)
 
-    @lru_cache(maxsize=None)
+    @cache
     def below(layer: int, rank: int) -> int:
         if layer == len(widths):
             return 1

@@ -58,6 +58,7 @@ def certify(cells: Cells, *, rational: bool | None = None) -> Certificate:
     """Prove, or fail to prove, that `cells` are exactly the activation regions of `cells.network`.
 
     Args:
+        cells: What was found, by whatever means.
         rational: Prove in rational arithmetic. By default only if float64 bounds do not suffice and the
             case is small.
 
@@ -184,20 +185,28 @@ def _settled(cells: Cells, closed: Array, is_single: Array) -> Array:
         window = [homogeneous(x, y) for x, y in cells.plane.corners.tolist()]
         for index, bits in zip(open_faces.tolist(), cells.bits(open_faces), strict=True):
             own = slice(cells.face_ptr[index], cells.face_ptr[index + 1])
-            closed[own] = _is_region(cells, window, bits, cells.bends[cells.half_edges[own] >> 1].tolist())
+            closed[own] = _is_region(cells, window, bits, index)
     return closed & is_single[face]
 
 
-def _is_region(cells: Cells, window: list[Point], bits: Array, labels: list[int]) -> bool:
-    """Whether the exact region of a pattern has just the sides that were drawn, in this order."""
+def _is_region(cells: Cells, window: list[Point], bits: Array, face: int) -> bool:
+    """Whether the exact region of a pattern has just the sides that were drawn, and its corners near by."""
+    own = slice(cells.face_ptr[face], cells.face_ptr[face + 1])
+    labels = cells.bends[cells.half_edges[own] >> 1].tolist()
     polygon, rows = _region(cells.network, window, bits)
     sides = [rows[label] if label >= 0 else _line(window, -1 - label) for label in labels]
-    corners = [
-        {index for index, (c, a, b) in enumerate(sides) if c * w + a * x + b * y == 0} for w, x, y in polygon
-    ]
+    corners = [{index for index, (c, a, b) in enumerate(sides) if c * w + a * x + b * y == 0} for w, x, y in polygon]
     n = len(sides)
+    if len(polygon) != n:
+        return False
     wanted = [{(index - 1) % n, index} for index in range(n)]
-    return len(polygon) == n and any(corners[turn:] + corners[:turn] == wanted for turn in range(n))
+    exact = np.array([(x / w, y / w) for w, x, y in polygon])
+    near = _NEAR * np.ptp(cells.plane.corners, axis=0).max()
+    return any(
+        corners[turn:] + corners[:turn] == wanted
+        and bool((np.abs(np.roll(exact, -turn, axis=0) - cells.corners(face)) <= near).all())
+        for turn in range(n)
+    )
 
 
 def _line(window: list[Point], side: int) -> list[int]:
@@ -336,9 +345,7 @@ def _kept(polygon: list[Point], row: list[int]) -> list[Point]:
     c, a, b = row
     values = [c * w + a * x + b * y for w, x, y in polygon]
     kept = []
-    for here, there, p, q in zip(
-        values, values[1:] + values[:1], polygon, polygon[1:] + polygon[:1], strict=True
-    ):
+    for here, there, p, q in zip(values, values[1:] + values[:1], polygon, polygon[1:] + polygon[:1], strict=True):
         if here >= 0:
             kept.append(p)
         if here * there < 0:

@@ -3,9 +3,9 @@
 In: a finished mesh. Out: areas, patterns, affine maps, neighbours, the face a point lies in. Nothing here
 needs the model that the network was lowered from.
 """
+# ruff: noqa: ANN001, ANN201, ANN202, C901 - the compiled queries at the end: flat loops over flat arrays
 
 from dataclasses import dataclass
-
 from typing import no_type_check
 
 import numpy as np

@@ -10,6 +10,7 @@ Cost: about a millisecond per cell and stage of 64 hinges; numbers grow by some 
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
@@ -240,4 +241,4 @@ def exact_bits(net: PiecewiseAffine, point: Point) -> list[bool]:
 def _row_items(weight: Sparse) -> list[list[tuple[int, float]]]:
     columns, data = weight.indices.tolist(), weight.data.tolist()
     ends = weight.indptr.tolist()
-    return [list(zip(columns[a:b], data[a:b], strict=True)) for a, b in zip(ends, ends[1:], strict=False)]
+    return [list(zip(columns[a:b], data[a:b], strict=True)) for a, b in pairwise(ends)]

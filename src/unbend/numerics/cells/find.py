@@ -21,7 +21,8 @@ from unbend.numerics.cells.stitch import joins_after, rebuild
 from unbend.numerics.cells.tiles import polygon_mesh, tiled
 from unbend.numerics.piecewise import PiecewiseAffine, network
 
-_NARROW = 64  # up to this width, or this many hinges in all, one run without tiles is faster
+_NARROW = 64  # up to this width, or this many hinges in all, one run without tiles is faster;
+_NARROW_ALONE = 128  # on one thread up to this width
 _FEW = 200
 _SHIFTS = (0.5137, 0.4791, 0.5312)  # where tiles are cut, tried in turn
 MAX_CELLS = 1_000_000
@@ -44,9 +45,12 @@ def cells(
     open. The rule for degenerate cuts is that of `unbend.numerics.cells.exact`.
 
     Args:
+        net: The network as arrays.
+        plane: The polygon, in points of the network's input space.
         max_cells: Stop cleanly when there are more. The result then has `is_complete=False` and shows the
             cells of the first stages that fit.
         threads: How many threads work on tiles; all cores if not given.
+        exact: Make every decision in rational arithmetic.
 
     Cost: about 0.5 µs per cell and core, for wide networks 1 µs; 70 bytes per cell.
 
@@ -74,12 +78,13 @@ def count_cells(net: PiecewiseAffine, plane: Plane, *, threads: int | None = Non
     """
     flat = _on_plane(net, plane)
     corners, labels = plane.corners, -1 - np.arange(len(plane.corners))
-    if not _wants_tiles(flat):
+    threads = threads or _cores()
+    if len(flat.stages) == 1 or not _wants_tiles(flat, threads):
         status, _, n, _, _ = subdivide(_program(flat), polygon_mesh(corners, labels), np.iinfo(np.int64).max, True)
         if status == DONE:
             return int(n)
     for shift in _SHIFTS if flat.n_hinges > _FEW else ():
-        run = tiled(flat, corners, 1 << 40, threads=threads or _cores(), count_only=True, off=shift)
+        run = tiled(flat, corners, 1 << 40, threads=threads, count_only=True, off=shift)
         if run is not None:
             return run.n_faces
     exact = exact_mesh(flat, corners, labels)
@@ -126,16 +131,17 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _wants_tiles(net: PiecewiseAffine) -> bool:
+def _wants_tiles(net: PiecewiseAffine, threads: int) -> bool:
     widest = max((len(stage.low) for stage in net.stages), default=0)
-    return widest > _NARROW and net.n_hinges > _FEW
+    return widest > (_NARROW if threads > 1 else _NARROW_ALONE) and net.n_hinges > _FEW
 
 
 def _mesh(
     net: PiecewiseAffine, corners: Array, labels: Array, limit: int, threads: int | None, *, exact: bool
 ) -> tuple[Mesh, Array | None] | None:
     """The mesh and, from exact arithmetic, its bits; None if there are more faces than the limit."""
-    if not exact and not _wants_tiles(net):
+    threads = threads or _cores()
+    if not exact and not _wants_tiles(net, threads):
         status, _, _, _, mesh = subdivide(_program(net), polygon_mesh(corners, labels), limit, False)
         if status != DONE:
             _log.debug("status %d: not decided in float64", status)
@@ -145,7 +151,7 @@ def _mesh(
             return mesh, None
     if not exact and net.n_hinges > _FEW:
         for shift in _SHIFTS:
-            run = tiled(net, corners, limit, threads=threads or _cores(), count_only=False, off=shift)
+            run = tiled(net, corners, limit, threads=threads, count_only=False, off=shift)
             if run is not None:
                 return (run.mesh, None) if run.mesh is not None and run.is_complete else None
     proved = exact_mesh(net, corners, labels, limit=limit)

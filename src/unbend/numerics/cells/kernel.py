@@ -14,7 +14,7 @@ Every decision (a sign, an order) is compared with a bound far above rounding. I
 the kernel gives up with `UNSURE` and the caller asks exact arithmetic: lines through a vertex, coinciding
 lines and slivers never reach the turn rules.
 """
-# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0913, PLR0915 - compiled kernels: flat loops over flat arrays are the point
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0913, PLR0915, PLR0917 - compiled kernels: flat loops over flat arrays are the point
 
 from typing import NamedTuple, no_type_check
 

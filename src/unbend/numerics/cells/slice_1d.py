@@ -54,9 +54,7 @@ def slice_1d(net: PiecewiseAffine, start: Float64[Array, "d"], end: Float64[Arra
         [0.0, 0.5, 1.0]
     """
     if start.shape != (net.n_inputs,) or end.shape != (net.n_inputs,):
-        raise ShapeError(
-            f"start, end: expected points of {net.n_inputs} numbers, got {start.shape} and {end.shape}."
-        )
+        raise ShapeError(f"start, end: expected points of {net.n_inputs} numbers, got {start.shape} and {end.shape}.")
     if np.array_equal(start, end):
         raise DataError("start, end: expected two different points, got one. Choose another end.")
     line = net.on(start, (end - start)[:, None])

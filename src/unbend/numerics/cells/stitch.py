@@ -10,7 +10,6 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from unbend._typing import Array
 from unbend.numerics.cells.kernel import Mesh
 
 WALL = -(1 << 20)  # labels at or below are walls: WALL - index of the wall
