@@ -74,7 +74,7 @@ def separate(
 
 def answer(x: np.ndarray, y: np.ndarray, form: str, limits: Limits) -> Verdict | Answers:
     """`separate` for arrays that are already checked."""
-    classes = np.unique(y).tolist()
+    classes = _classes(y)
     if form == "one-vs-rest":
         return Answers(form, tuple(binary(x, y, c, None, limits)[0] for c in classes))
     if form == "pairwise":
@@ -87,6 +87,14 @@ def answer(x: np.ndarray, y: np.ndarray, form: str, limits: Limits) -> Verdict |
     if len(classes) == 2:
         return binary(x, y, classes[1], classes[0], limits)[0]
     return joint(x, y, limits)[0]
+
+
+def _classes(y: np.ndarray) -> list[int]:
+    """The labels that occur, sorted; by counting where they are close together."""
+    low, high = int(y.min()), int(y.max())
+    if high - low > len(y):
+        return np.unique(y).tolist()
+    return (np.flatnonzero(np.bincount(y - low)) + low).tolist()
 
 
 @functools.cache

@@ -20,9 +20,8 @@ SLACK = 1 + 1e-9  # a stated bound may be larger than the recomputed one by roun
 
 def sides(y: np.ndarray, positive: int, negative: int | None) -> np.ndarray:
     """+1 for the rows of `positive`, -1 for those of `negative` (None: all others), 0 for the rest."""
-    sign = np.where(y == positive, 1.0, -1.0 if negative is None else 0.0)
-    if negative is not None:
-        sign[y == negative] = -1.0
+    sign = (y == positive).astype(np.float64)
+    sign -= (y != positive) if negative is None else (y == negative)
     return sign
 
 
