@@ -143,9 +143,8 @@ def main() -> None:
         with_peer = chosen.all or name not in SLOW_PEER
         print(compare(name, model, chosen.threads, with_peer=with_peer, repeats=3 if big else 9), flush=True)
     if not chosen.quick:
-        print(
-            f"\npeak extra memory at 256x3: ours {peak('256x3', 'ours'):.0f} MB, regioncam {peak('256x3', 'peer'):.0f} MB"
-        )
+        ours, theirs = peak("256x3", "ours"), peak("256x3", "peer")
+        print(f"\npeak extra memory at 256x3: ours {ours:.0f} MB, regioncam {theirs:.0f} MB")
 
 
 if __name__ == "__main__":

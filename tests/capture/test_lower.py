@@ -67,9 +67,10 @@ IMAGES = [
         nn.Conv2d(4, 4, 3, groups=2, padding="same", padding_mode="reflect"), nn.ReLU6(), nn.AvgPool2d(2),
         nn.Flatten(), nn.LazyLinear(5), nn.Hardtanh(), nn.Linear(5, 3),
     ),
-    nn.Sequential(nn.Conv2d(2, 3, (3, 2), stride=(2, 1), dilation=(1, 2), bias=False), nn.ReLU(), nn.MaxPool2d(2, padding=1),
-                  nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-    nn.Sequential(nn.Upsample(scale_factor=2), nn.ConstantPad2d(1, 0.5), nn.Conv2d(2, 2, 4, stride=3), nn.ReLU(), nn.AdaptiveMaxPool2d(1)),
+    nn.Sequential(nn.Conv2d(2, 3, (3, 2), stride=(2, 1), dilation=(1, 2), bias=False), nn.ReLU(),
+                  nn.MaxPool2d(2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    nn.Sequential(nn.Upsample(scale_factor=2), nn.ConstantPad2d(1, 0.5), nn.Conv2d(2, 2, 4, stride=3),
+                  nn.ReLU(), nn.AdaptiveMaxPool2d(1)),
 ]  # fmt: skip
 SEQUENCES = [
     nn.Sequential(nn.Conv1d(2, 3, 3, padding=1, dilation=2), nn.Hardsigmoid(), nn.MaxPool1d(2, padding=1),

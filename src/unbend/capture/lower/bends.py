@@ -56,7 +56,7 @@ def bend(x: Symbol, operation: str, breakpoints: list[Any], slopes: list[Any], v
     levels = [np.broadcast_to(np.asarray(slope, float), (n,)) for slope in slopes]
     shifted = [csr_array(rows - _level(point, n, trace.n_columns)) for point in breakpoints]
     low = [levels[0]] + [np.zeros(n)] * (len(breakpoints) - 1)
-    high = [levels[1]] + [after - before for before, after in zip(levels[1:], levels[2:], strict=False)]
+    high = [levels[1]] + [after - before for before, after in pairwise(levels[1:])]
     made = trace.add(csr_array(vstack(shifted, format="csr")), np.concatenate(low), np.concatenate(high))
     total = made[:n]
     for index in range(1, len(breakpoints)):
