@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
 from unbend.capture import call, plan, tensor_of
-from unbend.capture.outputs import is_same, version_of
+from unbend.capture.outputs import identity, version_of
 from unbend.errors import ModelError
 
 A, B, ONE = torch.ones(2, 3), torch.zeros(2, 4), torch.tensor(0.5)
@@ -95,14 +95,16 @@ def test_a_model_that_returns_classes_says_that_they_cannot_be_read():
     assert any("output (int64 values, not floating-point ones)" in note for note in places.notes)
 
 
-def test_the_same_tensor_is_the_same_memory_not_written_to_since():
-    h = torch.randn(4, 1)
+def test_the_identity_of_a_tensor_is_its_memory_its_form_and_its_version():
+    h = torch.randn(4, 4)[:, :1]
     version = version_of(h)
-    assert is_same(h, version, h.view(4))
-    assert not is_same(h, version, h.clone())
-    assert not is_same(h, version, h[:3])
+    assert identity(h, version) == identity(h[:, 0], version_of(h))
+    assert identity(h, version) != identity(h.clone(), version)
+    assert identity(h, version) != identity(h[:3], version)
+    square = torch.zeros(3, 3)
+    assert identity(square, 0) != identity(square.T, 0)
     h.relu_()
-    assert not is_same(h, version, h)
+    assert identity(h, version_of(h)) != identity(h, version)
     assert version_of(None) == -1
     with torch.inference_mode():
         assert version_of(torch.ones(1)) == -1

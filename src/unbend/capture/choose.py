@@ -24,8 +24,8 @@ def default(shown: Look, notes: list[str]) -> list[Seen]:
     usual = _once([s for s in shown.seen if s.tap.kind in TAPPED])
     chosen, words = _fitting([s for s in shown.seen if s.tap.kind in TAPPED])
     names = {s.tap.name for s in chosen} | {shown.head}
-    if not any(s.is_same(shown.output.tensor) for s in chosen):
-        ends = [s for s in usual if s.is_same(shown.output.tensor)] or [s for s in shown.seen if s.tap.kind == "output"]
+    if not any(s.identity == shown.end for s in chosen):
+        ends = [s for s in usual if s.identity == shown.end] or [s for s in shown.seen if s.tap.kind == "output"]
         names |= {s.tap.name for s in ends[:1]}
     chosen = [s for s in shown.seen if s.tap.name in names]
     if words:
@@ -67,15 +67,10 @@ def _outer(blocks: list[Seen]) -> list[Seen]:
 
 def _once(seen: list[Seen]) -> list[Seen]:
     """Without layers that only pass on what an earlier one put out, such as a block that ends in a tapped layer."""
-    out: list[Seen] = []
-    by_address: dict[int, list[Seen]] = {}
+    first: dict[tuple[object, ...], Seen] = {}
     for s in seen:
-        alike = by_address.setdefault(s.tensor.data_ptr(), [])
-        if any(a.tensor.shape == s.tensor.shape and a.version == s.version for a in alike):
-            continue
-        alike.append(s)
-        out.append(s)
-    return out
+        first.setdefault(s.identity, s)
+    return list(first.values())
 
 
 def _example(usual: list[Seen]) -> str:

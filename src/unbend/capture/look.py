@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  the name everybody knows it by
 
 from unbend.capture.kinds import Kind, channels, elementwise, kind_of, original_class
-from unbend.capture.outputs import Output, call, is_same, tensor_of, version_of
+from unbend.capture.outputs import Output, call, identity, tensor_of, version_of
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Event, Place, Tap, listening
 from unbend.errors import ModelError, ShapeError, UnbendError
@@ -45,9 +45,10 @@ class Seen:
     depth: int
     activation: Callable[[Tensor], Any] | None = None
 
-    def is_same(self, other: Tensor) -> bool:
-        """Whether another tensor is this output, unchanged."""
-        return is_same(self.tensor, self.version, other)
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The same for two taps that put out the same tensor, not written to in between."""
+        return identity(self.tensor, self.version)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,7 @@ class Look:
         seen: in the order in which they ran.
         lost: name → why it cannot be read.
         output: the model's output.
+        end: the identity of the output; no tap's if it cannot be read.
         returned: class of what the model returned.
         head: name of the last affine layer, if the output is its output, up to a softmax or sigmoid.
         kinds: kind of every module by path.
@@ -68,6 +70,7 @@ class Look:
     seen: tuple[Seen, ...]
     lost: dict[str, str]
     output: Output
+    end: tuple[Any, ...]
     returned: str
     head: str | None
     kinds: dict[str, Kind]
@@ -110,7 +113,8 @@ def look(model: nn.Module, inputs: Any, n: int) -> Look:
         if path not in ran and kinds[path] in TAPPED and any(True for _ in module.parameters(recurse=False))
     )
     head = eye.head(output.tensor)
-    return Look(tuple(eye.seen), eye.lost, output, type(result).__name__, head, kinds, silent, tuple(eye.mixing))
+    end = identity(output.tensor, version_of(output.tensor)) if isinstance(_readable(result), Output) else ()
+    return Look(tuple(eye.seen), eye.lost, output, end, type(result).__name__, head, kinds, silent, tuple(eye.mixing))
 
 
 def _first_pass(model: nn.Module, inputs: Any) -> Any:

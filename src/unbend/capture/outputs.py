@@ -82,11 +82,10 @@ def version_of(tensor: Any) -> int:
     return tensor._version if isinstance(tensor, Tensor) and not tensor.is_inference() else -1  # noqa: SLF001
 
 
-def is_same(a: Tensor, version: int, b: Tensor) -> bool:
-    """Whether `b` is the tensor that `a` was when it had `version`: the same memory, not written to since.
+def identity(tensor: Tensor, version: int) -> tuple[Any, ...]:
+    """What tells a tensor apart as long as it is alive: its memory, its form, and how often it had been written to.
 
-    A view that only adds or drops axes of length one is the same too.
+    A view that only adds or drops axes of length one has the same identity.
     """
-    if a.data_ptr() != b.data_ptr() or version_of(b) != version or a.dtype != b.dtype:
-        return False
-    return [s for s in a.shape if s != 1] == [s for s in b.shape if s != 1]
+    form = tuple((size, step) for size, step in zip(tensor.shape, tensor.stride(), strict=True) if size != 1)
+    return tensor.data_ptr(), tensor.dtype, version, form

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from unbend.capture.choose import default, folded, listed, named, ruled
-from unbend.capture.look import TAPPED, Look, Seen, bent, look
+from unbend.capture.look import TAPPED, Look, bent, look
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Tap
 from unbend.numerics.views import Rule
@@ -70,7 +70,7 @@ def plan(
     taps = folded(ruled(taps, reduce), notes)
     names = {tap.name for tap in taps}
     fed = [tap if tap.fed_by is None else replace(tap, fed_by=_shown_feeder(shown, tap.fed_by, names)) for tap in taps]
-    output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.is_same(shown.output.tensor)), None)
+    output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.identity == shown.end), None)
     return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes))
 
 
@@ -98,8 +98,4 @@ def _shown_feeder(shown: Look, name: str, names: set[str]) -> str | None:
     if name in names:
         return name
     feeder = next(s for s in shown.seen if s.tap.name == name)
-    return next((s.tap.name for s in shown.seen if s.tap.name in names and _alike(s, feeder)), None)
-
-
-def _alike(a: Seen, b: Seen) -> bool:
-    return a.tensor.data_ptr() == b.tensor.data_ptr() and a.tensor.shape == b.tensor.shape and a.version == b.version
+    return next((s.tap.name for s in shown.seen if s.tap.name in names and s.identity == feeder.identity), None)
