@@ -17,6 +17,7 @@ from unbend.numerics.cells.complex import Cells, face_sides
 from unbend.numerics.cells.exact import exact_mesh
 from unbend.numerics.cells.kernel import DONE, TOO_MANY, Mesh, Program, subdivide
 from unbend.numerics.cells.plane import Plane
+from unbend.numerics.cells.restrict import Box, restrict, root
 from unbend.numerics.cells.stitch import joins_after, rebuild
 from unbend.numerics.cells.tiles import polygon_mesh, tiled
 from unbend.numerics.piecewise import PiecewiseAffine, network
@@ -106,6 +107,8 @@ def warm_up() -> float:
     square = Plane.box((-1.0, -1.0), (1.0, 1.0))
     cells(tent, square)
     tiled(tent, square.corners, 100, threads=2, count_only=False)
+    box = Box.of(square.corners)
+    restrict(root(tent, box), box)
     return perf_counter() - start
 
 
