@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from unbend._typing import Array
 from unbend.numerics.collapse import collapse
@@ -28,6 +29,8 @@ from unbend.study.values import About, Layer, Study, Sums
 BASELINE = ("readout", "scatter")
 """Measures that are also made of the untrained twin."""
 _SMALL = 768
+_LEAST_ROWS = 50
+"""Held-out rows from which layers are compared on them, and not on training rows."""
 
 
 def finished(
@@ -36,6 +39,7 @@ def finished(
     sums: Sums,
     *,
     measures: Sequence[Measure] | None = None,
+    more: Mapping[str, Any] | None = None,
     tick: Callable[[int], None] = lambda _n: None,
 ) -> Study:
     """A study from its States.
@@ -45,6 +49,7 @@ def finished(
         frames: the layers in order, without their Results.
         sums: the States.
         measures: what to make of them; left out, every registered measure whose States are there.
+        more: Results that span layers and are not made from States, such as a `ladder` of proofs.
         tick: called after each layer.
 
     Cost:
@@ -53,13 +58,14 @@ def finished(
     wanted = tuple(MEASURES.values()) if measures is None else tuple(measures)
     layers = []
     for frame in frames:
-        with _threads(sums.train[frame.name]):
-            results = _results(wanted, sums.train[frame.name], sums.held_out.get(frame.name, {}))
+        train = sums.train.get(frame.name, {})
+        with _threads(train):
+            results = _results(wanted, train, sums.held_out.get(frame.name, {}))
             base = [m for m in wanted if m.name in BASELINE]
             twin = _results(base, sums.twin_train.get(frame.name, {}), sums.twin_held_out.get(frame.name, {}))
         layers.append(replace(frame, results=results, twin=twin))
         tick(1)
-    across = _across(about, layers, sums)
+    across = _across(layers, sums) | dict(more or {})
     return Study(about, tuple(layers), across, findings(about, layers, across), sums)
 
 
@@ -101,17 +107,11 @@ def _results(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapp
     return results
 
 
-def _across(about: About, layers: Sequence[Layer], sums: Sums) -> dict[str, Any]:
-    del about
+def _across(layers: Sequence[Layer], sums: Sums) -> dict[str, Any]:
     across: dict[str, Any] = {}
     if any("readout" in layer.results for layer in layers):
         across["depth"] = _depth(layers)
-    rows = {
-        layer.name: table
-        for layer in layers
-        if (state := sums.held_out.get(layer.name, {}).get("SampleState") or sums.train[layer.name].get("SampleState"))
-        and len(table := state.table()[0]) > 0 and bool(torch.isfinite(table).all())
-    }  # fmt: skip
+    rows = _common_rows(layers, sums)
     if len(rows) > 1:
         across["similarity"] = similarity(rows)
     head = _head(layers, sums)
@@ -123,6 +123,21 @@ def _across(about: About, layers: Sequence[Layer], sums: Sums) -> dict[str, Any]
     if sums.gradient:
         across["gradients"] = gradients(sums.gradient)
     return across
+
+
+def _common_rows(layers: Sequence[Layer], sums: Sums) -> dict[str, Tensor]:
+    """The same rows of every layer that saw them: held out if there are enough, else from training."""
+    tables = {}
+    for part in (sums.held_out, sums.train):
+        tables = {
+            layer.name: part[layer.name]["SampleState"].table()[0]
+            for layer in layers
+            if "SampleState" in part.get(layer.name, {})
+        }
+        if max((len(table) for table in tables.values()), default=0) >= _LEAST_ROWS:
+            break
+    n = max((len(table) for table in tables.values()), default=0)
+    return {name: table for name, table in tables.items() if len(table) == n and bool(torch.isfinite(table).all())}
 
 
 def _depth(layers: Sequence[Layer]) -> Depth:
@@ -174,7 +189,8 @@ def _head(layers: Sequence[Layer], sums: Sums) -> Head | None:
         own = _own_r2(sample)
         return None if own is None else Head(readout.n_held_out, feeding.name, own, _own_r2(train) or np.nan,
                                              readout.held_out, readout.held_out - own, np.nan, np.nan)  # fmt: skip
-    own, own_train = _own_correct(sample), _own_correct(train)
+    middle = _middle(output, sample, train)
+    own, own_train = _own_correct(sample, middle), _own_correct(train, middle)
     if own is None or own_train is None or len(own) != len(readout.correct):
         return None
     gap = paired(readout.correct, own)
@@ -182,17 +198,24 @@ def _head(layers: Sequence[Layer], sums: Sums) -> Head | None:
                 gap.difference, gap.low, gap.high)  # fmt: skip
 
 
-def _own_correct(sample: SampleState) -> Array | None:
+def _own_correct(sample: SampleState, middle: float) -> Array | None:
     """Which rows the network itself reads rightly; None where its output is no score per class."""
     rows, targets = sample.table()
     k = targets.shape[1]
     label = targets.argmax(1)
-    if rows.shape[1] >= k > 1:
+    if k <= rows.shape[1] <= 2 * k and rows.shape[1] > 1:
         return (rows.argmax(1) == label).numpy()
     if rows.shape[1] == 1 and k == 2:
-        middle = 0.5 if float(rows.min()) >= 0 and float(rows.max()) <= 1 else 0.0
         return ((rows[:, 0] > middle).long() == label).numpy()
     return None
+
+
+def _middle(output: Layer, *samples: SampleState) -> float:
+    """Where a single output turns to the second class: 0 for a logit, one half for a probability."""
+    if output.is_head:
+        return 0.0
+    ends = [float(v) for sample in samples for v in (sample.table()[0].min(), sample.table()[0].max())]
+    return 0.5 if min(ends) >= 0 and max(ends) <= 1 else 0.0
 
 
 def _own_r2(sample: SampleState) -> float | None:

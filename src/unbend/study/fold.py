@@ -18,7 +18,7 @@ from unbend.errors import DataError
 from unbend.numerics.batch import SIZE, Batch, Samples, batch, samples
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.views import WIDEST, View
-from unbend.study.source import Minibatch
+from unbend.study.reader import Minibatch
 
 INPUT = "input"
 States = dict[str, dict[str, Any]]
@@ -45,7 +45,6 @@ def fold(
     *,
     n_classes: int | None = None,
     fit: Callable[[Any], Any] = lambda inputs: inputs,
-    selection: Selection | None = None,
     chooser: "Chooser | None" = None,
     tick: Callable[[int], None] = lambda _n: None,
     totals: States | None = None,
@@ -60,8 +59,7 @@ def fold(
         kinds: State classes to add up.
         n_classes: as in `numerics.batch.samples`.
         fit: applied to the inputs of each batch.
-        selection: which rows go into second moments and the row sample.
-        chooser: a chooser of such rows to go on with, in place of `selection`.
+        chooser: marks the rows that go into second moments and the row sample; left out, all do.
         tick: called with the number of rows after each batch.
         totals: sums to go on from; they are updated in place.
         with_input: whether the input is measured like a layer.
@@ -73,7 +71,7 @@ def fold(
         One forward pass per batch; memory independent of the number of batches.
     """
     totals = {} if totals is None else totals
-    chooser = chooser or Chooser(selection or Selection())
+    chooser = chooser or Chooser(Selection())
     current: list[tuple[Samples, Tensor | None]] = []
 
     def add(name: str, made: Batch) -> None:
@@ -100,6 +98,15 @@ def fold(
             call(model, inputs)
             tick(len(of.ids))
     return totals
+
+
+def summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """Two sums of States entry by entry, at any depth; a missing one is the sum of nothing."""
+    out = {**b, **a}
+    for name in a.keys() & b.keys():
+        mine, other = a[name], b[name]
+        out[name] = summed(mine, other) if isinstance(mine, dict) else mine + other
+    return {name: out[name] for name in dict.fromkeys([*a, *b])}
 
 
 def fold_gradients(
@@ -167,6 +174,7 @@ class Chooser:
         self._least: Array = np.zeros(0, np.uint64)
 
     def choose(self, of: Samples) -> Samples:
+        """The same samples, marked."""
         dense = None if self._limit is None else np.flatnonzero(of.codes < self._limit)
         seen = np.concatenate([self._least, of.codes])
         if len(seen) <= self._size:

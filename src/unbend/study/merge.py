@@ -9,6 +9,7 @@ import numpy as np
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
 from unbend.study.finish import finished
+from unbend.study.fold import summed
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, Study, Sums
 
@@ -115,22 +116,13 @@ def _added(a: Sums, b: Sums) -> tuple[Sums, bool]:
     same, twins = held_out == "same", bool(a.twin_train and b.twin_train)
     total = replace(
         a,
-        train=_summed(a.train, b.train),
-        held_out=a.held_out if same else _summed(a.held_out, b.held_out),
-        twin_train=_summed(a.twin_train, b.twin_train) if twins else {},
-        twin_held_out=a.twin_held_out if same else _summed(a.twin_held_out, b.twin_held_out),
-        gradient=_summed(a.gradient, b.gradient),
+        train=summed(a.train, b.train),
+        held_out=a.held_out if same else summed(a.held_out, b.held_out),
+        twin_train=summed(a.twin_train, b.twin_train) if twins else {},
+        twin_held_out=a.twin_held_out if same else summed(a.twin_held_out, b.twin_held_out),
+        gradient=summed(a.gradient, b.gradient),
     )
     return (total if twins else replace(total, twin_held_out={})), same
-
-
-def _summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    """Entry by entry, a missing one being the sum of nothing."""
-    out = {**b, **a}
-    for name in a.keys() & b.keys():
-        mine, other = a[name], b[name]
-        out[name] = _summed(mine, other) if isinstance(mine, dict) else mine + other
-    return {name: out[name] for name in dict.fromkeys([*a, *b])}
 
 
 def _sample(part: Part) -> SampleState | None:

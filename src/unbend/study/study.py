@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import unbend
-from unbend.capture import Plan, bare, plan, quiet, row_width, tensor_of, twin
-from unbend.capture import call as run
+from unbend.capture import Plan, bare, plan, quiet, row_width, twin
+from unbend.capture.quiet import kept_random
 from unbend.errors import DataError, ModelError
 from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
@@ -20,9 +20,12 @@ from unbend.numerics.state import MEASURES, Held, Measure
 from unbend.numerics.views import Rule, View
 from unbend.study.finish import BASELINE, finished
 from unbend.study.fit import fitting
-from unbend.study.fold import INPUT, Selection, States, fold, fold_gradients, input_rows
+from unbend.study.fold import INPUT, Chooser, Selection, States, fold, fold_gradients, input_rows
+from unbend.study.labels import count_classes
 from unbend.study.proofs import BUDGET, Tables, prove, sample_tables, widths_of
-from unbend.study.source import HELD_OUT, Minibatch, Source, first_rows, source
+from unbend.study.ranks import Share, gathered, share, total
+from unbend.study.reader import Minibatch
+from unbend.study.source import HELD_OUT, Source, source
 from unbend.study.values import About, Layer, Study, Sums
 
 DENSE = 8192
@@ -59,6 +62,7 @@ class Settings:
         seed: of the untrained twin.
         proofs: also decide for every layer, over all training rows, whether the classes are linearly separable.
         budget: seconds each layer's proof may take; None for no limit.
+        ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
     """
 
     layers: Sequence[str] | None = None
@@ -74,6 +78,7 @@ class Settings:
     seed: int = 0
     proofs: bool = False
     budget: float | None = BUDGET
+    ranks: bool = True
 
 
 def study(
@@ -83,6 +88,7 @@ def study(
     held_out: Any = None,
     name: str = "",
     progress: Progress | None = None,
+    recipe: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> Study:
     """What every layer of a model does to a data set.
@@ -98,8 +104,9 @@ def study(
         held_out: the same for the held-out part; left out, a fifth of the rows is held out by hash.
         name: what the page calls the model.
         progress: called as the study goes on.
+        recipe: words that make model and data again, to be kept with the study.
         settings: the fields of `Settings`: layers, reduce, measures, twin, loss, exact, rows, share, batch_size,
-            n_classes, seed, proofs, budget.
+            n_classes, seed, proofs, budget, ranks.
 
     Raises:
         ModelError: not a module, or one that cannot be hooked.
@@ -123,9 +130,11 @@ def study(
     how = _settings(settings)
     model = bare(model)
     rows = source(data, held_out=held_out, batch_size=how.batch_size, share=how.share)
-    work = _prepared(model, rows, how, progress or _no_progress)
-    sums = _summed(model, rows, work)
+    with kept_random(model):
+        work = _prepared(model, rows, how, progress or _no_progress)
+        sums = _summed(model, rows, work)
     about = _about(model, name, rows, work, sums)
+    about = replace(about, recipe=about.recipe | dict(recipe or {}))
     done = finished(
         about, work.frames, sums, measures=work.measures, more=_proofs(model, rows, work, sums),
         tick=_ticker(work.progress, "Finishing layers", len(work.frames)),
@@ -146,6 +155,7 @@ class _Work:
     selection: Selection
     notes: tuple[str, ...]
     progress: Progress
+    share: Share
 
 
 def _no_progress(phase: str, done: int, total: int | None) -> None:
@@ -170,17 +180,26 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         raise TypeError(
             f"study: unexpected setting {unknown[0]!r}. There are: {', '.join(Settings.__dataclass_fields__)}."
         )
-    return Settings(**given)
+    how = Settings(**given)
+    for name, is_right, wanted in (
+        ("batch_size", how.batch_size >= 1, "at least 1"),
+        ("rows", how.rows is None or how.rows >= 2, "at least 2, or None"),
+        ("share", 0 <= how.share < 1, "a share from 0 up to, but not including, 1"),
+        ("n_classes", how.n_classes is None or how.n_classes >= 0, "None, 0 for a regression, or at least 2"),
+    ):
+        if not is_right:
+            raise DataError(f"{name}: expected {wanted}, got {getattr(how, name)}.")
+    return how
 
 
 def _prepared(model: nn.Module, rows: Source, how: Settings, progress: Progress) -> _Work:
-    first = next(iter(rows.batches("train")), None)
-    if first is None or not len(first.ids):
-        raise DataError("data: the training part is empty. Pass at least a few rows.")
+    first = next(rows.batches("train", most=_LOOK), None)
+    if first is None:
+        raise DataError("data: there are no training rows. Pass at least two rows, better a hundred.")
     fit, reshaped = fitting(model, first.inputs)
-    look, n = first_rows(fit(first.inputs), len(first.ids), _LOOK)
+    look, n = fit(first.inputs), len(first.ids)
     places = plan(model, look, n, layers=how.layers, reduce=how.reduce)
-    n_classes = how.n_classes if how.n_classes is not None else _classes(model, rows, look, first)
+    n_classes = how.n_classes if how.n_classes is not None else count_classes(model, rows, look, first)
     measures = _measures(how)
     widest = max((row_width(tap) if not tap.view.fold else tap.view.fold for tap in places.taps), default=1)
     selection = _selection(rows.n["train"], widest, how)
@@ -210,19 +229,8 @@ def _prepared(model: nn.Module, rows: Source, how: Settings, progress: Progress)
             ),
             *frames,
         )
-    return _Work(how, places, frames, measures, n_classes, fit, selection, tuple(notes), progress)
-
-
-def _classes(model: nn.Module, rows: Source, look: Any, first: Minibatch) -> int:
-    """Number of classes: from the labels if they are at hand, else from the width of the output."""
-    if rows.n_classes is not None:
-        return rows.n_classes
-    if first.y.is_floating_point():
-        return 0
-    with quiet(model):
-        found = tensor_of(run(model, look))
-    width = found.tensor.shape[-1] if found is not None and found.tensor.ndim == 2 else 1
-    return max(width, 2, int(first.y.max()) + 1)
+    return _Work(how, places, frames, measures, n_classes, fit, selection, tuple(notes), progress,
+                 share() if how.ranks else Share())  # fmt: skip
 
 
 def _measures(how: Settings) -> tuple[Measure, ...]:
@@ -266,12 +274,13 @@ def _summed(model: nn.Module, rows: Source, work: _Work) -> Sums:
             )
     if work.how.loss is not None:
         with quiet(model, grad=True):
-            tick = _ticker(work.progress, "Gradients", min(rows.n["train"] or _GRADIENT_ROWS, _GRADIENT_ROWS))
-            batches = _first_batches(rows.batches("train"), _GRADIENT_ROWS)
-            sums = replace(
-                sums,
-                gradient=fold_gradients(model, work.plan, batches, work.how.loss, fit=work.fit, tick=tick),
+            n = min(rows.n["train"] or _GRADIENT_ROWS, _GRADIENT_ROWS)
+            tick = _ticker(work.progress, "Gradients", -(-n // work.share.n))
+            batches, loss = rows.batches("train", most=_GRADIENT_ROWS, share=work.share), work.how.loss
+            gradient = total(
+                lambda: fold_gradients(model, work.plan, batches, loss, fit=work.fit, tick=tick), work.share
             )
+            sums = replace(sums, gradient=gradient)
     return sums
 
 
@@ -298,16 +307,38 @@ def tables_of(model: nn.Module, rows: Source, work: _Work) -> Tables:
 
 
 def _pass(model: nn.Module, rows: Source, work: _Work, part: Any, phase: str, measures: Sequence[Measure]) -> States:
+    """The sums over one part of the data, of all ranks."""
     kinds = _kinds(measures, held_out=part == "held_out")
     if part == "held_out" and SampleState in _kinds(measures, held_out=False) and SampleState not in kinds:
         kinds = (*kinds, SampleState)
     if not kinds:
         return {}
-    with quiet(model):
-        return fold(
-            model, work.plan, rows.batches(part), kinds, n_classes=work.n_classes, fit=work.fit,
-            selection=work.selection, tick=_ticker(work.progress, phase, rows.n[part]),
-        )  # fmt: skip
+    n = rows.n[part]
+    tick = _ticker(work.progress, phase, None if n is None else -(-n // work.share.n))
+    labels: set[tuple[float, ...]] = set()
+
+    def mine() -> States:
+        with quiet(model):
+            return fold(
+                model, work.plan, _noting(rows.batches(part, share=work.share), labels), kinds,
+                n_classes=work.n_classes, fit=work.fit, chooser=Chooser(work.selection), tick=tick,
+            )  # fmt: skip
+
+    found = total(mine, work.share)
+    if part == "train" and len(set().union(*gathered(lambda: labels, work.share))) < 2:
+        raise DataError(
+            "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
+        )
+    return found
+
+
+def _noting(batches: Iterator[Minibatch], labels: set[tuple[float, ...]]) -> Iterator[Minibatch]:
+    """The batches as they are; the first two labels that differ are noted."""
+    for minibatch in batches:
+        if len(labels) < 2:
+            found = torch.unique(minibatch.y.reshape(len(minibatch.y), -1), dim=0)[:2]
+            labels.update(tuple(row) for row in found.tolist())
+        yield minibatch
 
 
 def _twin(model: nn.Module, work: _Work) -> nn.Module | None:
@@ -323,16 +354,7 @@ def _head_of(model: nn.Module, work: _Work) -> tuple[Any, Any]:
     if not isinstance(module, nn.Linear):
         return None, None
     bias = module.bias if module.bias is not None else torch.zeros(module.out_features)
-    return tuple(v.detach().double().cpu().numpy() for v in (module.weight, bias))
-
-
-def _first_batches(batches: Iterator[Minibatch], most: int) -> Iterator[Minibatch]:
-    seen = 0
-    for minibatch in batches:
-        if seen >= most:
-            return
-        yield minibatch
-        seen += len(minibatch.ids)
+    return module.weight.detach().double().cpu().numpy(), bias.detach().double().cpu().numpy()
 
 
 def _about(model: nn.Module, name: str, rows: Source, work: _Work, sums: Sums) -> About:
@@ -342,7 +364,7 @@ def _about(model: nn.Module, name: str, rows: Source, work: _Work, sums: Sums) -
         return max([int(np.max(c)) if np.ndim(c) == 0 else int(np.sum(c)) for c in counts] + sizes, default=0)
 
     classes = work.n_classes
-    names = rows.class_names or tuple(str(i) for i in range(classes))
+    names = (*rows.class_names, *(str(i) for i in range(len(rows.class_names), classes)))
     return About(
         model=name or type(model).__name__,
         data=rows.name,
@@ -354,6 +376,7 @@ def _about(model: nn.Module, name: str, rows: Source, work: _Work, sums: Sums) -
         n_parameters=sum(p.numel() for p in model.parameters()),
         split=rows.split,
         notes=work.notes,
+        recipe={"batch_size": str(work.how.batch_size), "share": str(work.how.share)},
         versions={
             "unbend": unbend.__version__,
             "torch": str(torch.__version__),

@@ -84,6 +84,8 @@ class About:
         notes: what a reader should know: keys used, layers skipped, folds made.
         versions: of unbend, torch and Python.
         seconds: how long the study took.
+        recipe: the words that make the study again, as the command line takes them: model, data, label, weights,
+            batch_size, share.
     """
 
     model: str
@@ -98,6 +100,7 @@ class About:
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    recipe: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,132 @@
+"""Rules about what a linear read-out can tell, layer after layer."""
+
+from collections.abc import Iterator
+
+from unbend.study.findings.evidence import Evidence, called, interval, is_better, readout
+from unbend.study.values import Finding, Layer, Severity
+
+LEAST = 0.01
+"""Fall of a held-out score below which a layer is left in peace, however sure it is."""
+HEAVY = 0.05
+"""And from which it is a problem."""
+FADED = 0.03
+"""Fall over several layers, none of which is to blame alone."""
+
+
+def lost_separability(e: Evidence) -> Iterator[Finding]:
+    """A layer after which a linear read-out reads the labels worse, beyond noise."""
+    for before, after in e.steps():
+        if not after.is_output and _fell(before, after) >= LEAST and is_better(readout(before), readout(after)):
+            yield (_bottleneck if _is_narrow(e, before, after) else _loss)(e, before, after)
+
+
+def fading(e: Evidence) -> Iterator[Finding]:
+    """Separability that is lost over several layers, none of which is to blame alone."""
+    read = [layer for layer in e.read() if not layer.is_output]
+    if len(read) < 3 or any(True for _ in lost_separability(e)):
+        return
+    best, last = max(read, key=lambda layer: readout(layer).held_out), read[-1]
+    if best.kind == "input" and len(read) < 4:
+        return
+    if _fell(best, last) >= FADED and is_better(readout(best), readout(last)):
+        yield Finding(
+            "fading", "warning", last.name,
+            f"Separability fades from {called(best)} to {called(last)}, little by little.",
+            f"{_scores(e, best, last)} No single layer in between loses much.",
+            "The last layers can only use what reaches them.",
+            "Try fewer or wider layers behind that point, or residual connections around them.",
+        )  # fmt: skip
+
+
+def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
+    """Training added nothing that a linear read-out of random features would not have."""
+    known = [layer for layer in e.hidden() if "readout" in layer.twin]
+    if len(known) < 2 or any(is_better(readout(layer), layer.twin["readout"]) for layer in known):
+        return
+    best = max(known, key=lambda layer: layer.twin["readout"].held_out)
+    gain = max(readout(layer).held_out - layer.twin["readout"].held_out for layer in known)
+    yield Finding(
+        "untrained_does_as_well", "warning", None,
+        "No hidden layer reads better than the same layer of an untrained twin of the network.",
+        f"The best untrained one is {best.name}: held-out {e.score} "
+        f"{best.twin['readout'].held_out:.3f}; the greatest gain "
+        f"by training is {gain:+.3f}, within noise.",
+        "Random weights of this shape do as well: the curve shows the architecture and the data, not what was learned.",
+        "Check that these are the trained weights, the labels and the learning rate; train longer; or use a simpler "
+        "model.",
+    )  # fmt: skip
+
+
+def rises(e: Evidence) -> Iterator[Finding]:
+    """The good news: where separability arises."""
+    hidden, first = e.hidden(), e.layers[0] if e.layers else None
+    if not hidden or first is None or first.kind != "input" or first not in e.read():
+        return
+    best = max(hidden, key=lambda layer: readout(layer).held_out)
+    if is_better(readout(best), readout(first)):
+        twin = best.twin.get("readout")
+        beside = f" ({twin.held_out:.3f} there in the untrained twin)" if twin is not None else ""
+        yield Finding(
+            "separability_rises", "good", best.name,
+            f"The layers make the data easier to separate with a plane, most of all {called(best)}.",
+            f"Held-out {e.score} of a linear read-out: {readout(first).held_out:.3f} on the input, "
+            f"{readout(best).held_out:.3f} at {called(best)}{beside}.",
+            "A gain over the input and over the untrained twin is what hidden layers are for.",
+            "Nothing to do.",
+        )  # fmt: skip
+
+
+def _bottleneck(e: Evidence, before: Layer, after: Layer) -> Finding:
+    k = len(readout(after).bias)
+    needed = f"{k} classes can need up to {k - 1} directions, and it" if e.about.class_names else "It"
+    return Finding(
+        "bottleneck", _severity(before, after), after.name,
+        f"Layer {after.name} is too narrow: a linear read-out loses {_fell(before, after):.3f} of its {e.score} there.",
+        f"{_scores(e, before, after)} {needed} keeps {_rank(after)}.{_misled(before, after)}",
+        "What does not pass here is gone: no later layer can bring it back.",
+        "Make the layer wider, or add a residual connection around it.",
+    )  # fmt: skip
+
+
+def _loss(e: Evidence, before: Layer, after: Layer) -> Finding:
+    return Finding(
+        "lost_separability", _severity(before, after), after.name,
+        f"Layer {after.name} loses separability: a linear read-out falls by {_fell(before, after):.3f}.",
+        f"{_scores(e, before, after)}{_misled(before, after)}",
+        "What no linear read-out finds here is harder to reach for every later layer.",
+        "Check whether this layer is wide enough and its units are alive; a residual connection around it may help.",
+    )  # fmt: skip
+
+
+def _scores(e: Evidence, before: Layer, after: Layer) -> str:
+    a, b = readout(before), readout(after)
+    where = "on the input" if before.kind == "input" else f"at {called(before)}"
+    return f"Held-out {e.score} {a.held_out:.3f} {where}, {b.held_out:.3f} at {called(after)} ({interval(b)})."
+
+
+def _fell(before: Layer, after: Layer) -> float:
+    return readout(before).held_out - readout(after).held_out
+
+
+def _severity(before: Layer, after: Layer) -> Severity:
+    return "problem" if _fell(before, after) > HEAVY else "warning"
+
+
+def _is_narrow(e: Evidence, before: Layer, after: Layer) -> bool:
+    """Whether the layer has fewer directions than the one before, and than the classes may need."""
+    k = len(readout(after).bias)
+    needs = k - 1 if e.about.class_names else k
+    return _rank(after) < max(needs, 1) and readout(after).weight.shape[1] < readout(before).weight.shape[1]
+
+
+def _rank(layer: Layer) -> int:
+    scatter = layer.results.get("scatter")
+    return int(scatter.rank) if scatter is not None else int(readout(layer).weight.shape[1])
+
+
+def _misled(before: Layer, after: Layer) -> str:
+    """A word where the usual trace ratio tells the opposite."""
+    a, b = before.results.get("scatter"), after.results.get("scatter")
+    if a is None or b is None or not b.trace_ratio > a.trace_ratio:
+        return ""
+    return f" (The usual ratio tr B / tr W rises here, {a.trace_ratio:.2f} → {b.trace_ratio:.2f}: it misleads.)"

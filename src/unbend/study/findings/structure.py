@@ -1,0 +1,100 @@
+"""Rules about layers as a whole: those that do nothing, that collapse, that the head does not use."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unbend.study.depth import Head
+from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, called, is_alike, readout
+from unbend.study.values import Finding, Layer
+
+ALIKE = 0.99
+"""Debiased CKA above which two layers carry the same representation."""
+SAME_FISHER = 0.05
+"""Relative change of the Fisher value below which a layer leaves separability as it was."""
+USED = 0.05
+"""Share of a layer's directions below which it is said to have collapsed."""
+LEAST_WIDTH = 8
+
+
+def idle_layers(e: Evidence) -> Iterator[Finding]:
+    """A layer that changes neither the representation, nor how separable it is, nor what can be read from it."""
+    alike = e.across.get("similarity")
+    if alike is None:
+        return
+    place = {name: i for i, name in enumerate(alike.layers)}
+    for before, after in e.steps():
+        if after.kind not in {*UNITS, "block", "attention"} or not {before.name, after.name} <= place.keys():
+            continue
+        cka = alike.cka[place[before.name], place[after.name]]
+        a, b = readout(before), readout(after)
+        if cka >= ALIKE and is_alike(a, b) and _is_same_fisher(before, after):
+            yield Finding(
+                "idle_layer", "note", after.name,
+                f"Layer {after.name} changes next to nothing.",
+                f"CKA with {called(before)} {cka:.3f} on {alike.n:,} rows; held-out "
+                f"{e.score} {a.held_out:.3f} before it, "
+                f"{b.held_out:.3f} after{_fishers(before, after)}.",
+                "On this data it acts like the identity: it costs time and parameters, and separates nothing.",
+                "Try the network without it; if the loss stays the same, leave it out.",
+            )  # fmt: skip
+
+
+def _is_same_fisher(before: Layer, after: Layer) -> bool:
+    a, b = (getattr(layer.results.get("scatter"), "fisher", np.nan) for layer in (before, after))
+    return bool(np.isnan(a) and np.isnan(b)) or a == b or bool(abs(b - a) <= SAME_FISHER * max(abs(a), 1.0))
+
+
+def _fishers(before: Layer, after: Layer) -> str:
+    a, b = (getattr(layer.results.get("scatter"), "fisher", np.nan) for layer in (before, after))
+    return f"; Fisher value {a:.1f} before, {b:.1f} after" if np.isfinite(a) and np.isfinite(b) else ""
+
+
+def collapsed_rank(e: Evidence) -> Iterator[Finding]:
+    """Wide layers that live in very few directions, fewer than the classes need."""
+    for layer, s in e.measured("spectrum"):
+        d, k = len(s.values), max(len(e.about.class_names), 2)
+        few = min(k - 1, USED * d)
+        if layer.kind == "input" or layer.is_output or d < LEAST_WIDTH or s.n < 2 * d or s.effective_rank >= few:
+            continue
+        if not s.effective_rank:
+            yield Finding(
+                "collapsed_rank", "problem", layer.name,
+                f"Layer {layer.name} puts out the same for every sample.",
+                f"None of its {d} units varies over {s.n:,} rows.",
+                "Nothing about the sample passes this layer, so nothing behind it can depend on the input.",
+                "Look for dead or saturated units here and before it, or weights that are all zero.",
+            )  # fmt: skip
+            continue
+        yield Finding(
+            "collapsed_rank", "warning", layer.name,
+            f"Layer {layer.name} has {d} units, but its samples lie almost in {_directions(s.effective_rank)}.",
+            f"Effective rank {s.effective_rank:.1f}, participation ratio {s.participation_ratio:.1f}; "
+            f"{s.for_95} of {d} directions hold 95 % of the variance of {s.n:,} rows.",
+            f"{k} classes can need up to {k - 1} directions; in fewer they are crowded together.",
+            "Look for one unit of huge scale (a normalisation helps), strong weight decay, or a high learning rate.",
+        )  # fmt: skip
+
+
+def _directions(rank: float) -> str:
+    return "one direction" if round(rank) <= 1 else f"{round(rank)} directions"
+
+
+def head_under_trained(e: Evidence) -> Iterator[Finding]:
+    """The network's own output is beaten by a read-out refitted on what feeds it."""
+    head: Head | None = e.across.get("head")
+    if head is None:
+        return
+    has_interval = bool(np.isfinite(head.low))
+    if head.gain <= 0.01 or not (head.low > 0.005 if has_interval else head.gain > CLEAR_R2):
+        return
+    gain = f" Gain {head.gain:+.3f}, 95 % interval {head.low:+.3f} to {head.high:+.3f}." if has_interval else ""
+    yield Finding(
+        "head_under_trained", "problem" if head.gain > 0.05 else "warning", None,
+        f"The last layer is under-trained: refitted on layer {head.layer}, it would do better.",
+        f"Held-out {e.score} {head.own:.3f} of the network, {head.refitted:.3f} of a "
+        f"linear read-out of layer {head.layer}, "
+        f"over {head.n:,} rows.{gain}",
+        "The hidden layers hold more than the network makes use of.",
+        "Train the last layer longer or at a higher rate with the rest frozen, or refit it once at the end.",
+    )  # fmt: skip

@@ -1,0 +1,75 @@
+"""Rules about the figures themselves: where they say less than they seem to."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unbend.study.findings.evidence import Evidence, called
+from unbend.study.values import Finding, Layer
+
+GAP = 0.1
+"""Training minus held-out score of a read-out from which it is said to over-fit."""
+FREE = 0.95
+"""Training accuracy with permuted labels from which separability of the training rows is no merit."""
+FEW_ROWS = 10.0
+"""Rows per unit below which second moments are biased."""
+
+
+def over_fitted(e: Evidence) -> Iterator[Finding]:
+    """Read-outs that are much better on their training rows; the widest gap is named."""
+    gaps = [
+        (r.train - r.held_out, layer, r)
+        for layer, r in e.measured("readout")
+        if np.isfinite(r.held_out)
+        and r.train - r.held_out > GAP
+        and (r.correct is None or r.train > r.held_out_interval[1])
+    ]
+    if gaps:
+        gap, layer, r = max(gaps, key=lambda g: g[0])
+        others = f"; {len(gaps) - 1} other layers have a gap above {GAP:.2f}" if len(gaps) > 1 else ""
+        yield Finding(
+            "over_fitted", "warning", layer.name,
+            f"What a read-out of {called(layer)} learns does not carry over: {r.train:.3f} on training rows, "
+            f"{r.held_out:.3f} held out.",
+            f"{e.score.capitalize()} gap {gap:.3f}, with {r.n_fit:,} rows for {r.weight.shape[1]} units{others}.",
+            "Separability of the training rows is then no merit of the layer.",
+            "Trust the held-out curve; use more data, or regularise the network more.",
+        )  # fmt: skip
+
+
+def chance_would_do(e: Evidence) -> Iterator[Finding]:
+    """Layers wide enough to fit permuted labels."""
+    free = [(layer, r) for layer, r in e.measured("readout") if r.control_train > FREE]
+    if free:
+        layer, r = free[0]
+        d = r.weight.shape[1]
+        where = f"{len(free)} layers are" if len(free) > 1 else f"{_begun(layer)} is"
+        yield Finding(
+            "chance_would_do", "warning", layer.name,
+            f"{where} wide enough to separate even shuffled labels of these rows.",
+            f"{_begun(layer)}: {r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units, "
+            f"{r.n_train / max(d, 1):.1f} rows per unit.",
+            "In enough dimensions a plane separates any labels (Cover 1965), so success on training rows says nothing "
+            "there.",
+            "Judge these layers by the held-out curve only, or measure on more rows.",
+        )  # fmt: skip
+
+
+def few_rows(e: Evidence) -> Iterator[Finding]:
+    """Too few rows for the second moments of the widest layer."""
+    worst = min(((s.rows_per_unit, i, layer, s) for i, (layer, s) in enumerate(e.measured("spectrum"))), default=None)
+    if worst is not None and worst[0] < FEW_ROWS:
+        ratio, _, layer, s = worst
+        yield Finding(
+            "few_rows", "note", layer.name,
+            f"There are few rows for so wide a layer: {s.n:,} for the {len(s.values)} units of {called(layer)}.",
+            f"{ratio:.1f} rows per unit; below {FEW_ROWS:.0f}, effective ranks are too small and read-outs over-fit.",
+            "The figures of wide layers are then as much about this sample as about the network.",
+            "Use more rows if you can; compare layers of like width only; prefer the debiased figures.",
+        )  # fmt: skip
+
+
+def _begun(layer: Layer) -> str:
+    """The same at the beginning of a sentence."""
+    name = called(layer)
+    return name[0].upper() + name[1:]

@@ -1,0 +1,77 @@
+"""Rules about units: those that are broken, silent, dormant or saturated."""
+
+from collections.abc import Iterator
+
+from unbend.study.findings.evidence import UNITS, Evidence
+from unbend.study.values import Finding
+
+MANY = 0.1
+"""Share of silent, dormant or saturated units from which a layer is worth a word."""
+MOST = 0.9
+"""And from which hardly anything of it is left."""
+
+
+def nonfinite(e: Evidence) -> Iterator[Finding]:
+    """NaN or infinite activations; only the first layer that has them is named."""
+    bad = [(layer, m) for layer, m in e.measured("moments") if m.nonfinite.any()]
+    if bad:
+        layer, m = bad[0]
+        others = f" {len(bad) - 1} later layers are affected." if len(bad) > 1 else ""
+        yield Finding(
+            "nonfinite", "problem", layer.name,
+            f"Layer {layer.name} puts out NaN or infinite values, and is the first to do so.",
+            f"{int(m.nonfinite.sum()):,} values in {int((m.nonfinite > 0).sum())} of {len(m.nonfinite)} units, over "
+            f"{m.n:,} samples.{others}",
+            "Everything behind it is undefined on these samples, and training on them destroys the weights.",
+            "Look at what goes into that layer: a division by zero, a log of zero, an overflow in float16, or weights "
+            "blown up by too high a learning rate.",
+        )  # fmt: skip
+
+
+def silent_units(e: Evidence) -> Iterator[Finding]:
+    """Units that put out nothing but 0."""
+    for layer, a in e.measured("activity"):
+        d = len(a.silent)
+        if layer.kind not in UNITS or a.n_silent < max(1, MANY * d):
+            continue
+        is_dead = a.n_silent >= MOST * d
+        yield Finding(
+            "silent_units", "problem" if is_dead else "warning", layer.name,
+            f"{a.n_silent} of {d} units of layer {layer.name} are silent: they put out 0 for every sample seen.",
+            f"{a.n:,} samples; with 95 % confidence a silent unit answers to fewer than "
+            f"{100 * a.silent_rate_bound:.2g} % of such data.",
+            "No gradient passes a silent ReLU, so it does not come back by itself; its width is paid for and not used.",
+            "Train again with a lower learning rate, He initialisation and zero bias, a normalisation in front, or a "
+            "leaky activation. Or make the layer narrower: these units can be cut out, and the outputs stay the same.",
+        )  # fmt: skip
+
+
+def dormant_units(e: Evidence) -> Iterator[Finding]:
+    """Units that are hardly ever active, beyond the silent ones."""
+    for layer, a in e.measured("activity"):
+        extra, d = a.n_dormant - a.n_silent, len(a.silent)
+        if layer.kind in UNITS and extra >= max(2, MANY * d):
+            more = "more " if a.n_silent else ""
+            yield Finding(
+                "dormant_units", "warning", layer.name,
+                f"{extra} {more}of {d} units of layer {layer.name} are dormant: hardly ever active.",
+                f"Their mean activity is at most 2.5 % of the layer's (Sokar et al. 2023), over {a.n:,} samples.",
+                "Dormant units add next to nothing, and tend to stay dormant as training goes on.",
+                "Try a lower learning rate or less weight decay, or give these units new weights during training.",
+            )  # fmt: skip
+
+
+def saturated_units(e: Evidence) -> Iterator[Finding]:
+    """Units on the flat parts of their activation."""
+    for layer, a in e.measured("activity"):
+        d = len(a.silent)
+        if a.n_saturated >= max(2, MANY * d):
+            yield Finding(
+                "saturated_units", "warning", layer.name,
+                f"{a.n_saturated} of {d} units of layer {layer.name} are saturated: "
+                "stuck where the activation is flat.",
+                f"At least 95 % of their values lie where its slope is below 5 % of the steepest ({a.n:,} samples).",
+                "Hardly any gradient passes a saturated unit: it learns slowly, and so does everything before it.",
+                "Scale the inputs to unit variance, use Xavier initialisation, put a normalisation in front of the "
+                "activation, or use one that is not flat on both sides.",
+            )  # fmt: skip

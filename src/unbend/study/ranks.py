@@ -1,0 +1,110 @@
+"""The ranks of a distributed run: each takes its share of the rows, and the sums are added in the order of the ranks.
+
+    torchrun --nproc_per_node=4 -m unbend report net.py:model data.npz
+
+A sum of States does not depend on how the rows were shared out, so every rank ends with the study one process makes.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
+from typing import Any, TypeVar
+
+from torch import distributed
+
+from unbend._typing import Array, Bool
+from unbend.errors import UnbendError
+from unbend.study.fold import summed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The share of the rows that one of `n` ranks takes: every n-th, so that shares differ by one row at most.
+
+    Attributes:
+        rank: which, from 0.
+        n: how many there are.
+    """
+
+    rank: int = 0
+    n: int = 1
+
+    def mine(self, places: Array) -> Bool[Array, "..."]:
+        """Which of the places in a data set are this rank's."""
+        return places % self.n == self.rank
+
+    def of(self, rows: Array) -> Array:
+        """This rank's share of some rows."""
+        return rows[self.rank :: self.n]
+
+
+def share() -> Share:
+    """This process's share: everything, unless it is a rank of an initialised process group."""
+    if distributed.is_available() and distributed.is_initialized():
+        return Share(distributed.get_rank(), distributed.get_world_size())
+    return Share()
+
+
+def gathered(make: Callable[[], T], share: Share) -> list[T]:
+    """What every rank made, in the order of the ranks, on every rank.
+
+    Raises:
+        UnbendError: what any rank raised; on all of them, so that none waits for another.
+    """
+    if share.n == 1:
+        return [make()]
+    mine: Any
+    try:
+        mine = make()
+    except UnbendError as error:
+        mine = error
+    found: list[Any] = [None] * share.n
+    distributed.all_gather_object(found, mine)
+    for value in found:
+        if isinstance(value, UnbendError):
+            raise value
+    return found
+
+
+def total(make: Callable[[], dict[str, Any]], share: Share) -> dict[str, Any]:
+    """The sum, entry by entry, of what every rank made: States by layer and class, or by layer.
+
+    Cost:
+        The entries of all ranks, one layer at a time.
+    """
+    mine: dict[str, Any] = {}
+
+    def made() -> list[str]:
+        mine.update(make())
+        return list(mine)
+
+    names = dict.fromkeys(chain.from_iterable(gathered(made, share)))
+    return {name: _sum(name, mine, share) for name in names}
+
+
+def _sum(name: str, mine: dict[str, Any], share: Share) -> Any:
+    parts = gathered(lambda: {name: mine.pop(name)} if name in mine else {}, share)
+    return reduce(summed, parts)[name]
+
+
+@contextmanager
+def joined() -> Iterator[bool]:
+    """Join the process group that `torchrun` set up, if it did; says whether this process is the one that writes.
+
+    A group that is there already is used and left as it is.
+    """
+    is_ours = (
+        distributed.is_available() and not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    )
+    if is_ours:
+        distributed.init_process_group("gloo")
+    try:
+        yield share().rank == 0
+    finally:
+        if is_ours:
+            distributed.destroy_process_group()
