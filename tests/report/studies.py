@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from unbend.numerics.batch import batch, samples
-from unbend.numerics.collapse import collapse
 from unbend.numerics.gradient import GradientState, gradients
 from unbend.numerics.similarity import similarity
 from unbend.numerics.state import MEASURES, Held
@@ -23,11 +22,11 @@ from unbend.numerics.activity import bend  # noqa: E402
 CORE = ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout")
 FINDINGS = (
     Finding("silent_units", "problem", "3", "9 of 64 units of `3` are silent.",
-            "They put out 0 on all 1,438 training rows; with 95 % confidence each fires on fewer than 0.21 % of rows.",
+            "They put out 0 on all 1,438 training rows; each fires on fewer than 0.21 % of rows (95 %).",
             "A silent unit gets no gradient: it cannot learn and its width is wasted.",
-            "Lower the learning rate, or initialise the biases at a small positive value; or make the layer narrower."),
+            "Lower the learning rate, or make the layer narrower."),
     Finding("head", "warning", None, "The head reads less than the layer before it offers.",
-            "Its own accuracy is 95.8 %, a refitted read-out reaches 97.5 % (gain 1.7 %, 95 % interval 0.2 % to 3.4 %).",
+            "Its own accuracy is 95.8 %, a refitted read-out reaches 97.5 %.",
             "The classes are there; the last layer does not use them.",
             "Train the head longer, or with a larger learning rate."),
     Finding("idle", "note", "4", "`4` changes little.", "CKA with `3` is 0.99.", "It may be removed.", "Try without it."),
@@ -52,9 +51,7 @@ def results(h, y, held_h, held_y, k, bent, measures=CORE):
     out = {}
     for name in measures:
         measure = MEASURES[name]
-        states = [
-            need.state.of(held) if isinstance(need, Held) else need.of(train) for need in measure.needs
-        ]
+        states = [need.state.of(held) if isinstance(need, Held) else need.of(train) for need in measure.needs]
         out[name] = measure.finish(*states)
     return {k: v for k, v in out.items() if v is not None}
 
@@ -92,7 +89,7 @@ def study_of(model, x, y, held_x, held_y, *, k, names=(), twin=None, findings=FI
 
 
 def depth_of(layers) -> Depth:
-    def read(what, twin=False):
+    def read(what, *, twin=False):
         table = [(l.twin if twin else l.results) for l in layers]
         return np.array([what(t) if t else np.nan for t in table], dtype=float)
 
@@ -125,7 +122,7 @@ def digits() -> Study:
 
 
 @cache
-def hostile(names=("<script>alert(1)</script>", "b&<img src=x onerror=alert(2)>", '"quoted\'')) -> Study:
+def hostile(names=("<script>alert(1)</script>", "b&<img src=x onerror=alert(2)>", "\"quoted'")) -> Study:
     """Names that would be markup if a page let them."""
     torch.manual_seed(0)
     bad = "<img src=x onerror=alert(3)>"
@@ -136,11 +133,11 @@ def hostile(names=("<script>alert(1)</script>", "b&<img src=x onerror=alert(2)>"
     study = study_of(nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)), x, y, x[:90] + 0.1, y[:90], k=3,
                      names=names, findings=(Finding(bad, "problem", bad, bad, bad, bad, bad),))  # fmt: skip
     about = replace(study.about, model=bad, data=bad, source=bad, split=bad, notes=(bad,), versions={bad: bad})
-    layers = tuple(
-        replace(l, name=f"{l.name}{bad}", module=bad) for l in study.layers
-    )
+    layers = tuple(replace(l, name=f"{l.name}{bad}", module=bad) for l in study.layers)
     depth = replace(study.across["depth"], layers=tuple(l.name for l in layers))
-    return replace(study, about=about, layers=layers, across={**study.across, "depth": depth, bad: depth})
+    return replace(
+        study, about=about, layers=layers, across={**study.across, "depth": depth, bad: study.across["head"]}
+    )
 
 
 @cache

@@ -25,7 +25,7 @@ def histogram(result: Histogram, place: Place = NOWHERE) -> Section:
         _table(result),
     )
     said = "values that are NaN or infinite, among those in the histogram"
-    bad = (Number("not finite", result.nonfinite, written(result.nonfinite), said),)
+    bad = (Number("not finite", float(result.nonfinite), written(result.nonfinite), said),)
     return Section(bad if result.nonfinite else (), (picture,))
 
 

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from unbend.errors import RecordError
+from unbend.plot.planes import GROUPED
 from unbend.plot.style import BENDS, WORDS, class_color
 from unbend.report.sections import Place, Section, section
 from unbend.report.text import Number, Row, columns, summary, written
@@ -85,6 +86,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         columns=columns(rows),
         parts=parts,
         is_open=len(parts) <= OPEN,
+        grouped=GROUPED,
         across=[(_ACROSS.get(name, name), part) for name, part in across.items()],
         glossary=_glossary(parts),
         classes=[(i, name, WORDS[class_color(i)]) for i, name in enumerate(study.about.class_names)],

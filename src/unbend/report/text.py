@@ -153,7 +153,7 @@ def _(result: Moments, name: str) -> tuple[Number, ...]:
     del name
     bad = int(result.nonfinite.sum())
     scale = Number("rms", result.rms, written(result.rms), "root mean square of all values: the scale of the signal")
-    return (scale, Number("not finite", bad, written(bad), "NaN or infinite values")) if bad else (scale,)
+    return (scale, Number("not finite", float(bad), written(bad), "NaN or infinite values")) if bad else (scale,)
 
 
 @headline.register(Histogram)
@@ -250,4 +250,4 @@ def written(value: Any) -> str:
 
 
 def _of(label: str, count: int, total: int, meaning: str) -> Number:
-    return Number(label, count, f"{count:,} / {total:,}" if count else "0", meaning, count / max(total, 1))
+    return Number(label, float(count), f"{count:,} / {total:,}" if count else "0", meaning, count / max(total, 1))

@@ -1,0 +1,184 @@
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import studies
+
+from unbend.errors import RecordError
+from unbend.numerics.batch import batch
+from unbend.report.page import report, write
+from unbend.report.sections import Section, section, summed_up
+from unbend.report.text import columns, meanings, summary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Toy:
+    """A measure nobody has heard of.
+
+    Attributes:
+        bounce: how high it bounces,
+            on the second try.
+        springs: one per unit [d].
+        name: what it is called.
+    """
+
+    bounce: float
+    springs: np.ndarray
+    name: str
+
+
+def with_toy(study):
+    toy = Toy(12.345, np.arange(5.0), "toy <b>")
+    first, *rest = study.layers
+    layers = (replace(first, results={**first.results, "toy": toy}), *rest)
+    return replace(study, layers=layers, across={**study.across, "toys": toy})
+
+
+@pytest.fixture(scope="module")
+def page():
+    return report(studies.hostile())
+
+
+@pytest.fixture(scope="module")
+def regression_page():
+    return report(studies.regression())
+
+
+def test_a_toy_measure_is_on_the_page_and_in_the_summary_without_another_edit():
+    study = with_toy(studies.hostile())
+    rows = summary(study)
+    assert rows[0].numbers["toy.bounce"].value == 12.345
+    assert rows[0].numbers["toy.bounce"].meaning == "how high it bounces, on the second try."
+    assert "toy.bounce" in columns(rows)
+    assert "toy.bounce" not in rows[1].numbers
+    html = report(study)
+    assert html.count("12.3") >= 3, "in the table of layers, at the layer, and across layers"
+    assert "how high it bounces, on the second try." in html
+    assert "5 values: least 0, mean 2, greatest 4" in html
+    assert "toy <b>" not in html
+    assert "toy &lt;b&gt;" in html
+
+
+def test_an_unknown_result_of_a_saved_file_is_shown_by_its_fields():
+    from unbend.study.unknown import Unknown
+
+    study = studies.hostile()
+    first, *rest = study.layers
+    layers = (replace(first, results={"odd": Unknown("Odd", {"height": 2.5, "note": "x"})}), *rest)
+    assert summary(replace(study, layers=layers))[0].numbers["odd.height"].value == 2.5
+
+
+def test_the_summary_has_one_row_per_layer_in_order():
+    study = studies.hostile()
+    rows = summary(study)
+    assert [row.layer for row in rows] == [layer.name for layer in study.layers]
+    assert rows[0].numbers["held-out"].value == study.layers[0].results["readout"].held_out
+    assert next(iter(rows[0].numbers)) == "held-out"
+
+
+def test_names_cannot_become_markup(page):
+    body = page[page.index("<body>") :]
+    assert len(re.findall(r"<script", body)) == 1, "only the page's own"
+    assert "<img" not in body
+    assert "onerror=alert(3)&gt;" in body
+
+
+def test_nothing_is_fetched_and_scripts_are_named_by_their_hash(page):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert "default-src 'none'" in policy
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}'", policy)
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert links
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+
+
+def test_every_drawing_says_what_it_shows_and_has_its_numbers(page):
+    figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
+    assert len(figures) > 10
+    for figure in figures:
+        drawings = re.findall(r'<svg role="img" aria-label="([^"]+)"', figure)
+        assert drawings
+        assert all(len(label) > 12 for label in drawings)
+        assert "<details" in figure
+        assert "<table>" in figure
+
+
+def test_ids_are_unique(page):
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    clips = set(re.findall(r"url\(#(\w+)\)", page))
+    assert clips <= set(ids)
+    assert {link[1:] for link in re.findall(r'href="(#[^"]*)"', page)} <= {*ids}
+
+
+def test_a_regression_has_a_page(regression_page):
+    html = regression_page
+    assert "R²" in html
+    assert "held-out variance" in html
+    assert "Fisher staircase" not in html
+
+
+def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    target = tmp_path / "page.html"
+    html = "<p>ä page</p>"
+    write(html, target)
+    assert target.read_text(encoding="utf-8") == html
+    assert list(tmp_path.iterdir()) == [target]
+
+    def full(self, text, encoding=None):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(RecordError, match="No space left on device"):
+        write("another", target)
+    assert target.read_bytes().decode() == html
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    with pytest.raises(RecordError, match="No such file or directory"):
+        write("", tmp_path / "nowhere" / "page.html")
+    with pytest.raises(RecordError, match="got a folder"):
+        write("", tmp_path)
+
+
+def test_the_same_study_gives_the_same_page_and_no_setting_changes(regression_page):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    assert report(studies.regression()) == regression_page
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["moments", "activity", "centroids", "histogram", "scatter", "spectrum"])
+@pytest.mark.parametrize("width", [1, 2, 700])
+def test_odd_layers_have_sections(name, width):
+    """One unit, constant units, values that are not finite, wide layers."""
+    import torch
+
+    from unbend.numerics.batch import samples
+    from unbend.numerics.state import MEASURES
+
+    h = torch.randn(30, width)
+    h[0, 0] = torch.nan
+    h[:, -1] = 0.0
+    measure = MEASURES[name]
+    state = measure.needs[0].of(batch(h, samples(torch.arange(30) % 3)))
+    assert isinstance(section(measure.finish(state)), Section)
+
+
+def test_meanings_come_from_docstrings():
+    said = meanings(Toy.__doc__)
+    assert said == {
+        "bounce": "how high it bounces, on the second try.",
+        "springs": "one per unit [d].",
+        "name": "what it is called.",
+    }
+
+
+def test_values_are_summed_up_in_words():
+    assert summed_up(np.array([True, False])) == "2 values: 1 true"
+    assert summed_up(np.array([1.0, np.nan, 3.0])) == "3 values: least 1, mean 2, greatest 3, 1 not finite"
+    assert summed_up({"a": 1, "b": (2, 3)}) == "a: 1; b: 2, 3"
+    assert summed_up(()) == "none"
