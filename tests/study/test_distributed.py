@@ -1,0 +1,96 @@
+"""Two processes under torchrun make the study one makes."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from unbend.errors import DataError
+from unbend.study.ranks import Share, gathered, joined, share, total
+
+SCRIPT = """
+import sys
+import torch
+from torch import nn
+from unbend.errors import DataError
+from unbend.record import open, save
+from unbend.study.ranks import joined
+from unbend.study.study import study
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+x = torch.randn(301, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+y = (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long()
+with joined() as is_writer:
+    found = study(model, (x, y), loss=nn.functional.cross_entropy, batch_size=64)
+    if is_writer:
+        save(found, sys.argv[1])
+    x[7] = torch.nan
+    try:
+        study(model, torch.utils.data.TensorDataset(x, y))
+    except DataError as error:
+        print("refused:", error)
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    (folder / "run.py").write_text(SCRIPT)
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1",
+                f"--master_port={free_port()}"]  # fmt: skip
+    two = subprocess.run([*launcher, "run.py", "two.unbend"], cwd=folder, env=quiet, capture_output=True, text=True,
+                         timeout=300, check=False)  # fmt: skip
+    assert two.returncode == 0, two.stderr[-2000:]
+    subprocess.run([sys.executable, "run.py", "one.unbend"], cwd=folder, env=quiet, check=True, timeout=300,
+                   capture_output=True)  # fmt: skip
+    return Path(folder), two.stdout
+
+
+def test_two_ranks_make_the_study_of_one(ran):
+    from unbend.record import open as opened
+
+    folder, _ = ran
+    one, two = opened(folder / "one.unbend"), opened(folder / "two.unbend")
+    assert (one.about.n_train, one.about.n_held_out) == (two.about.n_train, two.about.n_held_out)
+    for a, b in zip(one.layers, two.layers, strict=True):
+        assert a.results.keys() == b.results.keys()
+        assert torch.equal(*(torch.from_numpy(v.results["readout"].correct) for v in (a, b)))
+        assert a.results["moments"].rms == pytest.approx(b.results["moments"].rms, rel=1e-12)
+        assert a.results["scatter"].fisher == pytest.approx(b.results["scatter"].fisher, rel=1e-9)
+        assert a.twin["readout"].held_out == b.twin["readout"].held_out
+    assert one.across["similarity"].cka == pytest.approx(two.across["similarity"].cka, rel=1e-9)
+    assert one.across["gradients"].norm == pytest.approx(two.across["gradients"].norm, rel=1e-9)
+    assert one.across["gradients"].n == two.across["gradients"].n
+    assert [f.title for f in one.findings] == [f.title for f in two.findings]
+
+
+def test_what_one_rank_refuses_all_refuse(ran):
+    assert ran[1].count("refused: data: ") == 2
+    assert ran[1].count("row 7") == 2
+
+
+def test_one_process_is_its_only_rank():
+    assert share() == Share(0, 1)
+    assert gathered(lambda: 3, share()) == [3]
+    assert total(lambda: {"a": {"S": 1}}, share()) == {"a": {"S": 1}}
+    with joined() as is_writer:
+        assert is_writer
+    with pytest.raises(DataError):
+        gathered(_refuse, share())
+
+
+def _refuse():
+    raise DataError("no.")
