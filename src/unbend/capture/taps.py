@@ -5,7 +5,6 @@ activation or a later layer can overwrite the tensor. Nothing is kept here.
 """
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -122,11 +121,13 @@ def listening(
     ear = _Ear(hear, wanted, sources or {})
     functions = wanted is None or any(function for _, function, _ in wanted)
     paths = None if wanted is None else {path for path, _, _ in wanted} | {""}
+    started = {path for path, _, _ in sources or {}} | {""}
     with ExitStack() as stack:
         for path, module in model.named_modules():
             if (functions or paths is None or path in paths) and not isinstance(module, torch.jit.ScriptModule):
-                begin = module.register_forward_pre_hook(partial(ear.begin, path), with_kwargs=True)
-                stack.callback(begin.remove)
+                if functions or path in started:
+                    begin = module.register_forward_pre_hook(partial(ear.begin, path), with_kwargs=True)
+                    stack.callback(begin.remove)
                 end = module.register_forward_hook(partial(ear.end, path), always_call=True)
                 stack.callback(end.remove)
         if functions:
@@ -159,6 +160,9 @@ class _Running:
     version: int = -1
 
 
+_UNKNOWN = _Running("")
+
+
 class _Ear:
     """Counts calls, knows which module is running, and passes on what is wanted."""
 
@@ -166,7 +170,7 @@ class _Ear:
         self, hear: Callable[[Event], None], wanted: Collection[Place] | None, sources: Mapping[Place, bool]
     ) -> None:
         self._hear, self._wanted, self._sources = hear, wanted, sources
-        self._calls: Counter[tuple[str, str]] = Counter()
+        self._calls: dict[tuple[str, str], int] = {}
         self._running: list[_Running] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -178,7 +182,7 @@ class _Ear:
             self._calls.clear()
             self._running.clear()
         frame = _Running(path)
-        place = (path, "", self._calls[path, ""])
+        place = (path, "", self._calls.get((path, ""), 0))
         if self._wanted is None or place in self._sources:
             tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
             frame.source = next(tensors, None)
@@ -188,9 +192,10 @@ class _Ear:
         self._running.append(frame)
 
     def end(self, path: str, _module: nn.Module, _args: Any, output: Any) -> None:
-        frame = self._running.pop() if self._running and self._running[-1].path == path else _Running(path)
-        place = (path, "", self._calls[path, ""])
-        self._calls[path, ""] += 1
+        frame = self._running.pop() if self._running and self._running[-1].path == path else _UNKNOWN
+        number = self._calls.get((path, ""), 0)
+        self._calls[path, ""] = number + 1
+        place = (path, "", number)
         if output is not None and (self._wanted is None or place in self._wanted):
             written = version_of(frame.source) != frame.version
             self._hear(Event(place, frame.source, output, None, frame.version, written))
@@ -200,8 +205,9 @@ class _Ear:
         if not self._running:
             return func(*args, **kwargs)
         path = self._running[-1].path
-        place = (path, name, self._calls[path, name])
-        self._calls[path, name] += 1
+        number = self._calls.get((path, name), 0)
+        self._calls[path, name] = number + 1
+        place = (path, name, number)
         if self._wanted is not None and place not in self._wanted:
             return func(*args, **kwargs)
         source = args[0] if args else kwargs.get("input")
