@@ -107,7 +107,7 @@ def test_many_classes_are_drawn_by_colour_and_stay_fast(ax):
     rng = np.random.default_rng(0)
     label = np.arange(1200) % 120
     result = replace(studies.hostile().layers[0].results["planes"], ids=np.arange(1200), label=label.astype(float),
-                     held_out=label % 2 == 1, pca=rng.normal(size=(1200, 2)))  # fmt: skip
+                     held_out=label % 2 == 1, pca=rng.normal(size=(1200, 2)), discriminant=None)  # fmt: skip
     planes.pca(ax, result, class_names=[f"class {i}" for i in range(120)])
     assert sum(len(line.get_xdata()) for line in ax.lines) == 1200
     assert len(ax.lines) <= 2 * len(CLASSES)
@@ -131,7 +131,10 @@ def test_a_constant_layer_has_no_spectrum(ax):
 
 def test_moments_keep_the_extremes_of_wide_layers(ax, study):
     wide = np.linspace(-1, 1, 5000)
-    result = replace(study.layers[0].results["moments"], mean=wide, std=np.ones(5000), low=wide - 3, high=wide + 3)
+    none = np.zeros(5000, np.int64)
+    result = replace(
+        study.layers[0].results["moments"], nonfinite=none, mean=wide, std=np.ones(5000), low=wide - 3, high=wide + 3
+    )
     moments.moments(ax, result)
     low, high = ax.dataLim.intervaly
     assert low == pytest.approx(-4)

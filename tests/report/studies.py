@@ -29,8 +29,8 @@ FINDINGS = (
             "Its own accuracy is 95.8 %, a refitted read-out reaches 97.5 %.",
             "The classes are there; the last layer does not use them.",
             "Train the head longer, or with a larger learning rate."),
-    Finding("idle", "note", "4", "`4` changes little.", "CKA with `3` is 0.99.", "It may be removed.", "Try without it."),
-    Finding("separable", "good", "5", "Classes are linearly separable on held-out rows.", "97.5 %.", "This is the goal.",
+    Finding("idle", "note", "4", "`4` changes little.", "CKA with `3` is 0.99.", "Removable?", "Try without it."),
+    Finding("separable", "good", "5", "Classes are separable on held-out rows.", "97.5 %.", "This is the goal.",
             "Nothing to do."),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from unbend._typing import Array
 from unbend.numerics.activity import Activity
-from unbend.plot.style import BLUE, GREEN, INDIGO, INK, MUTED, ORANGE, VERMILION, tint
+from unbend.plot.style import BLUE, INK, MUTED, ORANGE, VERMILION, tint
 
 _SPAN = 2.0
 _LEAST = 1e-12
@@ -18,9 +18,9 @@ _CROWDED = 60
 
 VERDICTS = (
     ("silent", VERMILION, "x"),
-    ("saturated", INDIGO, "s"),
+    ("saturated", INK, "s"),
     ("dormant", ORANGE, "v"),
-    ("always_on", GREEN, "o"),
+    ("always_on", INK, "o"),
 )
 """What a unit can be, its colour and its mark; a unit takes the first that holds."""
 
@@ -47,7 +47,7 @@ def activity(ax: Axes, result: Activity) -> None:
             picture.reshape(-1, 4)[units] = tint(color, np.full(len(units), 0.9))
         _marks(ax, units, columns, color, mark)
     ax.imshow(picture, aspect="auto", interpolation="none", extent=(-0.5, columns - 0.5, rows - 0.5, -0.5))
-    _rules(ax, rows, columns)
+    _rules(ax, d, columns)
     ax.set_axis_off()
 
 
@@ -73,9 +73,12 @@ def _marks(ax: Axes, units: Array, columns: int, color: str, mark: str) -> None:
     ax.plot(units % columns, units // columns, ls="none", ms=size, **look)
 
 
-def _rules(ax: Axes, rows: int, columns: int) -> None:
+def _rules(ax: Axes, d: int, columns: int) -> None:
     """Hair lines between cells while there is room for them."""
     if columns > _CROWDED:
         return
-    ax.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, color=MUTED, lw=0.25)
-    ax.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, color=MUTED, lw=0.25)
+    rows, last = -(-d // columns), (d - 1) % columns + 1
+    place = np.arange(columns + 1)
+    ax.vlines(place - 0.5, -0.5, np.where(place <= last, rows, rows - 1) - 0.5, color=MUTED, lw=0.25)
+    ends = np.where(np.arange(rows + 1) < rows, columns, last) - 0.5
+    ax.hlines(np.arange(rows + 1) - 0.5, -0.5, ends, color=MUTED, lw=0.25)

@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from unbend.errors import RecordError
 from unbend.plot.planes import GROUPED
 from unbend.plot.style import BENDS, WORDS, class_color
+from unbend.report.ladder import in_words
 from unbend.report.sections import Place, Section, section
 from unbend.report.text import Number, Row, columns, summary, written
 from unbend.report.verdict import verdict
@@ -74,11 +75,13 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         for name, result in study.across.items()
     }
     depth = across.pop("depth", Section())
+    proved = across.pop("ladder", None)
     script = _text("page.js")
     html = _template().render(
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,
+        proofs=None if proved is None else {"section": proved, "words": in_words(study.across["ladder"], labels)},
         findings=study.findings,
         anchors={part.layer.name: part.anchor for part in parts},
         labels=labels,
