@@ -29,10 +29,12 @@ def _version(value: bool) -> None:  # noqa: FBT001  typer hands the flag over by
 
 def _app() -> typer.Typer:
     """The commands, imported when a command line is read and not before."""
-    from unbend.cli.compare import compare  # noqa: PLC0415
-    from unbend.cli.merge import merge  # noqa: PLC0415
-    from unbend.cli.report import report  # noqa: PLC0415
-    from unbend.cli.show import show  # noqa: PLC0415
+    from unbend.cli.compare import compare
+    from unbend.cli.merge import merge
+    from unbend.cli.regions import regions
+    from unbend.cli.report import report
+    from unbend.cli.show import show
+    from unbend.cli.verify import verify
 
     app = typer.Typer(
         help=HELP,
@@ -51,7 +53,7 @@ def _app() -> typer.Typer:
     ) -> None:
         """What every command shares."""
 
-    for command in (report, show, merge, compare):
+    for command in (report, regions, show, merge, compare, verify):
         app.command(no_args_is_help=command is not report)(command)
     return app
 
@@ -77,6 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _escaped(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
     return escape(text)

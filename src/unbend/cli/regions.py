@@ -30,7 +30,7 @@ _MOST_CLASSES = 1000
 _SLOW = 2.0
 
 
-def regions(  # noqa: PLR0913, PLR0917 - the options of a command line
+def regions(
     model: Annotated[
         str, typer.Argument(help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.")
     ],
@@ -44,10 +44,10 @@ def regions(  # noqa: PLR0913, PLR0917 - the options of a command line
         Path, typer.Option("--output", "-o", help="A page (.html) or a picture (.svg, .png, .pdf).")
     ] = PAGE,
     max_cells: Annotated[int, typer.Option(min=1, help="Stop cleanly at more regions.")] = MAX_CELLS,
-    prove: Annotated[  # noqa: FBT002 - typer reads the default
+    prove: Annotated[
         bool, typer.Option("--prove", help="Also prove that every region is there and none is missing.")
     ] = False,
-    exact: Annotated[bool, typer.Option("--exact", help="Decide everything in rational arithmetic (slow).")] = False,  # noqa: FBT002 - typer reads the default
+    exact: Annotated[bool, typer.Option("--exact", help="Decide everything in rational arithmetic (slow).")] = False,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
 ) -> None:
@@ -102,7 +102,7 @@ def _samples(data: load.Data) -> _Samples:
 
 
 def _taken(source: Any) -> tuple[Tensor, Tensor]:
-    from torch.utils.data import default_collate  # noqa: PLC0415
+    from torch.utils.data import default_collate
 
     rows = [source[index] for index in range(min(len(source), _MOST_SAMPLES))]
     x, y = default_collate(rows)
@@ -220,11 +220,11 @@ def _write(path: Path, made: Cells, edge: Boundary | None, samples: Samples | No
 
 
 def _draw(path: Path, made: Cells, edge: Boundary | None, samples: Samples | None) -> None:
-    from matplotlib import rc_context  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
 
-    from unbend.plot.cells import cells as drawn  # noqa: PLC0415
-    from unbend.plot.style import PAPER, RC  # noqa: PLC0415
+    from unbend.plot.cells import cells as drawn
+    from unbend.plot.style import PAPER, RC
 
     with rc_context(RC):
         figure = Figure((7.0, 7.0))

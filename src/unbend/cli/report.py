@@ -23,12 +23,16 @@ PAGE = Path("report.html")
 def report(
     model: Annotated[
         str | None,
-        typer.Argument(help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False),
+        typer.Argument(
+            help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False
+        ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Argument(help="A bundled name, .npz, x.npy,y.npy, a folder of IDX files, .csv, .parquet or file.py:name.",
-                       show_default=False),
+        typer.Argument(
+            help="A bundled name, .npz, x.npy,y.npy, a folder of IDX files, .csv, .parquet or file.py:name.",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
     save: Annotated[Path | None, typer.Option(help="Also save the study, for show, merge and compare.")] = None,
@@ -37,7 +41,9 @@ def report(
     ] = None,
     reduce: Annotated[
         list[str] | None,
-        typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
+        typer.Option(
+            help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."
+        ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
@@ -45,6 +51,10 @@ def report(
     rows: Annotated[int | None, typer.Option(min=2, help="Rows kept per layer to score read-outs on [4096].")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
+    proofs: Annotated[
+        bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
+    ] = False,
+    budget: Annotated[float, typer.Option(min=0.1, help="Seconds each layer's proof may take.")] = 20.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 512,
     seed: Annotated[int, typer.Option(help="Of the untrained twin, and of the demo's training.")] = 0,
     as_json_: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead of a table.")] = False,
@@ -66,11 +76,11 @@ def report(
     """
     settings: dict[str, Any] = {
         "layers": layers or None, "reduce": rules(reduce), "loss": loss_of(loss), "rows": rows, "exact": exact,
-        "twin": twin, "batch_size": batch_size, "seed": seed,
+        "twin": twin, "proofs": proofs, "budget": budget, "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     with progress(quiet=as_json_) as told:
-        job = _demo(seed, told) if model is None else _given(model, data, label=label, weights=weights)
-        made = study(job.model, job.data, name=job.name, progress=told, **settings)
+        job = demo(seed, told) if model is None else given(model, data, label=label, weights=weights)
+        made = study(job.model, job.data, name=job.name, progress=told, recipe=job.recipe, **settings)
         written(made, output)
     if save is not None:
         saved(made, save)
@@ -78,29 +88,38 @@ def report(
         typer.echo(json.dumps(plain(made), indent=1))
     else:
         results().print(shown(made))
-    errors().print(f"\nWrote [bold]{output}[/]" + (f" and [bold]{save}[/]" if save else "") + f" in {made.about.seconds:.1f} s.")
+    errors().print(
+        f"\nWrote [bold]{output}[/]" + (f" and [bold]{save}[/]" if save else "") + f" in {made.about.seconds:.1f} s."
+    )
     if open_:
         webbrowser.open(output.resolve().as_uri())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Job:
+class Job:
+    """A network and data, and the words that make them again."""
+
     model: nn.Module
     data: Any
     name: str
+    recipe: dict[str, str]
 
 
-def _given(model: str, data: str | None, *, label: str | None, weights: Path | None) -> _Job:
+def given(model: str, data: str | None, *, label: str | None, weights: Path | None) -> Job:
+    """The network and the data that the words name."""
     if data is None:
         raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
                                  param_hint="DATA")  # fmt: skip
-    return _Job(load.model(model, weights=weights), load.data(data, label=label), model)
+    words = {"model": model, "data": data, "label": label, "weights": None if weights is None else str(weights)}
+    recipe = {key: value for key, value in words.items() if value is not None}
+    return Job(load.model(model, weights=weights), load.data(data, label=label), model, recipe)
 
 
-def _demo(seed: int, told: Progress) -> _Job:
-    from unbend import zoo  # noqa: PLC0415  only the demo trains anything
+def demo(seed: int, told: Progress) -> Job:
+    """A small net trained on handwritten digits just now."""
+    from unbend import zoo
 
     model, digits = zoo.digits(seed=seed, progress=lambda done, total: told("Training a small net", done, total))
     test = load.Data(digits.x_test, digits.y_test, None, digits.class_names, "digits")
     data = load.Data(digits.x_train, digits.y_train, test, digits.class_names, "handwritten digits", digits.source)
-    return _Job(model, data, "64-128-64-32-10 ReLU net, trained just now")
+    return Job(model, data, "64-128-64-32-10 ReLU net, trained just now", {"demo": str(seed)})

@@ -20,11 +20,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from unbend.report.text import columns, summary
+from unbend.report.text import Row, columns, summary
 from unbend.study.compare import Comparison
 from unbend.study.study import Progress as Told
 from unbend.study.values import Finding, Study
 
+_EXPENDABLE = ("rms", "separation", "saturated", "dormant", "eff. rank", "permuted")
 _MARK = {"problem": ("✖", "bold red"), "warning": ("▲", "yellow"), "note": ("•", "cyan"), "good": ("✔", "green")}
 
 
@@ -79,15 +80,27 @@ def shown(study: Study) -> Group:
         f"  ·  {about.n_train:,} training rows, {about.n_held_out:,} held out"
         f"  ·  {about.n_parameters:,} parameters",
     )  # fmt: skip
-    return Group(head, _layers(study), *(_finding(f) for f in study.findings))
+    return Group(head, Text(), _layers(study, results().width), *(_finding(f) for f in study.findings))
 
 
-def _layers(study: Study) -> Table:
+def _layers(study: Study, width: int) -> Table:
+    """A row per layer; columns that do not fit are left to the page, the least important first."""
     rows = summary(study)
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("layer", no_wrap=True)
-    table.add_column("", no_wrap=True, style="dim")
     labels = columns(rows)
+    table = _table(rows, labels)
+    options = results().options.update(width=width)
+    for label in [label for label in _EXPENDABLE if label in labels]:
+        if table.__rich_measure__(results(), options.update(max_width=10_000)).maximum <= width:
+            break
+        labels = [other for other in labels if other != label]
+        table = _table(rows, labels)
+    return table
+
+
+def _table(rows: list[Row], labels: list[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("layer", overflow="ellipsis", no_wrap=True)
+    table.add_column("", no_wrap=True, style="dim")
     for label in labels:
         table.add_column(escape(label), justify="right")
     for row in rows:

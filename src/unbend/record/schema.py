@@ -14,6 +14,7 @@ from unbend.numerics.similarity import Similarity
 from unbend.numerics.state import MEASURES, Held
 from unbend.study.compare import Comparison
 from unbend.study.depth import Depth, Head
+from unbend.study.proofs import Ladder
 from unbend.study.values import Study
 
 FORMAT = "unbend study"
@@ -26,6 +27,7 @@ ACROSS: dict[str, type] = {
     "head": Head,
     "collapse": Collapse,
     "gradients": Gradients,
+    "ladder": Ladder,
 }
 """The Results that span layers, by their name in `Study.across`."""
 

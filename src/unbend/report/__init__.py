@@ -7,6 +7,7 @@ from unbend.report import (  # noqa: F401  each registers its section
     depth,
     gradient,
     histogram,
+    ladder,
     moments,
     planes,
     readout,

@@ -1,0 +1,82 @@
+"""`unbend verify`: check the proofs of a saved study again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from unbend.cli.report import demo, given
+from unbend.cli.terminal import progress, results
+from unbend.errors import DataError, UnbendError
+from unbend.plot.separable import word
+from unbend.record import open as opened
+from unbend.study.proofs import verify as verified
+
+
+class RefutedError(UnbendError):
+    """A saved proof that does not hold for these rows."""
+
+
+def verify(
+    study: Annotated[Path, typer.Argument(help="A study saved with proofs.", show_default=False)],
+    data: Annotated[
+        str | None, typer.Argument(help="The data; left out, as recorded in the study.", show_default=False)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The network; left out, as recorded in the study.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict for a factory.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
+) -> None:
+    """Check every separability proof of a saved study over all rows, without searching and without trusting the solver.
+
+    [bold]Examples[/bold]
+
+      unbend report net.py:model data.npz --proofs --save run.unbend
+
+      unbend verify run.unbend data.npz
+    """
+    made = opened(study)
+    recipe = made.about.recipe
+    ladder = made.across.get("ladder")
+    if ladder is None:
+        raise DataError(
+            f"{study}: it was saved without proofs. Make it again with unbend report … --proofs --save {study}."
+        )
+    words = model or recipe.get("model")
+    with progress() as told:
+        if words is None and "demo" in recipe:
+            job = demo(int(recipe["demo"]), told)
+        elif words is None:
+            raise DataError(f"{study}: it does not say which network it was made of. Pass --model file.py:name.")
+        else:
+            job = given(words, data or recipe.get("data"), label=label or recipe.get("label"),
+                        weights=weights or (Path(recipe["weights"]) if "weights" in recipe else None))  # fmt: skip
+        done = 0
+
+        def tick(n: int) -> None:
+            nonlocal done
+            done += n
+            told("Checking proofs", done, len(ladder.layers))
+
+        holds = verified(made, job.model, job.data, tick=tick)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for head in ("layer", "verdict", "proof"):
+        table.add_column(head)
+    for name, step in zip(ladder.layers, ladder.steps, strict=True):
+        kept = "[green]✔ holds[/]" if holds[name] else "[bold red]✖ does not hold[/]"
+        table.add_row(escape(name), word(step), "nothing to check" if word(step) == "undecided" else kept)
+    results().print(table)
+    refuted = [
+        name
+        for name, step in zip(ladder.layers, ladder.steps, strict=True)
+        if not holds[name] and word(step) != "undecided"
+    ]
+    if refuted:
+        raise RefutedError(
+            f"{study}: {len(refuted)} of {len(holds)} proofs do not hold for these rows ({', '.join(refuted)}). "
+            "Other weights, other data, or a machine that rounds differently."
+        )
+    results().print(
+        f"\nAll {len(holds) - sum(word(s) == 'undecided' for s in ladder.steps)} proofs hold over {len(ladder.ids):,} rows."
+    )
