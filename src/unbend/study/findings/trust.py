@@ -39,20 +39,28 @@ def over_fitted(e: Evidence) -> Iterator[Finding]:
 
 def chance_would_do(e: Evidence) -> Iterator[Finding]:
     """Layers wide enough to fit permuted labels."""
-    free = [(layer, r) for layer, r in e.measured("readout") if r.control_train > FREE]
+    free = [(layer, r) for layer, r in e.measured("readout") if r.control_train > FREE or _is_spread(layer, r.n_train)]
     if free:
         layer, r = free[0]
         d = r.weight.shape[1]
         where = f"{len(free)} layers are" if len(free) > 1 else f"{_begun(layer)} is"
+        fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units"
+        spread = f"{r.n_train:,} rows lie in {r.n_train - 1:,} directions of its {d} units"
+        told = fitted if r.control_train > FREE else spread
         yield Finding(
             "chance_would_do", "warning", layer.name,
             f"{where} wide enough to separate even shuffled labels of these rows.",
-            f"{_begun(layer)}: {r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units, "
-            f"{r.n_train / max(d, 1):.1f} rows per unit.",
+            f"{_begun(layer)}: {told}, {r.n_train / max(d, 1):.1f} rows per unit.",
             "In enough dimensions a plane separates any labels (Cover 1965), so success on training rows says nothing "
             "there.",
             "Judge these layers by the held-out curve only, or measure on more rows.",
         )  # fmt: skip
+
+
+def _is_spread(layer: Layer, n: int) -> bool:
+    """Whether every row has a direction of its own, so that a plane separates any labels of them."""
+    scatter = layer.results.get("scatter")
+    return scatter is not None and scatter.n == n and scatter.rank >= n - 1
 
 
 def few_rows(e: Evidence) -> Iterator[Finding]:
