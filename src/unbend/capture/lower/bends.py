@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
+from unbend._typing import Array
 from unbend.capture.lower.affine import pair, rows_of, scaled, windows
 from unbend.capture.lower.trace import (
     Symbol,
@@ -165,7 +166,10 @@ def max_pool(
     func: Any, x: Symbol, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False, **_: Any,  # noqa: FBT001, FBT002
 ) -> Symbol:  # fmt: skip
-    """`max_pool1d` and `max_pool2d`. At the border a candidate in the padding is replaced by a real one."""
+    """`max_pool1d` and `max_pool2d`. At the border a candidate in the padding is replaced by a real one.
+
+    A pooled activation that never falls is applied after the maximum: the same function, without ties.
+    """
     operation = plain_name(func)
     if return_indices:
         raise refusal(x.tracer, operation, "with return_indices returns positions, which jump")
@@ -183,7 +187,21 @@ def max_pool(
     index = np.where(index >= 0, index, real).transpose(1, 0, 2).reshape(index.shape[1], -1)
     rows = widen(x.rows, x.tracer.n_columns)
     shape = (*own[:-n], *(out if n == 2 else out[1:]))
+    inner = x.tracer.behind(rows)
+    if inner is not None and _commutes(index, *inner[1:]):
+        before, low, high = inner
+        pooled = largest(x, operation, [before[candidate] for candidate in index], shape)
+        return bend(pooled, operation, [0.0], [low[index[0]], high[index[0]]], 0.0)
     return largest(x, operation, [rows[candidate] for candidate in index], shape)
+
+
+def _commutes(index: Array, low: Array, high: Array) -> bool:
+    """Whether an activation never falls, the same in every window: then it may as well follow the maximum.
+
+    `max(relu(a), relu(b))` ties wherever both are off; `relu(max(a, b))` is the same and does not.
+    """
+    rises = (low >= 0).all() and (high >= 0).all()
+    return bool(rises and (low[index] == low[index[0]]).all() and (high[index] == high[index[0]]).all())
 
 
 def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, *, ceil_mode: bool) -> int:

@@ -6,7 +6,7 @@ forward pass runs (modules, functions, methods, loops, skips) is followed as it 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,10 +53,48 @@ class Trace:
         n = len(low)
         return csr_array(eye_array(n, before + n, k=before, format="csr"))
 
+    def behind(self, rows: csr_array) -> tuple[csr_array, Array, Array] | None:
+        """For rows that each read one hinge of one stage: the rows that those hinges look at, and their slopes."""
+        rows = csr_array(rows)
+        if not len(rows.data) or (np.diff(rows.indptr) != 1).any() or (rows.data != 1.0).any():
+            return None
+        first = 1 + self.n_inputs
+        for stage in self.stages:
+            own = rows.indices - first
+            if (own >= 0).all() and (own < len(stage.low)).all():
+                return widen(stage.weight.csr()[own], self.n_columns), stage.low[own], stage.high[own]
+            first += len(stage.low)
+        return None
+
     def finish(self, rows: csr_array, input_shape: tuple[int, ...]) -> PiecewiseAffine:
-        """The network that returns the given rows."""
-        output = Sparse.of(widen(rows, self.n_columns))
-        return PiecewiseAffine(self.n_inputs, tuple(self.stages), tuple(self.layers), output, input_shape)
+        """The network that returns the given rows, without layers that nothing reads."""
+        matrices = [*(stage.weight.csr() for stage in self.stages), widen(rows, self.n_columns)]
+        stages, layers = list(self.stages), list(self.layers)
+        for index in reversed(range(len(stages))):
+            start = sum(len(stage.low) for stage in stages[:index])
+            n, column = len(stages[index].low), 1 + self.n_inputs + start
+            later = matrices[index + 1 :]
+            if any(matrix[:, column : column + n].count_nonzero() for matrix in later):
+                continue
+            whole = [layer for layer in layers if (layer.first, layer.n_hinges) == (start, n)]
+            if not whole:
+                continue
+            layers = [_moved(layer, start, n) for layer in layers if layer is not whole[0]]
+            matrices[index + 1 :] = [_cut(matrix, column, n) for matrix in later]
+            del matrices[index], stages[index]
+        made = tuple(
+            Stage(Sparse.of(matrix), stage.low, stage.high) for matrix, stage in zip(matrices, stages, strict=False)
+        )
+        return PiecewiseAffine(self.n_inputs, made, tuple(layers), Sparse.of(matrices[-1]), input_shape)
+
+
+def _moved(layer: Layer, start: int, n: int) -> Layer:
+    return replace(layer, first=layer.first - n) if layer.first > start else layer
+
+
+def _cut(matrix: csr_array, column: int, n: int) -> csr_array:
+    kept = np.r_[0:column, column + n : matrix.shape[1]]
+    return csr_array(matrix[:, kept])
 
 
 Rule = Callable[..., Any]
