@@ -16,6 +16,7 @@ from unbend.study.depth import Depth
 
 _TICKS = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0)
 _WIDE_RANGE = 20.0
+_CROWD = 40
 _LOOK = {
     "held-out": (BLUE, "-", 2.0, 3),
     "training rows": (BLUE, (0, (4, 2)), 1.1, 2),
@@ -49,8 +50,9 @@ def readouts(
         color, dashes, width, above = _LOOK[name]
         ax.plot(x, y, color=color, ls=dashes, lw=width, label=name, zorder=above)
     bends = np.array([kind in BENDS for kind in depth.kinds], dtype=bool)
-    ax.plot(x[bends], depth.held_out[bends], "o", color=BLUE, ms=4.5, zorder=4)
-    ax.plot(x[~bends], depth.held_out[~bends], "o", mec=BLUE, mfc="none", mew=1.1, ms=4, zorder=4)
+    size = 4.0 if len(x) <= _CROWD else 1.8
+    ax.plot(x[bends], depth.held_out[bends], "o", color=BLUE, ms=size + 0.5, zorder=4)
+    ax.plot(x[~bends], depth.held_out[~bends], "o", mec=BLUE, mfc="none", mew=1.1, ms=size, zorder=4)
     layer_axis(ax, labels or depth.layers, most=most)
     _name_lines(ax, x, shown)
 

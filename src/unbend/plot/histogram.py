@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 
 from unbend._typing import Array, Float64
 from unbend.numerics.histogram import Histogram
@@ -61,7 +62,9 @@ def histogram(ax: Axes, result: Histogram) -> None:
     b = bars(result)
     gap = 0.12 * max(float((b.left + b.width).max(initial=1.0)), 1.0)
     x = np.where(b.negative, -gap - b.left - b.width, gap + b.left)
-    ax.bar(x, b.share, b.width, align="edge", color=BLUE, lw=0)
+    right, floor = x + b.width, np.zeros_like(x)
+    corners = np.array([[x, floor], [x, b.share], [right, b.share], [right, floor]]).transpose(2, 0, 1)
+    ax.add_collection(PolyCollection(list(corners), facecolor=BLUE, linewidth=0), autolim=False)
     top = float(b.share.max(initial=0))
     middle = b.zero + b.near_zero
     if middle:

@@ -9,6 +9,7 @@ from unbend.report.text import shown
 
 _SIZE = (3.4, 2.9)
 _BARE = (0.04, 0.04, 0.04, 0.04)
+_CLASSES = 24
 _CUT = "Mean ± standard deviation of the points. At most 0.5 % of the points on a side lie outside the picture."
 
 
@@ -47,8 +48,9 @@ def planes(result: Planes, place: Place = NOWHERE) -> Section:
 def _table(result: Planes, points: Array, place: Place) -> Table:
     """Where each class lies, in both parts."""
     rows = []
+    parts = ((False, "train"), (True, "held-out"))[: 1 if len(place.class_names) > _CLASSES else 2]
     for i, name in enumerate(place.class_names or ("all rows",)):
-        for part, word in ((False, "train"), (True, "held-out")):
+        for part, word in parts:
             mine = (result.held_out == part) & ((result.label == i) | (not place.class_names))
             if mine.any():
                 middle, spread = points[mine].mean(0), points[mine].std(0)
