@@ -73,7 +73,14 @@ def mlp() -> nn.Module:
 
 
 def cnn() -> nn.Module:
-    blocks = [Block(32, 32, 1), Block(32, 32, 1), Block(32, 64, 2), Block(64, 64, 1), Block(64, 128, 2), Block(128, 128, 1)]
+    blocks = [
+        Block(32, 32, 1),
+        Block(32, 32, 1),
+        Block(32, 64, 2),
+        Block(64, 64, 1),
+        Block(64, 128, 2),
+        Block(128, 128, 1),
+    ]
     stem = [nn.Conv2d(3, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU()]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
 
@@ -95,16 +102,26 @@ def workloads(scale: float) -> Iterator[Workload]:
     n = int(60_000 * scale)
     yield Workload("MLP 784-512-256-128-10, 60,000 rows, batch 1,000", mlp().eval(), chunked(x[:n], y[:n], 1000, 5), n)
     n = int(1_536 * scale)
-    yield Workload("residual CNN, 32x32x3, batch 64", cnn().eval(), chunked(torch.rand(n, 3, 32, 32), labels(n, 10), 64, 3), n)
+    yield Workload(
+        "residual CNN, 32x32x3, batch 64", cnn().eval(), chunked(torch.rand(n, 3, 32, 32), labels(n, 10), 64, 3), n
+    )
     n = int(384 * scale)
-    yield Workload("transformer, 6 x 384, 64 tokens, batch 32", Encoder().eval(), chunked(torch.randn(n, 64, 384), labels(n, 8), 32, 2), n)
+    yield Workload(
+        "transformer, 6 x 384, 64 tokens, batch 32",
+        Encoder().eval(),
+        chunked(torch.randn(n, 64, 384), labels(n, 8), 32, 2),
+        n,
+    )
 
 
 def fashion() -> tuple[Tensor, Tensor]:
     folder = Path("/usr/share/datasets/fashion-mnist")
     if not folder.is_dir():
         return torch.rand(60_000, 784), labels(60_000, 10)
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as images, gzip.open(folder / "train-labels-idx1-ubyte.gz") as classes:
+    with (
+        gzip.open(folder / "train-images-idx3-ubyte.gz") as images,
+        gzip.open(folder / "train-labels-idx1-ubyte.gz") as classes,
+    ):
         x = np.frombuffer(images.read(), np.uint8, offset=16).reshape(-1, 784)
         y = np.frombuffer(classes.read(), np.uint8, offset=8)
     return torch.from_numpy(x.astype(np.float32) / 255), torch.from_numpy(y.astype(np.int64))
@@ -222,7 +239,9 @@ def delve(work: Workload) -> Method:
     from delve import SaturationTracker
 
     with contextlib.redirect_stdout(io.StringIO()):
-        tracker = SaturationTracker("/tmp/unbend-delve", save_to="csv", modules=work.model, stats=["lsat"], device="cpu")  # noqa: S108
+        tracker = SaturationTracker(
+            "/tmp/unbend-delve", save_to="csv", modules=work.model, stats=["lsat"], device="cpu"
+        )  # noqa: S108
 
     @torch.no_grad()
     def run(chunk: list[Minibatch]) -> None:
@@ -241,7 +260,9 @@ def torchlens(work: Workload) -> Method:
     import torchlens as tl
 
     graph = tl.trace(work.model, work.chunks[0][0].inputs[:2])
-    names = [str(label) for label in graph.layer_labels if any(word in str(label) for word in ("relu", "linear", "gelu"))]
+    names = [
+        str(label) for label in graph.layer_labels if any(word in str(label) for word in ("relu", "linear", "gelu"))
+    ]
     metrics = {name: tl.stats.Aggregator(tl.stats.Mean(), tl.stats.Histogram()) for name in names}
 
     def run(chunk: list[Minibatch]) -> None:
@@ -259,7 +280,9 @@ PEERS = {
 }
 
 
-def measure(work: Workload, methods: dict[str, Method], rounds: int, clock: Callable[[], float], few: set[str]) -> dict[str, float]:
+def measure(
+    work: Workload, methods: dict[str, Method], rounds: int, clock: Callable[[], float], few: set[str]
+) -> dict[str, float]:
     """Median over chunks of time / time of the bare pass on that chunk, both the least of `rounds`."""
     chunks = work.chunks
     for run in methods.values():
@@ -309,7 +332,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(options.threads)
     clock = time.process_time if options.threads == 1 else time.perf_counter
-    print(f"{options.threads} thread(s), ratios of {'CPU' if options.threads == 1 else 'wall'} time to the bare forward pass\n")
+    print(
+        f"{options.threads} thread(s), ratios of {'CPU' if options.threads == 1 else 'wall'} time to the bare forward pass\n"
+    )
     for work in workloads(options.scale):
         if not work.name.startswith(options.only):
             continue

@@ -14,11 +14,7 @@ Y = np.array([0, 1, 2, 0, 1, 2])
 
 @pytest.mark.parametrize(
     ("x", "y"),
-    [
-        *itertools.product(
-            ("x", "X", "data", "images", "features", "inputs"), ("y", "Y", "target", "targets", "labels")
-        )
-    ],
+    [*itertools.product(("x", "X", "data", "images", "features", "inputs"), ("y", "Y", "target", "targets", "labels"))],
 )
 def test_npz_finds_the_pair_by_its_names(tmp_path, x, y):
     np.savez(tmp_path / "a.npz", **{x: X, y: Y, "seed": 3})
@@ -112,9 +108,7 @@ def test_unpickling_never_happens(tmp_path):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99])
 def test_a_truncated_npz_is_one_sentence(tmp_path, share):
-    np.savez_compressed(
-        tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(50, 9)), y=np.zeros(50, int)
-    )
+    np.savez_compressed(tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(50, 9)), y=np.zeros(50, int))
     content = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(content[: int(share * len(content))])
     with pytest.raises(LoadError, match="damaged or cut short"):

@@ -14,9 +14,7 @@ def pair(n=6, d=3):
     return np.arange(n * d, dtype=np.float32).reshape(n, d), np.arange(n) % 2
 
 
-@pytest.mark.parametrize(
-    "dtype", ["float16", "float32", "float64", "uint8", "int32", "int64", "bool", ">f4", ">i2"]
-)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "uint8", "int32", "int64", "bool", ">f4", ">i2"])
 def test_samples_keep_their_numbers_and_dtype(dtype):
     x = (np.arange(18).reshape(6, 3) % 5).astype(dtype)
     got = from_arrays("a", (x, pair()[1])).x

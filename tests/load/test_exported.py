@@ -42,9 +42,7 @@ def archive(tmp_path_factory):
     torch.manual_seed(0)
     net = Net().eval()
     path = tmp_path_factory.mktemp("export") / "net.pt2"
-    torch.export.save(
-        torch.export.export(net, (torch.randn(4, 8),), dynamic_shapes=({0: Dim("batch")},)), path
-    )
+    torch.export.save(torch.export.export(net, (torch.randn(4, 8),), dynamic_shapes=({0: Dim("batch")},)), path)
     return net, path
 
 
@@ -65,9 +63,7 @@ def test_submodules_keep_their_paths_and_hooks_on_all_of_them_fire(archive):
     for which, module in (("old", net), ("new", got)):
         calls = fired[which] = []
         handles = [
-            part.register_forward_hook(
-                lambda _m, _i, out, name=name, calls=calls: calls.append((name, out.clone()))
-            )
+            part.register_forward_hook(lambda _m, _i, out, name=name, calls=calls: calls.append((name, out.clone())))
             for name, part in module.named_modules()
         ]
         module(x)
@@ -92,9 +88,7 @@ def test_parameters_are_those_of_the_network(archive):
 
 def test_one_batch_size_only_is_refused(tmp_path):
     torch.export.save(torch.export.export(nn.Linear(3, 2), (torch.randn(4, 3),)), tmp_path / "a.pt2")
-    with pytest.raises(
-        ModelError, match=r"exported for batches of exactly 4 rows. Export it with dynamic_shapes="
-    ):
+    with pytest.raises(ModelError, match=r"exported for batches of exactly 4 rows. Export it with dynamic_shapes="):
         model(str(tmp_path / "a.pt2"))
 
 
@@ -119,9 +113,7 @@ def changed(source, target, **parts):
     """The archive with some parts replaced or added, by the ends of their names."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
-            new.writestr(
-                name, next((parts.pop(end) for end in list(parts) if name.endswith(end)), old.read(name))
-            )
+            new.writestr(name, next((parts.pop(end) for end in list(parts) if name.endswith(end)), old.read(name)))
         root = old.namelist()[0].split("/")[0]
         for name, content in parts.items():
             new.writestr(f"{root}/{name}", content)

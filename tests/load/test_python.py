@@ -63,9 +63,7 @@ def test_files_of_the_same_name_do_not_meet(tmp_path):
 
 
 def test_the_module_can_be_found_by_its_classes(tmp_path):
-    path = put(
-        tmp_path, "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: 'int' = 1\np = P()\n"
-    )
+    path = put(tmp_path, "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: 'int' = 1\np = P()\n")
     found = value(f"{path}:p", is_ready=ready)
     assert vars(sys.modules[type(found).__module__])["P"] is type(found)
 
@@ -157,9 +155,7 @@ def test_missing_files_and_packages(tmp_path):
 def test_a_package_that_raises(tmp_path, monkeypatch):
     put(tmp_path, "import torch\n\nbroken = 1 / 0\n", "raising_here.py")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        LoadError, match=r"importing it raised ZeroDivisionError.*\(line 3 of raising_here\.py\)"
-    ):
+    with pytest.raises(LoadError, match=r"importing it raised ZeroDivisionError.*\(line 3 of raising_here\.py\)"):
         value("raising_here:a", is_ready=ready)
 
 

@@ -43,9 +43,7 @@ def test_gzipped(tmp_path):
 
 @pytest.mark.parametrize("kind", ["str", "category", "object"])
 def test_parquet_is_the_same_as_csv(tmp_path, kind):
-    frame = pd.DataFrame(
-        {"a": [1, 2, 3], "b": [0.5, np.pi, -1], "kind": pd.Series(["x", "y", "x"], dtype=kind)}
-    )
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": [0.5, np.pi, -1], "kind": pd.Series(["x", "y", "x"], dtype=kind)})
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_csv(tmp_path / "a.csv", index=False)
     one, two = (data(str(tmp_path / name), label="kind") for name in ("a.parquet", "a.csv"))

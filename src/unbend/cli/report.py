@@ -15,6 +15,7 @@ from unbend.cli.terminal import errors, progress, results, shown
 from unbend.record import save as saved
 from unbend.report import report as written
 from unbend.report.plain import plain
+from unbend.study.ranks import joined
 from unbend.study.study import Progress, study
 
 PAGE = Path("report.html")
@@ -49,6 +50,9 @@ def report(
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
     loss: Annotated[Loss | None, typer.Option(help="Also measure the gradients of this loss.")] = None,
     rows: Annotated[int | None, typer.Option(min=2, help="Rows kept per layer to score read-outs on [4096].")] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=0, help="Number of classes; 0 for a regression [found out].", show_default=False)
+    ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
     proofs: Annotated[
@@ -76,12 +80,18 @@ def report(
     """
     settings: dict[str, Any] = {
         "layers": layers or None, "reduce": rules(reduce), "loss": loss_of(loss), "rows": rows, "exact": exact,
-        "twin": twin, "proofs": proofs, "budget": budget, "batch_size": batch_size, "seed": seed,
+        "twin": twin,
+        "n_classes": classes, "proofs": proofs, "budget": budget, "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
-    with progress(quiet=as_json_) as told:
-        job = demo(seed, told) if model is None else given(model, data, label=label, weights=weights)
-        made = study(job.model, job.data, name=job.name, progress=told, recipe=job.recipe, **settings)
-        written(made, output)
+    with joined() as is_writer:
+        with progress(quiet=as_json_ or not is_writer) as told:
+            job = demo(seed, told) if model is None else given(model, data, label=label, weights=weights)
+            made = study(job.model, job.data, name=job.name, progress=told, recipe=job.recipe, **settings)
+            if is_writer:
+                told("Drawing the page", 0, None)
+                written(made, output)
+        if not is_writer:
+            return
     if save is not None:
         saved(made, save)
     if as_json_:

@@ -77,6 +77,5 @@ def verify(
             f"{study}: {len(refuted)} of {len(holds)} proofs do not hold for these rows ({', '.join(refuted)}). "
             "Other weights, other data, or a machine that rounds differently."
         )
-    results().print(
-        f"\nAll {len(holds) - sum(word(s) == 'undecided' for s in ladder.steps)} proofs hold over {len(ladder.ids):,} rows."
-    )
+    n = sum(word(step) != "undecided" for step in ladder.steps)
+    results().print(f"\nAll {n} proofs hold over {len(ladder.ids):,} rows.")

@@ -51,9 +51,7 @@ def npz(path: Path) -> Data:
             names = _class_names(archive)
             return from_arrays(path.name, (inputs, labels[0]), class_names=names, source=str(path))
         held = ", ".join(archive) or "nothing"
-    advice = (
-        "Name them x and y, x_train and y_train (with x_test and y_test), data and target, images and labels."
-    )
+    advice = "Name them x and y, x_train and y_train (with x_test and y_test), data and target, images and labels."
     raise LoadError(f"{path}: no samples with labels by their names. It holds: {held}. {advice}")
 
 
@@ -156,9 +154,7 @@ def _sibling(path: Path) -> Path:
 
 def _test_pair(x_path: Path, y_path: Path, word: str) -> Pair | None:
     paths = [
-        path.with_name(f"{name}.npy")
-        for path in (x_path, y_path)
-        for name in _replaced(path.stem, ("train",), (word,))
+        path.with_name(f"{name}.npy") for path in (x_path, y_path) for name in _replaced(path.stem, ("train",), (word,))
     ]
     return (array(paths[0]), array(paths[1])) if len(paths) == 2 and all(map(Path.is_file, paths)) else None
 

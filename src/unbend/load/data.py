@@ -48,9 +48,7 @@ def data(spec: str, *, label: str | None = None) -> Data:
         (torch.Size([150, 4]), ('setosa', 'versicolor', 'virginica'))
     """
     if label is not None and not spec.lower().endswith(SUFFIXES):
-        raise LoadError(
-            f"{spec}: a label column is for tables ({', '.join(SUFFIXES)}) only. Leave --label out."
-        )
+        raise LoadError(f"{spec}: a label column is for tables ({', '.join(SUFFIXES)}) only. Leave --label out.")
     if spec in bundled():
         return read(spec)
     if python.is_code(spec):
@@ -74,9 +72,7 @@ def _existing(spec: str) -> Path:
     if path.exists():
         return path
     if path.suffix or path.parent != Path():
-        raise LoadError(
-            f"{spec}: no such file or folder. {suggest(path.name, beside(path), where='Its folder')}"
-        )
+        raise LoadError(f"{spec}: no such file or folder. {suggest(path.name, beside(path), where='Its folder')}")
     known = suggest(path.name, [*bundled(), *beside(path)], where="This place")
     raise LoadError(f"{spec}: no bundled data set, file or folder of that name. {known}")
 
@@ -89,9 +85,7 @@ def _from_file(path: Path) -> Data:
         return npy(path)
     if suffix in _PICKLES:
         message = "is a pickled archive, which unbend does not open as data: that would run its code"
-        raise LoadError(
-            f"{path}: {message}. Save arrays with numpy.savez, or give file.py:name that loads it."
-        )
+        raise LoadError(f"{path}: {message}. Save arrays with numpy.savez, or give file.py:name that loads it.")
     kinds = ".npz, .npy, .csv, .tsv, .parquet, a folder of IDX files, or file.py:name"
     raise LoadError(f"{path}: no reader for {suffix or 'files without a suffix'}. Expected {kinds}.")
 

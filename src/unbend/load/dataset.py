@@ -96,9 +96,7 @@ def tensor(where: str, value: Any) -> Tensor:
         return value.detach()
     array = _array(where, value)
     if array.dtype.kind in "USO":
-        raise DataError(
-            f"{where}: holds text or Python objects ({array.dtype}), and a network takes numbers."
-        )
+        raise DataError(f"{where}: holds text or Python objects ({array.dtype}), and a network takes numbers.")
     if array.dtype.kind not in "biuf":
         raise DataError(f"{where}: expected real numbers, got {array.dtype}.")
     wide = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64, "longdouble": np.float64}
@@ -183,9 +181,7 @@ def _labels(
     kinds = {"S": "U", "b": "i", "u": "i"}
     kind = {kinds.get(y.dtype.kind, y.dtype.kind) for y in raw}
     if len(kind) > 1:
-        raise DataError(
-            f"{name}: labels are {' in one part and '.join(str(y.dtype) for y in raw)} in the other."
-        )
+        raise DataError(f"{name}: labels are {' in one part and '.join(str(y.dtype) for y in raw)} in the other.")
     whole = np.concatenate(raw) if len({y.shape[1:] for y in raw}) == 1 else raw[0]
     ends = [len(y) for y in raw[:-1]]
     coded, names, note = _CODINGS.get(kind.pop(), _no_coding)(f"{name}: y", whole, class_names)
@@ -203,9 +199,7 @@ def _words(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
     if not class_names:
         return codes.astype(np.int64), own, ""
     if unknown := sorted(set(own) - set(class_names)):
-        raise DataError(
-            f"{where}: label {unknown[0]!r} is not among the class names {', '.join(class_names)}."
-        )
+        raise DataError(f"{where}: label {unknown[0]!r} is not among the class names {', '.join(class_names)}.")
     place = np.array([class_names.index(word) for word in own], dtype=np.int64)
     return place[codes], class_names, ""
 
@@ -225,16 +219,12 @@ def _floats(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
     values = np.unique(y)
     k = len(values)
     if y.ndim == 2 and k == 2 and values[0] == 0 and values[1] == 1 and bool((y.sum(axis=1) == 1).all()):
-        raise DataError(
-            f"{where}: looks one-hot, shape {list(y.shape)}. Give class indices: y.argmax(axis=1)."
-        )
+        raise DataError(f"{where}: looks one-hot, shape {list(y.shape)}. Give class indices: y.argmax(axis=1).")
     if y.ndim == 1 and 2 <= k <= len(y) // 2 and np.array_equal(values, np.arange(k)):
         coded, names, _ = _indices(where, y.astype(np.int64), class_names)
         return coded, names, f"Labels 0 to {k - 1} stored as {y.dtype} are read as {k} classes"
     if class_names:
-        raise DataError(
-            f"{where}: there are class names, but the labels are {y.dtype} and not 0, 1, ..., k-1."
-        )
+        raise DataError(f"{where}: there are class names, but the labels are {y.dtype} and not 0, 1, ..., k-1.")
     return y, (), ""
 
 

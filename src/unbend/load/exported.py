@@ -50,28 +50,20 @@ def _screen(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
             names = archive.namelist()
-            pickled = (
-                {name: archive.read(name) for name in names if name.endswith(".pt")} if not broken else {}
-            )
+            pickled = {name: archive.read(name) for name in names if name.endswith(".pt")} if not broken else {}
     except (zipfile.BadZipFile, EOFError) as error:
         raise LoadError(f"{path}: is not a torch.export archive, or it is damaged or cut short.") from error
     if broken:
         raise LoadError(f"{path}: is damaged: its part {broken} does not match its checksum.")
     if not any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
         raise LoadError(f"{path}: is a zip, but not one that torch.export.save wrote, or it is cut short.")
-    if unsafe := [
-        name for name in names if "obj_" in Path(name).name or name.endswith((".so", ".pyd", ".dll"))
-    ]:
-        raise LoadError(
-            f"{path}: holds compiled code or pickled objects ({unsafe[0]}), which unbend does not open."
-        )
+    if unsafe := [name for name in names if "obj_" in Path(name).name or name.endswith((".so", ".pyd", ".dll"))]:
+        raise LoadError(f"{path}: holds compiled code or pickled objects ({unsafe[0]}), which unbend does not open.")
     for name, content in pickled.items():
         try:
             torch.load(io.BytesIO(content), weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-            raise LoadError(
-                f"{path}: its part {name} is not plain tensors, and unbend does not unpickle."
-            ) from error
+            raise LoadError(f"{path}: its part {name} is not plain tensors, and unbend does not unpickle.") from error
 
 
 def _check_batch(path: Path, program: ExportedProgram) -> None:

@@ -31,9 +31,7 @@ def pretrained(folder: Path) -> nn.Module:
     transformers = _transformers()
     with _quiet(transformers):
         try:
-            config = transformers.AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
+            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             kind = _class(transformers, config)
             module, told = kind.from_pretrained(
                 folder, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True

@@ -32,9 +32,7 @@ def folder(path: Path, *, class_names: tuple[str, ...] = (), source: str = "") -
     train = _pair(path, files, "train")
     if train is None:
         held = ", ".join(file.name for file in files[:8]) or "nothing"
-        raise LoadError(
-            f"{path}: expected train-images* and train-labels* IDX files in it. It holds: {held}."
-        )
+        raise LoadError(f"{path}: expected train-images* and train-labels* IDX files in it. It holds: {held}.")
     test = _pair(path, files, "t10k") or _pair(path, files, "test")
     told = source or f"IDX files in {path}, bytes divided by 255"
     return from_arrays(path.resolve().name, train, test=test, class_names=class_names, source=told)
@@ -57,9 +55,7 @@ def _one(path: Path, files: list[Path], word: str) -> Path | None:
     """The one file with this word in its name; a file and its gzipped copy count as one."""
     found = {file.name.removesuffix(".gz"): file for file in reversed(files) if word in file.name}
     if len(found) > 1:
-        raise LoadError(
-            f"{path}: several files for {word}: {', '.join(sorted(found))}. Keep one set per folder."
-        )
+        raise LoadError(f"{path}: several files for {word}: {', '.join(sorted(found))}. Keep one set per folder.")
     return next(iter(found.values()), None)
 
 
@@ -75,9 +71,7 @@ def array(path: Path) -> np.ndarray:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise LoadError(f"{path}: is damaged or cut short ({error}).") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
-        raise LoadError(
-            f"{path}: is not an IDX file: its first bytes are {content[:4].hex(' ') or 'missing'}."
-        )
+        raise LoadError(f"{path}: is not an IDX file: its first bytes are {content[:4].hex(' ') or 'missing'}.")
     dtype, n_axes = np.dtype(_TYPES[content[2]]), content[3]
     start = 4 + 4 * n_axes
     shape = struct.unpack(f">{n_axes}I", content[4:start]) if len(content) >= start else ()

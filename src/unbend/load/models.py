@@ -49,9 +49,7 @@ def model(spec: str, *, weights: Path | str | None = None) -> nn.Module:
         with readable(weights):
             return module if weights is None else fill(module, Path(weights).expanduser())
     if weights is not None:
-        raise LoadError(
-            f"{spec}: weights are for a network that code builds (file.py:name). Leave --weights out."
-        )
+        raise LoadError(f"{spec}: weights are for a network that code builds (file.py:name). Leave --weights out.")
     with readable(spec):
         return _from_disk(spec)
 
@@ -64,9 +62,7 @@ def _from_disk(spec: str) -> nn.Module:
     if suffix == ".pt2":
         return exported(path)
     if suffix in _NOT_CODE:
-        raise LoadError(
-            f"{path}: {_NOT_CODE[suffix]}. Give file.py:name that builds it, and this as --weights."
-        )
+        raise LoadError(f"{path}: {_NOT_CODE[suffix]}. Give file.py:name that builds it, and this as --weights.")
     kinds = "file.py:name, package.module:name, a .pt2 archive, or a Hugging Face folder"
     raise LoadError(f"{path}: is not a network unbend can open. Expected {kinds}.")
 

@@ -105,14 +105,8 @@ def _import(dotted: str) -> ModuleType:
     try:
         return importlib.import_module(dotted)
     except (Exception, SystemExit) as error:
-        if (
-            isinstance(error, ModuleNotFoundError)
-            and error.name
-            and f"{dotted}.".startswith(f"{error.name}.")
-        ):
-            message = (
-                f"{dotted}: no module named {error.name!r} here ({Path.cwd()}) or among the installed ones."
-            )
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{dotted}.".startswith(f"{error.name}."):
+            message = f"{dotted}: no module named {error.name!r} here ({Path.cwd()}) or among the installed ones."
             raise LoadError(message) from error
         raise LoadError(f"{dotted}: importing it raised {_told(error, Path.cwd())}.") from error
 

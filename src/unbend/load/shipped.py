@@ -53,9 +53,7 @@ def _digits() -> Data:
     bunch: Any = load_digits()
     x = (bunch.data / 16).astype(np.float32)
     names = tuple(str(digit) for digit in bunch.target_names)
-    source = (
-        "Optical recognition of handwritten digits (UCI, test part), scikit-learn; divided by 16; CC BY 4.0"
-    )
+    source = "Optical recognition of handwritten digits (UCI, test part), scikit-learn; divided by 16; CC BY 4.0"
     return from_arrays("digits", (x, bunch.target.astype(np.int64)), class_names=names, source=source)
 
 
@@ -78,9 +76,7 @@ def _table(name: str, title: str, licence: str, **options: Any) -> Callable[[], 
 
 def _fashion() -> Data:
     if not FASHION.is_dir():
-        raise LoadError(
-            f"fashion-mnist: not in {FASHION}. Install it: apt-get install dataset-fashion-mnist."
-        )
+        raise LoadError(f"fashion-mnist: not in {FASHION}. Install it: apt-get install dataset-fashion-mnist.")
     source = "Fashion-MNIST (Xiao, Rasul, Vollgraf 2017), Debian's dataset-fashion-mnist; divided by 255; MIT"
     return idx.folder(FASHION, class_names=CLOTHES, source=source)
 
@@ -90,8 +86,6 @@ _SETS: dict[str, Callable[[], Data]] = {
     "iris": _table("iris", "Iris (Fisher 1936, UCI)", "CC BY 4.0"),
     "wine": _table("wine", "Wine recognition (Forina, UCI)", "CC BY 4.0"),
     "breast_cancer": _table("breast_cancer", "Breast cancer Wisconsin, diagnostic (UCI)", "CC BY 4.0"),
-    "diabetes": _table(
-        "diabetes", "Diabetes (Efron et al. 2004)", "shipped under BSD-3-Clause", scaled=False
-    ),
+    "diabetes": _table("diabetes", "Diabetes (Efron et al. 2004)", "shipped under BSD-3-Clause", scaled=False),
     "fashion-mnist": _fashion,
 }

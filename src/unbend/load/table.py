@@ -37,9 +37,7 @@ def table(path: Path, label: str | None) -> Data:
     if not len(frame):
         raise DataError(f"{path}: is empty: a header and no row.")
     if label is None:
-        raise LoadError(
-            f"{path}: which column holds the labels? {suggest('label', columns)} Pass --label NAME."
-        )
+        raise LoadError(f"{path}: which column holds the labels? {suggest('label', columns)} Pass --label NAME.")
     if columns.count(label) != 1:
         how = "no column" if label not in columns else "several columns"
         raise LoadError(f"{path}: {how} named {label!r}. {suggest(label, columns)}")

@@ -45,14 +45,8 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         held = load_file(path) if path.suffix.lower() == ".safetensors" else _unpickled(path)
     except (RuntimeError, SafetensorError, EOFError, KeyError, ValueError) as error:
         raise LoadError(f"{path}: is damaged or cut short, or not a file of weights.") from error
-    inner = next(
-        (held[key] for key in _INSIDE if isinstance(held, dict) and isinstance(held.get(key), dict)), held
-    )
-    if (
-        not isinstance(inner, dict)
-        or not inner
-        or not all(isinstance(part, Tensor) for part in inner.values())
-    ):
+    inner = next((held[key] for key in _INSIDE if isinstance(held, dict) and isinstance(held.get(key), dict)), held)
+    if not isinstance(inner, dict) or not inner or not all(isinstance(part, Tensor) for part in inner.values()):
         raise LoadError(f"{path}: expected a state dict (names to tensors), got {_described(inner)}.")
     return inner
 
@@ -64,9 +58,7 @@ def _unpickled(path: Path) -> Any:
             warnings.simplefilter("ignore", UserWarning)  # about formats, which our own sentence names
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        message = (
-            f"{path}: holds pickled Python objects, which unbend does not open: that would run their code."
-        )
+        message = f"{path}: holds pickled Python objects, which unbend does not open: that would run their code."
         raise LoadError(f"{message} Save the state dict: torch.save(model.state_dict(), ...).") from error
     except RuntimeError as error:
         if "TorchScript" not in str(error):
@@ -93,9 +85,7 @@ def _check_fit(path: Path, module: nn.Module, found: dict[str, Tensor]) -> None:
     missing = [name for name in wanted if name not in found]
     extra = [name for name in found if name not in wanted]
     if missing or extra:
-        told = [
-            f"{what} {_listed(names)}" for what, names in (("missing", missing), ("extra", extra)) if names
-        ]
+        told = [f"{what} {_listed(names)}" for what, names in (("missing", missing), ("extra", extra)) if names]
         raise LoadError(f"{path}: does not fit {type(module).__name__}: {'; '.join(told)}.")
     for name, part in found.items():
         if part.shape != getattr(wanted[name], "shape", part.shape):

@@ -72,9 +72,7 @@ def _table(result: Ladder, labels: list[str], place: Place) -> Table:
         for label, step in zip(labels, result.steps, strict=True)
     )  # fmt: skip
     head = ("layer", "verdict", "beside it", "rows", "width", "rank", "Cover", "survives a change of", "witness rows")
-    return Table(
-        head, rows, "Cover: the probability that as many balanced random labels are separable; two classes only."
-    )
+    return Table(head, rows, "Cover: probability that as many balanced random labels are separable; two classes only.")
 
 
 def _named(result: Ladder, step: LadderStep, place: Place) -> str:

@@ -350,7 +350,8 @@ def _twin(model: nn.Module, work: _Work) -> nn.Module | None:
 
 def _head_of(model: nn.Module, work: _Work) -> tuple[Any, Any]:
     """The head's weight and bias as arrays, if it is a linear layer."""
-    module = dict(model.named_modules()).get(work.plan.head or "", None)
+    path = next((tap.path for tap in work.plan.taps if tap.name == work.plan.head), None)
+    module = None if path is None else model.get_submodule(path)
     if not isinstance(module, nn.Linear):
         return None, None
     bias = module.bias if module.bias is not None else torch.zeros(module.out_features)

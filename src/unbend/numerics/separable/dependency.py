@@ -20,6 +20,7 @@ from unbend.numerics.separable.rounding import (
 
 WEIGHT_TOLERANCE = 1e-6  # a stated weight may differ from the exact one by this fraction of it
 EXACT_RESIDUAL_SIZE = 20_000  # entries up to which a sum is tried in integers before elimination
+PRIME = 2**31 - 1
 EXACT_ROWS = 130  # witnesses up to which a dependency is solved in integers
 
 
@@ -166,8 +167,11 @@ def _matches_null_vector(equations: np.ndarray, weights: np.ndarray) -> bool:
 def null_vector(matrix: np.ndarray) -> list[int] | None:
     """The integer vector, without common factor, that spans the null space; None unless its dimension is one.
 
-    Fraction-free Gauss-Jordan elimination: every entry stays an integer, a minor of the matrix.
+    Fraction-free Gauss-Jordan elimination: every entry stays an integer, a minor of the matrix. These grow long, so
+    the dimension is first looked at modulo a prime, where it can only be larger.
     """
+    if _nullity(matrix) != 1:
+        return None
     a = matrix.copy()
     rank, free, pivots, last = 0, None, [], 1
     for column in range(a.shape[1]):
@@ -191,3 +195,20 @@ def null_vector(matrix: np.ndarray) -> list[int] | None:
         solution[column] = -a[i, free]
     common = math.gcd(*solution) * (1 if solution[free] > 0 else -1)
     return [value // common for value in solution]
+
+
+def _nullity(matrix: np.ndarray) -> int:
+    """Dimension of the null space modulo a prime: never less than the true one."""
+    a = (matrix % PRIME).astype(np.int64)
+    rank = 0
+    for column in range(a.shape[1]):
+        below = np.flatnonzero(a[rank:, column])
+        if not len(below):
+            continue
+        a[[rank, rank + below[0]]] = a[[rank + below[0], rank]]
+        a[rank] = a[rank] * pow(int(a[rank, column]), -1, PRIME) % PRIME
+        later = a[rank + 1 :]
+        later -= later[:, column, None] * a[rank] % PRIME
+        later %= PRIME
+        rank += 1
+    return a.shape[1] - rank
