@@ -194,6 +194,13 @@ class PiecewiseAffine:
         """Which hinges are on (`z > 0`) at every sample."""
         return self.pre(x) > 0
 
+    def ties(self, x: Float64[Array, "n d"], relative: float) -> Bool[Array, "n hinges"]:
+        """Which hinges have a `z` too small to tell from zero: `relative` to the sum of its terms' magnitudes."""
+        tied = np.empty((self.n_hinges, len(x)), bool)
+        for stage, (first, z, full) in zip(self.stages, self._passes(self._ones_and(x)), strict=False):
+            tied[first : first + len(z)] = np.abs(z) <= relative * (abs(stage.weight) @ np.abs(full))
+        return tied.T
+
     def states(self, bits: Bool[Array, "n hinges"]) -> Int64[Array, "n units"]:
         """The activation pattern: for every unit the piece it is on, from the bits of its hinges."""
         parts = [layer.states(bits) for layer in self.layers]

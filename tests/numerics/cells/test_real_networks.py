@@ -49,8 +49,10 @@ def assert_right(model, x, shape, window):
     weight, bias = found.affine(face)
     told = np.einsum("nkd,nd->nk", weight, points) + bias
     assert np.abs(told - want).max() < 1e-9 * (1 + np.abs(want).max())
-    states = found.network.states(found.network.bits(points))
-    assert (found.states(face) == states).all()
+    here, there = found.network.bits(points), found.bits(face)
+    tied = found.network.ties(points, 1e-12)  # equal patches of an image: candidates equal but for rounding
+    assert tied.mean() < 0.2
+    assert (found.network.states(here | tied) == found.network.states(there | tied)).all()
     return found
 
 
@@ -101,7 +103,7 @@ def test_the_pretrained_pnet_with_negative_slopes():
     try:
         package = distribution("facenet-pytorch")
     except PackageNotFoundError:
-        pytest.skip("needs the PyPI package facenet-pytorch (--no-deps)")
+        pytest.skip("needs pip install --no-deps facenet-pytorch")
     model = PNet()
     weights = package.locate_file("facenet_pytorch/data/pnet.pt")
     model.load_state_dict(torch.load(weights, weights_only=True))
