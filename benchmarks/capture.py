@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Block(nn.Module):
 
 def mlp() -> nn.Module:
     widths = (784, 512, 256, 128)
-    layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in (nn.Linear(a, b), nn.ReLU())]
+    layers = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*layers, nn.Linear(128, 10))
 
 
@@ -96,11 +97,13 @@ class Encoder(nn.Module):
         return self.head(self.blocks(x).mean(1))
 
 
-def workloads(scale: float) -> Iterator[Workload]:
+def workloads(scale: float, rows: int = 512) -> Iterator[Workload]:
     torch.manual_seed(0)
     x, y = fashion()
     n = int(60_000 * scale)
-    yield Workload("MLP 784-512-256-128-10, 60,000 rows, batch 1,000", mlp().eval(), chunked(x[:n], y[:n], 1000, 5), n)
+    yield Workload(
+        f"MLP 784-512-256-128-10, 60,000 rows, batch {rows}", mlp().eval(), chunked(x[:n], y[:n], rows, 8), n
+    )
     n = int(1_536 * scale)
     yield Workload(
         "residual CNN, 32x32x3, batch 64", cnn().eval(), chunked(torch.rand(n, 3, 32, 32), labels(n, 10), 64, 3), n
@@ -241,7 +244,7 @@ def delve(work: Workload) -> Method:
     with contextlib.redirect_stdout(io.StringIO()):
         tracker = SaturationTracker(
             "/tmp/unbend-delve", save_to="csv", modules=work.model, stats=["lsat"], device="cpu"
-        )  # noqa: S108
+        )
 
     @torch.no_grad()
     def run(chunk: list[Minibatch]) -> None:
@@ -304,7 +307,8 @@ def measure(
 def peak(n: int, kinds: str) -> float:
     """Peak resident memory in MB that a pass over n rows of the MLP adds, in a process of its own."""
     code = (
-        "import resource, sys; sys.path.insert(0, 'benchmarks'); import capture, torch; torch.set_num_threads(1); torch.manual_seed(0)\n"
+        "import resource, sys; sys.path.insert(0, 'benchmarks'); import capture, torch\n"
+        "torch.set_num_threads(1); torch.manual_seed(0)\n"
         f"x = torch.rand(1000, 784); y = capture.labels(1000, 10); n = {n}\n"
         "import numpy as np\n"
         "from unbend.study.source import Minibatch\n"
@@ -325,6 +329,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
+    parser.add_argument("--batch", type=int, default=512, help="rows per batch of the MLP")
     parser.add_argument("--only", default="", help="workloads whose name starts so")
     parser.add_argument("--peers", action="store_true", help="also time the peers (minutes)")
     parser.add_argument("--memory", action="store_true", help="measure peak memory at 5,000 and 60,000 rows")
@@ -332,10 +337,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(options.threads)
     clock = time.process_time if options.threads == 1 else time.perf_counter
-    print(
-        f"{options.threads} thread(s), ratios of {'CPU' if options.threads == 1 else 'wall'} time to the bare forward pass\n"
-    )
-    for work in workloads(options.scale):
+    kind = "CPU" if options.threads == 1 else "wall"
+    print(f"{options.threads} thread(s), ratios of {kind} time to the bare forward pass\n")
+    for work in workloads(options.scale, options.batch):
         if not work.name.startswith(options.only):
             continue
         methods = {"bare": bare(work), "bare, again": bare(work)}

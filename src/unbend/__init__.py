@@ -19,7 +19,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
 }
-_PACKAGES = ("report", "study")  # packages that answer calls: `unbend.study(...)`
+_PACKAGES = ("load", "report", "study", "zoo")  # `report` and `study` answer calls
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 

@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from unbend.capture import call, plan, quiet, representations, tapped
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  the name everybody knows it by
+from torch.nn import functional as F
 
 from unbend.capture.kinds import Kind, channels, elementwise, kind_of, original_class
 from unbend.capture.outputs import Output, call, identity, tensor_of, version_of

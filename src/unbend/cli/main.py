@@ -21,7 +21,7 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
 INTERRUPTED = 130
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  typer hands the flag over by position
+def _version(value: bool | None) -> None:  # noqa: FBT001  typer hands the flag over by position
     if value:
         typer.echo(f"unbend {unbend.__version__}")
         raise typer.Exit
@@ -48,8 +48,9 @@ def _app() -> typer.Typer:
     @app.callback()
     def root(
         _version: Annotated[
-            bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
-        ] = False,
+            bool | None,
+            typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave."),
+        ] = None,
     ) -> None:
         """What every command shares."""
 

@@ -49,6 +49,7 @@ class _Rate(ProgressColumn):
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Told]:
     """A bar per phase on standard error, with rate and time left; it disappears when done."""
+    console = errors()
     bars = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -57,9 +58,9 @@ def progress(*, quiet: bool = False) -> Iterator[Told]:
         _Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=errors(),
+        console=console,
         transient=True,
-        disable=quiet,
+        disable=quiet or not console.is_terminal,
     )
     tasks: dict[str, int] = {}
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64  # noqa: TC002 (checked at run time in the tests)
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from unbend.errors import DataError

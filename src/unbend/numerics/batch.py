@@ -13,7 +13,7 @@ from torch import Tensor
 from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.hashing import hashes
-from unbend.numerics.sweep import Segments, Sweep, fitted, segments, sweep
+from unbend.numerics.sweep import Segments, Sweep, fitted, nothing, segments, sweep
 from unbend.numerics.views import View, reduce
 
 SIZE = 4096
@@ -152,6 +152,7 @@ def batch(
     view: View | None = None,
     mask: Tensor | None = None,
     bend: Bend | None = None,
+    swept: bool = True,
 ) -> Batch:
     """One layer's tensor, swept and reduced to rows.
 
@@ -161,6 +162,7 @@ def batch(
         view: how to read it; left out: features [n, d] as they are.
         mask: for tokens [n, t], true where a token counts.
         bend: for activations, where they are saturated.
+        swept: whether to sweep the tensor; without, only states of rows can be made of the batch.
 
     Raises:
         ShapeError: the tensor does not fit the samples or the view.
@@ -172,6 +174,6 @@ def batch(
     view = View("features", "none", values.shape[-1]) if view is None else view
     if mask is not None:
         mask = fitted(mask, values.flatten(1, -2)) if view.layout == "tokens" and values.ndim > 2 else None
-    swept = sweep(values, of.groups, view.layout, mask)
-    rows = reduce(values, view, mask=mask, means=swept.means)
-    return Batch(values, view, rows, of, swept, mask, bend)
+    made = sweep(values, of.groups, view.layout, mask) if swept else nothing(of.groups, values.shape[-1])
+    rows = reduce(values, view, mask=mask, means=made.means)
+    return Batch(values, view, rows, of, made, mask, bend)

@@ -124,6 +124,13 @@ def sweep(values: Tensor, groups: Segments, layout: Layout = "features", mask: T
     return swept if np.isfinite(swept.m2).all() else _plain(x, groups, layout, mask)
 
 
+def nothing(groups: Segments, width: int) -> Sweep:
+    """The sweep of a tensor that nobody looked at."""
+    none, k = np.zeros(width), groups.n_classes
+    return Sweep(0, none, none, none, none + np.inf, none - np.inf, none.astype(np.int64),
+                 np.zeros(k, np.int64), np.zeros((k, 1)), np.zeros((k, width)), None)  # fmt: skip
+
+
 def fitted(mask: Tensor, tokens: Tensor) -> Tensor:
     """The mask as booleans [n, t] on the device of `tokens` [n, t, d].
 

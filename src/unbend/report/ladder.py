@@ -49,8 +49,8 @@ def ladder(result: Ladder, place: Place = NOWHERE) -> Section:
     picture = Picture(
         "The ladder",
         f"Each verdict is proved for all {len(result.ids):,} training rows in exact or rigorously bounded "
-        "arithmetic; the command unbend verify checks it again. A hollow mark is a verdict that shuffled labels, or the "
-        "last bits of the stored numbers, would also give.",
+        "arithmetic; the command unbend verify checks it again. A hollow mark is a verdict that shuffled labels, or "
+        "the last bits of the stored numbers, would also give.",
         vector(
             lambda ax: rungs(ax, labels, result.steps),
             f"Separability of {len(labels)} layers. {told}",

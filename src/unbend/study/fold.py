@@ -17,10 +17,18 @@ from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mas
 from unbend.errors import DataError
 from unbend.numerics.batch import SIZE, Batch, Samples, batch, samples
 from unbend.numerics.gradient import GradientState
+from unbend.numerics.histogram import HistogramState
+from unbend.numerics.sample import SampleState
+from unbend.numerics.second import SecondState
+from unbend.numerics.stream import KINDS as STREAMED
+from unbend.numerics.stream import Stream, is_streamable
+from unbend.numerics.table import TableState
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 
 INPUT = "input"
+ROWS_ONLY = (SecondState, SampleState, HistogramState, TableState)
+"""States that need no sweep of the tensor."""
 States = dict[str, dict[str, Any]]
 
 
@@ -73,17 +81,32 @@ def fold(
     totals = {} if totals is None else totals
     chooser = chooser or Chooser(Selection())
     current: list[tuple[Samples, Tensor | None]] = []
+    streams: dict[str, Stream] = {}
+    cheap = tuple(kind for kind in kinds if kind in STREAMED)
+    dear = tuple(kind for kind in kinds if kind not in STREAMED)
 
-    def add(name: str, made: Batch) -> None:
+    def add(name: str, made: Batch, which: Sequence[type[Any]]) -> None:
         mine = totals.setdefault(name, {})
-        for kind in kinds:
+        for kind in which:
             state = kind.of(made)
             mine[kind.__name__] = mine[kind.__name__] + state if kind.__name__ in mine else state
 
+    def streamed(name: str, view: View, caught: Caught, of: Samples) -> bool:
+        if not cheap or not is_streamable(caught.values, view, caught.bend):
+            return False
+        if name not in streams:
+            totals.setdefault(name, {})
+            streams[name] = Stream(caught.values.shape[1], of.groups.n_classes, caught.bend)
+        return streams[name].add(caught.values, of.groups)
+
     def receive(tap: Tap, caught: Caught) -> None:
         of, mask = current[0]
-        mine = token_mask(tap, caught, mask)
-        add(tap.name, batch(caught.values, of, view=tap.view, mask=mine, bend=caught.bend))
+        left = dear if streamed(tap.name, tap.view, caught, of) else kinds
+        if left:
+            mine = token_mask(tap, caught, mask)
+            swept = tap.view.layout != "features" or any(kind not in ROWS_ONLY for kind in left)
+            made = batch(caught.values, of, view=tap.view, mask=mine, bend=caught.bend, swept=swept)
+            add(tap.name, made, left)
 
     with tapped(model, plan.taps, receive):
         for minibatch in batches:
@@ -94,9 +117,20 @@ def fold(
             if flat is not None:
                 made = batch(flat, of, view=_input_view(flat))
                 _refuse_holes(made, minibatch)
-                add(INPUT, made)
+                add(INPUT, made, kinds)
             call(model, inputs)
             tick(len(of.ids))
+    return _with_streams(totals, streams, kinds)
+
+
+def _with_streams(totals: States, streams: dict[str, Stream], kinds: Sequence[type[Any]]) -> States:
+    """The sums that were kept in place added to the others, each layer's States in the order of `kinds`."""
+    for name, stream in streams.items():
+        mine = totals.setdefault(name, {})
+        for kind, state in stream.states().items():
+            if kind in {k.__name__ for k in kinds}:
+                mine[kind] = mine[kind] + state if kind in mine else state
+        totals[name] = {k.__name__: mine[k.__name__] for k in kinds if k.__name__ in mine}
     return totals
 
 

@@ -55,7 +55,7 @@ def _degenerate():
         "16 lines through the origin": (plain([lines, np.ones((1, 16))], [np.zeros(16), [0]]), 32),
         "xor": (plain([[[1, 1], [1, 1]], [[1, -2]]], [[0, -1], [0]]), 3),
     }
-    nets |= {f"tent {k}": (tent(k), 4**k) for k in range(1, 6)}
+    nets |= {f"tent {k}": (tent(k), 4**k) for k in range(1, 5)}
     nets |= {f"integer {seed}": (integer(seed), n) for seed, n in enumerate((27, 32, 33, 46))}
     w, b = rng.standard_normal((8, 2)), rng.standard_normal(8) * 0.3
     twice = (rng.standard_normal((8, 16)), rng.standard_normal(8) * 0.3)

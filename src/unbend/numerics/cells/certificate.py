@@ -27,7 +27,8 @@ from unbend.numerics.piecewise import PiecewiseAffine
 _UNIT = 2.0**-53
 _NUMBERS = 1 << 23
 _NEAR = 1e-8  # share of the window's size by which a drawn corner may differ from the true one
-_FEW_FACES = 200  # faces left open by float64 up to which each is settled in rational arithmetic
+_FEW_FACES = 200  # faces left open by float64 up to which each is settled in rational arithmetic, and
+_WEIGHTS = 1 << 24  # how many weights may be read for it: some ten seconds
 _RATIONAL_LIMIT = 2_000_000  # faces x hinges up to which the rational proof is tried
 
 
@@ -181,7 +182,8 @@ def _settled(cells: Cells, closed: Array, is_single: Array) -> Array:
     """Corners that float64 left open, closed in rational arithmetic where a face's exact region says so."""
     face = np.repeat(np.arange(cells.n_faces), np.diff(cells.face_ptr))
     open_faces = np.unique(face[~closed])
-    if len(open_faces) <= _FEW_FACES:
+    per_face = sum(len(stage.low) * len(stage.weight.used()) for stage in cells.network.stages)
+    if len(open_faces) <= _FEW_FACES and len(open_faces) * per_face <= _WEIGHTS:
         window = [homogeneous(x, y) for x, y in cells.plane.corners.tolist()]
         for index, bits in zip(open_faces.tolist(), cells.bits(open_faces), strict=True):
             own = slice(cells.face_ptr[index], cells.face_ptr[index + 1])

@@ -147,7 +147,7 @@ def _by_cholesky(
     if not math.isfinite(ridge):
         return None, True
     H[diagonal, diagonal] += ridge
-    potrf, potrs = get_lapack_funcs(("potrf", "potrs"), dtype=np.float64)
+    potrf, potrs = get_lapack_funcs(("potrf", "potrs"), dtype=np.float64)  # pyrefly: ignore
     factor, failed = potrf(H, lower=1, overwrite_a=1, clean=0)
     if failed:
         return None, True

@@ -5,7 +5,7 @@ floating point; whether the result proves anything is for `dependency` to say.
 """
 
 import math
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 from numba import njit
@@ -88,7 +88,7 @@ def _start(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     if k < r + 1:
         Z, r = _independent(Z, lam)
     root = np.sqrt(lam)[:, None]
-    getrf = get_lapack_funcs("getrf", dtype=np.float64)
+    getrf: Any = get_lapack_funcs("getrf", dtype=np.float64)
     factor, swaps, _ = getrf(Z * root)
     pivots = np.abs(np.diagonal(factor))
     if not pivots.min() > RANK_TOLERANCE * pivots.max():

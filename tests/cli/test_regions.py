@@ -1,0 +1,69 @@
+"""`unbend regions` from the command line to the file: what is told, what is written, what is refused."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from unbend.cli import main
+
+NET = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+small = nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+normed = nn.Sequential(nn.Linear(2, 6), nn.LayerNorm(6), nn.ReLU(), nn.Linear(6, 2))
+"""
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setenv("COLUMNS", "200")
+    return str(tmp_path / "net.py")
+
+
+def run(*arguments):
+    """The exit status."""
+    with pytest.raises(SystemExit) as left:
+        main(["regions", *arguments])
+    return left.value.code or 0
+
+
+def test_a_page_with_a_proof(net, tmp_path, capsys):
+    assert run(f"{net}:small", "--prove", "-o", "out.html") == 0
+    told = capsys.readouterr().out
+    assert "regions" in told.splitlines()[0]
+    assert "Proved (float64 bounds)" in told
+    assert "class areas" in told
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert f"{told.split()[0]} regions" in page
+
+
+def test_a_picture_with_samples_in_a_box(net, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "points.npz", x=rng.standard_normal((20, 2)).astype(np.float32), y=np.arange(20) % 2)
+    assert run(f"{net}:small", "--data", "points.npz", "--box=-1,1,-1,1", "--prove", "-o", "out.svg") == 0
+    assert "Proved" in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "out.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["normed"], "layer_norm divides by a statistic"),
+        (["small", "--box", "1,0,0,1"], "x0 < x1"),
+        (["small", "-o", "out.txt"], "expected .html"),
+        (["missing"], "missing"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(net, tmp_path, capsys, arguments, sentence):
+    assert run(f"{net}:{arguments[0]}", *arguments[1:]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert sentence in told.err
+    assert "Traceback" not in told.err
+    assert not (tmp_path / "regions.html").exists()
