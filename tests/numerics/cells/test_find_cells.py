@@ -197,3 +197,25 @@ def test_a_network_without_kinks_is_one_cell(square):
     found = cells(network([], [], np.eye(2), np.zeros(2)), square)
     assert (found.n_faces, found.is_complete) == (1, True)
     assert_affine(found)
+
+
+def test_candidates_equal_but_for_rounding_are_one():
+    """Of four candidates two are the same function: the cells are those of three candidates."""
+    torch.manual_seed(0)
+    n = 70
+    three = nn.Linear(2, 3 * n).double()
+    four = nn.Linear(2, 4 * n).double()
+    head = nn.Sequential(nn.ReLU(), nn.Linear(n, 8), nn.ReLU(), nn.Linear(8, 2)).double()
+    with torch.no_grad():
+        weight, bias = three.weight.view(n, 3, 2), three.bias.view(n, 3)
+        four.weight.copy_(torch.cat([weight, weight[:, 1:2]], 1).reshape(-1, 2))
+        four.bias.copy_(torch.cat([bias, bias[:, 1:2]], 1).reshape(-1))
+    shrunk = Plane.box((-0.2, -0.2), (0.2, 0.2))
+    found, simple = (
+        cells(lower(nn.Sequential(first, nn.Unflatten(1, (1, -1)), nn.MaxPool1d(k), nn.Flatten(), head), (2,)), shrunk)
+        for first, k in ((four, 4), (three, 3))
+    )
+    shape = (len(simple.vertices), len(simple.edges), simple.n_faces)
+    assert (len(found.vertices), len(found.edges), found.n_faces) == shape
+    assert_whole(found)
+    assert_affine(found)
