@@ -47,7 +47,7 @@ def cells(
         >>> import torch
         >>> _ = torch.manual_seed(0)
         >>> net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2))
-        >>> found = cells(net, Plane.box((-1, -1), (1, 1)))
+        >>> found = cells(net, Plane.box((-1.0, -1.0), (1.0, 1.0)))
         >>> round(float(found.areas().sum()), 9)
         4.0
     """

@@ -59,7 +59,7 @@ def cells(
     Example:
         >>> import numpy as np
         >>> xor = network([np.ones((2, 2))], [np.array([0.0, -1.0])], np.array([[1.0, -2.0]]), np.zeros(1))
-        >>> cells(xor, Plane.box((-1, -1), (1, 1))).n_faces
+        >>> cells(xor, Plane.box((-1.0, -1.0), (1.0, 1.0))).n_faces
         3
     """
     flat = _on_plane(net, plane)

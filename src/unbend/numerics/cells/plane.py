@@ -16,7 +16,7 @@ class Plane:
     """The points `origin + s * u + t * v`, for `(s, t)` inside the convex polygon `corners`.
 
     Example:
-        >>> Plane.box((-1, -1), (1, 1)).area
+        >>> Plane.box((-1.0, -1.0), (1.0, 1.0)).area
         4.0
     """
 
