@@ -4,6 +4,7 @@ In: points of the input space. Out: `Plane`, a value. Knows nothing of networks.
 """
 
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Plane:
             )
 
     @classmethod
-    def box(cls, low: tuple[float, float], high: tuple[float, float]) -> "Plane":
+    def box(cls, low: tuple[SupportsFloat, SupportsFloat], high: tuple[SupportsFloat, SupportsFloat]) -> "Plane":
         """The box itself, for networks of two inputs."""
         return cls(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]), rectangle(low, high))
 
@@ -104,7 +105,9 @@ class Plane:
         return np.ascontiguousarray(coordinates.T), np.linalg.norm(gap, axis=1)
 
 
-def rectangle(low: tuple[float, float], high: tuple[float, float]) -> Float64[Array, "4 2"]:
+def rectangle(
+    low: tuple[SupportsFloat, SupportsFloat], high: tuple[SupportsFloat, SupportsFloat]
+) -> Float64[Array, "4 2"]:
     """The corners of a box, counter-clockwise."""
     (x0, y0), (x1, y1) = low, high
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)

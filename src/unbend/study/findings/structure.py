@@ -51,11 +51,11 @@ def _fishers(before: Layer, after: Layer) -> str:
 
 
 def collapsed_rank(e: Evidence) -> Iterator[Finding]:
-    """Wide layers that live in very few directions, fewer than the classes need."""
+    """Wide layers that live in fewer directions than half of what the classes need."""
     for layer, s in e.measured("spectrum"):
         d, k = len(s.values), max(len(e.about.class_names), 2)
-        few = min(k - 1, USED * d)
-        if layer.kind == "input" or layer.is_output or d < LEAST_WIDTH or s.n < 2 * d or s.effective_rank >= few:
+        few = min((k - 1) / 2, USED * d)
+        if layer.kind == "input" or layer.is_output or d < LEAST_WIDTH or s.n < 2 * d or s.for_95 >= max(few, 2):
             continue
         if not s.effective_rank:
             yield Finding(
