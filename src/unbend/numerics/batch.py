@@ -131,13 +131,15 @@ def samples(y: Tensor | Array, *, n_classes: int | None = None, ids: Int64[Array
     label = y.long()
     if label.ndim != 1:
         raise ShapeError(f"y: expected one class index per sample, got shape {tuple(label.shape)}.")
-    k = int(label.max()) + 1 if n_classes is None and len(label) else n_classes or 1
-    if len(label) and (int(label.min()) < 0 or int(label.max()) >= k):
+    codes = label.numpy()
+    low, high = (int(codes.min()), int(codes.max())) if len(codes) else (0, 0)
+    k = high + 1 if n_classes is None and len(codes) else n_classes or 1
+    if low < 0 or high >= k:
         raise DataError(
-            f"y: expected class indices in [0, {k}), got values from {int(label.min())} to {int(label.max())}. "
-            f"Pass n_classes={int(label.max()) + 1}, or map your labels to 0..k-1."
+            f"y: expected class indices in [0, {k}), got values from {low} to {high}. "
+            f"Pass n_classes={high + 1}, or map your labels to 0..k-1."
         )
-    groups = segments(label.numpy(), k)
+    groups = segments(codes, k)
     return Samples(label, ids, hashes(ids), k, groups, fitted=_one_hot(label, k))
 
 

@@ -112,6 +112,41 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001,
 
 @_compiled(_SUMS)
 @no_type_check
+def run_rows(x, order, starts, floor, made, held):  # noqa: ANN001, ANN201
+    """Sweep a batch into `made` and add it to `held`; False, with nothing added, if that may not be.
+
+    It may not be if a value is not finite or lies below `floor`.
+
+    Args:
+        x: values [n, d], C-contiguous.
+        order: row numbers, segment after segment.
+        starts: where each segment starts in `order` [s + 1].
+        floor: least value allowed.
+        made: room for the sweep of this batch: totals [s, d], squares [d], lows [d], highs [d].
+        held: the same for everything so far.
+    """
+    totals, squares, lows, highs = made
+    all_totals, all_squares, all_lows, all_highs = held
+    sweep_rows(x, order, starts, totals, squares, lows, highs)
+    whole = 0.0
+    for j in range(len(squares)):
+        whole += squares[j]
+        if lows[j] < floor:
+            return False
+    if not whole < np.inf:
+        return False
+    for s in range(totals.shape[0]):
+        for j in range(totals.shape[1]):
+            all_totals[s, j] += totals[s, j]
+    for j in range(len(squares)):
+        all_squares[j] += squares[j]
+        all_lows[j] = min(all_lows[j], lows[j])
+        all_highs[j] = max(all_highs[j], highs[j])
+    return True
+
+
+@_compiled(_SUMS)
+@no_type_check
 def _map_sums(row):  # noqa: ANN001, ANN202
     total = 0.0
     square = 0.0
