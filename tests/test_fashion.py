@@ -16,7 +16,7 @@ FOLDER = Path("/usr/share/datasets/fashion-mnist")
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="needs the images of `apt-get install dataset-fashion-mnist`")
 def test_the_whole_job_on_fashion_mnist(tmp_path):
     data = load.data("fashion-mnist")
-    net = zoo.mlp((784, 256, 128, 10), seed=0)
+    net = zoo.mlp([784, 256, 128, 10], seed=0)
     recipe = Recipe(epochs=3, batch_size=256, rate=1e-3)
     zoo.train(net, data.x[:20_000].flatten(1), data.y[:20_000], recipe, seed=0)
 

@@ -42,7 +42,7 @@ class Samples:
     n_classes: int
     groups: Segments
     dense: Int64[Array, "m"] | None = None
-    drawn: Int64[Array, "m"] | None = None
+    drawn: Int64[Array, "s"] | None = None
     keep: int = SIZE
     fitted: Float64[Tensor, "n t"] | None = None
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from unbend._typing import Array, Int64, Shaped
 from unbend.numerics.batch import Batch
 
-_SLACK = 1024
+_SLACK = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
