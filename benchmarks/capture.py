@@ -307,18 +307,18 @@ def measure(
 def peak(n: int, kinds: str) -> float:
     """Peak resident memory in MB that a pass over n rows of the MLP adds, in a process of its own."""
     code = (
-        "import resource, sys; sys.path.insert(0, 'benchmarks'); import capture, torch\n"
+        "import psutil, sys; sys.path.insert(0, 'benchmarks'); import capture, torch\n"
         "torch.set_num_threads(1); torch.manual_seed(0)\n"
         f"x = torch.rand(1000, 784); y = capture.labels(1000, 10); n = {n}\n"
         "import numpy as np\n"
         "from unbend.study.source import Minibatch\n"
         "made = lambda i: Minibatch(x.roll(i, 1), y, np.arange(1000 * i, 1000 * i + 1000))\n"
         "work = capture.Workload('', capture.mlp().eval(), [[made(0)]], 60000)\n"
-        "rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "rss = lambda: psutil.Process().memory_info().rss / 2**20\n"
         f"run = capture.ours(work, capture.{kinds}); run([made(0)]); run([made(1)])\n"
-        "start = rss()\n"
-        "for i in range(2, n // 1000): run([made(i)])\n"
-        "print(rss() - start)"
+        "start = top = rss()\n"
+        "for i in range(2, n // 1000): run([made(i)]); top = max(top, rss())\n"
+        "print(top - start)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
