@@ -148,7 +148,7 @@ def _suits(tap: Tap, rule: Rule) -> bool:
 
 def row_width(tap: Tap) -> int:
     """Columns of a tap's rows before folding."""
-    return math.prod(tap.shape) if tap.view.rule == "flatten" else tap.view.width
+    return tap.view.columns(tap.shape)
 
 
 def folded(taps: Sequence[Tap], notes: list[str]) -> list[Tap]:

@@ -4,6 +4,7 @@ In: a tensor whose first axis is the sample. Out: rows [n, d] for everything tha
 layout that says where the units are for everything that looks at units.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
@@ -39,6 +40,10 @@ class View:
     rule: Rule = "none"
     width: int = 0
     fold: int = 0
+
+    def columns(self, shape: tuple[int, ...]) -> int:
+        """Columns of the rows of an output with this shape for one sample, before folding."""
+        return math.prod(shape) if self.rule == "flatten" else self.width
 
     def __str__(self) -> str:
         words = {"none": "as it is", "mean": "mean over positions", "max": "max over positions",
