@@ -17,6 +17,7 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
 
   unbend report                            a small net on real handwritten digits
   unbend report net.py:model data.npz      your own network and data
+  unbend lab                               the claims of the field, re-run and checked
 """
 INTERRUPTED = 130
 
@@ -30,6 +31,7 @@ def _version(value: bool | None) -> None:  # noqa: FBT001  typer hands the flag 
 def _app() -> typer.Typer:
     """The commands, imported when a command line is read and not before."""
     from unbend.cli.compare import compare
+    from unbend.cli.lab import lab
     from unbend.cli.merge import merge
     from unbend.cli.regions import regions
     from unbend.cli.report import report
@@ -54,8 +56,8 @@ def _app() -> typer.Typer:
     ) -> None:
         """What every command shares."""
 
-    for command in (report, regions, show, merge, compare, verify):
-        app.command(no_args_is_help=command is not report)(command)
+    for command in (report, regions, lab, show, merge, compare, verify):
+        app.command(no_args_is_help=command not in (report, lab))(command)
     return app
 
 

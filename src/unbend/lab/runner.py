@@ -1,0 +1,216 @@
+"""Runs of claims, some at a time, each in a worker of its own, kept on the disk as soon as they are there.
+
+Comes in: tasks. Goes out: their `Run`s as they end. It must not know pages or the terminal.
+"""
+
+import signal
+import traceback
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from time import process_time
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from unbend.errors import LoadError, MissingExtraError
+from unbend.lab import films, pictures, results
+from unbend.lab.claim import Budget, Claim
+from unbend.lab.claims import claim as claim_of
+from unbend.lab.results import Run
+from unbend.zoo.randomness import threads
+
+N_SEEDS = 3
+"""How many seeds a claim gets when everything is run in full."""
+HEAVY = ("neural_collapse", "topology", "double_descent", "lottery", "transfer")
+"""Claims that take up to a minute; they get one seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run that is asked for.
+
+    Args:
+        claim: its name.
+        seed: what chance begins with.
+        budget: how large the experiment is.
+        folder: where its files go.
+        draws: whether to draw its figure.
+        films: whether to make its film too.
+        fresh: whether to run it even if a saved run would do.
+    """
+
+    claim: str
+    seed: int
+    budget: Budget
+    folder: Path
+    draws: bool = True
+    films: bool = True
+    fresh: bool = False
+
+
+def tasks(
+    names: Iterable[str],
+    folder: Path,
+    *,
+    budget: Budget = "full",
+    seeds: Sequence[int] | None = None,
+    films: bool = True,
+    fresh: bool = False,
+) -> list[Task]:
+    """The runs that these claims need: every claim's first seed, which is drawn, before anyone's second.
+
+    Args:
+        names: of the claims.
+        folder: where the files go.
+        budget: how large the experiments are.
+        seeds: of every claim; when left out, 0 in a quick run and for the heavy claims, else 0, 1 and 2.
+        films: whether to make films.
+        fresh: whether to run what a saved run would answer.
+    """
+    wanted = {name: _seeds(name, budget) if seeds is None else tuple(seeds) for name in names}
+    ordered = [
+        Task(name, own[turn], budget, folder, draws=turn == 0, films=films and turn == 0, fresh=fresh)
+        for turn in range(max(map(len, wanted.values()), default=0))
+        for name, own in wanted.items()
+        if turn < len(own)
+    ]
+    return sorted(ordered, key=lambda task: task.claim not in HEAVY)
+
+
+def _seeds(name: str, budget: Budget) -> tuple[int, ...]:
+    return tuple(range(1 if budget == "quick" or name in HEAVY else N_SEEDS))
+
+
+def perform(task: Task) -> Run:
+    """Run one task here, or take the saved run; whatever goes wrong is told by the `Run`.
+
+    The experiment's numbers stay in the file.
+    """
+    try:
+        claim = claim_of(task.claim)
+        saved = None if task.fresh else results.opened(claim, task.budget, task.seed, task.folder / "runs")
+        run = _measured(claim, task) if saved is None else saved
+        _pictured(claim, run, task, again=saved is None)
+    except (LoadError, MissingExtraError) as error:
+        return Run(task.claim, task.seed, task.budget, "not run", str(error))
+    except Exception as error:  # noqa: BLE001  a claim that breaks down is an outcome; the others go on
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
+        return Run(task.claim, task.seed, task.budget, "error", reason)
+    return replace(run, result=None)
+
+
+def _measured(claim: Claim, task: Task) -> Run:
+    start = process_time()
+    result = claim.run(task.seed, task.budget)
+    seconds = process_time() - start
+    verdict = claim.holds(result)
+    run = Run(
+        claim=task.claim,
+        seed=task.seed,
+        budget=task.budget,
+        status="passed" if verdict.passed else "failed",
+        seconds=seconds,
+        result=result,
+        verdict=verdict,
+        finding=claim.finding(result),
+    )
+    results.save(run, claim, task.folder / "runs")
+    return run
+
+
+def _pictured(claim: Claim, run: Run, task: Task, *, again: bool) -> None:
+    """The figure and the film, where they are wanted and not there yet."""
+    figures, reel = task.folder / "figures", task.folder / "films"
+    if task.draws and (again or not (figures / f"{run.stem}.png").exists()):
+        pictures.save(claim, run.result, figures, run.stem)
+    if task.films and claim.film is not None and (again or not (reel / f"{run.stem}.gif").exists()):
+        films.save(claim, run.result, reel, run.stem, budget=task.budget)
+
+
+def together(tasks: Sequence[Task], *, n_workers: int) -> Generator[Run, None, None]:
+    """The runs of the tasks as they end, from so many worker processes with one thread each.
+
+    One task, or one worker, is run right here. A worker that dies takes only its own task with it. Close the
+    generator (or let an interrupt pass) and the workers end; what they had finished is on the disk.
+    """
+    left = deque(tasks)
+    if min(len(left), n_workers) <= 1:
+        for task in left:
+            with threads(1), threadpool_limits(1):
+                run = perform(task)
+            yield run
+        return
+    hands = [_hired() for _ in range(min(n_workers, len(left)))]
+    try:
+        for hand in hands:
+            hand.give(left)
+        while busy := {hand.connection: hand for hand in hands if hand.task is not None}:
+            for ready in wait(list(busy)):
+                hand = busy[ready]  # type: ignore[index]
+                run = hand.taken()
+                if not hand.process.is_alive():
+                    hands.remove(hand)
+                    hand = _hired()
+                    hands.append(hand)
+                hand.give(left)
+                yield run
+    finally:
+        for hand in hands:
+            hand.process.terminate()
+        for hand in hands:
+            hand.process.join()
+
+
+@dataclass(slots=True)
+class _Hand:
+    """A worker process, the line to it, and what it is at."""
+
+    process: BaseProcess
+    connection: Connection
+    task: Task | None = None
+
+    def give(self, left: deque[Task]) -> None:
+        """Hand over the next task, if there is one."""
+        self.task = left.popleft() if left else None
+        if self.task is not None:
+            self.connection.send(self.task)
+
+    def taken(self) -> Run:
+        """What came of the task; an error where the worker died over it."""
+        task = self.task
+        if task is None:
+            raise RuntimeError("a worker without a task has nothing to give")
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            reason = f"its process ended with status {self.process.exitcode}; too little memory?"
+            return Run(task.claim, task.seed, task.budget, "error", reason)
+
+
+def _hired() -> _Hand:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    return _Hand(process, ours)
+
+
+def _serve(connection: Connection) -> None:
+    """A worker: one task after the other, in one thread, until the line is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        while True:
+            try:
+                task = connection.recv()
+            except EOFError:
+                return
+            connection.send(perform(task))
