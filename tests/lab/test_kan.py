@@ -1,0 +1,68 @@
+"""KANs against perceptrons: the experiment passes, the curves are the true ones, and swapped targets are noticed."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from unbend.lab import kan
+
+
+@pytest.fixture(scope="module")
+def result():
+    return kan.run(0, "quick")
+
+
+def test_the_claim_holds_with_a_condition(result):
+    verdict = kan.holds(result)
+    assert verdict.passed, [check for check in verdict.checks if not check.passed]
+    assert verdict.outcome == "holds with a condition"
+    assert "on xy the best KAN errs by" in kan.finding(result)
+
+
+def test_the_curves_are_those_of_the_target(result):
+    slope, start = np.polyfit(result.x**2, result.first[1], 1)
+    assert np.abs(result.first[1] - slope * result.x**2 - start).max() < 0.1 * np.ptp(result.first[1])
+    assert result.likeness == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_leaves_torch_as_it_was(monkeypatch):
+    monkeypatch.setitem(kan.SIZES, "quick", (1, 10, 100))
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    first, again, other = (kan.run(seed, "quick") for seed in (0, 0, 1))
+    assert np.array_equal(first.error, again.error)
+    assert np.array_equal(first.second, again.second)
+    assert not np.array_equal(first.error, other.error)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_swapped_targets_are_noticed(monkeypatch):
+    swapped = dict(zip(kan.TARGETS, reversed(kan.TARGETS.values()), strict=True))
+    monkeypatch.setattr(kan, "TARGETS", swapped)
+    failed = [check.what for check in kan.holds(kan.run(0, "quick")).checks if not check.passed]
+    assert "likeness of the learned curves to sin πx and y²" in failed
+    assert len(failed) > 1
+
+
+def test_a_kan_without_splines_is_noticed(monkeypatch):
+    make = kan._kan
+
+    def without(widths, n_intervals, seed):
+        net = make(widths, n_intervals, seed)
+        for layer in net:
+            layer.coefficients.requires_grad_(False).zero_()
+        return net
+
+    monkeypatch.setattr(kan, "_kan", without)
+    failed = [check.what for check in kan.holds(kan.run(0, "quick")).checks if not check.passed]
+    assert "exp(sin πx + y²): best KAN over best perceptron" in failed
+
+
+def test_the_figure_draws_errors_and_edges(result):
+    figure = Figure()
+    kan.draw(result, figure)
+    assert len(figure.axes) == 5
+    assert all(axes.get_xlabel() for axes in figure.axes)
+    learned = figure.axes[2].lines[1].get_ydata()
+    assert np.array_equal(learned, result.first[0])
