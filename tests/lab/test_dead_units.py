@@ -1,0 +1,59 @@
+"""Dead ReLUs by width, rate and bias: the experiment passes, repeats itself, and other activations are noticed."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from torch import nn
+
+from unbend import zoo
+from unbend.lab import dead_units
+
+
+@pytest.fixture(scope="module")
+def result():
+    return dead_units.run(0, "quick")
+
+
+def test_the_claim_is_false_as_told(result):
+    verdict = dead_units.holds(result)
+    assert verdict.passed, [check for check in verdict.checks if not check.passed]
+    assert verdict.outcome == "false as told"
+    assert f"{result.dead[-1, 0, -1]:.0%}" in dead_units.finding(result)
+
+
+def test_dead_units_are_counted_over_all_samples():
+    data = zoo.data("digits").first(50, 10)
+    net = zoo.initialise(zoo.mlp([64, 4, 4, 10]), zoo.Initial("torch", bias=-100.0), seed=0)
+    assert dead_units._dead_and_zeros(net, data) == (1.0, 1.0)
+    linear = net[0]
+    assert isinstance(linear, nn.Linear)
+    linear.bias.data[0] = 100.0
+    assert dead_units._dead_and_zeros(net, data) == (7 / 8, 7 / 8)
+
+
+def test_the_same_seed_gives_the_same_numbers(result):
+    again = dead_units.run(0, "quick")
+    for name in ("dead", "zeros", "accuracy", "sgd_dead", "bias_dead"):
+        assert np.array_equal(getattr(result, name), getattr(again, name))
+
+
+def test_a_rate_that_is_never_large_is_noticed(monkeypatch):
+    monkeypatch.setattr(dead_units, "RATES", (1e-4, 3e-4, 1e-3))
+    failed = [check.what for check in dead_units.holds(dead_units.run(0, "quick")).checks if not check.passed]
+    assert any("widest minus narrowest" in what for what in failed)
+    assert any("largest rate minus smallest" in what for what in failed)
+
+
+def test_a_remedy_left_out_is_noticed(monkeypatch):
+    net = dead_units._net
+    monkeypatch.setattr(dead_units, "_net", lambda width, seed, _remedy="", bias=None: net(width, seed, "", bias))
+    failed = [check.what for check in dead_units.holds(dead_units.run(1, "quick")).checks if not check.passed]
+    assert "batch norm: largest dead share" in failed
+    assert any(what.startswith("He's weights") for what in failed)
+
+
+def test_the_figure_names_its_axes(result):
+    figure = Figure()
+    dead_units.draw(result, figure)
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    assert np.array_equal(figure.axes[0].lines[0].get_ydata(), result.dead[0, 0])
