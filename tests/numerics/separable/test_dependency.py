@@ -1,9 +1,13 @@
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from unbend.numerics.separable.dependency import dependency, null_vector
+from unbend.numerics.separable import Overlap, nullspace, separate, simplex
+from unbend.numerics.separable import dependency as checks
+from unbend.numerics.separable.dependency import dependency
+from unbend.numerics.separable.nullspace import null_vector
 from unbend.numerics.separable.rounding import dot2, dot2_error, scores
 
 
@@ -23,6 +27,50 @@ def test_null_vector_solves_exactly(seed):
     matrix = rng.integers(-(2**40), 2**40, (7, 8)).astype(object)
     solution = null_vector(matrix)
     assert not any(matrix @ np.array(solution, object))
+
+
+@pytest.mark.parametrize("bits", [3, 40, 400])
+def test_null_vector_among_dependent_equations(bits):
+    """Equations in excess that follow from the others, entries longer than a word."""
+    rng = np.random.default_rng(bits)
+    matrix = np.array([[int(a) << (bits - 3) for a in row] for row in rng.integers(-9, 10, (11, 12))], object)
+    matrix += rng.integers(-4, 5, matrix.shape)
+    solution = null_vector(np.vstack([matrix, matrix[::-1] * 3 - matrix]))
+    assert not any(matrix @ np.array(solution, object))
+    assert math.gcd(*solution) == 1
+    extra = np.eye(12, dtype=int)[:1].astype(object)
+    assert null_vector(np.vstack([matrix, extra])) is None or solution[0] == 0
+
+
+def test_lifting_stops_at_its_deadline(monkeypatch):
+    digits = []
+    lifted = nullspace._lifted
+    monkeypatch.setattr(nullspace, "_lifted", lambda A, b: (digits.append(a) or a for a in lifted(A, b)))
+    matrix = np.random.default_rng(0).integers(-(2**50), 2**50, (30, 31)).astype(object)
+    assert null_vector(matrix, deadline=-math.inf) is None
+    assert len(digits) == 1
+    assert null_vector(matrix) is not None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_flat_witnesses_need_no_long_arithmetic(seed, monkeypatch):
+    """An affine layer 64 -> 128 in float32, permuted labels: 130 witnesses that fill 64 dimensions but for rounding.
+
+    Their weights are found to the last bits in two words, so that an interval proves them.
+    """
+    exact, calls = checks.null_vector, []
+    monkeypatch.setattr(checks, "null_vector", lambda *a: calls.append(1) or exact(*a))
+    monkeypatch.setattr(simplex, "solve", lambda *_a: pytest.fail("the exact simplex method was needed"))
+    rng = np.random.default_rng(seed)
+    x = rng.random((360, 64)).astype(np.float32)
+    layer = rng.standard_normal((64, 128)).astype(np.float32) / 8
+    h, y = x @ layer, rng.permutation(np.arange(360) % 2)
+    verdict = separate(h, y)
+    assert isinstance(verdict, Overlap)
+    assert len(verdict.rows) == 130
+    assert verdict.verify(h, y)
+    assert verdict.robustness > 0
+    assert len(calls) <= 3
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1.0, 1e200])

@@ -6,6 +6,7 @@ import numpy as np
 
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, clearance
 from unbend.numerics.separable.cone import BinaryCone, Planes
+from unbend.numerics.separable.dependency import dependency
 from unbend.numerics.separable.search import Limits, Open, Outcome, Overlapping, search
 from unbend.numerics.separable.twins import contradictions, groups
 from unbend.numerics.separable.verdicts import Overlap, Separation, Undecided, sides
@@ -69,7 +70,7 @@ class _Question:
     def verdict(self, outcome: Outcome) -> Separation | Overlap | Undecided:
         if isinstance(outcome, Overlapping):
             weights = outcome.weights / outcome.weights[self.sign[outcome.index] > 0].sum()
-            if outcome.robustness == 0.0 and self.cone.survives(outcome.index, weights) is None:
+            if outcome.robustness == 0.0 and dependency(self.cone.blocked(outcome.index), weights) is None:
                 weights = outcome.weights
             return self.overlap(outcome.index, weights, outcome.robustness)
         if isinstance(outcome, Open):

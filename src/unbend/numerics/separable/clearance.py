@@ -16,11 +16,13 @@ from unbend.numerics.separable.rounding import (
     dot2,
     dot2_error,
     gamma,
+    margins,
     require_gradual_underflow,
     scores,
 )
 
 BLOCK = 8192  # rows held in float64 at a time
+AT_ONCE = 512  # values of which the least is looked at first
 UNIT_SUM = 2.0**-52
 
 
@@ -63,30 +65,50 @@ def clearance(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, n_tightest: in
     fraction of itself moves a row to the other side.
     """
     require_gradual_underflow()
-    total, error, size = scores(x, plane.weight, plane.bias)
     with np.errstate(over="ignore", invalid="ignore"):
-        if plane.weight_low is not None:
-            low, low_error, low_size = scores(x, plane.weight_low, plane.bias_low)
-            error = error + np.abs(low) + low_error
-            size = size + low_size
-        elif not plane.weight.any():
-            size = np.zeros(len(x))
-        sure = sign * total
-        open_rows = np.flatnonzero(~(np.abs(sure) > error))
-        sure -= error
-        if len(open_rows):
-            sure[open_rows] = _refined(x, sign, plane, open_rows)
-        low_end = sure - np.abs(sure) * 4e-16
+        low_end, size = _low_ends(x, sign, plane)
         wrong = len(x) - int(np.count_nonzero(low_end > 0))
         if wrong:
             return Clearance(low_end, wrong, -math.inf, -math.inf, np.zeros(0, np.int64))
         relative = np.divide(low_end, size, out=np.full(len(x), np.inf), where=size > 0)
         length = _norm(plane.weight) if plane.weight_low is None else _norm(plane.weight) * (1 + 1e-15)
         margin = float(low_end.min()) / length * (1 - 1e-15) if length > 0 else math.inf
-    n_first = min(n_tightest, len(x))
-    first = np.argpartition(relative, n_first - 1)[:n_first]
-    first = first[np.argsort(relative[first], kind="stable")]
-    return Clearance(low_end, 0, margin, float(relative.min()), first)
+    return Clearance(low_end, 0, margin, float(relative.min()), _least(relative, n_tightest))
+
+
+def _low_ends(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> tuple[np.ndarray, np.ndarray]:
+    """Lower bounds of the signed scores, and the sums of magnitudes behind them."""
+    if plane.weight_low is None:
+        low_end, size, n_open = margins(x, sign, plane.weight, plane.bias)
+        open_rows = np.flatnonzero(np.isnan(low_end)) if n_open else np.zeros(0, np.int64)
+        if not plane.weight.any():
+            size = np.zeros(len(x))
+    else:
+        total, error, size = scores(x, plane.weight, plane.bias)
+        low, low_error, low_size = scores(x, plane.weight_low, plane.bias_low)
+        error = error + np.abs(low) + low_error
+        size = size + low_size
+        open_rows = np.flatnonzero(~(np.abs(total) > error))
+        sure = sign * total - error
+        low_end = sure - np.abs(sure) * 4e-16
+    if len(open_rows):
+        sure = _refined(x, sign, plane, open_rows)
+        low_end[open_rows] = sure - np.abs(sure) * 4e-16
+    return low_end, size
+
+
+def _least(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the least values, rising; looked for only where a block has one of the least minima."""
+    count = min(count, len(values))
+    whole = len(values) // AT_ONCE * AT_ONCE
+    least = values[:whole].reshape(-1, AT_ONCE).min(axis=1)
+    if len(least) > count:
+        near = np.sort(np.argpartition(least, count - 1)[:count])
+        some = np.concatenate([(near[:, None] * AT_ONCE + np.arange(AT_ONCE)).ravel(), np.arange(whole, len(values))])
+    else:
+        some = np.arange(len(values))
+    first = some[np.argpartition(values[some], count - 1)[:count]] if count else some
+    return first[np.argsort(values[first], kind="stable")]
 
 
 def is_right(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> np.ndarray:
@@ -160,15 +182,12 @@ def argmax_clearance(
         distance[own], share[own] = np.inf, np.inf
         distance[~(lead > 0)] = share[~(lead > 0)] = -np.inf
         worst[part], relative[part] = distance.min(axis=1), share.min(axis=1)
-    n_first = min(n_tightest, n)
-    first = np.argpartition(relative, n_first - 1)[:n_first]
-    first = first[np.argsort(relative[first], kind="stable")]
     return Clearance(
         leads,
         int((~(leads > 0).all(axis=1)).sum()),
         float(worst.min()) * (1 - 1e-15),
         float(relative.min()) * (1 - 1e-15),
-        first,
+        _least(relative, n_tightest),
     )
 
 

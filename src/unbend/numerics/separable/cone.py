@@ -13,7 +13,6 @@ from typing import TypeAlias
 import numpy as np
 
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, argmax_clearance, clearance
-from unbend.numerics.separable.dependency import dependency
 from unbend.numerics.separable.verdicts import binary_vectors, joint_vectors
 
 SAMPLE = 1000  # rows from which shift and scale are taken
@@ -110,9 +109,9 @@ class BinaryCone:
         low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1], float(planes.low[0, -1]))
         return clearance(self.x, self.sign, Hyperplane(planes.weight[0], float(planes.bias[0]), low, bias_low))
 
-    def survives(self, index: np.ndarray, weights: np.ndarray) -> float | None:
-        """Whether the witnesses share a point of the two hulls."""
-        return dependency(binary_vectors(self.x[index], self.sign[index]), weights)
+    def blocked(self, index: np.ndarray) -> np.ndarray:
+        """Some vectors as a proof states them, [m, blocks, d + 1]."""
+        return binary_vectors(self.x[index], self.sign[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,10 +175,10 @@ class KeslerCone:
         low = None if planes.low is None else np.vstack([planes.low, np.zeros((1, d + 1))])
         return np.vstack([planes.weight, np.zeros((1, d))]), np.append(planes.bias, 0.0), low
 
-    def survives(self, index: np.ndarray, weights: np.ndarray) -> float | None:
-        """Whether the transfers form a circulation."""
+    def blocked(self, index: np.ndarray) -> np.ndarray:
+        """Some vectors as a proof states them, [m, blocks, d + 1]."""
         row, rival = self.transfer(index)
-        return dependency(joint_vectors(self.x[row], self.code[row], rival), weights)
+        return joint_vectors(self.x[row], self.code[row], rival)
 
 
 Cone: TypeAlias = BinaryCone | KeslerCone

@@ -2,7 +2,7 @@
 
 In: the vectors as stored and float weights near the exact ones. Out: whether an exact solution provably exists
 there, and how much change of the numbers it survives. By integers where the weights are exact, by an interval
-argument for square systems, by fraction-free elimination for the rest. Nothing of the solver is used.
+argument for square systems, by the exact null vector for the rest. Nothing of the solver is used.
 """
 
 import math
@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from unbend.numerics.separable.nullspace import null_vector
 from unbend.numerics.separable.rounding import (
     UNDERFLOW,
     dot2,
@@ -20,17 +21,17 @@ from unbend.numerics.separable.rounding import (
 
 WEIGHT_TOLERANCE = 1e-6  # a stated weight may differ from the exact one by this fraction of it
 EXACT_RESIDUAL_SIZE = 20_000  # entries up to which a sum is tried in integers before elimination
-PRIME = 2**31 - 1
-EXACT_ROWS = 130  # witnesses up to which a dependency is solved in integers
+EXACT_ROWS = 260  # witnesses up to which a dependency is solved in integers: some seconds for so many
 
 
-def dependency(vectors: np.ndarray, weights: np.ndarray) -> float | None:
+def dependency(vectors: np.ndarray, weights: np.ndarray, deadline: float = math.inf) -> float | None:
     """Prove that some exact, strictly positive combination of the vectors is zero, within rounding of `weights`.
 
     Args:
         vectors: `[m, blocks, d + 1]`, exact; the last entry of a block is ±1 where the vector touches the block,
             else the whole block is 0. With several blocks, the blocks of each vector add up to zero.
         weights: `[m]`, the claim.
+        deadline: `time.monotonic()` after which exact arithmetic is given up and nothing is proved.
 
     Returns:
         The relative change of every stored number that the dependency provably survives (0.0 where none is
@@ -39,22 +40,19 @@ def dependency(vectors: np.ndarray, weights: np.ndarray) -> float | None:
     if len(weights) != len(vectors) or not (np.isfinite(weights).all() and (weights > 0).all()):
         return None
     require_gradual_underflow()
-    equations, is_generic = _equations(vectors)
-    if equations.shape[1] > len(weights) - 1:
-        equations = np.unique(equations, axis=1)
-        is_generic = False
+    equations, is_generic = balance(vectors)
     scaled = _scaled(equations)
     robustness = None
     if scaled is not None and len(weights) == scaled.shape[1] + 1:
         robustness = _square(scaled, weights / weights.max())
     if robustness is not None:
         return robustness if is_generic else 0.0
-    if _is_zero_sum(equations, weights) or _matches_null_vector(equations, weights):
+    if _is_zero_sum(equations, weights) or _matches_null_vector(equations, weights, deadline):
         return 0.0
     return None
 
 
-def _equations(vectors: np.ndarray) -> tuple[np.ndarray, bool]:
+def balance(vectors: np.ndarray) -> tuple[np.ndarray, bool]:
     """The columns that must add up to zero, without those that follow from others.
 
     A column that is constant where its block is touched is a multiple of the block's last column. The last
@@ -71,7 +69,10 @@ def _equations(vectors: np.ndarray) -> tuple[np.ndarray, bool]:
         varies = (features != features[:1]).any(axis=0)
         is_generic &= not features[0, ~varies].any()
         columns += [vectors[:, c, :-1][:, varies], mark[:, None]]
-    return (np.hstack(columns) if columns else np.zeros((m, 0))), is_generic
+    equations = np.hstack(columns) if columns else np.zeros((m, 0))
+    if equations.shape[1] > m - 1:
+        return np.unique(equations, axis=1), False
+    return equations, is_generic
 
 
 def _scaled(equations: np.ndarray) -> np.ndarray | None:
@@ -151,64 +152,25 @@ def _is_zero_sum(equations: np.ndarray, weights: np.ndarray) -> bool:
     return not any((_integers(equations) * exact).sum(axis=1)) if equations.size else True
 
 
-def _matches_null_vector(equations: np.ndarray, weights: np.ndarray) -> bool:
+def _matches_null_vector(equations: np.ndarray, weights: np.ndarray, deadline: float) -> bool:
     """Whether the exact solution is unique, positive, and the stated weights up to rounding."""
-    if len(weights) > EXACT_ROWS:
+    exact = _exact_weights(equations, deadline)
+    if exact is None:
         return False
-    solution = null_vector(_integers(equations))
-    if solution is None or min(solution) <= 0:
-        return False
-    top = max(solution)
-    exact = np.array([float(Fraction(a, top)) for a in solution])
-    stated = weights / weights[solution.index(top)]
+    stated = weights / weights[np.argmax(exact)]
     return bool((np.abs(stated - exact) <= WEIGHT_TOLERANCE * exact).all())
 
 
-def null_vector(matrix: np.ndarray) -> list[int] | None:
-    """The integer vector, without common factor, that spans the null space; None unless its dimension is one.
+def exact_weights(vectors: np.ndarray, deadline: float = math.inf) -> np.ndarray | None:
+    """The one exact dependency, rounded, its greatest weight one; None if it is not unique or not positive."""
+    return _exact_weights(balance(vectors)[0], deadline)
 
-    Fraction-free Gauss-Jordan elimination: every entry stays an integer, a minor of the matrix. These grow long, so
-    the dimension is first looked at modulo a prime, where it can only be larger.
-    """
-    if _nullity(matrix) != 1:
+
+def _exact_weights(equations: np.ndarray, deadline: float) -> np.ndarray | None:
+    if len(equations) > EXACT_ROWS:
         return None
-    a = matrix.copy()
-    rank, free, pivots, last = 0, None, [], 1
-    for column in range(a.shape[1]):
-        below = np.flatnonzero(a[rank:, column])
-        if not len(below):
-            if free is not None:
-                return None
-            free = column
-            continue
-        a[[rank, rank + below[0]]] = a[[rank + below[0], rank]]
-        pivot, row = a[rank, column], a[rank].copy()
-        a = (pivot * a - np.outer(a[:, column], row)) // last
-        a[rank] = row
-        rank, last = rank + 1, pivot
-        pivots.append(column)
-    if free is None:
+    solution = null_vector(_integers(equations), deadline)
+    if solution is None or min(solution) <= 0:
         return None
-    solution = [0] * a.shape[1]
-    solution[free] = last
-    for i, column in enumerate(pivots):
-        solution[column] = -a[i, free]
-    common = math.gcd(*solution) * (1 if solution[free] > 0 else -1)
-    return [value // common for value in solution]
-
-
-def _nullity(matrix: np.ndarray) -> int:
-    """Dimension of the null space modulo a prime: never less than the true one."""
-    a = (matrix % PRIME).astype(np.int64)
-    rank = 0
-    for column in range(a.shape[1]):
-        below = np.flatnonzero(a[rank:, column])
-        if not len(below):
-            continue
-        a[[rank, rank + below[0]]] = a[[rank + below[0], rank]]
-        a[rank] = a[rank] * pow(int(a[rank, column]), -1, PRIME) % PRIME
-        later = a[rank + 1 :]
-        later -= later[:, column, None] * a[rank] % PRIME
-        later %= PRIME
-        rank += 1
-    return a.shape[1] - rank
+    top = max(solution)
+    return np.array([float(Fraction(a, top)) for a in solution])

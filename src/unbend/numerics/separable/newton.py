@@ -72,6 +72,8 @@ def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Desce
             break
         slope = Z @ p
         t, new_forces = _line(margins, slope, decrement)
+        if decrement > last and not _loss(margins + t * slope) < _loss(margins):
+            break
         loss_is_high = decrement < effort.tolerance and margins.min() <= 0 and _loss(margins) > LOSS_OF_CHANCE
         v = v + t * p
         margins = margins + t * slope if step & 7 else Z @ v

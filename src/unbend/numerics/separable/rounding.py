@@ -37,6 +37,31 @@ def _sums(x, w, total, size):  # noqa: ANN001, ANN202 (numba reads the types of 
         size[i] = a
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@no_type_check
+def _margins(x, sign, w, b, wide, least, part, low, size):  # noqa: ANN001, ANN202
+    """One pass: lower bounds of the signed scores, nan where the sign is open; returns how many are."""
+    n_open = 0
+    for i in range(x.shape[0]):
+        s = b
+        a = 0.0
+        for j in range(x.shape[1]):
+            t = np.float64(x[i, j]) * w[j]
+            s += t
+            a += abs(t)
+        a = a * wide + least
+        error = (a + abs(b)) * part + least
+        s = s * sign[i]
+        size[i] = a
+        if abs(s) > error:
+            s = s - error
+            low[i] = s - abs(s) * 4e-16
+        else:
+            low[i] = np.nan
+            n_open += 1
+    return n_open
+
+
 def require_gradual_underflow() -> None:
     """Refuse to check anything on a thread that reads denormal numbers as zero."""
     tiny = np.array([5e-324])
@@ -59,6 +84,18 @@ def scores(x: np.ndarray, weight: np.ndarray, bias: float) -> tuple[np.ndarray, 
         size += (d + 2) * UNDERFLOW
         error = (size + abs(bias)) * gamma(d + 3) + (d + 2) * UNDERFLOW
     return total, error, size
+
+
+def margins(x: np.ndarray, sign: np.ndarray, weight: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """One pass over all rows: lower bounds of `sign * (x·w + b)`, `Σ|x_j w_j|` rounded up, and how many are open.
+
+    A bound is nan where the rounding error leaves the sign open.
+    """
+    low, size = np.empty(len(x)), np.empty(len(x))
+    d, w = x.shape[1], np.ascontiguousarray(weight, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        n_open = _margins(x, sign, w, bias, 1 + gamma(d + 2), (d + 2) * UNDERFLOW, gamma(d + 3), low, size)
+    return low, size, n_open
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

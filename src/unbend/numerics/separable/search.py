@@ -7,6 +7,7 @@ coordinates made round; exact integers. Every claim is checked by `clearance` or
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
@@ -17,13 +18,16 @@ from scipy.linalg import qr, solve_triangular
 from unbend.numerics.separable import simplex
 from unbend.numerics.separable.clearance import Clearance
 from unbend.numerics.separable.cone import Chart, Cone, Planes, chart_of
+from unbend.numerics.separable.dependency import balance, dependency
 from unbend.numerics.separable.newton import Descent, Effort, descend
-from unbend.numerics.separable.witness import reduce
+from unbend.numerics.separable.rounding import dot2
+from unbend.numerics.separable.witness import polished, reduce
 
 SIMPLEX_SIZE = 60_000  # entries of the tableau up to which the exact method is worth its time
 ROUNDS = 60
 FORCE_FLOORS = (1e-6, 1e-3, 1e-9)  # forces below this part of the greatest are left out
 FACES = 8
+ROUND_SIZE = 10**9  # products up to which round coordinates are computed in two words
 LARGEST = 1000  # exponent of two that no coefficient exceeds
 
 
@@ -56,6 +60,7 @@ class Open:
     forces: np.ndarray
 
 
+_Back: TypeAlias = Callable[[np.ndarray], Planes]
 Outcome: TypeAlias = Separated | Overlapping | Open
 
 
@@ -125,19 +130,20 @@ def search(cone: Cone, limits: Limits, start: Planes | None = None) -> Outcome:
 def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Open | None:
     """Work on the working set: new hyperplanes in `progress`, or an answer."""
     chart = chart_of(cone.features(progress.index))
-    Z = cone.gather(progress.index, chart)
-    v = _into(chart, progress.planes)
-    effort = Effort(extra=3 + 8 * progress.level, deadline=limits.deadline)
     for attempt in range(progress.level, 3):
-        descent = _attempt(Z, v, effort, attempt)
+        if attempt == 2 and progress.level < 2:
+            break
+        coordinates = _as_charted if attempt == 0 else _made_round
+        Z, back = coordinates(cone, progress.index, chart, progress.planes)
+        descent = _descent(Z, _into(chart, progress.planes), progress, limits, attempt)
         if descent.status == "separated":
-            progress.planes = _out_of(chart, descent.v, progress.planes)
+            progress.planes = back(descent.v)
             return None
         progress.forces = descent.forces
-        progress.best = _out_of(chart, descent.v, progress.planes)
+        progress.best = back(descent.v)
         if descent.status == "stalled" and limits.is_over:
             return progress.open("out of time", cone)
-        answer = _overlap(cone, progress.index, Z, descent, chart)
+        answer = _overlap(cone, progress, Z, descent, coordinates, limits)
         if answer is not None:
             return answer
         if limits.is_over:
@@ -145,16 +151,41 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
     return _exactly(cone, progress, chart, limits)
 
 
-def _attempt(Z: np.ndarray, v: np.ndarray, effort: Effort, attempt: int) -> Descent:
-    """Newton as it comes; then to the last digit; then in coordinates made round by pivoted QR."""
+def _descent(Z: np.ndarray, v: np.ndarray, progress: _Progress, limits: Limits, attempt: int) -> Descent:
+    """Newton as it comes; or from zero to the last digit."""
+    effort = Effort(extra=3 + 8 * progress.level, deadline=limits.deadline)
     if attempt == 0 and len(Z) >= Z.shape[1]:
         return descend(Z, v, effort)
-    tight = Effort(effort.extra, 80, 1e-12, is_exact=True, deadline=effort.deadline)
-    if attempt <= 1 and len(Z) >= Z.shape[1]:
-        return descend(Z, v, tight)
+    return descend(Z, np.zeros(Z.shape[1]), replace(effort, steps=80, tolerance=1e-12, is_exact=True))
+
+
+_Coordinates: TypeAlias = Callable[[Cone, np.ndarray, Chart, Planes], tuple[np.ndarray, _Back]]
+
+
+def _as_charted(cone: Cone, index: np.ndarray, chart: Chart, like: Planes) -> tuple[np.ndarray, _Back]:
+    """Some vectors in standard units, and the way back."""
+    return cone.gather(index, chart), lambda v: _out_of(chart, v, like)
+
+
+def _made_round(cone: Cone, index: np.ndarray, chart: Chart, like: Planes) -> tuple[np.ndarray, _Back]:
+    """Some vectors in coordinates where it is as wide in each direction, and the way back.
+
+    Where the rows are nearly flat, such as those of an affine layer in more dimensions than it has inputs, standard
+    units have lost what decides. So the coordinates of all vectors are computed again from the rows as stored, in two
+    words of precision.
+    """
+    Z = cone.gather(index, chart)
     P = _round_coordinates(Z)
-    descent = descend(Z @ P, np.zeros(P.shape[1]), tight)
-    return Descent(descent.status, P @ descent.v, descent.forces, descent.steps)
+    if Z.size * P.shape[1] > ROUND_SIZE:
+        return Z @ P, lambda v: _out_of(chart, P @ v, like)
+    columns = [_out_of(chart, p, like) for p in P.T]
+    whole = np.stack([np.hstack([p.weight, p.bias[:, None]]).ravel() for p in columns])
+    return dot2(cone.signed(index), whole), lambda v: _planes(v @ whole, like)
+
+
+def _planes(v: np.ndarray, like: Planes) -> Planes:
+    v = v.reshape(like.weight.shape[0], -1)
+    return Planes(v[:, :-1].copy(), v[:, -1].copy())
 
 
 def _round_coordinates(Z: np.ndarray) -> np.ndarray:
@@ -167,57 +198,67 @@ def _round_coordinates(Z: np.ndarray) -> np.ndarray:
     return P
 
 
-def _overlap(cone: Cone, index: np.ndarray, Z: np.ndarray, descent: Descent, chart: Chart) -> Overlapping | None:
+def _overlap(
+    cone: Cone, progress: _Progress, Z: np.ndarray, descent: Descent, coordinates: _Coordinates, limits: Limits
+) -> Overlapping | None:
     """Few witnesses from the forces of a descent, on the whole working set or on a face of it."""
-    top = descent.forces.max()
+    index, top = progress.index, descent.forces.max()
     if descent.status == "converged":
-        few = _heaviest(Z, descent)
+        few = _heaviest(Z, descent, limits)
         for part, forces in ([few] if few else []) + [(np.arange(len(index)), descent.forces)]:
-            answer = _reduced(cone, index[part], Z[part], forces)
+            answer = _reduced(cone, index[part], Z[part], forces, limits)
             if answer is not None:
                 return answer
     for floor in FORCE_FLOORS:
-        kept = np.flatnonzero(descent.forces > floor * top)
-        forces = descent.forces[kept]
-        width = len(chart.columns)
+        kept = index[descent.forces > floor * top]
+        width = Z.shape[1]
         for _ in range(FACES):
-            face_chart = chart_of(cone.features(index[kept]))
-            face = cone.gather(index[kept], face_chart)
-            again = descend(face, np.zeros(face.shape[1]), Effort(0, 60, 1e-8, is_exact=True))
+            if limits.is_over:
+                return None
+            face, _ = coordinates(cone, kept, chart_of(cone.features(kept)), progress.planes)
+            again = descend(face, np.zeros(face.shape[1]), Effort(0, 60, 1e-8, is_exact=True, deadline=limits.deadline))
             if again.status == "separated":
                 break
-            forces = again.forces
-            heavy = forces > 1e-6 * forces.max()
-            answer = _reduced(cone, index[kept][heavy], face[heavy], forces[heavy])
+            heavy = again.forces > 1e-6 * again.forces.max()
+            answer = _reduced(cone, kept[heavy], face[heavy], again.forces[heavy], limits)
             if answer is not None:
                 return answer
-            if heavy.all() or len(face_chart.columns) == width:
+            if heavy.all() or face.shape[1] == width:
                 break
-            kept, width = kept[heavy], len(face_chart.columns)
+            kept, width = kept[heavy], face.shape[1]
     return None
 
 
-def _heaviest(Z: np.ndarray, descent: Descent) -> tuple[np.ndarray, np.ndarray] | None:
+def _heaviest(Z: np.ndarray, descent: Descent, limits: Limits) -> tuple[np.ndarray, np.ndarray] | None:
     """Fewer vectors that still balance, so that there is less to reduce; None where they do not."""
     m, D = Z.shape
     if m < 4 * D:
         return None
     part = np.argpartition(-descent.forces, int(2.5 * D))[: int(2.5 * D)]
-    again = descend(Z[part], descent.v, Effort(0, 30, 1e-4))
+    again = descend(Z[part], descent.v, Effort(0, 30, 1e-4, deadline=limits.deadline))
     return (part, again.forces) if again.status == "converged" else None
 
 
-def _reduced(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray) -> Overlapping | None:
-    reduced = reduce(Z, forces)
+def _reduced(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, limits: Limits) -> Overlapping | None:
+    reduced = None if limits.is_over else reduce(Z, forces)
     if reduced is None:
         return None
     kept, weights = reduced
     for floor in (0.0, 1e-10, 1e-7):
         heavy = weights > floor
-        robustness = cone.survives(index[kept[heavy]], weights[heavy])
-        if robustness is not None:
-            return Overlapping(index[kept[heavy]], weights[heavy], robustness)
+        few = index[kept[heavy]]
+        answer = _stated(cone, few, weights[heavy], limits)
+        if answer is not None or heavy.all():
+            return answer
     return None
+
+
+def _stated(cone: Cone, index: np.ndarray, weights: np.ndarray, limits: Limits) -> Overlapping | None:
+    """The proof these witnesses make, their weights moved onto the exact ones."""
+    vectors = cone.blocked(index)
+    exact = polished(balance(vectors)[0], weights)
+    robustness = None if exact is None else dependency(vectors, exact, limits.deadline)
+    return None if exact is None or robustness is None else Overlapping(index, exact, robustness)
 
 
 def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> Overlapping | Open | None:
@@ -239,7 +280,7 @@ def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> O
         kept = np.array(sorted(weights))
         top = max(weights.values())
         floats = np.array([float(Fraction(weights[i], top)) for i in kept])
-        robustness = cone.survives(progress.index[kept], floats)
+        robustness = dependency(cone.blocked(progress.index[kept]), floats, limits.deadline)
         if robustness is None:
             return progress.open("weights too fine for float64", cone)
         return Overlapping(progress.index[kept], floats, robustness)

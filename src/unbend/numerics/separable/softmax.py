@@ -5,6 +5,7 @@ starts where the last one stopped. Only rows whose loss still matters enter the 
 a read-out proves anything is for `argmax_clearance` to say.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def readouts(
         for _ in range(STEPS):
             if time.monotonic() > deadline:
                 return
-            step = _newton_step(problem, V, now, ridge, eta=0.1 if stage < 2 else 0.03)
+            step = _newton_step(problem, V, now, ridge, 0.1 if stage < 2 else 0.03, deadline)
             V, now, gain = _walk(problem, V, now, ridge, step)
             weight, bias = problem.units(V)
             yield Readout(weight, bias, now.errors, now.confusion)
@@ -144,7 +145,7 @@ def _walk(
     return V, now, 0.0
 
 
-def _newton_step(problem: _Problem, V: np.ndarray, now: _Pass, ridge: float, eta: float) -> np.ndarray:
+def _newton_step(problem: _Problem, V: np.ndarray, now: _Pass, ridge: float, eta: float, deadline: float) -> np.ndarray:
     """Conjugate gradients on the Hessian of the rows that matter, one Cholesky factor per class before it."""
     index, p, share = now.active, now.p, 1.0
     D = V.shape[1]
@@ -182,7 +183,7 @@ def _newton_step(problem: _Problem, V: np.ndarray, now: _Pass, ridge: float, eta
         r -= a * h
         z = precondition(r)
         new = float((r * z).sum())
-        if new < eta**2 * first:
+        if new < eta**2 * first or time.monotonic() > deadline:
             break
         direction = z + new / rz * direction
         rz = new
@@ -199,9 +200,13 @@ def _factor(X: np.ndarray, weight: np.ndarray, ridge: float) -> tuple[np.ndarray
     A = X[heavy] * np.sqrt(weight[heavy])[:, None].astype(np.float32)
     H = (A.T @ A).astype(np.float64)
     diagonal = np.arange(D)
-    H[diagonal, diagonal] += ridge + 1e-6 * max(float(np.trace(H)) / D, 1e-30)
-    factor, is_lower = cho_factor(H, lower=True, overwrite_a=True, check_finite=False)
-    return np.asarray(factor), bool(is_lower)
+    size = max(float(np.trace(H)) / D, 1e-30)
+    for noise in (1e-6, 1e-4, 1e-2):  # rounding of float32 sums may reach beyond the first
+        H[diagonal, diagonal] += ridge + noise * size
+        with contextlib.suppress(np.linalg.LinAlgError):
+            factor, is_lower = cho_factor(H, lower=True, check_finite=False)
+            return np.asarray(factor), bool(is_lower)
+    return np.diag(np.sqrt(H[diagonal, diagonal])), True
 
 
 def fewest_errors(x: np.ndarray, code: np.ndarray, k: int, deadline: float, steps: int = 10) -> Readout:
