@@ -1,8 +1,9 @@
 """What looking costs: unbend's statistics of every layer against the bare forward pass of the same batches.
 
-Three workloads, every method on the same batches in the same run, interleaved chunk by chunk in rotating order.
-One thread is timed by CPU time, two by the wall clock. A ratio is the median over chunks; `bare, again` is a second
-copy of the bare pass and shows the noise. Peers collect the same or less:
+Three workloads, every method over the same batches in the same run, whole passes in rotating order. One thread is
+timed by CPU time, two by the wall clock. A ratio is the median over rounds of a pass to the bare pass of the same
+round; `bare, again` is a second copy of the bare pass and shows the noise. Peers, on fewer batches because they are
+slow, collect the same or less:
 
 - the store-everything analyser that articles print: one pass per layer, activations kept, statistics in numpy;
 - Captum `LayerActivation`, nnsight `trace`: activations by the tool, then the reductions people write;
@@ -24,7 +25,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -37,9 +37,10 @@ from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.study.fold import Chooser, Selection, fold
+from unbend.study.fold import fold
 from unbend.study.source import Minibatch
 from unbend.study.study import Settings, _selection
+from unbend.study.sums import Selection
 
 CHEAP = (MomentState, ActivityState, CentroidState)
 SECOND = (*CHEAP, SecondState, SampleState)
@@ -49,7 +50,9 @@ SECOND = (*CHEAP, SecondState, SampleState)
 class Workload:
     name: str
     model: nn.Module
-    chunks: list[list[Minibatch]]
+    batches: list[Minibatch]
+    few: int
+    """How many of the batches the peers get."""
     n: int
 
 
@@ -101,19 +104,14 @@ def workloads(scale: float, rows: int = 512) -> Iterator[Workload]:
     torch.manual_seed(0)
     x, y = fashion()
     n = int(60_000 * scale)
-    yield Workload(
-        f"MLP 784-512-256-128-10, 60,000 rows, batch {rows}", mlp().eval(), chunked(x[:n], y[:n], rows, 8), n
-    )
+    yield Workload(f"MLP 784-512-256-128-10, {n:,} rows, batch {rows}", mlp().eval(), cut(x[:n], y[:n], rows), 8, n)
     n = int(1_536 * scale)
+    x = torch.rand(n, 3, 32, 32)
+    yield Workload(f"residual CNN, {n:,} images 32x32x3, batch 64", cnn().eval(), cut(x, labels(n, 10), 64), 4, n)
+    n = int(512 * scale)
+    x = torch.randn(n, 64, 384)
     yield Workload(
-        "residual CNN, 32x32x3, batch 64", cnn().eval(), chunked(torch.rand(n, 3, 32, 32), labels(n, 10), 64, 3), n
-    )
-    n = int(384 * scale)
-    yield Workload(
-        "transformer, 6 x 384, 64 tokens, batch 32",
-        Encoder().eval(),
-        chunked(torch.randn(n, 64, 384), labels(n, 8), 32, 2),
-        n,
+        f"transformer 6 x 384, {n:,} x 64 tokens, batch 32", Encoder().eval(), cut(x, labels(n, 8), 32), 3, n
     )
 
 
@@ -134,11 +132,11 @@ def labels(n: int, k: int) -> Tensor:
     return torch.randint(0, k, (n,), generator=torch.Generator().manual_seed(1))
 
 
-def chunked(x: Tensor, y: Tensor, batch: int, per_chunk: int) -> list[list[Minibatch]]:
+def cut(x: Tensor, y: Tensor, batch: int) -> list[Minibatch]:
     ids = np.arange(len(x))
-    cuts = range(0, len(x) - batch + 1, batch)
-    batches = [Minibatch(x[i : i + batch], y[i : i + batch], ids[i : i + batch]) for i in cuts]
-    return [batches[i : i + per_chunk] for i in range(0, len(batches), per_chunk)]
+    return [
+        Minibatch(x[i : i + batch], y[i : i + batch], ids[i : i + batch]) for i in range(0, len(x) - batch + 1, batch)
+    ]
 
 
 Method = Callable[[list[Minibatch]], None]
@@ -146,31 +144,30 @@ Method = Callable[[list[Minibatch]], None]
 
 def bare(work: Workload) -> Method:
     @torch.inference_mode()
-    def run(chunk: list[Minibatch]) -> None:
-        for b in chunk:
+    def run(batches: list[Minibatch]) -> None:
+        for b in batches:
             work.model(b.inputs)
 
     return run
 
 
 def ours(work: Workload, kinds: tuple[type, ...]) -> Method:
-    """The fold itself; states go on from chunk to chunk as they do in one pass."""
-    places = plan(work.model, work.chunks[0][0].inputs[:32], min(32, len(work.chunks[0][0].ids)))
+    """The fold itself over the whole data, from the first batch to finished sums."""
+    first = work.batches[0]
+    places = plan(work.model, first.inputs[:32], min(32, len(first.ids)))
     widest = max(tap.view.width for tap in places.taps)
     selection = _selection(work.n, widest, Settings()) if SecondState in kinds else Selection()
-    k = int(max(int(b.y.max()) for chunk in work.chunks for b in chunk)) + 1
-    totals: dict[str, dict[str, Any]] = {}
-    chooser = Chooser(selection)
+    k = int(max(int(b.y.max()) for b in work.batches)) + 1
 
-    def run(chunk: list[Minibatch]) -> None:
+    def run(batches: list[Minibatch]) -> None:
         with quiet(work.model):
-            fold(work.model, places, iter(chunk), kinds, n_classes=k, chooser=chooser, totals=totals, with_input=False)
+            fold(work.model, places, iter(batches), kinds, n_classes=k, selection=selection, with_input=False)
 
     return run
 
 
 def tapped_names(work: Workload) -> list[str]:
-    places = plan(work.model, work.chunks[0][0].inputs[:32], min(32, len(work.chunks[0][0].ids)))
+    places = plan(work.model, work.batches[0].inputs[:32], min(32, len(work.batches[0].ids)))
     return [tap.path for tap in places.taps if not tap.function and tap.path]
 
 
@@ -186,8 +183,8 @@ def analyser(work: Workload) -> Method:
     names = tapped_names(work)
 
     @torch.no_grad()
-    def run(chunk: list[Minibatch]) -> None:
-        x, y = torch.cat([b.inputs for b in chunk]), torch.cat([b.y for b in chunk]).numpy()
+    def run(batches: list[Minibatch]) -> None:
+        x, y = torch.cat([b.inputs for b in batches]), torch.cat([b.y for b in batches]).numpy()
         for _analysis in ("activations", "separability"):
             for name in names:
                 kept: list[np.ndarray] = []
@@ -212,8 +209,8 @@ def captum(work: Workload) -> Method:
     tool = LayerActivation(work.model, [work.model.get_submodule(name) for name in tapped_names(work)])
 
     @torch.no_grad()
-    def run(chunk: list[Minibatch]) -> None:
-        for b in chunk:
+    def run(batches: list[Minibatch]) -> None:
+        for b in batches:
             for h in tool.attribute(b.inputs):
                 naive(h[0] if isinstance(h, tuple) else h, b.y, 10)
 
@@ -227,8 +224,8 @@ def nnsight(work: Workload) -> Method:
     wrapped = NNsight(work.model)
 
     @torch.no_grad()
-    def run(chunk: list[Minibatch]) -> None:
-        for b in chunk:
+    def run(batches: list[Minibatch]) -> None:
+        for b in batches:
             with wrapped.trace(b.inputs) as tracer:
                 cache = tracer.cache(modules=[wrapped.get(name) for name in names])
             for entry in cache.values():
@@ -247,11 +244,11 @@ def delve(work: Workload) -> Method:
         )
 
     @torch.no_grad()
-    def run(chunk: list[Minibatch]) -> None:
+    def run(batches: list[Minibatch]) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             tracker.resume()
             work.model.train()  # it looks at training passes only unless told otherwise
-            for b in chunk:
+            for b in batches:
                 work.model(b.inputs)
             work.model.eval()
             tracker.stop()
@@ -262,14 +259,14 @@ def delve(work: Workload) -> Method:
 def torchlens(work: Workload) -> Method:
     import torchlens as tl
 
-    graph = tl.trace(work.model, work.chunks[0][0].inputs[:2])
+    graph = tl.trace(work.model, work.batches[0].inputs[:2])
     names = [
         str(label) for label in graph.layer_labels if any(word in str(label) for word in ("relu", "linear", "gelu"))
     ]
     metrics = {name: tl.stats.Aggregator(tl.stats.Mean(), tl.stats.Histogram()) for name in names}
 
-    def run(chunk: list[Minibatch]) -> None:
-        tl.aggregate(work.model, [b.inputs for b in chunk], metrics)
+    def run(batches: list[Minibatch]) -> None:
+        tl.aggregate(work.model, [b.inputs for b in batches], metrics)
 
     return run
 
@@ -284,50 +281,71 @@ PEERS = {
 
 
 def measure(
-    work: Workload, methods: dict[str, Method], rounds: int, clock: Callable[[], float], few: set[str]
+    methods: dict[str, Method], batches: list[Minibatch], rounds: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Median over chunks of time / time of the bare pass on that chunk, both the least of `rounds`."""
-    chunks = work.chunks
+    """Median over rounds of the time of a pass / the time of the bare pass of that round."""
     for run in methods.values():
-        run(chunks[0])
-    ratios: dict[str, list[float]] = {name: [] for name in methods}
-    for i, chunk in enumerate(chunks):
-        names = [name for name in methods if name not in few or i < 2]
-        least = dict.fromkeys(names, float("inf"))
-        for r in range(rounds):
-            for name in names[r % len(names) :] + names[: r % len(names)]:
-                start = clock()
-                methods[name](chunk)
-                least[name] = min(least[name], clock() - start)
+        run(batches[:2])
+    names = list(methods)
+    ratios: dict[str, list[float]] = {name: [] for name in names}
+    for r in range(rounds):
+        taken = {}
+        for name in names[r % len(names) :] + names[: r % len(names)]:
+            start = clock()
+            methods[name](batches)
+            taken[name] = clock() - start
         for name in names:
-            ratios[name].append(least[name] / least["bare"])
+            ratios[name].append(taken[name] / taken["bare"])
     return {name: statistics.median(values) for name, values in ratios.items()}
 
 
 def peak(n: int, kinds: str) -> float:
     """Peak resident memory in MB that a pass over n rows of the MLP adds, in a process of its own."""
     code = (
-        "import psutil, sys; sys.path.insert(0, 'benchmarks'); import capture, torch\n"
+        "import psutil, sys; sys.path.insert(0, 'benchmarks'); import capture, torch, numpy as np\n"
         "torch.set_num_threads(1); torch.manual_seed(0)\n"
         f"x = torch.rand(1000, 784); y = capture.labels(1000, 10); n = {n}\n"
-        "import numpy as np\n"
-        "from unbend.study.source import Minibatch\n"
-        "made = lambda i: Minibatch(x.roll(i, 1), y, np.arange(1000 * i, 1000 * i + 1000))\n"
-        "work = capture.Workload('', capture.mlp().eval(), [[made(0)]], 60000)\n"
+        "made = lambda i: capture.Minibatch(x.roll(i, 1), y, np.arange(1000 * i, 1000 * i + 1000))\n"
+        "work = capture.Workload('', capture.mlp().eval(), [made(0)], 1, 60000)\n"
         "rss = lambda: psutil.Process().memory_info().rss / 2**20\n"
-        f"run = capture.ours(work, capture.{kinds}); run([made(0)]); run([made(1)])\n"
+        f"run = capture.ours(work, capture.{kinds}); run([made(0), made(1)])\n"
         "start = top = rss()\n"
-        "for i in range(2, n // 1000): run([made(i)]); top = max(top, rss())\n"
-        "print(top - start)"
+        "def look():\n"
+        "    global top\n"
+        "    for i in range(n // 1000):\n"
+        "        yield made(i)\n"
+        "        top = max(top, rss())\n"
+        "run(look()); print(max(top, rss()) - start)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
+def peers(work: Workload) -> dict[str, Method]:
+    """The peers that run on this workload; of any other, a comment in the table says why not."""
+    made = {}
+    for name, make in PEERS.items():
+        try:
+            method = make(work)
+            method(work.batches[:1])
+        except Exception as error:  # noqa: BLE001  a peer that does not run here is a row of the table
+            print(f"<!-- {name}: {type(error).__name__}: {str(error).splitlines()[0][:150]} -->")
+            continue
+        made[name] = method
+    return made
+
+
+def table(title: str, ratios: dict[str, float]) -> None:
+    print(f"| {title} | ratio |\n|---|---|")
+    for name, ratio in ratios.items():
+        print(f"| {name} | {ratio:.2f} |")
+    print(flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     parser.add_argument("--batch", type=int, default=512, help="rows per batch of the MLP")
     parser.add_argument("--only", default="", help="workloads whose name starts so")
@@ -345,21 +363,10 @@ def main() -> None:
         methods = {"bare": bare(work), "bare, again": bare(work)}
         methods["unbend: units, activity, class means"] = ours(work, CHEAP)
         methods["unbend: and second moments, row sample"] = ours(work, SECOND)
-        few = set()
-        for name, make in PEERS.items() if options.peers else ():
-            try:
-                method = make(work)
-                method(work.chunks[0][:1])
-            except Exception as error:  # noqa: BLE001  a peer that does not run here is a row of the table
-                print(f"<!-- {name}: {type(error).__name__}: {str(error).splitlines()[0][:150]} -->")
-                continue
-            methods[name] = method
-            few.add(name)
-        ratios = measure(work, methods, options.rounds, clock, few)
-        print(f"| {work.name} | ratio |\n|---|---|")
-        for name, ratio in ratios.items():
-            print(f"| {name} | {ratio:.2f} |")
-        print(flush=True)
+        table(work.name, measure(methods, work.batches, options.rounds, clock))
+        if options.peers:
+            few = work.batches[: work.few]
+            table(f"{work.name}: first {len(few)} batches", measure(methods | peers(work), few, 3, clock))
     if options.memory:
         print("| peak memory added after two batches, MB | 5,000 rows | 60,000 rows |\n|---|---|---|")
         for name, kinds in (("units, activity, class means", "CHEAP"), ("and second moments, row sample", "SECOND")):

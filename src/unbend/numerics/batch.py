@@ -32,8 +32,9 @@ class Samples:
         groups: the samples by class (one group for a regression).
         dense: positions of the rows that go into the second moments; None for all.
         drawn: positions of the rows that may enter the row sample; None for all.
+        places: where in the sample each of them goes; None where that is not decided.
         keep: rows a row sample keeps.
-        fitted: what a linear read-out fits, made once for all layers; None to make it at every call.
+        fitted: targets of the `dense` rows, made once for all layers; None to make them at every call.
     """
 
     y: Tensor
@@ -43,19 +44,25 @@ class Samples:
     groups: Segments
     dense: Int64[Array, "m"] | None = None
     drawn: Int64[Array, "s"] | None = None
+    places: Int64[Array, "s"] | None = None
     keep: int = SIZE
-    fitted: Float64[Tensor, "n t"] | None = None
+    fitted: Float64[Tensor, "m t"] | None = None
 
     @property
     def n_targets(self) -> int:
         """Columns of `targets`."""
         return self.n_classes or self.y.shape[1]
 
-    def targets(self) -> Tensor:
-        """What a linear read-out fits [n, t], float64: the classes one-hot, or the targets themselves."""
-        if self.fitted is not None:
-            return self.fitted
-        return self.y if self.n_classes == 0 else _one_hot(self.y, self.n_classes)
+    def targets(self, chosen: Int64[Array, "s"] | None = None) -> Tensor:
+        """What a linear read-out fits at some positions [s, t], float64: classes one-hot, or targets themselves."""
+        y = self.y if chosen is None else self.y[torch.from_numpy(chosen)]
+        if self.n_classes == 0:
+            return y
+        return torch.zeros(len(y), self.n_classes, dtype=torch.float64).scatter_(1, y[:, None], 1.0)
+
+    def dense_targets(self) -> Tensor:
+        """The targets of the `dense` rows [m, t]."""
+        return self.targets(self.dense) if self.fitted is None else self.fitted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,24 +134,13 @@ def samples(y: Tensor | Array, *, n_classes: int | None = None, ids: Int64[Array
         target = (y[:, None] if y.ndim == 1 else y.flatten(1)).double()
         if not torch.isfinite(target).all():
             raise DataError("y: expected finite targets, got NaN or infinity. Drop or fill those rows.")
-        return Samples(target, ids, hashes(ids), 0, segments(np.zeros(len(y), np.int64), 1), fitted=target)
+        return Samples(target, ids, hashes(ids), 0, segments(np.zeros(len(y), np.int64), 1))
     label = y.long()
     if label.ndim != 1:
         raise ShapeError(f"y: expected one class index per sample, got shape {tuple(label.shape)}.")
     codes = label.numpy()
-    low, high = (int(codes.min()), int(codes.max())) if len(codes) else (0, 0)
-    k = high + 1 if n_classes is None and len(codes) else n_classes or 1
-    if low < 0 or high >= k:
-        raise DataError(
-            f"y: expected class indices in [0, {k}), got values from {low} to {high}. "
-            f"Pass n_classes={high + 1}, or map your labels to 0..k-1."
-        )
-    groups = segments(codes, k)
-    return Samples(label, ids, hashes(ids), k, groups, fitted=_one_hot(label, k))
-
-
-def _one_hot(label: Tensor, n_classes: int) -> Tensor:
-    return torch.zeros(len(label), n_classes, dtype=torch.float64).scatter_(1, label[:, None], 1.0)
+    k = int(codes.max()) + 1 if n_classes is None and len(codes) else n_classes or 1
+    return Samples(label, ids, hashes(ids), k, segments(codes, k))
 
 
 def batch(

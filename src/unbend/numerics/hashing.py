@@ -15,7 +15,7 @@ def hashes(ids: Int64[Array, "n"], salt: int = 0) -> Shaped[Array, "n"]:
     Source:
         SplitMix64 (Steele, Lea & Flood 2014), a bijection of 64-bit integers.
     """
-    z = ids.astype(np.uint64) + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+    shift = np.uint64((salt + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
+    return kernels.mixed(np.ascontiguousarray(ids).view(np.uint64), shift)

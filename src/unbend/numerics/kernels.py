@@ -43,12 +43,19 @@ def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202
 
 @_compiled(_SUMS)
 @no_type_check
-def _one_sum(acc, x, a, start, width):  # noqa: ANN001, ANN202
-    """The same for a single row."""
+def _few_sums(acc, x, a, b, start, width):  # noqa: ANN001, ANN202
+    """The same for rows a and b, the last of a segment; for a alone, if they are the same."""
+    if a == b:
+        for k in range(width):
+            v = np.float64(x[a, np.uint64(start) + np.uint64(k)])
+            acc[k] += v
+            acc[k + TILE] += v * v
+        return
     for k in range(width):
-        v = np.float64(x[a, np.uint64(start) + np.uint64(k)])
-        acc[k] += v
-        acc[k + TILE] += v * v
+        j = np.uint64(start) + np.uint64(k)
+        v, w = np.float64(x[a, j]), np.float64(x[b, j])
+        acc[k] += v + w
+        acc[k + TILE] += v * v + w * w
 
 
 @_compiled(_EXTREMES)
@@ -97,52 +104,18 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001,
                 if i + 8 <= end:
                     _sums(acc[t], x, a, b, c, e, f, g, h, m, start, width)
                 else:
-                    for r in range(i, end):
-                        _one_sum(acc[t], x, np.uint64(order[r]), start, width)
+                    for r in range(i, end, 2):
+                        _few_sums(acc[t], x, np.uint64(order[r]), np.uint64(order[min(r + 1, last)]), start, width)
                 _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
-        for j in range(d):
-            totals[s, j] = acc[j // TILE, j % TILE]
-            acc[j // TILE, j % TILE] = 0.0
-    for j in range(d):
-        t, k = j // TILE, j % TILE
-        squares[j] = acc[t, k + TILE]
-        lows[j] = ext[t, k]
-        highs[j] = ext[t, k + TILE]
-
-
-@_compiled(_SUMS)
-@no_type_check
-def run_rows(x, order, starts, floor, made, held):  # noqa: ANN001, ANN201
-    """Sweep a batch into `made` and add it to `held`; False, with nothing added, if that may not be.
-
-    It may not be if a value is not finite or lies below `floor`.
-
-    Args:
-        x: values [n, d], C-contiguous.
-        order: row numbers, segment after segment.
-        starts: where each segment starts in `order` [s + 1].
-        floor: least value allowed.
-        made: room for the sweep of this batch: totals [s, d], squares [d], lows [d], highs [d].
-        held: the same for everything so far.
-    """
-    totals, squares, lows, highs = made
-    all_totals, all_squares, all_lows, all_highs = held
-    sweep_rows(x, order, starts, totals, squares, lows, highs)
-    whole = 0.0
-    for j in range(len(squares)):
-        whole += squares[j]
-        if lows[j] < floor:
-            return False
-    if not whole < np.inf:
-        return False
-    for s in range(totals.shape[0]):
-        for j in range(totals.shape[1]):
-            all_totals[s, j] += totals[s, j]
-    for j in range(len(squares)):
-        all_squares[j] += squares[j]
-        all_lows[j] = min(all_lows[j], lows[j])
-        all_highs[j] = max(all_highs[j], highs[j])
-    return True
+        for t in range(n_tiles):
+            start, width = t * TILE, min(TILE, d - t * TILE)
+            totals[s, start : start + width] = acc[t, :width]
+            acc[t, :width] = 0.0
+    for t in range(n_tiles):
+        start, width = t * TILE, min(TILE, d - t * TILE)
+        squares[start : start + width] = acc[t, TILE : TILE + width]
+        lows[start : start + width] = ext[t, :width]
+        highs[start : start + width] = ext[t, TILE : TILE + width]
 
 
 @_compiled(_SUMS)
@@ -213,17 +186,127 @@ def sweep_maps(x, totals, squares, lows, highs):  # noqa: ANN001, ANN201
 
 @_compiled(_SUMS)
 @no_type_check
-def _row_counts(zeros, row, low, high, tails):  # noqa: ANN001, ANN202
-    for j in range(len(row)):
-        zeros[j] += 1 if row[j] == 0 else 0
-    if low > -np.inf or high < np.inf:
-        for j in range(len(row)):
-            tails[j] += 1 if row[j] <= low or row[j] >= high else 0
+def _zeros(zeros, x, a, b, c, d, e, f, g, h):  # noqa: ANN001, ANN202
+    """Count the zeros in rows a … h of `x`."""
+    for k in range(len(zeros)):
+        j = np.uint64(k)
+        low = (np.int32(x[a, j] == 0) + np.int32(x[b, j] == 0)) + (np.int32(x[c, j] == 0) + np.int32(x[d, j] == 0))
+        high = (np.int32(x[e, j] == 0) + np.int32(x[f, j] == 0)) + (np.int32(x[g, j] == 0) + np.int32(x[h, j] == 0))
+        zeros[k] += low + high
+
+
+@_compiled(_SUMS)
+@no_type_check
+def _one_tail(tails, x, i, low, high):  # noqa: ANN001, ANN202
+    for k in range(len(tails)):
+        value = x[i, np.uint64(k)]
+        tails[k] += 1 if value <= low or value >= high else 0
+
+
+@_compiled(_SUMS)
+@no_type_check
+def _one_zero(zeros, x, i):  # noqa: ANN001, ANN202
+    for k in range(len(zeros)):
+        zeros[k] += 1 if x[i, np.uint64(k)] == 0 else 0
 
 
 @_compiled(_SUMS)
 @no_type_check
 def count_rows(x, low, high, zeros, tails):  # noqa: ANN001, ANN201
     """Per column of `x` [m, d]: how many values are 0, and how many are <= low or >= high (int32)."""
-    for i in range(x.shape[0]):
-        _row_counts(zeros, x[i], low, high, tails)
+    m = np.uint64(x.shape[0])
+    whole = m - m % np.uint64(8)
+    for i in range(np.uint64(0), whole, np.uint64(8)):
+        a, b, c, d = i, i + np.uint64(1), i + np.uint64(2), i + np.uint64(3)
+        e, f, g, h = i + np.uint64(4), i + np.uint64(5), i + np.uint64(6), i + np.uint64(7)
+        _zeros(zeros, x, a, b, c, d, e, f, g, h)
+    for i in range(whole, m):
+        _one_zero(zeros, x, i)
+    if low > -np.inf or high < np.inf:
+        for i in range(m):
+            _one_tail(tails, x, i, low, high)
+
+
+@_compiled(_SUMS)
+@no_type_check
+def run_rows(x, order, starts, flat, made, held, counts):  # noqa: ANN001, ANN201
+    """Sweep a batch into `made` and add it to `held`; False, with nothing added, if that may not be.
+
+    It may not be if a value is not finite, or if an activation, which is flat below 0, is negative.
+
+    Args:
+        x: values [n, d], C-contiguous.
+        order: row numbers, segment after segment.
+        starts: where each segment starts in `order` [s + 1].
+        flat: from where on an activation is flat above; NaN for a layer that is no activation.
+        made: room for the sweep of this batch: totals [s, d], squares [d], lows [d], highs [d].
+        held: the same for everything so far.
+        counts: for an activation, zeros and values at or above `flat` so far [d] (int32).
+    """
+    totals, squares, lows, highs = made
+    all_totals, all_squares, all_lows, all_highs = held
+    sweep_rows(x, order, starts, totals, squares, lows, highs)
+    whole = 0.0
+    for j in range(len(squares)):
+        whole += squares[j]
+        if lows[j] < 0 and flat == flat:  # noqa: PLR0124  it is no NaN
+            return False
+    if not whole < np.inf:
+        return False
+    for s in range(totals.shape[0]):
+        for j in range(totals.shape[1]):
+            all_totals[s, j] += totals[s, j]
+    for j in range(len(squares)):
+        all_squares[j] += squares[j]
+        all_lows[j] = min(all_lows[j], lows[j])
+        all_highs[j] = max(all_highs[j], highs[j])
+    if flat == flat:  # noqa: PLR0124
+        count_rows(x, np.float32(-np.inf), flat, *counts)
+    return True
+
+
+@_compiled(_SUMS)
+@no_type_check
+def _centred_row(out, x, i, pivot):  # noqa: ANN001, ANN202
+    for k in range(len(pivot)):
+        j = np.uint64(k)
+        out[i, j] = np.float64(x[i, j]) - pivot[j]
+
+
+@_compiled(_SUMS)
+@no_type_check
+def centred(x, pivot, out):  # noqa: ANN001, ANN201
+    """Write `x` - `pivot` [m, d] to `out` (float64)."""
+    for i in range(np.uint64(len(x))):
+        _centred_row(out, x, i, pivot)
+
+
+@_compiled(_SUMS)
+@no_type_check
+def grouped(label, n_classes):  # noqa: ANN001, ANN201
+    """Positions of each class in turn [n], and where each class starts [k + 1]; no positions if a label is no class."""
+    starts = np.zeros(n_classes + 1, np.int64)
+    for i in range(len(label)):
+        if label[i] < 0 or label[i] >= n_classes:
+            return np.zeros(0, np.int64), starts
+        starts[label[i] + 1] += 1
+    for c in range(n_classes):
+        starts[c + 1] += starts[c]
+    order, end = np.empty(len(label), np.int64), starts[:-1].copy()
+    for i in range(len(label)):
+        order[end[label[i]]] = i
+        end[label[i]] += 1
+    return order, starts
+
+
+@_compiled(_SUMS)
+@no_type_check
+def mixed(ids, shift):  # noqa: ANN001, ANN201
+    """SplitMix64 of `ids` [n] (uint64), each with `shift` added to it first."""
+    out = np.empty(len(ids), np.uint64)
+    for i in range(len(ids)):
+        z = ids[i] + shift
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        out[i] = z ^ (z >> np.uint64(31))
+    return out

@@ -35,12 +35,9 @@ class SampleState:
     def of(cls, batch: Batch) -> "SampleState":
         """The rows of one batch that may enter."""
         s = batch.samples
-        rows, targets = batch.rows, s.targets()
         chosen = np.arange(len(s.ids)) if s.drawn is None else s.drawn
-        index = torch.from_numpy(chosen)
-        kept = rows[index.to(rows.device)].cpu()
-        kept = kept if kept.dtype == torch.float64 else kept.float()
-        loose = ((kept,), (targets[index],)) if len(chosen) else ((), ())
+        targets = s.targets(chosen)
+        loose = ((sampled(batch.rows, chosen),), (targets,)) if len(chosen) else ((), ())
         return cls(s.keep, s.ids[chosen], s.codes[chosen], *loose)
 
     @classmethod
@@ -60,14 +57,16 @@ class SampleState:
 
     def settled(self) -> "SampleState":
         """Exactly the rows that are kept, by rising hash; a row seen twice is kept once."""
-        if not len(self.ids):
+        if self._is_settled():
             return self
-        order = np.lexsort((self.ids, self.codes))
-        _, first = np.unique(self.ids[order], return_index=True)
-        order = order[np.sort(first)][: self.size]
+        order = in_order(self.ids, self.codes)[: self.size]
         index = torch.from_numpy(order)
         rows, targets = torch.cat(self.rows)[index], torch.cat(self.targets)[index]
         return replace(self, ids=self.ids[order], codes=self.codes[order], rows=(rows,), targets=(targets,))
+
+    def _is_settled(self) -> bool:
+        is_short = len(self.ids) <= self.size and len(self.rows) <= 1
+        return is_short and bool((self.codes[1:] > self.codes[:-1]).all())
 
     def table(self) -> tuple[Tensor, Tensor]:
         """Rows [s, d] and targets [s, t] of the settled sample."""
@@ -75,3 +74,16 @@ class SampleState:
         if not whole.rows:
             return torch.zeros(0, 0), torch.zeros(0, 0, dtype=torch.float64)
         return whole.rows[0], whole.targets[0]
+
+
+def in_order(ids: Int64[Array, "m"], codes: Shaped[Array, "m"]) -> Int64[Array, "s"]:
+    """Positions by rising hash, each row number once."""
+    order = np.lexsort((ids, codes))
+    _, first = np.unique(ids[order], return_index=True)
+    return order[np.sort(first)]
+
+
+def sampled(rows: Tensor, chosen: Int64[Array, "s"]) -> Tensor:
+    """Some rows as a sample keeps them: on the CPU, in float32 unless they are float64 [s, d]."""
+    taken = rows.index_select(0, torch.from_numpy(chosen).to(rows.device)).cpu()
+    return taken if taken.dtype == torch.float64 else taken.float()

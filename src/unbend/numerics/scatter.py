@@ -72,10 +72,10 @@ def scatter(state: SecondState) -> Scatter | None:
     between = float((means**2).sum())
     raw, fisher = _fisher(second, basis, means, k)
     n = max(second.n, 1)
-    within = max(total - between, 0.0)
+    within = float(_above_rounding(np.array(total - between), np.array(total), n))
     ratio = between / within if within > 0 else (np.inf if between > 0 else np.nan)
     return Scatter(second.n, k, basis.rank, within / n, between / n, ratio, fisher, raw,
-                   _separation(gram, means, k), counts)  # fmt: skip
+                   _separation(gram, means, k, n), counts)  # fmt: skip
 
 
 def is_one_hot(second: SecondState) -> bool:
@@ -100,7 +100,7 @@ def _fisher(second: SecondState, basis: Eigen, means: Array, k: int) -> tuple[fl
     return raw, (free * raw - (k - 1) * r) / n if free > 0 else np.nan
 
 
-def _separation(gram: Array, means: Array, k: int) -> float:
+def _separation(gram: Array, means: Array, k: int, n: int) -> float:
     """tr(S_W S_B⁺) from the thin factor of B."""
     if k < 2:
         return np.nan
@@ -109,8 +109,13 @@ def _separation(gram: Array, means: Array, k: int) -> float:
     u, s = u[:, keep], s[keep]
     if not len(s):
         return np.nan
-    within = np.einsum("dr,de,er->r", u, gram, u, optimize=True) - s**2
-    return float((np.maximum(within, 0) / s**2).sum())
+    along = np.einsum("dr,de,er->r", u, gram, u, optimize=True)
+    return float((_above_rounding(along - s**2, along, n) / s**2).sum())
+
+
+def _above_rounding(difference: Array, of: Array, n: int) -> Array:
+    """A difference of two sums of n products, set to 0 where it is no more than their rounding."""
+    return np.where(difference > 8 * n * np.finfo(float).eps * of, difference, 0.0)
 
 
 def centred_means(second: SecondState) -> Float64[Array, "d k"]:

@@ -13,13 +13,11 @@ from torch import Tensor
 
 from unbend._typing import Array, Bool, Float64
 from unbend.numerics.batch import Batch
+from unbend.numerics.products import Products
 
 BLOCK = 2048
 """Rows are kept loose until there are this many, so that a batch does not cost a pass over width² sums."""
-_HALVE = 256
 _EPS = float(np.finfo(np.float32).eps)
-_HUGE = 1e150
-"""Values beyond this have squares that float64 cannot sum."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -28,7 +26,7 @@ class SecondState:
 
     Attributes:
         n: rows summed, the loose ones left out.
-        lost: rows left out because a value was not finite.
+        lost: rows left out because a value was not finite; loose rows are not looked at yet.
         mean: mean row [d].
         gram: Σ (x - mean)(x - mean)ᵀ [d, d].
         y_mean: mean target [t].
@@ -49,10 +47,10 @@ class SecondState:
     @classmethod
     def of(cls, batch: Batch) -> "SecondState":
         """The chosen rows of one batch."""
-        rows, targets, chosen = batch.rows, batch.samples.targets(), batch.samples.dense
+        rows, targets, chosen = batch.rows, batch.samples.dense_targets(), batch.samples.dense
         if chosen is not None:
             index = torch.from_numpy(chosen)
-            rows, targets = rows[index.to(rows.device)], targets[index]
+            rows = rows[index.to(rows.device)]
         return cls.of_rows(rows, targets)
 
     @classmethod
@@ -61,12 +59,8 @@ class SecondState:
 
         So are rows with a float64 value beyond 1e150, whose square is not.
         """
-        good = _finite(rows)
-        lost = len(good) - int(good.sum())
-        if lost:
-            rows, targets = rows[good.to(rows.device)], targets[good]
         none = cls.empty(rows.shape[1], targets.shape[1])
-        return replace(none, lost=lost, loose=((rows.clone(), targets),) if len(rows) else ())
+        return replace(none, loose=((rows.clone(), targets),) if len(rows) else ())
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> "SecondState":
@@ -89,25 +83,22 @@ class SecondState:
         return _SETTLED[self]
 
     def _summed(self) -> "SecondState":
-        x = torch.cat([rows.double() for rows, _ in self.loose])
-        y = torch.cat([targets for _, targets in self.loose]).to(x.device)
-        x_mean, y_mean = x.mean(0), y.mean(0)
-        x, y = x - x_mean, y - y_mean
-        sums = {"mean": x_mean, "gram": _gram(x), "y_mean": y_mean, "cross": x.T @ y, "yy": y.T @ y}
-        host = {name: v.cpu().numpy() for name, v in sums.items()}
-        return _merged(replace(self, loose=()), replace(self, n=len(x), lost=0, loose=(), **host))
+        products = Products(*self.cross.shape, self.loose[0][0].device)
+        for rows, targets in self.loose:
+            products.add(rows, targets)
+        return _merged(replace(self, loose=()), from_products(products, *self.cross.shape))
+
+
+def from_products(products: Products, width: int, n_targets: int) -> SecondState:
+    """The state of everything that was added to the products."""
+    found = products.sums()
+    if not found.n:
+        return replace(SecondState.empty(width, n_targets), lost=products.lost)
+    parts = (found.mean, found.gram, found.y_mean, found.cross, found.yy)
+    return SecondState(found.n, products.lost, *(part.cpu().numpy() for part in parts))
 
 
 _SETTLED: WeakKeyDictionary[SecondState, SecondState] = WeakKeyDictionary()
-
-
-def _finite(rows: Tensor) -> Tensor:
-    """Which rows can be summed [n]. The sum of a row shows, cheaply, that all is well."""
-    whole = rows.dtype == torch.float32 and bool(torch.isfinite(rows.sum()))
-    if whole or not rows.is_floating_point():
-        return torch.ones(len(rows), dtype=torch.bool)
-    good = rows.abs() < _HUGE if rows.dtype == torch.float64 else torch.isfinite(rows)
-    return good.all(1).cpu()
 
 
 def _merged(a: SecondState, b: SecondState) -> SecondState:
@@ -129,21 +120,6 @@ def _merged(a: SecondState, b: SecondState) -> SecondState:
         a.cross + b.cross + np.outer(dx, dy) * weight,
         a.yy + b.yy + np.outer(dy, dy) * weight,
     )
-
-
-def _gram(x: Tensor) -> Tensor:
-    """XᵀX by halves: torch has no symmetric product, and this saves up to half of the plain one."""
-    d = x.shape[1]
-    if d <= _HALVE:
-        return x.T @ x
-    out = torch.empty(d, d, dtype=x.dtype, device=x.device)
-    h = d // 2
-    left, right = x[:, :h], x[:, h:]
-    out[:h, :h] = _gram(left)
-    out[h:, h:] = _gram(right)
-    out[:h, h:] = left.T @ right
-    out[h:, :h] = out[:h, h:].T
-    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

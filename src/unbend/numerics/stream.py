@@ -34,12 +34,12 @@ class Stream:
             is saturated; None for a layer that is no activation.
     """
 
-    __slots__ = ("_bend", "_class_n", "_flat", "_held", "_made", "_n", "_zeros")
+    __slots__ = ("_class_n", "_counts", "_flat", "_held", "_made", "_n")
 
     def __init__(self, width: int, n_classes: int, bend: Bend | None) -> None:
-        self._bend, self._n = bend, 0
+        self._n, self._flat = 0, np.float32(np.nan if bend is None else bend.high)
         self._class_n = np.zeros(n_classes, np.int64)
-        self._zeros, self._flat = np.zeros(width, np.int32), np.zeros(width, np.int32)
+        self._counts = np.zeros(width, np.int32), np.zeros(width, np.int32)
         self._made, self._held = _room(width, n_classes), _room(width, n_classes)
 
     def add(self, values: Tensor, groups: Segments) -> bool:
@@ -47,15 +47,12 @@ class Stream:
         from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
         x = values.contiguous().numpy()
-        floor = -np.inf if self._bend is None else 0.0
         if self._n + len(x) > _MOST:
             return False
-        if not kernels.run_rows(x, groups.order, groups.starts, floor, self._made, self._held):
+        if not kernels.run_rows(x, groups.order, groups.starts, self._flat, self._made, self._held, self._counts):
             return False
         self._n += len(x)
         self._class_n += groups.starts[1:] - groups.starts[:-1]
-        if self._bend is not None:
-            kernels.count_rows(x, np.float32(-np.inf), np.float32(self._bend.high), self._zeros, self._flat)
         return True
 
     def states(self) -> dict[str, Any]:
@@ -67,11 +64,11 @@ class Stream:
         m2 = np.where(low == high, 0.0, np.maximum(squares - total * total / self._n, 0.0))
         count, none = np.full(len(total), float(self._n)), np.zeros(len(total), np.int64)
         moments = MomentState(self._n, count, total, m2, low, high, none)
-        zeros = self._zeros.astype(np.int64)
+        zeros, flat = (count.astype(np.int64) for count in self._counts)
         activity = (
             ActivityState(self._n, np.zeros(len(total)), none, none, np.zeros(len(total)), low, high)
-            if self._bend is None
-            else ActivityState(self._n, count, zeros, zeros + self._flat, np.abs(total), low, high)
+            if np.isnan(self._flat)
+            else ActivityState(self._n, count, zeros, zeros + flat, np.abs(total), low, high)
         )
         class_n = self._class_n.copy()
         centroids = CentroidState(class_n, class_n[:, None].astype(np.float64), totals.copy())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
-from unbend.errors import ShapeError
+from unbend.errors import DataError, ShapeError
 
 Layout: TypeAlias = Literal["features", "maps", "tokens"]
 _SMALL = (torch.float16, torch.bfloat16)
@@ -85,11 +85,20 @@ def segments(label: Int64[Array, "n"], n_classes: int) -> Segments:
         label: class index of each sample, in [0, n_classes).
         n_classes: number of classes; 1 puts all samples into one segment.
 
+    Raises:
+        DataError: a label out of range.
+
     Cost:
-        O(n log n), once per batch.
+        O(n), once per batch.
     """
-    order = np.argsort(label, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(label, minlength=n_classes))])
+    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+    order, starts = kernels.grouped(label, n_classes)
+    if len(order) < len(label):
+        raise DataError(
+            f"y: expected class indices in [0, {n_classes}), got values from {label.min()} to {label.max()}. "
+            f"Pass n_classes={label.max() + 1}, or map your labels to 0..k-1."
+        )
     return Segments(label, order, starts)
 
 
@@ -217,7 +226,7 @@ def _small_maps(x: Tensor, groups: Segments) -> Sweep:
         classes = class_n, class_n[:, None], totals.reshape(-1, d, p).sum(2) / p
         return _swept(n, n * p, sums, classes, x.mean(2))
     means = x.sum(2, dtype=torch.float64).numpy() / (p or np.nan)
-    return _swept(n, n * p, sums, _classes(means, np.full(n, p > 0), groups), torch.from_numpy(means).float())
+    return _swept(n, n * p, sums, _classes(means, np.full(n, p > 0), groups), x.mean(2))
 
 
 def _large_maps(x: Tensor, groups: Segments) -> Sweep:

@@ -1,0 +1,141 @@
+"""Means and centred products of rows and targets, summed in place.
+
+In: rows and targets, some at a time. Out: their number, means and centred products, in float64. The room they need
+does not grow with the number of rows.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+BLOCK = 512
+"""Rows are collected until there are this many: a product of fewer is bound by memory, one of more leaves the cache."""
+_HALVE = 128
+_HUGE = 1e150
+"""Values beyond this have squares that float64 cannot sum."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """What was summed of rows x [n, d] and targets y [n, t], all float64.
+
+    Attributes:
+        n: how many rows.
+        mean: mean row [d].
+        gram: Σ (x - mean)(x - mean)ᵀ [d, d].
+        y_mean: mean target [t].
+        cross: Σ (x - mean)(y - y_mean)ᵀ [d, t].
+        yy: Σ (y - y_mean)(y - y_mean)ᵀ [t, t].
+    """
+
+    n: int
+    mean: Tensor
+    gram: Tensor
+    y_mean: Tensor
+    cross: Tensor
+    yy: Tensor
+
+
+@final
+class Products:
+    """Running products of rows and their targets.
+
+    Rows with a value that is not finite, or a float64 one beyond 1e150, are left out and counted. Products are taken
+    around the mean of the first block, so that no digits are lost.
+
+    Args:
+        width: columns of the rows.
+        n_targets: columns of the targets.
+        device: where the rows are.
+    """
+
+    __slots__ = ("_cross", "_fill", "_gram", "_n", "_pivot", "_room", "_total", "_yy", "lost")
+
+    def __init__(self, width: int, n_targets: int, device: torch.device) -> None:
+        place = torch.device("cpu") if device.type == "mps" else device  # which knows no float64
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(*shape, dtype=torch.float64, device=place)
+
+        self._room = zeros(BLOCK, width), zeros(BLOCK, n_targets)
+        self._gram, self._cross, self._yy = zeros(width, width), zeros(n_targets, width), zeros(n_targets, n_targets)
+        self._total: tuple[Tensor, Tensor] = zeros(width), zeros(n_targets)
+        self._pivot: tuple[Tensor, Tensor] | None = None
+        self._n = self._fill = self.lost = 0
+
+    def add(self, rows: Tensor, targets: Tensor) -> None:
+        """Add rows [m, d] and targets [m, t]."""
+        rows, targets = rows.to(self._gram.device), targets.to(self._gram.device)
+        good = _finite(rows)
+        if good is not None:
+            self.lost += len(good) - int(good.sum())
+            rows, targets = rows[good], targets[good]
+        if self._pivot is None and len(rows):
+            self._pivot = rows.double().mean(0), targets.mean(0)
+        start = 0
+        while start < len(rows):
+            end = min(start + BLOCK - self._fill, len(rows))
+            self._take(rows[start:end], targets[start:end])
+            start = end
+
+    def _take(self, rows: Tensor, targets: Tensor) -> None:
+        new = slice(self._fill, self._fill + len(rows))
+        (x, y), (mean, y_mean) = self._room, self._pivot or self._total
+        _centre(rows, mean, x[new])
+        torch.sub(targets, y_mean, out=y[new])
+        self._fill += len(rows)
+        if self._fill == BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        x, y = (room[: self._fill] for room in self._room)
+        for total, part in zip(self._total, (x, y), strict=True):
+            total.add_(part.sum(0))
+        _add_upper(self._gram, x)
+        torch.addmm(self._cross, y.T, x, out=self._cross)
+        torch.addmm(self._yy, y.T, y, out=self._yy)
+        self._n += self._fill
+        self._fill = 0
+
+    def sums(self) -> Sums:
+        """The sums of everything added."""
+        if self._fill:
+            self._flush()
+        n = max(self._n, 1)
+        (x, y), (px, py) = self._total, self._pivot or self._total
+        upper = torch.triu(self._gram) - torch.triu(torch.outer(x, x / n))
+        gram = upper + torch.triu(upper, 1).T
+        cross, yy = self._cross.T - torch.outer(x, y / n), self._yy - torch.outer(y, y / n)
+        return Sums(self._n, px + x / n, gram, py + y / n, cross, yy)
+
+
+def _centre(rows: Tensor, pivot: Tensor, out: Tensor) -> None:
+    """Write rows - pivot to `out`, in float64."""
+    if rows.device.type == "cpu" and rows.dtype == torch.float32:
+        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+        kernels.centred(rows.numpy(), pivot.numpy(), out.numpy())
+    else:
+        torch.sub(rows.double(), pivot, out=out)
+
+
+def _finite(rows: Tensor) -> Tensor | None:
+    """Which rows can be summed [n]; None for all. The sum of float32 rows shows, cheaply, that all is well."""
+    if not rows.is_floating_point() or (rows.dtype == torch.float32 and math.isfinite(rows.sum().item())):
+        return None
+    return (rows.abs() < _HUGE if rows.dtype == torch.float64 else torch.isfinite(rows)).all(1)
+
+
+def _add_upper(gram: Tensor, z: Tensor) -> None:
+    """Add ZᵀZ to the upper triangle, by halves: torch has no product that knows the result is symmetric."""
+    width = z.shape[1]
+    if width <= _HALVE:
+        torch.addmm(gram, z.T, z, out=gram)
+        return
+    h = width // 2
+    _add_upper(gram[:h, :h], z[:, :h])
+    _add_upper(gram[h:, h:], z[:, h:])
+    torch.addmm(gram[:h, h:], z[:, :h].T, z[:, h:], out=gram[:h, h:])
