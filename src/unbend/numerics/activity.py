@@ -54,10 +54,13 @@ class ActivityState:
             none = zero.astype(np.int64)
             return cls(s.n, zero, none, none, zero, s.low, s.high)
         finite = not s.nonfinite.any()
-        here = batch.bend if batch.bend.pre is None else Bend(-np.inf, np.inf)
-        zeros, flat = _counts(batch.values, here, batch, finite=finite)
-        if batch.bend.pre is not None:
-            flat = _counts(batch.bend.pre, batch.bend, batch, finite=finite)[1]
+        zeros = _between(batch.values, 0.0, 0.0, batch, finite=finite)
+        looked_at = batch.values if batch.bend.pre is None else batch.bend.pre
+        flat = np.zeros_like(zeros)
+        if batch.bend.low > -np.inf:
+            flat += _between(looked_at, -np.inf, batch.bend.low, batch, finite=finite)
+        if batch.bend.high < np.inf:
+            flat += _between(looked_at, batch.bend.high, np.inf, batch, finite=finite)
         return cls(s.n, s.count, zeros, flat, _magnitude(batch, finite=finite), s.low, s.high)
 
     @classmethod
@@ -182,21 +185,15 @@ def bend(activation: Callable[[Tensor], Tensor]) -> Bend:
     return Bend(low, high, None if monotone else torch.empty(0))
 
 
-def _counts(values: Tensor, limits: Bend, batch: Batch, *, finite: bool) -> tuple[Array, Array]:
-    """Zeros, and values at or beyond the limits, per unit; only finite values of the batch count."""
+def _between(values: Tensor, low: float, high: float, batch: Batch, *, finite: bool) -> Array:
+    """How many values lie in [low, high], per unit; only finite values of the batch count."""
     x = _by_unit(values, batch)
     if x.dtype in {torch.float16, torch.bfloat16}:
         x = x.float()
     if finite and x.device.type == "cpu" and x.dtype == torch.float32:
-        return _compiled_counts(x.contiguous().numpy(), limits)
-    axes = (0, 2) if batch.view.layout == "maps" else (0,)
-    good = torch.isfinite(_by_unit(batch.values, batch))
-    flat = good & ((x <= limits.low) | (x >= limits.high)) if _bends(limits) else torch.zeros_like(good)
-    return (x == 0).sum(axes).cpu().numpy(), flat.sum(axes).cpu().numpy()
-
-
-def _bends(limits: Bend) -> bool:
-    return limits.low > -np.inf or limits.high < np.inf
+        return _compiled_between(x.contiguous().numpy(), low, high)
+    good = torch.isfinite(_by_unit(batch.values, batch)) & (x >= low) & (x <= high)
+    return good.sum((0, 2) if batch.view.layout == "maps" else (0,)).cpu().numpy()
 
 
 def _by_unit(values: Tensor, batch: Batch) -> Tensor:
@@ -210,14 +207,18 @@ def _by_unit(values: Tensor, batch: Batch) -> Tensor:
     return x
 
 
-def _compiled_counts(x: Array, limits: Bend) -> tuple[Array, Array]:
+def _compiled_between(x: Array, low: float, high: float) -> Array:
     from unbend.numerics import kernels  # noqa: PLC0415
 
-    d = x.shape[1]
-    rows = x.reshape(len(x), -1) if x.size else np.zeros((0, d), np.float32)
-    zeros, flat = np.zeros(rows.shape[1], np.int32), np.zeros(rows.shape[1], np.int32)
-    kernels.count_rows(rows, np.float32(limits.low), np.float32(limits.high), zeros, flat)
-    return zeros.reshape(d, -1).sum(1, dtype=np.int64), flat.reshape(d, -1).sum(1, dtype=np.int64)
+    rows = _columns(x)
+    count = np.zeros(rows.shape[1], np.int32)
+    kernels.count_between(rows, np.float32(low), np.float32(high), count)
+    return count.reshape(x.shape[1], -1).sum(1, dtype=np.int64)
+
+
+def _columns(x: Array) -> Array:
+    """Maps [n, d, p] as rows of units and positions; a table as it is."""
+    return x.reshape(len(x), -1) if x.size else np.zeros((0, x.shape[1]), np.float32)
 
 
 def _magnitude(batch: Batch, *, finite: bool) -> Array:
@@ -226,5 +227,12 @@ def _magnitude(batch: Batch, *, finite: bool) -> Array:
     if (s.low >= 0).all() or (s.high <= 0).all():
         return np.abs(s.total)
     x = _by_unit(batch.values, batch)
+    if finite and x.device.type == "cpu" and x.dtype == torch.float32:
+        from unbend.numerics import kernels  # noqa: PLC0415
+
+        rows = _columns(x.contiguous().numpy())
+        total = np.zeros(rows.shape[1])
+        kernels.magnitudes(rows, total)
+        return total.reshape(x.shape[1], -1).sum(1)
     size = x.abs() if finite else torch.where(torch.isfinite(x), x.abs(), 0)
     return size.sum((0, 2) if x.ndim == 3 else (0,), dtype=torch.float64).cpu().numpy()

@@ -186,45 +186,49 @@ def sweep_maps(x, totals, squares, lows, highs):  # noqa: ANN001, ANN201
 
 @_compiled(_SUMS)
 @no_type_check
-def _zeros(zeros, x, a, b, c, d, e, f, g, h):  # noqa: ANN001, ANN202
-    """Count the zeros in rows a … h of `x`."""
-    for k in range(len(zeros)):
+def _between(count, x, low, high, a, b, c, d):  # noqa: ANN001, ANN202
+    """Count the values of rows a … d of `x` that lie in [low, high]."""
+    for k in range(len(count)):
         j = np.uint64(k)
-        low = (np.int32(x[a, j] == 0) + np.int32(x[b, j] == 0)) + (np.int32(x[c, j] == 0) + np.int32(x[d, j] == 0))
-        high = (np.int32(x[e, j] == 0) + np.int32(x[f, j] == 0)) + (np.int32(x[g, j] == 0) + np.int32(x[h, j] == 0))
-        zeros[k] += low + high
+        p, q, r, s = x[a, j], x[b, j], x[c, j], x[d, j]
+        left = np.int32((p >= low) & (p <= high)) + np.int32((q >= low) & (q <= high))
+        count[k] += left + (np.int32((r >= low) & (r <= high)) + np.int32((s >= low) & (s <= high)))
 
 
 @_compiled(_SUMS)
 @no_type_check
-def _one_tail(tails, x, i, low, high):  # noqa: ANN001, ANN202
-    for k in range(len(tails)):
-        value = x[i, np.uint64(k)]
-        tails[k] += 1 if value <= low or value >= high else 0
-
-
-@_compiled(_SUMS)
-@no_type_check
-def _one_zero(zeros, x, i):  # noqa: ANN001, ANN202
-    for k in range(len(zeros)):
-        zeros[k] += 1 if x[i, np.uint64(k)] == 0 else 0
-
-
-@_compiled(_SUMS)
-@no_type_check
-def count_rows(x, low, high, zeros, tails):  # noqa: ANN001, ANN201
-    """Per column of `x` [m, d]: how many values are 0, and how many are <= low or >= high (int32)."""
+def count_between(x, low, high, count):  # noqa: ANN001, ANN201
+    """Add to `count` (int32), per column of `x` [m, d], how many values lie in [low, high]."""
     m = np.uint64(x.shape[0])
-    whole = m - m % np.uint64(8)
-    for i in range(np.uint64(0), whole, np.uint64(8)):
-        a, b, c, d = i, i + np.uint64(1), i + np.uint64(2), i + np.uint64(3)
-        e, f, g, h = i + np.uint64(4), i + np.uint64(5), i + np.uint64(6), i + np.uint64(7)
-        _zeros(zeros, x, a, b, c, d, e, f, g, h)
+    whole = m - m % np.uint64(4)
+    for i in range(np.uint64(0), whole, np.uint64(4)):
+        _between(count, x, low, high, i, i + np.uint64(1), i + np.uint64(2), i + np.uint64(3))
     for i in range(whole, m):
-        _one_zero(zeros, x, i)
-    if low > -np.inf or high < np.inf:
-        for i in range(m):
-            _one_tail(tails, x, i, low, high)
+        for k in range(len(count)):
+            value = x[i, np.uint64(k)]
+            count[k] += 1 if value >= low and value <= high else 0
+
+
+@_compiled(_SUMS)
+@no_type_check
+def _sizes(total, x, a, b, c, d):  # noqa: ANN001, ANN202
+    for k in range(len(total)):
+        j = np.uint64(k)
+        low = np.float64(abs(x[a, j])) + np.float64(abs(x[b, j]))
+        total[k] += low + (np.float64(abs(x[c, j])) + np.float64(abs(x[d, j])))
+
+
+@_compiled(_SUMS)
+@no_type_check
+def magnitudes(x, total):  # noqa: ANN001, ANN201
+    """Add the sum of |x| per column of `x` [m, d] to `total` (float64)."""
+    m = np.uint64(x.shape[0])
+    whole = m - m % np.uint64(4)
+    for i in range(np.uint64(0), whole, np.uint64(4)):
+        _sizes(total, x, i, i + np.uint64(1), i + np.uint64(2), i + np.uint64(3))
+    for i in range(whole, m):
+        for k in range(len(total)):
+            total[k] += abs(np.float64(x[i, np.uint64(k)]))
 
 
 @_compiled(_SUMS)
@@ -261,7 +265,10 @@ def run_rows(x, order, starts, flat, made, held, counts):  # noqa: ANN001, ANN20
         all_lows[j] = min(all_lows[j], lows[j])
         all_highs[j] = max(all_highs[j], highs[j])
     if flat == flat:  # noqa: PLR0124
-        count_rows(x, np.float32(-np.inf), flat, *counts)
+        zeros, tail = counts
+        count_between(x, np.float32(0), np.float32(0), zeros)
+        if flat < np.inf:
+            count_between(x, flat, np.float32(np.inf), tail)
     return True
 
 

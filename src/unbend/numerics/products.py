@@ -105,11 +105,11 @@ class Products:
         if self._fill:
             self._flush()
         n = max(self._n, 1)
-        (x, y), (px, py) = self._total, self._pivot or self._total
-        upper = torch.triu(self._gram) - torch.triu(torch.outer(x, x / n))
-        gram = upper + torch.triu(upper, 1).T
-        cross, yy = self._cross.T - torch.outer(x, y / n), self._yy - torch.outer(y, y / n)
-        return Sums(self._n, px + x / n, gram, py + y / n, cross, yy)
+        (x, y), (mean, y_mean) = self._total, self._pivot or self._total
+        gram = torch.addr(self._gram, x, x, alpha=-1 / n).triu_()
+        gram += gram.triu(1).T
+        cross, yy = torch.addr(self._cross, y, x, alpha=-1 / n).T, torch.addr(self._yy, y, y, alpha=-1 / n)
+        return Sums(self._n, mean + x / n, gram, y_mean + y / n, cross, yy)
 
 
 def _centre(rows: Tensor, pivot: Tensor, out: Tensor) -> None:

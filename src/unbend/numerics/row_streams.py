@@ -31,7 +31,7 @@ class SecondStream:
     __slots__ = ("_products", "_shape")
 
     def __init__(self, width: int, n_targets: int, device: torch.device) -> None:
-        self._shape = width, n_targets
+        self._shape: tuple[int, int] = width, n_targets
         self._products = Products(width, n_targets, device)
 
     def add(self, rows: Tensor, of: Samples) -> None:
@@ -42,7 +42,7 @@ class SecondStream:
 
     def state(self) -> SecondState:
         """The state of everything added."""
-        return from_products(self._products, *self._shape)
+        return from_products(self._products, self._shape[0], self._shape[1])
 
 
 @final

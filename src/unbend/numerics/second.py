@@ -83,10 +83,11 @@ class SecondState:
         return _SETTLED[self]
 
     def _summed(self) -> "SecondState":
-        products = Products(*self.cross.shape, self.loose[0][0].device)
+        d, t = self.cross.shape
+        products = Products(d, t, self.loose[0][0].device)
         for rows, targets in self.loose:
             products.add(rows, targets)
-        return _merged(replace(self, loose=()), from_products(products, *self.cross.shape))
+        return _merged(replace(self, loose=()), from_products(products, d, t))
 
 
 def from_products(products: Products, width: int, n_targets: int) -> SecondState:
@@ -95,7 +96,8 @@ def from_products(products: Products, width: int, n_targets: int) -> SecondState
     if not found.n:
         return replace(SecondState.empty(width, n_targets), lost=products.lost)
     parts = (found.mean, found.gram, found.y_mean, found.cross, found.yy)
-    return SecondState(found.n, products.lost, *(part.cpu().numpy() for part in parts))
+    mean, gram, y_mean, cross, yy = (part.cpu().numpy() for part in parts)
+    return SecondState(found.n, products.lost, mean, gram, y_mean, cross, yy)
 
 
 _SETTLED: WeakKeyDictionary[SecondState, SecondState] = WeakKeyDictionary()

@@ -108,8 +108,8 @@ def warm_up() -> float:
     square = Plane.box((-1.0, -1.0), (1.0, 1.0))
     cells(tent, square)
     tiled(tent, square.corners, 100, threads=2, count_only=False)
-    box = Box.of(square.corners)
-    restrict(root(tent, box), box)
+    box = Box.round(square.corners.tolist())
+    restrict(*root(tent, box), box)
     return perf_counter() - start
 
 
@@ -176,7 +176,7 @@ def _program(net: PiecewiseAffine) -> Program:
         weights.append(np.ascontiguousarray(stage.weight.block(live).T).ravel())
         widths.append(len(live))
         keep = np.flatnonzero(last_read[live] > index)
-        keeps.append(keep)
+        keeps.append(keep if len(keep) < len(live) else keep[:0])
         kept[index] = len(keep)
         live = np.concatenate([live[keep], 3 + first + np.arange(len(stage.low))])
     return Program(

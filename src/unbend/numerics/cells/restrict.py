@@ -15,10 +15,11 @@ import numpy as np
 from numba import njit
 
 from unbend._typing import Array
-from unbend.numerics.cells.kernel import Program
+from unbend.numerics.cells.kernel import Program, inlined
 from unbend.numerics.piecewise import PiecewiseAffine, Sparse
 
 _MARGIN = 1e-12
+_ALL = np.zeros(0, np.int64)  # every column is kept
 
 
 class Box(NamedTuple):
@@ -30,14 +31,36 @@ class Box(NamedTuple):
     ry: float
 
     @classmethod
-    def of(cls, points: Array) -> "Box":
+    def round(cls, points: list[tuple[float, float]]) -> "Box":
         """The smallest box round the points."""
-        low, high = points.min(axis=0), points.max(axis=0)
-        return cls(*(0.5 * (low + high)).tolist(), *(0.5 * (high - low)).tolist())
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        low, high, left, right = min(ys), max(ys), min(xs), max(xs)
+        return cls(0.5 * (left + right), 0.5 * (low + high), 0.5 * (right - left), 0.5 * (high - low))
 
 
-def root(net: PiecewiseAffine, box: Box) -> Program:
-    """The network of two inputs, restricted to the box, dense."""
+class Tree(NamedTuple):
+    """A network restricted to a tile: every stage reads 1, s, t and all hinges before it, dense."""
+
+    sizes: Array  # int64[L]
+    weight: Array  # float64: one (columns, hinges) matrix after the other
+    low: Array
+    high: Array
+    name: Array  # int32[N]: the hinge's number in the whole network
+
+    @property
+    def n_hinges(self) -> int:
+        """Hinges that may bend on the tile."""
+        return len(self.low)
+
+    def program(self) -> Program:
+        """The same for the kernel, without stages that have no hinge left."""
+        sizes = self.sizes[self.sizes > 0]
+        widths = 3 + np.cumsum(sizes) - sizes
+        return Program(sizes, widths, self.weight, _ALL, widths, self.low, self.high, self.name)
+
+
+def root(net: PiecewiseAffine, box: Box) -> Tree:
+    """The network of two inputs, restricted to the box."""
     folds = _Folds(net.n_hinges)
     sizes, weights, lows, highs, names = [], [], [], [], []
     for first, stage in zip(net.offsets, net.stages, strict=False):
@@ -55,7 +78,7 @@ def root(net: PiecewiseAffine, box: Box) -> Program:
         lows.append(stage.low[open_])
         highs.append(stage.high[open_])
         names.append(index[open_])
-    return tile_program(
+    return Tree(
         np.array(sizes, np.int64),
         np.concatenate([np.zeros(0), *weights]),
         np.concatenate([np.zeros(0), *lows]),
@@ -124,31 +147,50 @@ class _Folds:
         self.error = np.concatenate([self.error, error])
 
 
-def tile_program(sizes: Array, weight: Array, low: Array, high: Array, name: Array) -> Program:
-    """A program in which every stage keeps all columns."""
-    widths = 3 + np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if len(sizes) else sizes
-    keep = [np.arange(width) for width in widths]
-    keep = np.concatenate([np.zeros(0, np.int64), *keep]).astype(np.int64)
-    return Program(sizes, widths, weight, keep, widths, low, high, name)
-
-
-@njit(cache=True, nogil=True)
+@inlined
 @no_type_check
-def restrict(program, box):
-    """The program of a tile, restricted to a smaller box."""
-    n_stage = program.sizes.shape[0]
-    total = program.sizes.sum()
-    state = np.empty(total, np.int64)  # column of the result, -1 gone, -2 folded
-    fold = np.empty(total, np.int64)
-    folded = np.zeros((total, 3 + total))
+def _enclose(rows, affine, middle, radius, bounds):
+    """Into `bounds`, per hinge: constant, slopes, middle and half-width of the error, size of the terms."""
+    for i in range(rows.shape[1]):
+        for c in range(6):
+            bounds[c, i] = 0.0
+    part, slope_s, slope_t, centre, spread, size = bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5]
+    for k in range(rows.shape[0]):
+        row = rows[k]
+        a0, a1, a2, mid, rad = affine[k, 0], affine[k, 1], affine[k, 2], middle[k], radius[k]
+        span = abs(a0) + abs(a1) + abs(a2) + 2.0 * rad
+        for i in range(rows.shape[1]):
+            w = row[i]
+            part[i] += w * a0
+            slope_s[i] += w * a1
+            slope_t[i] += w * a2
+            centre[i] += w * mid
+            spread[i] += abs(w) * rad
+            size[i] += abs(w) * span
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+@no_type_check
+def restrict(sizes, weights, lows, highs, names, box):
+    """The fields of a `Tree`, restricted to a smaller box."""
+    x, y, rx, ry = box
+    n_stage = sizes.shape[0]
+    total = sizes.sum()
+    column = np.empty(total, np.int64)  # of the result; -1 gone
     affine = np.zeros((3 + total, 3))
-    error = np.zeros((3 + total, 2))
+    middle = np.zeros(3 + total)
+    radius = np.zeros(3 + total)
     for i in range(3):
         affine[i, i] = 1.0
-    sizes = np.zeros(n_stage, np.int64)
-    weight = np.empty(program.weight.shape[0])
-    low = np.empty(total)
-    high = np.empty(total)
+    # rows of hinges that do not bend here, transposed, one (columns, hinges) matrix per stage
+    fold = np.empty(weights.shape[0])
+    fold_at = np.zeros(n_stage + 1, np.int64)
+    fold_width = np.zeros(n_stage, np.int64)
+    folded = np.empty(total, np.int64)
+    fold_end = np.zeros(n_stage + 1, np.int64)
+    out_sizes = np.zeros(n_stage, np.int64)
+    weight = np.empty(weights.shape[0])
+    low, high = np.empty(total), np.empty(total)
     name = np.empty(total, np.int32)
     at = 0
     out = 0
@@ -156,84 +198,83 @@ def restrict(program, box):
     kept = 0
     n_fold = 0
     for stage in range(n_stage):
-        n = program.sizes[stage]
-        width = 3 + seen
-        old = program.weight[at : at + n * width].reshape(width, n)
-        at += n * width
-        new = np.zeros((3 + kept, n))
-        new[:3] = old[:3]
-        picked = np.empty((n_fold, n))
-        for k in range(seen):
-            if state[k] >= 0:
-                new[3 + state[k]] = old[3 + k]
-            elif state[k] == -2:
-                picked[fold[k]] = old[3 + k]
-        if n_fold:
-            new += np.dot(np.ascontiguousarray(folded[:n_fold, : 3 + kept].T), picked)
-        part = np.zeros((3, n))
-        least = np.zeros(n)
-        most = np.zeros(n)
-        size = np.zeros(n)
-        for k in range(3 + kept):
-            e0 = error[k, 0]
-            e1 = error[k, 1]
-            a0 = affine[k, 0]
-            a1 = affine[k, 1]
-            a2 = affine[k, 2]
-            span = abs(a0) + abs(a1) + abs(a2) + e1 - e0
+        n = sizes[stage]
+        old = weights[at : at + n * (3 + seen)].reshape(3 + seen, n)
+        at += n * (3 + seen)
+        rows = np.empty((3 + kept, n))
+        for k in range(3):
             for i in range(n):
-                w = new[k, i]
-                part[0, i] += w * a0
-                part[1, i] += w * a1
-                part[2, i] += w * a2
-                size[i] += abs(w) * span
-                least[i] += max(w, 0.0) * e0 + min(w, 0.0) * e1
-                most[i] += max(w, 0.0) * e1 + min(w, 0.0) * e0
-        first = kept
-        is_open = np.zeros(n, np.bool_)
-        for i in range(n):
-            middle = part[0, i] + part[1, i] * box.x + part[2, i] * box.y
-            radius = abs(part[1, i]) * box.rx + abs(part[2, i]) * box.ry
-            lo = middle - radius + least[i]
-            hi = middle + radius + most[i]
-            tie = _MARGIN * size[i]
-            a = program.low[seen + i]
-            b = program.high[seen + i]
-            slope = a if hi < -tie else b
-            if (hi < -tie or lo > tie or size[i] == 0.0) and slope == 0.0:
-                state[seen + i] = -1
-            elif hi < -tie or lo > tie:
-                state[seen + i] = -2
-                fold[seen + i] = n_fold
-                for k in range(3 + first):
-                    folded[n_fold, k] = slope * new[k, i]
-                n_fold += 1
-            elif size[i] == 0.0:
-                state[seen + i] = -1
-            else:
-                is_open[i] = True
-                lo = min(lo, 0.0)
-                hi = max(hi, 0.0)
-                slope = (b * hi - a * lo) / max(hi - lo, 1e-300)
-                gap = (a - slope) * lo
-                e0 = slope * least[i]
-                e1 = slope * most[i]
-                for c in range(3):
-                    affine[3 + kept, c] = slope * part[c, i]
-                error[3 + kept, 0] = min(e0, e1) + min(gap, 0.0)
-                error[3 + kept, 1] = max(e0, e1) + max(gap, 0.0)
-                state[seen + i] = kept
-                low[kept] = a
-                high[kept] = b
-                name[kept] = program.name[seen + i]
-                kept += 1
-        m = kept - first
-        sizes[stage] = m
-        if m:
-            for k in range(3 + first):
+                rows[k, i] = old[k, i]
+        for k in range(seen):
+            if column[k] >= 0:
                 for i in range(n):
-                    if is_open[i]:
-                        weight[out] = new[k, i]
-                        out += 1
+                    rows[3 + column[k], i] = old[3 + k, i]
+        for g in range(stage):
+            m = fold_end[g + 1] - fold_end[g]
+            if m == 0:
+                continue
+            wide = fold_width[g]
+            picked = np.empty((m, n))
+            for f in range(m):
+                k = folded[fold_end[g] + f]
+                for i in range(n):
+                    picked[f, i] = old[3 + k, i]
+            added = np.dot(fold[fold_at[g] : fold_at[g + 1]].reshape(wide, m), picked)
+            for k in range(wide):
+                for i in range(n):
+                    rows[k, i] += added[k, i]
+        bounds = np.empty((6, n))
+        _enclose(rows, affine, middle, radius, bounds)
+        width = 3 + kept
+        opened = np.empty(n, np.int64)
+        closed = np.empty(n, np.int64)
+        factor = np.empty(n)
+        n_open = 0
+        n_closed = 0
+        for i in range(n):
+            value = bounds[0, i] + bounds[1, i] * x + bounds[2, i] * y
+            reach = abs(bounds[1, i]) * rx + abs(bounds[2, i]) * ry
+            least, most = bounds[3, i] - bounds[4, i], bounds[3, i] + bounds[4, i]
+            lo, hi = value - reach + least, value + reach + most
+            tie = _MARGIN * bounds[5, i]
+            a, b = lows[seen + i], highs[seen + i]
+            column[seen + i] = -1
+            if bounds[5, i] == 0.0:
+                continue
+            if hi < -tie or lo > tie:
+                slope = a if hi < -tie else b
+                if slope != 0.0:
+                    closed[n_closed] = i
+                    factor[n_closed] = slope
+                    n_closed += 1
+                continue
+            lo, hi = min(lo, 0.0), max(hi, 0.0)
+            slope = (b * hi - a * lo) / max(hi - lo, 1e-300)
+            gap = (a - slope) * lo
+            for c in range(3):
+                affine[3 + kept, c] = slope * bounds[c, i]
+            middle[3 + kept] = slope * bounds[3, i] + 0.5 * gap
+            radius[3 + kept] = abs(slope) * bounds[4, i] + 0.5 * abs(gap)
+            column[seen + i] = kept
+            low[kept], high[kept], name[kept] = a, b, names[seen + i]
+            opened[n_open] = i
+            n_open += 1
+            kept += 1
+        out_sizes[stage] = n_open
+        for k in range(width):
+            for i in range(n_open):
+                weight[out + i] = rows[k, opened[i]]
+            out += n_open
+        base = fold_at[stage]
+        for k in range(width):
+            for f in range(n_closed):
+                fold[base + f] = factor[f] * rows[k, closed[f]]
+            base += n_closed
+        for f in range(n_closed):
+            folded[n_fold + f] = seen + closed[f]
+        n_fold += n_closed
+        fold_at[stage + 1] = base
+        fold_end[stage + 1] = n_fold
+        fold_width[stage] = width
         seen += n
-    return sizes, weight[:out].copy(), low[:kept].copy(), high[:kept].copy(), name[:kept].copy()
+    return out_sizes, weight[:out].copy(), low[:kept].copy(), high[:kept].copy(), name[:kept].copy()

@@ -2,20 +2,24 @@
 
 Wide networks gain three to fifteen times: on a small tile only a fraction of the hinges can bend. Memory is
 that of the result. Tiles are cut off-centre, so that the walls of a symmetric network's tiles do not fall
-on its own lines. Where the fast kernel is unsure, the tile is done in exact arithmetic.
+on its own lines. Where the fast kernel is unsure, the tile is done in exact arithmetic. The tree, and so the
+result, does not depend on the number of threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from unbend._typing import Array
 from unbend.numerics.cells.exact import exact_mesh
 from unbend.numerics.cells.kernel import DONE, TOO_MANY, Mesh, Program, subdivide
-from unbend.numerics.cells.restrict import Box, restrict, root, tile_program
+from unbend.numerics.cells.restrict import Box, Tree, restrict, root
 from unbend.numerics.cells.stitch import WALL, concatenate, stitch
 from unbend.numerics.piecewise import PiecewiseAffine
 
@@ -23,14 +27,23 @@ _LEAF = 256  # hinges at which a tile is small enough
 _TWICE = 1.7  # a tile with so many times more is cut in four at once: one restriction less on the way
 _DENSE = 3000  # hinges up to which a restricted network is kept dense
 _DEPTH = 16
+_TASKS = 16  # tiles at which threads no longer share one
+
+Point: TypeAlias = tuple[float, float]
 
 
 class _Tile(NamedTuple):
-    corners: Array
-    labels: Array
+    corners: list[Point]
+    labels: list[int]
     node: int
     depth: int
-    program: Program | None
+    above: Tree | None  # the network restricted to a tile around this one
+
+
+class _Leaf(NamedTuple):
+    n_faces: int  # -1: too many
+    wall_ends: int
+    mesh: Mesh
 
 
 @dataclass(slots=True)
@@ -41,7 +54,7 @@ class _Budget:
 
 
 class Run(NamedTuple):
-    """What came of a run: the mesh (None when only counted), faces, whether it is whole, its patterns."""
+    """What came of a run: the mesh (None when only counted), faces, whether it is whole."""
 
     mesh: Mesh | None
     n_faces: int
@@ -50,89 +63,109 @@ class Run(NamedTuple):
 
 def polygon_mesh(corners: Array, labels: Array) -> Mesh:
     """A mesh of one face."""
-    m = len(corners)
+    edge, ptr, half = _ring(len(corners))
+    return Mesh(np.ascontiguousarray(corners, np.float64), edge, labels.astype(np.int32), ptr, half)
+
+
+@cache
+def _ring(m: int) -> tuple[Array, Array, Array]:
     edge = np.stack([np.arange(m), (np.arange(m) + 1) % m], axis=1).astype(np.int32)
-    return Mesh(
-        np.ascontiguousarray(corners, np.float64),
-        edge,
-        labels.astype(np.int32),
-        np.array([0, m]),
-        np.arange(0, 2 * m, 2).astype(np.int32),
-    )
+    return edge, np.array([0, m]), np.arange(0, 2 * m, 2).astype(np.int32)
 
 
 def tiled(
     net: PiecewiseAffine, corners: Array, limit: int, *, threads: int, count_only: bool, off: float = 0.5137
 ) -> Run | None:
     """Cells of the whole polygon, tile by tile; None if two tiles disagree along their wall."""
-    whole = _Tile(corners, -1 - np.arange(len(corners)), 1, 0, None)
-    todo = [whole]
-    for _ in range(3 if threads > 1 else 0):
-        todo = [part for tile in todo for part in _split(tile, off)]
-
+    whole = _Tile([(x, y) for x, y in corners.tolist()], [-1 - i for i in range(len(corners))], 1, 0, None)
     budget = _Budget(2 * limit + 1000)  # faces cut by walls are counted on both sides
-
-    def work(tile: _Tile) -> list[tuple[int, int, Mesh]]:
-        return list(_leaves(net, tile, budget, count_only=count_only, off=off))
-
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            leaves = [leaf for part in pool.map(work, todo) for leaf in part]
-    else:
-        leaves = [leaf for tile in todo for leaf in work(tile)]
-    found = sum(faces for faces, _, _ in leaves)
-    walls = sum(ends for _, ends, _ in leaves)
-    if any(faces < 0 for faces, _, _ in leaves):
+    job = _Job(net, budget, count_only=count_only, off=off)
+    with _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+        spread = pool.map if threads > 1 else map
+        leaves = _all_leaves(job, whole, spread)
+    if any(leaf.n_faces < 0 for leaf in leaves):
         return Run(None, -1, is_complete=False)
     if count_only:
-        return Run(None, found - (len(leaves) - 1) - walls // 2, is_complete=True)
-    mesh = stitch(concatenate([mesh for _, _, mesh in leaves]))
+        found = sum(leaf.n_faces for leaf in leaves) - (len(leaves) - 1)
+        return Run(None, found - sum(leaf.wall_ends for leaf in leaves) // 2, is_complete=True)
+    mesh = stitch(concatenate([leaf.mesh for leaf in leaves]))
     if mesh is None:
         return None
     n_faces = len(mesh.ptr) - 1
     return Run(mesh, n_faces, is_complete=n_faces <= limit)
 
 
-def _leaves(
-    net: PiecewiseAffine, tile: _Tile, budget: _Budget, *, count_only: bool, off: float
-) -> Iterator[tuple[int, int, Mesh]]:
-    """The finished tiles inside one: (faces or -1 for too many, ends on walls, mesh)."""
-    stack = [tile]
-    while stack:
-        tile = stack.pop()
-        box = Box.of(tile.corners)
-        if tile.program is None or len(tile.program.low) > _DENSE:
-            program = root(net, box)
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _one_blas_thread() -> AbstractContextManager:
+    """Products of tiles are small: threads of BLAS under ours would only wait for each other."""
+    return _blas().limit(limits=1)
+
+
+def _all_leaves(job: "_Job", whole: _Tile, spread: Callable[..., Iterable]) -> list[_Leaf]:
+    """The finished tiles, in the order of the tree: first its upper levels, then each part to the bottom."""
+    todo: list[_Tile | _Leaf] = [whole]
+    while 0 < sum(isinstance(item, _Tile) for item in todo) < _TASKS:
+        todo = [part for parts in spread(job.grow, todo) for part in parts]
+    return [leaf for part in spread(job.finish, todo) for leaf in part]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    net: PiecewiseAffine
+    budget: _Budget
+    count_only: bool
+    off: float
+
+    def finish(self, item: _Tile | _Leaf) -> list[_Leaf]:
+        """The finished tiles inside one."""
+        stack, done = [item], []
+        while stack:
+            parts = self.grow(stack.pop())
+            if len(parts) == 1 and isinstance(parts[0], _Leaf):
+                done.append(parts[0])
+                if parts[0].n_faces < 0:
+                    break
+            else:
+                stack.extend(reversed(parts))
+        return done
+
+    def grow(self, item: _Tile | _Leaf) -> list[_Tile | _Leaf]:
+        """The finished tile, or the smaller ones that it is cut into."""
+        if isinstance(item, _Leaf):
+            return [item]
+        box = Box.round(item.corners)
+        if item.above is None or item.above.n_hinges > _DENSE:
+            tree = root(self.net, box)
         else:
-            program = tile_program(*restrict(tile.program, box))
-        if len(program.low) > _LEAF and tile.depth < _DEPTH:
-            parts = _split(tile._replace(program=program), off)
-            if len(program.low) > _TWICE * _LEAF:
-                parts = [quarter for part in parts for quarter in _split(part, off)]
-            stack.extend(parts)
-            continue
-        faces, ends, mesh = _leaf(net, program, tile, budget.left, count_only=count_only)
-        budget.left = -1 if faces < 0 else budget.left - faces
-        yield faces, ends, mesh
-        if budget.left < 0:
-            yield -1, 0, mesh
-            return
+            tree = Tree(*restrict(*item.above, box))
+        if tree.n_hinges <= _LEAF or item.depth >= _DEPTH:
+            return [self.leaf(item, tree)]
+        parts = _halves(item._replace(above=tree), self.off)
+        if tree.n_hinges > _TWICE * _LEAF:
+            parts = [quarter for part in parts for quarter in _halves(part, self.off)]
+        return list(parts)
 
-
-def _leaf(
-    net: PiecewiseAffine, program: Program, tile: _Tile, limit: int, *, count_only: bool
-) -> tuple[int, int, Mesh]:
-    start = polygon_mesh(tile.corners, tile.labels)
-    status, _, faces, ends, mesh = subdivide(_without_empty(program), start, max(limit, 0), count_only)
-    if status == TOO_MANY:
-        return -1, 0, start
-    if status != DONE:
-        exact = exact_mesh(net, tile.corners, tile.labels, limit=max(limit, 0))
-        if exact is None:
-            return -1, 0, start
-        mesh = exact.mesh
-        return len(mesh.ptr) - 1, wall_ends(mesh), mesh
-    return faces, ends + wall_ends(mesh), mesh
+    def leaf(self, tile: _Tile, tree: Tree) -> _Leaf:
+        """One tile, by the fast kernel or in exact arithmetic."""
+        limit = max(self.budget.left, 0)
+        corners, labels = np.array(tile.corners), np.array(tile.labels)
+        start = polygon_mesh(corners, labels)
+        status, _, faces, ends, mesh = subdivide(tree.program(), start, limit, self.count_only)
+        if status not in (DONE, TOO_MANY):
+            exact = exact_mesh(self.net, corners, labels, limit=limit)
+            if exact is None:
+                status = TOO_MANY
+            else:
+                mesh, faces, ends = exact.mesh, len(exact.mesh.ptr) - 1, 0
+        if status == TOO_MANY:
+            self.budget.left = -1
+            return _Leaf(-1, 0, start)
+        self.budget.left -= faces
+        return _Leaf(faces, ends + wall_ends(mesh) if self.count_only else 0, mesh)
 
 
 def wall_ends(mesh: Mesh) -> int:
@@ -141,41 +174,30 @@ def wall_ends(mesh: Mesh) -> int:
     return int(on_wall.sum() - len(np.unique(mesh.label[on_wall])))
 
 
-def _without_empty(program: Program) -> Program:
-    """The program without stages that have no hinge left."""
-    if program.sizes.all():
-        return program
-    full = program.sizes > 0
-    sizes = program.sizes[full]
-    return tile_program(sizes, program.weight, program.low, program.high, program.name)
-
-
-def _split(tile: _Tile, off: float) -> list[_Tile]:
+def _halves(tile: _Tile, off: float) -> list[_Tile]:
     """Two halves, cut across the longer side, a little off the middle."""
-    low, high = tile.corners.min(axis=0), tile.corners.max(axis=0)
-    axis = int(np.argmax(high - low))
-    at = low[axis] + off * (high[axis] - low[axis])
-    wall = WALL - tile.node
+    box = Box.round(tile.corners)
+    axis = 0 if box.rx >= box.ry else 1
+    at = (box.x, box.y)[axis] + (2.0 * off - 1.0) * (box.rx, box.ry)[axis]
     halves = []
     for side, sign in enumerate((-1.0, 1.0)):
-        corners, labels = _clip(tile.corners, tile.labels, sign * (tile.corners[:, axis] - at), wall)
+        inside = [sign * (point[axis] - at) for point in tile.corners]
+        corners, labels = _clip(tile.corners, tile.labels, inside, WALL - tile.node)
         if len(corners) > 2:
-            halves.append(_Tile(corners, labels, 2 * tile.node + side, tile.depth + 1, tile.program))
+            halves.append(_Tile(corners, labels, 2 * tile.node + side, tile.depth + 1, tile.above))
     return halves
 
 
-def _clip(corners: Array, labels: Array, inside: Array, wall: int) -> tuple[Array, Array]:
+def _clip(corners: list[Point], labels: list[int], inside: list[float], wall: int) -> tuple[list[Point], list[int]]:
     """The part of a convex polygon where `inside` (affine, given at the corners) is positive."""
     points, names = [], []
-    n = len(corners)
-    for i in range(n):
-        j = (i + 1) % n
-        here, there = inside[i] > 0, inside[j] > 0
-        if here:
-            points.append(corners[i])
-            names.append(labels[i])
-        if here != there:
-            t = inside[i] / (inside[i] - inside[j])
-            points.append(corners[i] + t * (corners[j] - corners[i]))
-            names.append(wall if here else labels[i])
-    return np.array(points).reshape(-1, 2), np.array(names, np.int64)
+    after = zip(corners[1:] + corners[:1], inside[1:] + inside[:1], strict=True)
+    for (p, here, label), (q, there) in zip(zip(corners, inside, labels, strict=True), after, strict=True):
+        if here > 0:
+            points.append(p)
+            names.append(label)
+        if (here > 0) != (there > 0):
+            t = here / (here - there)
+            points.append((p[0] + t * (q[0] - p[0]), p[1] + t * (q[1] - p[1])))
+            names.append(wall if here > 0 else label)
+    return points, names

@@ -6,24 +6,25 @@
 from unbend.numerics.probe.certificate import Optimality
 from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, joined, ridge, ridge_folds, sums, without
 from unbend.numerics.probe.logistic import Folds, Path
-from unbend.numerics.probe.probes import PATH, Control, Probe, Probes, Recipe, probe
+from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, Probes, Recipe, control_types, probe
 from unbend.numerics.probe.regression import Regression, regress
 from unbend.numerics.probe.suite import ClosedForm, closed_form
 
 __all__ = [
     "PATH",
     "ClosedForm",
-    "Control",
     "Folds",
     "Optimality",
     "Path",
     "Probe",
+    "ProbeControl",
     "Probes",
     "Recipe",
     "Regression",
     "RidgeFolds",
     "Sums",
     "closed_form",
+    "control_types",
     "discriminant",
     "joined",
     "probe",

@@ -15,7 +15,7 @@ from jaxtyping import Float, Float64, Shaped
 from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
-_ROWS = 4096
+_ROWS = 2048
 _FLOOR = 1e-9
 """Added to the correlation matrix, as a share of its diagonal, so that collinear units can be inverted."""
 
@@ -63,8 +63,9 @@ def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
     shift = torch.cat([x[:_ROWS].double().mean(0), y[:_ROWS].double().mean(0)]) if n else torch.zeros(d + t)
     shift = shift.to(x.dtype)
     products = np.zeros((d + t + 1, d + t + 1))
+    room = torch.ones(min(_ROWS, n), d + t + 1, dtype=x.dtype)
     for i in range(0, n, _ROWS):
-        block = torch.ones(min(_ROWS, n - i), d + t + 1, dtype=x.dtype)
+        block = room[: min(_ROWS, n - i)]
         torch.sub(x[i : i + _ROWS], shift[:d], out=block[:, :d])
         torch.sub(y[i : i + _ROWS].to(x.dtype), shift[d:], out=block[:, d:-1])
         one = block.numpy()

@@ -58,7 +58,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Control:
+class ProbeControl:
     """What the same probe does with labels that mean nothing.
 
     `capacity` is its accuracy on the rows it was fitted to, with shuffled labels; `chance` is the share of the
@@ -94,7 +94,7 @@ class Probe:
     optimality: Optimality
     path: Path | None
     folds: Folds | None
-    control: Control
+    control: ProbeControl
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,6 +195,15 @@ def probe(
     return Probes(results, classes.numpy(), len(y), len(y_test), recipe.level, recipe.seed)
 
 
+def control_types(fitted: Tensor, held: Tensor, k: int, recipe: Recipe) -> Tensor | None:
+    """Types of the control task as cells of these rows' space, the fitted rows first; None where it is left out.
+
+    For layers that are probed one call at a time, so that all get the same task.
+    """
+    n_types = recipe.n_types if recipe.n_types is not None else _TYPES_PER_CLASS * k
+    return types_of(fitted, held, n_types, recipe.seed + 3) if n_types else None
+
+
 def _task(
     first: Split,
     labels: tuple[Tensor, Tensor, int],
@@ -207,9 +216,8 @@ def _task(
         choose = held_out(y, recipe.choice_share, recipe.seed + 1)
         choose = choose if choose.any() else None
     fold = folds_of(y, recipe.n_folds, recipe.seed + 2) if recipe.n_folds else None
-    n_types = recipe.n_types if recipe.n_types is not None else _TYPES_PER_CLASS * k
-    if types is None and n_types:
-        types = types_of(*first.rows(), n_types, recipe.seed + 3)
+    if types is None:
+        types = control_types(*first.rows(), k, recipe)
     if types is None:
         return _Task(y, y_test, k, choose, fold, None, None, 0)
     control = control_labels(types, y, k, recipe.seed + 4)
@@ -264,7 +272,7 @@ def _choose(rows: Rows, task: _Task, recipe: Recipe) -> tuple:
 
 def _control(
     rows: Rows, standard: Standard, h_test: Tensor, real: tuple[np.ndarray, float], task: _Task, recipe: Recipe
-) -> Control:
+) -> ProbeControl:
     right, l2 = real
     generator = torch.Generator().manual_seed(recipe.seed)
     known = blocks(rows, at(rows, l2).p, generator, shared=True) if recipe.n_shuffles else None
@@ -283,7 +291,9 @@ def _control(
         told = drawn[_scores(h_test, weight, bias).argmax(1)].eq(task.control_test).numpy()
         task_accuracy, selectivity = float(told.mean()), paired(right, told, recipe.level)
     chance = float(torch.bincount(task.y).max()) / len(task.y)
-    return Control(float(np.mean(memorised)) if memorised else None, chance, task.n_types, task_accuracy, selectivity)
+    return ProbeControl(
+        float(np.mean(memorised)) if memorised else None, chance, task.n_types, task_accuracy, selectivity
+    )
 
 
 def _scores(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ SMALL_CONE = 400  # (k - 1)(d + 1) up to which the full cone is searched first
 LARGE_CONE = 2600  # and up to which it is searched at all
 HASHED_AT_ONCE = 50_000_000
 MANY_ERRORS = 20  # confusions of one pair that make an overlap likely
+LIKELY = 0.05  # or this part of its rows, after two steps
+RIPE = (3, 8, 14, 20)  # steps of the read-out after which the pair it confuses most is asked
 MOST_PAIRS = 6
 
 JointVerdict: TypeAlias = JointSeparation | JointOverlap | Undecided
@@ -118,8 +120,7 @@ class _Question:
                 if found.wrong == 0:
                     return self.separation(readout.weight, readout.bias, found, None), readout, tried
             pairs = self.confused(readout)
-            is_ripe = at in (3, 8, 14, 20) and pairs and self._count(readout, pairs[0]) > MANY_ERRORS
-            if is_ripe and pairs[0] not in tried:
+            if pairs and pairs[0] not in tried and self._is_ripe(at, readout, pairs[0]):
                 tried.append(pairs[0])
                 overlap = self.by_pairs(pairs[:1], limits)
                 if overlap is not None:
@@ -141,6 +142,11 @@ class _Question:
             reason = "out of time" if limits.is_over else "no pair overlaps, no read-out is right"
             verdict = self.undecided(best, reason)
         return verdict, best.weight, best.bias
+
+    def _is_ripe(self, at: int, readout: Readout, pair: tuple[int, int]) -> bool:
+        """Whether a pair is confused so often, so late, that it is worth asking whether it overlaps."""
+        count = self._count(readout, pair)
+        return (at == 1 and count > LIKELY * np.isin(self.code, pair).sum()) or (at in RIPE and count > MANY_ERRORS)
 
     def _count(self, readout: Readout, pair: tuple[int, int]) -> int:
         a, b = pair

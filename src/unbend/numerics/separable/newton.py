@@ -9,15 +9,18 @@ point of the dual. Newton is affine-invariant, so small margins cost steps only 
 import math
 import time
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
+from numba import njit
 from scipy.linalg import get_blas_funcs, get_lapack_funcs, solve_triangular
 
 LOSS_OF_CHANCE = 0.6  # an inseparable sum of losses is at least log 2 = 0.69
-WIDE = 48  # width from which Hessians are summed in float32
+WIDE = 48  # width up to which Hessians are summed row by row, and above which in float32
 NARROW = 64  # width up to which an orthogonal factorisation is taken at the first sign of flat geometry
 FEW_SLOW, MANY_SLOW = 3, 20  # slow steps on flat geometry before factorising so, and before giving up
 MAX_STRETCH = 8.0
+BLOCK = 1024  # vectors summed at a time, so that two columns of them stay in the nearest cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,18 +47,63 @@ class Effort:
     deadline: float = math.inf
 
 
-def sigmoid(a: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-a)) without overflow."""
-    e = np.exp(-np.abs(a))
-    return np.where(a >= 0, 1.0, e) / (1 + e)
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+@no_type_check
+def _pull(margins, slope, t, forces):  # noqa: ANN001, ANN202 (numba reads the types of the call)
+    """Forces a step of length t further on; returns the slope of the loss there."""
+    pull = 0.0
+    for i in range(len(margins)):
+        a = margins[i] + t * slope[i]
+        e = np.exp(-abs(a))
+        f = (e if a >= 0 else 1.0) / (1.0 + e)
+        forces[i] = f
+        pull -= f * slope[i]
+    return pull
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@no_type_check
+def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202
+    """The lower triangle of Σ c_i z_i z_iᵀ / top into H, c = λ (1 - λ); returns how many vectors entered."""
+    D, m = columns.shape
+    c = np.empty(BLOCK)
+    weighted = np.empty(BLOCK)
+    n = 0
+    for start in range(0, m, BLOCK):
+        size = min(BLOCK, m - start)
+        for i in range(size):
+            f = forces[start + i]
+            t = f * (1.0 - f) / top
+            if t > 1e-10:
+                n += 1
+                c[i] = t
+            else:
+                c[i] = 0.0
+        for a in range(D):
+            for i in range(size):
+                weighted[i] = c[i] * columns[a, start + i]
+            for b in range(a + 1):
+                s = 0.0
+                for i in range(size):
+                    s += weighted[i] * columns[b, start + i]
+                H[a, b] += s
+    return n
+
+
+def _forces(margins: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(margin)) without overflow."""
+    out = np.empty(len(margins))
+    _pull(margins, margins, 0.0, out)
+    return out
 
 
 def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Descent:
     """Newton's method from `v`, until separated, converged or stalled."""
     effort = effort or Effort()
     single = Z.astype(np.float32) if Z.shape[1] > WIDE and not effort.is_exact else None
+    columns = np.ascontiguousarray(Z.T) if Z.shape[1] <= WIDE else None
     margins = Z @ v
-    forces = sigmoid(-margins)
+    forces = _forces(margins)
     n_separated, n_slow, last, status = 0, 0, math.inf, "stalled"
     is_flat = False
     for step in range(effort.steps):
@@ -64,7 +112,7 @@ def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Desce
             if n_separated > effort.extra:
                 break
         gradient = Z.T @ forces
-        p, is_hard = _direction(Z, single, forces, gradient, use_qr=is_flat)
+        p, is_hard = _direction(Z, single if columns is None else columns, forces, gradient, use_qr=is_flat)
         if p is None:
             break
         decrement = float(gradient @ p)
@@ -77,7 +125,7 @@ def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Desce
         loss_is_high = decrement < effort.tolerance and margins.min() <= 0 and _loss(margins) > LOSS_OF_CHANCE
         v = v + t * p
         margins = margins + t * slope if step & 7 else Z @ v
-        forces = new_forces if step & 7 else sigmoid(-margins)
+        forces = new_forces if step & 7 else _forces(margins)
         if loss_is_high:
             status = "converged"
             break
@@ -99,8 +147,8 @@ def _line(margins: np.ndarray, slope: np.ndarray, decrement: float) -> tuple[flo
     """A step length by the sign of the derivative (the loss is convex), and the forces there."""
     t, best = 1.0, None
     for _ in range(14):
-        forces = sigmoid(-(margins + t * slope))
-        derivative = -float(forces @ slope)
+        forces = np.empty(len(margins))
+        derivative = float(_pull(margins, slope, t, forces))
         if derivative <= 0.1 * decrement:
             best = t, forces
             if derivative > -0.5 * decrement or t >= MAX_STRETCH:
@@ -114,17 +162,26 @@ def _line(margins: np.ndarray, slope: np.ndarray, decrement: float) -> tuple[flo
 
 
 def _direction(
-    Z: np.ndarray, single: np.ndarray | None, forces: np.ndarray, gradient: np.ndarray, *, use_qr: bool
+    Z: np.ndarray, fast: np.ndarray | None, forces: np.ndarray, gradient: np.ndarray, *, use_qr: bool
 ) -> tuple[np.ndarray | None, bool]:
-    """The Newton direction, and whether the geometry was too flat for a Cholesky factor to be trusted."""
-    curvature = forces * (1 - forces)
-    top = curvature.max(initial=0.0)
+    """The Newton direction, and whether the geometry was too flat for a Cholesky factor to be trusted.
+
+    `fast` holds the vectors once more: as columns where they are narrow, else in float32 where that is enough.
+    """
+    top = _most_curved(forces)
     if not top > 1e-200:
         return None, False
+    if not use_qr and Z.shape[1] <= WIDE and fast is not None:
+        H = np.zeros((Z.shape[1], Z.shape[1]))
+        n_kept = _hessian(fast, forces, top, H)
+        p, is_hard = _by_factor(H, n_kept, gradient / top, 1e-13, is_single=False)
+        if p is not None:
+            return p, is_hard
+    curvature = forces * (1 - forces)
     keep = np.flatnonzero(curvature > top * 1e-10)
     root = np.sqrt(curvature[keep] / top)
-    if not use_qr:
-        p, is_hard = _by_cholesky(Z, single, keep, root, gradient / top)
+    if not use_qr and Z.shape[1] > WIDE:
+        p, is_hard = _by_cholesky(Z, fast, keep, root, gradient / top)
         if p is not None:
             return p, is_hard
     if len(keep) < Z.shape[1]:
@@ -144,8 +201,16 @@ def _by_cholesky(
     else:
         A = (Z if len(keep) == len(Z) else Z[keep]) * root[:, None]
         H = A.T @ A
+    return _by_factor(H, len(keep), gradient, 3e-6 if is_single else 1e-13, is_single=is_single)
+
+
+def _by_factor(
+    H: np.ndarray, n_kept: int, gradient: np.ndarray, noise: float, *, is_single: bool
+) -> tuple[np.ndarray | None, bool]:
+    """Solve with the lower triangle of a Hessian summed over `n_kept` rows."""
+    D = len(H)
     diagonal = np.arange(D)
-    ridge = (3e-6 if is_single else 1e-13) * np.trace(H) / D
+    ridge = noise * H[diagonal, diagonal].sum() / D
     if not math.isfinite(ridge):
         return None, True
     H[diagonal, diagonal] += ridge
@@ -154,10 +219,16 @@ def _by_cholesky(
     if failed:
         return None, True
     pivots = np.diagonal(factor)
-    is_hard = not is_single and len(keep) >= D and bool((pivots.min() / pivots.max()) ** 2 < 1e-9)
+    is_hard = not is_single and n_kept >= D and bool((pivots.min() / pivots.max()) ** 2 < 1e-9)
     if is_hard and D <= NARROW:
         return None, True
     return np.asarray(potrs(factor, gradient, lower=1)[0]), is_hard
+
+
+def _most_curved(forces: np.ndarray) -> float:
+    """The greatest λ (1 - λ): that of the force nearest to one half."""
+    nearest = forces[np.argmin(np.abs(forces - 0.5))]
+    return float(nearest * (1 - nearest))
 
 
 def _by_qr(A: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:

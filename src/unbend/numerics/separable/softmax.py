@@ -48,9 +48,12 @@ class _Problem:
 
     def __init__(self, x: np.ndarray, code: np.ndarray, k: int) -> None:
         self.x, self.code, self.k = x, code, k
-        part = x[:: max(1, len(x) // 8000)].astype(np.float64)
-        self.mean = part.mean(axis=0)
-        scale = part.std(axis=0)
+        self.mean = x[:: max(1, len(x) // 8000)].mean(axis=0, dtype=np.float64)
+        square = np.zeros(x.shape[1])
+        for start in range(0, len(x), BLOCK):  # all rows: a unit may be still in a sample, and loud elsewhere
+            part = x[start : start + BLOCK] - self.mean
+            square += np.einsum("ij,ij->j", part, part)
+        scale = np.sqrt(square / len(x))
         self.scale = np.where(scale > 0, scale, 1.0)
 
     def units(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
