@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_other_ones(monkeypatch
 
 
 def test_cutting_the_largest_weights_is_noticed(monkeypatch):
-    def largest(model, share, *, masks=None):
+    def largest(model, share, **_options):
         shapes = {name: p.detach() for name, p in model.named_parameters() if p.ndim > 1}
         return {name: weight.abs() <= torch.quantile(weight.abs().flatten()[:100_000], 1 - share) + (share == 0)
                 for name, weight in shapes.items()}  # fmt: skip

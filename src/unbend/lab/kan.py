@@ -6,7 +6,7 @@ The product xy is not made of few curves, and there a perceptron of the same siz
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -177,7 +177,8 @@ def draw(result: Kan, figure: Figure) -> None:
     """Errors of every net on both targets, and the three curves of the best 2-1-1 KAN over the true ones."""
     figure.set_size_inches(8.6, 5.4)
     figure.set_layout_engine("constrained")
-    top, bottom = np.ravel(figure.subfigures(2, 1, height_ratios=(1.0, 0.9)))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(1.0, 0.9))
+    top, bottom = halves
     panels = top.subplots(1, 2, sharey=True, sharex=True)
     place = np.arange(len(result.nets))[::-1]
     for axes, target, error in zip(panels, result.targets, result.error, strict=True):
