@@ -1,0 +1,46 @@
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from unbend import zoo
+from unbend.lab import must_be_separable
+
+
+@pytest.fixture(scope="module")
+def result():
+    return must_be_separable.run(0, "quick")
+
+
+def failed(result):
+    return [check.what for check in must_be_separable.holds(result).checks if not check.passed]
+
+
+def test_it_holds(result):
+    assert failed(result) == []
+    assert failed(must_be_separable.run(1, "quick")) == []
+
+
+def test_the_same_seed_gives_the_same_numbers(result):
+    np.testing.assert_equal(asdict(must_be_separable.run(0, "quick")), asdict(result))
+
+
+def test_classes_without_overlap_break_it(monkeypatch):
+    moons = zoo.moons
+    monkeypatch.setattr(must_be_separable.zoo, "moons", lambda n, *, noise, **rest: moons(n, noise=0.0, **rest))
+    monkeypatch.setattr(must_be_separable, "WIDTHS", (16, 24, 32))
+    assert "trained nets whose last hidden layer provably overlaps" in failed(must_be_separable.run(0, "quick"))
+
+
+def test_a_layer_that_does_not_bend_breaks_it(monkeypatch):
+    monkeypatch.setattr(must_be_separable, "ACTIVATION", "identity")
+    assert "random labels separable at width 59" in failed(must_be_separable.run(0, "quick"))
+
+
+def test_the_figure_shows_every_net(result):
+    figure = Figure()
+    must_be_separable.draw(result, figure)
+    left, right = figure.axes
+    assert sum(len(line.get_xdata()) for line in left.lines) == len(result.width)
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in (left, right))
