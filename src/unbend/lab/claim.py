@@ -29,9 +29,9 @@ class Check:
     """
 
     what: str
-    measured: float
-    low: float = -math.inf
-    high: float = math.inf
+    measured: float | int
+    low: float | int = -math.inf
+    high: float | int = math.inf
     reason: str = ""
 
     @property

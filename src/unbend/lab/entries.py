@@ -61,7 +61,7 @@ class Entry:
         claim: the claim.
         runs: of it, one for each seed; never empty.
         word: the badge.
-        truth: what is true, from the first run that came to an end.
+        truth: what is true, from the first run that came to an end; empty where the checks do not bear it out.
         finding: of that run.
         lines: the checked numbers.
         trouble: what is missing or went wrong, run by run.
@@ -91,11 +91,12 @@ def entry(claim: Claim, runs: Sequence[Run]) -> Entry:
     ordered = tuple(sorted(runs, key=lambda run: run.seed))
     ended = [run for run in ordered if run.verdict is not None]
     first = ended[0] if ended else None
+    word = _word(ordered)
     return Entry(
         claim=claim,
         runs=ordered,
-        word=_word(ordered),
-        truth=first.verdict.truth if first is not None and first.verdict is not None else "",
+        word=word,
+        truth=first.verdict.truth if first is not None and first.verdict is not None and word != "failed" else "",
         finding=first.finding if first is not None else "",
         lines=tuple(_lines([run.verdict.checks for run in ended if run.verdict is not None])),
         trouble=tuple(_trouble(ordered)),
@@ -113,6 +114,10 @@ def _word(runs: Sequence[Run]) -> Word:
 
 def _trouble(runs: Sequence[Run]) -> list[str]:
     said = [(run.seed, run.reason) for run in runs if run.reason]
+    said += [
+        (run.seed, f"{check.what}: {digits(check.measured)}, expected {bounds(check)}.")
+        for run in runs if run.verdict is not None for check in run.verdict.checks if not check.passed
+    ]  # fmt: skip
     outcomes = {run.verdict.outcome for run in runs if run.verdict is not None}
     if len(outcomes) > 1:
         said += [(run.seed, f"says: {run.verdict.outcome}") for run in runs if run.verdict is not None]

@@ -1,4 +1,8 @@
-"""No line separates XOR, and four weights prove it."""
+"""No line separates XOR, and four weights prove it.
+
+Half of (0, 0) and half of (1, 1) is the point (1/2, 1/2); so is half of (0, 1) and half of (1, 0). A line with the two
+classes on different sides would have that point on both. `unbend.separate` finds such weights for any data.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +11,10 @@ from jaxtyping import Float64, Int64
 from matplotlib.figure import Figure
 
 import unbend
+from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.draw import INK, class_color, legend, scatter
+from unbend.numerics.separable import Overlap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +36,14 @@ class XorImpossible:
 
 def run(seed: int = 0, budget: Budget = "full") -> XorImpossible:  # noqa: ARG001  nothing here is drawn by chance
     """Ask for a line, and have the answer checked."""
-    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    y = np.array([0, 1, 1, 0])
-    overlap = unbend.separate(x, y)
+    x, y = (part.numpy() for part in zoo.xor().train)
+    x = x.astype(np.float64)
+    found = unbend.separate(x, y)
     weights = np.zeros(len(x))
-    weights[overlap.rows] = overlap.weights
-    return XorImpossible(x, y, weights, overlap.verify(x, y))
+    if not isinstance(found, Overlap):
+        return XorImpossible(x, y, weights, is_proved=False)
+    weights[found.rows] = found.weights
+    return XorImpossible(x, y, weights, is_proved=bool(found.verify(x, y)))
 
 
 def holds(result: XorImpossible) -> Verdict:
@@ -60,13 +69,14 @@ def finding(result: XorImpossible) -> str:
 def draw(result: XorImpossible, figure: Figure) -> None:
     """The four points and the two segments that cross."""
     axes = figure.subplots()
-    for label, colour, mark in ((0, "#0072b2", "o"), (1, "#e69f00", "s")):
-        points = result.x[result.y == label]
-        axes.plot(*points.T, "-", color=colour, linewidth=1.0)
-        axes.plot(*points.T, mark, color=colour, label=f"class {label}")
-    axes.plot(*(result.weights[result.y == 0] @ result.x[result.y == 0]), "kx", label="shared point")
-    axes.set(xlabel="x1", ylabel="x2", aspect="equal")
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    for label in (0, 1):
+        axes.plot(*result.x[result.y == label].T, "-", color=class_color(label), linewidth=1.0)
+    scatter(axes, result.x, result.y, names=("XOR = 0", "XOR = 1"), size=7, alpha=1)
+    for point, weight in zip(result.x, result.weights, strict=True):
+        axes.annotate(f"{weight:g}", point, (7, 7), textcoords="offset points")
+    axes.plot(*(result.weights[result.y == 0] @ result.x[result.y == 0]), "x", color=INK, label="shared point")
+    axes.set(xlabel="x1", ylabel="x2", aspect="equal", xlim=(-0.1, 1.2), ylim=(-0.1, 1.2))
+    legend(axes, place="right")
 
 
 CLAIM = Claim(

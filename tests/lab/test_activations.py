@@ -1,0 +1,44 @@
+"""Curves, slopes and outputs; what is wrong with them would show."""
+
+import numpy as np
+import pytest
+import torch
+
+from unbend import zoo
+from unbend.lab import activations as claim
+
+
+@pytest.fixture(scope="module")
+def result():
+    return claim.run(0, "quick")
+
+
+def test_it_holds_for_two_seeds(result):
+    for each in (result, claim.run(1, "quick")):
+        verdict = claim.holds(each)
+        assert verdict.passed, [check for check in verdict.checks if not check.passed]
+
+
+def test_a_wrong_sigmoid_is_noticed(monkeypatch):
+    honest = torch.sigmoid
+    monkeypatch.setattr(torch, "sigmoid", lambda z: honest(0.7 * z))
+    failed = " ".join(check.what for check in claim.holds(claim.run(0, "quick")).checks if not check.passed)
+    assert "1 - sigmoid(10)" in failed
+    assert "SiLU" in failed
+    assert "softmax of two logits" in failed
+
+
+def test_a_wrong_slope_is_noticed(monkeypatch):
+    honest = zoo.curve
+
+    def wrong(of, z):
+        found = honest(of, z)
+        return zoo.Curve(found.name, found.z, found.value, found.derivative * 1.001)
+
+    monkeypatch.setattr(zoo, "curve", wrong)
+    failed = [check.what for check in claim.holds(claim.run(0, "quick")).checks if not check.passed]
+    assert "largest |autograd - central differences| of the slopes" in failed
+
+
+def test_the_function_of_our_own_has_its_slope(result):
+    np.testing.assert_allclose(result.slope[-1], 1 + np.sin(2 * result.z), atol=1e-12)

@@ -1,0 +1,170 @@
+"""What every claim of the lab must keep: its fields, its imports, and that a copy of its code gives its numbers."""
+
+import ast
+import inspect
+import json
+import os
+import sys
+from dataclasses import fields, is_dataclass, replace
+from importlib import import_module
+from typing import get_type_hints
+
+import pytest
+from matplotlib.figure import Figure
+
+import unbend
+from unbend.errors import LoadError
+from unbend.lab import claim, claims, results
+from unbend.lab.claims import SECTIONS
+from unbend.lab.needs import missing
+from unbend.lab.page import code
+from unbend.lab.pictures import look
+from unbend.lab.results import Run
+from unbend.record.schema import reached
+from unbend.record.tree import Reader, Stored, encode
+from unbend.zoo import DATA_SETS
+
+NAMES = claims()
+QUICK = ("affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "regions_one_layer")
+"""Run in every test run; the others with UNBEND_LAB=all, which takes some minutes."""
+_SHARED = {"unbend.lab.claim", "unbend.lab.draw", "unbend.lab.flow"}
+
+runnable = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            name not in QUICK and os.environ.get("UNBEND_LAB") != "all", reason="run with UNBEND_LAB=all"
+        ),
+    )
+    for name in NAMES
+]
+
+
+def plain(result):
+    """Every number of a result, whatever its class is called."""
+    stored = Stored()
+    tree = json.dumps(encode(result, stored), sort_keys=True)
+    return tree.replace("__main__.", ""), stored.digests
+
+
+def test_every_claim_of_the_list_is_there():
+    assert list(NAMES) == [name for names in SECTIONS.values() for name in names]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_words_are_filled(name):
+    one = claim(name)
+    module = import_module(f"unbend.lab.{name}")
+    assert one.name == name
+    assert name in SECTIONS[one.section]
+    assert one.told.endswith((".", "?"))
+    assert len((module.__doc__ or "").split()) > 20
+    assert set(one.needs) <= set(DATA_SETS)
+    assert (one.film is None) == (one.n_frames is None)
+    parameters = inspect.signature(one.run).parameters
+    assert {key: value.default for key, value in parameters.items()} == {"seed": 0, "budget": "full"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_result_is_plain_and_every_field_is_explained(name):
+    kind = get_type_hints(claim(name).run)["return"]
+    for each in reached(kind).values():
+        assert is_dataclass(each)
+        assert each.__dataclass_params__.frozen
+        assert hasattr(each, "__slots__")
+        unexplained = [field.name for field in fields(each) if f"{field.name}:" not in (each.__doc__ or "")]
+        assert not unexplained, f"{each.__name__} does not explain {unexplained}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_imports_only_what_is_public(name):
+    tree = ast.parse(inspect.getsource(import_module(f"unbend.lab.{name}")))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a copy of the code cannot import relatively"
+            if (node.module or "").partition(".")[0] == "unbend" and node.module not in _SHARED:
+                public = unbend.__all__ if node.module == "unbend" else import_module(node.module).__all__
+                private = [alias.name for alias in node.names if alias.name not in public]
+                assert not private, f"line {node.lineno}: {private} of {node.module} is not public"
+        if isinstance(node, ast.Import):
+            ours = [alias.name for alias in node.names if alias.name.partition(".")[0] == "unbend"]
+            assert ours in ([], ["unbend"])
+
+
+def unless_missing(name):
+    lacking = [line for line in map(missing, claim(name).needs) if line]
+    if lacking:
+        pytest.skip(lacking[0])
+
+
+@pytest.mark.parametrize("name", runnable)
+def test_a_copy_of_its_code_gives_its_numbers_and_its_figure(name, tmp_path, monkeypatch, capsys):
+    unless_missing(name)
+    one = claim(name)
+    result = one.run(1, "quick")
+    verdict = one.holds(result)
+    assert verdict.passed, [check for check in verdict.checks if not check.passed]
+    assert verdict.truth
+    assert any(check.reason for check in verdict.checks)
+    run = Run(name, 1, "quick", "passed", result=result, verdict=verdict, finding=one.finding(result))
+
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    exec(compile(code(one, run), "notebook", "exec"), namespace)
+    assert plain(namespace["result"]) == plain(result)
+    assert capsys.readouterr().out.strip() == run.finding
+    assert (tmp_path / f"{name}.png").stat().st_size > 2000
+
+    results.save(run, one, tmp_path)
+    saved = results.opened(one, "quick", 1, tmp_path)
+    assert saved is not None
+    assert plain(saved.result) == plain(result)
+    assert saved.verdict is not None
+    assert saved.verdict.checks == verdict.checks
+
+
+@pytest.mark.parametrize("name", runnable)
+def test_its_figure_says_what_its_axes_are(name):
+    unless_missing(name)
+    one = claim(name)
+    result = one.run(0, "quick")
+    with look(name):
+        figure = Figure(layout="constrained")
+        one.draw(result, figure)
+        shown = [axes for axes in figure.axes if axes.axison and axes.get_visible()]
+        assert shown
+        for labels in ([axes.get_xlabel() for axes in shown], [axes.get_ylabel() for axes in shown]):
+            assert any(labels)
+        if one.film is not None and one.n_frames is not None:
+            for i in (0, one.n_frames(result) - 1):
+                frame = Figure()
+                one.film(result, frame, i)
+                assert frame.axes
+
+
+def test_a_name_that_is_not_there_says_which_are_near():
+    with pytest.raises(LoadError, match="Did you mean 'xor_trained'"):
+        claim("xor_traned")
+    with pytest.raises(LoadError, match="There are: affine_collapse, "):
+        claim("q")
+
+
+def test_a_result_that_holds_something_else_is_refused(tmp_path):
+    one = claim("neuron")
+    run = Run("neuron", 0, "quick", "passed", result=one.run(0, "quick"))
+    bad = replace(run, result=object())
+    with pytest.raises(ValueError, match="expected numbers"):
+        results.save(bad, one, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_the_list_imports_no_claim():
+    import subprocess
+
+    words = "import sys, unbend.lab; print([m for m in sys.modules if m.startswith('unbend.lab.xor')])"
+    assert subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_known_classes_cover_what_a_result_holds():
+    assert set(reached(get_type_hints(claim("affine_collapse").run)["return"])) == {"AffineCollapse", "Flow"}
+    assert Reader({}, reached(Run)).known["Run"] is Run
