@@ -38,6 +38,7 @@ __all__ = [
     "scatter", "tint", "warped_grid", "window",
 ]  # fmt: skip
 
+Number: TypeAlias = float | int
 Numbers: TypeAlias = Float[np.ndarray, "..."]
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
@@ -52,8 +53,8 @@ def scatter(
     y: Shaped[np.ndarray, "n"],
     *,
     names: Sequence[str] | None = None,
-    size: float | int = 4.0,
-    alpha: float | int = 0.8,
+    size: Number = 4.0,
+    alpha: Number = 0.8,
 ) -> None:
     """Points by class, each class a colour and a mark; a cloud of over 5,000 points becomes an image.
 
@@ -80,7 +81,7 @@ def scatter(
         )
 
 
-def window(axes: Axes, x: Float[np.ndarray, "n 2"], *, room: float | int = 0.12, equal: bool = True) -> None:
+def window(axes: Axes, x: Float[np.ndarray, "n 2"], *, room: Number = 0.12, equal: bool = True) -> None:
     """Set limits around the points, with room beside them as a share of their extent."""
     low, high = x.min(axis=0), x.max(axis=0)
     pad = room * max(float((high - low).max()), 1e-9) if equal else room * np.maximum(high - low, 1e-9)
@@ -124,7 +125,7 @@ def plane_lines(
     colors: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
     style: str = "-",
-    width: float | int = 1.4,
+    width: Number = 1.4,
     sides: bool = True,
 ) -> None:
     """The lines where the units of a layer are zero, with short strokes towards the positive side.
@@ -168,9 +169,9 @@ def field(
     axes: Axes,
     f: Callable[[Float[np.ndarray, "n 2"]], Float[np.ndarray, "n"]],
     *,
-    level: float | int | None = 0.5,
-    low: float | int = 0.0,
-    high: float | int = 1.0,
+    level: Number | None = 0.5,
+    low: Number = 0.0,
+    high: Number = 1.0,
     n: int = 121,
 ) -> None:
     """A number over the plane as a tint, class 0's colour at `low` and class 1's at `high`, in the axes' limits.
@@ -213,7 +214,7 @@ def grid(
 
 
 def warped_grid(
-    axes: Axes, lines: Float[np.ndarray, "m p 2"], *, color: str = GREY, width: float | int = 0.6, alpha: float = 0.75
+    axes: Axes, lines: Float[np.ndarray, "m p 2"], *, color: str = GREY, width: Number = 0.6, alpha: Number = 0.75
 ) -> None:
     """The lines of a grid wherever a layer has taken them; they do not move the axes' limits."""
     drawn = LineCollection(list(lines), colors=color, linewidths=width, alpha=alpha, zorder=-1)
