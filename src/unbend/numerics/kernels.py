@@ -274,18 +274,40 @@ def run_rows(x, order, starts, flat, made, held, counts):  # noqa: ANN001, ANN20
 
 @_compiled(_SUMS)
 @no_type_check
-def _centred_row(out, x, i, pivot):  # noqa: ANN001, ANN202
+def _centred_row(out, x, i, a, pivot):  # noqa: ANN001, ANN202
     for k in range(len(pivot)):
         j = np.uint64(k)
-        out[i, j] = np.float64(x[i, j]) - pivot[j]
+        out[i, j] = np.float64(x[a, j]) - pivot[j]
 
 
 @_compiled(_SUMS)
 @no_type_check
-def centred(x, pivot, out):  # noqa: ANN001, ANN201
-    """Write `x` - `pivot` [m, d] to `out` (float64)."""
-    for i in range(np.uint64(len(x))):
-        _centred_row(out, x, i, pivot)
+def _row_sum(x, i):  # noqa: ANN001, ANN202
+    total = 0.0
+    for k in range(x.shape[1]):
+        total += x[i, np.uint64(k)]
+    return total
+
+
+@_compiled(_SUMS)
+@no_type_check
+def centred(x, chosen, pivot, out):  # noqa: ANN001, ANN201
+    """Write the chosen rows of `x` [n, d] - `pivot` to `out`, and return their sum: finite only if all of them are."""
+    total = 0.0
+    for i in range(len(chosen)):
+        _centred_row(out, x, np.uint64(i), np.uint64(chosen[i]), pivot)
+        total += _row_sum(out, np.uint64(i))
+    return total
+
+
+@_compiled(set())
+@no_type_check
+def put(x, chosen, places, out):  # noqa: ANN001, ANN201
+    """Write the chosen rows of `x` [n, d] to their places in `out`."""
+    for i in range(len(chosen)):
+        a, b = np.uint64(chosen[i]), np.uint64(places[i])
+        for k in range(x.shape[1]):
+            out[b, np.uint64(k)] = x[a, np.uint64(k)]
 
 
 @_compiled(_SUMS)

@@ -53,7 +53,7 @@ class Sparse:
 
     def used(self) -> Int64[Array, "used"]:
         """The columns that hold a non-zero, ascending."""
-        return np.unique(self.indices)
+        return np.flatnonzero(np.bincount(self.indices, minlength=1))
 
     def __abs__(self) -> "Sparse":
         return replace(self, data=np.abs(self.data))
@@ -66,6 +66,8 @@ class Sparse:
 
     def block(self, columns: Int64[Array, "used"]) -> Float64[Array, "rows used"]:
         """The given columns, dense; they must be ascending and cover every non-zero."""
+        if len(self.data) == self.n_rows * len(columns):
+            return self.data.reshape(self.n_rows, -1)
         dense = np.zeros((self.n_rows, len(columns)))
         rows = np.repeat(np.arange(self.n_rows), np.diff(self.indptr))
         dense[rows, np.searchsorted(columns, self.indices)] = self.data

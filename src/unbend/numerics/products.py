@@ -8,8 +8,11 @@ import math
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from unbend._typing import Array, Int64
 
 BLOCK = 512
 """Rows are collected until there are this many: a product of fewer is bound by memory, one of more leaves the cache."""
@@ -66,27 +69,28 @@ class Products:
         self._pivot: tuple[Tensor, Tensor] | None = None
         self._n = self._fill = self.lost = 0
 
-    def add(self, rows: Tensor, targets: Tensor) -> None:
-        """Add rows [m, d] and targets [m, t]."""
-        rows, targets = rows.to(self._gram.device), targets.to(self._gram.device)
-        good = _finite(rows)
-        if good is not None:
-            self.lost += len(good) - int(good.sum())
-            rows, targets = rows[good], targets[good]
-        if self._pivot is None and len(rows):
-            self._pivot = rows.double().mean(0), targets.mean(0)
+    def add(self, rows: Tensor, targets: Tensor, chosen: Int64[Array, "m"] | None = None) -> None:
+        """Add the chosen ones of some rows [n, d], or all, and their targets [m, t]."""
+        chosen, targets = np.arange(len(rows)) if chosen is None else chosen, targets.to(self._gram.device)
         start = 0
-        while start < len(rows):
-            end = min(start + BLOCK - self._fill, len(rows))
-            self._take(rows[start:end], targets[start:end])
+        while start < len(chosen):
+            end = min(start + BLOCK - self._fill, len(chosen))
+            self._take(rows, targets[start:end], chosen[start:end])
             start = end
 
-    def _take(self, rows: Tensor, targets: Tensor) -> None:
-        new = slice(self._fill, self._fill + len(rows))
-        (x, y), (mean, y_mean) = self._room, self._pivot or self._total
-        _centre(rows, mean, x[new])
-        torch.sub(targets, y_mean, out=y[new])
-        self._fill += len(rows)
+    def _take(self, rows: Tensor, targets: Tensor, chosen: Array) -> None:
+        x, y = (room[self._fill : self._fill + len(chosen)] for room in self._room)
+        if self._pivot is None or not _is_centred(rows, chosen, self._pivot[0], x):
+            some = rows.index_select(0, torch.from_numpy(chosen).to(rows.device)).to(self._gram.device)
+            good = _finite(some)
+            some, targets = some[good].double(), targets[good]
+            x, y = x[: len(some)], y[: len(some)]
+            self.lost += len(chosen) - len(some)
+            if self._pivot is None and len(some):
+                self._pivot = some.mean(0), targets.mean(0)
+            torch.sub(some, (self._pivot or self._total)[0], out=x)
+        torch.sub(targets, (self._pivot or self._total)[1], out=y)
+        self._fill += len(x)
         if self._fill == BLOCK:
             self._flush()
 
@@ -112,20 +116,19 @@ class Products:
         return Sums(self._n, mean + x / n, gram, y_mean + y / n, cross, yy)
 
 
-def _centre(rows: Tensor, pivot: Tensor, out: Tensor) -> None:
-    """Write rows - pivot to `out`, in float64."""
-    if rows.device.type == "cpu" and rows.dtype == torch.float32:
-        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+def _is_centred(rows: Tensor, chosen: Array, pivot: Tensor, out: Tensor) -> bool:
+    """Whether compiled code has written the chosen rows - pivot to `out`, all of them finite."""
+    if rows.device.type != "cpu" or rows.dtype != torch.float32:
+        return False
+    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-        kernels.centred(rows.numpy(), pivot.numpy(), out.numpy())
-    else:
-        torch.sub(rows.double(), pivot, out=out)
+    return math.isfinite(kernels.centred(rows.contiguous().numpy(), chosen, pivot.numpy(), out.numpy()))
 
 
-def _finite(rows: Tensor) -> Tensor | None:
-    """Which rows can be summed [n]; None for all. The sum of float32 rows shows, cheaply, that all is well."""
-    if not rows.is_floating_point() or (rows.dtype == torch.float32 and math.isfinite(rows.sum().item())):
-        return None
+def _finite(rows: Tensor) -> Tensor:
+    """Which rows can be summed [n]."""
+    if not rows.is_floating_point():
+        return torch.ones(len(rows), dtype=torch.bool, device=rows.device)
     return (rows.abs() < _HUGE if rows.dtype == torch.float64 else torch.isfinite(rows)).all(1)
 
 

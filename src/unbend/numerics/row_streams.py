@@ -36,9 +36,7 @@ class SecondStream:
 
     def add(self, rows: Tensor, of: Samples) -> None:
         """Add the chosen rows of a batch [n, d]."""
-        if of.dense is not None:
-            rows = rows.index_select(0, torch.from_numpy(of.dense).to(rows.device))
-        self._products.add(rows, of.dense_targets())
+        self._products.add(rows, of.dense_targets(), of.dense)
 
     def state(self) -> SecondState:
         """The state of everything added."""
@@ -110,10 +108,15 @@ class SampleStream:
         """Put the rows of a batch that enter into their places."""
         if of.drawn is None or of.places is None or not len(of.drawn):
             return
-        taken = sampled(rows, of.drawn)
         if not len(self._rows):
-            self._rows = torch.empty(len(self._ids), rows.shape[1], dtype=taken.dtype)
-        self._rows.index_copy_(0, torch.from_numpy(of.places), taken)
+            kind = torch.float64 if rows.dtype == torch.float64 else torch.float32
+            self._rows = torch.empty(len(self._ids), rows.shape[1], dtype=kind)
+        if rows.device.type == "cpu" and rows.dtype == torch.float32:
+            from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+            kernels.put(rows.contiguous().numpy(), of.drawn, of.places, self._rows.numpy())
+        else:
+            self._rows.index_copy_(0, torch.from_numpy(of.places), sampled(rows, of.drawn))
         self._ids[of.places] = of.ids[of.drawn]
 
     def state(self, drawn: Drawn) -> SampleState:

@@ -14,7 +14,6 @@ from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mas
 from unbend.errors import DataError
 from unbend.numerics.batch import Samples, samples
 from unbend.numerics.gradient import GradientState
-from unbend.numerics.sample import SampleState
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 from unbend.study.sums import Chooser, LayerSums, Selection
@@ -54,7 +53,7 @@ def fold(
     Cost:
         One forward pass per batch; memory independent of the number of batches.
     """
-    choose = Chooser(selection or Selection(), is_sampled=SampleState in kinds)
+    choose = Chooser(selection or Selection(), kinds)
     sums: dict[str, LayerSums] = {}
     current: list[tuple[Samples, Tensor | None]] = []
 

@@ -44,18 +44,20 @@ class Chooser:
 
     Args:
         selection: how many.
-        is_sampled: whether a row sample is wanted.
+        kinds: State classes that are added up.
     """
 
-    def __init__(self, selection: Selection, *, is_sampled: bool) -> None:
+    def __init__(self, selection: Selection, kinds: Sequence[type[Any]]) -> None:
         self._limit = None if selection.rate >= 1 else np.uint64(int(selection.rate * 2**64))
-        self.drawn = Drawn(selection.size) if is_sampled else None
+        self._has_targets = SecondState in kinds
+        self.drawn = Drawn(selection.size) if SampleState in kinds else None
 
     def __call__(self, of: Samples) -> Samples:
         """The same samples, marked."""
         if self._limit is not None:
             of = replace(of, dense=np.flatnonzero(of.codes < self._limit))
-        of = replace(of, fitted=of.targets(of.dense))
+        if self._has_targets:
+            of = replace(of, fitted=of.targets(of.dense))
         return of if self.drawn is None else self.drawn.draw(of)
 
 

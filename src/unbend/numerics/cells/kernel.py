@@ -19,7 +19,7 @@ lines and slivers never reach the turn rules.
 Inner functions take plain arrays and are inlined: passing tuples of arrays costs more than the work, here and
 in compile time.
 """
-# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0913, PLR0914, PLR0915, PLR0917 - compiled kernels: flat loops over flat arrays are the point
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917 - compiled kernels: flat loops over flat arrays are the point
 
 from typing import NamedTuple, no_type_check
 
@@ -35,7 +35,14 @@ _TIE = 1e-12  # relative size below which a sign or an order is left to exact ar
 
 _inner = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 inlined = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
-_sums = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, fastmath={"contract"})
+_sums = njit(
+    nogil=True,
+    error_model="numpy",
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+    forceinline=True,
+    fastmath={"contract"},
+)
 
 
 class Mesh(NamedTuple):
@@ -420,7 +427,24 @@ def _two(begin, end, half, start, new_half, new_ptr, edge_at, face_at, o):
 @inlined
 @no_type_check
 def _trace(
-    n_side, side, side_chord, after, p, q, off, node, rank, pair, of_segment, seen, new_half, new_ptr, edge_at, face_at, o, end
+    n_side,
+    side,
+    side_chord,
+    after,
+    p,
+    q,
+    off,
+    node,
+    rank,
+    pair,
+    of_segment,
+    seen,
+    new_half,
+    new_ptr,
+    edge_at,
+    face_at,
+    o,
+    end,
 ):
     """The new faces of one face, each walked once round; how many, -1 if the turns do not close."""
     n_segment = (end - o - n_side) >> 1

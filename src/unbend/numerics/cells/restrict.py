@@ -7,7 +7,7 @@ leaves a hinge in: it costs time, never exactness.
 Bounds: every hinge is enclosed in `slope * z + [lo, hi]` with the slope of its chord, so dependencies on
 `s` and `t` are kept through all stages (the zonotope relaxation of Singh et al. 2018).
 """
-# ruff: noqa: ANN001, ANN201, C901, PLR0912, PLR0915 - one compiled kernel: flat loops over flat arrays
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915 - one compiled kernel: flat loops over flat arrays
 
 from typing import NamedTuple, no_type_check
 

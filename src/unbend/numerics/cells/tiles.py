@@ -18,7 +18,7 @@ from threadpoolctl import ThreadpoolController
 
 from unbend._typing import Array
 from unbend.numerics.cells.exact import exact_mesh
-from unbend.numerics.cells.kernel import DONE, TOO_MANY, Mesh, Program, subdivide
+from unbend.numerics.cells.kernel import DONE, TOO_MANY, Mesh, subdivide
 from unbend.numerics.cells.restrict import Box, Tree, restrict, root
 from unbend.numerics.cells.stitch import WALL, concatenate, stitch
 from unbend.numerics.piecewise import PiecewiseAffine
