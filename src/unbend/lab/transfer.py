@@ -146,20 +146,20 @@ def holds(result: Transfer) -> Verdict:
     checks = (
         Check(
             "accuracy of the first net on its own classes", float(result.base_accuracy.min()), 0.9, 1.0,
-            "0.96 to 0.98 seen",
+            "0.94 to 0.98 seen",
         ),
         Check(
             f"{n_few} samples: both convolutions kept, minus from scratch",
             float(kept[few, two] - kept[few, 0]), -0.02, 0.4,
-            "0.0 to +0.1 seen: better than one's own where there is little to learn from",
+            "-0.01 to +0.08 seen: better than one's own where there is little to learn from",
         ),
         Check(
             f"{n_few} samples: both convolutions kept, minus random ones kept",
-            float(kept[few, two] - random[few, two]), 0.03, 1.0, "0.1 to 0.3 seen",
+            float(kept[few, two] - random[few, two]), 0.03, 1.0, "0.14 to 0.31 seen",
         ),
         Check(
             f"{n_few} samples: best of trained on, minus from scratch", float(tuned[few].max() - tuned[few, 0]),
-            -0.01, 0.4, "0.0 to 0.1 seen",
+            -0.01, 0.4, "0.00 to 0.07 seen",
         ),
         *(
             Check(
@@ -170,11 +170,11 @@ def holds(result: Transfer) -> Verdict:
         ),
         Check(
             f"{n_many} samples: all layers kept, minus both convolutions kept", float(kept[many, -1] - kept[many, two]),
-            -1.0, -0.05, "-0.2 seen: the last hidden layer belongs to the other classes",
+            -1.0, -0.05, "-0.16 to -0.34 seen: the last hidden layer belongs to the other classes",
         ),
         Check(
             f"{n_many} samples: all layers kept, minus as many random ones", float(kept[many, -1] - random[many, -1]),
-            0.1, 1.0, "0.3 to 0.5 seen",
+            0.1, 1.0, "0.24 to 0.50 seen",
         ),
     )  # fmt: skip
     truth = (
