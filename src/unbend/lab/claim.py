@@ -7,10 +7,11 @@ know which claims there are, files or pages.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from matplotlib.figure import Figure
 
+Number: TypeAlias = float | int
 Budget = Literal["quick", "full"]
 Outcome = Literal["holds", "holds with a condition", "false as told"]
 Section = Literal["Foundations", "Seeing separability arise", "Linear regions, width and depth", "Training"]
@@ -29,9 +30,9 @@ class Check:
     """
 
     what: str
-    measured: float | int
-    low: float | int = -math.inf
-    high: float | int = math.inf
+    measured: Number
+    low: Number = -math.inf
+    high: Number = math.inf
     reason: str = ""
 
     @property

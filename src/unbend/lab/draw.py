@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from unbend.lab.claim import Number
 from unbend.plot.style import (
     BLUE,
     CLASSES,
@@ -38,7 +39,6 @@ __all__ = [
     "scatter", "tint", "warped_grid", "window",
 ]  # fmt: skip
 
-Number: TypeAlias = float | int
 Numbers: TypeAlias = Float[np.ndarray, "..."]
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
@@ -198,7 +198,7 @@ def field(
 
 
 def grid(
-    low: Sequence[float], high: Sequence[float], *, n_lines: int = 13, n_points: int = 49
+    low: Sequence[Number], high: Sequence[Number], *, n_lines: int = 13, n_points: int = 49
 ) -> Float[np.ndarray, "m p 2"]:
     """The lines of a square grid over a box of the plane, `n_lines` each way, `n_points` on each.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from unbend.lab.claim import Check, Claim, Outcome
+from unbend.lab.claim import Check, Claim, Number, Outcome
 from unbend.lab.results import Run
 
 Word = Literal[Outcome, "failed", "not run"]
@@ -36,13 +36,13 @@ class Line:
     """
 
     what: str
-    values: tuple[float, ...]
+    values: tuple[Number, ...]
     bounds: str
     reason: str
     passed: bool
 
     @property
-    def middle(self) -> float:
+    def middle(self) -> Number:
         """The median over the seeds."""
         return median(self.values)
 
@@ -155,7 +155,7 @@ def bounds(check: Check) -> str:
     return f"≥ {digits(check.low)}" if math.isinf(check.high) else f"{digits(check.low)} … {digits(check.high)}"
 
 
-def digits(value: float) -> str:
+def digits(value: Number) -> str:
     """A number to four digits, a whole one in full.
 
     Example:

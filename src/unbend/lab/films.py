@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from unbend.errors import MissingExtraError
-from unbend.lab.claim import Budget, Claim
+from unbend.lab.claim import Budget, Claim, Number
 from unbend.lab.pictures import SIZE, look
 from unbend.plot.style import PAPER
 
@@ -57,7 +57,7 @@ def save(claim: Claim, result: Any, folder: Path, stem: str, *, budget: Budget =
     return tuple(written)
 
 
-def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: float = FRAMES_PER_SECOND) -> Path:
+def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Number = FRAMES_PER_SECOND) -> Path:
     """Write frames as a GIF that repeats, with one palette for all of them.
 
     Args:
@@ -76,7 +76,7 @@ def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: float = F
     return temporary.replace(path)
 
 
-def mp4(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: float = FRAMES_PER_SECOND) -> Path:
+def mp4(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Number = FRAMES_PER_SECOND) -> Path:
     """Write frames as an MP4 that every browser plays.
 
     Args:
