@@ -49,14 +49,32 @@ def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "run.py").write_text(SCRIPT)
     quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1",
-                f"--master_port={free_port()}"]  # fmt: skip
-    two = subprocess.run([*launcher, "run.py", "two.unbend"], cwd=folder, env=quiet, capture_output=True, text=True,
+    two = subprocess.run([*launcher(), "run.py", "two.unbend"], cwd=folder, env=quiet, capture_output=True, text=True,
                          timeout=300, check=False)  # fmt: skip
     assert two.returncode == 0, two.stderr[-2000:]
     subprocess.run([sys.executable, "run.py", "one.unbend"], cwd=folder, env=quiet, check=True, timeout=300,
                    capture_output=True)  # fmt: skip
     return Path(folder), two.stdout
+
+
+def launcher() -> list[str]:
+    port = f"--master_port={free_port()}"
+    return [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1", port]
+
+
+def test_the_command_line_under_torchrun_writes_one_page_and_one_study(tmp_path):
+    from unbend.record import open as opened
+
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "COLUMNS": "160"}
+    words = ["-m", "unbend", "report", "-o", "page.html", "--save", "two.unbend"]
+    two = subprocess.run([*launcher(), *words], cwd=tmp_path, env=quiet, capture_output=True, text=True,
+                         timeout=300, check=False)  # fmt: skip
+    assert two.returncode == 0, two.stderr[-2000:]
+    assert two.stdout.count("64-128-64-32-10 ReLU net") == 1
+    assert two.stderr.count("Wrote") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "two.unbend"]
+    about = opened(tmp_path / "two.unbend").about
+    assert about.n_train + about.n_held_out == 1797
 
 
 def test_two_ranks_make_the_study_of_one(ran):

@@ -4,14 +4,16 @@ In: tensors, batch after batch. Out: States. A State that has a stream is summed
 batch and added.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from unbend.numerics.batch import SIZE, Bend, Samples, batch
+from unbend.numerics.batch import SIZE, Bend, Samples, batch, samples
 from unbend.numerics.histogram import HistogramState
 from unbend.numerics.row_streams import Drawn, SampleStream, SecondStream
 from unbend.numerics.sample import SampleState
@@ -23,6 +25,18 @@ from unbend.numerics.views import View, reduce
 
 ROWS_ONLY = (SecondState, SampleState, HistogramState, TableState)
 """States that need no sweep of the tensor."""
+
+
+def warm_up() -> None:
+    """Compile what sums tensors, or load it from the disk: up to half a minute for the first study on a machine."""
+    of = samples(torch.tensor([0, 1]))
+    for shape, layout in (((2, 2), "features"), ((2, 2, 2), "maps"), ((2, 2, 512), "maps"), ((2, 2, 2), "tokens")):
+        width = shape[1] if layout == "maps" else shape[-1]
+        rule = "none" if layout == "features" else "mean"
+        sums = LayerSums((*OF_UNITS, SecondState, SampleState), View(layout, rule, width))
+        choose = Chooser(Selection(), (SecondState, SampleState))
+        for bend in (Bend(-1.0, 1.0), Bend(0.0, np.inf)):
+            sums.add(torch.linspace(-1, 1, math.prod(shape)).reshape(shape), choose(of), bend=bend)
 
 
 @dataclass(frozen=True, slots=True)
