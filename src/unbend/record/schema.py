@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from unbend.numerics.collapse import Collapse
 from unbend.numerics.gradient import Gradients, GradientState
+from unbend.numerics.probe import Probes
 from unbend.numerics.similarity import Similarity
 from unbend.numerics.state import MEASURES, Held
 from unbend.study.compare import Comparison
@@ -28,6 +29,7 @@ ACROSS: dict[str, type] = {
     "collapse": Collapse,
     "gradients": Gradients,
     "ladder": Ladder,
+    "probes": Probes,
 }
 """The Results that span layers, by their name in `Study.across`."""
 

@@ -10,6 +10,7 @@ from unbend.report import (  # noqa: F401  each registers its section
     ladder,
     moments,
     planes,
+    probe,
     readout,
     scatter,
     similarity,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import unbend
-from unbend.capture import Plan, bare, plan, quiet, row_width, twin
+from unbend.capture import Plan, bare, plan, quiet, twin
 from unbend.capture.quiet import kept_random
 from unbend.errors import DataError, ModelError
 from unbend.numerics.readout import readout
@@ -22,11 +22,12 @@ from unbend.study.finish import BASELINE, finished
 from unbend.study.fit import fitting
 from unbend.study.fold import INPUT, States, fold, fold_gradients, input_rows
 from unbend.study.labels import count_classes
+from unbend.study.probes import probed
 from unbend.study.proofs import BUDGET, Tables, prove, sample_tables, widths_of
 from unbend.study.ranks import Share, gathered, share, total
 from unbend.study.reader import Minibatch
 from unbend.study.source import HELD_OUT, Source, source
-from unbend.study.sums import Selection
+from unbend.study.sums import Selection, warm_up
 from unbend.study.values import About, Layer, Study, Sums
 
 DENSE = 4096
@@ -64,6 +65,7 @@ class Settings:
         seed: of the untrained twin.
         proofs: also decide for every layer, over all training rows, whether the classes are linearly separable.
         budget: seconds each layer's proof may take; None for no limit.
+        probes: also fit a logistic probe of every layer to all training rows, judged on the held-out row sample.
         ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
     """
 
@@ -80,6 +82,7 @@ class Settings:
     seed: int = 0
     proofs: bool = False
     budget: float | None = BUDGET
+    probes: bool = False
     ranks: bool = True
 
 
@@ -108,7 +111,7 @@ def study(
         progress: called as the study goes on.
         recipe: words that make model and data again, to be kept with the study.
         settings: the fields of `Settings`: layers, reduce, measures, twin, loss, exact, rows, share, batch_size,
-            n_classes, seed, proofs, budget, ranks.
+            n_classes, seed, proofs, budget, probes, ranks.
 
     Raises:
         ModelError: not a module, or one that cannot be hooked.
@@ -132,13 +135,17 @@ def study(
     how = _settings(settings)
     model = bare(model)
     rows = source(data, held_out=held_out, batch_size=how.batch_size, share=how.share)
+    if progress is not None:
+        progress("Loading compiled code (half a minute the first time)", 0, None)
+    warm_up()
     with kept_random(model):
         work = _prepared(model, rows, how, progress or _no_progress)
         sums = _summed(model, rows, work)
     about = _about(model, name, rows, work, sums)
     about = replace(about, recipe=about.recipe | dict(recipe or {}))
+    more = _proofs(model, rows, work, sums) | _probes(model, rows, work, sums)
     done = finished(
-        about, work.frames, sums, measures=work.measures, more=_proofs(model, rows, work, sums),
+        about, work.frames, sums, measures=work.measures, more=more,
         tick=_ticker(work.progress, "Finishing layers", len(work.frames)),
     )  # fmt: skip
     return replace(done, about=replace(about, seconds=round(time.perf_counter() - started, 3)))
@@ -203,7 +210,7 @@ def _prepared(model: nn.Module, rows: Source, how: Settings, progress: Progress)
     places = plan(model, look, n, layers=how.layers, reduce=how.reduce)
     n_classes = how.n_classes if how.n_classes is not None else count_classes(model, rows, look, first)
     measures = _measures(how)
-    widest = max((row_width(tap) if not tap.view.fold else tap.view.fold for tap in places.taps), default=1)
+    widest = max(widths_of(places.taps).values(), default=1)
     selection = _selection(rows.n["train"], widest, how)
     notes = [*places.notes, *([reshaped] if reshaped else [])]
     if selection.rate < 1:
@@ -301,6 +308,14 @@ def _proofs(model: nn.Module, rows: Source, work: _Work, sums: Sums) -> dict[str
             tick=_ticker(work.progress, "Proving separability", len(work.frames)),
         )
     }  # fmt: skip
+
+
+def _probes(model: nn.Module, rows: Source, work: _Work, sums: Sums) -> dict[str, Any]:
+    """The logistic probes, if they are asked for."""
+    if not work.how.probes:
+        return {}
+    tick = _ticker(work.progress, "Fitting probes", len(work.frames))
+    return {"probes": probed(tables_of(model, rows, work), sample_tables(sums.held_out), tick=tick)}
 
 
 def tables_of(model: nn.Module, rows: Source, work: _Work) -> Tables:

@@ -22,9 +22,11 @@ def binary(
     Also returns the best hyperplane met on the way.
     """
     sign = sides(y, positive, negative)
-    which = np.flatnonzero(sign)
-    if len(which) < len(x):
+    if np.count_nonzero(sign) < len(sign):
+        which = np.flatnonzero(sign)
         x, sign = x[which], sign[which]
+    else:
+        which = np.arange(len(sign))
     question = _Question(x, sign, which, positive, negative)
     if len(x) == 0 or (sign == sign[0]).all():
         return question.one_sided(), question.flat()

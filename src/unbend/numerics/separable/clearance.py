@@ -65,12 +65,12 @@ def clearance(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, n_tightest: in
     fraction of itself moves a row to the other side.
     """
     require_gradual_underflow()
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         low_end, size = _low_ends(x, sign, plane)
         wrong = len(x) - int(np.count_nonzero(low_end > 0))
         if wrong:
             return Clearance(low_end, wrong, -math.inf, -math.inf, np.zeros(0, np.int64))
-        relative = np.divide(low_end, size, out=np.full(len(x), np.inf), where=size > 0)
+        relative = low_end / size  # no row has size 0, unless the weight is 0 and nothing can change
         length = _norm(plane.weight) if plane.weight_low is None else _norm(plane.weight) * (1 + 1e-15)
         margin = float(low_end.min()) / length * (1 - 1e-15) if length > 0 else math.inf
     return Clearance(low_end, 0, margin, float(relative.min()), _least(relative, n_tightest))

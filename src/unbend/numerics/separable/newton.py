@@ -16,7 +16,8 @@ from numba import njit
 from scipy.linalg import get_blas_funcs, get_lapack_funcs, solve_triangular
 
 LOSS_OF_CHANCE = 0.6  # an inseparable sum of losses is at least log 2 = 0.69
-WIDE = 48  # width up to which Hessians are summed row by row, and above which in float32
+SLIM = 32  # width up to which Hessians are summed by our own loop
+WIDE = 48  # width above which they are summed in float32
 NARROW = 64  # width up to which an orthogonal factorisation is taken at the first sign of flat geometry
 FEW_SLOW, MANY_SLOW = 3, 20  # slow steps on flat geometry before factorising so, and before giving up
 MAX_STRETCH = 8.0
@@ -71,21 +72,20 @@ def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202
     n = 0
     for start in range(0, m, BLOCK):
         size = min(BLOCK, m - start)
+        pull = forces[start : start + size]
         for i in range(size):
-            f = forces[start + i]
-            t = f * (1.0 - f) / top
-            if t > 1e-10:
-                n += 1
-                c[i] = t
-            else:
-                c[i] = 0.0
+            t = pull[i] * (1.0 - pull[i]) / top
+            n += t > 1e-10
+            c[i] = t if t > 1e-10 else 0.0
         for a in range(D):
+            left = columns[a, start : start + size]
             for i in range(size):
-                weighted[i] = c[i] * columns[a, start + i]
+                weighted[i] = c[i] * left[i]
             for b in range(a + 1):
+                right = columns[b, start : start + size]
                 s = 0.0
                 for i in range(size):
-                    s += weighted[i] * columns[b, start + i]
+                    s += weighted[i] * right[i]
                 H[a, b] += s
     return n
 
@@ -101,7 +101,7 @@ def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Desce
     """Newton's method from `v`, until separated, converged or stalled."""
     effort = effort or Effort()
     single = Z.astype(np.float32) if Z.shape[1] > WIDE and not effort.is_exact else None
-    columns = np.ascontiguousarray(Z.T) if Z.shape[1] <= WIDE else None
+    columns = np.ascontiguousarray(Z.T) if Z.shape[1] <= SLIM else None
     margins = Z @ v
     forces = _forces(margins)
     n_separated, n_slow, last, status = 0, 0, math.inf, "stalled"
@@ -171,7 +171,7 @@ def _direction(
     top = _most_curved(forces)
     if not top > 1e-200:
         return None, False
-    if not use_qr and Z.shape[1] <= WIDE and fast is not None:
+    if not use_qr and Z.shape[1] <= SLIM and fast is not None:
         H = np.zeros((Z.shape[1], Z.shape[1]))
         n_kept = _hessian(fast, forces, top, H)
         p, is_hard = _by_factor(H, n_kept, gradient / top, 1e-13, is_single=False)
@@ -180,7 +180,7 @@ def _direction(
     curvature = forces * (1 - forces)
     keep = np.flatnonzero(curvature > top * 1e-10)
     root = np.sqrt(curvature[keep] / top)
-    if not use_qr and Z.shape[1] > WIDE:
+    if not use_qr and Z.shape[1] > SLIM:
         p, is_hard = _by_cholesky(Z, fast, keep, root, gradient / top)
         if p is not None:
             return p, is_hard

@@ -45,7 +45,7 @@ def labels(y: ArrayLike, n: int) -> np.ndarray:
         raise ShapeError(f"y: expected one label for each of the {n} rows of x, got shape {y.shape}.")
     if y.dtype.kind not in "biu":
         raise DataError(f"y: expected integer labels, got {y.dtype}. Map the classes to 0..k-1.")
-    return y.astype(np.int64)
+    return y.astype(np.int64, copy=False)
 
 
 def rows(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

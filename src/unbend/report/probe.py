@@ -1,0 +1,72 @@
+"""What a page shows of `Probes`: what a linear reader reads off every layer, and whether that is the layer's merit."""
+
+from itertools import pairwise
+
+from unbend.numerics.interval import PairedDifference
+from unbend.numerics.probe import Probe, Probes
+from unbend.plot.probe import probes as curves
+from unbend.plot.style import name_room
+from unbend.plot.vector import vector
+from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
+
+
+@section.register
+def probes(result: Probes, place: Place = NOWHERE) -> Section:
+    """The accuracies over depth, and a table with gains, controls and certificates."""
+    labels = [place.label(name) for name in result.layers]
+    told = "; ".join(
+        f"{label}: {_percent(p.accuracy)}" for label, p in zip(labels, result.layers.values(), strict=True)
+    )
+    picture = Picture(
+        "What the best linear reader reads off each layer",
+        f"Logistic probes, fitted to {result.n:,} training rows and judged on {result.n_test:,} held-out rows. Blue: "
+        "accuracy on the labels. Orange diamonds: the same probe on a control task, one random label for each kind of "
+        "input; the distance is the layer's merit, not the probe's capacity. Grey squares: how much of shuffled labels "
+        "it memorises on the fitted rows. Dotted: chance.",
+        vector(
+            lambda ax: curves(ax, result, labels=labels),
+            f"Held-out accuracy of the probes of {len(labels)} layers. {told}",
+            size=(9.0, 2.6 + name_room(labels)),
+            margins=(0.6, name_room(labels), 0.1, 0.1),
+        ),
+        _table(result, labels),
+        size="full",
+    )
+    return Section(pictures=(picture,))
+
+
+def _table(result: Probes, labels: list[str]) -> Table:
+    before = {second: result.difference(second, first) for first, second in pairwise(result.layers)}
+    rows = tuple(
+        (label, _percent(p.accuracy), f"{_percent(p.low)} to {_percent(p.high)}", _points(before.get(name)),
+         f"{p.loss:.3f}", f"{p.l2:.0e}", _points(p.control.selectivity), _maybe(p.control.capacity), _certificate(p))
+        for label, (name, p) in zip(labels, result.layers.items(), strict=True)
+    )  # fmt: skip
+    head = (
+        "layer", "held-out accuracy", f"{result.level:.0%} interval", "gain over the layer before", "log-loss",
+        "penalty", "selectivity", "shuffled labels memorised", "optimality gap",
+    )  # fmt: skip
+    return Table(
+        head, rows,
+        "Gains and selectivities are percentage points on the same held-out rows, with their paired intervals. The gap "
+        "bounds how far the fitted loss is from the best, relative to it.",
+    )  # fmt: skip
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def _maybe(share: float | None) -> str:
+    return "" if share is None else _percent(share)
+
+
+def _points(difference: PairedDifference | None) -> str:
+    if difference is None:
+        return ""
+    return f"{100 * difference.difference:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+
+
+def _certificate(probe: Probe) -> str:
+    gap = f"{probe.optimality.relative_gap:.0e}"
+    return gap if probe.optimality.is_converged else f"{gap}, not converged"
