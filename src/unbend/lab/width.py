@@ -139,16 +139,13 @@ def holds(result: Width) -> Verdict:
 
 
 def finding(result: Width) -> str:
-    """Held-out errors at the least, the best and the largest width."""
+    """Held-out errors at the smallest, the best and the largest width."""
     parts = []
     for case, text in enumerate(("right labels", f"{100 * result.wrong[1]:.0f} % of the labels drawn by chance")):
         error = 100 * result.test[case].mean(axis=0)
-        best = int(error.argmin())
-        parts.append(
-            f"{text}: {error[0]:.0f} % at 1 unit, {error[best]:.1f} % at {result.widths[best]}, {error[-1]:.1f} % at "
-            f"{result.widths[-1]}"
-        )
-    return f"Held-out error on the digits, {result.n_train} training samples; {'; '.join(parts)}."
+        places = sorted({0, int(error.argmin()), len(error) - 1})
+        parts.append(f"{text}: " + ", ".join(f"{error[i]:.1f} % at {result.widths[i]}" for i in places))
+    return f"Held-out error on the digits, {result.n_train} training samples, by hidden units; {'; '.join(parts)}."
 
 
 def draw(result: Width, figure: Figure) -> None:
