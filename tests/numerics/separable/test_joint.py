@@ -1,8 +1,12 @@
+import math
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unbend.numerics.separable import JointOverlap, JointSeparation, Overlap, Separation, separate
+from unbend.numerics.separable import JointOverlap, JointSeparation, Overlap, Separation, separate, softmax
+from unbend.numerics.separable import joint as question
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.search import Limits
 
@@ -103,3 +107,44 @@ def test_a_budget_of_nothing_leaves_the_joint_question_open():
     assert verdict.reason == "out of time"
     assert verdict.errors == int(((x @ weight.T + bias).argmax(axis=1) != y).sum())
     assert verdict.verify(x, y)
+
+
+def test_a_hessian_that_rounding_made_indefinite_is_factored_all_the_same():
+    """Rows in a plane of 400 dimensions: float32 sums have negative eigenvalues beyond the usual ridge."""
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((2400, 2)) @ rng.standard_normal((2, 400))).astype(np.float32)
+    factor, is_lower = softmax._factor(X, rng.random(2400), 1e-12)
+    assert is_lower
+    assert np.isfinite(np.tril(factor)).all()
+    assert (np.diagonal(factor) > 0).all()
+
+
+def test_a_unit_that_is_still_in_most_rows_does_not_stall_the_read_out():
+    """A unit that whispers once in a sample of rows and is loud elsewhere."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    y = rng.integers(0, 3, n)
+    x = (rng.standard_normal((n, 6)) + 2 * np.eye(6)[y]).astype(np.float32)
+    rare = np.zeros(n, np.float32)
+    rare[0], rare[1::100] = 1e-6, 3.0
+    first = next(softmax.readouts(np.c_[x, rare], y, 3, math.inf))
+    assert first.errors < 0.2 * n
+
+
+def test_a_pair_that_is_confused_often_settles_the_question_early(monkeypatch):
+    """Two of four classes are one cloud: an overlap of that pair is the proof, and the whole cone is never searched."""
+    rng = np.random.default_rng(0)
+    n, d = 6000, 200
+    y = rng.integers(0, 4, n)
+    x = rng.standard_normal((n, d)).astype(np.float32)
+    x[:, :2] += 8 * np.array([[0, 0], [0, 0], [1, 0], [0, 1]])[y]
+    monkeypatch.setattr(question._Question, "by_cone", lambda *_a: pytest.fail("the whole cone was searched"))
+    steps = []
+    readouts = softmax.readouts
+    monkeypatch.setattr(question, "readouts", lambda *a: (steps.append(1) or r for r in readouts(*a)))
+    verdict = separate(x, y)
+    assert isinstance(verdict, JointOverlap)
+    assert set(y[verdict.rows]) == {0, 1}
+    assert len(verdict.rows) <= d + 2
+    assert verdict.verify(x, y)
+    assert len(steps) <= 2

@@ -146,7 +146,8 @@ class _Question:
     def _is_ripe(self, at: int, readout: Readout, pair: tuple[int, int]) -> bool:
         """Whether a pair is confused so often, so late, that it is worth asking whether it overlaps."""
         count = self._count(readout, pair)
-        return (at == 1 and count > LIKELY * np.isin(self.code, pair).sum()) or (at in RIPE and count > MANY_ERRORS)
+        asked = int(np.isin(self.code, pair).sum())
+        return (at == 1 and count > LIKELY * asked) or (at in RIPE and count > MANY_ERRORS)
 
     def _count(self, readout: Readout, pair: tuple[int, int]) -> int:
         a, b = pair
