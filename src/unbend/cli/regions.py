@@ -65,7 +65,8 @@ def regions(
         raise LoadError(f"--output: expected .html, .svg, .png or .pdf, got '{output.name}'.")
     found = load.model(model, weights=weights)
     samples = None if data is None else _samples(load.data(data, label=label))
-    seconds = warm_up()
+    with errors().status("Making the kernels ready; the first time on a machine they are compiled, half a minute"):
+        seconds = warm_up()
     if seconds > _SLOW:
         errors().print(f"Compiled the kernels in {seconds:.0f} s; from now on they come from the disk.")
     net = _lowered(found, samples, layer)

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from unbend.capture.lower import lower
 from unbend.numerics.cells import cells
 from unbend.numerics.cells.certificate import bounded, certify
 from unbend.numerics.cells.complex import face_sides
@@ -70,3 +73,15 @@ def test_the_rounding_bound_holds(make_mlp):
         assert certain.all()
         assert (truth == (z[:, index] > 0)).all()
     assert (bound < 1e-13).all()
+
+
+def test_cells_under_maxima_are_proved_as_unions(square):
+    torch.manual_seed(0)
+    pooled = nn.Sequential(nn.Linear(2, 40), nn.Unflatten(1, (1, -1)), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(10, 4))
+    found = cells(lower(pooled.append(nn.ReLU()).append(nn.Linear(4, 2)).double(), (2,)), square)
+    proof = certify(found)
+    assert proof.is_proved
+    assert "finer" in proof.method
+    inner = np.flatnonzero(found.bends >= 0)
+    for edge in inner[:: max(1, len(inner) // 6)]:
+        assert not certify(without_edge(found, edge)).is_proved

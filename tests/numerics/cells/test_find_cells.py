@@ -74,9 +74,14 @@ def test_the_seeded_networks_of_the_peers(square, widths, n, vertices, edges):
     assert_affine(found)
 
 
+@pytest.fixture
+def small_tiles(monkeypatch):
+    monkeypatch.setattr("unbend.numerics.cells.tiles._LEAF", 60)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("widths", [[70, 70, 70], [90, 40], [220]])
-def test_tiles_give_the_same_mesh(make_mlp, square, widths, threads):
+def test_tiles_give_the_same_mesh(make_mlp, square, small_tiles, widths, threads):
     net = make_mlp(widths)
     run = tiled(net, square.corners, 10**6, threads=threads, count_only=False)
     other = tiled(net, square.corners, 10**6, threads=threads, count_only=False, off=0.37)
@@ -93,11 +98,40 @@ def test_tiles_give_the_same_mesh(make_mlp, square, widths, threads):
     assert certify(found, rational=False).is_proved
 
 
-def test_tiles_with_ties_are_exact(make_mlp, square):
-    """A wide network with duplicate units: the tiles that the fast kernel refuses are done in integers."""
+def test_the_number_of_threads_changes_nothing(make_mlp, square, small_tiles):
+    net = make_mlp([90, 60])
+    one, two = (tiled(net, square.corners, 10**6, threads=threads, count_only=False) for threads in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert all(np.array_equal(a, b) for a, b in zip(one.mesh, two.mesh, strict=True))
+
+
+def test_twins_are_found_before_exact_arithmetic(make_mlp, square):
+    """Twice the units and a dead one: the same cells, without a single exact decision."""
+    single = make_mlp([12, 12])
+    first, second = (stage.weight.csr().toarray() for stage in single.stages)
+    head = single.output.csr().toarray()
+    copies = np.r_[np.arange(12), np.arange(12)]
+    net = network(
+        [np.vstack([first[copies, 1:], np.zeros((1, 2))]), np.c_[second[:, 3 + copies] / 2, np.ones(12)]],
+        [np.r_[first[copies, 0], 0.0], second[:, 0]],
+        head[:, 15:],
+        head[:, 0],
+    )
+    found, simple = cells(net, square), cells(single, square)
+    assert not found.is_proved
+    assert (found.n_faces, len(found.edges)) == (simple.n_faces, len(simple.edges))
+    assert set(found.bends[found.bends >= 0].tolist()) <= {*range(12), *range(25, 37)}
+    assert count_cells(net, square) == found.n_faces
+    assert_whole(found)
+    assert_affine(found)
+
+
+def test_tiles_with_ties_are_exact(make_mlp, square, small_tiles):
+    """A wide network with proportional units: the tiles that the fast kernel refuses are done in integers."""
     rng = np.random.default_rng(3)
     w, b = rng.standard_normal((70, 2)), rng.standard_normal(70) * 2
-    net = network([np.vstack([w] * 3)], [np.concatenate([b] * 3)], np.ones((1, 210)), np.zeros(1))
+    net = network([np.vstack([w, 2 * w, -w])], [np.concatenate([b, 2 * b, -b])], np.ones((1, 210)), np.zeros(1))
     single = network([w], [b], np.ones((1, 70)), np.zeros(1))
     found = cells(net, square)
     assert found.n_faces == cells(single, square).n_faces == count_cells(net, square)
@@ -211,10 +245,12 @@ def test_candidates_equal_but_for_rounding_are_one():
         four.weight.copy_(torch.cat([weight, weight[:, 1:2]], 1).reshape(-1, 2))
         four.bias.copy_(torch.cat([bias, bias[:, 1:2]], 1).reshape(-1))
     shrunk = Plane.box((-0.2, -0.2), (0.2, 0.2))
-    found, simple = (
-        cells(lower(nn.Sequential(first, nn.Unflatten(1, (1, -1)), nn.MaxPool1d(k), nn.Flatten(), head), (2,)), shrunk)
+    nets = [
+        lower(nn.Sequential(first, nn.Unflatten(1, (1, -1)), nn.MaxPool1d(k), nn.Flatten(), head), (2,))
         for first, k in ((four, 4), (three, 3))
-    )
+    ]
+    found, simple = (cells(net, shrunk) for net in nets)
+    assert [count_cells(net, shrunk) for net in nets] == [found.n_faces, simple.n_faces]
     shape = (len(simple.vertices), len(simple.edges), simple.n_faces)
     assert (len(found.vertices), len(found.edges), found.n_faces) == shape
     assert_whole(found)

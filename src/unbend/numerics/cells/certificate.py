@@ -18,10 +18,13 @@ from fractions import Fraction
 from math import gcd
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from unbend._typing import Array, Float64
 from unbend.numerics.cells.complex import Cells
 from unbend.numerics.cells.exact import Point, dyadic, homogeneous, polygon_area
+from unbend.numerics.cells.find import undissolved
 from unbend.numerics.piecewise import PiecewiseAffine
 
 _UNIT = 2.0**-53
@@ -38,7 +41,8 @@ class Certificate:
 
     `n_witnessed` faces have a certain witness, of `n_distinct` different patterns: a proved lower bound.
     `n_closed` of `n_corners` corners of faces are certain. `smallest_margin` is the least |z| / bound met at
-    a witness; above 1 is certain. `method` is "float64 bounds" or "rational areas".
+    a witness; above 1 is certain. `method` is "float64 bounds" or "rational areas"; under maxima of more than
+    two candidates, cells are proved as unions of finer ones, and it says so.
     """
 
     n_faces: int
@@ -69,9 +73,43 @@ def certify(cells: Cells, *, rational: bool | None = None) -> Certificate:
         return _by_areas(cells)
     found = _by_bounds(cells)
     is_small = cells.n_faces * cells.network.n_hinges <= _RATIONAL_LIMIT
-    if found.is_proved or rational is False or not is_small:
+    if found.is_proved:
         return found
-    return _by_areas(cells)
+    finer = undissolved(cells)
+    if finer.n_faces > cells.n_faces:
+        return _by_finer(cells, finer, certify(finer, rational=rational))
+    return found if rational is False or not is_small else _by_areas(cells)
+
+
+def _by_finer(cells: Cells, finer: Cells, proof: Certificate) -> Certificate:
+    """Cells whose beaten edges were dissolved: unions of proved finer cells, connected and of one pattern.
+
+    The finer cells fall into groups: connected, with the same winners and pieces of all units. A claimed cell
+    is right if it holds the centres of just one group, and all of them, and has the group's area.
+    """
+    states, pairs = finer.states(), finer.adjacency()
+    same = (states[pairs[:, 0]] == states[pairs[:, 1]]).all(axis=1)
+    a, b = pairs[same].T
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(finer.n_faces, finer.n_faces))
+    n_groups, group = connected_components(graph, directed=False)
+    face = cells.locate(finer.centres())
+    both = np.unique(np.stack([face, group], axis=1), axis=0)
+    held = np.bincount(both[:, 0][both[:, 0] >= 0], minlength=cells.n_faces)
+    parts = np.bincount(both[:, 1], minlength=n_groups)
+    area = np.bincount(face[face >= 0], finer.areas()[face >= 0], minlength=cells.n_faces)
+    right = (held == 1) & np.isclose(area, cells.areas(), rtol=_NEAR, atol=_NEAR * cells.plane.area / cells.n_faces)
+    split = both[parts[both[:, 1]] != 1, 0]
+    right[split[split >= 0]] = False
+    right &= proof.is_proved
+    return Certificate(
+        n_faces=cells.n_faces,
+        n_witnessed=int(right.sum()),
+        n_distinct=int(right.sum()) if n_groups == cells.n_faces else 0,
+        n_corners=len(cells.half_edges),
+        n_closed=int(np.diff(cells.face_ptr)[right].sum()),
+        smallest_margin=proof.smallest_margin,
+        method=f"{proof.method}, of {finer.n_faces} finer cells",
+    )
 
 
 def bounded(net: PiecewiseAffine, x: Float64[Array, "n d"]) -> tuple[Array, Array]:

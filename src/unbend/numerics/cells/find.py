@@ -7,6 +7,7 @@ slivers), the same polygon, or the tile of it, is done in exact arithmetic.
 import logging
 import os
 from dataclasses import replace
+from functools import cache
 from time import perf_counter
 
 import numpy as np
@@ -15,17 +16,19 @@ from unbend._typing import Array
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.cells.complex import Cells, face_sides
 from unbend.numerics.cells.exact import exact_mesh
-from unbend.numerics.cells.kernel import DONE, TOO_MANY, Mesh, Program, subdivide
+from unbend.numerics.cells.kernel import DONE, TOO_MANY, UNSURE, Mesh, Program, subdivide
 from unbend.numerics.cells.plane import Plane
 from unbend.numerics.cells.restrict import Box, restrict, root
-from unbend.numerics.cells.stitch import joins_after, rebuild
+from unbend.numerics.cells.stitch import WALL, joins_after, rebuild, stitch
 from unbend.numerics.cells.tiles import polygon_mesh, tiled
+from unbend.numerics.cells.twins import Distinct, distinct
 from unbend.numerics.piecewise import PiecewiseAffine, network
 
-_NARROW = 64  # up to this width, or this many hinges in all, one run without tiles is faster;
-_NARROW_ALONE = 128  # on one thread up to this width
-_FEW = 200
+_NARROW = 128  # up to this width,
+_FEW = 200  # or this many hinges in all, one run without tiles is faster
 _SHIFTS = (0.5137, 0.4791, 0.5312)  # where tiles are cut, tried in turn
+_NO_LIMIT = 1 << 40
+_SLOW = 3.0  # seconds of compiling that need a word
 _TIE = 1e-12  # of the sum of magnitudes, as in the kernel: such a sign is rounding
 MAX_CELLS = 1_000_000
 
@@ -64,6 +67,8 @@ def cells(
     """
     flat = _on_plane(net, plane)
     _require_positive(max_cells)
+    if not exact:
+        _ready()
     labels = -1 - np.arange(len(plane.corners))
     for n_stages in range(len(flat.stages), -1, -1):
         part = flat if n_stages == len(flat.stages) else flat.first_stages(n_stages)
@@ -76,17 +81,20 @@ def cells(
 def count_cells(net: PiecewiseAffine, plane: Plane, *, threads: int | None = None) -> int:
     """How many cells there are; the last stage is counted without being built.
 
-    Pairs of candidates of a maximum that a third one beats are counted as cuts; `cells` removes them.
+    Except under maxima of more than two candidates: there the cells are built, to tell which cuts are beaten.
     """
     flat = _on_plane(net, plane)
+    if _has_beaten_pairs(flat):
+        return cells(net, plane, max_cells=_NO_LIMIT, threads=threads).n_faces
     corners, labels = plane.corners, -1 - np.arange(len(plane.corners))
     threads = threads or _cores()
-    if len(flat.stages) == 1 or not _wants_tiles(flat, threads):
-        status, _, n, _, _ = subdivide(_program(flat), polygon_mesh(corners, labels), np.iinfo(np.int64).max, True)
+    _ready()
+    if len(flat.stages) == 1 or not _wants_tiles(flat):
+        status, n, _ = _at_once(flat, polygon_mesh(corners, labels), _NO_LIMIT, count_only=True)
         if status == DONE:
-            return int(n)
+            return n
     for shift in _SHIFTS if flat.n_hinges > _FEW else ():
-        run = tiled(flat, corners, 1 << 40, threads=threads, count_only=True, off=shift)
+        run = tiled(flat, corners, _NO_LIMIT, threads=threads, count_only=True, off=shift)
         if run is not None:
             return run.n_faces
     exact = exact_mesh(flat, corners, labels)
@@ -96,7 +104,7 @@ def count_cells(net: PiecewiseAffine, plane: Plane, *, threads: int | None = Non
 def warm_up() -> float:
     """Compile the kernels, or load them from the disk; how many seconds that took.
 
-    The first call on a machine compiles for up to a minute; numba keeps the result beside the package.
+    The first call on a machine compiles for about half a minute; numba keeps the result beside the package.
     """
     start = perf_counter()
     tent = network(
@@ -105,12 +113,24 @@ def warm_up() -> float:
         np.ones((1, 1)),
         np.zeros(1),
     )
-    square = Plane.box((-1.0, -1.0), (1.0, 1.0))
-    cells(tent, square)
-    tiled(tent, square.corners, 100, threads=2, count_only=False)
-    box = Box.round(square.corners.tolist())
-    restrict(*root(tent, box), box)
+    corners = Plane.box((-1.0, -1.0), (1.0, 1.0)).corners
+    box = Box.round([(x, y) for x, y in corners.tolist()])
+    restrict(*root(distinct(tent), box), box)
+    run = tiled(tent, corners, 100, threads=1, count_only=False)
+    if run is not None and run.mesh is not None:
+        mesh, n_edges = run.mesh, len(run.mesh.label)
+        stitch(mesh._replace(label=np.full_like(mesh.label, WALL)))
+        rebuild(mesh, np.zeros(n_edges, bool), np.arange(len(mesh.ptr) - 1), np.full(2 * n_edges, -1))
+        face_sides(mesh.edge, mesh.ptr, mesh.half)
     return perf_counter() - start
+
+
+@cache
+def _ready() -> None:
+    """Before the first call of a process: a long wait for the compiler is explained."""
+    seconds = warm_up()
+    if seconds > _SLOW:
+        _log.warning("unbend compiled its region kernels in %.0f s; from now on they come from the disk.", seconds)
 
 
 def _on_plane(net: PiecewiseAffine, plane: Plane) -> PiecewiseAffine:
@@ -135,9 +155,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _wants_tiles(net: PiecewiseAffine, threads: int) -> bool:
-    widest = max((len(stage.low) for stage in net.stages), default=0)
-    return widest > (_NARROW if threads > 1 else _NARROW_ALONE) and net.n_hinges > _FEW
+def _wants_tiles(net: PiecewiseAffine) -> bool:
+    """Whether tiles pay: for wide networks. Never a matter of threads, so that the result is not one either."""
+    return net.n_hinges > _FEW and max(len(stage.low) for stage in net.stages) > _NARROW
 
 
 def _mesh(
@@ -145,8 +165,8 @@ def _mesh(
 ) -> tuple[Mesh, Array | None] | None:
     """The mesh and, from exact arithmetic, its bits; None if there are more faces than the limit."""
     threads = threads or _cores()
-    if not exact and not _wants_tiles(net, threads):
-        status, _, _, _, mesh = subdivide(_program(net), polygon_mesh(corners, labels), limit, False)
+    if not exact and not _wants_tiles(net):
+        status, _, mesh = _at_once(net, polygon_mesh(corners, labels), limit, count_only=False)
         if status != DONE:
             _log.debug("status %d: not decided in float64", status)
         if status == TOO_MANY:
@@ -162,8 +182,19 @@ def _mesh(
     return None if proved is None else (proved.mesh, proved.bits)
 
 
-def _program(net: PiecewiseAffine) -> Program:
+def _at_once(net: PiecewiseAffine, start: Mesh, limit: int, *, count_only: bool) -> tuple[int, int, Mesh]:
+    """The whole polygon in one run: the status, faces and the mesh. Twins are looked for when they matter."""
+    status, _, n, _, mesh = subdivide(_program(Distinct(net, np.arange(net.n_hinges))), start, limit, count_only)
+    if status == UNSURE:
+        same = distinct(net)
+        if same.net.n_hinges < net.n_hinges:
+            status, _, n, _, mesh = subdivide(_program(same), start, limit, count_only)
+    return status, int(n), mesh
+
+
+def _program(same: Distinct) -> Program:
     """All stages, dense; columns are dropped as soon as no later stage reads them."""
+    net = same.net
     n_stage = len(net.stages)
     last_read = np.zeros(3 + net.n_hinges, np.int64)
     for index, stage in enumerate(net.stages):
@@ -187,12 +218,28 @@ def _program(net: PiecewiseAffine) -> Program:
         kept,
         np.concatenate([np.zeros(0), *[stage.low for stage in net.stages]]),
         np.concatenate([np.zeros(0), *[stage.high for stage in net.stages]]),
-        np.arange(net.n_hinges, dtype=np.int32),
+        same.names.astype(np.int32),
     )
 
 
 def _result(plane: Plane, net: PiecewiseAffine, mesh: Mesh, bits: Array | None, *, is_complete: bool) -> Cells:
-    raw = Cells(
+    raw = _assembled(plane, net, mesh, bits, is_complete=is_complete)
+    return _without_beaten_pairs(raw) if _has_beaten_pairs(net) else raw
+
+
+def undissolved(found: Cells) -> Cells:
+    """The finer cells, with the edges between candidates of a maximum that a third one beats."""
+    if not _has_beaten_pairs(found.network):
+        return found
+    labels = -1 - np.arange(len(found.plane.corners))
+    run = _mesh(found.network, found.plane.corners, labels, _NO_LIMIT, None, exact=False)
+    if run is None:
+        return found
+    return _assembled(found.plane, found.network, *run, is_complete=found.is_complete)
+
+
+def _assembled(plane: Plane, net: PiecewiseAffine, mesh: Mesh, bits: Array | None, *, is_complete: bool) -> Cells:
+    return Cells(
         plane=plane,
         network=net,
         vertices=mesh.xy,
@@ -205,7 +252,10 @@ def _result(plane: Plane, net: PiecewiseAffine, mesh: Mesh, bits: Array | None, 
         is_proved=bits is not None,
         packed_bits=None if bits is None else np.packbits(bits, axis=1),
     )
-    return _without_beaten_pairs(raw) if any(layer.n_ways > 2 for layer in net.layers) else raw
+
+
+def _has_beaten_pairs(net: PiecewiseAffine) -> bool:
+    return any(layer.kind == "max" and layer.n_ways > 2 for layer in net.layers)
 
 
 def _without_beaten_pairs(raw: Cells) -> Cells:

@@ -16,7 +16,8 @@ from numba import njit
 
 from unbend._typing import Array
 from unbend.numerics.cells.kernel import Program, inlined
-from unbend.numerics.piecewise import PiecewiseAffine, Sparse
+from unbend.numerics.cells.twins import Distinct
+from unbend.numerics.piecewise import Sparse
 
 _MARGIN = 1e-12
 _ALL = np.zeros(0, np.int64)  # every column is kept
@@ -59,8 +60,9 @@ class Tree(NamedTuple):
         return Program(sizes, widths, self.weight, _ALL, widths, self.low, self.high, self.name)
 
 
-def root(net: PiecewiseAffine, box: Box) -> Tree:
+def root(same: Distinct, box: Box) -> Tree:
     """The network of two inputs, restricted to the box."""
+    net = same.net
     folds = _Folds(net.n_hinges)
     sizes, weights, lows, highs, names = [], [], [], [], []
     for first, stage in zip(net.offsets, net.stages, strict=False):
@@ -77,7 +79,7 @@ def root(net: PiecewiseAffine, box: Box) -> Tree:
         weights.append(np.ascontiguousarray(rows[open_].T).ravel())
         lows.append(stage.low[open_])
         highs.append(stage.high[open_])
-        names.append(index[open_])
+        names.append(same.names[index[open_]])
     return Tree(
         np.array(sizes, np.int64),
         np.concatenate([np.zeros(0), *weights]),

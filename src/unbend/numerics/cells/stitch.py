@@ -192,7 +192,7 @@ def joins_after(mesh, drop):
 def rebuild(mesh, drop, parent, join):
     """The mesh with edges dropped, faces united as told and ends of edges joined as told."""
     n_edge = mesh.edge.shape[0]
-    to = np.full(n_edge, -1, np.int64)  # 2 * new edge + direction
+    to = np.full(n_edge, -1, np.int32)  # 2 * new edge + direction
     edge = np.empty((n_edge, 2), np.int32)
     label = np.empty(n_edge, np.int32)
     n_new = 0
@@ -240,14 +240,15 @@ def rebuild(mesh, drop, parent, join):
     ptr = np.empty(n_face + 1, np.int64)
     ptr[0] = 0
     half = np.empty(mesh.half.shape[0], np.int32)
-    leaving = np.full(n_vertex, -1, np.int64)
-    used = np.full(n_new, -1, np.int64)
+    leaving = np.empty(n_vertex, np.int32)
+    used = np.full(n_new, -1, np.int32)
     n_new_face = 0
     o = 0
     for root in range(n_face):
         if begin[root] == begin[root + 1]:
             continue
         start = o
+        is_alone = begin[root + 1] - begin[root] == 1
         for m in range(begin[root], begin[root + 1]):
             f = member[m]
             for i in range(mesh.ptr[f], mesh.ptr[f + 1]):
@@ -255,15 +256,21 @@ def rebuild(mesh, drop, parent, join):
                 if to[e] < 0:
                     continue
                 h = to[e] ^ (mesh.half[i] & 1)
-                if used[h >> 1] == root:
+                if is_alone:  # parts of one edge follow each other
+                    if o > start and half[o - 1] == h:
+                        continue
+                elif used[h >> 1] == root:
                     continue
-                used[h >> 1] = root
+                else:
+                    used[h >> 1] = root
                 half[o] = h
                 o += 1
-        if begin[root + 1] - begin[root] > 1:
+        if is_alone:
+            o -= o > start + 1 and half[o - 1] == half[start]
+        else:
             for i in range(start, o):
                 leaving[edge[half[i] >> 1, half[i] & 1]] = half[i]
-            h = np.int64(half[start])
+            h = half[start]
             for i in range(start, o):
                 half[i] = h
                 h = leaving[edge[h >> 1, 1 - (h & 1)]]

@@ -21,9 +21,10 @@ from unbend.numerics.cells.exact import exact_mesh
 from unbend.numerics.cells.kernel import DONE, TOO_MANY, Mesh, subdivide
 from unbend.numerics.cells.restrict import Box, Tree, restrict, root
 from unbend.numerics.cells.stitch import WALL, concatenate, stitch
+from unbend.numerics.cells.twins import Distinct, distinct
 from unbend.numerics.piecewise import PiecewiseAffine
 
-_LEAF = 256  # hinges at which a tile is small enough
+_LEAF = 192  # hinges at which a tile is small enough
 _TWICE = 1.7  # a tile with so many times more is cut in four at once: one restriction less on the way
 _DENSE = 3000  # hinges up to which a restricted network is kept dense
 _DEPTH = 16
@@ -79,7 +80,7 @@ def tiled(
     """Cells of the whole polygon, tile by tile; None if two tiles disagree along their wall."""
     whole = _Tile([(x, y) for x, y in corners.tolist()], [-1 - i for i in range(len(corners))], 1, 0, None)
     budget = _Budget(2 * limit + 1000)  # faces cut by walls are counted on both sides
-    job = _Job(net, budget, count_only=count_only, off=off)
+    job = _Job(net, distinct(net), budget, count_only=count_only, off=off)
     with _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         spread = pool.map if threads > 1 else map
         leaves = _all_leaves(job, whole, spread)
@@ -116,6 +117,7 @@ def _all_leaves(job: "_Job", whole: _Tile, spread: Callable[..., Iterable]) -> l
 @dataclass(frozen=True, slots=True)
 class _Job:
     net: PiecewiseAffine
+    same: Distinct
     budget: _Budget
     count_only: bool
     off: float
@@ -139,7 +141,7 @@ class _Job:
             return [item]
         box = Box.round(item.corners)
         if item.above is None or item.above.n_hinges > _DENSE:
-            tree = root(self.net, box)
+            tree = root(self.same, box)
         else:
             tree = Tree(*restrict(*item.above, box))
         if tree.n_hinges <= _LEAF or item.depth >= _DEPTH:

@@ -1,0 +1,66 @@
+"""Hinges of one stage that are the same function, told by equal rows, are one; hinges without a row are none.
+
+Equal patches of an image, duplicated units and dead ones make such rows. Left in, their coinciding lines would
+send the fast engine to exact arithmetic.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from unbend._typing import Array
+from unbend.numerics.piecewise import PiecewiseAffine, Sparse, Stage
+
+
+class Distinct(NamedTuple):
+    """A network with the same cells, without outputs, and the hinge of the whole network that each hinge is."""
+
+    net: PiecewiseAffine
+    names: Array  # int64
+
+
+def distinct(net: PiecewiseAffine) -> Distinct:
+    """The network without twins: the first of them stays, and its column carries the weights of all.
+
+    Only rows equal to the last bit are twins, so the true functions are equal too (but for coincidence).
+    """
+    first_column = 1 + net.n_inputs
+    target = np.arange(first_column + net.n_hinges)  # the new column of every column, -1 for none
+    stages, names, n_kept = [], [np.zeros(0, np.int64)], 0
+    for first, stage in zip(net.offsets, net.stages, strict=False):
+        rows = _redirected(stage.weight, target, first_column + n_kept)
+        twin, keep = _first_of_equals(rows, stage)
+        target[first_column + first :][: len(twin)] = np.where(twin >= 0, first_column + n_kept + twin, -1)
+        stages.append(Stage(Sparse.of(csr_array(rows[keep])), stage.low[keep], stage.high[keep]))
+        names.append(first + keep)
+        n_kept += len(keep)
+    nothing = Sparse.of(csr_array((0, first_column + n_kept)))
+    return Distinct(replace(net, stages=tuple(stages), layers=(), output=nothing), np.concatenate(names))
+
+
+def _redirected(weight: Sparse, target: Array, n_columns: int) -> csr_array:
+    """The rows in the columns of the smaller network."""
+    column = target[weight.indices]
+    data = np.where(column >= 0, weight.data, 0.0)
+    rows = csr_array((data, np.maximum(column, 0), weight.indptr.copy()), shape=(weight.n_rows, n_columns))
+    rows.sum_duplicates()
+    rows.eliminate_zeros()
+    return rows
+
+
+def _first_of_equals(rows: csr_array, stage: Stage) -> tuple[Array, Array]:
+    """For every hinge its place among those that stay, -1 if its row is zero; and those that stay."""
+    seen: dict[tuple[bytes, bytes, float, float], int] = {}
+    twin, keep = np.full(rows.shape[0], -1), []
+    ends = rows.indptr.tolist()
+    for row, (low, high) in enumerate(zip(stage.low.tolist(), stage.high.tolist(), strict=True)):
+        own = slice(ends[row], ends[row + 1])
+        if own.start == own.stop:
+            continue
+        key = (rows.data[own].tobytes(), rows.indices[own].tobytes(), low, high)
+        twin[row] = seen.setdefault(key, len(seen))
+        if twin[row] == len(keep):
+            keep.append(row)
+    return twin, np.array(keep, np.int64)
