@@ -34,6 +34,7 @@ def test_a_gif_has_every_frame_and_repeats(images, tmp_path):
     assert [found.name for found in tmp_path.iterdir()] == ["a.gif"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the reader leaves its pipes open
 def test_an_mp4_has_every_frame(images, tmp_path):
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
     path = films.mp4(images, tmp_path / "a.mp4", rate=5)

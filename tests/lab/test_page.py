@@ -59,7 +59,7 @@ def test_what_was_not_run_says_what_to_install_and_claims_nothing(text):
     assert "apt install &lt;dataset&gt; &amp; more" in shown
     assert "<svg" not in shown
     assert 'class="checks"' not in shown
-    assert "Measured" not in shown
+    assert "<b>Measured.</b>" not in shown
 
 
 def test_a_broken_check_is_marked(text):

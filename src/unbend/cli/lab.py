@@ -37,7 +37,8 @@ _STYLES: dict[Word, str] = {
 
 def lab(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Claims to run; none lists them.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Claims to run; none lists them.", show_default=False),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Run every claim and write one page.")] = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results, figures, films, page.")] = FOLDER,
@@ -139,11 +140,12 @@ def _listed() -> list[dict[str, Any]]:
     found = []
     for section, names in SECTIONS.items():
         for name in names:
-            if name in claims():
-                one = claim(name)
-                lines = [missing(need) for need in one.needs]
-                found.append({"claim": name, "section": section, "told": one.told, "source": one.source,
-                              "needs": list(one.needs), "missing": [line for line in lines if line]})  # fmt: skip
+            one = claim(name)
+            lacking = [line for line in map(missing, one.needs) if line]
+            found.append({
+                "claim": name, "section": section, "told": one.told, "source": one.source,
+                "needs": list(one.needs), "missing": lacking,
+            })  # fmt: skip
     return found
 
 

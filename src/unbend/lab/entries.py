@@ -123,6 +123,8 @@ def _trouble(runs: Sequence[Run]) -> list[str]:
         said += [(run.seed, f"says: {run.verdict.outcome}") for run in runs if run.verdict is not None]
     if len({reason for _, reason in said}) == 1:
         return [said[0][1]]
+    if len(runs) == 1:
+        return [reason for _, reason in said]
     return [f"Seed {seed}: {reason}" for seed, reason in said]
 
 
