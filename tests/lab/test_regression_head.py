@@ -1,0 +1,48 @@
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from unbend.lab import regression_head
+
+
+@pytest.fixture(scope="module")
+def result():
+    return regression_head.run(0, "quick")
+
+
+def failed(result):
+    return [check.what for check in regression_head.holds(result).checks if not check.passed]
+
+
+def test_it_holds(result):
+    assert failed(result) == []
+    assert failed(regression_head.run(1, "quick")) == []
+
+
+def test_the_same_seed_gives_the_same_numbers(result):
+    np.testing.assert_equal(asdict(regression_head.run(0, "quick")), asdict(result))
+
+
+def test_layers_that_do_not_bend_break_it(monkeypatch):
+    monkeypatch.setattr(regression_head, "ACTIVATION", "identity")
+    broken = failed(regression_head.run(0, "quick"))
+    assert "formula: held-out R² of the last hidden layer" in broken
+    assert "patients: rise of the training R² from input to last hidden layer" in broken
+
+
+def test_a_linear_target_breaks_it(monkeypatch):
+    monkeypatch.setattr(regression_head, "bump", lambda x: torch.exp(x[:, 0] / 50))
+    assert "formula: held-out R² of the input" in failed(regression_head.run(0, "quick"))
+
+
+def test_the_figure_has_both_tasks(result):
+    figure = Figure()
+    regression_head.draw(result, figure)
+    left, right = figure.axes
+    assert left.get_xlabel()
+    assert left.get_ylabel()
+    assert right.get_title(loc="left") == result.tasks[1]
+    assert result.layers[-2] == "bend 3"
