@@ -93,7 +93,10 @@ def run(seed: int = 0, budget: Budget = "full") -> Pruning:
             zeros[s, p] = 1 - sum(int(w.count_nonzero()) for w in _weights(nets[0])) / n_weights
             sizes[:, s, p] = _sizes(nets[0])
             small[s, p] = _small(n_weights * (1 - share), data, EPOCHS + more, own) if share else accuracy[1, s, p]
-    return Pruning(n_weights, np.array(shares), zeros, WAYS, accuracy, small, 4 * n_weights, *sizes, n_train, 1_000)
+    sparse, bitmap, zipped = sizes
+    return Pruning(
+        n_weights, np.array(shares), zeros, WAYS, accuracy, small, 4 * n_weights, sparse, bitmap, zipped, n_train, 1_000
+    )
 
 
 def _accuracy_without(net: nn.Sequential, masks: dict[str, Tensor], data: zoo.DataSet) -> float:
