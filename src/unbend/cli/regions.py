@@ -1,6 +1,7 @@
 """`unbend regions`: the exact linear regions of a model on a plane, as a page or a picture."""
 
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -111,11 +112,14 @@ def _taken(source: Any) -> tuple[Tensor, Tensor]:
 
 
 def _lowered(model: nn.Module, samples: _Samples | None, layer: str | None) -> PiecewiseAffine:
-    """The model as arrays; images are tried as they are, with a channel axis, and flat."""
+    """The model as arrays; images are tried as they are, with a channel axis, and flat; flat ones as squares."""
     if samples is None:
         return lower(model, (2,), layer=layer)
     flat = (int(np.prod(samples.shape)),)
     shapes = [samples.shape, flat] if len(samples.shape) != 2 else [(1, *samples.shape), samples.shape, flat]
+    side = isqrt(flat[0])
+    if len(samples.shape) == 1 and side * side == flat[0]:
+        shapes.append((1, side, side))
     refused: ModelError | None = None
     for shape in dict.fromkeys(shapes):
         try:
@@ -123,7 +127,7 @@ def _lowered(model: nn.Module, samples: _Samples | None, layer: str | None) -> P
         except UnsupportedError:
             raise
         except ModelError as error:
-            refused = error
+            refused = refused or error
     raise refused or ModelError("model: it runs on none of the shapes of the data.")
 
 

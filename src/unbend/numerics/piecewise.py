@@ -67,7 +67,7 @@ class Sparse:
     def block(self, columns: Int64[Array, "used"]) -> Float64[Array, "rows used"]:
         """The given columns, dense; they must be ascending and cover every non-zero."""
         if len(self.data) == self.n_rows * len(columns):
-            return self.data.reshape(self.n_rows, -1)
+            return self.data.reshape(self.n_rows, len(columns))
         dense = np.zeros((self.n_rows, len(columns)))
         rows = np.repeat(np.arange(self.n_rows), np.diff(self.indptr))
         dense[rows, np.searchsorted(columns, self.indices)] = self.data
