@@ -176,7 +176,7 @@
       for (const name of ["output", D.axes[0], D.axes[1], "constant"]) element("th", name, head);
       for (let k = 0; k < D.n_maps; k++) {
         const row = element("tr", null, table);
-        element("td", D.class_names[k] ?? k, row);
+        element("td", D.n_maps === 1 ? "logit" : D.class_names[k] ?? k, row);
         for (let c = 0; c < 3; c++) element("td", number(f.maps[(i * D.n_maps + k) * 3 + c]), row);
       }
     }
