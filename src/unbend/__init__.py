@@ -5,6 +5,11 @@ load when they are first used, so that `import unbend` stays cheap.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # packages that answer calls look like functions to a type checker
+    from unbend.report.page import report as report
+    from unbend.study.study import study as study
 
 __version__ = "0.1.0"
 
@@ -19,12 +24,12 @@ _HOME: dict[str, tuple[str, str]] = {
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
 }
-_PACKAGES = ("load", "report", "study", "zoo")  # `report` and `study` answer calls
+_PACKAGES = ("lab", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """The public name, from the module that holds it."""
     if name in _PACKAGES:
         return import_module(f"unbend.{name}")

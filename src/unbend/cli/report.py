@@ -59,6 +59,9 @@ def report(
         bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
     ] = False,
     budget: Annotated[float, typer.Option(min=0.1, help="Seconds each layer's proof may take.")] = 20.0,
+    probes: Annotated[
+        bool, typer.Option("--probes", help="Fit a logistic probe of every layer, with a control task.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 512,
     seed: Annotated[int, typer.Option(help="Of the untrained twin, and of the demo's training.")] = 0,
     as_json_: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead of a table.")] = False,
@@ -80,8 +83,8 @@ def report(
     """
     settings: dict[str, Any] = {
         "layers": layers or None, "reduce": rules(reduce), "loss": loss_of(loss), "rows": rows, "exact": exact,
-        "twin": twin,
-        "n_classes": classes, "proofs": proofs, "budget": budget, "batch_size": batch_size, "seed": seed,
+        "twin": twin, "n_classes": classes, "proofs": proofs, "budget": budget, "probes": probes,
+        "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     with joined() as is_writer:
         with progress(quiet=as_json_ or not is_writer) as told:

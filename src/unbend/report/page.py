@@ -32,7 +32,7 @@ OPEN = 12
 _NUMBERS = ("readout", "scatter", "activity", "spectrum", "moments")
 _PICTURES = ("planes", "activity", "readout", "spectrum", "histogram", "moments")
 """The order of the known measures within a layer; others follow."""
-_ACROSS = {"head": "The head", "collapse": "Neural collapse"}
+_ACROSS = {"head": "The head", "collapse": "Neural collapse", "probes": "Probes"}
 _MARKS = {"problem": "▲", "warning": "◆", "note": "●", "good": "✓"}
 _QUOTED = re.compile(r"`([^`]+)`")
 
