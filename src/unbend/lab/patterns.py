@@ -5,6 +5,7 @@ end within a point or two of each other on handwritten digits, no further apart 
 cost is a layer too narrow for ten classes, whatever the shape around it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Patterns:
     shapes = [tuple(zoo.widths_of_size(name, _PARAMETERS, _LAYERS, ends=(64, 10))) for name in _PATTERNS]
     narrow = [(64, 64, 64, units, 64, 10) for units in _NARROW[budget]]
 
-    def accuracies(all_widths: list[tuple[int, ...]], n_seeds: int) -> Float64[np.ndarray, "s w"]:
+    def accuracies(all_widths: Sequence[tuple[int, ...]], n_seeds: int) -> Float64[np.ndarray, "s w"]:
         rows = [[trained(w, data, _EPOCHS[budget], 1000 * seed + s) for w in all_widths] for s in range(n_seeds)]
         return np.array(rows)
 

@@ -71,11 +71,10 @@ def run(seed: int = 0, budget: Budget = "full") -> Universal:
         centres = generator.uniform(-1.0, 1.0, max(_WIDTHS))
         z = slopes * (x[:, None] - centres)
         for i, one in enumerate(chosen):
-            for j, width in enumerate(_WIDTHS):
-                fit = fitted(hidden(one, z[:, :width]), target)
-                error[row, i, j] = np.mean((fit - target) ** 2) / target.var()
+            found = np.array([fitted(hidden(one, z[:, :width]), target) for width in _WIDTHS])
+            error[row, i] = ((found - target) ** 2).mean(axis=1) / target.var()
             if row == 0:
-                fits[i] = fit
+                fits[i] = found[-1]
     best = [np.mean((np.polynomial.Polynomial.fit(x, target, k)(x) - target) ** 2) / target.var() for k in (1, 2, 3)]
     trained_names = (*_DEGREES, "tanh")
     return Universal(
