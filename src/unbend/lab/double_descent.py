@@ -251,7 +251,6 @@ def draw(result: DoubleDescent, figure: Figure) -> None:
         axes.axvline(1.0, color=words.FAINT, linewidth=0.8, zorder=-1)
         axes.set(xscale="log", yscale="log")
         words.legend(axes)
-    figure.tight_layout()
 
 
 def _curves(

@@ -156,7 +156,6 @@ def draw(result: Patterns, figure: Figure) -> None:
     narrow.set_xticks(result.narrow, [str(w) for w in result.narrow])
     narrow.minorticks_off()
     words.legend(narrow, loc="lower right")
-    figure.tight_layout()
 
 
 CLAIM = Claim(

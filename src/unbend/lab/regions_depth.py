@@ -235,7 +235,6 @@ def draw(result: RegionsDepth, figure: Figure) -> None:
     axes.set(yscale="log", xlabel="hidden layers x units in each", ylabel="linear pieces along a line", ylim=(30, 1e20))
     axes.set_xticks(at, [name_of(shape) for shape in result.shapes])
     words.legend(axes, loc="upper left")
-    figure.tight_layout()
 
 
 def _mosaic(axes: Axes, cells: Mosaic) -> None:

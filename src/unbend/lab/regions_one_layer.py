@@ -203,7 +203,6 @@ def draw(result: RegionsOneLayer, figure: Figure) -> None:
     right.set(xscale="log", yscale="log", xlabel="units n in the layer", ylabel="linear regions")
     right.set_title("counted (marks) and Zaslavsky's formula (lines)", loc="left")
     words.legend(right)
-    figure.tight_layout()
 
 
 CLAIM = Claim(

@@ -212,7 +212,6 @@ def draw(result: Sawtooth, figure: Figure) -> None:
         right.annotate(f"{units:,}", (n, units), (4, 4), textcoords="offset points", fontsize=7.5)
     right.set(yscale="log", xlabel="hidden layers", ylabel="hidden units", xticks=range(1, 13), ylim=(8, 9000))
     words.legend(right)
-    figure.tight_layout()
 
 
 def film(result: Sawtooth, figure: Figure, i: int) -> None:  # noqa: ARG001  a tent looks the same in every run
@@ -224,7 +223,6 @@ def film(result: Sawtooth, figure: Figure, i: int) -> None:  # noqa: ARG001  a t
         f"{i + 1} layers, {2 * (i + 1)} units: {2 ** (i + 1):,} pieces; one layer needs {2 ** (i + 1):,} units",
         loc="left",
     )
-    figure.tight_layout()
 
 
 def n_frames(result: Sawtooth) -> int:

@@ -210,7 +210,6 @@ def draw(result: SinFit, figure: Figure) -> None:
         right.plot([], [], "o", color=color, label=text)
     right.plot([], [], "s", color=words.GREY, label="straight pieces")
     words.legend(right, place="above", ncols=3)
-    figure.tight_layout()
 
 
 def film(result: SinFit, figure: Figure, i: int) -> None:
@@ -219,7 +218,6 @@ def film(result: SinFit, figure: Figure, i: int) -> None:
     _fits(axes, result, i)
     axes.set_title(f"after {result.steps[i]:,} steps", loc="left")
     words.legend(axes, place="right")
-    figure.tight_layout()
 
 
 def n_frames(result: SinFit) -> int:

@@ -201,7 +201,6 @@ def draw(result: Universal, figure: Figure) -> None:
     right.minorticks_off()
     words.legend(left, place="above", ncols=2)
     words.legend(right, loc="lower left")
-    figure.tight_layout()
 
 
 CLAIM = Claim(

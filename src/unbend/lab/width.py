@@ -163,7 +163,6 @@ def draw(result: Width, figure: Figure) -> None:
         axes.minorticks_off()
         axes.set_title(title, loc="left")
     words.legend(panels[0])
-    figure.tight_layout()
 
 
 CLAIM = Claim(
