@@ -75,7 +75,7 @@ def run(seed: int = 0, budget: Budget = "full") -> LogisticHead:
     for i in range(len(steps)):
         zoo.restore(net, history, i)
         h, h_test = hidden(net, data.x_train), hidden(net, data.x_test)
-        own = np.hstack([net[-1].weight.detach().double().numpy(), net[-1].bias.detach().double().numpy()[:, None]])
+        own = np.concatenate([p.detach().double().numpy().reshape(10, -1) for p in net[-1].parameters()], axis=1)
         best = refitted(h, data.y_train.numpy())
         heads.append((own, best))
         rows.append(

@@ -53,7 +53,7 @@ def run(seed: int = 0, budget: Budget = "full") -> RegressionHead:
         "exp(sin πx + y²)": (zoo.formula(bump, 400, seed=seed), zoo.Recipe(n_steps, rate=0.01, decay_at=(0.7,))),
         "diabetes, 442 patients": (zoo.data("diabetes", seed=seed), zoo.Recipe(200, rate=0.005)),
     }
-    found = []
+    found, names = [], ()
     for data, recipe in tasks.values():
         net = zoo.mlp([data.x_train.shape[1], *HIDDEN, 1], activation=ACTIVATION, seed=seed)
         before = unbend.study(net, data.train, held_out=data.test, twin=False).across["depth"]

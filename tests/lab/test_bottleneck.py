@@ -1,0 +1,39 @@
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from unbend.lab import bottleneck
+
+
+@pytest.fixture(scope="module")
+def result():
+    return bottleneck.run(0, "quick")
+
+
+def failed(result):
+    return [check.what for check in bottleneck.holds(result).checks if not check.passed]
+
+
+def test_it_holds(result):
+    assert failed(result) == []
+    assert failed(bottleneck.run(1, "quick")) == []
+
+
+def test_the_same_seed_gives_the_same_numbers(result):
+    np.testing.assert_equal(asdict(bottleneck.run(0, "quick")), asdict(result))
+
+
+def test_two_units_that_bend_break_it(monkeypatch):
+    monkeypatch.setattr(bottleneck, "BENDS", ("relu", "tanh", "none"))
+    assert "training accuracy through two units that do not bend" in failed(bottleneck.run(0, "quick"))
+
+
+def test_the_figure_and_the_film_show_the_plane(result):
+    figure = Figure()
+    bottleneck.draw(result, figure)
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+    film = Figure()
+    bottleneck.film(result, film, bottleneck.n_frames(result) - 1)
+    assert film.axes[0].get_title(loc="left").startswith("step")

@@ -1,0 +1,44 @@
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from unbend.lab import separability_rises
+
+
+@pytest.fixture(scope="module")
+def result():
+    return separability_rises.run(0, "quick")
+
+
+def failed(result):
+    return [check.what for check in separability_rises.holds(result).checks if not check.passed]
+
+
+def test_it_holds(result):
+    assert failed(result) == []
+    assert failed(separability_rises.run(1, "quick")) == []
+
+
+def test_the_same_seed_gives_the_same_numbers(result):
+    np.testing.assert_equal(asdict(separability_rises.run(0, "quick")), asdict(result))
+
+
+def test_layers_that_do_not_bend_break_it(monkeypatch):
+    monkeypatch.setattr(separability_rises, "ACTIVATION", "identity")
+    assert "correlation of ln tr(S_W S_B⁺) and depth, batch norm" in failed(separability_rises.run(0, "quick"))
+
+
+def test_the_ratio_of_traces_knows_class_shares():
+    for prior in (0.5, 0.1):
+        x, y = separability_rises.two_classes(prior, 0)
+        np.testing.assert_allclose(separability_rises.trace_ratio(x, y), 4.5 * prior * (1 - prior), rtol=0.05)
+
+
+def test_the_figure_shows_both_nets(result):
+    figure = Figure()
+    separability_rises.draw(result, figure)
+    law, *_ = figure.axes
+    assert len(law.lines) == 3
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
