@@ -136,7 +136,7 @@ def holds(result: SeparabilityRises) -> Verdict:
             "correlation of ln tr(S_W S_B⁺) with depth, batch norm", float(result.correlation[0]), -1.0, -0.97, "-.99"
         ),
         Check("the same for both nets untrained, least", float(result.untrained_correlation.min()), 0.95, 1.0, "+.99"),
-        Check("the same without batch norm", float(result.correlation[1]), -1.0, 0.0, "-.79 to -.99 over seeds"),
+        Check("the same without batch norm", float(result.correlation[1]), -1.0, 0.0, "-.72 to -.99 over seeds"),
         Check(
             "ln of the fall of tr(S_W S_B⁺) from first to last activation, batch norm",
             float(fall[0]),
