@@ -38,7 +38,7 @@ class Check:
     @property
     def passed(self) -> bool:
         """Whether the number lies within its bounds; one that is not a number does not."""
-        return self.low <= self.measured <= self.high
+        return bool(self.low <= self.measured <= self.high)
 
 
 @dataclass(frozen=True, slots=True)
