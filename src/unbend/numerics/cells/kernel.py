@@ -33,9 +33,14 @@ DONE, UNSURE, TOO_MANY = 0, 1, 2
 _BLOCK = 1 << 16  # numbers evaluated at once: half a megabyte
 _TIE = 1e-12  # relative size below which a sign or an order is left to exact arithmetic
 
-_inner = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-inlined = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
-_sums = njit(
+# numba's stubs do not know the two options that save the compiling of unused wrappers
+_inner = njit(  # type: ignore[call-overload]
+    nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+inlined = njit(  # type: ignore[call-overload]
+    nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True
+)
+_sums = njit(  # type: ignore[call-overload]
     nogil=True,
     error_model="numpy",
     no_cpython_wrapper=True,

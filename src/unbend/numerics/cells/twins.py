@@ -15,7 +15,7 @@ from unbend.numerics.piecewise import PiecewiseAffine, Sparse, Stage
 
 
 class Distinct(NamedTuple):
-    """A network with the same cells, without outputs, and the hinge of the whole network that each hinge is."""
+    """A network with the same cells, outputs aside, and the hinge of the whole network that each hinge is."""
 
     net: PiecewiseAffine
     names: Array  # int64
@@ -26,6 +26,8 @@ def distinct(net: PiecewiseAffine) -> Distinct:
 
     Only rows equal to the last bit are twins, so the true functions are equal too (but for coincidence).
     """
+    if not any(_may_have_twins(stage.weight) for stage in net.stages):
+        return Distinct(net, np.arange(net.n_hinges))
     first_column = 1 + net.n_inputs
     target = np.arange(first_column + net.n_hinges)  # the new column of every column, -1 for none
     stages, names, n_kept = [], [np.zeros(0, np.int64)], 0
@@ -38,6 +40,12 @@ def distinct(net: PiecewiseAffine) -> Distinct:
         n_kept += len(keep)
     nothing = Sparse.of(csr_array((0, first_column + n_kept)))
     return Distinct(replace(net, stages=tuple(stages), layers=(), output=nothing), np.concatenate(names))
+
+
+def _may_have_twins(weight: Sparse) -> bool:
+    """False if rows differ in their first numbers already, as biases of trained networks do: a cheap look."""
+    is_full = weight.indptr[1:] > weight.indptr[:-1]
+    return not is_full.all() or len(np.unique(weight.data[weight.indptr[:-1]])) < weight.n_rows
 
 
 def _redirected(weight: Sparse, target: Array, n_columns: int) -> csr_array:
