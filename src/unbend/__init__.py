@@ -15,6 +15,12 @@ __version__ = "0.1.0"
 
 # Public name → the module that holds it, and what it is called there.
 _HOME: dict[str, tuple[str, str]] = {
+    "JointOverlap": ("unbend.numerics.separable", "JointOverlap"),
+    "JointSeparation": ("unbend.numerics.separable", "JointSeparation"),
+    "Overlap": ("unbend.numerics.separable", "Overlap"),
+    "Plane": ("unbend.numerics.cells", "Plane"),
+    "Separation": ("unbend.numerics.separable", "Separation"),
+    "Undecided": ("unbend.numerics.separable", "Undecided"),
     "cells": ("unbend.study.regions", "cells"),
     "compare": ("unbend.study.compare", "compare"),
     "merge": ("unbend.study.merge", "merge"),

@@ -33,8 +33,9 @@ def test_classes_without_overlap_break_it(monkeypatch):
     assert "trained nets whose last hidden layer provably overlaps" in failed(must_be_separable.run(0, "quick"))
 
 
-def test_a_layer_that_does_not_bend_breaks_it(monkeypatch):
-    monkeypatch.setattr(must_be_separable, "ACTIVATION", "identity")
+def test_a_random_layer_that_stays_narrow_breaks_it(monkeypatch):
+    layer = must_be_separable.random_layer
+    monkeypatch.setattr(must_be_separable, "random_layer", lambda d, rng: layer(min(d, 5), rng))
     assert "random labels separable at width 59" in failed(must_be_separable.run(0, "quick"))
 
 

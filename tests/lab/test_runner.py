@@ -142,9 +142,9 @@ def test_two_workers_bring_every_run_and_closing_early_ends_them(tmp_path):
     assert {(run.claim, run.seed) for run in runs} <= {(each.claim, each.seed) for each in planned[:8]}
     assert {run.status for run in runs} == {"passed"}
     assert len(list((tmp_path / "runs").glob("*.safetensors"))) >= 6
-    assert {path.name for path in (tmp_path / "figures").glob("*.*g")} == {
-        "neuron-quick-0.png", "neuron-quick-0.svg", "xor_by_hand-quick-0.png", "xor_by_hand-quick-0.svg",
-    }  # fmt: skip
+    drawn = {path.name for path in (tmp_path / "figures").glob("*.*g")}
+    assert {"neuron-quick-0.png", "neuron-quick-0.svg"} <= drawn  # the other may have been on its way
+    assert drawn <= {f"{name}-quick-0.{kind}" for name in ("neuron", "xor_by_hand") for kind in ("png", "svg")}
     alone = perform(replace(planned[0], fresh=True, folder=tmp_path / "alone"))
     same = next(run for run in runs if (run.claim, run.seed) == ("neuron", 0))
     for check, other in zip(alone.verdict.checks, same.verdict.checks, strict=True):

@@ -37,7 +37,7 @@ def there_and_back(value):
 
 
 @given(value=VALUES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_value_comes_back_bit_by_bit(value, same):
     assert same(there_and_back(value), value)
 

