@@ -21,14 +21,19 @@ _HOME: dict[str, tuple[str, str]] = {
     "Plane": ("unbend.numerics.cells", "Plane"),
     "Separation": ("unbend.numerics.separable", "Separation"),
     "Undecided": ("unbend.numerics.separable", "Undecided"),
+    "boundary": ("unbend.numerics.cells.boundary", "boundary"),
     "cells": ("unbend.study.regions", "cells"),
+    "cells_over": ("unbend.study.regions", "cells_over"),
+    "certify": ("unbend.numerics.cells.certificate", "certify"),
     "compare": ("unbend.study.compare", "compare"),
+    "lower": ("unbend.capture.lower", "lower"),
     "merge": ("unbend.study.merge", "merge"),
     "open": ("unbend.record.file", "opened"),
     "probe": ("unbend.numerics.probe", "probe"),
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
+    "slice_1d": ("unbend.numerics.cells.slice_1d", "slice_1d"),
 }
 _PACKAGES = ("lab", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 
