@@ -3,7 +3,6 @@
 Knows modules and hooks. Must not know statistics or drawing.
 """
 
-from unbend.capture.choose import row_width
 from unbend.capture.outputs import call, tensor_of
 from unbend.capture.plan import Plan, plan
 from unbend.capture.quiet import bare, kept_random, quiet
@@ -12,6 +11,6 @@ from unbend.capture.taps import Caught, Tap, tapped
 from unbend.capture.twin import twin
 
 __all__ = [
-    "Caught", "Plan", "Tap", "bare", "call", "kept_random", "plan", "quiet", "representations", "row_width", "tapped",
+    "Caught", "Plan", "Tap", "bare", "call", "kept_random", "plan", "quiet", "representations", "tapped",
     "tensor_of", "token_mask", "twin",
 ]  # fmt: skip

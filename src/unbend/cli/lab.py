@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from unbend.cli.terminal import errors, results
+from unbend.cli.terminal import INTERRUPTED, errors, results
 from unbend.errors import DataError
 from unbend.lab.claims import SECTIONS, claim, claims
 from unbend.lab.entries import MARKS, Entry, Word, digits, entry, plain
@@ -25,7 +25,6 @@ from unbend.lab.results import Run
 from unbend.lab.runner import N_SEEDS, Task, tasks, together
 
 FOLDER = Path("lab")
-_INTERRUPTED = 130
 _STYLES: dict[Word, str] = {
     "holds": "green",
     "holds with a condition": "cyan",
@@ -123,7 +122,7 @@ def _run(planned: list[Task], n_workers: int, *, quiet: bool) -> list[Run]:
         console.print(
             f"[bold]Interrupted.[/] {len(runs)} of {len(planned)} runs are kept; the same command goes on from there."
         )
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     return runs
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import unbend
-from unbend.cli.terminal import errors
+from unbend.cli.terminal import INTERRUPTED, errors
 from unbend.errors import UnbendError
 
 HELP = """A microscope for hidden layers: shows, measures and proves what each layer of a PyTorch network does to data.
@@ -19,7 +19,6 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
   unbend report net.py:model data.npz      your own network and data
   unbend lab                               the claims of the field, re-run and checked
 """
-INTERRUPTED = 130
 
 
 def _version(value: bool | None) -> None:  # noqa: FBT001  typer hands the flag over by position

@@ -25,6 +25,8 @@ from unbend.study.compare import Comparison
 from unbend.study.study import Progress as Told
 from unbend.study.values import Finding, Study
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
 _EXPENDABLE = ("rms", "separation", "saturated", "dormant", "eff. rank", "permuted")
 _MARK = {"problem": ("✖", "bold red"), "warning": ("▲", "yellow"), "note": ("•", "cyan"), "good": ("✔", "green")}
 

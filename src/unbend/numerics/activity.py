@@ -14,6 +14,7 @@ from torch import Tensor
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.batch import Batch, Bend
 from unbend.numerics.state import measure
+from unbend.numerics.sweep import has_kernel
 
 DORMANT = 0.025
 """A unit is dormant when its mean magnitude is below this share of its layer's (Sokar et al. 2023)."""
@@ -190,7 +191,7 @@ def _between(values: Tensor, low: float, high: float, batch: Batch, *, finite: b
     x = _by_unit(values, batch)
     if x.dtype in {torch.float16, torch.bfloat16}:
         x = x.float()
-    if finite and x.device.type == "cpu" and x.dtype == torch.float32:
+    if finite and has_kernel(x):
         return _compiled_between(x.contiguous().numpy(), low, high)
     good = torch.isfinite(_by_unit(batch.values, batch)) & (x >= low) & (x <= high)
     return good.sum((0, 2) if batch.view.layout == "maps" else (0,)).cpu().numpy()
@@ -227,7 +228,7 @@ def _magnitude(batch: Batch, *, finite: bool) -> Array:
     if (s.low >= 0).all() or (s.high <= 0).all():
         return np.abs(s.total)
     x = _by_unit(batch.values, batch)
-    if finite and x.device.type == "cpu" and x.dtype == torch.float32:
+    if finite and has_kernel(x):
         from unbend.numerics import kernels  # noqa: PLC0415
 
         rows = _columns(x.contiguous().numpy())

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unbend._typing import Array, Int64
+from unbend._typing import Array, Float64, Int64
+from unbend.numerics.sweep import has_kernel
 
 BLOCK = 512
 """Rows are collected until there are this many: a product of fewer is bound by memory, one of more leaves the cache."""
@@ -23,7 +24,7 @@ _HUGE = 1e150
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
-    """What was summed of rows x [n, d] and targets y [n, t], all float64.
+    """Means and centred products of rows x [n, d] and targets y [n, t].
 
     Attributes:
         n: how many rows.
@@ -35,11 +36,11 @@ class Sums:
     """
 
     n: int
-    mean: Tensor
-    gram: Tensor
-    y_mean: Tensor
-    cross: Tensor
-    yy: Tensor
+    mean: Float64[Array, "d"]
+    gram: Float64[Array, "d d"]
+    y_mean: Float64[Array, "t"]
+    cross: Float64[Array, "d t"]
+    yy: Float64[Array, "t t"]
 
 
 @final
@@ -113,12 +114,13 @@ class Products:
         gram = torch.addr(self._gram, x, x, alpha=-1 / n).triu_()
         gram += gram.triu(1).T
         cross, yy = torch.addr(self._cross, y, x, alpha=-1 / n).T, torch.addr(self._yy, y, y, alpha=-1 / n)
-        return Sums(self._n, mean + x / n, gram, y_mean + y / n, cross, yy)
+        parts = (mean + x / n, gram, y_mean + y / n, cross, yy)
+        return Sums(self._n, *(part.cpu().numpy() for part in parts))
 
 
 def _is_centred(rows: Tensor, chosen: Array, pivot: Tensor, out: Tensor) -> bool:
     """Whether compiled code has written the chosen rows - pivot to `out`, all of them finite."""
-    if rows.device.type != "cpu" or rows.dtype != torch.float32:
+    if not has_kernel(rows):
         return False
     from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 

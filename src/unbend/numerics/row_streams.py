@@ -16,6 +16,7 @@ from unbend.numerics.batch import Samples
 from unbend.numerics.products import Products
 from unbend.numerics.sample import SampleState, in_order, sampled
 from unbend.numerics.second import SecondState, from_products
+from unbend.numerics.sweep import has_kernel
 
 
 @final
@@ -28,10 +29,9 @@ class SecondStream:
         device: where the rows are.
     """
 
-    __slots__ = ("_products", "_shape")
+    __slots__ = ("_products",)
 
     def __init__(self, width: int, n_targets: int, device: torch.device) -> None:
-        self._shape: tuple[int, int] = width, n_targets
         self._products = Products(width, n_targets, device)
 
     def add(self, rows: Tensor, of: Samples) -> None:
@@ -40,7 +40,7 @@ class SecondStream:
 
     def state(self) -> SecondState:
         """The state of everything added."""
-        return from_products(self._products, self._shape[0], self._shape[1])
+        return from_products(self._products)
 
 
 @final
@@ -111,7 +111,7 @@ class SampleStream:
         if not len(self._rows):
             kind = torch.float64 if rows.dtype == torch.float64 else torch.float32
             self._rows = torch.empty(len(self._ids), rows.shape[1], dtype=kind)
-        if rows.device.type == "cpu" and rows.dtype == torch.float32:
+        if has_kernel(rows):
             from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
             kernels.put(rows.contiguous().numpy(), of.drawn, of.places, self._rows.numpy())

@@ -87,17 +87,13 @@ class SecondState:
         products = Products(d, t, self.loose[0][0].device)
         for rows, targets in self.loose:
             products.add(rows, targets)
-        return _merged(replace(self, loose=()), from_products(products, d, t))
+        return _merged(replace(self, loose=()), from_products(products))
 
 
-def from_products(products: Products, width: int, n_targets: int) -> SecondState:
+def from_products(products: Products) -> SecondState:
     """The state of everything that was added to the products."""
     found = products.sums()
-    if not found.n:
-        return replace(SecondState.empty(width, n_targets), lost=products.lost)
-    parts = (found.mean, found.gram, found.y_mean, found.cross, found.yy)
-    mean, gram, y_mean, cross, yy = (part.cpu().numpy() for part in parts)
-    return SecondState(found.n, products.lost, mean, gram, y_mean, cross, yy)
+    return SecondState(found.n, products.lost, found.mean, found.gram, found.y_mean, found.cross, found.yy)
 
 
 _SETTLED: WeakKeyDictionary[SecondState, SecondState] = WeakKeyDictionary()

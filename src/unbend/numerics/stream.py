@@ -8,7 +8,6 @@ them costs more than the sums themselves; this costs one compiled call and a few
 from typing import Any, final
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from unbend._typing import Array
@@ -16,7 +15,7 @@ from unbend.numerics.activity import ActivityState
 from unbend.numerics.batch import Bend
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
-from unbend.numerics.sweep import Segments
+from unbend.numerics.sweep import Segments, has_kernel
 from unbend.numerics.views import View
 
 _MOST = 2**31 - 1
@@ -83,5 +82,5 @@ def _room(width: int, n_classes: int) -> tuple[Array, Array, Array, Array]:
 
 def is_streamable(values: Tensor, view: View, bend: Bend | None) -> bool:
     """Whether a layer's tensor can be summed in place: plain float32 rows on the CPU, affine or ReLU-like."""
-    plain = view.layout == "features" and values.dtype == torch.float32 and values.device.type == "cpu"
+    plain = view.layout == "features" and has_kernel(values)
     return plain and (bend is None or (bend.pre is None and bend.low == 0.0))

@@ -127,10 +127,15 @@ def sweep(values: Tensor, groups: Segments, layout: Layout = "features", mask: T
     mask = None if mask is None or layout != "tokens" else fitted(mask, x)
     if x.dtype in _SMALL:
         x = x.float()
-    if x.device.type != "cpu" or x.dtype != torch.float32:
+    if not has_kernel(x):
         return _plain(x, groups, layout, mask)
     swept = _compiled(x, groups, layout, mask)
     return swept if np.isfinite(swept.m2).all() else _plain(x, groups, layout, mask)
+
+
+def has_kernel(x: Tensor) -> bool:
+    """Whether compiled code can read a tensor: float32 on the CPU."""
+    return x.device.type == "cpu" and x.dtype == torch.float32
 
 
 def nothing(groups: Segments, width: int) -> Sweep:

@@ -111,7 +111,7 @@ def _layers(cells: Cells) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _points(samples: Samples) -> list[list[float]]:
+def _points(samples: Samples) -> list[list[float | int]]:
     labels = np.full(len(samples.points), -1) if samples.labels is None else samples.labels
     return [[*point, int(k)] for point, k in zip(samples.points.tolist(), labels.tolist(), strict=True)]
 

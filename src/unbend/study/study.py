@@ -135,11 +135,11 @@ def study(
     how = _settings(settings)
     model = bare(model)
     rows = source(data, held_out=held_out, batch_size=how.batch_size, share=how.share)
-    if progress is not None:
-        progress("Loading compiled code (half a minute the first time)", 0, None)
+    progress = progress or _no_progress
+    progress("Loading compiled code (half a minute the first time)", 0, None)
     warm_up()
     with kept_random(model):
-        work = _prepared(model, rows, how, progress or _no_progress)
+        work = _prepared(model, rows, how, progress)
         sums = _summed(model, rows, work)
     about = _about(model, name, rows, work, sums)
     about = replace(about, recipe=about.recipe | dict(recipe or {}))

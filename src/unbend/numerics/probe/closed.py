@@ -15,6 +15,8 @@ from jaxtyping import Float, Float64, Shaped
 from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
+from unbend.numerics.products import Sums
+
 _ROWS = 2048
 _FLOOR = 1e-9
 """Added to the correlation matrix, as a share of its diagonal, so that collinear units can be inverted."""
@@ -36,18 +38,6 @@ class SecondMoments(Protocol):
     def cross(self) -> np.ndarray: ...  # noqa: D102
     @property
     def yy(self) -> np.ndarray: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """Means and centred products of rows and targets, as plain arrays."""
-
-    n: int
-    mean: Float64[np.ndarray, " d"]
-    gram: Float64[np.ndarray, "d d"]
-    y_mean: Float64[np.ndarray, " t"]
-    cross: Float64[np.ndarray, "d t"]
-    yy: Float64[np.ndarray, "t t"]
 
 
 def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
