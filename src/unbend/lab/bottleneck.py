@@ -2,7 +2,7 @@
 
 It works for any model, and the plane can be proved separable. What one sees is another network than the one the layer
 was put into: it is slow to train, even from trained weights, and less accurate on held-out rows. How it is built
-decides too: two units that bend with ReLU leave ten classes a quarter of the plane, and may fail.
+decides too: two units that bend with ReLU leave ten classes a quarter of the plane, and mostly fail.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,12 @@ from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, ORANGE, legend, scatter, window
 from unbend.numerics.separable import JointSeparation
 
-BENDS = ("none", "tanh", "relu")
+BENDS = ("none", "tanh")
+CORNERED = "relu"
 BATCH = 300
+N_STARTS = 4
+SHORT = 200
+GOOD = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +63,7 @@ class Bottleneck:
         plain_train: training accuracy of the network before the two units were put in.
         plain_held_out: its held-out accuracy.
         plain_steps_to_99: steps of its own training, from random weights.
+        cornered: training accuracy of the perceptron with two units that bend with ReLU, one number per start.
         plane: of the first network.
     """
 
@@ -71,13 +76,14 @@ class Bottleneck:
     plain_train: Float64[np.ndarray, " m"]
     plain_held_out: Float64[np.ndarray, " m"]
     plain_steps_to_99: Int64[np.ndarray, " m"]
+    cornered: Float64[np.ndarray, " s"]
     plane: Plane
 
 
 def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
     """Train a perceptron, and a convolutional net; then put two units before the output, and train on."""
     data = digits(seed)
-    n_epochs = 200 if budget == "quick" else 600
+    n_epochs = SHORT if budget == "quick" else 600
     per_epoch = -(-len(data.x_train) // BATCH)
     models: dict[str, nn.Module] = {"perceptron": zoo.mlp([64, 128, 10], seed=seed)}
     if budget == "full":
@@ -106,8 +112,16 @@ def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
         is_separable=separable,
         steps_to_99=steps,
         plain_steps_to_99=plain_steps,
+        cornered=np.array([with_relu(models["perceptron"], data, N_STARTS * seed + i) for i in range(N_STARTS)]),
         plane=planes[0],
     )
+
+
+def with_relu(model: nn.Module, data: zoo.DataSet, seed: int) -> float:
+    """Training accuracy after a shorter retraining with two units that bend with ReLU."""
+    narrow, _ = zoo.narrowed(model, 2, activation=CORNERED, seed=seed)
+    zoo.train(narrow, *data.train, zoo.Recipe(SHORT, BATCH, rate=0.02, decay_at=(0.7, 0.9)), seed=seed)
+    return zoo.accuracy(narrow, *data.train)
 
 
 def accuracies(model: nn.Module, data: zoo.DataSet) -> tuple[float, float]:
@@ -180,9 +194,9 @@ def holds(result: Bottleneck) -> Verdict:
             "it trains slower",
         ),
         Check(
-            "training accuracy with ReLU after the two units, less than without a bend",
-            float(result.train[0] - result.train[2]),
-            0.05,
+            f"starts with ReLU after the two units that end below {GOOD:.0%} of the training rows (share)",
+            float(np.mean(result.cornered < GOOD)),
+            0.25,
             1.0,
             "only a quarter of the plane is left to ten classes",
         ),
@@ -203,7 +217,8 @@ def finding(result: Bottleneck) -> str:
         f"With two units before the output the {result.models[0]} has {result.train[0]:.1%} of the training rows right "
         f"after {result.n_steps:,} steps ({proved}), and {result.held_out[0]:.1%} of the held-out rows instead of "
         f"{result.plain_held_out[0]:.1%}. It needs {steps} steps to 99 % instead of {result.plain_steps_to_99[0]:,}; "
-        f"followed by ReLU, the two units end at {result.train[2]:.1%} on training rows."
+        f"followed by ReLU, {np.sum(result.cornered < GOOD)} of {len(result.cornered)} starts end below {GOOD:.0%} of "
+        f"the training rows, in the median at {np.median(result.cornered):.1%}."
     )
 
 
@@ -212,13 +227,17 @@ def draw(result: Bottleneck, figure: Figure) -> None:
     figure.set_size_inches(7.2, 3.6)
     left, right = figure.subplots(1, 2)
     _plane(left, result.plane, -1, f"the two units of the {result.models[0]}")
-    places = np.arange(len(result.models))
+    places = np.arange(len(result.models) + 1)
+    names = [*result.models, f"perceptron, {CORNERED}"]
     looks = ((result.plain_held_out, GREY, "without, held-out rows"), (result.train, ORANGE, "with, training rows"),
              (result.held_out, BLUE, "with, held-out rows"))  # fmt: skip
     for shift, (values, color, name) in zip((-0.27, 0, 0.27), looks, strict=True):
-        bars = right.barh(places + shift, 100 * values, 0.25, color=color, label=name)
+        bars = right.barh(places[:-1] + shift, 100 * values, 0.25, color=color, label=name)
         right.bar_label(bars, fmt="%.1f", fontsize=6.5, padding=2)
-    right.set_yticks(places, [name.replace(", ", ",\n") for name in result.models])
+    bars = right.barh(places[-1:], 100 * np.median(result.cornered), 0.25, color=ORANGE)
+    right.bar_label(bars, fmt="%.1f", fontsize=6.5, padding=2)
+    right.plot(100 * result.cornered, np.full(len(result.cornered), places[-1]), "|", color="black", ms=9)
+    right.set_yticks(places, [name.replace(", ", ",\n") for name in names])
     right.set(xlabel="accuracy (%)", ylabel="network with two units", xlim=(0, 112))
     right.invert_yaxis()
     legend(right, place="above", ncols=2)

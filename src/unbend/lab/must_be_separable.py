@@ -193,7 +193,7 @@ def draw(result: MustBeSeparable, figure: Figure) -> None:
     left.set_xticks(WIDTHS[::2], [str(width) for width in WIDTHS[::2]])
     left.minorticks_off()
     left.set_title("last hidden layer of trained nets", loc="left")
-    legend(left, loc="center right")
+    legend(left, loc=(0.36, 0.32))
     right.plot(result.random_width, 100 * result.random_share, "o-", color=BLUE)
     right.axvline(result.random_n - 1, color=GREY, linestyle=":", linewidth=0.8)
     right.text(result.random_n - 2, 50, "n - 1", color=GREY, ha="right", va="center")

@@ -7,6 +7,7 @@ import signal
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -207,10 +208,6 @@ def _serve(connection: Connection) -> None:
     """A worker: one task after the other, in one thread, until the line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    with threadpool_limits(1):
+    with threadpool_limits(1), suppress(EOFError, BrokenPipeError):  # whoever asks has gone
         while True:
-            try:
-                task = connection.recv()
-            except EOFError:
-                return
-            connection.send(perform(task))
+            connection.send(perform(connection.recv()))

@@ -219,10 +219,8 @@ def film(result: Sawtooth, figure: Figure, i: int) -> None:  # noqa: ARG001  a t
     axes = figure.subplots()
     _teeth(axes, i + 1)
     axes.set(xlabel="input x", ylabel="output")
-    axes.set_title(
-        f"{i + 1} layers, {2 * (i + 1)} units: {2 ** (i + 1):,} pieces; one layer needs {2 ** (i + 1):,} units",
-        loc="left",
-    )
+    pieces, layers = f"{2 ** (i + 1):,}", f"{i + 1} layers" if i else "1 layer"
+    axes.set_title(f"{layers}, {2 * (i + 1)} units: {pieces} pieces; one layer needs {pieces} units", loc="left")
 
 
 def n_frames(result: Sawtooth) -> int:

@@ -217,7 +217,7 @@ def film(result: SinFit, figure: Figure, i: int) -> None:
     axes = figure.subplots()
     _fits(axes, result, i)
     axes.set_title(f"after {result.steps[i]:,} steps", loc="left")
-    words.legend(axes, place="right")
+    words.legend(axes, loc="upper right", ncols=4)
 
 
 def n_frames(result: SinFit) -> int:

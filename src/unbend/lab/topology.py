@@ -171,7 +171,7 @@ def draw(result: Topology, figure: Figure) -> None:
     right.set(xlabel="activation (0: the input)", ylabel="holes β1", ylim=(0, None))
     left.set_title(f"nine discs, {result.pieces.shape[1]} nets each", loc="left")
     right.set_title("median and range", loc="left")
-    legend(left, loc="upper right")
+    legend(right, loc="upper left")
 
 
 CLAIM = Claim(

@@ -1,7 +1,7 @@
 """Is it linearly separable? Verdicts with proofs that anyone can check.
 
 In: arrays or tensors and integer labels. Out: Results. `rows` reads the input exactly; `search`, `newton`,
-`witness`, `simplex`, `softmax`, `binary` and `joint` look for a proof; `verdicts` states it; `clearance` and
+`witness`, `simplex`, `hinge`, `binary` and `joint` look for a proof; `verdicts` states it; `clearance` and
 `dependency`, on `rounding`, check it and know nothing of the search; `frame` and `ladder` say what it is worth.
 """
 

@@ -1,8 +1,8 @@
 """The joint question of k classes: is there a linear read-out whose argmax is right in every row?
 
-In this order: equal rows with two labels; the full cone of rows and rivals where it is small; else a softmax
-read-out as a candidate, and the pairs of classes it confuses as places to look for an overlap. An overlap of one
-pair is an overlap of all classes.
+In this order: equal rows with two labels; the full cone of rows and rivals where it is small; else
+read-outs of less and less squared hinge loss as candidates, and the pairs of classes they confuse as places to look
+for an overlap. An overlap of one pair is an overlap of all classes.
 """
 
 from typing import TypeAlias
@@ -12,8 +12,8 @@ import numpy as np
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.clearance import Clearance, argmax_clearance
 from unbend.numerics.separable.cone import KeslerCone, chart_of
+from unbend.numerics.separable.hinge import Readout, readouts
 from unbend.numerics.separable.search import Limits, Overlapping, Separated, search
-from unbend.numerics.separable.softmax import Readout, readouts
 from unbend.numerics.separable.twins import contradictions, groups
 from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Overlap, Undecided
 
@@ -21,8 +21,8 @@ SMALL_CONE = 400  # (k - 1)(d + 1) up to which the full cone is searched first
 LARGE_CONE = 2600  # and up to which it is searched at all
 HASHED_AT_ONCE = 50_000_000
 MANY_ERRORS = 20  # confusions of one pair that make an overlap likely
-LIKELY = 0.05  # or this part of its rows, after two steps
-RIPE = (3, 8, 14, 20)  # steps of the read-out after which the pair it confuses most is asked
+LIKELY = 0.02  # or this part of its rows, after two steps
+RIPE = (4, 8, 14, 20)  # steps of the read-out after which the pair it confuses most is asked
 MOST_PAIRS = 6
 
 JointVerdict: TypeAlias = JointSeparation | JointOverlap | Undecided

@@ -13,11 +13,11 @@ from unbend.numerics.separable.binary import binary, check_plane
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance
 from unbend.numerics.separable.decide import blas
 from unbend.numerics.separable.frame import Decided, Frame, frame, unit_roundoff
+from unbend.numerics.separable.hinge import fewest_errors
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.packing import Packing
 from unbend.numerics.separable.rows import ArrayLike, rows, values
 from unbend.numerics.separable.search import Limits
-from unbend.numerics.separable.softmax import fewest_errors
 from unbend.numerics.separable.verdicts import (
     JointOverlap,
     JointSeparation,
