@@ -224,6 +224,10 @@ def _ignore(event: Event) -> None:
     """Hear nothing."""
 
 
+def _ignored(tap: Tap, caught: Caught) -> None:
+    """Receive nothing."""
+
+
 class _Functions(TorchFunctionMode):
     """Hears functional activations, which no module hook can see."""
 
@@ -248,22 +252,84 @@ def tapped(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught
         receive: called inside the forward pass, in the order the layers run.
 
     Cost:
-        The hooks themselves are free; functional activations cost one Python call per torch function.
+        Some ten microseconds per module, most of them torch's; functional activations cost one Python call per torch
+        function.
     """
     by_place = {tap.place: tap for tap in taps}
     sources = {tap.place: tap.in_place for tap in taps if tap.bend is not None and tap.bend.pre is not None}
 
     def hear(event: Event) -> None:
         tap = by_place[event.place]
-        found = tensor_of(event.output)
-        if found is None:
-            return
-        values = found.tensor.transpose(0, 1) if tap.time_first else found.tensor
-        values = values.unsqueeze(1) if values.ndim == 1 else values
         bend = tap.bend
         if bend is not None and bend.pre is not None:
             bend = None if event.source is None else replace(bend, pre=event.source.detach())
-        receive(tap, Caught(values, bend, found.mask))
+        _hand_over(tap, event.output, bend, receive)
 
-    with listening(model, hear, wanted=by_place.keys(), sources=sources):
+    if sources or any(tap.function for tap in taps):
+        with listening(model, hear, wanted=by_place.keys(), sources=sources):
+            yield
+    else:
+        with _hooked(model, taps, receive):
+            yield
+
+
+def _hand_over(tap: Tap, output: Any, bend: Bend | None, receive: Callable[[Tap, Caught], None]) -> None:
+    if isinstance(output, Tensor) and output.ndim > 1 and not tap.time_first:
+        receive(tap, Caught(output, bend))
+        return
+    found = tensor_of(output)
+    if found is not None:
+        values = found.tensor.transpose(0, 1) if tap.time_first else found.tensor
+        receive(tap, Caught(values.unsqueeze(1) if values.ndim == 1 else values, bend, found.mask))
+
+
+@contextmanager
+def _hooked(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught], None]) -> Iterator[None]:
+    """One short hook per tapped module: a forward pass of a small net takes milliseconds, and Python runs cold in it."""
+    by_path: dict[str, dict[int, Tap]] = {}
+    for tap in taps:
+        by_path.setdefault(tap.path, {})[tap.call] = tap
+    calls: dict[str, int] = {}
+    modules = dict(model.named_modules())
+    with ExitStack() as stack:
+        stack.callback(model.register_forward_pre_hook(_Forgetting(calls)).remove)
+        for path, mine in by_path.items():
+            stack.callback(modules[path].register_forward_hook(_Hook(path, mine, calls, receive)).remove)
+        stack.enter_context(_every_module_called())
         yield
+
+
+class _Forgetting:
+    """Forgets how often each module was called, before every forward pass."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: dict[str, int]) -> None:
+        self._calls = calls
+
+    def __call__(self, _module: nn.Module, _args: Any) -> None:
+        self._calls.clear()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Forgetting, ({},)
+
+
+class _Hook:
+    """Hands the output of one module over. A copy of the model made meanwhile gets one that hands nothing over."""
+
+    __slots__ = ("_calls", "_path", "_receive", "_taps")
+
+    def __init__(
+        self, path: str, taps: Mapping[int, Tap], calls: dict[str, int], receive: Callable[[Tap, Caught], None]
+    ) -> None:
+        self._path, self._taps, self._calls, self._receive = path, taps, calls, receive
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        number = self._calls.get(self._path, 0)
+        self._calls[self._path] = number + 1
+        tap = self._taps.get(number)
+        if tap is not None:
+            _hand_over(tap, output, tap.bend, self._receive)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Hook, (self._path, {}, {}, _ignored)

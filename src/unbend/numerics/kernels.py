@@ -72,7 +72,18 @@ def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, AN
 
 @_compiled(_SUMS)
 @no_type_check
-def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001, ANN201
+def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
+    """Count the zeros of rows a … h of one tile of `x`."""
+    for k in range(width):
+        j = np.uint64(start) + np.uint64(k)
+        left = np.int32(x[a, j] == 0) + np.int32(x[b, j] == 0) + (np.int32(x[c, j] == 0) + np.int32(x[d, j] == 0))
+        right = np.int32(x[e, j] == 0) + np.int32(x[f, j] == 0) + (np.int32(x[g, j] == 0) + np.int32(x[h, j] == 0))
+        count[j] += left + right
+
+
+@_compiled(_SUMS)
+@no_type_check
+def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros):  # noqa: ANN001, ANN201, PLR0913, PLR0917
     """One pass over the rows of `x`, segment by segment.
 
     Args:
@@ -83,6 +94,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001,
         squares: out, sum of squares over all segments [d].
         lows: out, least value [d].
         highs: out, greatest value [d].
+        zeros: out, how many zeros are added [d] (int32); of length 0 if they are not counted.
     """
     d = x.shape[1]
     n_tiles = (d + TILE - 1) // TILE
@@ -103,9 +115,15 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs):  # noqa: ANN001,
                 start, width = t * TILE, min(TILE, d - t * TILE)
                 if i + 8 <= end:
                     _sums(acc[t], x, a, b, c, e, f, g, h, m, start, width)
+                    if len(zeros):
+                        _zeros(zeros, x, a, b, c, e, f, g, h, m, start, width)
                 else:
                     for r in range(i, end, 2):
                         _few_sums(acc[t], x, np.uint64(order[r]), np.uint64(order[min(r + 1, last)]), start, width)
+                    if len(zeros):
+                        for r in range(i, end):
+                            for k in range(start, start + width):
+                                zeros[k] += np.int32(x[np.uint64(order[r]), np.uint64(k)] == 0)
                 _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
         for t in range(n_tiles):
             start, width = t * TILE, min(TILE, d - t * TILE)
@@ -233,8 +251,8 @@ def magnitudes(x, total):  # noqa: ANN001, ANN201
 
 @_compiled(_SUMS)
 @no_type_check
-def run_rows(x, order, starts, flat, made, held, counts):  # noqa: ANN001, ANN201
-    """Sweep a batch into `made` and add it to `held`; False, with nothing added, if that may not be.
+def run_rows(x, order, starts, flat, sums, ends, counts):  # noqa: ANN001, ANN201
+    """Sweep a batch and add it to what is held; False, with nothing added, if that may not be.
 
     It may not be if a value is not finite, or if an activation, which is flat below 0, is negative.
 
@@ -243,32 +261,33 @@ def run_rows(x, order, starts, flat, made, held, counts):  # noqa: ANN001, ANN20
         order: row numbers, segment after segment.
         starts: where each segment starts in `order` [s + 1].
         flat: from where on an activation is flat above; NaN for a layer that is no activation.
-        made: room for the sweep of this batch: totals [s, d], squares [d], lows [d], highs [d].
-        held: the same for everything so far.
-        counts: for an activation, zeros and values at or above `flat` so far [d] (int32).
+        sums: totals of each segment and squares, held and room for those of this batch [2, s + 1, d].
+        ends: lows and highs in the same way [2, 2, d].
+        counts: zeros, values at or above `flat`, and room for the zeros of this batch [3, d] (int32).
     """
-    totals, squares, lows, highs = made
-    all_totals, all_squares, all_lows, all_highs = held
-    sweep_rows(x, order, starts, totals, squares, lows, highs)
+    k, d = sums.shape[1] - 1, sums.shape[2]
+    is_bent = flat == flat  # noqa: PLR0124  it is no NaN
+    zeros = counts[2, : d if is_bent else 0]
+    for j in range(len(zeros)):
+        zeros[j] = 0
+    sweep_rows(x, order, starts, sums[1, :k], sums[1, k], ends[1, 0], ends[1, 1], zeros)
     whole = 0.0
-    for j in range(len(squares)):
-        whole += squares[j]
-        if lows[j] < 0 and flat == flat:  # noqa: PLR0124  it is no NaN
+    for j in range(d):
+        whole += sums[1, k, j]
+        if ends[1, 0, j] < 0 and is_bent:
             return False
     if not whole < np.inf:
         return False
-    for s in range(totals.shape[0]):
-        for j in range(totals.shape[1]):
-            all_totals[s, j] += totals[s, j]
-    for j in range(len(squares)):
-        all_squares[j] += squares[j]
-        all_lows[j] = min(all_lows[j], lows[j])
-        all_highs[j] = max(all_highs[j], highs[j])
-    if flat == flat:  # noqa: PLR0124
-        zeros, tail = counts
-        count_between(x, np.float32(0), np.float32(0), zeros)
-        if flat < np.inf:
-            count_between(x, flat, np.float32(np.inf), tail)
+    for s in range(k + 1):
+        for j in range(d):
+            sums[0, s, j] += sums[1, s, j]
+    for j in range(d):
+        ends[0, 0, j] = min(ends[0, 0, j], ends[1, 0, j])
+        ends[0, 1, j] = max(ends[0, 1, j], ends[1, 1, j])
+    for j in range(len(zeros)):
+        counts[0, j] += zeros[j]
+    if is_bent and flat < np.inf:
+        count_between(x, flat, np.float32(np.inf), counts[1])
     return True
 
 

@@ -33,22 +33,25 @@ class Stream:
             is saturated; None for a layer that is no activation.
     """
 
-    __slots__ = ("_class_n", "_counts", "_flat", "_held", "_made", "_n")
+    __slots__ = ("_class_n", "_counts", "_ends", "_flat", "_n", "_run", "_sums")
 
     def __init__(self, width: int, n_classes: int, bend: Bend | None) -> None:
+        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+        self._run = kernels.run_rows
         self._n, self._flat = 0, np.float32(np.nan if bend is None else bend.high)
         self._class_n = np.zeros(n_classes, np.int64)
-        self._counts = np.zeros(width, np.int32), np.zeros(width, np.int32)
-        self._made, self._held = _room(width, n_classes), _room(width, n_classes)
+        self._sums = np.zeros((2, n_classes + 1, width))
+        self._ends = np.full((2, 2, width), np.inf, np.float32)
+        self._ends[:, 1] = -np.inf
+        self._counts = np.zeros((3, width), np.int32)
 
     def add(self, values: Tensor, groups: Segments) -> bool:
         """Add a batch [n, d]; False, with nothing added, if a value is not finite or an activation is negative."""
-        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
         x = values.contiguous().numpy()
         if self._n + len(x) > _MOST:
             return False
-        if not kernels.run_rows(x, groups.order, groups.starts, self._flat, self._made, self._held, self._counts):
+        if not self._run(x, groups.order, groups.starts, self._flat, self._sums, self._ends, self._counts):
             return False
         self._n += len(x)
         self._class_n += groups.starts[1:] - groups.starts[:-1]
@@ -58,12 +61,13 @@ class Stream:
         """The states of everything added, by class name; empty where nothing was."""
         if not self._n:
             return {}
-        totals, squares, low, high = self._held
-        total, low, high = totals.sum(0), low.astype(np.float64), high.astype(np.float64)
+        totals, squares = self._sums[0, :-1], self._sums[0, -1]
+        low, high = self._ends[0].astype(np.float64)
+        total = totals.sum(0)
         m2 = np.where(low == high, 0.0, np.maximum(squares - total * total / self._n, 0.0))
         count, none = np.full(len(total), float(self._n)), np.zeros(len(total), np.int64)
         moments = MomentState(self._n, count, total, m2, low, high, none)
-        zeros, flat = (count.astype(np.int64) for count in self._counts)
+        zeros, flat = self._counts[:2].astype(np.int64)
         activity = (
             ActivityState(self._n, np.zeros(len(total)), none, none, np.zeros(len(total)), low, high)
             if np.isnan(self._flat)
@@ -72,12 +76,6 @@ class Stream:
         class_n = self._class_n.copy()
         centroids = CentroidState(class_n, class_n[:, None].astype(np.float64), totals.copy())
         return {type(state).__name__: state for state in (moments, activity, centroids)}
-
-
-def _room(width: int, n_classes: int) -> tuple[Array, Array, Array, Array]:
-    """Totals by class, squares, lows and highs of nothing."""
-    low = np.full(width, np.inf, np.float32)
-    return np.zeros((n_classes, width)), np.zeros(width), low, -low
 
 
 def is_streamable(values: Tensor, view: View, bend: Bend | None) -> bool:

@@ -16,6 +16,7 @@ from unbend._typing import Array, Float64, Int64
 from unbend.errors import DataError, ShapeError
 
 Layout: TypeAlias = Literal["features", "maps", "tokens"]
+_NOT_COUNTED = np.zeros(0, np.int32)
 _SMALL = (torch.float16, torch.bfloat16)
 _INF = float("inf")
 _FEW = 256
@@ -135,7 +136,7 @@ def sweep(values: Tensor, groups: Segments, layout: Layout = "features", mask: T
 
 def has_kernel(x: Tensor) -> bool:
     """Whether compiled code can read a tensor: float32 on the CPU."""
-    return x.device.type == "cpu" and x.dtype == torch.float32
+    return x.is_cpu and x.dtype == torch.float32
 
 
 def nothing(groups: Segments, width: int) -> Sweep:
@@ -190,7 +191,7 @@ def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, A
     d = x.shape[1]
     totals, squares = np.empty((len(starts) - 1, d)), np.empty(d)
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    kernels.sweep_rows(x, order, starts, totals, squares, low, high)
+    kernels.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED)
     return totals, totals.sum(0), squares, low.astype(np.float64), high.astype(np.float64)
 
 

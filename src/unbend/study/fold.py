@@ -59,9 +59,10 @@ def fold(
 
     def receive(tap: Tap, caught: Caught) -> None:
         of, mask = current[0]
-        if tap.name not in sums:
-            sums[tap.name] = LayerSums(kinds, tap.view)
-        sums[tap.name].add(caught.values, of, mask=token_mask(tap, caught, mask), bend=caught.bend)
+        mine = sums.get(tap.name)
+        if mine is None:
+            mine = sums[tap.name] = LayerSums(kinds, tap.view)
+        mine.add(caught.values, of, mask=token_mask(tap, caught, mask), bend=caught.bend)
 
     with tapped(model, plan.taps, receive):
         for minibatch in batches:

@@ -91,11 +91,12 @@ class LayerSums:
         self._sample: SampleStream | None = None
         self._made: dict[str, Any] = {}
         self._other = tuple(kind for kind in kinds if kind not in {SecondState, SampleState})
+        self._has_rows = SecondState in kinds or SampleState in kinds
         self._rest = tuple(kind for kind in self._other if kind not in OF_UNITS)
 
     def add(self, values: Tensor, of: Samples, *, mask: Tensor | None = None, bend: Bend | None = None) -> None:
         """Add the layer's tensor for one batch."""
-        values = values.detach()
+        values = values.detach() if values.requires_grad else values
         left = self._rest if self._is_streamed(values, of, bend) else self._other
         if left or self._view.layout != "features":
             is_swept = self._view.layout != "features" or any(kind not in ROWS_ONLY for kind in left)
@@ -103,8 +104,10 @@ class LayerSums:
             for kind in left:
                 self._keep(kind, kind.of(made))
             rows = made.rows
-        else:
+        elif self._has_rows:
             rows = reduce(values, self._view)
+        else:
+            return
         if SecondState in self._kinds:
             if self._second is None:
                 self._second = SecondStream(rows.shape[1], of.n_targets, rows.device)
