@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from unbend import load
 from unbend._typing import Array
 from unbend.capture.lower import lower
-from unbend.cli.terminal import errors, results
+from unbend.cli.console import errors, results
 from unbend.errors import DataError, LoadError, ModelError, UnsupportedError
 from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
 from unbend.numerics.cells.boundary import Boundary, boundary
