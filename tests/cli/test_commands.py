@@ -78,7 +78,7 @@ def test_report_writes_the_page_and_the_study(monkeypatch, capsys, folder):
     page = (folder / "page.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "net.py:net" in page
-    assert not list(folder.glob(".*tmp"))
+    assert not list(folder.glob(".tmp*"))
 
 
 def test_show_tells_the_same_without_model_or_data(monkeypatch, capsys, folder):

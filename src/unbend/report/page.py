@@ -5,20 +5,18 @@ In: a Study. Out: HTML, and a file when a path is given. Must not know models, h
 
 import os
 import re
-import secrets
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from unbend.errors import RecordError
+from unbend.files import whole
 from unbend.plot.planes import GROUPED
 from unbend.plot.style import BENDS, WORDS, class_color
 from unbend.report.ladder import in_words
@@ -112,29 +110,10 @@ def write(text: str, path: str | os.PathLike[str]) -> None:
     """Text in a file, whole or not at all.
 
     Raises:
-        RecordError: the folder is missing, may not be written to, or is full.
+        RecordError: the folder is missing, may not be written to, or is full; the place is no file.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise RecordError(f"{path}: expected a file to write, got a folder. Name a file, such as report.html.")
-    target = target.resolve()
-    temporary = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}.tmp")
-    try:
+    with whole(path, "the page") as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RecordError(f"{path}: the page could not be written: {reason}. Choose another place.") from error
-    finally:
-        _forgotten(temporary)
-
-
-def _forgotten(path: Path) -> None:
-    """The file is gone, or could not even be looked for."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return
 
 
 def _part(anchor: str, layer: Layer, row: Row, class_names: tuple[str, ...], labels: Mapping[str, str]) -> Part:
