@@ -216,7 +216,7 @@ def _files(found: Entry, folder: Path) -> list[str]:
 
 def _paged(entries: Sequence[Entry], folder: Path, command: str) -> Path:
     from unbend.lab.page import page
-    from unbend.report.page import write
+    from unbend.report.html import write
 
     place = folder / "index.html"
     write(page(entries, folder, command=command), place)

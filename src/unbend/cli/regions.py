@@ -22,7 +22,7 @@ from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
 from unbend.numerics.cells.boundary import Boundary, boundary
 from unbend.numerics.cells.certificate import certify
 from unbend.numerics.piecewise import PiecewiseAffine
-from unbend.report.page import write
+from unbend.report.html import write
 from unbend.report.regions import Samples, regions_page
 from unbend.study.regions import cells, plane_through
 
