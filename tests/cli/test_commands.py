@@ -1,15 +1,18 @@
 """The command line as a newcomer uses it: real processes, real files."""
 
+import inspect
 import json
+import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from unbend.cli.main import _app, main
+from unbend.cli.main import COMMANDS, _app, main
 
 NET = """
 import warnings
@@ -75,7 +78,7 @@ def test_report_writes_the_page_and_the_study(monkeypatch, capsys, folder):
     page = (folder / "page.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "net.py:net" in page
-    assert not list(folder.glob(".*tmp"))
+    assert not list(folder.glob(".tmp*"))
 
 
 def test_show_tells_the_same_without_model_or_data(monkeypatch, capsys, folder):
@@ -159,10 +162,44 @@ def test_a_model_without_data_is_refused(monkeypatch, capsys, folder):
 
 def test_help_names_every_command_and_its_examples():
     runner = CliRunner(env={"COLUMNS": "120"})
-    text = runner.invoke(_app(), ["--help"]).output
-    for command in ("report", "regions", "show", "merge", "compare", "verify"):
+    text = runner.invoke(_app(None), ["--help"]).output
+    for command in ("report", "regions", "lab", "show", "merge", "compare", "verify"):
         assert command in text
-        assert "Example" in runner.invoke(_app(), [command, "--help"]).output
+        assert "Example" in runner.invoke(_app(command), [command, "--help"]).output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_says_of_a_command_what_the_command_says_of_itself(name):
+    command = getattr(import_module(f"unbend.cli.{name}"), name)
+    assert COMMANDS[name] == inspect.getdoc(command).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        ((), 2, COMMANDS["merge"]),
+        (("--help",), 0, COMMANDS["lab"]),
+        (("--version",), 0, "unbend 0."),
+        (("nonsense",), 2, "No such command 'nonsense'"),
+        (("reprot", "net.py:net"), 2, "Did you mean 'report'?"),
+        (("--nonsense",), 2, "No such option: --nonsense"),
+    ],
+)
+def test_what_runs_no_command_imports_none(words, status, told):
+    code = (
+        "import sys; from unbend.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: assert not {'torch', 'scipy', 'numpy', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env=os.environ | {"COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert told in done.stdout + done.stderr
 
 
 def test_version_and_module_entry():

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from unbend.errors import LoadError
-from unbend.lab import claim, claims, results
+from unbend.lab import Check, Verdict, claim, claims, results
 from unbend.lab.claims import SECTIONS
 from unbend.lab.needs import missing
 from unbend.lab.page import code
@@ -182,6 +183,15 @@ def test_a_result_that_holds_something_else_is_refused(tmp_path):
     with pytest.raises(ValueError, match="expected numbers"):
         results.save(bad, one, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_verdict_names_the_checks_that_failed():
+    checks = (Check("right", 1, 0, 2), Check("low", -1, low=0), Check("no number", math.nan, 0, 1), Check("told", 5))
+    assert Verdict("holds", "So it is.", checks).failed == ("low", "no number")
+    assert not Verdict("holds", "So it is.", checks).passed
+    passed = Verdict("holds", "So it is.", checks[::3])
+    assert passed.failed == ()
+    assert passed.passed
 
 
 def test_importing_the_list_imports_no_claim():

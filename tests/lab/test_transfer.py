@@ -53,7 +53,7 @@ def test_a_lender_that_learned_shuffled_labels_is_noticed(monkeypatch):
         return transfer.Half(source.x, source.y[order], source.x_test, source.y_test), target
 
     monkeypatch.setattr(transfer, "halves", shuffled)
-    failed = [check.what for check in transfer.holds(transfer.run(0, "quick")).checks if not check.passed]
+    failed = transfer.holds(transfer.run(0, "quick")).failed
     assert "accuracy of the first net on its own classes" in failed
     assert len(failed) > 1
 

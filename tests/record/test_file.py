@@ -159,7 +159,7 @@ def test_what_the_system_refuses_is_one_sentence(error, classified, tmp_path, mo
         raise error
 
     monkeypatch.setattr(file, "save_file", refused)
-    with pytest.raises(RecordError, match=f"could not be written: {error.strerror}\\.$"):
+    with pytest.raises(RecordError, match=f"could not be written: {error.strerror}\\. Choose another place\\.$"):
         save(classified, tmp_path / "a.unbend")
     assert not list(tmp_path.iterdir())
 

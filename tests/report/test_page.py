@@ -7,7 +7,8 @@ import studies
 
 from unbend.errors import RecordError
 from unbend.numerics.batch import batch
-from unbend.report.page import report, write
+from unbend.report.html import write
+from unbend.report.page import report
 from unbend.report.sections import Section, section, summed_up
 from unbend.report.text import columns, meanings, summary
 

@@ -87,6 +87,35 @@ def test_the_same_rows_are_paired_as_interval_says(good, blind):
     assert (found.change[2], found.low[2], found.high[2]) == (expected.difference, expected.low, expected.high)
 
 
+def shy(of, *, logits):
+    """A network that says the second class only where the first input is well above 0, with two logits or one."""
+    model = net()
+    with torch.no_grad():
+        model[2].bias[0] = of
+    if logits == 1:
+        head = nn.Linear(8, 1)
+        with torch.no_grad():
+            head.weight[0] = model[2].weight[1] - model[2].weight[0]
+            head.bias[0] = model[2].bias[1] - model[2].bias[0]
+        model[2] = head
+    return study(model, rows(), twin=False)
+
+
+def test_heads_of_one_logit_are_paired_as_those_of_two():
+    one, two = (compare(shy(1.0, logits=n), shy(2.0, logits=n)) for n in (1, 2))
+    assert one.own_second < one.own_first < 1
+    assert (one.own_first, one.own_second) == (two.own_first, two.own_second)
+    assert (one.own_change, one.own_low, one.own_high) == (two.own_change, two.own_low, two.own_high)
+
+
+def test_the_own_score_is_paired_as_interval_says(good, blind):
+    found = compare(good, blind)
+    tables = [s.sums.held_out["2"]["SampleState"].table() for s in (good, blind)]
+    first, second = ((scores.argmax(1) == targets.argmax(1)).numpy() for scores, targets in tables)
+    expected = paired(second, first)
+    assert (found.own_change, found.own_low, found.own_high) == (expected.difference, expected.low, expected.high)
+
+
 def test_other_rows_are_independent_and_wider(good):
     other = study(net(), rows(1), name="good", twin=False)
     found = compare(good, other)

@@ -8,19 +8,24 @@ from unbend.errors import DataError
 from unbend.numerics.probe import Recipe, probe
 from unbend.report import probe as _page  # noqa: F401  registers its section
 from unbend.report.sections import Place, section
-from unbend.study.probes import probed
+from unbend.study.probes import Probing
+from unbend.study.tables import collected
 
 QUICK = Recipe(l2=(1e-1, 1e-2, 1e-3))
 
 
 class Rows:
-    """What `Tables` is to `probed`: layer after layer."""
+    """What `Tables` is: layer after layer."""
 
     def __init__(self, layers, y):
         self.layers, self.y = layers, y
 
     def __iter__(self):
         return ((name, np.arange(len(self.y)), h, self.y) for name, h in self.layers.items())
+
+
+def probed(rows, held_out, **more):
+    return collected(rows, {"probes": Probing(held_out, QUICK)}, **more)["probes"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,7 @@ def told():
     layers = {"input": noise, "0": clear, "1": clear.relu()}
     rows = Rows({name: h[:600] for name, h in layers.items()}, y[:600])
     held = {name: (h[600:], y[600:]) for name, h in layers.items()}
-    return rows, held, probed(rows, held, recipe=QUICK)
+    return rows, held, probed(rows, held)
 
 
 def test_layers_taken_one_by_one_are_probed_like_all_at_once(told):
@@ -65,10 +70,10 @@ def test_what_a_layer_tells_is_told_beside_its_controls(told):
 def test_layers_without_held_out_rows_are_passed_over_and_some_are_needed(told):
     rows, held, _ = told
     done = []
-    assert list(probed(rows, {"1": held["1"]}, recipe=QUICK, tick=done.append).layers) == ["1"]
-    assert done == [1, 1, 1]
+    assert list(probed(rows, {"1": held["1"]}, tick=done.append).layers) == ["1"]
+    assert done == ["probes"] * 3
     with pytest.raises(DataError, match="no rows are held out"):
-        probed(rows, {}, recipe=QUICK)
+        probed(rows, {})
     with pytest.raises(DataError, match="targets are numbers"):
         probed(Rows(rows.layers, rows.y.double()), held)
 
@@ -108,3 +113,47 @@ def test_a_study_probes_every_layer_when_asked(monkeypatch):
     assert probes.n == found.about.n_train
     assert probes.n_test == min(150, found.about.n_held_out)
     assert "What the best linear reader reads" in unbend.report(found)
+
+
+class Counting(nn.Sequential):
+    """Counts how often it is run."""
+
+    n_runs = 0
+
+    def forward(self, x):
+        self.n_runs += 1
+        return super().forward(x)
+
+
+def test_proofs_and_probes_together_collect_the_rows_once():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 4, generator=generator)
+    y = (x[:, 0] * x[:, 1] > 0).long()
+    net = Counting(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    runs, found = {}, {}
+    for asked in ((), ("proofs",), ("probes",), ("proofs", "probes")):
+        net.n_runs = 0
+        phases = {}
+        found[asked] = unbend.study(
+            net, (x, y), twin=False, batch_size=100, budget=1.0, **dict.fromkeys(asked, True),
+            progress=lambda phase, done, total, phases=phases: phases.update({phase: (done, total)}),
+        ).across  # fmt: skip
+        runs[asked] = net.n_runs
+        assert all(phases[phase] == (4, 4) for phase in ("Proving separability", "Fitting probes") if phase in phases)
+        assert len(phases.keys() & {"Proving separability", "Fitting probes"}) == len(asked)
+    assert runs["proofs",] == runs["probes",] == runs["proofs", "probes"] == runs[()] + 4
+    both = found["proofs", "probes"]
+    assert both["ladder"].layers == found["proofs",]["ladder"].layers
+    np.testing.assert_array_equal(both["ladder"].ids, found["proofs",]["ladder"].ids)
+    assert [type(step.verdict) for step in both["ladder"].steps] == [
+        type(step.verdict) for step in found["proofs",]["ladder"].steps
+    ]
+    for name, one in found["probes",]["probes"].layers.items():
+        np.testing.assert_array_equal(both["probes"].layers[name].weight, one.weight)
+
+
+@pytest.mark.parametrize("asked", ["proofs", "probes"])
+def test_a_regression_has_neither(asked):
+    x = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(DataError, match=f"{asked}: the targets are numbers"):
+        unbend.study(nn.Sequential(nn.Linear(3, 1)), (x, x[:, :1]), twin=False, **{asked: True})

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.terminal import compared, results
+from unbend.cli.console import results
+from unbend.cli.terminal import compared
 from unbend.record import open as opened
 from unbend.report.plain import plain
 from unbend.study.compare import compare as comparison

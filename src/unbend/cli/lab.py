@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from unbend.cli.terminal import INTERRUPTED, errors, results
+from unbend.cli.console import INTERRUPTED, errors, results
 from unbend.errors import DataError
 from unbend.lab.claims import SECTIONS, claim, claims
 from unbend.lab.entries import MARKS, Entry, Word, digits, entry, plain
@@ -216,7 +216,7 @@ def _files(found: Entry, folder: Path) -> list[str]:
 
 def _paged(entries: Sequence[Entry], folder: Path, command: str) -> Path:
     from unbend.lab.page import page
-    from unbend.report.page import write
+    from unbend.report.html import write
 
     place = folder / "index.html"
     write(page(entries, folder, command=command), place)

@@ -3,12 +3,14 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 import unbend
-from unbend.cli.terminal import INTERRUPTED, errors
+from unbend.cli.console import INTERRUPTED, errors
 from unbend.errors import UnbendError
 
 HELP = """A microscope for hidden layers: shows, measures and proves what each layer of a PyTorch network does to data.
@@ -19,6 +21,18 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
   unbend report net.py:model data.npz      your own network and data
   unbend lab                               the claims of the field, re-run and checked
 """
+COMMANDS = {
+    "report": "Tell what every hidden layer of a network does to data, on one page.",
+    "regions": "Cut the input space, or a plane through three samples, into the regions on which the model is affine.",
+    "lab": "Re-run the claims of the field: each measured, checked, and drawn.",
+    "show": "Show a saved study, without the model or the data.",
+    "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
+    "compare": "Tell layer by layer what got better or worse beyond noise.",
+    "verify": "Check every separability proof of a saved study over all rows, "
+    "without searching and without trusting the solver.",
+}
+"""Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
+_NEED_NO_WORDS = ("report", "lab")
 
 
 def _version(value: bool | None) -> None:  # noqa: FBT001  typer hands the flag over by position
@@ -27,16 +41,8 @@ def _version(value: bool | None) -> None:  # noqa: FBT001  typer hands the flag 
         raise typer.Exit
 
 
-def _app() -> typer.Typer:
-    """The commands, imported when a command line is read and not before."""
-    from unbend.cli.compare import compare
-    from unbend.cli.lab import lab
-    from unbend.cli.merge import merge
-    from unbend.cli.regions import regions
-    from unbend.cli.report import report
-    from unbend.cli.show import show
-    from unbend.cli.verify import verify
-
+def _app(named: str | None) -> typer.Typer:
+    """The commands. Only the one that is named is imported: all of them are seconds of torch, scipy and matplotlib."""
     app = typer.Typer(
         help=HELP,
         no_args_is_help=True,
@@ -55,9 +61,20 @@ def _app() -> typer.Typer:
     ) -> None:
         """What every command shares."""
 
-    for command in (report, regions, lab, show, merge, compare, verify):
-        app.command(no_args_is_help=command not in (report, lab))(command)
+    for name, line in COMMANDS.items():
+        is_named = name == named
+        command = getattr(import_module(f"unbend.cli.{name}"), name) if is_named else _listed
+        app.command(name, help=None if is_named else line, no_args_is_help=name not in _NEED_NO_WORDS)(command)
     return app
+
+
+def _listed() -> None:
+    """A command that the help lists and this command line does not run."""
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """The command that a command line names: its first word, since no option before it takes a value."""
+    return next((word for word in arguments if not word.startswith("-")), None)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,9 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     sys.path.insert(0, os.getcwd())  # noqa: PTH109  so that package.module:name finds what lies here
     try:
-        _app()(None if arguments is None else list(arguments))
+        _app(_named(sys.argv[1:] if arguments is None else arguments))(None if arguments is None else list(arguments))
     except UnbendError as error:
-        errors().print(f"[bold red]unbend:[/] {_escaped(str(error))}", soft_wrap=True)
+        errors().print(f"[bold red]unbend:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         errors().print("[bold]Interrupted.[/] Nothing was written.")
@@ -78,9 +95,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.terminal import errors, results, shown
+from unbend.cli.console import errors, results
+from unbend.cli.terminal import shown
 from unbend.record import merge as added
 from unbend.record import open as opened
 from unbend.record import save as saved

@@ -15,12 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 from unbend import load
 from unbend._typing import Array
 from unbend.capture.lower import lower
-from unbend.cli.terminal import errors, results
+from unbend.cli.console import errors, results
 from unbend.errors import DataError, LoadError, ModelError, UnsupportedError
+from unbend.files import whole
 from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
 from unbend.numerics.cells.boundary import Boundary, boundary
 from unbend.numerics.cells.certificate import certify
 from unbend.numerics.piecewise import PiecewiseAffine
+from unbend.report.html import write
 from unbend.report.regions import Samples, regions_page
 from unbend.study.regions import cells, plane_through
 
@@ -213,15 +215,12 @@ def _prove(made: Cells) -> None:
 
 
 def _write(path: Path, made: Cells, edge: Boundary | None, samples: Samples | None, title: str) -> None:
-    try:
-        if path.suffix.lower() == ".html":
-            edges = None if edge is None else [edge]
-            page = regions_page([made], boundaries=edges, samples=samples, title=f"Linear regions of {title}")
-            path.write_text(page, encoding="utf-8")
-        else:
-            _draw(path, made, edge, samples)
-    except OSError as error:
-        raise LoadError(f"{path}: cannot be written: {error.strerror}. Choose another place.") from error
+    if path.suffix.lower() == ".html":
+        edges = None if edge is None else [edge]
+        write(regions_page([made], boundaries=edges, samples=samples, title=f"Linear regions of {title}"), path)
+    else:
+        with whole(path, "the picture") as temporary:
+            _draw(temporary, made, edge, samples)
 
 
 def _draw(path: Path, made: Cells, edge: Boundary | None, samples: Samples | None) -> None:

@@ -11,7 +11,8 @@ from torch import nn
 
 from unbend import load
 from unbend.cli.arguments import Loss, loss_of, rules
-from unbend.cli.terminal import errors, progress, results, shown
+from unbend.cli.console import errors, results
+from unbend.cli.terminal import progress, shown
 from unbend.record import save as saved
 from unbend.report import report as written
 from unbend.report.plain import plain

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.terminal import errors, results, shown
+from unbend.cli.console import errors, results
+from unbend.cli.terminal import shown
 from unbend.record import open as opened
 from unbend.report import report as written
 from unbend.report.plain import plain

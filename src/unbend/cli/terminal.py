@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import (
@@ -20,25 +20,14 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from unbend.cli.console import errors, results
 from unbend.report.text import Row, columns, summary
 from unbend.study.compare import Comparison
 from unbend.study.study import Progress as Told
 from unbend.study.values import Finding, Study
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 _EXPENDABLE = ("rms", "separation", "saturated", "dormant", "eff. rank", "permuted")
 _MARK = {"problem": ("✖", "bold red"), "warning": ("▲", "yellow"), "note": ("•", "cyan"), "good": ("✔", "green")}
-
-
-def errors() -> Console:
-    """The console for everything that is not the result."""
-    return Console(stderr=True, highlight=False)
-
-
-def results() -> Console:
-    """The console for results."""
-    return Console(highlight=False)
 
 
 class _Rate(ProgressColumn):

@@ -7,8 +7,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from unbend.cli.console import results
 from unbend.cli.report import demo, given
-from unbend.cli.terminal import progress, results
+from unbend.cli.terminal import progress
 from unbend.errors import DataError, UnbendError
 from unbend.plot.separable import word
 from unbend.record import open as opened

@@ -58,7 +58,12 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Whether this run bears the outcome out."""
-        return all(check.passed for check in self.checks)
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The checks that did not pass, in words."""
+        return tuple(check.what for check in self.checks if not check.passed)
 
 
 @dataclass(frozen=True, slots=True)

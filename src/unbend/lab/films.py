@@ -4,6 +4,7 @@ Comes in: a claim with frames, and a result. Goes out: files. It must not know p
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from unbend.errors import MissingExtraError
+from unbend.files import whole
 from unbend.lab.claim import Budget, Claim, Number
 from unbend.lab.pictures import SIZE, look
 from unbend.plot.style import PAPER
@@ -64,6 +66,9 @@ def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Number = 
         images: the frames.
         path: where to write.
         rate: frames a second.
+
+    Raises:
+        RecordError: the file cannot be written.
     """
     from PIL import Image  # noqa: PLC0415  matplotlib brings it
 
@@ -71,9 +76,9 @@ def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Number = 
     # Cover what is there, not what is most: a mark of ten pixels keeps its colour.
     palette = Image.fromarray(some).quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     pages = [Image.fromarray(image).quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    temporary = path.with_name(f"{path.name}.part")
-    pages[0].save(temporary, format="GIF", save_all=True, append_images=pages[1:], duration=round(1000 / rate), loop=0)
-    return temporary.replace(path)
+    with whole(path, "the film") as temporary:
+        pages[0].save(temporary, save_all=True, append_images=pages[1:], duration=round(1000 / rate), loop=0)
+    return path
 
 
 def mp4(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Number = FRAMES_PER_SECOND) -> Path:
@@ -86,25 +91,29 @@ def mp4(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Number = 
 
     Raises:
         MissingExtraError: imageio-ffmpeg is not installed.
+        RecordError: the file cannot be written.
     """
     try:
         from imageio_ffmpeg import write_frames  # noqa: PLC0415  an extra
     except ImportError:
         raise MissingExtraError("mp4: needs imageio-ffmpeg. Install it: pip install 'unbend[lab]'") from None
     height, width = images[0].shape[:2]
-    temporary = path.with_name(f"{path.stem}.part.mp4")
-    writer = write_frames(
-        str(temporary),
-        (width, height),
-        fps=rate,
-        codec="libx264",
-        pix_fmt_out="yuv420p",
-        macro_block_size=2,
-        quality=None,
-        output_params=["-crf", "24", "-preset", "slow", "-movflags", "+faststart", "-threads", "1"],
-    )
-    writer.send(None)
-    for image in images:
-        writer.send(image)
-    writer.close()
-    return temporary.replace(path)
+    with (
+        whole(path, "the film") as temporary,
+        closing(
+            write_frames(
+                str(temporary),
+                (width, height),
+                fps=rate,
+                codec="libx264",
+                pix_fmt_out="yuv420p",
+                macro_block_size=2,
+                quality=None,
+                output_params=["-crf", "24", "-preset", "slow", "-movflags", "+faststart", "-threads", "1"],
+            )
+        ) as writer,
+    ):
+        writer.send(None)
+        for image in images:
+            writer.send(image)
+    return path

@@ -7,15 +7,10 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from hashlib import sha256
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -24,6 +19,7 @@ from unbend.lab.claim import Claim
 from unbend.lab.entries import MARKS, Entry, Word, digits
 from unbend.lab.pictures import inline
 from unbend.lab.results import Run, source
+from unbend.report.html import inlined, template, text
 
 MOST_BYTES = 15_000_000
 """Of a page; films beyond are left to their files."""
@@ -34,7 +30,6 @@ _KINDS: dict[Word, str] = {
     "failed": "failed",
     "not run": "none",
 }
-_QUOTED = re.compile(r"`([^`]+)`")
 _PACKAGES = ("unbend", "torch", "numpy", "scipy", "scikit-learn", "numba")
 
 
@@ -49,11 +44,11 @@ def page(entries: Sequence[Entry], folder: Path, *, command: str = "unbend lab -
     Cost:
         Some 60 kB a figure, and the films, up to 15 MB in all.
     """
-    script = _text("unbend.report", "page.js") + _text("unbend.lab", "page.js")
+    style, script = (text("unbend.report", name) + text("unbend.lab", name) for name in ("page.css", "page.js"))
     sections: dict[str, list[Entry]] = {}
     for found in entries:
         sections.setdefault(found.claim.section, []).append(found)
-    return _template().render(
+    return template("unbend.lab", "page.html", anchor=_anchor, digits=digits).render(
         sections=list(sections.items()),
         summary=summary(entries),
         figures={name: Markup(svg) for name, svg in _figures(entries, folder).items()},  # noqa: S704  our own SVG
@@ -64,9 +59,7 @@ def page(entries: Sequence[Entry], folder: Path, *, command: str = "unbend lab -
         versions={name: version(name) for name in _PACKAGES},
         kinds=_KINDS,
         marks=MARKS,
-        style=Markup(_text("unbend.report", "page.css") + _text("unbend.lab", "page.css")),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        **inlined(style, script),
     )
 
 
@@ -139,29 +132,5 @@ def _coloured(text: str) -> Markup:
     return Markup(highlight(text, PythonLexer(), HtmlFormatter(nowrap=True)))  # noqa: S704  pygments escapes
 
 
-def _quoted(text: str) -> Markup:
-    """Text with `names in backticks` as code, everything in it escaped."""
-    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
-
-
 def _anchor(title: str) -> str:
     return "section-" + re.sub(r"\W+", "-", title.lower())
-
-
-@cache
-def _template() -> Template:
-    env = Environment(
-        loader=PackageLoader("unbend.lab", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Any] = {"quoted": _quoted, "anchor": _anchor, "digits": digits}
-    env.filters.update(filters)
-    return env.get_template("page.html")
-
-
-@cache
-def _text(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text(encoding="utf-8")

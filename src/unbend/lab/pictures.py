@@ -5,7 +5,6 @@ Comes in: a claim and its result. Goes out: SVG and PNG. It must not know pages 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from unbend.files import whole
 from unbend.lab.claim import Claim
 from unbend.plot.style import PAPER, RC
 from unbend.plot.vector import compact
@@ -39,21 +39,22 @@ def empty(size: tuple[float, float] = SIZE) -> Figure:
 
 
 def save(claim: Claim, result: Any, folder: Path, stem: str) -> tuple[Path, Path]:
-    """Draw a result and write it as SVG and PNG; says where they are."""
+    """Draw a result and write it as SVG and PNG; says where they are.
+
+    Raises:
+        RecordError: a file cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / f"{stem}.svg", folder / f"{stem}.png"
     with look(claim.name):
         figure = empty()
         claim.draw(result, figure)
         for path in paths:
-            content = BytesIO()
-            if path.suffix == ".svg":
-                figure.savefig(content, format="svg", metadata={"Date": None})
-            else:
-                figure.savefig(content, format="png", dpi=_DPI, facecolor=PAPER)
-            temporary = path.with_name(f"{path.name}.part")
-            temporary.write_bytes(content.getvalue())
-            temporary.replace(path)
+            with whole(path, "the figure") as temporary:
+                if path.suffix == ".svg":
+                    figure.savefig(temporary, metadata={"Date": None})
+                else:
+                    figure.savefig(temporary, dpi=_DPI, facecolor=PAPER)
     return paths
 
 

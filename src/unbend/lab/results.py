@@ -17,6 +17,7 @@ import safetensors.torch
 
 import unbend
 from unbend.errors import RecordError
+from unbend.files import whole
 from unbend.lab.claim import Budget, Claim, Verdict
 from unbend.record.schema import reached
 from unbend.record.tree import Reader, Stored, encode
@@ -68,7 +69,7 @@ def source(claim: Claim) -> str:
 
 
 def save(run: Run, claim: Claim, folder: Path) -> Path:
-    """Write a run into a folder, under a temporary name first, and say where it is.
+    """Write a run into a folder, and say where it is.
 
     Raises:
         RecordError: the result holds something that cannot be saved, or the file cannot be written.
@@ -76,14 +77,10 @@ def save(run: Run, claim: Claim, folder: Path) -> Path:
     stored = Stored()
     tree = json.dumps(encode(run, stored), allow_nan=False)
     path = folder / f"{run.stem}.safetensors"
-    temporary = path.with_suffix(".part")
-    try:
+    metadata = {"format": _FORMAT, "made by": _made_by(claim), "run": tree}
+    with whole(path, "the run") as temporary:
         folder.mkdir(parents=True, exist_ok=True)
-        metadata = {"format": _FORMAT, "made by": _made_by(claim), "run": tree}
         temporary.write_bytes(safetensors.torch.save(stored.tensors, metadata))
-        temporary.replace(path)
-    except OSError as error:
-        raise RecordError(f"{path}: the run could not be written: {error.strerror or error}.") from error
     return path
 
 

@@ -90,6 +90,25 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
                    _mean(guess == truth), _interval(guess == truth), *control, confusion, guess == truth)  # fmt: skip
 
 
+def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | None:
+    """1 - residual / total sum of squares, averaged over the targets that vary; None where none does.
+
+    Args:
+        residual: what is left of each target.
+        y: the targets.
+
+    Example:
+        >>> y = np.array([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0]])
+        >>> r2(y - [1.0, 5.0], y), r2(y - y, y), r2(y[:1], y[:1])
+        (0.0, 1.0, None)
+    """
+    if len(y) < 2:
+        return None
+    total = ((y - y.mean(0)) ** 2).sum(0)
+    varies = total > 0
+    return float(np.mean(1 - (residual**2).sum(0)[varies] / total[varies])) if varies.any() else None
+
+
 def _control(
     rows: Tensor, targets: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float
 ) -> tuple[float, float]:
@@ -168,15 +187,12 @@ def _label(targets: Tensor) -> Array:
 
 
 def _r2(rows: Tensor, targets: Tensor, weight: Array, bias: Array) -> float:
-    """1 - residual / total sum of squares over the finite rows, averaged over the targets that vary."""
+    """R² over the finite rows; NaN where there is none."""
     x, y = rows.double().numpy(), targets.numpy()
     good = np.isfinite(x).all(1)
     x, y = x[good], y[good]
-    if len(x) < 2:
-        return np.nan
-    residual = ((y - x @ weight.T - bias) ** 2).sum(0)
-    total = ((y - y.mean(0)) ** 2).sum(0)
-    return float(np.mean(1 - residual[total > 0] / total[total > 0])) if (total > 0).any() else np.nan
+    found = r2(y - x @ weight.T - bias, y)
+    return np.nan if found is None else found
 
 
 def _mean(right: Array) -> float:

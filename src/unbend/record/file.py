@@ -6,7 +6,6 @@ of the tree and of every tensor, so that a flipped bit is an error and never ano
 
 import json
 import os
-import secrets
 import stat
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 import unbend
 from unbend.errors import RecordError
+from unbend.files import whole
 from unbend.record.schema import ACROSS, FORMAT, SCHEMA, fits, is_own, reached, result_of
 from unbend.record.tree import Reader, Stored, Tree, digest, encode
 from unbend.study.unknown import Unknown
@@ -42,9 +42,6 @@ def save(study: Study, path: str | os.PathLike[str]) -> None:
     Cost:
         One hash and one write of every array; equal arrays are written once.
     """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
-        raise RecordError(f"{path}: expected a file to write, got something else. Name a file.")
     stored = Stored()
     tree = json.dumps(encode(study, stored), allow_nan=False, separators=(",", ":"))
     if len(tree) > LONGEST:
@@ -56,14 +53,8 @@ def save(study: Study, path: str | os.PathLike[str]) -> None:
         "digest": _digest(tree, stored.digests),
         "study": tree,
     }
-    temporary = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}.tmp")
-    try:
+    with whole(path, "the study") as temporary:
         _written(stored.tensors, temporary, metadata)
-        temporary.replace(target)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise RecordError(f"{path}: the study could not be written: {_reason(error)}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def opened(path: str | os.PathLike[str]) -> Study:
@@ -99,15 +90,13 @@ def _written(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -
     """A whole file on the disk, with the rights that a new file gets; safetensors gives it none for others."""
     path.touch(exist_ok=False)
     rights = stat.S_IMODE(path.stat().st_mode)
-    save_file(tensors, path, metadata)
+    try:
+        save_file(tensors, path, metadata)
+    except safetensors.SafetensorError as error:
+        raise OSError(str(error)) from error
     with path.open("rb+") as file:
         os.fsync(file.fileno())
     path.chmod(rights)
-
-
-def _reason(error: Exception) -> str:
-    """What the system said, without file names."""
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _content(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -126,7 +115,7 @@ def _content(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str,
                 raise RecordError(f"{path}: not a saved study. unbend.save writes them.")
             return {key: content.get_tensor(key).clone() for key in content.keys()}, metadata  # noqa: SIM118
     except OSError as error:
-        raise RecordError(f"{path}: the file could not be read: {_reason(error)}.") from error
+        raise RecordError(f"{path}: the file could not be read: {error.strerror or error}.") from error
     except safetensors.SafetensorError as error:
         raise RecordError(f"{path}: not a saved study, or cut short ({error}).") from error
 

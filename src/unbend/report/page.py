@@ -4,23 +4,12 @@ In: a Study. Out: HTML, and a file when a path is given. Must not know models, h
 """
 
 import os
-import re
-import secrets
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
-
-from unbend.errors import RecordError
 from unbend.plot.planes import GROUPED
 from unbend.plot.style import BENDS, WORDS, class_color
+from unbend.report.html import inlined, template, text, write
 from unbend.report.ladder import in_words
 from unbend.report.sections import Place, Section, section
 from unbend.report.text import Number, Row, columns, summary, written
@@ -33,8 +22,8 @@ _NUMBERS = ("readout", "scatter", "activity", "spectrum", "moments")
 _PICTURES = ("planes", "activity", "readout", "spectrum", "histogram", "moments")
 """The order of the known measures within a layer; others follow."""
 _ACROSS = {"head": "The head", "collapse": "Neural collapse", "probes": "Probes"}
+_HERE = "unbend.report"
 _MARKS = {"problem": "▲", "warning": "◆", "note": "●", "good": "✓"}
-_QUOTED = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +65,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     }
     depth = across.pop("depth", Section())
     proved = across.pop("ladder", None)
-    script = _text("page.js")
-    html = _template().render(
+    html = template(_HERE, "page.html", written=written).render(
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,
@@ -93,9 +81,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         across=[(_ACROSS.get(name, name), part) for name, part in across.items()],
         glossary=_glossary(parts),
         classes=[(i, name, WORDS[class_color(i)]) for i, name in enumerate(study.about.class_names)],
-        style=Markup(_text("page.css")),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        **inlined(text(_HERE, "page.css"), text(_HERE, "page.js")),
     )
     if path is not None:
         write(html, path)
@@ -106,35 +92,6 @@ def label(layer: Layer) -> str:
     """What a page calls a layer: its name, with the class of its module when the name is only a number."""
     last = layer.name.rpartition(".")[2].partition("#")[0]
     return f"{layer.name} {layer.module}" if last.isdigit() else layer.name
-
-
-def write(text: str, path: str | os.PathLike[str]) -> None:
-    """Text in a file, whole or not at all.
-
-    Raises:
-        RecordError: the folder is missing, may not be written to, or is full.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise RecordError(f"{path}: expected a file to write, got a folder. Name a file, such as report.html.")
-    target = target.resolve()
-    temporary = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RecordError(f"{path}: the page could not be written: {reason}. Choose another place.") from error
-    finally:
-        _forgotten(temporary)
-
-
-def _forgotten(path: Path) -> None:
-    """The file is gone, or could not even be looked for."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return
 
 
 def _part(anchor: str, layer: Layer, row: Row, class_names: tuple[str, ...], labels: Mapping[str, str]) -> Part:
@@ -165,27 +122,3 @@ def _glossary(parts: tuple[Part, ...]) -> list[Number]:
         for number in (*part.section.numbers, *part.row.numbers.values()):
             found.setdefault(number.label, number)
     return [number for number in found.values() if number.meaning]
-
-
-def _quoted(text: str) -> Markup:
-    """Text with `names in backticks` as code, everything in it escaped."""
-    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704
-
-
-@cache
-def _template() -> Template:
-    env = Environment(
-        loader=PackageLoader("unbend.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Any] = {"written": written, "quoted": _quoted}
-    env.filters.update(filters)
-    return env.get_template("page.html")
-
-
-@cache
-def _text(name: str) -> str:
-    return files("unbend.report").joinpath(name).read_text(encoding="utf-8")

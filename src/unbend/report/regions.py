@@ -8,11 +8,9 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from unbend._typing import Array, Float64, Int64
@@ -20,6 +18,7 @@ from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
 from unbend.plot.cells import PATTERNS, pattern_level
 from unbend.plot.style import CLASSES
+from unbend.report.html import template, text
 
 _MOST_BYTES = 24_000_000  # of maps and patterns in one page; beyond it they are left out, and the page says so
 _MOST_MAPS = 10
@@ -73,15 +72,13 @@ def regions_page(
             for index, cells in enumerate(frames)
         ],
     }
-    environment = Environment(loader=PackageLoader("unbend", "report"), autoescape=True)
-    script = Path(__file__).with_name("regions.js").read_text(encoding="utf-8")
     payload = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    return environment.get_template("regions.html").render(
+    return template("unbend.report", "regions.html").render(
         title=title,
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
         data=Markup(payload),  # noqa: S704 - JSON of numbers and escaped names
-        script=Markup(script),  # noqa: S704 - our own file
+        script=Markup(text("unbend.report", "regions.js")),  # noqa: S704 - our own file
     )
 
 

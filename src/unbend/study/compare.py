@@ -18,6 +18,7 @@ from unbend.errors import DataError
 from unbend.numerics.interval import paired, wilson
 from unbend.numerics.readout import Readout
 from unbend.numerics.sample import SampleState
+from unbend.study.own import own_correct
 from unbend.study.values import Finding, Layer, Study
 
 LEVEL = 0.95
@@ -263,26 +264,24 @@ def _own(first: Study, second: Study) -> Difference:
     change = b.own - a.own
     if first.about.task != "classification" or not (a.n and b.n and np.isfinite(change)):
         return Difference(change, float("nan"), float("nan"), is_paired=False, is_beyond_noise=False)
-    x, y = _own_correct(first), _own_correct(second)
-    if x is not None and y is not None and _is_same_rows(_output(first), _output(second)):
+    (one_sample, x), (other_sample, y) = _own_rows(first), _own_rows(second)
+    if x is not None and y is not None and _is_same_rows(one_sample, other_sample):
         return _difference(lambda level: _paired(x, y, level), LEVEL, is_paired=True)
     one, two = ((round(h.own * h.n), h.n) for h in (a, b))
     return _difference(lambda level: _independent(one, two, level), LEVEL, is_paired=False)
 
 
-def _output(study: Study) -> SampleState | None:
-    """The held-out row sample of the network's own output."""
-    name = next((layer.name for layer in study.layers if layer.is_output), None)
-    return study.sums.held_out.get(name or "", {}).get("SampleState")
-
-
-def _own_correct(study: Study) -> Array | None:
-    """Which held-out rows the network itself reads rightly; None where its output is no score per class."""
-    sample = _output(study)
-    if sample is None:
-        return None
-    rows, targets = sample.table()
-    return (rows.argmax(1) == targets.argmax(1)).numpy() if rows.shape == targets.shape else None
+def _own_rows(study: Study) -> tuple[SampleState | None, Array | None]:
+    """The held-out row sample of the network's own output, and which of its rows the network reads rightly."""
+    output = next((layer for layer in study.layers if layer.is_output), None)
+    if output is None:
+        return None, None
+    parts = (study.sums.held_out, study.sums.train)
+    held_out, train = (part.get(output.name, {}).get("SampleState") for part in parts)
+    if held_out is None:
+        return None, None
+    right = own_correct(output, held_out, *([] if train is None else [train]))
+    return held_out, None if right is None else right[0]
 
 
 def _sentences(names: list[str], found: list[Difference], held_out: list[Array], sign: int) -> tuple[str, ...]:

@@ -18,12 +18,12 @@ from unbend.numerics.collapse import collapse
 from unbend.numerics.gradient import gradients
 from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
-from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.similarity import similarity
 from unbend.numerics.state import MEASURES, Held, Measure
 from unbend.study.depth import Depth, Head, line
 from unbend.study.findings import findings
+from unbend.study.own import own_correct, own_r2
 from unbend.study.values import About, Layer, Study, Sums
 
 BASELINE = ("readout", "scatter")
@@ -186,46 +186,18 @@ def _head(layers: Sequence[Layer], sums: Sums) -> Head | None:
     if sample is None or train is None or not len(sample.ids):
         return None
     if readout.correct is None:
-        own = _own_r2(sample)
-        return None if own is None else Head(readout.n_held_out, feeding.name, own, _own_r2(train) or np.nan,
-                                             readout.held_out, readout.held_out - own, np.nan, np.nan)  # fmt: skip
-    middle = _middle(output, sample, train)
-    own, own_train = _own_correct(sample, middle), _own_correct(train, middle)
-    if own is None or own_train is None or len(own) != len(readout.correct):
+        explained, explained_train = own_r2(sample), own_r2(train)
+        return None if explained is None else Head(
+            readout.n_held_out, feeding.name, explained, np.nan if explained_train is None else explained_train,
+            readout.held_out, readout.held_out - explained, np.nan, np.nan,
+        )  # fmt: skip
+    right = own_correct(output, sample, train)
+    if right is None or len(right[0]) != len(readout.correct):
         return None
+    own, own_train = right
     gap = paired(readout.correct, own)
     return Head(len(own), feeding.name, float(own.mean()), float(own_train.mean()), readout.held_out,
                 gap.difference, gap.low, gap.high)  # fmt: skip
-
-
-def _own_correct(sample: SampleState, middle: float) -> Array | None:
-    """Which rows the network itself reads rightly; None where its output is no score per class."""
-    rows, targets = sample.table()
-    k = targets.shape[1]
-    label = targets.argmax(1)
-    if k <= rows.shape[1] <= 2 * k and rows.shape[1] > 1:
-        return (rows.argmax(1) == label).numpy()
-    if rows.shape[1] == 1 and k == 2:
-        return ((rows[:, 0] > middle).long() == label).numpy()
-    return None
-
-
-def _middle(output: Layer, *samples: SampleState) -> float:
-    """Where a single output turns to the second class: 0 for a logit, one half for a probability."""
-    if output.is_head:
-        return 0.0
-    ends = [float(v) for sample in samples for v in (sample.table()[0].min(), sample.table()[0].max())]
-    return 0.5 if min(ends) >= 0 and max(ends) <= 1 else 0.0
-
-
-def _own_r2(sample: SampleState) -> float | None:
-    rows, targets = sample.table()
-    if rows.shape != targets.shape or len(rows) < 2:
-        return None
-    y = targets.numpy()
-    total = ((y - y.mean(0)) ** 2).sum(0)
-    residual = ((y - rows.double().numpy()) ** 2).sum(0)
-    return float(np.mean(1 - residual[total > 0] / total[total > 0])) if (total > 0).any() else None
 
 
 def _collapse(layers: Sequence[Layer], sums: Sums) -> Any:

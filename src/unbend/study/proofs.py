@@ -1,28 +1,26 @@
 """Is each layer linearly separable? Decided over every training row, with a proof that can be checked again.
 
-In: a model, where to look, a data set. Out: a `Ladder`, one step per layer. Rows are collected by the same fold as
-everything else, a few layers at a time so that they fit in memory, and dropped when their layer is decided.
+In: all rows of layer after layer. Out: a `Ladder`, one step per layer. Rows are dropped when their layer is decided.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from unbend._typing import Array, Int64
-from unbend.capture import Plan, bare, plan, quiet
+from unbend.capture import bare, plan
 from unbend.errors import DataError
 from unbend.numerics.separable import LadderStep, ladder_step
-from unbend.numerics.table import TableState
 from unbend.study.fit import fitting
-from unbend.study.fold import INPUT, fold
-from unbend.study.source import HELD_OUT, Source, source
+from unbend.study.fold import INPUT
+from unbend.study.source import HELD_OUT, source
+from unbend.study.tables import Table, Tables, widths_of
 from unbend.study.values import Study
 
-MEMORY = 1 << 30
-"""Bytes of rows collected at a time."""
 BUDGET = 20.0
 """Seconds a layer may take: verdict, permuted labels and lower bound together."""
 
@@ -61,92 +59,52 @@ class Ladder:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tables:
-    """How to collect the rows of layers.
+class Proving:
+    """A ladder in the making: decides one layer after the other.
 
     Attributes:
-        model: the bare module.
-        plan: where to look.
-        source: the data.
-        fit: applied to the inputs of each batch.
-        n_classes: number of classes.
-        widths: columns of each layer's rows, the input first where it is numeric.
-    """
-
-    model: nn.Module
-    plan: Plan
-    source: Source
-    fit: Callable[[Any], Any]
-    n_classes: int
-    widths: Mapping[str, int]
-
-    def __iter__(self) -> Iterator[tuple[str, Array, Tensor, Tensor]]:
-        """Layer after layer: its name, row numbers, rows and labels of all training rows."""
-        for names in self._groups():
-            places = replace(self.plan, taps=tuple(tap for tap in self.plan.taps if tap.name in names))
-            with quiet(self.model):
-                sums = fold(
-                    self.model, places, self.source.batches("train"), (TableState,), n_classes=self.n_classes,
-                    fit=self.fit, with_input=INPUT in names,
-                )  # fmt: skip
-            for name in names:
-                yield (name, *sums.pop(name)["TableState"].by_id())
-
-    def _groups(self) -> Iterator[list[str]]:
-        n = self.source.n["train"] or 1
-        group: list[str] = []
-        size = 0
-        for name, width in self.widths.items():
-            if group and size + 4 * n * width > MEMORY:
-                yield group
-                group, size = [], 0
-            group.append(name)
-            size += 4 * n * width
-        if group:
-            yield group
-
-
-def prove(
-    tables: Tables,
-    *,
-    held_out: Mapping[str, tuple[Tensor, Tensor]],
-    head: tuple[str, Array, Array] | None = None,
-    budget: float | None = BUDGET,
-    tick: Callable[[int], None] = lambda _n: None,
-) -> Ladder:
-    """Decide every layer.
-
-    Args:
-        tables: the rows.
         held_out: layer → rows and labels the same read-out is scored on.
         head: the layer that feeds the network's head, the head's weight and its bias: where the network is right on
             every training row, its own head is the proof.
         budget: seconds per layer; None for no limit.
-        tick: called after each layer.
-
-    Raises:
-        DataError: a regression has no classes to separate.
-
-    Cost:
-        One forward pass per GiB of rows, and at most `budget` seconds a layer.
+        layers: names decided so far.
+        steps: what was decided.
+        ids: row numbers of the rows, the same for every layer.
+        y: their labels.
+        pixels: their input, once it was seen.
     """
-    if not tables.n_classes:
-        raise DataError("proofs: the targets are numbers, and only classes can be separated. Leave proofs out.")
-    names: list[str] = []
-    steps: list[LadderStep] = []
-    ids, pixels, y = np.zeros(0, np.int64), None, None
-    for name, ids, rows, y in tables:  # noqa: B007  every layer has the same rows
-        if name == INPUT:
-            pixels = rows
-        own = (head[1], head[2]) if head is not None and head[0] == name else None
-        steps.append(ladder_step(rows, y, held_out=held_out.get(name), head=own, budget=budget))
-        names.append(name)
-        tick(1)
-    shown = np.unique(np.concatenate([step.witnesses for step in steps])) if steps else np.zeros(0, np.int64)
-    return Ladder(
-        tuple(names), tuple(steps), ids, shown,
-        None if pixels is None else pixels[shown].numpy(), np.zeros(0, np.int64) if y is None else y.numpy()[shown],
-    )  # fmt: skip
+
+    held_out: Mapping[str, tuple[Tensor, Tensor]]
+    head: tuple[str, Array, Array] | None = None
+    budget: float | None = BUDGET
+    layers: tuple[str, ...] = ()
+    steps: tuple[LadderStep, ...] = ()
+    ids: Array = field(default_factory=lambda: np.zeros(0, np.int64))
+    y: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    pixels: Tensor | None = None
+
+    def after(self, table: Table) -> "Proving":
+        """With one more layer decided.
+
+        Raises:
+            DataError: a regression has no classes to separate.
+
+        Cost:
+            At most `budget` seconds.
+        """
+        name, ids, rows, y = table
+        if y.is_floating_point():
+            raise DataError("proofs: the targets are numbers, and only classes can be separated. Leave proofs out.")
+        own = (self.head[1], self.head[2]) if self.head is not None and self.head[0] == name else None
+        step = ladder_step(rows, y, held_out=self.held_out.get(name), head=own, budget=self.budget)
+        return replace(self, layers=(*self.layers, name), steps=(*self.steps, step), ids=ids, y=y,
+                       pixels=rows if name == INPUT else self.pixels)  # fmt: skip
+
+    def made(self) -> Ladder:
+        """The ladder of the layers decided so far."""
+        shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(step.witnesses for step in self.steps)]))
+        inputs = None if self.pixels is None else self.pixels[shown].numpy()
+        return Ladder(self.layers, self.steps, self.ids, shown, inputs, self.y.numpy()[shown])
 
 
 def verify(
@@ -194,14 +152,3 @@ def verify(
         holds[name] = steps[name].verify(x, y)
         tick(1)
     return holds
-
-
-def sample_tables(sums: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Tensor, Tensor]]:
-    """The row samples of layers as rows and class indices."""
-    tables = {name: states["SampleState"].table() for name, states in sums.items() if "SampleState" in states}
-    return {name: (rows, targets.argmax(1)) for name, (rows, targets) in tables.items() if len(rows)}
-
-
-def widths_of(frames: Sequence[Any]) -> dict[str, int]:
-    """Columns of each layer's rows."""
-    return {frame.name: frame.view.fold or frame.view.columns(frame.shape) for frame in frames}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import unbend
+from unbend._typing import Array
 from unbend.capture import Plan, bare, plan, quiet, twin
 from unbend.capture.quiet import kept_random
 from unbend.errors import DataError, ModelError
@@ -22,12 +23,13 @@ from unbend.study.finish import BASELINE, finished
 from unbend.study.fit import fitting
 from unbend.study.fold import INPUT, States, fold, fold_gradients, input_rows
 from unbend.study.labels import count_classes
-from unbend.study.probes import probed
-from unbend.study.proofs import BUDGET, Tables, prove, sample_tables, widths_of
+from unbend.study.probes import Probing
+from unbend.study.proofs import BUDGET, Proving
 from unbend.study.ranks import Share, gathered, share, total
 from unbend.study.reader import Minibatch
 from unbend.study.source import HELD_OUT, Source, source
 from unbend.study.sums import Selection, warm_up
+from unbend.study.tables import Maker, Tables, collected, sample_tables, widths_of
 from unbend.study.values import About, Layer, Study, Sums
 
 DENSE = 4096
@@ -143,7 +145,7 @@ def study(
         sums = _summed(model, rows, work)
     about = _about(model, name, rows, work, sums)
     about = replace(about, recipe=about.recipe | dict(recipe or {}))
-    more = _proofs(model, rows, work, sums) | _probes(model, rows, work, sums)
+    more = _of_all_rows(model, rows, work, sums)
     done = finished(
         about, work.frames, sums, measures=work.measures, more=more,
         tick=_ticker(work.progress, "Finishing layers", len(work.frames)),
@@ -293,34 +295,28 @@ def _summed(model: nn.Module, rows: Source, work: _Work) -> Sums:
     return sums
 
 
-def _proofs(model: nn.Module, rows: Source, work: _Work, sums: Sums) -> dict[str, Any]:
-    """The ladder of proofs, if it is asked for."""
-    if not work.how.proofs:
+def _of_all_rows(model: nn.Module, rows: Source, work: _Work, sums: Sums) -> dict[str, Any]:
+    """The Results that need all rows of every layer, of those that are asked for; the rows are collected once."""
+    if not (work.how.proofs or work.how.probes):
         return {}
-    tables = tables_of(model, rows, work)
+    held_out = sample_tables(sums.held_out)
+    makers: dict[str, Maker] = {}
+    if work.how.proofs:
+        makers["ladder"] = Proving(held_out, _head_of_proofs(work, sums), work.how.budget)
+    if work.how.probes:
+        makers["probes"] = Probing(held_out)
+    phases = {"ladder": "Proving separability", "probes": "Fitting probes"}
+    ticks = {name: _ticker(work.progress, phases[name], len(work.frames)) for name in makers}
+    tables = Tables(model, work.plan, rows, work.fit, work.n_classes, widths_of(work.frames))
+    return collected(tables, makers, tick=lambda name: ticks[name](1))
+
+
+def _head_of_proofs(work: _Work, sums: Sums) -> tuple[str, Array, Array] | None:
+    """The layer that feeds the network's head, with the head's weight and bias."""
     last = next((frame for frame in work.frames if frame.is_head and frame.fed_by), None)
-    head = None
-    if last is not None and last.fed_by is not None and sums.head_weight is not None and sums.head_bias is not None:
-        head = (last.fed_by, sums.head_weight, sums.head_bias)
-    return {
-        "ladder": prove(
-            tables, held_out=sample_tables(sums.held_out), head=head, budget=work.how.budget,
-            tick=_ticker(work.progress, "Proving separability", len(work.frames)),
-        )
-    }  # fmt: skip
-
-
-def _probes(model: nn.Module, rows: Source, work: _Work, sums: Sums) -> dict[str, Any]:
-    """The logistic probes, if they are asked for."""
-    if not work.how.probes:
-        return {}
-    tick = _ticker(work.progress, "Fitting probes", len(work.frames))
-    return {"probes": probed(tables_of(model, rows, work), sample_tables(sums.held_out), tick=tick)}
-
-
-def tables_of(model: nn.Module, rows: Source, work: _Work) -> Tables:
-    """How to collect all rows of every layer."""
-    return Tables(model, work.plan, rows, work.fit, work.n_classes, widths_of(work.frames))
+    if last is None or last.fed_by is None or sums.head_weight is None or sums.head_bias is None:
+        return None
+    return last.fed_by, sums.head_weight, sums.head_bias
 
 
 def _pass(model: nn.Module, rows: Source, work: _Work, part: Any, phase: str, measures: Sequence[Measure]) -> States:

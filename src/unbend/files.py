@@ -1,0 +1,53 @@
+"""Files that appear whole or not at all.
+
+Comes in: a place. Goes out: a temporary name to write under, moved to the place when all of it is there. It must not
+know what is written.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from unbend.errors import RecordError
+
+
+@contextmanager
+def whole(path: str | os.PathLike[str], what: str) -> Iterator[Path]:
+    """A temporary name beside `path`, with the same ending; its file takes that place when the block ends well.
+
+    An exception in the block, an interrupt or a full disk leaves what was there before, and nothing beside it.
+
+    Args:
+        path: where the file goes; a link is followed.
+        what: what it holds, for the sentence of an error, such as "the page".
+
+    Raises:
+        RecordError: the place is a folder or a device, or the system refuses, here or in the block.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with whole(f"{folder}/a.txt", "the note") as temporary:
+        ...         _ = temporary.write_text("all of it")
+        ...     os.listdir(folder)
+        ['a.txt']
+    """
+    temporary: Path | None = None
+    try:
+        target = Path(path).resolve()
+        if target.exists() and not target.is_file():
+            kind = "folder" if target.is_dir() else "device"
+            raise RecordError(f"{path}: expected a file to write, got a {kind}. Name a file.")
+        # The end of the name, because some writers choose their format by it; short, because names have a limit.
+        temporary = target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-48:]}")
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RecordError(f"{path}: {what} could not be written: {reason}. Choose another place.") from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""What the network itself gets right, read off row samples of its output.
+
+In: the layer of the output, its samples. Out: which rows it reads rightly, or its R². Must not know the model.
+"""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from unbend._typing import Array, Bool
+from unbend.numerics.readout import r2
+from unbend.numerics.sample import SampleState
+from unbend.study.values import Layer
+
+
+def own_correct(output: Layer, *samples: SampleState) -> list[Bool[Array, "_"]] | None:
+    """Which rows of each sample the network reads rightly; None where its output is no score per class.
+
+    Args:
+        output: the layer of the network's output.
+        samples: rows of that layer; all of them together show whether a single output is a logit or a probability.
+    """
+    tables = [sample.table() for sample in samples]
+    middle = 0.0 if output.is_head else _middle(rows for rows, _ in tables)
+    found = [_correct(rows, targets, middle) for rows, targets in tables]
+    known = [right for right in found if right is not None]
+    return known if len(known) == len(found) else None
+
+
+def own_r2(sample: SampleState) -> float | None:
+    """R² of the network's output; None where it is not one number per target, or no target varies."""
+    rows, targets = sample.table()
+    if rows.shape != targets.shape:
+        return None
+    y = targets.numpy()
+    return r2(y - rows.double().numpy(), y)
+
+
+def _correct(rows: Tensor, targets: Tensor, middle: float) -> Array | None:
+    k = targets.shape[1]
+    label = targets.argmax(1) if k else targets.new_zeros(0)
+    if k <= rows.shape[1] <= 2 * k and rows.shape[1] > 1:
+        return (rows.argmax(1) == label).numpy()
+    if rows.shape[1] == 1 and k == 2:
+        return ((rows[:, 0] > middle).long() == label).numpy()
+    return None
+
+
+def _middle(tables: Iterable[Tensor]) -> float:
+    """Where a single output turns to the second class: 0 for a logit, one half for a probability."""
+    ends = [float(end) for rows in tables if len(rows) for end in (rows.min(), rows.max())]
+    return 0.5 if ends and min(ends) >= 0 and max(ends) <= 1 else 0.0
