@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unbend.capture import plan, row_width
+from unbend.capture import plan
+from unbend.capture.choose import row_width
 from unbend.errors import LayerError, ShapeError
 
 X = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))

@@ -285,7 +285,7 @@ def _hand_over(tap: Tap, output: Any, bend: Bend | None, receive: Callable[[Tap,
 
 @contextmanager
 def _hooked(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught], None]) -> Iterator[None]:
-    """One short hook per tapped module: a forward pass of a small net takes milliseconds, and Python runs cold in it."""
+    """One short hook per tapped module: between the products of a small net every line of Python runs cold."""
     by_path: dict[str, dict[int, Tap]] = {}
     for tap in taps:
         by_path.setdefault(tap.path, {})[tap.call] = tap

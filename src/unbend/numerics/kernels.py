@@ -83,7 +83,15 @@ def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN
 
 @_compiled(_SUMS)
 @no_type_check
-def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros):  # noqa: ANN001, ANN201, PLR0913, PLR0917
+def _few_zeros(count, x, a, start, width):  # noqa: ANN001, ANN202
+    """The same for row a."""
+    for k in range(start, start + width):
+        count[k] += np.int32(x[a, np.uint64(k)] == 0)
+
+
+@_compiled(_SUMS)
+@no_type_check
+def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros):  # noqa: ANN001, ANN201
     """One pass over the rows of `x`, segment by segment.
 
     Args:
@@ -120,10 +128,8 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros):  # noqa: 
                 else:
                     for r in range(i, end, 2):
                         _few_sums(acc[t], x, np.uint64(order[r]), np.uint64(order[min(r + 1, last)]), start, width)
-                    if len(zeros):
-                        for r in range(i, end):
-                            for k in range(start, start + width):
-                                zeros[k] += np.int32(x[np.uint64(order[r]), np.uint64(k)] == 0)
+                    for r in range(i, end if len(zeros) else i):
+                        _few_zeros(zeros, x, np.uint64(order[r]), start, width)
                 _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
         for t in range(n_tiles):
             start, width = t * TILE, min(TILE, d - t * TILE)

@@ -10,7 +10,6 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from unbend._typing import Array
 from unbend.numerics.activity import ActivityState
 from unbend.numerics.batch import Bend
 from unbend.numerics.centroids import CentroidState
