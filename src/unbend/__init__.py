@@ -7,8 +7,27 @@ load when they are first used, so that `import unbend` stays cheap.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # packages that answer calls look like functions to a type checker
+if TYPE_CHECKING:  # what editors and type checkers read; packages that answer calls look like functions to them
+    from unbend.capture.lower import lower as lower
+    from unbend.capture.representations import representations as representations
+    from unbend.numerics.cells import Plane as Plane
+    from unbend.numerics.cells.boundary import boundary as boundary
+    from unbend.numerics.cells.certificate import certify as certify
+    from unbend.numerics.cells.slice_1d import slice_1d as slice_1d
+    from unbend.numerics.probe import probe as probe
+    from unbend.numerics.separable import JointOverlap as JointOverlap
+    from unbend.numerics.separable import JointSeparation as JointSeparation
+    from unbend.numerics.separable import Overlap as Overlap
+    from unbend.numerics.separable import Separation as Separation
+    from unbend.numerics.separable import Undecided as Undecided
+    from unbend.numerics.separable import separate as separate
+    from unbend.record.file import opened as open  # noqa: A004, F401  the name of the field for it
+    from unbend.record.file import save as save
     from unbend.report.page import report as report
+    from unbend.study.compare import compare as compare
+    from unbend.study.merge import merge as merge
+    from unbend.study.regions import cells as cells
+    from unbend.study.regions import cells_over as cells_over
     from unbend.study.study import study as study
 
 __version__ = "0.1.0"

@@ -26,6 +26,11 @@ def test_two_units_that_bend_break_it(monkeypatch):
     assert "training accuracy through two units that do not bend" in bottleneck.holds(bottleneck.run(0, "quick")).failed
 
 
+def test_starts_that_do_not_bend_break_it(monkeypatch):
+    monkeypatch.setattr(bottleneck, "CORNERED", None)
+    assert any("starts with ReLU" in what for what in bottleneck.holds(bottleneck.run(0, "quick")).failed)
+
+
 def test_the_figure_and_the_film_show_the_plane(result):
     figure = Figure()
     bottleneck.draw(result, figure)
