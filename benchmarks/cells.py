@@ -1,6 +1,6 @@
 """Exact regions against regioncam: the same networks, the same box, full meshes, identical counts, one run.
 
-    python benchmarks/cells.py [--quick] [--threads 2]
+    python benchmarks/cells.py [--quick] [--all] [--only NET] [--threads 2]
 
 Prints a Markdown table. Times are medians of interleaved runs; ratios are within one process. `cpu` is the
 ratio of processor seconds, which a busy machine distorts less. What the peer stores that we do not: the
@@ -75,10 +75,18 @@ def peer(model: nn.Sequential) -> Callable[[], int]:
     return run
 
 
-def timed(run: Callable[[], int]) -> tuple[float, float, int]:
+def timed(run: Callable[[], int], times: int = 1) -> tuple[float, float, int]:
+    """Wall and processor seconds of one call, the mean of several in a row, and what it found."""
     wall, cpu = time.perf_counter(), time.process_time()
-    found = run()
-    return time.perf_counter() - wall, time.process_time() - cpu, found
+    for _ in range(times):
+        found = run()
+    return (time.perf_counter() - wall) / times, (time.process_time() - cpu) / times, found
+
+
+def calls(run: Callable[[], int], least: float = 0.02) -> int:
+    """How often to call in a row, as `timeit` does, so that a turn takes `least` seconds."""
+    run()
+    return max(1, round(least / max(timed(run)[0], 1e-6)))
 
 
 def compare(name: str, model: nn.Sequential, threads: int, *, with_peer: bool, repeats: int) -> str:
@@ -88,12 +96,14 @@ def compare(name: str, model: nn.Sequential, threads: int, *, with_peer: bool, r
         return cells(net, SQUARE, threads=threads).n_faces
 
     theirs = peer(model) if with_peer else None
-    ours()
-    rows = [(timed(ours), timed(theirs) if theirs else None) for _ in range(repeats)]
+    times, others = calls(ours), calls(theirs) if theirs else 0
+    rows = [(timed(ours, times), timed(theirs, others) if theirs else None) for _ in range(repeats)]
     mine = statistics.median(a[0] for a, _ in rows)
     n = rows[0][0][2]
     assert KNOWN.get(name, n) == n
-    counted = statistics.median(timed(lambda: count_cells(net, SQUARE, threads=threads))[0] for _ in range(3))
+    count = lambda: count_cells(net, SQUARE, threads=threads)  # noqa: E731
+    times = calls(count)
+    counted = statistics.median(timed(count, times)[0] for _ in range(5))
     cells_ = f"| {name} | {n:,} | {1e3 * mine:.2f} | {n / mine / 1e6:.2f} | {1e3 * counted:.2f} |"
     if theirs is None:
         return cells_ + " | | |"
@@ -132,6 +142,7 @@ def main() -> None:
     options.add_argument("--quick", action="store_true", help="only networks below a second")
     options.add_argument("--all", action="store_true", help="also where the peer takes minutes")
     options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--only", default="", help="networks whose name starts so")
     options.add_argument("--peak", nargs=2)
     chosen = options.parse_args()
     torch.set_num_threads(1)
@@ -145,11 +156,11 @@ def main() -> None:
     nets |= {"moons 32x2": moons([32] * 2), "moons 64x3": moons([64] * 3)}
     for name, model in nets.items():
         big = name in SLOW_PEER or name == "256x3"
-        if chosen.quick and big:
+        if (chosen.quick and big) or not name.startswith(chosen.only):
             continue
         with_peer = chosen.all or name not in SLOW_PEER
         print(compare(name, model, chosen.threads, with_peer=with_peer, repeats=3 if big else 9), flush=True)
-    if not chosen.quick:
+    if not chosen.quick and not chosen.only:
         ours, theirs = peak("256x3", "ours"), peak("256x3", "peer")
         print(f"\npeak extra memory at 256x3: ours {ours:.0f} MB, regioncam {theirs:.0f} MB")
 

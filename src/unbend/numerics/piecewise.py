@@ -123,7 +123,7 @@ class Layer:
         return np.ascontiguousarray(winners[:, 0])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PiecewiseAffine:
     """A continuous piecewise-affine function of `n_inputs` numbers.
 

@@ -3,6 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from unbend.numerics.separable import Overlap, nullspace, separate, simplex
 from unbend.numerics.separable import dependency as checks
@@ -68,7 +69,9 @@ def test_flat_witnesses_need_no_long_arithmetic(seed, monkeypatch):
     verdict = separate(h, y)
     assert isinstance(verdict, Overlap)
     assert len(verdict.rows) == 130
-    assert verdict.verify(h, y)
+    for threads in (1, 2):  # other orders of sums move a proved robustness in its third digit
+        with threadpool_limits(threads):
+            assert verdict.verify(h, y)
     assert verdict.robustness > 0
     assert len(calls) <= 3
 

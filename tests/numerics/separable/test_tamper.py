@@ -102,7 +102,7 @@ def nudged(v, factor):
         lambda v: {"rows": np.append(v.rows[:-1], v.rows[0])},
         lambda v: {"rows": v.rows - v.n},
         lambda v: {"rows": v.rows + v.n},
-        lambda v: {"robustness": v.robustness * 1.001 + 1e-12},
+        lambda v: {"robustness": v.robustness * 2.01 + 1e-12},
         lambda v: {"n": v.n - 1},
         lambda v: {"d": v.d - 1},
         lambda v: {"positive": 5},

@@ -9,6 +9,7 @@ import os
 from dataclasses import replace
 from functools import cache
 from time import perf_counter
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -139,8 +140,8 @@ def _on_plane(net: PiecewiseAffine, plane: Plane) -> PiecewiseAffine:
             f"plane: expected points of {net.n_inputs} numbers, got {len(plane.origin)}. "
             "Give points of the network's input space."
         )
-    is_identity = net.n_inputs == 2 and not plane.origin.any() and np.array_equal(plane.basis, np.eye(2))
-    flat = net if is_identity else net.on(plane.origin, plane.basis)
+    own = plane.origin.tolist(), plane.u.tolist(), plane.v.tolist()
+    flat = net if own == ([0, 0], [1, 0], [0, 1]) else net.on(plane.origin, plane.basis)
     if not all(np.isfinite(stage.weight.data).all() for stage in flat.stages):
         raise DataError("network: expected finite weights, got nan or inf. Was the training run stable?")
     return flat
@@ -184,12 +185,18 @@ def _mesh(
 
 def _at_once(net: PiecewiseAffine, start: Mesh, limit: int, *, count_only: bool) -> tuple[int, int, Mesh]:
     """The whole polygon in one run: the status, faces and the mesh. Twins are looked for when they matter."""
-    status, _, n, _, mesh = subdivide(_program(Distinct(net, np.arange(net.n_hinges))), start, limit, count_only)
+    if net not in _PROGRAMS:
+        _PROGRAMS[net] = _program(Distinct(net, np.arange(net.n_hinges)))
+    status, _, n, _, mesh = subdivide(_PROGRAMS[net], start, limit, count_only)
     if status == UNSURE:
         same = distinct(net)
         if same.net.n_hinges < net.n_hinges:
             status, _, n, _, mesh = subdivide(_program(same), start, limit, count_only)
     return status, int(n), mesh
+
+
+_PROGRAMS: WeakKeyDictionary[PiecewiseAffine, Program] = WeakKeyDictionary()
+"""Of networks that are looked at whole: who zooms in asks for the same one again."""
 
 
 def _program(same: Distinct) -> Program:

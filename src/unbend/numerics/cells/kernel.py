@@ -299,7 +299,8 @@ def _meet(c, d, j, edge, of, t, slack, z, tie):
     total = first + last
     if total <= bound:
         return 0.5, 1.0
-    return first / total, (bound + 2.0 * tie[j]) / total
+    share = 1.0 / total
+    return first * share, (bound + 2.0 * tie[j]) * share
 
 
 @inlined
@@ -321,6 +322,42 @@ def _sort(key, item, lo, hi):
             key[i] = value
             item[i] = what
         gap //= 3
+
+
+@inlined
+@no_type_check
+def _is_crowded(at, bound, item, n, head, link):
+    """Whether two of some parameters in [0, 1] may be equal, given a bound on the error of each.
+
+    They are spread over buckets wider than any two errors, so that only neighbours are compared; where errors are too
+    large for that, they are sorted.
+    """
+    n_bucket = 8
+    while n_bucket < n:
+        n_bucket *= 2
+    worst = 0.0
+    for i in range(n):
+        worst = max(worst, bound[i])
+        item[i] = i
+    if 2.0 * worst * n_bucket >= 1.0:
+        _sort(at, item, 0, n)
+        i = 1
+        while i < n and at[i] - at[i - 1] > bound[item[i]] + bound[item[i - 1]]:
+            i += 1
+        return i < n
+    for i in range(n_bucket):
+        head[i] = -1
+    for i in range(n):
+        here = min(int(at[i] * n_bucket), n_bucket - 1)
+        for near in range(max(here - 1, 0), min(here + 2, n_bucket)):
+            other = head[near]
+            while other >= 0:
+                if abs(at[i] - at[other]) <= bound[i] + bound[other]:
+                    return True
+                other = link[other]
+        link[i] = head[here]
+        head[here] = i
+    return False
 
 
 @_inner
@@ -351,7 +388,7 @@ def _count(ptr, half, start, of, hinge, t, slack, edge, z, tie, check):
     block = np.empty((3, widest), np.int32)
     side, side_chord, after = block[0], block[1], block[2]
     at, bound = np.empty(most), np.empty(most)
-    item = np.empty(most, np.int32)
+    item, link, head = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(2 * most + 8, np.int32)
     sure = True
     for f in range(n_face):
         if chords[f] == 0:
@@ -373,14 +410,10 @@ def _count(ptr, half, start, of, hinge, t, slack, edge, z, tie, check):
                     if check:
                         c, d = crossing[p[a]], crossing[last]
                         at[n_here], bound[n_here] = _meet(c, d, unit[b], edge, of, t, slack, z, tie)
-                        item[n_here] = n_here
                     n_here += 1
             x += n_here
-            if check:
-                _sort(at, item, 0, n_here)
-                for i in range(1, n_here):
-                    if at[i] - at[i - 1] <= bound[item[i]] + bound[item[i - 1]]:
-                        sure = False
+            if n_here > 1 and check and _is_crowded(at, bound, item, n_here, head, link):
+                sure = False
         meetings[f] = x
         if not sure:
             break

@@ -25,6 +25,7 @@ from unbend.numerics.separable.witness import polished, reduce
 
 SIMPLEX_SIZE = 60_000  # entries of the tableau up to which the exact method is worth its time
 ROUNDS = 60
+STATED = 0.5  # of a proved robustness: who verifies it may compute with another order of sums, or other threads
 FORCE_FLOORS = (1e-6, 1e-3, 1e-9)  # forces below this part of the greatest are left out
 FACES = 8
 ROUND_SIZE = 10**9  # products up to which round coordinates are computed in two words
@@ -258,7 +259,7 @@ def _stated(cone: Cone, index: np.ndarray, weights: np.ndarray, limits: Limits) 
     vectors = cone.blocked(index)
     exact = polished(balance(vectors)[0], weights)
     robustness = None if exact is None else dependency(vectors, exact, limits.deadline)
-    return None if exact is None or robustness is None else Overlapping(index, exact, robustness)
+    return None if exact is None or robustness is None else Overlapping(index, exact, STATED * robustness)
 
 
 def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> Overlapping | Open | None:
@@ -283,7 +284,7 @@ def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> O
         robustness = dependency(cone.blocked(progress.index[kept]), floats, limits.deadline)
         if robustness is None:
             return progress.open("weights too fine for float64", cone)
-        return Overlapping(progress.index[kept], floats, robustness)
+        return Overlapping(progress.index[kept], floats, STATED * robustness)
     progress.planes = _two_words(v or [], exponents, chart, progress.planes)
     progress.level = 3
     return None
