@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import unbend
 from unbend.cli.main import COMMANDS, _app, main
+from unbend.plot.separable import word
 
 NET = """
 import warnings
@@ -103,10 +105,29 @@ def test_compare_with_itself_finds_nothing(monkeypatch, capsys, folder):
 
 
 def test_proofs_are_made_saved_and_verified(monkeypatch, capsys, folder):
-    words = ("report", "net.py:net", "data.npz", "--proofs", "--budget", "5", "--save", "p.unbend", "-o", "p.html")
-    status, _, err = run(monkeypatch, capsys, folder, *words)
+    words = (
+        "report",
+        "net.py:net",
+        "data.npz",
+        "--proofs",
+        "--budget",
+        "5",
+        "--probes",
+        "--save",
+        "p.unbend",
+        "-o",
+        "p.html",
+    )
+    status, out, err = run(monkeypatch, capsys, folder, *words)
     assert status == 0, err
     assert "Is it linearly separable?" in (folder / "p.html").read_text()
+    lines = [line.split() for line in out.splitlines()]
+    start = next(i for i, line in enumerate(lines) if line[:3] == ["layer", "proof", "probe"])
+    ladder, probes = (unbend.open(folder / "p.unbend").across[name] for name in ("ladder", "probes"))
+    for line, name, step in zip(lines[start + 1 :], ladder.layers, ladder.steps, strict=False):
+        assert line[0] == name
+        assert line[2] == word(step) + "*" * step.frame.is_worthless
+        assert float(line[3]) == pytest.approx(100 * probes.layers[name].accuracy, abs=0.051)
     status, out, err = run(monkeypatch, capsys, folder, "verify", "p.unbend")
     assert status == 0, err
     assert "proofs hold over" in out

@@ -17,9 +17,12 @@ from unbend.numerics.centroids import Centroids
 from unbend.numerics.histogram import Histogram
 from unbend.numerics.moments import Moments
 from unbend.numerics.planes import Planes
+from unbend.numerics.probe import Probes
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
+from unbend.plot.separable import word
+from unbend.study.proofs import Ladder
 from unbend.study.unknown import Unknown
 from unbend.study.values import Layer, Study
 
@@ -69,8 +72,18 @@ def summary(study: Study) -> list[Row]:
 
     A measure that nobody wrote a `headline` for shows every number it holds as `name.field`.
     """
+    across: dict[str, dict[str, Number]] = {}
+    for result in study.across.values():
+        for name, number in of_layers(result).items():
+            across.setdefault(name, {})[number.label] = number
     return [
-        Row(layer.name, layer.kind, layer.module, "×".join(map(str, layer.shape)) or "1", _numbers(layer))
+        Row(
+            layer.name,
+            layer.kind,
+            layer.module,
+            "×".join(map(str, layer.shape)) or "1",
+            across.get(layer.name, {}) | _numbers(layer),
+        )
         for layer in study.layers
     ]
 
@@ -106,6 +119,30 @@ def headline(result: Any, name: str) -> tuple[Number, ...]:
         for field, value, meaning in entries(result)
         if isinstance(value, Real | np.bool_)
     )
+
+
+@singledispatch
+def of_layers(result: Any) -> dict[str, Number]:
+    """What a Result about the whole network says of single layers, by their names; nothing for most."""
+    del result
+    return {}
+
+
+@of_layers.register
+def _(result: Ladder) -> dict[str, Number]:
+    meaning = "proved over all training rows; * says that shuffled labels would be separable too"
+    found = {}
+    for name, step in zip(result.layers, result.steps, strict=True):
+        said = word(step)
+        value = {"overlap": 0.0, "undecided": np.nan}.get(said, 1.0)
+        found[name] = Number("proof", value, said + "*" * step.frame.is_worthless, meaning)
+    return found
+
+
+@of_layers.register
+def _(result: Probes) -> dict[str, Number]:
+    meaning = "held-out rows that a logistic probe gets right"
+    return {name: percent("probe", probe.accuracy, meaning) for name, probe in result.layers.items()}
 
 
 @headline.register
