@@ -316,21 +316,27 @@ def _row_sum(x, i):  # noqa: ANN001, ANN202
 
 @_compiled(_SUMS)
 @no_type_check
-def centred(x, chosen, pivot, out):  # noqa: ANN001, ANN201
-    """Write the chosen rows of `x` [n, d] - `pivot` to `out`, and return their sum: finite only if all of them are."""
+def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):  # noqa: ANN001, ANN201
+    """Put the chosen rows of `x` [n, d] - `pivot` and targets `y` [m, t] - `y_pivot` into their rooms from `fill` on.
+
+    Returns the sum of the rows: finite only if all of them are.
+    """
     total = 0.0
     for i in range(len(chosen)):
-        _centred_row(out, x, np.uint64(i), np.uint64(chosen[i]), pivot)
-        total += _row_sum(out, np.uint64(i))
+        at = np.uint64(fill + i)
+        _centred_row(room, x, at, np.uint64(chosen[i]), pivot)
+        _centred_row(y_room, y, at, np.uint64(i), y_pivot)
+        total += _row_sum(room, at)
     return total
 
 
 @_compiled(set())
 @no_type_check
-def put(x, chosen, places, out):  # noqa: ANN001, ANN201
-    """Write the chosen rows of `x` [n, d] to their places in `out`."""
+def put(x, ids, chosen, places, out, out_ids):  # noqa: ANN001, ANN201
+    """Write the chosen rows of `x` [n, d] and their `ids` to their places in `out` and `out_ids`."""
     for i in range(len(chosen)):
         a, b = np.uint64(chosen[i]), np.uint64(places[i])
+        out_ids[b] = ids[a]
         for k in range(x.shape[1]):
             out[b, np.uint64(k)] = x[a, np.uint64(k)]
 

@@ -56,7 +56,7 @@ class Products:
         device: where the rows are.
     """
 
-    __slots__ = ("_cross", "_fill", "_gram", "_n", "_pivot", "_room", "_total", "_yy", "lost")
+    __slots__ = ("_arrays", "_cross", "_fill", "_gram", "_n", "_pivot", "_room", "_total", "_yy", "lost")
 
     def __init__(self, width: int, n_targets: int, device: torch.device) -> None:
         place = torch.device("cpu") if device.type == "mps" else device  # which knows no float64
@@ -68,6 +68,7 @@ class Products:
         self._gram, self._cross, self._yy = zeros(width, width), zeros(n_targets, width), zeros(n_targets, n_targets)
         self._total: tuple[Tensor, Tensor] = zeros(width), zeros(n_targets)
         self._pivot: tuple[Tensor, Tensor] | None = None
+        self._arrays: tuple[Array, ...] | None = None  # pivots and room once more, for compiled code
         self._n = self._fill = self.lost = 0
 
     def add(self, rows: Tensor, targets: Tensor, chosen: Int64[Array, "m"] | None = None) -> None:
@@ -80,20 +81,31 @@ class Products:
             start = end
 
     def _take(self, rows: Tensor, targets: Tensor, chosen: Array) -> None:
-        x, y = (room[self._fill : self._fill + len(chosen)] for room in self._room)
-        if self._pivot is None or not _is_centred(rows, chosen, self._pivot[0], x):
+        if self._is_collected(rows, targets, chosen):
+            self._fill += len(chosen)
+        else:
             some = rows.index_select(0, torch.from_numpy(chosen).to(rows.device)).to(self._gram.device)
             good = _finite(some)
             some, targets = some[good].double(), targets[good]
-            x, y = x[: len(some)], y[: len(some)]
             self.lost += len(chosen) - len(some)
             if self._pivot is None and len(some):
                 self._pivot = some.mean(0), targets.mean(0)
-            torch.sub(some, (self._pivot or self._total)[0], out=x)
-        torch.sub(targets, (self._pivot or self._total)[1], out=y)
-        self._fill += len(x)
+            for room, new, pivot in zip(self._room, (some, targets), self._pivot or self._total, strict=True):
+                torch.sub(new, pivot, out=room[self._fill : self._fill + len(some)])
+            self._fill += len(some)
         if self._fill == BLOCK:
             self._flush()
+
+    def _is_collected(self, rows: Tensor, targets: Tensor, chosen: Array) -> bool:
+        """Whether compiled code has put the chosen rows and their targets into the room, all of them finite."""
+        if self._pivot is None or not has_kernel(rows):
+            return False
+        if self._arrays is None:
+            self._arrays = tuple(part.numpy() for part in (*self._pivot, *self._room))
+        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+        x, y = rows.contiguous().numpy(), targets.numpy()
+        return math.isfinite(kernels.collect(x, y, chosen, *self._arrays, self._fill))
 
     def _flush(self) -> None:
         x, y = (room[: self._fill] for room in self._room)
@@ -116,15 +128,6 @@ class Products:
         cross, yy = torch.addr(self._cross, y, x, alpha=-1 / n).T, torch.addr(self._yy, y, y, alpha=-1 / n)
         parts = (mean + x / n, gram, y_mean + y / n, cross, yy)
         return Sums(self._n, *(part.cpu().numpy() for part in parts))
-
-
-def _is_centred(rows: Tensor, chosen: Array, pivot: Tensor, out: Tensor) -> bool:
-    """Whether compiled code has written the chosen rows - pivot to `out`, all of them finite."""
-    if not has_kernel(rows):
-        return False
-    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
-    return math.isfinite(kernels.centred(rows.contiguous().numpy(), chosen, pivot.numpy(), out.numpy()))
 
 
 def _finite(rows: Tensor) -> Tensor:

@@ -114,10 +114,10 @@ class SampleStream:
         if has_kernel(rows):
             from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-            kernels.put(rows.contiguous().numpy(), of.drawn, of.places, self._rows.numpy())
+            kernels.put(rows.contiguous().numpy(), of.ids, of.drawn, of.places, self._rows.numpy(), self._ids)
         else:
             self._rows.index_copy_(0, torch.from_numpy(of.places), sampled(rows, of.drawn))
-        self._ids[of.places] = of.ids[of.drawn]
+            self._ids[of.places] = of.ids[of.drawn]
 
     def state(self, drawn: Drawn) -> SampleState:
         """The state of everything added."""
