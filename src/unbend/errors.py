@@ -8,6 +8,7 @@
     ├── LoadError (OSError)            a file or a name that gives no model or no data
     ├── RecordError (ValueError)       a saved study that is damaged, newer, or does not fit
     ├── MergeError (ValueError)        two states or studies that cannot be added
+    ├── TiesError (ArithmeticError)     too much that only exact arithmetic could tell apart
     ├── UnsupportedError (NotImplementedError)  a module outside what a method covers
     └── MissingExtraError (ImportError)  an optional package that is not installed
 
@@ -49,6 +50,10 @@ class RecordError(UnbendError, ValueError):
 
 class MergeError(UnbendError, ValueError):
     """Two states or studies that cannot be added to each other."""
+
+
+class TiesError(UnbendError, ArithmeticError):
+    """So much coincides within rounding that exact arithmetic would take hours."""
 
 
 class UnsupportedError(UnbendError, NotImplementedError):

@@ -1,11 +1,15 @@
 """`unbend regions` from the command line to the file: what is told, what is written, what is refused."""
 
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 from unbend.cli import main
+from unbend.errors import TiesError
+
+command = import_module("unbend.cli.regions")
 
 NET = """
 import torch
@@ -67,3 +71,25 @@ def test_what_cannot_be_done_is_one_sentence(net, tmp_path, capsys, arguments, s
     assert sentence in told.err
     assert "Traceback" not in told.err
     assert not (tmp_path / "regions.html").exists()
+
+
+def test_a_plane_with_too_many_ties_is_moved_by_a_hair(net, tmp_path, capsys, monkeypatch):
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(3))
+    (tmp_path / "net.py").write_text(NET + "four = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))\n")
+    planes, real = [], command.cells
+
+    def tied(made, plane, **options):
+        planes.append(plane)
+        if len(planes) == 1:
+            raise TiesError("ties")
+        return real(made, plane, **options)
+
+    monkeypatch.setattr(command, "cells", tied)
+    assert run(f"{net}:four", "--data", "data.npz", "-o", "out.svg") == 0
+    told = capsys.readouterr()
+    assert "moved by a millionth" in told.err
+    assert "regions" in told.out
+    first, second = planes
+    gap = np.abs(second.lift(second.corners) - first.lift(first.corners)).max()
+    assert 0 < gap < 1e-5 * np.abs(first.corners).max()

@@ -16,7 +16,7 @@ from unbend import load
 from unbend._typing import Array
 from unbend.capture.lower import lower
 from unbend.cli.console import errors, results
-from unbend.errors import DataError, LoadError, ModelError, UnsupportedError
+from unbend.errors import DataError, LoadError, ModelError, TiesError, UnsupportedError
 from unbend.files import whole
 from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
 from unbend.numerics.cells.boundary import Boundary, boundary
@@ -75,7 +75,7 @@ def regions(
     net = _lowered(found, samples, layer)
     plane = _windowed(_plane(net, samples, through), box)
     start = perf_counter()
-    made = cells(net, plane, max_cells=max_cells, exact=exact)
+    made = _made(net, plane, max_cells, exact=exact)
     seconds = perf_counter() - start
     has_boundary = layer is None and made.is_complete and 0 < net.n_outputs <= _MOST_CLASSES
     edge = boundary(made) if has_boundary else None
@@ -84,6 +84,22 @@ def regions(
         _prove(made)
     _write(output, made, edge, None if samples is None else _on_plane(samples, plane), model)
     errors().print(f"Wrote [bold]{escape(str(output))}[/].")
+
+
+def _made(net: PiecewiseAffine, plane: Plane, max_cells: int, *, exact: bool) -> Cells:
+    """The cells; on a plane moved by a hair where too many kinks coincide on the plane itself."""
+    try:
+        with errors().status("Cutting the plane into regions"):
+            return cells(net, plane, max_cells=max_cells, exact=exact)
+    except TiesError:
+        if net.n_inputs == len(plane.corners[0]):
+            raise
+        errors().print(
+            "Equal patches of the samples make kinks that coincide within rounding. The plane was moved by a millionth "
+            "of its size, so that they lie apart; --exact takes them as they are, and hours."
+        )
+        with errors().status("Cutting the moved plane into regions"):
+            return cells(net, plane.moved(), max_cells=max_cells)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

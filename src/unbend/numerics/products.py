@@ -105,7 +105,8 @@ class Products:
         from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
         x, y = rows.contiguous().numpy(), targets.numpy()
-        return math.isfinite(kernels.collect(x, y, chosen, *self._arrays, self._fill))
+        pivot, y_pivot, room, y_room = self._arrays
+        return math.isfinite(kernels.collect(x, y, chosen, pivot, y_pivot, room, y_room, self._fill))
 
     def _flush(self) -> None:
         x, y = (room[: self._fill] for room in self._room)

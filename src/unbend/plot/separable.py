@@ -93,7 +93,7 @@ def _rung(ax: Axes, place: float, at: int, step: LadderStep) -> None:
         mfc=style.PAPER if is_hollow else color,
         zorder=3,
     )
-    is_right = place > (LEFT + RIGHT) / 2
+    is_right = place > LEFT
     x, align = (place - 0.05, "right") if is_right else (place + 0.05, "left")
     name = word(step) + (", as are shuffled labels" if step.frame.is_worthless else "")
     ax.annotate(name, (x, at), (0, 4), textcoords="offset points", ha=align, va="bottom", color=color, weight="bold")

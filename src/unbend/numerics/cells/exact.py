@@ -188,8 +188,8 @@ def _looked_at(z: Array, slack: Array, corners: list[Point]) -> tuple[Array, Arr
     with np.errstate(over="ignore", invalid="ignore"):
         value = z @ points
         bound = (slack + 8 * 2.0**-52 * np.abs(z)) @ np.abs(points) + UNDERFLOW
-        above, below = (value > bound).all(axis=1), (value < -bound).all(axis=1)
-    return above, ~(above | below)
+        above, below = np.all(value > bound, axis=1), np.all(value < -bound, axis=1)
+    return above, np.logical_not(above | below)
 
 
 def _row(cell: _Cell, stages: list[_Stage], index: int, hinge: int) -> Row:

@@ -21,7 +21,7 @@ from unbend.numerics.cells.kernel import DONE, TOO_MANY, UNSURE, Mesh, Program, 
 from unbend.numerics.cells.plane import Plane
 from unbend.numerics.cells.restrict import Box, restrict, root
 from unbend.numerics.cells.stitch import WALL, joins_after, rebuild, stitch
-from unbend.numerics.cells.tiles import polygon_mesh, tiled
+from unbend.numerics.cells.tiles import MOST_EXACT, polygon_mesh, ties, tiled
 from unbend.numerics.cells.twins import Distinct, distinct
 from unbend.numerics.piecewise import PiecewiseAffine, network
 
@@ -57,6 +57,9 @@ def cells(
             cells of the first stages that fit.
         threads: How many threads work on tiles; all cores if not given.
         exact: Make every decision in rational arithmetic.
+
+    Raises:
+        TiesError: more than some thousand cells would need exact arithmetic.
 
     Cost: about 0.5 µs per cell and core, for wide networks 1 µs; 70 bytes per cell.
 
@@ -98,8 +101,10 @@ def count_cells(net: PiecewiseAffine, plane: Plane, *, threads: int | None = Non
         run = tiled(flat, corners, _NO_LIMIT, threads=threads, count_only=True, off=shift)
         if run is not None:
             return run.n_faces
-    exact = exact_mesh(flat, corners, labels)
-    return 0 if exact is None else len(exact.bits)
+    exact = exact_mesh(flat, corners, labels, limit=MOST_EXACT)
+    if exact is None:
+        raise ties()
+    return len(exact.bits)
 
 
 def warm_up() -> float:
@@ -179,7 +184,10 @@ def _mesh(
             run = tiled(net, corners, limit, threads=threads, count_only=False, off=shift)
             if run is not None:
                 return (run.mesh, None) if run.mesh is not None and run.is_complete else None
-    proved = exact_mesh(net, corners, labels, limit=limit)
+    most = limit if exact else min(limit, MOST_EXACT)
+    proved = exact_mesh(net, corners, labels, limit=most)
+    if proved is None and most < limit:
+        raise ties()
     return None if proved is None else (proved.mesh, proved.bits)
 
 

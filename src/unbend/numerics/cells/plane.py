@@ -83,6 +83,23 @@ class Plane:
         flat = (np.asarray(p, np.float64).ravel() for p in (origin, u, v))
         return cls(*flat, corners=rectangle((-1.0, -1.0), (1.0, 1.0)))
 
+    def moved(self, share: float = 1e-6, seed: int = 0) -> "Plane":
+        """The plane moved by chance, by a share of its size: what coincides on it by equal inputs then lies apart.
+
+        Args:
+            share: length of the moves of the origin and of both directions, of the polygon's half-width.
+            seed: of the moves.
+        """
+        noise = np.random.default_rng(seed).standard_normal((3, len(self.origin)))
+        noise *= share / np.linalg.norm(noise, axis=1, keepdims=True)
+        half = float(np.abs(self.corners - self.corners.mean(axis=0)).max())
+        lengths = half * np.linalg.norm(self.u), np.linalg.norm(self.u), np.linalg.norm(self.v)
+        origin, u, v = (
+            part + length * move
+            for part, length, move in zip((self.origin, self.u, self.v), lengths, noise, strict=True)
+        )
+        return Plane(origin, u, v, self.corners)
+
     @property
     def basis(self) -> Float64[Array, "d 2"]:
         """`u` and `v` as columns."""

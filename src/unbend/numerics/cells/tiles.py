@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from unbend._typing import Array
+from unbend.errors import TiesError
 from unbend.numerics.cells.exact import exact_mesh
 from unbend.numerics.cells.kernel import DONE, TOO_MANY, Mesh, subdivide
 from unbend.numerics.cells.restrict import Box, Tree, restrict, root
@@ -29,6 +30,7 @@ _TWICE = 1.7  # a tile with so many times more is cut in four at once: one restr
 _DENSE = 3000  # hinges up to which a restricted network is kept dense
 _DEPTH = 16
 _TASKS = 16  # tiles at which threads no longer share one
+MOST_EXACT = 10_000  # faces made in exact arithmetic, a millisecond each, before a run is given up
 
 Point: TypeAlias = tuple[float, float]
 
@@ -49,9 +51,10 @@ class _Leaf(NamedTuple):
 
 @dataclass(slots=True)
 class _Budget:
-    """Faces that may still be made; shared by the threads."""
+    """Faces that may still be made, and those of them in exact arithmetic; shared by the threads."""
 
     left: int
+    exact: int = MOST_EXACT
 
 
 class Run(NamedTuple):
@@ -158,16 +161,27 @@ class _Job:
         start = polygon_mesh(corners, labels)
         status, _, faces, ends, mesh = subdivide(tree.program(), start, limit, self.count_only)
         if status not in (DONE, TOO_MANY):
-            exact = exact_mesh(self.net, corners, labels, limit=limit)
-            if exact is None:
-                status = TOO_MANY
-            else:
+            exact = exact_mesh(self.net, corners, labels, limit=max(min(limit, self.budget.exact), 0))
+            if exact is not None:
                 mesh, faces, ends = exact.mesh, len(exact.mesh.ptr) - 1, 0
+                self.budget.exact -= faces
+            elif self.budget.exact < limit:
+                raise ties()
+            else:
+                status = TOO_MANY
         if status == TOO_MANY:
             self.budget.left = -1
             return _Leaf(-1, 0, start)
         self.budget.left -= faces
         return _Leaf(faces, ends + wall_ends(mesh) if self.count_only else 0, mesh)
+
+
+def ties() -> TiesError:
+    """What is said where too much would have to be told apart in exact arithmetic."""
+    return TiesError(
+        "cells: too many kinks coincide within rounding, as those of equal patches of images do. Move the plane a "
+        "little (plane.moved()), choose another one, or pass exact=True and wait: about a millisecond for each cell."
+    )
 
 
 def wall_ends(mesh: Mesh) -> int:

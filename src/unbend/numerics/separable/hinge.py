@@ -24,6 +24,8 @@ LITTLE = 0.1
 """A step gains little that lowers the loss by less than this share; a tenth of it at the last damping is the end."""
 LARGEST = 8000
 """Weights up to which the Hessian is factorised; beyond, conjugate gradients solve with it."""
+WIDEST = 2048
+"""Columns up to which the first read-out is one of least squares; beyond, it is zero and not told."""
 MOST_ACTIVE = 24_000
 """Rows of which conjugate gradients form their products."""
 MOST_PRODUCTS = 60
@@ -54,8 +56,10 @@ def readouts(
     Cost: per step two passes over x and, up to `LARGEST` weights, one Cholesky factor of (k - 1)(d + 1) columns.
     """
     problem = _Problem(x, code, k)
-    V = np.zeros((k, x.shape[1] + 1)) if start is None else problem.weights_of(*start)
+    V = problem.least_squares() if start is None else problem.weights_of(*start)
     leads = problem.leads(V)
+    if start is None:
+        yield problem.readout(V, leads)
     loss, at, last = _loss(V, leads), 0, len(DAMPINGS) - 1
     for _ in range(STEPS):
         if time.monotonic() > deadline or not (leads < 1).any():
@@ -130,8 +134,25 @@ class _Problem:
         self.members = [np.flatnonzero(code == c) for c in range(k)]
 
     def weights_of(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Weights [k, d + 1] for standardised rows, as long as loses least."""
-        V = np.hstack([weight * self.scale, (bias + weight @ self.mean)[:, None]])
+        """Weights [k, d + 1] for standardised rows."""
+        return self._as_long_as_best(np.hstack([weight * self.scale, (bias + weight @ self.mean)[:, None]]))
+
+    def least_squares(self) -> np.ndarray:
+        """The read-out fitted to 1 for the own class and -1 for the others: for the price of one product."""
+        D = self.x.shape[1] + 1
+        if D > WIDEST:
+            return np.zeros((self.k, D))
+        gram, sums = np.zeros((D, D)), np.zeros((self.k, D))
+        for c, members in enumerate(self.members):
+            gram += self._gram(members)
+            for start in range(0, len(members), BLOCK):
+                sums[c] += self.standard(members[start : start + BLOCK]).sum(axis=0, dtype=np.float64)
+        gram[np.arange(D), np.arange(D)] += DAMPINGS[1] * np.trace(gram) / D
+        factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+        return self._as_long_as_best(cho_solve(factor, (2 * sums - sums.sum(axis=0)).T, check_finite=False).T)
+
+    def _as_long_as_best(self, V: np.ndarray) -> np.ndarray:
+        """Weights of the length that loses least."""
         leads = self.leads(V)
         sizes = 10.0 ** np.arange(-3, 3.1, 0.5)
         best = min(sizes, key=lambda size: _loss(V * size, leads * np.float32(size)))

@@ -21,8 +21,8 @@ SMALL_CONE = 400  # (k - 1)(d + 1) up to which the full cone is searched first
 LARGE_CONE = 2600  # and up to which it is searched at all
 HASHED_AT_ONCE = 50_000_000
 MANY_ERRORS = 20  # confusions of one pair that make an overlap likely
-LIKELY = 0.02  # or this part of its rows, after two steps
-RIPE = (4, 8, 14, 20)  # steps of the read-out after which the pair it confuses most is asked
+LIKELY = 0.08, 0.04, 0.02  # or this part of its rows, after the first three read-outs
+RIPE = (5, 9, 15, 21)  # steps of the read-out after which the pair it confuses most is asked
 MOST_PAIRS = 6
 
 JointVerdict: TypeAlias = JointSeparation | JointOverlap | Undecided
@@ -147,7 +147,7 @@ class _Question:
         """Whether a pair is confused so often, so late, that it is worth asking whether it overlaps."""
         count = self._count(readout, pair)
         asked = int(np.isin(self.code, pair).sum())
-        return (at == 1 and count > LIKELY * asked) or (at in RIPE and count > MANY_ERRORS)
+        return count > LIKELY[at] * asked if at < len(LIKELY) else at in RIPE and count > MANY_ERRORS
 
     def _count(self, readout: Readout, pair: tuple[int, int]) -> int:
         a, b = pair
