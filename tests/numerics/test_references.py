@@ -258,6 +258,23 @@ def test_the_read_out_is_linear_discriminant_analysis(monkeypatch):
     assert np.trace(got.confusion) == got.correct.sum()
 
 
+@pytest.mark.parametrize(("n", "d"), [(200, 200), (400, 100), (150, 200)])
+def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_own(n, d):
+    z = normal(n + 500, 40)
+    x, y = (z @ normal(40, d, seed=1) / 6).relu(), (z[:, 0] + normal(n + 500, seed=2) > 0).long()
+    train, held_out = (batch(x[part], samples(y[part], n_classes=2)) for part in (slice(n), slice(n, None)))
+    second, sample = SecondState.of(train), SampleState.of(train)
+    got = readout(second, sample, SampleState.of(held_out))
+    rows, targets = sample.table()
+    shuffled = targets[torch.from_numpy(np.random.default_rng(reading._CONTROL_SEED).permutation(n))]
+    blind = SecondState.of_rows(rows, shuffled).settled()
+    own = reading._chosen_ridge(blind, reading.eigen(blind))
+    assert own == reading.RIDGES[-1] > got.ridge
+    guess = reading._predicted(rows, *reading._discriminant(blind, reading.eigen(blind), own))
+    assert got.control_train > (guess == shuffled.argmax(1).numpy()).mean() + 0.02
+    assert got.control_held_out == pytest.approx(0.5, abs=0.09)  # four standard errors of 500 rows
+
+
 @pytest.mark.parametrize(("n", "d"), [(80, 5), (30, 60)])
 def test_the_ridge_is_that_of_brute_force_cross_validation(n, d):
     x, t = normal(n, d), normal(n, 2, seed=4)
