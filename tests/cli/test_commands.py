@@ -1,8 +1,11 @@
 """The command line as a newcomer uses it: real processes, real files."""
 
+import html
 import inspect
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import unbend
@@ -34,6 +38,24 @@ class Twofold(torch.nn.Module):
     def forward(self, x):
         return {"logits": self.body(x), "hidden": x}
 twofold = Twofold
+class Pair(Twofold):
+    def forward(self, x):
+        return self.body(x), x
+class Fails(Twofold):
+    def forward(self, x):
+        return {}["boom"]
+class Words(Twofold):
+    def forward(self, x):
+        return "nothing"
+def mute():
+    raise ValueError
+def long():
+    raise RuntimeError("one\\ntwo")
+def needs(x):
+    return net
+def twice():
+    from unbend.load import Data
+    return Data(torch.randn(30, 4), torch.arange(30) % 3, class_names=("cat", "dog", "cat"))
 """
 
 
@@ -50,12 +72,19 @@ def folder(tmp_path_factory) -> Path:
     np.savez(place / "one.npz", x=x, y=np.zeros(150, np.int64))
     np.savez(place / "five.npz", x=x, y=np.arange(150) % 5)
     np.savez(place / "single.npz", x=x[:1], y=y[:1])
+    np.savez(place / "two.npz", x=x[:2], y=y[:2])
+    np.savez(place / "short.npz", x=x, y=y[:100])
+    np.savez(place / "negative.npz", x=x, y=y - 1)
+    np.savez(place / "floats.npz", x=x, y=y + 0.5)
+    np.savez(place / "unlabelled.npz", x=x)
     np.savez(place / "empty.npz", x=x[:0], y=y[:0])
     holes = x.copy()
     holes[7, 1] = np.nan
     np.savez(place / "holes.npz", x=holes, y=y)
     np.savez(place / "pickled.npz", x=np.array([{"a": 1}], dtype=object), y=y[:1])
     (place / "cut.npz").write_bytes((place / "data.npz").read_bytes()[:300])
+    (place / "cut.pt2").write_bytes((place / "data.npz").read_bytes()[:300])
+    torch.save(torch.nn.Linear(4, 3), place / "whole.pt")
     return place
 
 
@@ -144,8 +173,24 @@ def test_proofs_are_made_saved_and_verified(monkeypatch, capsys, folder):
         (("report", "net.py:broken", "data.npz"), "no such weights"),
         (("report", "net.py:number", "data.npz"), "number"),
         (("report", "net.py:script", "data.npz"), "TorchScript"),
+        (("report", "net.py", "data.npz"), "expected FILE.py:NAME"),
+        (("report", "net.py:needs", "data.npz"), "needs arguments"),
+        (("report", "net.py:mute", "data.npz"), "calling it raised ValueError (line"),
+        (("report", "net.py:long", "data.npz"), "RuntimeError: one two"),
+        (("report", "net.py:Fails", "data.npz"), "The inputs are (32, 4). It says: KeyError: 'boom'"),
+        (("report", "net.py:Words", "data.npz"), "a str without a tensor"),
+        (("report", "cut.pt2", "data.npz"), "cut short"),
+        (("report", "whole.pt", "data.npz"), "weights or a pickle"),
+        (("report", "net.py:net", "data.npz", "--weights", "whole.pt"), "pickled"),
+        (("report", "net.py:net", "two.npz"), "1 training row is left"),
+        (("report", "net.py:net", "short.npz"), "150 rows, but 100 labels"),
+        (("report", "net.py:net", "negative.npz"), "negative label"),
+        (("report", "net.py:net", "floats.npz"), "Give class indices as integers"),
+        (("report", "net.py:net", "unlabelled.npz"), "no samples with labels"),
+        (("report", "net.py:net", "net.py:twice"), "'cat' stands for more than one class"),
+        (("report", "net.py:net", "data.npz", "--layer", "1_"), "Did you mean '1'?"),
         (("report", "net.py:net", "gone.npz"), "gone.npz"),
-        (("report", "net.py:net", "wide.npz"), "7"),
+        (("report", "net.py:net", "wide.npz"), "Expected 4 features in the last axis (layer '0'), got inputs (16, 7)."),
         (("report", "net.py:net", "one.npz"), "same label"),
         (("report", "net.py:net", "five.npz"), "5"),
         (("report", "net.py:net", "single.npz"), "1 row"),
@@ -166,13 +211,59 @@ def test_bad_input_is_one_sentence_and_status_two(monkeypatch, capsys, folder, w
     assert out == ""
     assert err.startswith("unbend: ")
     assert told in err
-    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1
 
 
-def test_a_mapping_as_output_is_told_on_the_page(monkeypatch, capsys, folder):
-    status, _, err = run(monkeypatch, capsys, folder, "report", "net.py:twofold", "data.npz", "-o", "two.html")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("twofold", "returns a dict; its output is read from ['logits']."),
+        ("Pair", "returns a tuple; its output is read from [0]."),
+    ],
+)
+def test_which_part_of_an_output_is_read_is_told(monkeypatch, capsys, folder, name, told):
+    status, out, err = run(monkeypatch, capsys, folder, "report", f"net.py:{name}", "data.npz", "-o", "two.html")
     assert status == 0, err
-    assert "logits" in (folder / "two.html").read_text()
+    assert f"The model {told}" in out
+    assert told in html.unescape((folder / "two.html").read_text())
+
+
+def refused(folder, *words, before=(), **how):
+    """The sentence of a process of its own, which room or rights are taken from."""
+    done = subprocess.run(
+        [*before, sys.executable, "-m", "unbend", "report", "net.py:net", "data.npz", *words],
+        cwd=folder, stderr=subprocess.PIPE, text=True, check=False, **{"stdout": subprocess.DEVNULL, **how},
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(folder):
+    def small():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    told = refused(folder, "-o", "full.html", preexec_fn=small)
+    assert told == "unbend: full.html: the page could not be written: File too large. Choose another place.\n"
+    assert not [*folder.glob(".tmp*"), *folder.glob("full*")]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_output_that_finds_no_room_is_one_sentence(folder, words):
+    with Path("/dev/full").open("w") as full:
+        told = refused(folder, "-o", "room.html", *words, stdout=full)
+    assert told == "unbend: the output could not be written: No space left on device.\n"
+
+
+def test_no_right_to_write_is_one_sentence(folder):
+    (folder / "locked").mkdir(mode=0o555)
+    powers = "-dac_override,-dac_read_search"
+    drop = ("setpriv", "--bounding-set", powers, "--inh-caps", powers) if os.geteuid() == 0 else ()
+    if drop and shutil.which("setpriv") is None:
+        pytest.skip("root may write everywhere, and setpriv is not there to take that right away")
+    told = refused(folder, "-o", "locked/page.html", before=drop)
+    assert told == (
+        "unbend: locked/page.html: the page could not be written: Permission denied. Choose another place.\n"
+    )
 
 
 def test_a_model_without_data_is_refused(monkeypatch, capsys, folder):

@@ -1,5 +1,7 @@
 """Every Result against a direct computation in float64, two passes, or against a peer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -256,6 +258,23 @@ def test_the_read_out_is_linear_discriminant_analysis(monkeypatch):
     assert np.trace(got.confusion) == got.correct.sum()
 
 
+@pytest.mark.parametrize(("n", "d"), [(200, 200), (400, 100), (150, 200)])
+def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_own(n, d):
+    z = normal(n + 500, 40)
+    x, y = (z @ normal(40, d, seed=1) / 6).relu(), (z[:, 0] + normal(n + 500, seed=2) > 0).long()
+    train, held_out = (batch(x[part], samples(y[part], n_classes=2)) for part in (slice(n), slice(n, None)))
+    second, sample = SecondState.of(train), SampleState.of(train)
+    got = readout(second, sample, SampleState.of(held_out))
+    rows, targets = sample.table()
+    shuffled = targets[torch.from_numpy(np.random.default_rng(reading._CONTROL_SEED).permutation(n))]
+    blind = SecondState.of_rows(rows, shuffled).settled()
+    own = reading._chosen_ridge(blind, reading.eigen(blind))
+    assert own == reading.RIDGES[-1] > got.ridge
+    guess = reading._predicted(rows, *reading._discriminant(blind, reading.eigen(blind), own))
+    assert got.control_train > (guess == shuffled.argmax(1).numpy()).mean() + 0.02
+    assert got.control_held_out == pytest.approx(0.5, abs=0.09)  # four standard errors of 500 rows
+
+
 @pytest.mark.parametrize(("n", "d"), [(80, 5), (30, 60)])
 def test_the_ridge_is_that_of_brute_force_cross_validation(n, d):
     x, t = normal(n, d), normal(n, 2, seed=4)
@@ -385,10 +404,29 @@ def test_saturation_is_read_from_the_input_where_the_output_cannot_tell():
 
 def test_what_is_no_activation_has_no_activity_and_a_dead_layer_no_score():
     some = samples(torch.zeros(5, dtype=torch.int64))
-    assert np.isnan(activity(ActivityState.of(batch(normal(5, 3).float(), some))).zero_share).all()
+    none = activity(ActivityState.of(batch(normal(5, 3).float().abs(), some)))
+    assert np.isnan(none.zero_share).all()
+    assert (none.is_judged, none.is_rectifier, none.always_on.any()) == (False, False, False)
     dead = activity(ActivityState.of(batch(torch.zeros(5, 3), some, bend=bend(torch.relu))))
     assert (dead.n_silent, dead.n_dormant, dead.n_saturated) == (3, 3, 0)
     assert np.isnan(dead.score).all()
+
+
+@pytest.mark.parametrize(
+    ("function", "says_something"),
+    [(torch.relu, True), (nn.ReLU6(), True), (nn.LeakyReLU(), True), (torch.sigmoid, False),
+     (nn.Softplus(), False), (torch.tanh, False), (nn.ELU(), False), (nn.GELU(), False)],
+)  # fmt: skip
+def test_only_a_unit_that_could_be_off_is_always_on(function, says_something):
+    z = normal(40, 3).abs() + 0.1
+    z[0, 1] = -1.0
+    edge, some = bend(function), samples(torch.zeros(40, dtype=torch.int64))
+    edge = edge if edge.pre is None else replace(edge, pre=z)
+    state = ActivityState.of(batch(function(z), some, bend=edge))
+    got = activity(ActivityState.empty(3, 1) + state)
+    assert got.is_rectifier == says_something
+    assert got.always_on.tolist() == [says_something, False, says_something]
+    assert got.is_judged
 
 
 def test_views_against_direct_computation():

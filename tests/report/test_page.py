@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import studies
+import torch
 
 from unbend.errors import RecordError
-from unbend.numerics.batch import batch
+from unbend.numerics.activity import ActivityState, activity, bend
+from unbend.numerics.batch import batch, samples
 from unbend.report.html import write
 from unbend.report.page import report
-from unbend.report.sections import Section, section, summed_up
-from unbend.report.text import columns, meanings, summary
+from unbend.report.sections import Place, Section, section, summed_up
+from unbend.report.text import columns, headline, meanings, summary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,3 +185,46 @@ def test_values_are_summed_up_in_words():
     assert summed_up(np.array([1.0, np.nan, 3.0])) == "3 values: least 1, mean 2, greatest 3, 1 not finite"
     assert summed_up({"a": 1, "b": (2, 3)}) == "a: 1; b: 2, 3"
     assert summed_up(()) == "none"
+
+
+def activity_of(function=None, *, shift=0.0):
+    z = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)) + shift
+    made = batch(z if function is None else function(z), samples(torch.zeros(60, dtype=torch.int64)),
+                 bend=None if function is None else bend(function))  # fmt: skip
+    return activity(ActivityState.of(made))
+
+
+def test_a_layer_that_is_no_activation_has_dashes_that_say_why():
+    numbers = {number.label: number for number in headline(activity_of(), "activity")}
+    assert numbers["silent"].text == "0"
+    for label in ("dormant", "saturated"):
+        assert (numbers[label].text, numbers[label].share) == ("—", None)
+        assert np.isnan(numbers[label].value)
+        assert numbers[label].meaning.endswith("— for a layer that is no activation, or has no finite value")
+    assert {n.text for n in headline(activity_of(torch.relu), "activity")} == {"0"}
+    study = studies.hostile()
+    first, *rest = study.layers
+    layers = (replace(first, results={**first.results, "activity": activity_of()}), *rest)
+    html = report(replace(study, layers=layers))
+    assert len(re.findall(r'<td data-value="nan" title="units [^"]* no activation[^"]*">—</td>', html)) == 2
+    assert not re.search(r">\s*nan\s*<", html)
+
+
+@pytest.mark.parametrize("kind", ["linear", "activation"])
+def test_units_are_drawn_only_where_they_are_judged(kind):
+    place = Place("activity", "1", kind)
+    assert section(activity_of(), place) == Section()
+    (picture,) = section(activity_of(torch.relu), place).pictures
+    assert "nan" not in picture.svg.lower()
+
+
+def test_always_on_is_told_only_of_units_that_could_be_off():
+    place = Place("activity", "1", "activation")
+    (rectified,) = section(activity_of(torch.relu, shift=10.0), place).pictures
+    assert "4 always on" in rectified.svg
+    assert ("always", "4 always on") in rectified.legend
+    assert {row[-1] for row in rectified.table.rows} == {"always on"}
+    (smooth,) = section(activity_of(torch.sigmoid), place).pictures
+    assert "always on" not in smooth.svg
+    assert smooth.legend == ()
+    assert {row[-1] for row in smooth.table.rows} == {""}

@@ -1,5 +1,6 @@
 """Every rule fires on a small net built to have its fault, and is silent on a healthy one."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -107,12 +108,18 @@ def test_a_bottleneck_and_the_ratio_that_misleads(digits):
 
 def test_lost_separability_without_a_narrow_layer(healthy, digits):
     made = found(copied(healthy, lambda m: m[2].weight[:, :].mul_(torch.arange(64)[:, None] < 12)), digits)
-    assert not [f for f in made.findings if f.rule == "bottleneck" and f.layer == "1"]
+    assert not {"lost_separability", "bottleneck"} & rules(made)
     torch.manual_seed(0)
     blind = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     with torch.no_grad():
         blind[0].bias -= 0.9
-    assert {"lost_separability", "bottleneck"} & rules(found(blind, digits))
+    made = found(blind, digits)
+    hit = only(made, "lost_separability")[0]
+    fell = made["0"].results["readout"].held_out - made["1"].results["readout"].held_out
+    assert (hit.layer, hit.severity) == ("1", "problem")
+    assert hit.title == f"Layer 1 loses separability: a linear read-out falls by {fell:.3f}."
+    assert "units are alive" in hit.advice
+    assert "bottleneck" not in rules(made)
 
 
 class Block(nn.Module):
@@ -173,8 +180,18 @@ def test_layers_that_put_out_nan(healthy, digits):
 
 
 def test_exploding_and_vanishing_activations(healthy, digits):
-    made = found(copied(healthy, lambda m: m[2].weight.mul_(1e4)), digits)
-    assert "explode" in only(made, "scale")[0].title or "vanish" in only(made, "scale")[0].title
+    for i, factor, told in ((4, 1e4, "explode"), (0, 1e-4, "vanish")):
+
+        def scaled(m, i=i, by=factor):
+            m[i].weight *= by
+            m[i].bias *= by
+
+        made = found(copied(healthy, scaled), digits)
+        hit = next(f for f in only(made, "scale") if told in f.title)
+        rms = [part.results["moments"].rms for part in made.layers[1:-1]]
+        extreme = max(rms) if told == "explode" else min(rms)
+        assert made[hit.layer].results["moments"].rms == extreme
+        assert hit.evidence == f"Root mean square {extreme:.2g}; median over 6 layers {np.median(rms):.2g}."
 
 
 def test_vanishing_gradients_through_twenty_sigmoids(digits):
@@ -200,7 +217,11 @@ def test_fading(digits):
     for part in layers[::2]:
         nn.init.normal_(part.weight, std=0.21)
     made = found(nn.Sequential(nn.Linear(64, 24), nn.Tanh(), *layers, nn.Linear(24, 10)), digits)
-    assert {"fading", "lost_separability"} & rules(made)
+    (hit,) = only(made, "fading")
+    first, last = (made[name].results["readout"].held_out for name in ("input", "25"))
+    assert (hit.layer, hit.severity) == ("25", "warning")
+    assert hit.evidence.startswith(f"Held-out accuracy {first:.3f} on the input, {last:.3f} at layer 25 (")
+    assert "lost_separability" not in rules(made)
 
 
 def test_many_findings_of_one_kind_are_told_together(digits):

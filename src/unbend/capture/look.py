@@ -123,24 +123,31 @@ def _first_pass(model: nn.Module, inputs: Any) -> Any:
     except UnbendError:
         raise
     except _REFUSALS as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        kind, said = type(error).__name__, str(error).strip().partition("\n")[0]
+        is_told = said and isinstance(error, (RuntimeError, ValueError))
+        reason = said if is_told else f"{kind}: {said}".removesuffix(": ")
         raise ShapeError(f"model: it does not take the data. {_expected(model, inputs)} It says: {reason}") from error
 
 
 def _expected(model: nn.Module, inputs: Any) -> str:
-    """Both shapes, as far as they can be known."""
+    """Both shapes, as far as they can be known; only the inputs' where the first layer would take them."""
     if isinstance(inputs, Mapping):
         given = "{" + ", ".join(f"{k}: {tuple(v.shape)}" for k, v in inputs.items() if isinstance(v, Tensor)) + "}"
     else:
         parts = inputs if isinstance(inputs, (tuple, list)) else [inputs]
         given = ", ".join(str(tuple(p.shape)) if isinstance(p, Tensor) else type(p).__name__ for p in parts)
+    shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else ()
     for path, module in model.named_modules():
         made_as, weight = original_class(module), getattr(module, "weight", None)
         where = f"layer {path!r}" if path else "the model"
         if issubclass(made_as, nn.Linear) and isinstance(weight, Tensor):
+            if shape[-1:] == (weight.shape[1],):
+                break
             return f"Expected {weight.shape[1]} features in the last axis ({where}), got inputs {given}."
         if issubclass(made_as, nn.modules.conv._ConvNd) and isinstance(weight, Tensor):  # noqa: SLF001
             n_channels = getattr(module, "in_channels", weight.shape[1])
+            if len(shape) == weight.ndim and shape[1] == n_channels:
+                break
             return f"Expected {weight.ndim} axes with {n_channels} channels ({where}), got inputs {given}."
     return f"The inputs are {given}."
 

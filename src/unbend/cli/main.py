@@ -1,5 +1,6 @@
 """The command line: `unbend COMMAND`, one file per command, and the one place that catches our errors."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ COMMANDS = {
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
 _NEED_NO_WORDS = ("report", "lab")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _version(value: bool | None) -> None:  # noqa: FBT001  typer hands the flag over by position
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     sys.path.insert(0, os.getcwd())  # noqa: PTH109  so that package.module:name finds what lies here
     try:
-        _app(_named(sys.argv[1:] if arguments is None else arguments))(None if arguments is None else list(arguments))
+        _run(arguments)
     except UnbendError as error:
         errors().print(f"[bold red]unbend:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
@@ -93,5 +95,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         errors().print("[bold]Interrupted.[/] Nothing was written.")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _close_output()
+        errors().print(f"[bold red]unbend:[/] the output could not be written: {error.strerror}.", soft_wrap=True)
+        sys.exit(2)
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    """The command, and the last of what it prints: a full disk refuses that only then."""
+    try:
+        _app(_named(sys.argv[1:] if arguments is None else arguments))(None if arguments is None else list(arguments))
+    finally:
+        sys.stdout.flush()
+
+
+def _close_output() -> None:
+    """Let nothing more be written, not even by the interpreter as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -65,14 +65,15 @@ def progress(*, quiet: bool = False) -> Iterator[Told]:
 
 
 def shown(study: Study) -> Group:
-    """The terminal's view of a study: what it is, a row per layer, the findings."""
+    """The terminal's view of a study: what it is and how it was read, a row per layer, the findings."""
     about = study.about
     head = Text.assemble(
         (about.model, "bold"), " on ", (about.data, "bold"),
         f"  ·  {about.n_train:,} training rows, {about.n_held_out:,} held out"
         f"  ·  {about.n_parameters:,} parameters",
     )  # fmt: skip
-    return Group(head, Text(), _layers(study, results().width), *(_finding(f) for f in study.findings))
+    notes = [Text(note, style="dim") for note in about.notes]
+    return Group(head, *notes, Text(), _layers(study, results().width), *(_finding(f) for f in study.findings))
 
 
 def _layers(study: Study, width: int) -> Table:

@@ -36,6 +36,7 @@ class ActivityState:
         magnitude: sum of their magnitudes [d].
         low: least finite value, judged or not [d].
         high: greatest finite value, judged or not [d].
+        n_rectified: samples put out by an activation that is flat at 0, as ReLU is.
     """
 
     n: int
@@ -45,6 +46,7 @@ class ActivityState:
     magnitude: Float64[Array, "d"]
     low: Float64[Array, "d"]
     high: Float64[Array, "d"]
+    n_rectified: int = 0
 
     @classmethod
     def of(cls, batch: Batch) -> "ActivityState":
@@ -62,7 +64,8 @@ class ActivityState:
             flat += _between(looked_at, -np.inf, batch.bend.low, batch, finite=finite)
         if batch.bend.high < np.inf:
             flat += _between(looked_at, batch.bend.high, np.inf, batch, finite=finite)
-        return cls(s.n, s.count, zeros, flat, _magnitude(batch, finite=finite), s.low, s.high)
+        rectified = s.n if is_rectifier(batch.bend) else 0
+        return cls(s.n, s.count, zeros, flat, _magnitude(batch, finite=finite), s.low, s.high, rectified)
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> "ActivityState":  # noqa: ARG003
@@ -80,6 +83,7 @@ class ActivityState:
             self.magnitude + other.magnitude,
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
+            self.n_rectified + other.n_rectified,
         )
 
 
@@ -88,7 +92,7 @@ class Activity:
     """What the units of a layer do over the data seen.
 
     Shares and scores are about activations; they are NaN for a layer that is none, and for a unit without a
-    finite value.
+    finite value. Such a unit is neither saturated nor always on, and dormant only where it is silent.
 
     Attributes:
         n: samples seen. Every verdict below is about these samples.
@@ -97,13 +101,15 @@ class Activity:
         score: mean magnitude of the unit over that of its layer [d] (Sokar et al. 2023); NaN where the whole
             layer is 0.
         silent: the unit put out 0 and nothing else [d].
-        always_on: the unit never put out 0 or less [d]: on this data an activation like ReLU is linear there.
+        always_on: the unit of an activation that is flat at 0, such as ReLU, never put out 0 or less [d]: on this
+            data it is linear. A sigmoid is above 0 whatever it does, so its units are never called so.
         dormant: score at most 0.025 [d]; includes silent units.
         saturated: at least 95 % of values flat, and not silent [d].
         n_silent: how many are silent.
         n_dormant: how many are dormant.
         n_saturated: how many are saturated.
         silent_rate_bound: a silent unit fires on fewer than this share of samples, at 95 % confidence.
+        is_rectifier: whether the activation is flat at 0, so that `always_on` says something.
     """
 
     n: int
@@ -118,6 +124,12 @@ class Activity:
     n_dormant: int
     n_saturated: int
     silent_rate_bound: float
+    is_rectifier: bool = False
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the layer is an activation, of whose units more can be said than that they are silent."""
+        return bool(np.isfinite(self.zero_share).any())
 
 
 @measure(ActivityState)
@@ -142,14 +154,25 @@ def activity(state: ActivityState) -> Activity:
         flat_share=flat,
         score=score,
         silent=silent,
-        always_on=(state.low > 0) & np.isfinite(state.low),
+        always_on=(state.low > 0) & np.isfinite(state.low) & (state.n_rectified > 0),
         dormant=dormant,
         saturated=saturated,
         n_silent=int(silent.sum()),
         n_dormant=int(dormant.sum()),
         n_saturated=int(saturated.sum()),
         silent_rate_bound=float(-np.expm1(np.log(0.05) / state.n)) if state.n else 1.0,
+        is_rectifier=state.n_rectified > 0,
     )
+
+
+def is_rectifier(bend: Bend) -> bool:
+    """Whether an activation is saturated from an output of 0 downwards, as ReLU and its kin are.
+
+    Example:
+        >>> is_rectifier(bend(torch.relu)), is_rectifier(bend(torch.sigmoid))
+        (True, False)
+    """
+    return bend.pre is None and bend.low == 0.0
 
 
 def bend(activation: Callable[[Tensor], Tensor]) -> Bend:

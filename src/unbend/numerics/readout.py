@@ -112,7 +112,11 @@ def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | Non
 def _control(
     rows: Tensor, targets: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float
 ) -> tuple[float, float]:
-    """Accuracies of the same read-out fitted to permuted labels, on its own rows and on held-out ones."""
+    """Accuracies of the same read-out fitted to permuted labels, on its own rows and on held-out ones.
+
+    The ridge is that of the true labels. Cross-validation of labels that mean nothing chooses the heaviest there is,
+    so a control with a ridge of its own fits less: it would hide what width can do, and praise the layer for that.
+    """
     if len(rows) < 2:
         return np.nan, np.nan
     order = torch.from_numpy(np.random.default_rng(_CONTROL_SEED).permutation(len(rows)))

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from unbend.numerics.activity import ActivityState
+from unbend.numerics.activity import ActivityState, is_rectifier
 from unbend.numerics.batch import Bend
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
@@ -70,7 +70,7 @@ class Stream:
         activity = (
             ActivityState(self._n, np.zeros(len(total)), none, none, np.zeros(len(total)), low, high)
             if np.isnan(self._flat)
-            else ActivityState(self._n, count, zeros, zeros + flat, np.abs(total), low, high)
+            else ActivityState(self._n, count, zeros, zeros + flat, np.abs(total), low, high, self._n)
         )
         class_n = self._class_n.copy()
         centroids = CentroidState(class_n, class_n[:, None].astype(np.float64), totals.copy())
@@ -80,4 +80,4 @@ class Stream:
 def is_streamable(values: Tensor, view: View, bend: Bend | None) -> bool:
     """Whether a layer's tensor can be summed in place: plain float32 rows on the CPU, affine or ReLU-like."""
     plain = view.layout == "features" and has_kernel(values)
-    return plain and (bend is None or (bend.pre is None and bend.low == 0.0))
+    return plain and (bend is None or is_rectifier(bend))

@@ -93,7 +93,7 @@ def _written(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -
     try:
         save_file(tensors, path, metadata)
     except safetensors.SafetensorError as error:
-        raise OSError(str(error)) from error
+        raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
     with path.open("rb+") as file:
         os.fsync(file.fileno())
     path.chmod(rights)

@@ -5,7 +5,6 @@ import numpy as np
 from unbend.numerics.activity import Activity
 from unbend.plot.activity import VERDICTS, grid_width
 from unbend.plot.activity import activity as strip
-from unbend.plot.style import BENDS
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import headline, shown, small_share, written
@@ -16,16 +15,16 @@ _RATIO = 6.0
 
 @section.register
 def activity(result: Activity, place: Place = NOWHERE) -> Section:
-    """The strip of units; of a layer that does not bend, only how many units are silent, if any."""
+    """The strip of units; of a layer that is no activation, only how many units are silent, if any."""
     numbers = headline(result, place.name)
-    if place.kind and place.kind not in BENDS:
+    if not result.is_judged:
         return Section(tuple(n for n in numbers if n.label == "silent" and n.value))
-    d, always = len(result.score), int(result.always_on.sum())
+    d = len(result.score)
     counts = {
         "silent": result.n_silent,
         "saturated": result.n_saturated,
         "dormant": result.n_dormant - result.n_silent,
-        "always on": always,
+        **({"always on": int(result.always_on.sum())} if result.is_rectifier else {}),
     }
     label = f"{place.label(place.layer)}: activity of {d} units; " + ", ".join(f"{n} {w}" for w, n in counts.items())
     bound = small_share(result.silent_rate_bound)

@@ -7,6 +7,7 @@ from unbend.plot.matrix import matrix_margins
 from unbend.plot.similarity import similarity as heat
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
+from unbend.report.text import NONE
 
 
 @section.register
@@ -15,7 +16,7 @@ def similarity(result: Similarity, place: Place = NOWHERE) -> Section:
     labels = [place.label(name) for name in result.layers]
     n = len(labels)
     side = float(np.clip(0.28 * n + 1.2, 3.4, 5.2))
-    rows = tuple((labels[i], *(f"{v:.2f}" if np.isfinite(v) else "–" for v in result.cka[i])) for i in range(n))
+    rows = tuple((labels[i], *(f"{v:.2f}" if np.isfinite(v) else NONE for v in result.cka[i])) for i in range(n))
     picture = Picture(
         "Which layers say the same",
         f"Debiased linear CKA on {result.n:,} rows: 1 is the same up to rotation and scale, 0 unrelated.",

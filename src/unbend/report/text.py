@@ -5,7 +5,7 @@ Must not know terminals or HTML.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import singledispatch
 from numbers import Integral, Real
 from typing import Any
@@ -26,6 +26,10 @@ from unbend.study.proofs import Ladder
 from unbend.study.unknown import Unknown
 from unbend.study.values import Layer, Study
 
+NONE = "—"
+"""What stands where a number would say nothing."""
+_JUDGED = f"{NONE} for a layer that is no activation, or has no finite value"
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -34,7 +38,7 @@ class Number:
     Attributes:
         label: what it is called at the head of a column.
         value: what a table sorts by; NaN where there is none.
-        text: what is shown.
+        text: what is shown; a dash where there is no value, and `meaning` then says why.
         meaning: what it means, in a sentence; empty when nobody said.
         share: the value as a share of the most it can be, for a bar; None where there is no such thing.
         aside: its interval, or what else stands beside it in small print.
@@ -178,11 +182,17 @@ def _(result: Spectrum, name: str) -> tuple[Number, ...]:
 def _(result: Activity, name: str) -> tuple[Number, ...]:
     del name
     d = len(result.score)
-    return (
-        _of("silent", result.n_silent, d, "units that put out 0 and nothing else on the data seen"),
-        _of("dormant", result.n_dormant, d, "units below 2.5 % of their layer's mean magnitude, silent ones included"),
-        _of("saturated", result.n_saturated, d, "units whose activation is flat on at least 95 % of values"),
+    silent = _of("silent", result.n_silent, d, "units that put out 0 and nothing else on the data seen")
+    others = (
+        _of(
+            "dormant",
+            result.n_dormant,
+            d,
+            f"units below 2.5 % of their layer's mean magnitude; {_JUDGED}",
+        ),
+        _of("saturated", result.n_saturated, d, f"units flat on at least 95 % of values; {_JUDGED}"),
     )
+    return silent, *(n if result.is_judged else replace(n, value=float("nan"), text=NONE, share=None) for n in others)
 
 
 @headline.register
@@ -250,9 +260,9 @@ def shown(share: float) -> str:
 
     Example:
         >>> shown(0.9749), shown(1.0), shown(float("nan"))
-        ('97.5 %', '100 %', '–')
+        ('97.5 %', '100 %', '—')
     """
-    return "–" if np.isnan(share) else f"{100 * share:.1f}".removesuffix(".0") + " %"
+    return NONE if np.isnan(share) else f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def small_share(share: float) -> str:
@@ -270,7 +280,7 @@ def written(value: Any) -> str:
 
     Example:
         >>> written(63.5695), written(1438), written(float("nan")), written(1e-9)
-        ('63.6', '1,438', '–', '1e-09')
+        ('63.6', '1,438', '—', '1e-09')
     """
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
@@ -279,11 +289,11 @@ def written(value: Any) -> str:
     if isinstance(value, Real):
         number = float(value)
         if np.isnan(number):
-            return "–"
+            return NONE
         if np.isinf(number):
             return "∞" if number > 0 else "−∞"
         return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
-    return "–" if value is None else str(value)
+    return NONE if value is None else str(value)
 
 
 def _of(label: str, count: int, total: int, meaning: str) -> Number:

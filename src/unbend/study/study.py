@@ -207,6 +207,8 @@ def _prepared(model: nn.Module, rows: Source, how: Settings, progress: Progress)
     first = next(rows.batches("train", most=_LOOK), None)
     if first is None:
         raise DataError("data: there are no training rows. Pass at least two rows, better a hundred.")
+    if rows.n["train"] == 1:
+        raise DataError("data: 1 training row is left, too few to measure anything. Pass a hundred rows or more.")
     fit, reshaped = fitting(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
     places = plan(model, look, n, layers=how.layers, reduce=how.reduce)

@@ -1,0 +1,218 @@
+"""Rules on both sides of their thresholds: a study made by hand, each number just above or just below."""
+
+import numpy as np
+import pytest
+
+from unbend.numerics.gradient import Gradients
+from unbend.numerics.interval import wilson
+from unbend.numerics.moments import Moments
+from unbend.numerics.readout import Readout
+from unbend.numerics.scatter import Scatter
+from unbend.numerics.views import View
+from unbend.study.findings import findings
+from unbend.study.values import About, Layer
+
+N = 1000
+K = 4
+
+
+def read(right, *, d=20, also=0, n=N):
+    """A read-out of `right` of n held-out rows: the first ones, but for `also` that are taken from the end."""
+    correct = np.arange(n) < right - also
+    correct[n - also :] = True
+    low, high = (float(end) for end in wilson(right, n))
+    share = right / n
+    return Readout(5000, 1.0, np.zeros((K, d)), np.zeros(K), n, share, (low, high), n, share, (low, high),
+                   0.3, 1 / K, np.zeros((K, K), np.int64), correct)  # fmt: skip
+
+
+def fitted(r2, *, d=20):
+    nan = (np.nan, np.nan)
+    return Readout(5000, 1.0, np.zeros((2, d)), np.zeros(2), N, r2, nan, N, r2, nan, np.nan, np.nan, None, None)
+
+
+def spread(rank, ratio):
+    return Scatter(5000, K, rank, 1.0, ratio, ratio, 1.0, 1.0, 1.0, np.full(K, 1250))
+
+
+def level(rms, d=4):
+    zero = np.zeros(d)
+    return Moments(N, zero, zero, zero, zero, zero.astype(np.int64), float(rms))
+
+
+def found(*results, rule, across=None, classes=K, output=False):
+    """Findings of one rule in a study of layers with these results: the input, then a, b, c …"""
+    names = ["input", *"abcdefgh"][: len(results)]
+    layers = [
+        Layer(name, "input" if name == "input" else "affine", "Linear", (20,), View("features", "none", 20),
+              dict(made), {}, None, output and name == names[-1])
+        for name, made in zip(names, results, strict=True)
+    ]  # fmt: skip
+    about = About("net", "data", "", "classification" if classes else "regression",
+                  tuple(f"class {i}" for i in range(classes)), 5000, N, 99, "")  # fmt: skip
+    return [f for f in findings(about, layers, across or {}) if f.rule == rule]
+
+
+def read_outs(*rights, **how):
+    return found(*({"readout": read(right)} for right in rights), **how)
+
+
+def test_a_layer_that_loses_a_hundredth_is_told_and_one_that_loses_less_is_not():
+    (hit,) = read_outs(900, 950, 939, rule="lost_separability")
+    assert (hit.layer, hit.severity) == ("b", "warning")
+    assert hit.title == "Layer b loses separability: a linear read-out falls by 0.011."
+    low, high = wilson(939, N)
+    assert hit.evidence == (
+        "Held-out accuracy 0.950 at layer a, 0.939 at layer b "
+        f"(95 % interval {low:.3f} to {high:.3f}, 1,000 held-out rows)."
+    )
+    assert "wide enough and its units are alive" in hit.advice
+    assert "residual connection" in hit.advice
+    before, just, less = ({"readout": read(right, n=10 * N)} for right in (9500, 9395, 9405))
+    assert found(before, just, rule="lost_separability")
+    assert not found(before, less, rule="lost_separability"), "beyond noise, but too little"
+    assert not read_outs(900, 939, 950, rule="lost_separability")
+
+
+def test_a_loss_on_the_way_from_the_input_names_the_input():
+    (hit,) = read_outs(950, 930, rule="lost_separability")
+    assert hit.evidence.startswith("Held-out accuracy 0.950 on the input, 0.930 at layer a (")
+
+
+def test_what_the_output_loses_is_no_loss_of_a_layer():
+    assert read_outs(950, 900, rule="lost_separability")
+    assert not read_outs(950, 900, rule="lost_separability", output=True)
+
+
+def test_a_loss_is_told_only_beyond_noise_at_99_percent():
+    def lost(also):
+        return found({"readout": read(950)}, {"readout": read(930, also=also)}, rule="lost_separability")
+
+    assert lost(0)
+    assert not lost(50)
+    sure, unsure = ({"readout": read(900 - fell, also=30)} for fell in (26, 22))
+    assert found({"readout": read(900)}, sure, rule="lost_separability")
+    assert not found({"readout": read(900)}, unsure, rule="lost_separability"), "95 % would do here"
+
+
+def test_a_loss_of_more_than_a_twentieth_is_a_problem():
+    assert [f.severity for f in read_outs(950, 901, rule="lost_separability")] == ["warning"]
+    assert [f.severity for f in read_outs(950, 899, rule="lost_separability")] == ["problem"]
+
+
+@pytest.mark.parametrize(
+    ("rank", "d", "rule"),
+    [(K - 2, 19, "bottleneck"), (K - 1, 19, "lost_separability"), (K - 2, 20, "lost_separability")],
+)
+def test_a_layer_is_too_narrow_with_fewer_directions_than_classes_need_and_fewer_units_than_before(rank, d, rule):
+    results = (
+        {"readout": read(950), "scatter": spread(9, 2.0)},
+        {"readout": read(880, d=d), "scatter": spread(rank, 2.0)},
+    )
+    assert [f.layer for f in found(*results, rule=rule)] == ["a"]
+    assert not found(*results, rule=({"bottleneck", "lost_separability"} - {rule}).pop())
+
+
+def test_a_bottleneck_is_told_with_its_numbers():
+    before, after = {"readout": read(950), "scatter": spread(9, 2.0)}, {"readout": read(880, d=2)}
+    (hit,) = found(before, {**after, "scatter": spread(2, 2.0)}, rule="bottleneck")
+    assert (hit.layer, hit.severity) == ("a", "problem")
+    assert hit.title == "Layer a is too narrow: a linear read-out loses 0.070 of its accuracy there."
+    assert "Held-out accuracy 0.950 on the input, 0.880 at layer a (" in hit.evidence
+    assert hit.evidence.endswith("1,000 held-out rows). 4 classes can need up to 3 directions, and it keeps 2.")
+    assert hit.advice == "Make the layer wider, or add a residual connection around it."
+    (hit,) = found(before, {**after, "scatter": spread(2, 2.1)}, rule="bottleneck")
+    assert hit.evidence.endswith("(The usual ratio tr B / tr W rises here, 2.00 → 2.10: it misleads.)")
+
+
+def test_a_loss_of_r2_has_no_interval_and_needs_a_twentieth():
+    (hit,) = found({"readout": fitted(0.9)}, {"readout": fitted(0.849)}, rule="lost_separability", classes=0)
+    assert hit.evidence == "Held-out R² 0.900 on the input, 0.849 at layer a (1,000 held-out rows)."
+    assert not found({"readout": fitted(0.9)}, {"readout": fitted(0.851)}, rule="lost_separability", classes=0)
+
+
+def test_separability_that_fades_by_three_hundredths_is_told_and_less_is_not():
+    (hit,) = read_outs(900, 950, 942, 934, 926, 919, rule="fading")
+    assert (hit.layer, hit.severity) == ("e", "warning")
+    assert hit.title == "Separability fades from layer a to layer e, little by little."
+    assert hit.evidence.startswith("Held-out accuracy 0.950 at layer a, 0.919 at layer e (")
+    assert hit.evidence.endswith("No single layer in between loses much.")
+    assert hit.advice == "Try fewer or wider layers behind that point, or residual connections around them."
+    assert not read_outs(900, 950, 942, 934, 926, 921, rule="fading")
+
+
+def test_fading_is_not_told_beside_a_layer_that_is_to_blame():
+    assert not read_outs(900, 950, 942, 934, 926, 910, rule="fading")
+    assert read_outs(900, 950, 942, 934, 926, 910, rule="lost_separability")
+
+
+def test_fading_is_not_told_of_what_the_output_loses_nor_within_noise():
+    assert not read_outs(900, 950, 942, 934, 926, 919, rule="fading", output=True)
+    many = [{"readout": read(right, also=150 * i)} for i, right in enumerate((600, 592, 584, 576, 569))]
+    assert not found({"readout": read(500)}, *many, rule="fading")
+
+
+def test_fading_from_the_input_needs_more_than_two_layers():
+    assert not read_outs(950, 942, 934, rule="fading")
+    assert read_outs(950, 942, 934, 926, 919, rule="fading")
+
+
+def scales(*levels, **how):
+    return found(*({"moments": level(rms)} for rms in levels), rule="scale", **how)
+
+
+def test_activations_a_hundred_times_the_median_explode():
+    (hit,) = scales(1.0, 2.0, 2.0, 201.0)
+    assert (hit.layer, hit.severity) == ("c", "warning")
+    assert hit.title == "Activations explode at layer c: 100 times above the median."
+    assert hit.evidence == "Root mean square 2e+02; median over 3 layers 2."
+    assert "He for ReLU, Xavier for tanh" in hit.advice
+    assert not scales(1.0, 2.0, 2.0, 199.0)
+
+
+def test_activations_a_hundredth_of_the_median_vanish():
+    (hit,) = scales(1.0, 2.0, 2.0, 0.0199)
+    assert (hit.layer, hit.severity) == ("c", "warning")
+    assert hit.title == "Activations vanish at layer c: 101 times below the median."
+    assert hit.evidence == "Root mean square 0.02; median over 3 layers 2."
+    assert not scales(1.0, 2.0, 2.0, 0.0201)
+
+
+def test_the_scales_of_the_input_of_the_output_and_of_dead_layers_are_left_out():
+    assert not scales(1e9, 2.0, 2.0, 2.0)
+    assert not scales(1.0, 2.0, 2.0, 1e9, output=True)
+    assert not scales(1.0, 2.0, 2.0, 0.0)
+    assert not scales(1.0, 2.0, 2.0, np.nan)
+    assert not scales(1.0, 2.0)
+
+
+def reach(*norms):
+    norm = np.array(norms)
+    with np.errstate(divide="ignore"):
+        lost = float(np.log10(norm[-1]) - np.log10(norm[0]))
+    names = tuple("abcdefgh"[: len(norms)])
+    return found({}, rule="gradient_reach", across={"gradients": Gradients(64, names, norm, lost)})
+
+
+def test_gradients_that_lose_four_orders_vanish():
+    (hit,) = reach(0.99e-5, 0.01, 0.1)
+    assert (hit.layer, hit.severity) == ("a", "problem")
+    assert hit.title == "Gradients vanish: from the last layer to the first they shrink by a factor of 10^4."
+    assert hit.evidence == "Root mean square of dL/dh: 1.00e-01 at layer c, 9.90e-06 at layer a (64 samples)."
+    assert hit.why == "The first layers hardly learn."
+    assert "He or orthogonal initialisation" in hit.advice
+    assert not reach(1.01e-5, 0.01, 0.1)
+
+
+def test_gradients_that_gain_four_orders_explode():
+    (hit,) = reach(1.01e3, 1.0, 0.1)
+    assert hit.title == "Gradients explode: from the last layer to the first they grow by a factor of 10^4."
+    assert hit.evidence == "Root mean square of dL/dh: 1.00e-01 at layer c, 1.01e+03 at layer a (64 samples)."
+    assert hit.why == "Steps that suit the last layers throw the first ones off."
+    assert not reach(0.99e3, 1.0, 0.1)
+
+
+def test_gradients_that_are_lost_altogether_or_not_known():
+    (hit,) = reach(0.0, 0.1)
+    assert hit.title.endswith("they shrink to nothing.")
+    assert not reach(np.nan, 0.1)
