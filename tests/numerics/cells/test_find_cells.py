@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from unbend.capture.lower import lower
-from unbend.errors import DataError, ShapeError
-from unbend.numerics.cells import Plane, cells, count_cells
+from unbend.errors import DataError, ShapeError, TiesError
+from unbend.numerics.cells import Plane, cells, count_cells, find, tiles
 from unbend.numerics.cells.bounds import zaslavsky
 from unbend.numerics.cells.certificate import certify
 from unbend.numerics.cells.exact import exact_mesh
@@ -136,6 +136,19 @@ def test_tiles_with_ties_are_exact(make_mlp, square, small_tiles):
     found = cells(net, square)
     assert found.n_faces == cells(single, square).n_faces == count_cells(net, square)
     assert_whole(found)
+
+
+def test_more_ties_than_exact_arithmetic_may_settle_are_said(make_mlp, square, small_tiles, monkeypatch):
+    """The same network is given up after a few exact faces, in one sentence that says what to do."""
+    rng = np.random.default_rng(3)
+    w, b = rng.standard_normal((70, 2)), rng.standard_normal(70) * 2
+    net = network([np.vstack([w, 2 * w, -w])], [np.concatenate([b, 2 * b, -b])], np.ones((1, 210)), np.zeros(1))
+    monkeypatch.setattr(tiles, "MOST_EXACT", 3)
+    monkeypatch.setattr(find, "MOST_EXACT", 3)
+    with pytest.raises(TiesError, match="coincide within rounding"):
+        cells(net, square)
+    with pytest.raises(TiesError, match="moved"):
+        count_cells(net, square)
 
 
 def test_one_layer_is_zaslavsky():

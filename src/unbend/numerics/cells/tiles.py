@@ -54,7 +54,7 @@ class _Budget:
     """Faces that may still be made, and those of them in exact arithmetic; shared by the threads."""
 
     left: int
-    exact: int = MOST_EXACT
+    exact: int
 
 
 class Run(NamedTuple):
@@ -82,7 +82,7 @@ def tiled(
 ) -> Run | None:
     """Cells of the whole polygon, tile by tile; None if two tiles disagree along their wall."""
     whole = _Tile([(x, y) for x, y in corners.tolist()], [-1 - i for i in range(len(corners))], 1, 0, None)
-    budget = _Budget(2 * limit + 1000)  # faces cut by walls are counted on both sides
+    budget = _Budget(2 * limit + 1000, MOST_EXACT)  # faces cut by walls are counted on both sides
     job = _Job(net, distinct(net), budget, count_only=count_only, off=off)
     with _one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         spread = pool.map if threads > 1 else map
