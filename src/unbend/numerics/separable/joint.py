@@ -21,7 +21,7 @@ SMALL_CONE = 400  # (k - 1)(d + 1) up to which the full cone is searched first
 LARGE_CONE = 2600  # and up to which it is searched at all
 HASHED_AT_ONCE = 50_000_000
 MANY_ERRORS = 20  # confusions of one pair that make an overlap likely
-LIKELY = 0.08, 0.04, 0.02  # or this part of its rows, after the first three read-outs
+LIKELY = 0.06, 0.04, 0.02  # or this part of its rows, after the first three read-outs
 RIPE = (5, 9, 15, 21)  # steps of the read-out after which the pair it confuses most is asked
 MOST_PAIRS = 6
 
