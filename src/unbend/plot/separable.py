@@ -93,12 +93,12 @@ def _rung(ax: Axes, place: float, at: int, step: LadderStep) -> None:
         mfc=style.PAPER if is_hollow else color,
         zorder=3,
     )
-    is_right = place > LEFT
-    x, align = (place - 0.05, "right") if is_right else (place + 0.05, "left")
+    beside = {LEFT: (place + 0.05, "left", 4), RIGHT: (place - 0.05, "right", 4)}
+    x, align, gap = beside.get(place, (place, "center", 9))
     name = word(step) + (", as are shuffled labels" if step.frame.is_worthless else "")
-    ax.annotate(name, (x, at), (0, 4), textcoords="offset points", ha=align, va="bottom", color=color, weight="bold")
+    ax.annotate(name, (x, at), (0, gap), textcoords="offset points", ha=align, va="bottom", color=color, weight="bold")
     ax.annotate(
-        remark(step), (x, at), (0, -4), textcoords="offset points", ha=align, va="top", color=style.INK, size="small"
+        remark(step), (x, at), (0, -gap), textcoords="offset points", ha=align, va="top", color=style.INK, size="small"
     )
 
 
