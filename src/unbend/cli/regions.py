@@ -27,6 +27,8 @@ from unbend.report.regions import Samples, regions_page
 from unbend.study.regions import cells, plane_through
 
 PAGE = Path("regions.html")
+_INCHES = 7.0
+_LEAST = 0.2  # of the longer side of a picture
 _PICTURES = (".svg", ".png", ".pdf")
 _MOST_SAMPLES = 2000
 _MOST_CLASSES = 1000
@@ -247,7 +249,8 @@ def _draw(path: Path, made: Cells, edge: Boundary | None, samples: Samples | Non
     from unbend.plot.style import PAPER, RC
 
     with rc_context(RC):
-        figure = Figure((7.0, 7.0))
+        wide, high = np.ptp(made.plane.corners, axis=0) / np.ptp(made.plane.corners, axis=0).max()
+        figure = Figure((_INCHES * max(wide, _LEAST), _INCHES * max(high, _LEAST)))
         ax = figure.add_axes((0.02, 0.02, 0.96, 0.96))
         points, labels = (None, None) if samples is None else (samples.points, samples.labels)
         drawn(ax, made, boundary=edge, points=points, labels=labels)
