@@ -220,12 +220,8 @@ class _Ear:
         return output
 
 
-def _ignore(event: Event) -> None:
-    """Hear nothing."""
-
-
-def _ignored(tap: Tap, caught: Caught) -> None:
-    """Receive nothing."""
+def _ignore(*_heard: object) -> None:
+    """Hear nothing, receive nothing."""
 
 
 class _Functions(TorchFunctionMode):
@@ -332,4 +328,4 @@ class _Hook:
             _hand_over(tap, output, tap.bend, self._receive)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _Hook, (self._path, {}, {}, _ignored)
+        return _Hook, (self._path, {}, {}, _ignore)

@@ -249,8 +249,9 @@ def _draw(path: Path, made: Cells, edge: Boundary | None, samples: Samples | Non
     from unbend.plot.style import PAPER, RC
 
     with rc_context(RC):
-        wide, high = np.ptp(made.plane.corners, axis=0) / np.ptp(made.plane.corners, axis=0).max()
-        figure = Figure((_INCHES * max(wide, _LEAST), _INCHES * max(high, _LEAST)))
+        span = np.ptp(made.plane.corners, axis=0)
+        wide, high = _INCHES * np.maximum(span / span.max(), _LEAST)
+        figure = Figure((wide, high))
         ax = figure.add_axes((0.02, 0.02, 0.96, 0.96))
         points, labels = (None, None) if samples is None else (samples.points, samples.labels)
         drawn(ax, made, boundary=edge, points=points, labels=labels)

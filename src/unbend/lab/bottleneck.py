@@ -94,8 +94,8 @@ def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
         own = (*accuracies(model, data), first_good(history, per_epoch))
         for bend in BENDS if name == "perceptron" else BENDS[:1]:
             narrow, path = zoo.narrowed(model, 2, activation=None if bend == "none" else bend, seed=seed)
-            recipe = zoo.Recipe(n_epochs, BATCH, rate=0.02, decay_at=(0.7, 0.9))
-            history = zoo.train(narrow, *data.train, recipe, seed=seed, snapshot_at=frames(n_epochs * per_epoch))
+            shown = frames(n_epochs * per_epoch)
+            history = zoo.train(narrow, *data.train, retraining(n_epochs), seed=seed, snapshot_at=shown)
             is_proved = is_separable(in_plane(narrow, path, data.x_train), data.y_train)
             names.append(name if bend == "none" else f"{name}, {bend}")
             rows.append((*accuracies(narrow, data), is_proved, first_good(history, per_epoch), *own))
@@ -117,10 +117,15 @@ def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
     )
 
 
+def retraining(n_epochs: int) -> zoo.Recipe:
+    """How a network is trained on with two units in it."""
+    return zoo.Recipe(n_epochs, BATCH, rate=0.02, decay_at=(0.7, 0.9))
+
+
 def with_relu(model: nn.Module, data: zoo.DataSet, seed: int) -> float:
     """Training accuracy after a shorter retraining with two units that bend with ReLU."""
     narrow, _ = zoo.narrowed(model, 2, activation=CORNERED, seed=seed)
-    zoo.train(narrow, *data.train, zoo.Recipe(SHORT, BATCH, rate=0.02, decay_at=(0.7, 0.9)), seed=seed)
+    zoo.train(narrow, *data.train, retraining(SHORT), seed=seed)
     return zoo.accuracy(narrow, *data.train)
 
 

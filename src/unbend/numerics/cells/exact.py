@@ -69,7 +69,6 @@ class _Stage(NamedTuple):
     high: Array
     rows: list[list[tuple[int, int, int]]]  # stage of a column, -1 for 1, s and t; hinge of that stage; integer
     slopes: list[tuple[int, int]]  # off, on
-    level: int  # exponent of what the rows add up
     exponent: int  # of the hinges' outputs
 
 
@@ -123,7 +122,6 @@ def _stages(net: PiecewiseAffine) -> list[_Stage]:
     lowest = 0  # exponent of the columns so far
     for first, stage in zip(net.offsets, net.stages, strict=False):
         weight, low, high = dyadic(stage.weight.data), dyadic(stage.low), dyadic(stage.high)
-        level = lowest + weight.exponent
         shared = min(low.exponent, high.exponent)
         slopes = [
             (off << (low.exponent - shared), on << (high.exponent - shared))
@@ -134,10 +132,9 @@ def _stages(net: PiecewiseAffine) -> list[_Stage]:
         rows = [items[a:b] for a, b in pairwise(ends)]
         matrix = stage.weight.csr()
         gamma = (max((len(row) for row in rows), default=0) + 4) * 2.0**-52
-        stages.append(
-            _Stage(first, matrix, abs(matrix), gamma, stage.low, stage.high, rows, slopes, level, level + shared)
-        )
-        lowest = min(lowest, level + shared)
+        exponent = lowest + weight.exponent + shared
+        stages.append(_Stage(first, matrix, abs(matrix), gamma, stage.low, stage.high, rows, slopes, exponent))
+        lowest = min(lowest, exponent)
     return stages
 
 
@@ -193,7 +190,7 @@ def _looked_at(z: Array, slack: Array, corners: list[Point]) -> tuple[Array, Arr
 
 
 def _row(cell: _Cell, stages: list[_Stage], index: int, hinge: int) -> Row:
-    """The `z` of one hinge of a stage as integers times two to the stage's level."""
+    """The `z` of one hinge of a stage as integers, times a power of two that is the stage's."""
     known, stage = cell.exact[index], stages[index]
     if hinge in known:
         return known[hinge]

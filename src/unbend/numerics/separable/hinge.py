@@ -56,8 +56,7 @@ def readouts(
     Cost: per step two passes over x and, up to `LARGEST` weights, one Cholesky factor of (k - 1)(d + 1) columns.
     """
     problem = _Problem(x, code, k)
-    V = problem.least_squares() if start is None else problem.weights_of(*start)
-    leads = problem.leads(V)
+    V, leads = problem.as_long_as_best(problem.least_squares() if start is None else problem.weights_of(*start))
     if start is None:
         yield problem.readout(V, leads)
     loss, at, last = _loss(V, leads), 0, len(DAMPINGS) - 1
@@ -135,7 +134,7 @@ class _Problem:
 
     def weights_of(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
         """Weights [k, d + 1] for standardised rows."""
-        return self._as_long_as_best(np.hstack([weight * self.scale, (bias + weight @ self.mean)[:, None]]))
+        return np.hstack([weight * self.scale, (bias + weight @ self.mean)[:, None]])
 
     def least_squares(self) -> np.ndarray:
         """The read-out fitted to 1 for the own class and -1 for the others: for the price of one product."""
@@ -144,19 +143,19 @@ class _Problem:
             return np.zeros((self.k, D))
         gram, sums = np.zeros((D, D)), np.zeros((self.k, D))
         for c, members in enumerate(self.members):
-            gram += self._gram(members)
-            for start in range(0, len(members), BLOCK):
-                sums[c] += self.standard(members[start : start + BLOCK]).sum(axis=0, dtype=np.float64)
+            own = self._gram(members)
+            gram += own
+            sums[c] = own[-1]  # the last column is ones
         gram[np.arange(D), np.arange(D)] += DAMPINGS[1] * np.trace(gram) / D
         factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
-        return self._as_long_as_best(cho_solve(factor, (2 * sums - sums.sum(axis=0)).T, check_finite=False).T)
+        return np.asarray(cho_solve(factor, (2 * sums - sums.sum(axis=0)).T, check_finite=False)).T
 
-    def _as_long_as_best(self, V: np.ndarray) -> np.ndarray:
-        """Weights of the length that loses least."""
+    def as_long_as_best(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the length that loses least, and their leads."""
         leads = self.leads(V)
         sizes = 10.0 ** np.arange(-3, 3.1, 0.5)
         best = min(sizes, key=lambda size: _loss(V * size, leads * np.float32(size)))
-        return V * best
+        return V * best, leads * np.float32(best)
 
     def readout(self, V: np.ndarray, leads: np.ndarray) -> Readout:
         """Weights in the units of the data; a row that does not lead counts for the rival that is furthest ahead."""
