@@ -1,9 +1,10 @@
 """What looking costs: unbend's statistics of every layer against the bare forward pass of the same batches.
 
 Three workloads, every method over the same batches in the same run, whole passes in rotating order. One thread is
-timed by CPU time, two by the wall clock. A ratio is the median over rounds of a pass to the bare pass of the same
-round; `bare, again` is a second copy of the bare pass and shows the noise. Peers, on fewer batches because they are
-slow, collect the same or less:
+timed by CPU time, two by the wall clock. Every batch of every pass is timed by itself, what is done after the last
+one included; its median over rounds counts, because other tenants of a shared machine slow some batches of any pass
+down. `bare, again` is a second copy of the bare pass and shows the noise that is left. Peers, on fewer batches
+because they are slow, collect the same or less:
 
 - the store-everything analyser that articles print: one pass per layer, activations kept, statistics in numpy;
 - Captum `LayerActivation`, nnsight `trace`: activations by the tool, then the reductions people write;
@@ -17,12 +18,11 @@ import contextlib
 import gzip
 import io
 import os
-import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -140,12 +140,12 @@ def cut(x: Tensor, y: Tensor, batch: int) -> list[Minibatch]:
     ]
 
 
-Method = Callable[[list[Minibatch]], None]
+Method = Callable[[Iterable[Minibatch]], None]
 
 
 def bare(work: Workload) -> Method:
     @torch.inference_mode()
-    def run(batches: list[Minibatch]) -> None:
+    def run(batches: Iterable[Minibatch]) -> None:
         for b in batches:
             work.model(b.inputs)
 
@@ -157,7 +157,7 @@ def floor(work: Workload) -> Method:
     first = work.batches[0]
     taps = plan(work.model, first.inputs[:32], min(32, len(first.ids))).taps
 
-    def run(batches: list[Minibatch]) -> None:
+    def run(batches: Iterable[Minibatch]) -> None:
         with quiet(work.model), tapped(work.model, taps, lambda _tap, caught: caught.values.sum()):
             for b in batches:
                 work.model(b.inputs)
@@ -173,7 +173,7 @@ def ours(work: Workload, kinds: tuple[type, ...]) -> Method:
     selection = _selection(work.n, widest, Settings()) if SecondState in kinds else Selection()
     k = int(max(int(b.y.max()) for b in work.batches)) + 1
 
-    def run(batches: list[Minibatch]) -> None:
+    def run(batches: Iterable[Minibatch]) -> None:
         with quiet(work.model):
             fold(work.model, places, iter(batches), kinds, n_classes=k, selection=selection, with_input=False)
 
@@ -197,8 +197,9 @@ def analyser(work: Workload) -> Method:
     names = tapped_names(work)
 
     @torch.no_grad()
-    def run(batches: list[Minibatch]) -> None:
-        x, y = torch.cat([b.inputs for b in batches]), torch.cat([b.y for b in batches]).numpy()
+    def run(batches: Iterable[Minibatch]) -> None:
+        kept_batches = list(batches)
+        x, y = torch.cat([b.inputs for b in kept_batches]), torch.cat([b.y for b in kept_batches]).numpy()
         for _analysis in ("activations", "separability"):
             for name in names:
                 kept: list[np.ndarray] = []
@@ -223,7 +224,7 @@ def captum(work: Workload) -> Method:
     tool = LayerActivation(work.model, [work.model.get_submodule(name) for name in tapped_names(work)])
 
     @torch.no_grad()
-    def run(batches: list[Minibatch]) -> None:
+    def run(batches: Iterable[Minibatch]) -> None:
         for b in batches:
             for h in tool.attribute(b.inputs):
                 naive(h[0] if isinstance(h, tuple) else h, b.y, 10)
@@ -238,7 +239,7 @@ def nnsight(work: Workload) -> Method:
     wrapped = NNsight(work.model)
 
     @torch.no_grad()
-    def run(batches: list[Minibatch]) -> None:
+    def run(batches: Iterable[Minibatch]) -> None:
         for b in batches:
             outputs: list[Tensor] = []
             with wrapped.trace(b.inputs):
@@ -259,7 +260,7 @@ def delve(work: Workload) -> Method:
         )
 
     @torch.no_grad()
-    def run(batches: list[Minibatch]) -> None:
+    def run(batches: Iterable[Minibatch]) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             tracker.resume()
             work.model.train()  # it looks at training passes only unless told otherwise
@@ -280,7 +281,7 @@ def torchlens(work: Workload) -> Method:
     ]
     metrics = {name: tl.stats.Aggregator(tl.stats.Mean(), tl.stats.Histogram()) for name in names}
 
-    def run(batches: list[Minibatch]) -> None:
+    def run(batches: Iterable[Minibatch]) -> None:
         tl.aggregate(work.model, [b.inputs for b in batches], metrics)
 
     return run
@@ -298,20 +299,25 @@ PEERS = {
 def measure(
     methods: dict[str, Method], batches: list[Minibatch], rounds: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Median over rounds of the time of a pass / the time of the bare pass of that round."""
+    """Time of a pass / time of the bare pass, each the sum over its batches of their medians over rounds."""
     for run in methods.values():
         run(batches[:2])
     names = list(methods)
-    ratios: dict[str, list[float]] = {name: [] for name in names}
+    slices: dict[str, list[list[float]]] = {name: [] for name in names}
     for r in range(rounds):
-        taken = {}
         for name in names[r % len(names) :] + names[: r % len(names)]:
-            start = clock()
-            methods[name](batches)
-            taken[name] = clock() - start
-        for name in names:
-            ratios[name].append(taken[name] / taken["bare"])
-    return {name: statistics.median(values) for name, values in ratios.items()}
+            marks: list[float] = []
+            methods[name](marked(batches, marks, clock))
+            slices[name].append([b - a for a, b in pairwise([*marks, clock()])])
+    taken = {name: float(np.median(rows, axis=0).sum()) for name, rows in slices.items()}
+    return {name: time / taken["bare"] for name, time in taken.items()}
+
+
+def marked(batches: list[Minibatch], marks: list[float], clock: Callable[[], float]) -> Iterator[Minibatch]:
+    """The batches, with a note of when each was asked for."""
+    for minibatch in batches:
+        marks.append(clock())
+        yield minibatch
 
 
 def peak(n: int, method: str) -> float:

@@ -28,7 +28,7 @@ def test_the_same_numbers_as_adding_states(activation, d, shift):
         h = x if activation is None else activation(x)
         of = samples(y, n_classes=3)
         assert is_streamable(h, View("features", "none", d), edge)
-        assert stream.add(h, of.groups)
+        assert stream.add(h, of)
         made = [kind.of(batch(h, of, bend=edge)) for kind in KINDS]
         whole = made if whole is None else [a + b for a, b in zip(whole, made, strict=True)]
     for kind, expected in zip(KINDS, whole, strict=True):
@@ -40,16 +40,16 @@ def test_the_same_numbers_as_adding_states(activation, d, shift):
 
 def test_values_that_are_not_finite_are_left_to_the_slow_path():
     stream = Stream(3, 2, None)
-    groups = samples(torch.tensor([0, 1])).groups
-    assert not stream.add(torch.tensor([[1.0, float("nan"), 2.0], [0.0, 1.0, 2.0]]), groups)
-    assert not stream.add(torch.tensor([[1.0, float("inf"), 2.0], [0.0, 1.0, 2.0]]), groups)
+    of = samples(torch.tensor([0, 1]))
+    assert not stream.add(torch.tensor([[1.0, float("nan"), 2.0], [0.0, 1.0, 2.0]]), of)
+    assert not stream.add(torch.tensor([[1.0, float("inf"), 2.0], [0.0, 1.0, 2.0]]), of)
     assert stream.states() == {}
 
 
 def test_an_activation_that_turns_negative_is_left_to_the_slow_path():
     stream = Stream(2, 1, bend(torch.relu))
-    groups = samples(torch.zeros(1, dtype=torch.int64)).groups
-    assert not stream.add(torch.tensor([[-1.0, 1.0]]), groups)
+    of = samples(torch.zeros(1, dtype=torch.int64))
+    assert not stream.add(torch.tensor([[-1.0, 1.0]]), of)
     assert stream.states() == {}
 
 

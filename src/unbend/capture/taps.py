@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -62,8 +62,7 @@ class Tap:
         return self.path, self.function, self.call
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Caught:
+class Caught(NamedTuple):
     """What a tap caught in one forward pass.
 
     Attributes:

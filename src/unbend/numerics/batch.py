@@ -31,8 +31,8 @@ class Samples:
         n_classes: number of classes; 0 for a regression.
         groups: the samples by class (one group for a regression).
         dense: positions of the rows that go into the second moments; None for all.
-        drawn: positions of the rows that may enter the row sample; None for all.
-        places: where in the sample each of them goes; None where that is not decided.
+        drawn: positions of the rows that are held for the row sample; None for all.
+        places: where each of them is held; None where that is not decided.
         keep: rows a row sample keeps.
         fitted: targets of the `dense` rows, made once for all layers; None to make them at every call.
     """
@@ -55,14 +55,18 @@ class Samples:
 
     def targets(self, chosen: Int64[Array, "s"] | None = None) -> Tensor:
         """What a linear read-out fits at some positions [s, t], float64: classes one-hot, or targets themselves."""
-        y = self.y if chosen is None else self.y[torch.from_numpy(chosen)]
-        if self.n_classes == 0:
-            return y
-        return torch.zeros(len(y), self.n_classes, dtype=torch.float64).scatter_(1, y[:, None], 1.0)
+        return targets_of(self.y if chosen is None else self.y[torch.from_numpy(chosen)], self.n_classes)
 
     def dense_targets(self) -> Tensor:
         """The targets of the `dense` rows [m, t]."""
         return self.targets(self.dense) if self.fitted is None else self.fitted
+
+
+def targets_of(y: Tensor, n_classes: int) -> Tensor:
+    """Classes one-hot [s, k], or targets as they are [s, t], float64."""
+    if n_classes == 0:
+        return y
+    return torch.zeros(len(y), n_classes, dtype=torch.float64).scatter_(1, y[:, None], 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

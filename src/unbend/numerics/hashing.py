@@ -17,5 +17,9 @@ def hashes(ids: Int64[Array, "n"], salt: int = 0) -> Shaped[Array, "n"]:
     """
     from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-    shift = np.uint64((salt + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
-    return kernels.mixed(np.ascontiguousarray(ids).view(np.uint64), shift)
+    return kernels.mixed(np.ascontiguousarray(ids), shift(salt))
+
+
+def shift(salt: int = 0) -> np.uint64:
+    """What is added to an id before it is mixed."""
+    return np.uint64((salt + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)

@@ -8,6 +8,7 @@ Why it looks as it does. A reduction over the rows of a matrix is bound by the l
 accumulators, so eight rows are added at a time, in tiles of up to `TILE` columns. LLVM
 vectorises a loop only if it can show in at most eight run-time checks that its arrays do not overlap: hence
 one accumulator array per loop, and several short loops instead of one long one. All sums are float64.
+A load waits for an earlier store whose address differs by a multiple of 4,096 bytes: hence `APART`.
 """
 
 # ruff: noqa: PLW3301 (nested min and max are trees: a flat one would be a chain of dependent operations)
@@ -19,6 +20,9 @@ import numpy as np
 
 TILE = 512
 LANES = 64
+APART = TILE + 64
+"""How far squares lie from sums: at `TILE`, 4,096 bytes, a sweep of 512 columns takes half as long again."""
+
 _SUMS = {"reassoc", "contract", "nsz", "arcp"}
 # Extremes vectorise only when NaN is ruled out; a NaN shows in the sums, and the caller then takes the slow path.
 _EXTREMES = {"reassoc", "nsz", "nnan"}
@@ -31,14 +35,14 @@ def _compiled(flags):  # noqa: ANN001, ANN202
 @_compiled(_SUMS)
 @no_type_check
 def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
-    """Add rows a … h of one tile of `x` to `acc`, laid out as sum | sum of squares."""
+    """Add rows a … h of one tile of `x` to `acc`: sums from 0 on, sums of squares from `APART` on."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
         v0, v1, v2, v3 = np.float64(x[a, j]), np.float64(x[b, j]), np.float64(x[c, j]), np.float64(x[d, j])
         v4, v5, v6, v7 = np.float64(x[e, j]), np.float64(x[f, j]), np.float64(x[g, j]), np.float64(x[h, j])
         acc[k] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
         low = (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
-        acc[k + TILE] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
+        acc[k + APART] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
 
 
 @_compiled(_SUMS)
@@ -49,13 +53,13 @@ def _few_sums(acc, x, a, b, start, width):  # noqa: ANN001, ANN202
         for k in range(width):
             v = np.float64(x[a, np.uint64(start) + np.uint64(k)])
             acc[k] += v
-            acc[k + TILE] += v * v
+            acc[k + APART] += v * v
         return
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
         v, w = np.float64(x[a, j]), np.float64(x[b, j])
         acc[k] += v + w
-        acc[k + TILE] += v * v + w * w
+        acc[k + APART] += v * v + w * w
 
 
 @_compiled(_EXTREMES)
@@ -91,6 +95,25 @@ def _few_zeros(count, x, a, start, width):  # noqa: ANN001, ANN202
 
 @_compiled(_SUMS)
 @no_type_check
+def _left_over(ext, zeros, x, rows):  # noqa: ANN001, ANN202
+    """Extremes and zeros, which know no segments, of rows left over: eight by eight, the last as often as needed."""
+    d, last = x.shape[1], len(rows) - 1
+    for i in range(0, len(rows), 8):
+        a, b = np.uint64(rows[i]), np.uint64(rows[min(i + 1, last)])
+        c, e = np.uint64(rows[min(i + 2, last)]), np.uint64(rows[min(i + 3, last)])
+        f, g = np.uint64(rows[min(i + 4, last)]), np.uint64(rows[min(i + 5, last)])
+        h, m = np.uint64(rows[min(i + 6, last)]), np.uint64(rows[min(i + 7, last)])
+        for t in range(len(ext)):
+            start, width = t * TILE, min(TILE, d - t * TILE)
+            _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
+            if len(zeros) and i + 8 <= len(rows):
+                _zeros(zeros, x, a, b, c, e, f, g, h, m, start, width)
+    for i in range(len(rows) - len(rows) % 8 if len(zeros) else len(rows), len(rows)):
+        _few_zeros(zeros, x, np.uint64(rows[i]), 0, d)
+
+
+@_compiled(_SUMS)
+@no_type_check
 def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros):  # noqa: ANN001, ANN201
     """One pass over the rows of `x`, segment by segment.
 
@@ -106,38 +129,39 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros):  # noqa: 
     """
     d = x.shape[1]
     n_tiles = (d + TILE - 1) // TILE
-    acc = np.zeros((n_tiles, 2 * TILE))
+    acc = np.zeros((n_tiles, 2 * APART))
     ext = np.empty((n_tiles, 2 * TILE), x.dtype)
     ext[:, :TILE] = np.inf
     ext[:, TILE:] = -np.inf
+    rest, n_rest = np.empty(min(7 * (len(starts) - 1), len(order)), np.int64), 0
     for s in range(len(starts) - 1):
         end = starts[s + 1]
-        for i in range(starts[s], end, 8):
-            # Past the end of the segment, extremes look at its last row again; sums go row by row.
-            last = end - 1
-            a, b = np.uint64(order[i]), np.uint64(order[min(i + 1, last)])
-            c, e = np.uint64(order[min(i + 2, last)]), np.uint64(order[min(i + 3, last)])
-            f, g = np.uint64(order[min(i + 4, last)]), np.uint64(order[min(i + 5, last)])
-            h, m = np.uint64(order[min(i + 6, last)]), np.uint64(order[min(i + 7, last)])
+        whole = end - (end - starts[s]) % 8
+        for i in range(starts[s], whole, 8):
+            a, b, c, e = np.uint64(order[i]), np.uint64(order[i + 1]), np.uint64(order[i + 2]), np.uint64(order[i + 3])
+            f, g = np.uint64(order[i + 4]), np.uint64(order[i + 5])
+            h, m = np.uint64(order[i + 6]), np.uint64(order[i + 7])
             for t in range(n_tiles):
                 start, width = t * TILE, min(TILE, d - t * TILE)
-                if i + 8 <= end:
-                    _sums(acc[t], x, a, b, c, e, f, g, h, m, start, width)
-                    if len(zeros):
-                        _zeros(zeros, x, a, b, c, e, f, g, h, m, start, width)
-                else:
-                    for r in range(i, end, 2):
-                        _few_sums(acc[t], x, np.uint64(order[r]), np.uint64(order[min(r + 1, last)]), start, width)
-                    for r in range(i, end if len(zeros) else i):
-                        _few_zeros(zeros, x, np.uint64(order[r]), start, width)
+                _sums(acc[t], x, a, b, c, e, f, g, h, m, start, width)
                 _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
+                if len(zeros):
+                    _zeros(zeros, x, a, b, c, e, f, g, h, m, start, width)
+        for i in range(whole, end, 2):
+            a, b = np.uint64(order[i]), np.uint64(order[min(i + 1, end - 1)])
+            for t in range(n_tiles):
+                _few_sums(acc[t], x, a, b, t * TILE, min(TILE, d - t * TILE))
+        for i in range(whole, end):
+            rest[n_rest] = order[i]
+            n_rest += 1
         for t in range(n_tiles):
             start, width = t * TILE, min(TILE, d - t * TILE)
             totals[s, start : start + width] = acc[t, :width]
             acc[t, :width] = 0.0
+    _left_over(ext, zeros, x, rest[:n_rest])
     for t in range(n_tiles):
         start, width = t * TILE, min(TILE, d - t * TILE)
-        squares[start : start + width] = acc[t, TILE : TILE + width]
+        squares[start : start + width] = acc[t, APART : APART + width]
         lows[start : start + width] = ext[t, :width]
         highs[start : start + width] = ext[t, TILE : TILE + width]
 
@@ -255,10 +279,32 @@ def magnitudes(x, total):  # noqa: ANN001, ANN201
             total[k] += abs(np.float64(x[i, np.uint64(k)]))
 
 
+@_compiled(set())
+@no_type_check
+def put(x, ids, chosen, places, out, out_ids):  # noqa: ANN001, ANN201
+    """Write the chosen rows of `x` [n, d] and their `ids` to their places in `out` and `out_ids`."""
+    for i in range(len(chosen)):
+        a, b = np.uint64(chosen[i]), np.uint64(places[i])
+        out_ids[b] = ids[a]
+        for k in range(x.shape[1]):
+            out[b, np.uint64(k)] = x[a, np.uint64(k)]
+
+
 @_compiled(_SUMS)
 @no_type_check
-def run_rows(x, order, starts, flat, sums, ends, counts):  # noqa: ANN001, ANN201
-    """Sweep a batch and add it to what is held; False, with nothing added, if that may not be.
+def _may_add(squares, lows, is_bent):  # noqa: ANN001, ANN202
+    whole = 0.0
+    for j in range(len(squares)):
+        whole += squares[j]
+        if lows[j] < 0 and is_bent:
+            return False
+    return whole < np.inf
+
+
+@_compiled(_SUMS)
+@no_type_check
+def run_rows(x, order, starts, flat, sums, ends, counts, seen, ids, chosen, places, out, out_ids):  # noqa: ANN001, ANN201, PLR0913, PLR0917
+    """Sweep a batch and add it to what is held; False, with nothing added, if that may not be. Put the chosen rows.
 
     It may not be if a value is not finite, or if an activation, which is flat below 0, is negative.
 
@@ -269,21 +315,23 @@ def run_rows(x, order, starts, flat, sums, ends, counts):  # noqa: ANN001, ANN20
         flat: from where on an activation is flat above; NaN for a layer that is no activation.
         sums: totals of each segment and squares, held and room for those of this batch [2, s + 1, d].
         ends: lows and highs in the same way [2, 2, d].
-        counts: zeros, values at or above `flat`, and room for the zeros of this batch [3, d] (int32).
+        counts: zeros, and values at or above `flat` [2, d].
+        seen: rows of each segment [s].
+        ids: number of each row in the data set [n]; from here on as in `put`, which is done in any case.
+        chosen: rows to put.
+        places: where to.
+        out: rows held.
+        out_ids: their numbers.
     """
+    put(x, ids, chosen, places, out, out_ids)
     k, d = sums.shape[1] - 1, sums.shape[2]
     is_bent = flat == flat  # noqa: PLR0124  it is no NaN
-    zeros = counts[2, : d if is_bent else 0]
-    for j in range(len(zeros)):
-        zeros[j] = 0
+    zeros = np.zeros(d if is_bent else 0, np.int32)
     sweep_rows(x, order, starts, sums[1, :k], sums[1, k], ends[1, 0], ends[1, 1], zeros)
-    whole = 0.0
-    for j in range(d):
-        whole += sums[1, k, j]
-        if ends[1, 0, j] < 0 and is_bent:
-            return False
-    if not whole < np.inf:
+    if not _may_add(sums[1, k], ends[1, 0], is_bent):
         return False
+    for s in range(k):
+        seen[s] += starts[s + 1] - starts[s]
     for s in range(k + 1):
         for j in range(d):
             sums[0, s, j] += sums[1, s, j]
@@ -293,7 +341,10 @@ def run_rows(x, order, starts, flat, sums, ends, counts):  # noqa: ANN001, ANN20
     for j in range(len(zeros)):
         counts[0, j] += zeros[j]
     if is_bent and flat < np.inf:
-        count_between(x, flat, np.float32(np.inf), counts[1])
+        zeros[:] = 0
+        count_between(x, flat, np.float32(np.inf), zeros)
+        for j in range(d):
+            counts[1, j] += zeros[j]
     return True
 
 
@@ -316,6 +367,35 @@ def _row_sum(x, i):  # noqa: ANN001, ANN202
 
 @_compiled(_SUMS)
 @no_type_check
+def _add_row(out, x, a):  # noqa: ANN001, ANN202
+    for k in range(len(out)):
+        out[k] += np.float64(x[a, np.uint64(k)])
+
+
+@_compiled(_SUMS)
+@no_type_check
+def mean_of(x, chosen):  # noqa: ANN001, ANN201
+    """Mean of the chosen rows of `x` [n, d], float64 [d]."""
+    mean = np.zeros(x.shape[1])
+    for i in range(len(chosen)):
+        _add_row(mean, x, np.uint64(chosen[i]))
+    return mean / len(chosen)
+
+
+@_compiled(set())
+@no_type_check
+def mirror(a):  # noqa: ANN001, ANN201
+    """Copy the upper triangle of `a` [d, d] to the lower one, in squares that stay in the cache."""
+    d = a.shape[0]
+    for i in range(0, d, 32):
+        for j in range(i, d, 32):
+            for r in range(i, min(i + 32, d)):
+                for c in range(max(j, r + 1), min(j + 32, d)):
+                    a[c, r] = a[r, c]
+
+
+@_compiled(_SUMS)
+@no_type_check
 def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):  # noqa: ANN001, ANN201
     """Put the chosen rows of `x` [n, d] - `pivot` and targets `y` [m, t] - `y_pivot` into their rooms from `fill` on.
 
@@ -328,17 +408,6 @@ def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):  # noqa: ANN001, 
         _centred_row(y_room, y, at, np.uint64(i), y_pivot)
         total += _row_sum(room, at)
     return total
-
-
-@_compiled(set())
-@no_type_check
-def put(x, ids, chosen, places, out, out_ids):  # noqa: ANN001, ANN201
-    """Write the chosen rows of `x` [n, d] and their `ids` to their places in `out` and `out_ids`."""
-    for i in range(len(chosen)):
-        a, b = np.uint64(chosen[i]), np.uint64(places[i])
-        out_ids[b] = ids[a]
-        for k in range(x.shape[1]):
-            out[b, np.uint64(k)] = x[a, np.uint64(k)]
 
 
 @_compiled(_SUMS)
@@ -362,11 +431,35 @@ def grouped(label, n_classes):  # noqa: ANN001, ANN201
 @_compiled(_SUMS)
 @no_type_check
 def mixed(ids, shift):  # noqa: ANN001, ANN201
-    """SplitMix64 of `ids` [n] (uint64), each with `shift` added to it first."""
+    """SplitMix64 of `ids` [n], each with `shift` added to it first."""
     out = np.empty(len(ids), np.uint64)
     for i in range(len(ids)):
-        z = ids[i] + shift
+        z = np.uint64(ids[i]) + shift
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         out[i] = z ^ (z >> np.uint64(31))
     return out
+
+
+@_compiled(_SUMS)
+@no_type_check
+def prepared(label, ids, shift, n_classes, most):  # noqa: ANN001, ANN201
+    """What all layers share of a batch: labels `grouped`, row numbers hashed, and which hashes are at most `most`."""
+    order, starts = grouped(label, n_classes)
+    codes = mixed(ids, shift)
+    low, n = np.empty(len(codes), np.int64), 0
+    for i in range(len(codes)):
+        low[n] = i
+        n += 1 if codes[i] <= most else 0
+    return order, starts, codes, low[:n]
+
+
+@_compiled(set())
+@no_type_check
+def note(ids, codes, y, chosen, places, out_ids, out_codes, out_y):  # noqa: ANN001, ANN201
+    """Write number, hash and label or targets [n, t] of the chosen rows of a batch to their places."""
+    for i in range(len(chosen)):
+        a, b = np.uint64(chosen[i]), np.uint64(places[i])
+        out_ids[b], out_codes[b] = ids[a], codes[a]
+        for k in range(y.shape[1]):
+            out_y[b, np.uint64(k)] = y[a, np.uint64(k)]

@@ -98,13 +98,18 @@ class Products:
 
     def _is_collected(self, rows: Tensor, targets: Tensor, chosen: Array) -> bool:
         """Whether compiled code has put the chosen rows and their targets into the room, all of them finite."""
-        if self._pivot is None or not has_kernel(rows):
+        if not has_kernel(rows):
             return False
-        if self._arrays is None:
-            self._arrays = tuple(part.numpy() for part in (*self._pivot, *self._room))
         from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
         x, y = rows.contiguous().numpy(), targets.numpy()
+        if self._pivot is None:
+            mean = kernels.mean_of(x, chosen)
+            if not np.isfinite(mean).all():
+                return False
+            self._pivot = torch.from_numpy(mean), targets.mean(0)
+        if self._arrays is None:
+            self._arrays = tuple(part.numpy() for part in (*self._pivot, *self._room))
         pivot, y_pivot, room, y_room = self._arrays
         return math.isfinite(kernels.collect(x, y, chosen, pivot, y_pivot, room, y_room, self._fill))
 
@@ -124,8 +129,7 @@ class Products:
             self._flush()
         n = max(self._n, 1)
         (x, y), (mean, y_mean) = self._total, self._pivot or self._total
-        gram = torch.addr(self._gram, x, x, alpha=-1 / n).triu_()
-        gram += gram.triu(1).T
+        gram = _whole(torch.addr(self._gram, x, x, alpha=-1 / n))
         cross, yy = torch.addr(self._cross, y, x, alpha=-1 / n).T, torch.addr(self._yy, y, y, alpha=-1 / n)
         parts = (mean + x / n, gram, y_mean + y / n, cross, yy)
         return Sums(self._n, *(part.cpu().numpy() for part in parts))
@@ -136,6 +140,16 @@ def _finite(rows: Tensor) -> Tensor:
     if not rows.is_floating_point():
         return torch.ones(len(rows), dtype=torch.bool, device=rows.device)
     return (rows.abs() < _HUGE if rows.dtype == torch.float64 else torch.isfinite(rows)).all(1)
+
+
+def _whole(upper: Tensor) -> Tensor:
+    """The symmetric matrix whose upper triangle this is; what lies below is overwritten."""
+    if upper.is_cpu:
+        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+
+        kernels.mirror(upper.numpy())
+        return upper
+    return upper.triu() + upper.triu(1).T
 
 
 def _add_upper(gram: Tensor, z: Tensor) -> None:

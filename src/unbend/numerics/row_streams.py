@@ -4,19 +4,28 @@ In: rows and their samples, batch after batch. Out: the `SecondState` and `Sampl
 give, up to rounding. The room they need is taken once and does not grow with the number of batches.
 """
 
-from dataclasses import replace
+import math
 from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unbend._typing import Array, Int64
-from unbend.numerics.batch import Samples
+from unbend._typing import Array, Int64, Shaped
+from unbend.numerics.batch import Samples, targets_of
 from unbend.numerics.products import Products
 from unbend.numerics.sample import SampleState, in_order, sampled
 from unbend.numerics.second import SecondState, from_products
 from unbend.numerics.sweep import has_kernel
+
+ALL = 2**64 - 1
+"""The greatest hash."""
+_SIGMAS = 6
+
+
+def highest(share: float) -> int:
+    """The hash that this share of all rows does not exceed."""
+    return ALL if share >= 1 else int(share * 2**64) - 1
 
 
 @final
@@ -45,80 +54,126 @@ class SecondStream:
 
 @final
 class Drawn:
-    """Which rows are in the row sample: the same for all layers, so it is decided once per batch.
+    """Which rows are held for the row sample: the same for all layers, so it is decided once per batch.
+
+    Where it is known how many rows will come, those whose hash is too high to be among the `size` least are passed
+    over from the start; six standard deviations are spared, in the hash and in the room.
 
     Args:
-        size: rows kept.
+        size: rows of the sample.
+        n: rows that will come; None where that is not known.
     """
 
-    __slots__ = ("_codes", "_ids", "_size", "_targets")
+    __slots__ = ("_codes", "_ids", "_n", "_n_classes", "_note", "_order", "_places", "_size", "_y", "most", "room")
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._ids, self._codes = np.zeros(0, np.int64), np.zeros(0, np.uint64)
-        self._targets = torch.empty(0)
+    def __init__(self, size: int, n: int | None) -> None:
+        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-    def draw(self, of: Samples) -> Samples:
-        """The same samples; those that enter are marked, and each has a place."""
-        n = len(self._codes)
-        is_full = n >= self._size
-        entering = np.flatnonzero(of.codes < self._codes.max()) if is_full else np.arange(len(of.codes))
+        self._note = kernels.note
+        spare = 0 if n is None else math.ceil(_SIGMAS * math.sqrt(size))
+        self._size, self._n = size, 0
+        self.room = size + 2 * spare if n is None else min(size + 2 * spare, max(n, 1))
+        self.most = ALL if n is None else highest((size + spare) / max(n, 1))
+        self._places, self._ids = np.arange(self.room), np.empty(self.room, np.int64)
+        self._codes = np.empty(self.room, np.uint64)
+        self._y: Array | None = None
+        self._n_classes = 0
+        self._order: Array | None = None
+
+    def draw(
+        self, ids: Int64[Array, "n"], codes: Shaped[Array, "n"], y: Tensor, n_classes: int, low: Int64[Array, "m"]
+    ) -> tuple[Int64[Array, "s"], Int64[Array, "s"]]:
+        """Which rows of a batch are held, of those whose hash is at most `most` (`low`), and in which places."""
+        n, end, labels = self._n, self._n + len(low), y.numpy().reshape(len(y), -1)
+        chosen, places = (low, self._places[n:end]) if end <= self.room else self._replaced(codes, low)
+        self._n, self._order = min(end, self.room), None
+        if self._y is None:
+            self._y, self._n_classes = np.empty((self.room, labels.shape[1]), labels.dtype), n_classes
+        self._note(ids, codes, labels, chosen, places, self._ids, self._codes, self._y)
+        return chosen, places
+
+    def _replaced(self, codes: Shaped[Array, "n"], low: Array) -> tuple[Array, Array]:
+        """The same where there is no room for all: what has the highest hash goes."""
+        n = self._n
+        entering = low[codes[low] < self._codes.max()] if n == self.room else low
         places = np.arange(n, n + len(entering))
-        if n + len(entering) > self._size:
-            order = np.argpartition(np.concatenate([self._codes, of.codes[entering]]), self._size - 1)
-            stay, go = order[: self._size], order[self._size :]
+        if len(places) and places[-1] >= self.room:
+            order = np.argpartition(np.concatenate([self._codes[:n], codes[entering]]), self.room - 1)
+            stay, go = order[: self.room], order[self.room :]
             entering = entering[stay[stay >= n] - n]
-            places = np.concatenate([go[go < n], np.arange(n, self._size)])
-        if len(entering):
-            self._put(of, entering, places)
-        return replace(of, keep=self._size, drawn=entering, places=places)
+            places = np.concatenate([go[go < n], np.arange(n, self.room)])
+        return entering, places
 
-    def _put(self, of: Samples, entering: Array, places: Array) -> None:
-        new = max(int(places.max()) + 1 - len(self._ids), 0)
-        self._ids = np.concatenate([self._ids, np.zeros(new, np.int64)])
-        self._codes = np.concatenate([self._codes, np.zeros(new, np.uint64)])
-        self._ids[places], self._codes[places] = of.ids[entering], of.codes[entering]
-        if not len(self._targets):
-            self._targets = torch.empty(self._size, of.n_targets, dtype=torch.float64)
-        self._targets[torch.from_numpy(places)] = of.targets(entering)
-
-    def sample(self, ids: Int64[Array, "s"], rows: Tensor) -> SampleState:
+    def sample(self, ids: Int64[Array, "r"], rows: Tensor) -> SampleState:
         """The sample of a layer whose rows lie in their places; what it did not put out (other `ids`) is left out."""
-        there = np.flatnonzero(ids[: len(self._ids)] == self._ids)
-        there = there[in_order(self._ids[there], self._codes[there])]
-        index = torch.from_numpy(there)
-        loose = ((rows.index_select(0, index),), (self._targets[index],)) if len(there) else ((), ())
+        if self._order is None:  # that of the first layer, and of every other that puts out the same rows
+            self._order = in_order(self._ids[: self._n], self._codes[: self._n])
+        there = self._order[ids[self._order] == self._ids[self._order]][: self._size]
+        taken = torch.from_numpy(rows.numpy()[there])
+        loose = ((taken,), (self._targets(there),)) if len(there) else ((), ())
         return SampleState(self._size, self._ids[there], self._codes[there], *loose)
+
+    def second(self, ids: Int64[Array, "r"], rows: Tensor, most: int, device: torch.device) -> SecondState:
+        """Second moments of such a layer's rows whose hash is at most `most`."""
+        there = np.flatnonzero((ids[: self._n] == self._ids[: self._n]) & (self._codes[: self._n] <= np.uint64(most)))
+        targets = self._targets(there)
+        products = Products(rows.shape[1], targets.shape[1], device)
+        products.add(rows.to(device), targets, there)
+        return from_products(products)
+
+    def _targets(self, there: Array) -> Tensor:
+        assert self._y is not None  # noqa: S101  rows were drawn
+        y = torch.from_numpy(self._y[there])
+        return targets_of(y[:, 0] if self._n_classes else y, self._n_classes)
 
 
 @final
-class SampleStream:
-    """The rows of one layer that are in the row sample.
+class Held:
+    """The rows of one layer that are held for the row sample.
 
     Args:
-        size: rows kept.
+        drawn: which ones.
     """
 
-    __slots__ = ("_ids", "_rows")
+    __slots__ = ("_device", "_drawn", "_ids", "_out", "_rows")
 
-    def __init__(self, size: int) -> None:
-        self._ids, self._rows = np.full(size, -1, np.int64), torch.empty(0)
+    def __init__(self, drawn: Drawn) -> None:
+        self._drawn = drawn
+        self._ids, self._rows = np.full(drawn.room, -1, np.int64), torch.empty(0)
+        self._out: Array = np.zeros((0, 0), np.float32)
+        self._device = torch.device("cpu")
+
+    def aside(self, rows: Tensor, of: Samples) -> tuple[Array, Array, Array, Array]:
+        """For compiled code: which rows of a batch, their places, and where the rows and their numbers go."""
+        if not len(self._rows):
+            self._make(rows)
+        assert of.drawn is not None  # noqa: S101  the chooser draws wherever there is a sample
+        assert of.places is not None  # noqa: S101
+        return of.drawn, of.places, self._out, self._ids
 
     def add(self, rows: Tensor, of: Samples) -> None:
-        """Put the rows of a batch that enter into their places."""
-        if of.drawn is None or of.places is None or not len(of.drawn):
+        """Put the rows of a batch that are drawn into their places."""
+        chosen, places, out, ids = self.aside(rows, of)
+        if not len(chosen):
             return
-        if not len(self._rows):
-            kind = torch.float64 if rows.dtype == torch.float64 else torch.float32
-            self._rows = torch.empty(len(self._ids), rows.shape[1], dtype=kind)
         if has_kernel(rows):
             from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-            kernels.put(rows.contiguous().numpy(), of.ids, of.drawn, of.places, self._rows.numpy(), self._ids)
+            kernels.put(rows.contiguous().numpy(), of.ids, chosen, places, out, ids)
         else:
-            self._rows.index_copy_(0, torch.from_numpy(of.places), sampled(rows, of.drawn))
-            self._ids[of.places] = of.ids[of.drawn]
+            self._rows.index_copy_(0, torch.from_numpy(places), sampled(rows, chosen))
+            ids[places] = of.ids[chosen]
 
-    def state(self, drawn: Drawn) -> SampleState:
-        """The state of everything added."""
-        return drawn.sample(self._ids, self._rows)
+    def _make(self, rows: Tensor) -> None:
+        kind = np.float64 if rows.dtype == torch.float64 else np.float32
+        self._out = np.empty((len(self._ids), rows.shape[1]), kind)  # numpy asks for large pages, torch does not
+        self._rows = torch.from_numpy(self._out)
+        self._device = torch.device("cpu") if rows.device.type == "mps" else rows.device
+
+    def sample(self) -> SampleState:
+        """The sample of everything added."""
+        return self._drawn.sample(self._ids, self._rows)
+
+    def second(self, most: int) -> SecondState:
+        """Second moments of the rows whose hash is at most `most`."""
+        return self._drawn.second(self._ids, self._rows, most, self._device)

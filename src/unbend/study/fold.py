@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mask
 from unbend.errors import DataError
-from unbend.numerics.batch import Samples, samples
+from unbend.numerics.batch import Samples
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
@@ -53,7 +53,7 @@ def fold(
     Cost:
         One forward pass per batch; memory independent of the number of batches.
     """
-    choose = Chooser(selection or Selection(), kinds)
+    choose = Chooser(selection or Selection(), kinds, n_classes)
     sums: dict[str, LayerSums] = {}
     current: list[tuple[Samples, Tensor | None]] = []
 
@@ -61,23 +61,23 @@ def fold(
         of, mask = current[0]
         mine = sums.get(tap.name)
         if mine is None:
-            mine = sums[tap.name] = LayerSums(kinds, tap.view)
+            mine = sums[tap.name] = LayerSums(kinds, tap.view, choose)
         mine.add(caught.values, of, mask=token_mask(tap, caught, mask), bend=caught.bend)
 
     with tapped(model, plan.taps, receive):
         for minibatch in batches:
             inputs = fit(minibatch.inputs)
-            of = choose(samples(minibatch.y, n_classes=n_classes, ids=minibatch.ids))
+            of = choose(minibatch.y, minibatch.ids)
             current[:] = [(of, inputs.get("attention_mask") if isinstance(inputs, dict) else None)]
             flat = input_rows(inputs, len(of.ids)) if with_input else None
             if flat is not None:
                 if INPUT not in sums:
-                    sums[INPUT] = LayerSums(kinds, _input_view(flat))
+                    sums[INPUT] = LayerSums(kinds, _input_view(flat), choose)
                 _refuse_holes(flat, minibatch)
                 sums[INPUT].add(flat, of)
             call(model, inputs)
             tick(len(of.ids))
-    return {name: mine.states(choose.drawn) for name, mine in sums.items()}
+    return {name: mine.states() for name, mine in sums.items()}
 
 
 def summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:

@@ -259,8 +259,8 @@ def _selection(n: int | None, widest: int, how: Settings) -> Selection:
     size = how.rows if how.rows is not None else Selection().size
     budget = max(DENSE, _PER_UNIT * widest, size)
     if how.exact or n is None or n <= budget:
-        return Selection(1.0, size)
-    return Selection(2.0 ** -int(np.ceil(np.log2(n / budget))), size)
+        return Selection(1.0, size, n)
+    return Selection(2.0 ** -int(np.ceil(np.log2(n / budget))), size, n)
 
 
 def _kinds(measures: Sequence[Measure], *, held_out: bool) -> tuple[type[Any], ...]:
@@ -336,7 +336,7 @@ def _pass(model: nn.Module, rows: Source, work: _Work, part: Any, phase: str, me
         with quiet(model):
             return fold(
                 model, work.plan, _noting(rows.batches(part, share=work.share), labels), kinds,
-                n_classes=work.n_classes, fit=work.fit, selection=work.selection, tick=tick,
+                n_classes=work.n_classes, fit=work.fit, selection=replace(work.selection, n=n), tick=tick,
             )  # fmt: skip
 
     found = total(mine, work.share)

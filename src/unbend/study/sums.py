@@ -6,37 +6,43 @@ batch and added.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unbend.numerics.batch import SIZE, Bend, Samples, batch, samples
+from unbend._typing import Array, Int64
+from unbend.numerics.batch import SIZE, Bend, Samples, batch, samples, targets_of
+from unbend.numerics.hashing import shift
 from unbend.numerics.histogram import HistogramState
-from unbend.numerics.row_streams import Drawn, SampleStream, SecondStream
+from unbend.numerics.row_streams import ALL, Drawn, Held, SecondStream, highest
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.stream import KINDS as OF_UNITS
-from unbend.numerics.stream import Stream, is_streamable
+from unbend.numerics.stream import NOWHERE, Stream, is_streamable
+from unbend.numerics.sweep import Segments
 from unbend.numerics.table import TableState
 from unbend.numerics.views import View, reduce
 
 ROWS_ONLY = (SecondState, SampleState, HistogramState, TableState)
 """States that need no sweep of the tensor."""
+_SHIFT = shift()
 
 
 def warm_up() -> None:
     """Compile what sums tensors, or load it from the disk: up to half a minute for the first study on a machine."""
-    of = samples(torch.tensor([0, 1]))
+    kinds = (*OF_UNITS, SecondState, SampleState)
+    choose = Chooser(Selection(), kinds, 2)
     for shape, layout in (((2, 2), "features"), ((2, 2, 2), "maps"), ((2, 2, 512), "maps"), ((2, 2, 2), "tokens")):
         width = shape[1] if layout == "maps" else shape[-1]
         rule = "none" if layout == "features" else "mean"
-        sums = LayerSums((*OF_UNITS, SecondState, SampleState), View(layout, rule, width))
-        choose = Chooser(Selection(), (SecondState, SampleState))
+        sums = LayerSums(kinds, View(layout, rule, width), choose)
         for bend in (Bend(-1.0, 1.0), Bend(0.0, np.inf)):
-            sums.add(torch.linspace(-1, 1, math.prod(shape)).reshape(shape), choose(of), bend=bend)
+            of = choose(torch.tensor([0, 1]), np.arange(2))
+            sums.add(torch.linspace(-1, 1, math.prod(shape)).reshape(shape), of, bend=bend)
+        sums.states()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +52,62 @@ class Selection:
     Attributes:
         rate: share of rows that go into the second moments and histograms, chosen by hash.
         size: rows kept in the row sample.
+        n: rows that will come, those of all ranks; None where that is not known.
     """
 
     rate: float = 1.0
     size: int = SIZE
+    n: int | None = None
 
 
 @final
 class Chooser:
-    """Marks the rows of each batch by their hash: those for second moments, those that enter the sample.
+    """What all layers share of a batch: labels grouped, row numbers hashed, and which rows go where.
 
     Args:
-        selection: how many.
+        selection: how many rows go where.
         kinds: State classes that are added up.
+        n_classes: as in `numerics.batch.samples`.
+
+    Attributes:
+        drawn: which rows are held for the row sample; None where there is none.
+        most_dense: the highest hash of a row that goes into second moments and histograms.
+        holds_second: the rows of second moments, which have the least hashes too, are among those held.
     """
 
-    def __init__(self, selection: Selection, kinds: Sequence[type[Any]]) -> None:
-        self._limit = None if selection.rate >= 1 else np.uint64(int(selection.rate * 2**64))
-        self._has_targets = SecondState in kinds
-        self.drawn = Drawn(selection.size) if SampleState in kinds else None
+    def __init__(self, selection: Selection, kinds: Sequence[type[Any]], n_classes: int | None) -> None:
+        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-    def __call__(self, of: Samples) -> Samples:
-        """The same samples, marked."""
-        if self._limit is not None:
-            of = replace(of, dense=np.flatnonzero(of.codes < self._limit))
-        if self._has_targets:
-            of = replace(of, fitted=of.targets(of.dense))
-        return of if self.drawn is None else self.drawn.draw(of)
+        self._prepared, self._n_classes, self._size = kernels.prepared, n_classes, selection.size
+        self.most_dense = highest(selection.rate)
+        self.drawn = Drawn(selection.size, selection.n) if SampleState in kinds else None
+        fits = selection.n is not None and selection.n * selection.rate <= selection.size
+        self.holds_second = self.drawn is not None and fits
+        held = {SampleState, SecondState} if self.holds_second else {SampleState}
+        self._marks_dense = self.most_dense < ALL and any(kind not in held for kind in kinds if kind not in OF_UNITS)
+        self._fits = SecondState in kinds and not self.holds_second
+        self._most = np.uint64(ALL if self.drawn is None else self.drawn.most)
+
+    def __call__(self, y: Tensor, ids: Int64[Array, "n"]) -> Samples:
+        """The samples of a batch with labels or targets y [n], as in `numerics.batch.samples`."""
+        y, ids, codes, n_classes, groups, low = self._grouped(y, ids)
+        dense = np.flatnonzero(codes <= np.uint64(self.most_dense)) if self._marks_dense else None
+        fitted = None
+        if self._fits:
+            fitted = targets_of(y if dense is None else y[torch.from_numpy(dense)], n_classes)
+        drawn, places = (None, None) if self.drawn is None else self.drawn.draw(ids, codes, y, n_classes, low)
+        return Samples(y, ids, codes, n_classes, groups, dense, drawn, places, self._size, fitted)
+
+    def _grouped(self, y: Tensor, ids: Array) -> tuple[Tensor, Array, Array, int, Segments, Array]:
+        """Labels checked and grouped, ids hashed, and the rows that can be drawn: in one compiled call for classes."""
+        k = self._n_classes
+        if k and y.dtype == torch.int64 and y.is_cpu and y.is_contiguous() and ids.shape == y.shape:
+            label = y.numpy()
+            order, starts, codes, low = self._prepared(label, ids, _SHIFT, k, self._most)
+            if len(order) == len(label):
+                return y, ids, codes, k, Segments(label, order, starts), low
+        of = samples(y, n_classes=k, ids=ids)
+        return of.y, of.ids, of.codes, of.n_classes, of.groups, np.flatnonzero(of.codes <= self._most)
 
 
 @final
@@ -82,54 +117,57 @@ class LayerSums:
     Args:
         kinds: State classes to add up.
         view: how the layer's tensor is read.
+        choose: what chooses the rows of each batch.
     """
 
-    def __init__(self, kinds: Sequence[type[Any]], view: View) -> None:
-        self._kinds, self._view = kinds, view
-        self._units: Stream | None = None
-        self._second: SecondStream | None = None
-        self._sample: SampleStream | None = None
-        self._made: dict[str, Any] = {}
+    def __init__(self, kinds: Sequence[type[Any]], view: View, choose: Chooser) -> None:
+        self._kinds, self._view, self._choose = kinds, view, choose
         self._other = tuple(kind for kind in kinds if kind not in {SecondState, SampleState})
-        self._has_rows = SecondState in kinds or SampleState in kinds
         self._rest = tuple(kind for kind in self._other if kind not in OF_UNITS)
+        self._units: Stream | None = None
+        self._held = None if choose.drawn is None else Held(choose.drawn)
+        self._streams_second = SecondState in kinds and not choose.holds_second
+        self._second: SecondStream | None = None
+        self._made: dict[str, Any] = {}
 
     def add(self, values: Tensor, of: Samples, *, mask: Tensor | None = None, bend: Bend | None = None) -> None:
         """Add the layer's tensor for one batch."""
         values = values.detach() if values.requires_grad else values
-        left = self._rest if self._is_streamed(values, of, bend) else self._other
-        if left or self._view.layout != "features":
-            is_swept = self._view.layout != "features" or any(kind not in ROWS_ONLY for kind in left)
-            made = batch(values, of, view=self._view, mask=mask, bend=bend, swept=is_swept)
-            for kind in left:
-                self._keep(kind, kind.of(made))
-            rows = made.rows
-        elif self._has_rows:
-            rows = reduce(values, self._view)
-        else:
-            return
-        if SecondState in self._kinds:
+        left, held = self._other, self._held
+        if len(self._rest) < len(left) and is_streamable(values, self._view, bend):
+            if self._units is None:
+                self._units = Stream(values.shape[1], of.groups.n_classes, bend)
+            aside = NOWHERE if held is None or self._view.fold else held.aside(values, of)
+            held = held if aside is NOWHERE else None
+            left = self._rest if self._units.add(values, of, aside) else left
+        if left or held is not None or self._streams_second:
+            self._add_rows(self._rows(values, of, left, mask, bend), of, held)
+
+    def _rows(
+        self, values: Tensor, of: Samples, left: Sequence[type[Any]], mask: Tensor | None, bend: Bend | None
+    ) -> Tensor:
+        """One row per sample; the States left are made on the way."""
+        if not left and self._view.layout == "features":
+            return reduce(values, self._view)
+        is_swept = self._view.layout != "features" or any(kind not in ROWS_ONLY for kind in left)
+        made = batch(values, of, view=self._view, mask=mask, bend=bend, swept=is_swept)
+        for kind in left:
+            self._keep(kind, kind.of(made))
+        return made.rows
+
+    def _add_rows(self, rows: Tensor, of: Samples, held: Held | None) -> None:
+        if held is not None:
+            held.add(rows, of)
+        if self._streams_second:
             if self._second is None:
                 self._second = SecondStream(rows.shape[1], of.n_targets, rows.device)
             self._second.add(rows, of)
-        if SampleState in self._kinds:
-            if self._sample is None:
-                self._sample = SampleStream(of.keep)
-            self._sample.add(rows, of)
-
-    def _is_streamed(self, values: Tensor, of: Samples, bend: Bend | None) -> bool:
-        """Whether the states of units were summed in place."""
-        if len(self._rest) == len(self._other) or not is_streamable(values, self._view, bend):
-            return False
-        if self._units is None:
-            self._units = Stream(values.shape[1], of.groups.n_classes, bend)
-        return self._units.add(values, of.groups)
 
     def _keep(self, kind: type[Any], state: Any) -> None:
         name = kind.__name__
         self._made[name] = self._made[name] + state if name in self._made else state
 
-    def states(self, drawn: Drawn | None) -> dict[str, Any]:
+    def states(self) -> dict[str, Any]:
         """The State of each kind, by class name, in the order of the kinds; nothing more can be added then."""
         of_units = {} if self._units is None else self._units.states()
         for kind in self._kinds:
@@ -137,6 +175,8 @@ class LayerSums:
                 self._keep(kind, of_units[kind.__name__])
         if self._second is not None:
             self._keep(SecondState, self._second.state())
-        if self._sample is not None and drawn is not None:
-            self._keep(SampleState, self._sample.state(drawn))
+        if self._held is not None:
+            self._keep(SampleState, self._held.sample())
+            if SecondState in self._kinds and not self._streams_second:
+                self._keep(SecondState, self._held.second(self._choose.most_dense))
         return {kind.__name__: self._made[kind.__name__] for kind in self._kinds}
