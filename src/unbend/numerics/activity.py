@@ -56,16 +56,10 @@ class ActivityState:
             zero = np.zeros(len(s.count))
             none = zero.astype(np.int64)
             return cls(s.n, zero, none, none, zero, s.low, s.high)
-        finite = not s.nonfinite.any()
-        zeros = _between(batch.values, 0.0, 0.0, batch, finite=finite)
-        looked_at = batch.values if batch.bend.pre is None else batch.bend.pre
-        flat = np.zeros_like(zeros)
-        if batch.bend.low > -np.inf:
-            flat += _between(looked_at, -np.inf, batch.bend.low, batch, finite=finite)
-        if batch.bend.high < np.inf:
-            flat += _between(looked_at, batch.bend.high, np.inf, batch, finite=finite)
+        one_sign = bool((s.low >= 0).all() or (s.high <= 0).all())
+        zeros, flat, magnitude = _judged(batch, batch.bend, sized=not one_sign)
         rectified = s.n if is_rectifier(batch.bend) else 0
-        return cls(s.n, s.count, zeros, flat, _magnitude(batch, finite=finite), s.low, s.high, rectified)
+        return cls(s.n, s.count, zeros, flat, np.abs(s.total) if one_sign else magnitude, s.low, s.high, rectified)
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> "ActivityState":  # noqa: ARG003
@@ -209,20 +203,32 @@ def bend(activation: Callable[[Tensor], Tensor]) -> Bend:
     return Bend(low, high, None if monotone else torch.empty(0))
 
 
-def _between(values: Tensor, low: float, high: float, batch: Batch, *, finite: bool) -> Array:
-    """How many values lie in [low, high], per unit; only finite values of the batch count."""
-    x = _by_unit(values, batch)
-    if x.dtype in {torch.float16, torch.bfloat16}:
-        x = x.float()
-    if finite and has_kernel(x):
-        return _compiled_between(x.contiguous().numpy(), low, high)
-    good = torch.isfinite(_by_unit(batch.values, batch)) & (x >= low) & (x <= high)
-    return good.sum((0, 2) if batch.view.layout == "maps" else (0,)).cpu().numpy()
+def _judged(batch: Batch, edge: Bend, *, sized: bool) -> tuple[Array, Array, Array]:
+    """Values that are 0, values that are flat, and, if it is wanted, Σ|x|, per unit; only finite values count.
+
+    Cost:
+        One more read of the tensor, and one of the activation's input where that is looked at.
+    """
+    x, z = (_single(values.detach()) for values in (batch.values, batch.values if edge.pre is None else edge.pre))
+    if has_kernel(x) and has_kernel(z) and not batch.swept.nonfinite.any():
+        return _compiled(x, z, batch, edge, sized=sized)
+    x, z = _by_unit(x, batch), _by_unit(z, batch)
+    axes = (0, 2) if batch.view.layout == "maps" else (0,)
+    good = torch.isfinite(x)
+    is_flat = (z <= edge.low) | (z >= edge.high)
+    size = torch.where(good, x.abs(), 0).sum(axes, dtype=torch.float64)
+    counts = ((good & which).sum(axes) for which in (x == 0, is_flat))
+    zeros, flat, magnitude = (part.cpu().numpy() for part in (*counts, size))
+    return zeros, flat, magnitude
 
 
-def _by_unit(values: Tensor, batch: Batch) -> Tensor:
+def _single(x: Tensor) -> Tensor:
+    """Half types in float32, without loss."""
+    return x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
+
+
+def _by_unit(x: Tensor, batch: Batch) -> Tensor:
     """The values that count as [m, d], or [n, d, p] for maps."""
-    x = values.detach()
     if batch.view.layout == "maps":
         return x.flatten(2)
     if batch.view.layout == "tokens":
@@ -231,32 +237,16 @@ def _by_unit(values: Tensor, batch: Batch) -> Tensor:
     return x
 
 
-def _compiled_between(x: Array, low: float, high: float) -> Array:
-    from unbend.numerics import kernels  # noqa: PLC0415
+def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Bend, *, sized: bool) -> tuple[Array, Array, Array]:
+    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-    rows = _columns(x)
-    count = np.zeros(rows.shape[1], np.int32)
-    kernels.count_between(rows, np.float32(low), np.float32(high), count)
-    return count.reshape(x.shape[1], -1).sum(1, dtype=np.int64)
-
-
-def _columns(x: Array) -> Array:
-    """Maps [n, d, p] as rows of units and positions; a table as it is."""
-    return x.reshape(len(x), -1) if x.size else np.zeros((0, x.shape[1]), np.float32)
-
-
-def _magnitude(batch: Batch, *, finite: bool) -> Array:
-    """Σ|x| per unit of an activation: free where the layer keeps one sign, else one more read."""
-    s = batch.swept
-    if (s.low >= 0).all() or (s.high <= 0).all():
-        return np.abs(s.total)
-    x = _by_unit(batch.values, batch)
-    if finite and has_kernel(x):
-        from unbend.numerics import kernels  # noqa: PLC0415
-
-        rows = _columns(x.contiguous().numpy())
-        total = np.zeros(rows.shape[1])
-        kernels.magnitudes(rows, total)
-        return total.reshape(x.shape[1], -1).sum(1)
-    size = x.abs() if finite else torch.where(torch.isfinite(x), x.abs(), 0)
-    return size.sum((0, 2) if x.ndim == 3 else (0,), dtype=torch.float64).cpu().numpy()
+    d = batch.view.width
+    table, other = ((v.flatten(1) if batch.view.layout == "maps" else v.flatten(0, -2)) for v in (x, z))
+    rows = np.arange(len(table)) if batch.mask is None else np.flatnonzero(batch.mask.numpy())
+    width = table.shape[1]
+    zeros, flat = np.zeros((2, width), np.int32)
+    size = np.zeros(width if sized else 0)
+    edges = np.array([edge.low, edge.high], np.float32)
+    kernels.judge(table.contiguous().numpy(), other.contiguous().numpy(), rows, edges, zeros, flat, size)
+    counts = (part.reshape(d, -1).sum(1, dtype=np.int64) for part in (zeros, flat))
+    return *counts, size.reshape(d if sized else 0, -1).sum(1) if sized else size

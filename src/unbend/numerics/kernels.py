@@ -245,20 +245,6 @@ def _between(count, x, low, high, a, b, c, d):  # noqa: ANN001, ANN202
 
 @_compiled(_SUMS)
 @no_type_check
-def count_between(x, low, high, count):  # noqa: ANN001, ANN201
-    """Add to `count` (int32), per column of `x` [m, d], how many values lie in [low, high]."""
-    m = np.uint64(x.shape[0])
-    whole = m - m % np.uint64(4)
-    for i in range(np.uint64(0), whole, np.uint64(4)):
-        _between(count, x, low, high, i, i + np.uint64(1), i + np.uint64(2), i + np.uint64(3))
-    for i in range(whole, m):
-        for k in range(len(count)):
-            value = x[i, np.uint64(k)]
-            count[k] += 1 if value >= low and value <= high else 0
-
-
-@_compiled(_SUMS)
-@no_type_check
 def _sizes(total, x, a, b, c, d):  # noqa: ANN001, ANN202
     for k in range(len(total)):
         j = np.uint64(k)
@@ -268,15 +254,41 @@ def _sizes(total, x, a, b, c, d):  # noqa: ANN001, ANN202
 
 @_compiled(_SUMS)
 @no_type_check
-def magnitudes(x, total):  # noqa: ANN001, ANN201
-    """Add the sum of |x| per column of `x` [m, d] to `total` (float64)."""
-    m = np.uint64(x.shape[0])
-    whole = m - m % np.uint64(4)
-    for i in range(np.uint64(0), whole, np.uint64(4)):
-        _sizes(total, x, i, i + np.uint64(1), i + np.uint64(2), i + np.uint64(3))
-    for i in range(whole, m):
-        for k in range(len(total)):
-            total[k] += abs(np.float64(x[i, np.uint64(k)]))
+def _judge_row(x, z, a, edges, zeros, flat, size):  # noqa: ANN001, ANN202
+    for k in range(x.shape[1]):
+        zeros[k] += 1 if x[a, k] == 0 else 0
+        flat[k] += 1 if z[a, k] <= edges[0] or z[a, k] >= edges[1] else 0
+    for k in range(len(size)):
+        size[k] += abs(np.float64(x[a, k]))
+
+
+@_compiled(_SUMS)
+@no_type_check
+def judge(x, z, rows, edges, zeros, flat, size):  # noqa: ANN001, ANN201
+    """Count and measure the chosen rows of an activation's output, column by column.
+
+    Args:
+        x: values [m, d], C-contiguous.
+        z: what the edges are about: `x` itself, or the activation's input [m, d], C-contiguous.
+        rows: the rows that count.
+        edges: values at or below the first and at or above the second are flat; infinite for none.
+        zeros: out, how many values are 0 is added [d] (int32).
+        flat: out, how many are flat is added [d] (int32).
+        size: out, Σ|x| is added [d]; of length 0 if it is not wanted.
+    """
+    zero, most = np.float32(0), np.float32(np.inf)
+    whole = len(rows) - len(rows) % 4
+    for i in range(0, whole, 4):
+        a, b, c, d = np.uint64(rows[i]), np.uint64(rows[i + 1]), np.uint64(rows[i + 2]), np.uint64(rows[i + 3])
+        _between(zeros, x, zero, zero, a, b, c, d)
+        if edges[0] > -most:
+            _between(flat, z, -most, edges[0], a, b, c, d)
+        if edges[1] < most:
+            _between(flat, z, edges[1], most, a, b, c, d)
+        if len(size):
+            _sizes(size, x, a, b, c, d)
+    for i in range(whole, len(rows)):
+        _judge_row(x, z, np.uint64(rows[i]), edges, zeros, flat, size)
 
 
 @_compiled(set())
@@ -341,10 +353,11 @@ def run_rows(x, order, starts, flat, sums, ends, counts, seen, ids, chosen, plac
     for j in range(len(zeros)):
         counts[0, j] += zeros[j]
     if is_bent and flat < np.inf:
-        zeros[:] = 0
-        count_between(x, flat, np.float32(np.inf), zeros)
+        edges = np.array([-np.inf, flat], np.float32)
+        high = np.zeros(d, np.int32)
+        judge(x, x, order, edges, zeros, high, np.zeros(0))
         for j in range(d):
-            counts[1, j] += zeros[j]
+            counts[1, j] += high[j]
     return True
 
 
