@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unbend.errors import RecordError
-from unbend.files import whole
+from unbend.files import check_place, whole
 
 
 def test_it_takes_the_place_when_all_is_written(tmp_path):
@@ -69,6 +69,20 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
             temporary.write_text("new")
     assert tmp_path.is_dir()
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_a_place_is_checked_before_the_work_and_left_as_it_is(tmp_path):
+    target = tmp_path / "page.html"
+    check_place(target, "the page")
+    assert not list(tmp_path.iterdir())
+    target.write_text("old")
+    check_place(target, "the page")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert target.read_text() == "old"
+    with pytest.raises(RecordError, match="the page could not be written: No such file"):
+        check_place(tmp_path / "nowhere" / "page.html", "the page")
+    with pytest.raises(RecordError, match="got a folder"):
+        check_place(tmp_path, "the page")
 
 
 def test_a_link_stays_a_link(tmp_path):

@@ -51,3 +51,22 @@ def whole(path: str | os.PathLike[str], what: str) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def check_place(path: str | os.PathLike[str], what: str) -> None:
+    """Raise now what `whole` would raise at the end of a long job; what is there stays as it is.
+
+    Args:
+        path: where the file will go.
+        what: as in `whole`.
+
+    Raises:
+        RecordError: the place is a folder or a device, or the system refuses.
+    """
+    with suppress(_TriedError), whole(path, what) as temporary:
+        temporary.touch(exist_ok=False)
+        raise _TriedError
+
+
+class _TriedError(Exception):
+    """Nothing is to be written after all."""

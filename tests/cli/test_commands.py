@@ -266,6 +266,16 @@ def test_no_right_to_write_is_one_sentence(folder):
     )
 
 
+@pytest.mark.parametrize("option", ["-o", "--save"])
+def test_a_place_that_cannot_be_is_told_before_the_study(monkeypatch, capsys, folder, option):
+    monkeypatch.setattr("unbend.cli.report.study", None)
+    words = ("report", "net.py:net", "digits", option, "nowhere/it")
+    status, _, err = run(monkeypatch, capsys, folder, *words)
+    assert status == 2
+    assert "nowhere/it: the " in err
+    assert "could not be written: No such file or directory" in err
+
+
 def test_a_model_without_data_is_refused(monkeypatch, capsys, folder):
     status, _, err = run(monkeypatch, capsys, folder, "report", "net.py:net")
     assert status == 2

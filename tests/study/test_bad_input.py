@@ -171,6 +171,51 @@ def test_shapes_that_do_not_fit_are_both_named(form):
     refused(ShapeError, r"4 features .*got inputs \(\d+, 7\)", net(), made(form, *rows(d=7)))
 
 
+class Failing(nn.Module):
+    def __init__(self, error, at):
+        super().__init__()
+        self.layer, self.error, self.at, self.calls = nn.Linear(4, 3), error, at, 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls >= self.at:
+            raise self.error
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("division by zero"), KeyError("boom"), RuntimeError("no memory")])
+def test_a_model_that_raises_half_way_is_told_in_its_own_words_with_the_line(error):
+    words = rf"it raised {type(error).__name__}: '?{error.args[0]}'? \(test_bad_input.py, line \d+\)"
+    with pytest.raises(ModelError, match=words) as caught:
+        study(Failing(error, at=4), rows(), twin=False, batch_size=16)
+    assert caught.value.__cause__ is error
+
+
+def test_a_model_that_cannot_divide_is_told_at_once():
+    refused(ModelError, r"it raised ZeroDivisionError: x \(test_bad_input", Failing(ZeroDivisionError("x"), 1), rows())
+
+
+def test_a_shape_that_changes_half_way_is_told_without_a_line():
+    x, y = rows()
+    batches = [(x[:30], y[:30]), (x[30:, :3], y[30:])]
+
+    class Uneven(IterableDataset):
+        def __iter__(self):
+            return iter(batches)
+
+    refused(ModelError, "it raised RuntimeError: mat1 and mat2", net(), DataLoader(Uneven(), batch_size=None))
+
+
+def test_an_error_of_a_measure_is_no_error_of_the_model(monkeypatch):
+    def wrong(*_args, **_kwargs):
+        raise ValueError("a defect of ours")
+
+    monkeypatch.setattr("unbend.study.sums.LayerSums.add", wrong)
+    with pytest.raises(ValueError, match="a defect of ours") as caught:
+        study(net(), rows(), twin=False)
+    assert not isinstance(caught.value, ModelError)
+
+
 def test_duplicate_class_names():
     x, y = rows()
     refused(DataError, "'cat' stands for more than one class", net(), Data(x, y, class_names=("cat", "dog", "cat")))

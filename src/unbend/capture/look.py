@@ -16,7 +16,7 @@ from unbend.capture.kinds import Kind, channels, elementwise, kind_of, original_
 from unbend.capture.outputs import Output, call, identity, tensor_of, version_of
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Event, Place, Tap, listening
-from unbend.errors import ModelError, ShapeError, UnbendError
+from unbend.errors import ModelError, ShapeError
 from unbend.numerics.activity import bend
 from unbend.numerics.batch import Bend
 from unbend.numerics.views import View
@@ -120,9 +120,10 @@ def look(model: nn.Module, inputs: Any, n: int) -> Look:
 def _first_pass(model: nn.Module, inputs: Any) -> Any:
     try:
         return call(model, inputs)
-    except UnbendError:
-        raise
-    except _REFUSALS as error:
+    except ModelError as told:
+        error = told.__cause__
+        if not isinstance(error, _REFUSALS):
+            raise
         kind, said = type(error).__name__, str(error).strip().partition("\n")[0]
         is_told = said and isinstance(error, (RuntimeError, ValueError))
         reason = said if is_told else f"{kind}: {said}".removesuffix(": ")

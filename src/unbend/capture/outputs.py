@@ -1,14 +1,21 @@
 """The tensor in what a module returns: a tensor, a tuple, a mapping, a dataclass, a packed sequence."""
 
 import dataclasses
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from unbend.errors import ModelError, UnbendError
+
+_PACKAGE = Path(__file__).parents[1]
+_LISTENER = Path(__file__).with_name("taps.py")
+"""Its frames lie between the model's and torch's wherever functional activations are listened to."""
 _FIRST = ("logits", "last_hidden_state", "pooler_output", "output", "out", "prediction")
 
 
@@ -69,7 +76,28 @@ def _ordered(keys: Any) -> list[Any]:
 
 
 def call(model: Any, inputs: Any) -> Any:
-    """Run a model: a tensor as its one argument, a tuple as arguments, a mapping as keywords."""
+    """Run a model: a tensor as its one argument, a tuple as arguments, a mapping as keywords.
+
+    Raises:
+        ModelError: the model raised; in its own words, with the place. The error itself is the cause.
+    """
+    try:
+        return _called(model, inputs)
+    except UnbendError:
+        raise
+    except Exception as error:
+        files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        mine = max(i for i, (file, _) in enumerate(files) if file == Path(__file__))
+        told = [(f, line) for f, line in files[mine + 1 :] if "torch" not in f.parts and f != _LISTENER]
+        if told and _PACKAGE in told[-1][0].parents:  # raised by a hook of ours
+            raise
+        said = str(error).strip().partition("\n")[0]
+        what = type(error).__name__ + (f": {said}" if said else "")
+        place = f" ({told[-1][0].name}, line {told[-1][1]})" if told else ""
+        raise ModelError(f"model: it raised {what}{place}. Mend it, or leave out the rows it fails on.") from error
+
+
+def _called(model: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
         return model(**inputs)
     if isinstance(inputs, (tuple, list)) and not isinstance(inputs, PackedSequence):

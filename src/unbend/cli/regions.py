@@ -17,7 +17,7 @@ from unbend._typing import Array
 from unbend.capture.lower import lower
 from unbend.cli.console import errors, results
 from unbend.errors import DataError, LoadError, ModelError, TiesError, UnsupportedError
-from unbend.files import whole
+from unbend.files import check_place, whole
 from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
 from unbend.numerics.cells.boundary import Boundary, boundary
 from unbend.numerics.cells.certificate import certify
@@ -68,6 +68,7 @@ def regions(
     """
     if output.suffix.lower() not in (".html", *_PICTURES):
         raise LoadError(f"--output: expected .html, .svg, .png or .pdf, got '{output.name}'.")
+    check_place(output, "the picture")
     found = load.model(model, weights=weights)
     samples = None if data is None else _samples(load.data(data, label=label))
     with errors().status("Making the kernels ready; the first time on a machine they are compiled, half a minute"):

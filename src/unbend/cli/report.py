@@ -13,6 +13,7 @@ from unbend import load
 from unbend.cli.arguments import Loss, loss_of, rules
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import progress, shown
+from unbend.files import check_place
 from unbend.record import save as saved
 from unbend.report import report as written
 from unbend.report.plain import plain
@@ -88,6 +89,10 @@ def report(
         "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     with joined() as is_writer:
+        if is_writer:
+            check_place(output, "the page")
+            if save is not None:
+                check_place(save, "the study")
         with progress(quiet=as_json_ or not is_writer) as told:
             job = demo(seed, told) if model is None else given(model, data, label=label, weights=weights)
             made = study(job.model, job.data, name=job.name, progress=told, recipe=job.recipe, **settings)

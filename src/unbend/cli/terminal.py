@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from rich.console import Group
 from rich.markup import escape
 from rich.padding import Padding
@@ -113,15 +114,18 @@ def _finding(finding: Finding) -> Padding:
 def compared(comparison: Comparison) -> Group:
     """The terminal's view of a comparison: the verdict, a row per layer, what changed."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for i, name in enumerate(("layer", "held out", "", "change", "95 % interval", "Fisher", "", "silent", "")):
-        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
     c = comparison
+    has_fisher = bool(np.isfinite([*c.fisher_first, *c.fisher_second]).any())  # a regression has none
+    names = ("layer", "held out", "", "change", "95 % interval", *(("Fisher", "") if has_fisher else ()), "silent", "")
+    for i, name in enumerate(names):
+        table.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
     for i, name in enumerate(c.layers):
         style = "bold" if c.is_beyond_noise[i] else ""
+        fisher = (f"{c.fisher_first[i]:.1f}", f"{c.fisher_second[i]:.1f}") if has_fisher else ()
         table.add_row(
             escape(name), f"{c.held_out_first[i]:.3f}", f"{c.held_out_second[i]:.3f}", f"{c.change[i]:+.3f}",
-            f"{c.low[i]:+.3f} … {c.high[i]:+.3f}", f"{c.fisher_first[i]:.1f}", f"{c.fisher_second[i]:.1f}",
-            str(c.silent_first[i]), str(c.silent_second[i]), style=style,
+            f"{c.low[i]:+.3f} … {c.high[i]:+.3f}", *fisher, str(c.silent_first[i]), str(c.silent_second[i]),
+            style=style,
         )  # fmt: skip
     marks = (("✔", "green", c.better), ("✖", "red", c.worse), ("•", "cyan", c.noted))
     lines = [Text.assemble((f"{mark} ", style), sentence) for mark, style, found in marks for sentence in found]
