@@ -143,3 +143,22 @@ def test_rows_whose_sums_overflow_are_held_and_summed_the_slow_way():
     np.testing.assert_allclose(found["MomentState"].total, expected[0].total, rtol=1e-9)
     assert len(found["SampleState"].ids) == 300
     assert (found["SecondState"].n, found["SecondState"].lost) == (299, 1)
+
+
+@pytest.mark.parametrize("kinds", [ROWS, (SampleState,), (SecondState, SampleState)])
+def test_rows_that_change_their_width_are_refused_by_name(kinds):
+    x, y = data(100)
+    choose = Chooser(Selection(), kinds, K)
+    sums = LayerSums(kinds, View("features", "none", D), choose, "block.3")
+    sums.add(x[:50], choose(y[:50], np.arange(50)))
+    for wrong in (x[50:, :4], torch.cat([x[50:], x[50:]], 1)):
+        with pytest.raises(ShapeError, match=r"layer 'block.3': its rows have 6 numbers in one batch and (4|12) in"):
+            sums.add(wrong.contiguous(), choose(y[50:], np.arange(50, 100)))
+
+
+def test_a_tensor_with_too_few_rows_is_refused():
+    x, y = data(100)
+    choose = Chooser(Selection(), ROWS, K)
+    sums = LayerSums(ROWS, View("features", "none", D), choose)
+    with pytest.raises(ShapeError, match="expected 100 samples"):
+        sums.add(x[:99], choose(y, np.arange(100)))

@@ -318,7 +318,8 @@ def _may_add(squares, lows, is_bent):  # noqa: ANN001, ANN202
 def run_rows(x, order, starts, flat, sums, ends, counts, seen, ids, chosen, places, out, out_ids):  # noqa: ANN001, ANN201, PLR0913, PLR0917
     """Sweep a batch and add it to what is held; False, with nothing added, if that may not be. Put the chosen rows.
 
-    It may not be if a value is not finite, or if an activation, which is flat below 0, is negative.
+    It may not be if a value is not finite, or if an activation, which is flat below 0, is negative. Of a tensor that is
+    not [n, d] nothing is taken at all.
 
     Args:
         x: values [n, d], C-contiguous.
@@ -329,14 +330,16 @@ def run_rows(x, order, starts, flat, sums, ends, counts, seen, ids, chosen, plac
         ends: lows and highs in the same way [2, 2, d].
         counts: zeros, and values at or above `flat` [2, d].
         seen: rows of each segment [s].
-        ids: number of each row in the data set [n]; from here on as in `put`, which is done in any case.
+        ids: number of each row in the data set [n]; from here on as in `put`, which is done even then.
         chosen: rows to put.
         places: where to.
         out: rows held.
         out_ids: their numbers.
     """
-    put(x, ids, chosen, places, out, out_ids)
     k, d = sums.shape[1] - 1, sums.shape[2]
+    if x.shape[0] != len(order) or x.shape[1] != d:
+        return False
+    put(x, ids, chosen, places, out, out_ids)
     is_bent = flat == flat  # noqa: PLR0124  it is no NaN
     zeros = np.zeros(d if is_bent else 0, np.int32)
     sweep_rows(x, order, starts, sums[1, :k], sums[1, k], ends[1, 0], ends[1, 1], zeros)

@@ -61,7 +61,7 @@ def fold(
         of, mask = current[0]
         mine = sums.get(tap.name)
         if mine is None:
-            mine = sums[tap.name] = LayerSums(kinds, tap.view, choose)
+            mine = sums[tap.name] = LayerSums(kinds, tap.view, choose, tap.name)
         mine.add(caught.values, of, mask=token_mask(tap, caught, mask), bend=caught.bend)
 
     with tapped(model, plan.taps, receive):
@@ -72,12 +72,12 @@ def fold(
             flat = input_rows(inputs, len(of.ids)) if with_input else None
             if flat is not None:
                 if INPUT not in sums:
-                    sums[INPUT] = LayerSums(kinds, _input_view(flat), choose)
+                    sums[INPUT] = LayerSums(kinds, _input_view(flat), choose, INPUT)
                 _refuse_holes(flat, minibatch)
                 sums[INPUT].add(flat, of)
             call(model, inputs)
             tick(len(of.ids))
-    return {name: mine.states() for name, mine in sums.items()}
+    return {name: sums.pop(name).states() for name in list(sums)}  # what one layer held is free before the next
 
 
 def summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:

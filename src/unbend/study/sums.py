@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Int64
+from unbend.errors import ShapeError
 from unbend.numerics.batch import SIZE, Bend, Samples, batch, samples, targets_of
 from unbend.numerics.hashing import shift
 from unbend.numerics.histogram import HistogramState
@@ -118,10 +119,12 @@ class LayerSums:
         kinds: State classes to add up.
         view: how the layer's tensor is read.
         choose: what chooses the rows of each batch.
+        name: of the layer, for the sentence of an error.
     """
 
-    def __init__(self, kinds: Sequence[type[Any]], view: View, choose: Chooser) -> None:
-        self._kinds, self._view, self._choose = kinds, view, choose
+    def __init__(self, kinds: Sequence[type[Any]], view: View, choose: Chooser, name: str = "") -> None:
+        self._kinds, self._view, self._choose, self._name = kinds, view, choose, name
+        self._width = 0
         self._other = tuple(kind for kind in kinds if kind not in {SecondState, SampleState})
         self._rest = tuple(kind for kind in self._other if kind not in OF_UNITS)
         self._units: Stream | None = None
@@ -136,7 +139,7 @@ class LayerSums:
         left, held = self._other, self._held
         if len(self._rest) < len(left) and is_streamable(values, self._view, bend):
             if self._units is None:
-                self._units = Stream(values.shape[1], of.groups.n_classes, bend)
+                self._units, self._width = Stream(values.shape[1], of.groups.n_classes, bend), values.shape[1]
             aside = NOWHERE if held is None or self._view.fold else held.aside(values, of)
             held = held if aside is NOWHERE else None
             left = self._rest if self._units.add(values, of, aside) else left
@@ -148,12 +151,24 @@ class LayerSums:
     ) -> Tensor:
         """One row per sample; the States left are made on the way."""
         if not left and self._view.layout == "features":
-            return reduce(values, self._view)
+            return self._fitting(reduce(values, self._view))
         is_swept = self._view.layout != "features" or any(kind not in ROWS_ONLY for kind in left)
         made = batch(values, of, view=self._view, mask=mask, bend=bend, swept=is_swept)
+        rows = self._fitting(made.rows)
         for kind in left:
             self._keep(kind, kind.of(made))
-        return made.rows
+        return rows
+
+    def _fitting(self, rows: Tensor) -> Tensor:
+        """The rows, if they are as wide as those before."""
+        width = rows.shape[1]
+        if self._width not in {0, width}:
+            raise ShapeError(
+                f"layer {self._name!r}: its rows have {self._width} numbers in one batch and {width} in another. "
+                "Reduce it over positions (reduce='mean'), make all batches alike, or leave it out (layers=)."
+            )
+        self._width = width
+        return rows
 
     def _add_rows(self, rows: Tensor, of: Samples, held: Held | None) -> None:
         if held is not None:
