@@ -11,7 +11,7 @@ from unbend.numerics.row_streams import highest
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.stream import KINDS
-from unbend.numerics.views import View
+from unbend.numerics.views import View, reduce
 from unbend.study.sums import Chooser, LayerSums, Selection
 
 N, D, K = 5000, 6, 3
@@ -154,6 +154,20 @@ def test_rows_that_change_their_width_are_refused_by_name(kinds):
     for wrong in (x[50:, :4], torch.cat([x[50:], x[50:]], 1)):
         with pytest.raises(ShapeError, match=r"layer 'block.3': its rows have 6 numbers in one batch and (4|12) in"):
             sums.add(wrong.contiguous(), choose(y[50:], np.arange(50, 100)))
+
+
+def test_wide_rows_are_folded_and_their_units_are_not():
+    x, y = data(100)
+    choose = Chooser(Selection(1.0, 400, 100), ROWS, K)
+    view = View("features", "none", D, fold=2)
+    sums = LayerSums(ROWS, view, choose)
+    for part in (slice(0, 50), slice(50, 100)):
+        sums.add(x[part], choose(y[part], np.arange(100)[part]))
+    found = sums.states()
+    np.testing.assert_allclose(found["MomentState"].total, x.double().sum(0), rtol=1e-12)
+    sample = found["SampleState"]
+    assert torch.equal(sample.table()[0], reduce(x, view)[sample.ids])
+    assert found["SecondState"].mean.shape == (2,)
 
 
 def test_a_tensor_with_too_few_rows_is_refused():

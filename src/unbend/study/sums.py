@@ -139,7 +139,8 @@ class LayerSums:
         left, held = self._other, self._held
         if len(self._rest) < len(left) and is_streamable(values, self._view, bend):
             if self._units is None:
-                self._units, self._width = Stream(values.shape[1], of.groups.n_classes, bend), values.shape[1]
+                self._units = Stream(values.shape[1], of.groups.n_classes, bend)
+                self._width = 0 if self._view.fold else values.shape[1]
             aside = NOWHERE if held is None or self._view.fold else held.aside(values, of)
             held = held if aside is NOWHERE else None
             left = self._rest if self._units.add(values, of, aside) else left
