@@ -383,7 +383,7 @@ def peak(n: int, method: str) -> float:
         "torch.set_num_threads(1); torch.manual_seed(0)\n"
         f"x = torch.rand(1000, 784); y = capture.labels(1000, 10); n = {n}\n"
         "made = lambda i: capture.Minibatch(x.roll(i, 1), y, np.arange(1000 * i, 1000 * i + 1000))\n"
-        "work = capture.Workload('', capture.mlp().eval(), [made(0)], 1, 60000)\n"
+        "work = capture.Workload('', capture.mlp().eval(), [made(0)], 1, n)\n"
         "rss = lambda: psutil.Process().memory_info().rss / 2**20\n"
         f"run = capture.{method}; run([made(0), made(1)])\n"
         "start = top = rss()\n"
