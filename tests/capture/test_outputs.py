@@ -108,3 +108,11 @@ def test_the_identity_of_a_tensor_is_its_memory_its_form_and_its_version():
     assert version_of(None) == -1
     with torch.inference_mode():
         assert version_of(torch.ones(1)) == -1
+
+
+def test_what_torch_raises_is_told_without_a_line_of_torch():
+    with pytest.raises(
+        ModelError, match=r"it raised RuntimeError: mat1 and mat2 .* \(2x3 and 4x5\)\. Mend it"
+    ) as caught:
+        call(nn.Sequential(nn.Linear(4, 5)), torch.ones(2, 3))
+    assert isinstance(caught.value.__cause__, RuntimeError)

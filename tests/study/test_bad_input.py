@@ -195,7 +195,7 @@ def test_a_model_that_cannot_divide_is_told_at_once():
     refused(ModelError, r"it raised ZeroDivisionError: x \(test_bad_input", Failing(ZeroDivisionError("x"), 1), rows())
 
 
-def test_a_shape_that_changes_half_way_is_told_without_a_line():
+def test_rows_that_change_their_shape_half_way_are_refused():
     x, y = rows()
     batches = [(x[:30], y[:30]), (x[30:, :3], y[30:])]
 
@@ -203,7 +203,8 @@ def test_a_shape_that_changes_half_way_is_told_without_a_line():
         def __iter__(self):
             return iter(batches)
 
-    refused(ModelError, "it raised RuntimeError: mat1 and mat2", net(), DataLoader(Uneven(), batch_size=None))
+    words = "layer 'input': its rows have 4 numbers in one batch and 3 in another"
+    refused(ShapeError, words, net(), DataLoader(Uneven(), batch_size=None))
 
 
 def test_an_error_of_a_measure_is_no_error_of_the_model(monkeypatch):

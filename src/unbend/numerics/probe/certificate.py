@@ -19,6 +19,10 @@ from torch import Tensor
 from unbend.numerics.probe.objective import Rows, gradient, image, softmax
 
 _BIAS_STEPS = 25
+_FLOOR = 1e-12
+"""Added to the curvature, which vanishes where every probability has rounded to 0 or 1."""
+_FARTHEST = 30.0
+"""A bias moves no farther in a step: that takes a probability of 1e-13 to a half."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +88,9 @@ def _bias(rows: Rows, scores: Float64[Tensor, "k n"]) -> tuple[Float64[Tensor, "
         lean = w.sum(1) / rows.total - target
         if float(lean.abs().max()) < 1e-14:
             break
-        hessian = torch.diag(w.sum(1)) - w @ p.T
+        hessian = torch.diag(w.sum(1) + _FLOOR * rows.total) - w @ p.T
         step = torch.linalg.solve(hessian / rows.total + 1.0 / k, -lean)
+        step = step * min(1.0, _FARTHEST / float(step.abs().max()))
         for _ in range(8):
             new_loss, new_p = softmax(rows, scores + (shift + step)[:, None])
             if new_loss <= loss + 1e-15 * abs(loss):
