@@ -13,6 +13,7 @@ from unbend.errors import DataError
 from unbend.study.ranks import Share, gathered, joined, share, total
 
 SCRIPT = """
+import os
 import sys
 import torch
 from torch import nn
@@ -34,7 +35,7 @@ with joined() as is_writer:
     try:
         study(model, torch.utils.data.TensorDataset(x, y))
     except DataError as error:
-        print("refused:", error)
+        os.write(1, f"refused: {error} ".encode())  # one write: two ranks share the pipe
 """
 
 
