@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unbend.capture import Plan, call, plan, quiet, tapped
+from unbend.capture.taps import _every_module_called
 from unbend.numerics.activity import ActivityState
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
@@ -184,22 +185,13 @@ def bare(work: Workload) -> Method:
 def unfused(work: Workload) -> Method:
     """The bare pass without PyTorch's fused encoder layers, which hooks cannot see into."""
 
-    @torch.inference_mode()
+    plain = bare(work)
+
     def run(batches: Iterable[Minibatch]) -> None:
-        with switched_off():
-            for b in batches:
-                work.model(b.inputs)
+        with _every_module_called():
+            plain(batches)
 
     return run
-
-
-@contextlib.contextmanager
-def switched_off() -> Iterator[None]:
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(True)
 
 
 def floor(work: Workload) -> Method:

@@ -68,7 +68,7 @@ def regions(
     """
     if output.suffix.lower() not in (".html", *_PICTURES):
         raise LoadError(f"--output: expected .html, .svg, .png or .pdf, got '{output.name}'.")
-    check_place(output, "the picture")
+    check_place(output, "the page" if output.suffix.lower() == ".html" else "the picture")
     found = load.model(model, weights=weights)
     samples = None if data is None else _samples(load.data(data, label=label))
     with errors().status("Making the kernels ready; the first time on a machine they are compiled, half a minute"):

@@ -216,10 +216,10 @@ def _judged(batch: Batch, edge: Bend, *, sized: bool) -> tuple[Array, Array, Arr
     axes = (0, 2) if batch.view.layout == "maps" else (0,)
     good = torch.isfinite(x)
     is_flat = (z <= edge.low) | (z >= edge.high)
-    size = torch.where(good, x.abs(), 0).sum(axes, dtype=torch.float64)
-    counts = ((good & which).sum(axes) for which in (x == 0, is_flat))
-    zeros, flat, magnitude = (part.cpu().numpy() for part in (*counts, size))
-    return zeros, flat, magnitude
+    zeros, flat = ((good & which).sum(axes).cpu().numpy() for which in (x == 0, is_flat))
+    if not sized:
+        return zeros, flat, np.zeros(0)
+    return zeros, flat, torch.where(good, x.abs(), 0).sum(axes, dtype=torch.float64).cpu().numpy()
 
 
 def _single(x: Tensor) -> Tensor:
@@ -249,4 +249,4 @@ def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Bend, *, sized: bool) ->
     edges = np.array([edge.low, edge.high], np.float32)
     kernels.judge(table.contiguous().numpy(), other.contiguous().numpy(), rows, edges, zeros, flat, size)
     counts = (part.reshape(d, -1).sum(1, dtype=np.int64) for part in (zeros, flat))
-    return *counts, size.reshape(d if sized else 0, -1).sum(1) if sized else size
+    return *counts, size.reshape(d, -1).sum(1) if sized else size

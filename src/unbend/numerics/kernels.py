@@ -87,9 +87,9 @@ def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN
 
 @_compiled(_SUMS)
 @no_type_check
-def _few_zeros(count, x, a, start, width):  # noqa: ANN001, ANN202
+def _few_zeros(count, x, a):  # noqa: ANN001, ANN202
     """The same for row a."""
-    for k in range(start, start + width):
+    for k in range(len(count)):
         count[k] += np.int32(x[a, np.uint64(k)] == 0)
 
 
@@ -109,7 +109,7 @@ def _left_over(ext, zeros, x, rows):  # noqa: ANN001, ANN202
             if len(zeros) and i + 8 <= len(rows):
                 _zeros(zeros, x, a, b, c, e, f, g, h, m, start, width)
     for i in range(len(rows) - len(rows) % 8 if len(zeros) else len(rows), len(rows)):
-        _few_zeros(zeros, x, np.uint64(rows[i]), 0, d)
+        _few_zeros(zeros, x, np.uint64(rows[i]))
 
 
 @_compiled(_SUMS)

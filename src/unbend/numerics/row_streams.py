@@ -16,6 +16,7 @@ from unbend.numerics.batch import Samples, targets_of
 from unbend.numerics.products import Products
 from unbend.numerics.sample import SampleState, in_order, sampled
 from unbend.numerics.second import SecondState, from_products
+from unbend.numerics.stream import Aside
 from unbend.numerics.sweep import has_kernel
 
 ALL = 2**64 - 1
@@ -143,7 +144,7 @@ class Held:
         self._out: Array = np.zeros((0, 0), np.float32)
         self._device = torch.device("cpu")
 
-    def aside(self, rows: Tensor, of: Samples) -> tuple[Array, Array, Array, Array]:
+    def aside(self, rows: Tensor, of: Samples) -> Aside:
         """For compiled code: which rows of a batch, their places, and where the rows and their numbers go."""
         if not len(self._rows):
             self._make(rows)
