@@ -131,7 +131,7 @@ def plain(monkeypatch):
     for name, module in list(sys.modules.items()):
         if name.startswith("unbend.") and getattr(module, "has_kernel", None) is compiled:
             monkeypatch.setattr(module, "has_kernel", lambda _x: False)
-    for name in ("sweep_rows", "sweep_maps", "run_rows", "judge", "collect", "mean_of", "put"):
+    for name in ("sweep_rows", "sweep_maps", "run_at", "judge", "collect", "mean_of", "put"):
         monkeypatch.delattr(kernels, name)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from unbend.capture.choose import default, folded, listed, named, ruled
 from unbend.capture.look import TAPPED, Look, bent, look
@@ -70,8 +71,17 @@ def plan(
     taps = folded(ruled(taps, reduce), notes)
     names = {tap.name for tap in taps}
     fed = [tap if tap.fed_by is None else replace(tap, fed_by=_shown_feeder(shown, tap.fed_by, names)) for tap in taps]
+    tensors = {seen.tap.name: seen.tensor for seen in chosen}
+    fed = [replace(tap, rectifies=_rectifies(tap, modules, tensors)) for tap in fed]
     output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.identity == shown.end), None)
     return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes))
+
+
+def _rectifies(tap: Tap, modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a tap puts out max(input, 0) of its feeder's output: by its class, and by its numbers."""
+    by_class = tap.function == "relu" if tap.function else type(modules[tap.path]) is nn.ReLU
+    source = tensors.get(tap.fed_by or "")
+    return by_class and source is not None and torch.equal(tensors[tap.name], source.clamp(min=0))
 
 
 def _remarks(shown: Look) -> list[str]:

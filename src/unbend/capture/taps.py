@@ -41,6 +41,7 @@ class Tap:
         bend: for activations, where they are saturated.
         fed_by: name of the tap whose output it takes, where that is known.
         in_place: it writes its output over its input.
+        rectifies: it is a ReLU: max(input, 0) of what `fed_by` puts out.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Tap:
     bend: Bend | None = None
     fed_by: str | None = None
     in_place: bool = False
+    rectifies: bool = False
 
     @property
     def place(self) -> Place:
@@ -69,11 +71,13 @@ class Caught(NamedTuple):
         values: the output tensor, first axis the sample.
         bend: for activations, where they are saturated, with the input where that is needed.
         mask: true where a token counts, where the module knows it (packed sequences).
+        source: the first argument, where it is known; overwritten by now if the tap works in place.
     """
 
     values: Tensor
     bend: Bend | None = None
     mask: Tensor | None = None
+    source: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +262,7 @@ def tapped(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught
         bend = tap.bend
         if bend is not None and bend.pre is not None:
             bend = None if event.source is None else replace(bend, pre=event.source.detach())
-        _hand_over(tap, event.output, bend, receive)
+        _hand_over(tap, event.output, bend, event.source, receive)
 
     if sources or any(tap.function for tap in taps):
         with listening(model, hear, wanted=by_place.keys(), sources=sources):
@@ -268,14 +272,14 @@ def tapped(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught
             yield
 
 
-def _hand_over(tap: Tap, output: Any, bend: Bend | None, receive: Callable[[Tap, Caught], None]) -> None:
+def _hand_over(tap: Tap, output: Any, bend: Bend | None, source: Any, receive: Callable[[Tap, Caught], None]) -> None:
     if isinstance(output, Tensor) and output.ndim > 1 and not tap.time_first:
-        receive(tap, Caught(output, bend))
+        receive(tap, Caught(output, bend, None, source))
         return
     found = tensor_of(output)
     if found is not None:
         values = found.tensor.transpose(0, 1) if tap.time_first else found.tensor
-        receive(tap, Caught(values.unsqueeze(1) if values.ndim == 1 else values, bend, found.mask))
+        receive(tap, Caught(values.unsqueeze(1) if values.ndim == 1 else values, bend, found.mask, source))
 
 
 @contextmanager
@@ -319,12 +323,12 @@ class _Hook:
     ) -> None:
         self._path, self._taps, self._calls, self._receive = path, taps, calls, receive
 
-    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+    def __call__(self, _module: nn.Module, args: Any, output: Any) -> None:
         number = self._calls.get(self._path, 0)
         self._calls[self._path] = number + 1
         tap = self._taps.get(number)
         if tap is not None:
-            _hand_over(tap, output, tap.bend, self._receive)
+            _hand_over(tap, output, tap.bend, args[0] if args else None, self._receive)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Hook, (self._path, {}, {}, _ignore)

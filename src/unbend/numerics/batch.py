@@ -35,6 +35,8 @@ class Samples:
         places: where each of them is held; None where that is not decided.
         keep: rows a row sample keeps.
         fitted: targets of the `dense` rows, made once for all layers; None to make them at every call.
+        table: addresses of what compiled code reads of the samples, and its own, as `kernels.batch_table` makes them;
+            None to make them at every call.
     """
 
     y: Tensor
@@ -47,6 +49,7 @@ class Samples:
     places: Int64[Array, "s"] | None = None
     keep: int = SIZE
     fitted: Float64[Tensor, "m t"] | None = None
+    table: tuple[Array, int] | None = None
 
     @property
     def n_targets(self) -> int:

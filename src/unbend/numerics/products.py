@@ -17,7 +17,8 @@ from unbend.numerics.sweep import has_kernel
 
 BLOCK = 512
 """Rows are collected until there are this many: a product of fewer is bound by memory, one of more leaves the cache."""
-_HALVE = 128
+_STRIP = 64
+"""Columns of a strip of a symmetric product: a narrower one is slower by the value, a wider one has more below."""
 _HUGE = 1e150
 """Values beyond this have squares that float64 cannot sum."""
 
@@ -153,12 +154,7 @@ def _whole(upper: Tensor) -> Tensor:
 
 
 def _add_upper(gram: Tensor, z: Tensor) -> None:
-    """Add ZᵀZ to the upper triangle, by halves: torch has no product that knows the result is symmetric."""
-    width = z.shape[1]
-    if width <= _HALVE:
-        torch.addmm(gram, z.T, z, out=gram)
-        return
-    h = width // 2
-    _add_upper(gram[:h, :h], z[:, :h])
-    _add_upper(gram[h:, h:], z[:, h:])
-    torch.addmm(gram[:h, h:], z[:, :h].T, z[:, h:], out=gram[:h, h:])
+    """Add ZᵀZ to the upper triangle, in strips: torch has no product that knows the result is symmetric."""
+    for start in range(0, len(gram), _STRIP):
+        strip = gram[start : start + _STRIP, start:]
+        torch.addmm(strip, z[:, start : start + _STRIP].T, z[:, start:], out=strip)

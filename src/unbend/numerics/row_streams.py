@@ -16,7 +16,7 @@ from unbend.numerics.batch import Samples, targets_of
 from unbend.numerics.products import Products
 from unbend.numerics.sample import SampleState, in_order, sampled
 from unbend.numerics.second import SecondState, from_products
-from unbend.numerics.stream import Aside
+from unbend.numerics.stream import Room
 from unbend.numerics.sweep import has_kernel
 
 ALL = 2**64 - 1
@@ -82,15 +82,19 @@ class Drawn:
         self._order: Array | None = None
 
     def draw(
-        self, ids: Int64[Array, "n"], codes: Shaped[Array, "n"], y: Tensor, n_classes: int, low: Int64[Array, "m"]
-    ) -> tuple[Int64[Array, "s"], Int64[Array, "s"]]:
-        """Which rows of a batch are held, of those whose hash is at most `most` (`low`), and in which places."""
+        self, ids: Int64[Array, "n"], codes: Shaped[Array, "n"], y: Tensor, n_classes: int, low: Int64[Array, "m"],
+        table: Array,
+    ) -> tuple[Int64[Array, "s"], Int64[Array, "s"]]:  # fmt: skip
+        """Which rows of a batch are held, of those whose hash is at most `most` (`low`), and in which places.
+
+        They are entered in the batch's `table` too.
+        """
         n, end, labels = self._n, self._n + len(low), y.numpy().reshape(len(y), -1)
         chosen, places = (low, self._places[n:end]) if end <= self.room else self._replaced(codes, low)
         self._n, self._order = min(end, self.room), None
         if self._y is None:
             self._y, self._n_classes = np.empty((self.room, labels.shape[1]), labels.dtype), n_classes
-        self._note(ids, codes, labels, chosen, places, self._ids, self._codes, self._y)
+        self._note(ids, codes, labels, chosen, places, table, self._ids, self._codes, self._y)
         return chosen, places
 
     def _replaced(self, codes: Shaped[Array, "n"], low: Array) -> tuple[Array, Array]:
@@ -144,32 +148,34 @@ class Held:
         self._out: Array = np.zeros((0, 0), np.float32)
         self._device = torch.device("cpu")
 
-    def aside(self, rows: Tensor, of: Samples) -> Aside:
-        """For compiled code: which rows of a batch, their places, and where the rows and their numbers go."""
+    def room(self, width: int) -> Room | None:
+        """Where compiled code can put rows of float32; None where other rows have been put."""
         if not len(self._rows):
-            self._make(rows)
-        assert of.drawn is not None  # noqa: S101  the chooser draws wherever there is a sample
-        assert of.places is not None  # noqa: S101
-        return of.drawn, of.places, self._out, self._ids
+            self._make(width, np.float32, torch.device("cpu"))
+        is_fit = self._out.dtype == np.float32 and self._out.shape[1] == width
+        return (self._out, self._ids) if is_fit else None
 
     def add(self, rows: Tensor, of: Samples) -> None:
         """Put the rows of a batch that are drawn into their places."""
-        chosen, places, out, ids = self.aside(rows, of)
+        assert of.drawn is not None  # noqa: S101  the chooser draws wherever there is a sample
+        assert of.places is not None  # noqa: S101
+        chosen, places = of.drawn, of.places
+        if not len(self._rows):
+            self._make(rows.shape[1], np.float64 if rows.dtype == torch.float64 else np.float32, rows.device)
         if not len(chosen):
             return
         if has_kernel(rows):
             from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-            kernels.put(rows.contiguous().numpy(), of.ids, chosen, places, out, ids)
+            kernels.put(rows.contiguous().numpy(), of.ids, chosen, places, self._out, self._ids)
         else:
             self._rows.index_copy_(0, torch.from_numpy(places), sampled(rows, chosen))
-            ids[places] = of.ids[chosen]
+            self._ids[places] = of.ids[chosen]
 
-    def _make(self, rows: Tensor) -> None:
-        kind = np.float64 if rows.dtype == torch.float64 else np.float32
-        self._out = np.empty((len(self._ids), rows.shape[1]), kind)  # numpy asks for large pages, torch does not
+    def _make(self, width: int, kind: type[np.floating], device: torch.device) -> None:
+        self._out = np.empty((len(self._ids), width), kind)  # numpy asks for large pages, torch does not
         self._rows = torch.from_numpy(self._out)
-        self._device = torch.device("cpu") if rows.device.type == "mps" else rows.device
+        self._device = torch.device("cpu") if device.type == "mps" else device
 
     def sample(self) -> SampleState:
         """The sample of everything added."""

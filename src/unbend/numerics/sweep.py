@@ -191,7 +191,7 @@ def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, A
     d = x.shape[1]
     totals, squares = np.empty((len(starts) - 1, d)), np.empty(d)
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    kernels.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED)
+    kernels.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, totals[:0])
     return totals, totals.sum(0), squares, low.astype(np.float64), high.astype(np.float64)
 
 

@@ -61,8 +61,10 @@ def fold(
         of, mask = current[0]
         mine = sums.get(tap.name)
         if mine is None:
-            mine = sums[tap.name] = LayerSums(kinds, tap.view, choose, tap.name)
-        mine.add(caught.values, of, mask=token_mask(tap, caught, mask), bend=caught.bend)
+            before = sums.get(tap.fed_by or "") if tap.rectifies else None
+            mine = sums[tap.name] = LayerSums(kinds, tap.view, choose, tap.name, before)
+        mask = token_mask(tap, caught, mask)
+        mine.add(caught.values, of, mask=mask, bend=caught.bend, source=caught.source)
 
     with tapped(model, plan.taps, receive):
         for minibatch in batches:

@@ -22,7 +22,7 @@ from unbend.numerics.row_streams import ALL, Drawn, Held, SecondStream, highest
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.stream import KINDS as OF_UNITS
-from unbend.numerics.stream import NOWHERE, Stream, is_streamable
+from unbend.numerics.stream import Stream, is_streamable
 from unbend.numerics.sweep import Segments
 from unbend.numerics.table import TableState
 from unbend.numerics.views import View, reduce
@@ -79,7 +79,8 @@ class Chooser:
     def __init__(self, selection: Selection, kinds: Sequence[type[Any]], n_classes: int | None) -> None:
         from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
 
-        self._prepared, self._n_classes, self._size = kernels.prepared, n_classes, selection.size
+        self._prepared, self._table_of = kernels.prepared, kernels.batch_table
+        self._n_classes, self._size = n_classes, selection.size
         self.most_dense = highest(selection.rate)
         self.drawn = Drawn(selection.size, selection.n) if SampleState in kinds else None
         fits = selection.n is not None and selection.n * selection.rate <= selection.size
@@ -91,24 +92,26 @@ class Chooser:
 
     def __call__(self, y: Tensor, ids: Int64[Array, "n"]) -> Samples:
         """The samples of a batch with labels or targets y [n], as in `numerics.batch.samples`."""
-        y, ids, codes, n_classes, groups, low = self._grouped(y, ids)
+        y, ids, codes, n_classes, groups, low, table = self._grouped(y, np.ascontiguousarray(ids))
         dense = np.flatnonzero(codes <= np.uint64(self.most_dense)) if self._marks_dense else None
         fitted = None
         if self._fits:
             fitted = targets_of(y if dense is None else y[torch.from_numpy(dense)], n_classes)
-        drawn, places = (None, None) if self.drawn is None else self.drawn.draw(ids, codes, y, n_classes, low)
-        return Samples(y, ids, codes, n_classes, groups, dense, drawn, places, self._size, fitted)
+        drawn, places = (None, None) if self.drawn is None else self.drawn.draw(ids, codes, y, n_classes, low, table[0])
+        return Samples(y, ids, codes, n_classes, groups, dense, drawn, places, self._size, fitted, table)
 
-    def _grouped(self, y: Tensor, ids: Array) -> tuple[Tensor, Array, Array, int, Segments, Array]:
-        """Labels checked and grouped, ids hashed, and the rows that can be drawn: in one compiled call for classes."""
+    def _grouped(self, y: Tensor, ids: Array) -> tuple[Tensor, Array, Array, int, Segments, Array, tuple[Array, int]]:
+        """Labels grouped, ids hashed, which rows can be drawn, where all that is: one compiled call for classes."""
         k = self._n_classes
         if k and y.dtype == torch.int64 and y.is_cpu and y.is_contiguous() and ids.shape == y.shape:
             label = y.numpy()
-            order, starts, codes, low = self._prepared(label, ids, _SHIFT, k, self._most)
+            order, starts, codes, low, *table = self._prepared(label, ids, _SHIFT, k, self._most)
             if len(order) == len(label):
-                return y, ids, codes, k, Segments(label, order, starts), low
+                return y, ids, codes, k, Segments(label, order, starts), low, tuple(table)
         of = samples(y, n_classes=k, ids=ids)
-        return of.y, of.ids, of.codes, of.n_classes, of.groups, np.flatnonzero(of.codes <= self._most)
+        low = np.flatnonzero(of.codes <= self._most)
+        table = self._table_of(of.groups.order, of.groups.starts, of.ids, low[:0], low[:0])
+        return of.y, of.ids, of.codes, of.n_classes, of.groups, low, table
 
 
 @final
@@ -120,32 +123,66 @@ class LayerSums:
         view: how the layer's tensor is read.
         choose: what chooses the rows of each batch.
         name: of the layer, for the sentence of an error.
+        before: for a ReLU, the sums of the layer whose output it takes.
     """
 
-    def __init__(self, kinds: Sequence[type[Any]], view: View, choose: Chooser, name: str = "") -> None:
+    def __init__(
+        self,
+        kinds: Sequence[type[Any]],
+        view: View,
+        choose: Chooser,
+        name: str = "",
+        before: "LayerSums | None" = None,
+    ) -> None:
         self._kinds, self._view, self._choose, self._name = kinds, view, choose, name
+        self._before = before
         self._width = 0
         self._other = tuple(kind for kind in kinds if kind not in {SecondState, SampleState})
         self._rest = tuple(kind for kind in self._other if kind not in OF_UNITS)
         self._units: Stream | None = None
+        self._is_all = self._puts = False
         self._held = None if choose.drawn is None else Held(choose.drawn)
         self._streams_second = SecondState in kinds and not choose.holds_second
         self._second: SecondStream | None = None
         self._made: dict[str, Any] = {}
 
-    def add(self, values: Tensor, of: Samples, *, mask: Tensor | None = None, bend: Bend | None = None) -> None:
-        """Add the layer's tensor for one batch."""
-        values = values.detach() if values.requires_grad else values
-        left, held = self._other, self._held
-        if len(self._rest) < len(left) and is_streamable(values, self._view, bend):
-            if self._units is None:
-                self._units = Stream(values.shape[1], of.groups.n_classes, bend)
-                self._width = 0 if self._view.fold else values.shape[1]
-            aside = NOWHERE if held is None or self._view.fold else held.aside(values, of)
-            held = held if aside is NOWHERE else None
-            left = self._rest if self._units.add(values, of, aside) else left
+    def add(
+        self,
+        values: Tensor,
+        of: Samples,
+        *,
+        mask: Tensor | None = None,
+        bend: Bend | None = None,
+        source: Tensor | None = None,
+    ) -> None:
+        """Add the layer's tensor for one batch; `source` is what it was made of, where that is known."""
+        summed = self._units is not None and self._units.add(values, of, source)
+        if summed and self._is_all:
+            return
+        values = values.detach()
+        if self._units is None and len(self._rest) < len(self._other) and is_streamable(values, self._view, bend):
+            self._units = self._begun(values, of, bend)
+            summed = self._units.add(values, of)
+        left, held = (self._rest, None if self._puts else self._held) if summed else (self._other, self._held)
         if left or held is not None or self._streams_second:
             self._add_rows(self._rows(values, of, left, mask, bend), of, held)
+
+    def _begun(self, values: Tensor, of: Samples, bend: Bend | None) -> Stream:
+        """Sums that are updated in place from now on, wherever a batch allows it."""
+        width, is_folded = values.shape[1], bool(self._view.fold)
+        room = None if self._held is None or is_folded else self._held.room(width)
+        self._puts = room is not None
+        self._is_all = not self._rest and not self._streams_second and (self._puts or self._held is None)
+        self._width = 0 if is_folded else width
+        made = Stream(width, of.groups.n_classes, bend, room)
+        if self._before is not None:
+            self._before.feed(made)
+        return made
+
+    def feed(self, after: Stream) -> None:
+        """Sweep the ReLU after this layer, whose sums these are, together with it where that can be."""
+        if self._units is not None:
+            self._units.feed(after)
 
     def _rows(
         self, values: Tensor, of: Samples, left: Sequence[type[Any]], mask: Tensor | None, bend: Bend | None
