@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unbend.cli.main import main
-from unbend.numerics import kernels, sweep
+from unbend.numerics import kernels, running, sweep
 from unbend.numerics.sample import SampleState
 from unbend.study.study import study
 
@@ -131,8 +131,9 @@ def plain(monkeypatch):
     for name, module in list(sys.modules.items()):
         if name.startswith("unbend.") and getattr(module, "has_kernel", None) is compiled:
             monkeypatch.setattr(module, "has_kernel", lambda _x: False)
-    for name in ("sweep_rows", "sweep_maps", "run_at", "judge", "collect", "mean_of", "put"):
-        monkeypatch.delattr(kernels, name)
+    for module, names in ((kernels, "sweep_rows sweep_maps judge"), (running, "run_at collect mean_of put")):
+        for name in names.split():
+            monkeypatch.delattr(module, name)
 
 
 @NETS

@@ -15,6 +15,7 @@ from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.batch import Batch, Bend
 from unbend.numerics.state import measure
 from unbend.numerics.sweep import has_kernel
+from unbend.numerics.team import team
 
 DORMANT = 0.025
 """A unit is dormant when its mean magnitude is below this share of its layer's (Sokar et al. 2023)."""
@@ -247,6 +248,6 @@ def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Bend, *, sized: bool) ->
     zeros, flat = np.zeros((2, width), np.int32)
     size = np.zeros(width if sized else 0)
     edges = np.array([edge.low, edge.high], np.float32)
-    kernels.judge(table.contiguous().numpy(), other.contiguous().numpy(), rows, edges, zeros, flat, size)
+    kernels.judge(table.contiguous().numpy(), other.contiguous().numpy(), rows, edges, zeros, flat, size, team())
     counts = (part.reshape(d, -1).sum(1, dtype=np.int64) for part in (zeros, flat))
     return *counts, size.reshape(d, -1).sum(1) if sized else size

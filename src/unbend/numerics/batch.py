@@ -35,7 +35,7 @@ class Samples:
         places: where each of them is held; None where that is not decided.
         keep: rows a row sample keeps.
         fitted: targets of the `dense` rows, made once for all layers; None to make them at every call.
-        table: addresses of what compiled code reads of the samples, and its own, as `kernels.batch_table` makes them;
+        table: addresses of what compiled code reads of the samples, and its own, as `running.batch_table` makes them;
             None to make them at every call.
     """
 

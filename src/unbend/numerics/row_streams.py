@@ -68,9 +68,9 @@ class Drawn:
     __slots__ = ("_codes", "_ids", "_n", "_n_classes", "_note", "_order", "_places", "_size", "_y", "most", "room")
 
     def __init__(self, size: int, n: int | None) -> None:
-        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
 
-        self._note = kernels.note
+        self._note = running.note
         spare = 0 if n is None else math.ceil(_SIGMAS * math.sqrt(size))
         self._size, self._n = size, 0
         self.room = size + 2 * spare if n is None else min(size + 2 * spare, max(n, 1))
@@ -165,9 +165,9 @@ class Held:
         if not len(chosen):
             return
         if has_kernel(rows):
-            from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+            from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
 
-            kernels.put(rows.contiguous().numpy(), of.ids, chosen, places, self._out, self._ids)
+            running.put(rows.contiguous().numpy(), of.ids, chosen, places, self._out, self._ids)
         else:
             self._rows.index_copy_(0, torch.from_numpy(places), sampled(rows, chosen))
             self._ids[places] = of.ids[chosen]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import DataError, ShapeError
+from unbend.numerics.team import team
 
 Layout: TypeAlias = Literal["features", "maps", "tokens"]
 _NOT_COUNTED = np.zeros(0, np.int32)
@@ -191,7 +192,7 @@ def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, A
     d = x.shape[1]
     totals, squares = np.empty((len(starts) - 1, d)), np.empty(d)
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    kernels.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, totals[:0])
+    kernels.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, totals[:0], team())
     return totals, totals.sum(0), squares, low.astype(np.float64), high.astype(np.float64)
 
 
@@ -241,7 +242,7 @@ def _large_maps(x: Tensor, groups: Segments) -> Sweep:
     n, d, p = x.shape
     totals, squares = np.empty((n, d)), np.empty((n, d))
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    kernels.sweep_maps(x.numpy(), totals, squares, low, high)
+    kernels.sweep_maps(x.numpy(), totals, squares, low, high, team())
     means = totals / p
     sums = totals.sum(0), squares.sum(0), low.astype(np.float64), high.astype(np.float64)
     return _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())

@@ -25,6 +25,7 @@ from unbend.numerics.stream import KINDS as OF_UNITS
 from unbend.numerics.stream import Stream, is_streamable
 from unbend.numerics.sweep import Segments
 from unbend.numerics.table import TableState
+from unbend.numerics.team import team
 from unbend.numerics.views import View, reduce
 
 ROWS_ONLY = (SecondState, SampleState, HistogramState, TableState)
@@ -77,10 +78,10 @@ class Chooser:
     """
 
     def __init__(self, selection: Selection, kinds: Sequence[type[Any]], n_classes: int | None) -> None:
-        from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
+        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
 
-        self._prepared, self._table_of = kernels.prepared, kernels.batch_table
-        self._n_classes, self._size = n_classes, selection.size
+        self._prepared, self._table_of = running.prepared, running.batch_table
+        self._n_classes, self._size, self._team = n_classes, selection.size, team()
         self.most_dense = highest(selection.rate)
         self.drawn = Drawn(selection.size, selection.n) if SampleState in kinds else None
         fits = selection.n is not None and selection.n * selection.rate <= selection.size
@@ -105,12 +106,12 @@ class Chooser:
         k = self._n_classes
         if k and y.dtype == torch.int64 and y.is_cpu and y.is_contiguous() and ids.shape == y.shape:
             label = y.numpy()
-            order, starts, codes, low, *table = self._prepared(label, ids, _SHIFT, k, self._most)
+            order, starts, codes, low, *table = self._prepared(label, ids, _SHIFT, k, self._most, self._team)
             if len(order) == len(label):
                 return y, ids, codes, k, Segments(label, order, starts), low, tuple(table)
         of = samples(y, n_classes=k, ids=ids)
         low = np.flatnonzero(of.codes <= self._most)
-        table = self._table_of(of.groups.order, of.groups.starts, of.ids, low[:0], low[:0])
+        table = self._table_of(of.groups.order, of.groups.starts, of.ids, low[:0], low[:0], self._team)
         return of.y, of.ids, of.codes, of.n_classes, of.groups, low, table
 
 

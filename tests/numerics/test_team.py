@@ -1,0 +1,141 @@
+"""Sums on torch's threads are the sums of one thread, to the last bit, and bring no threads of their own."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unbend.numerics import team as teams
+from unbend.numerics.activity import ActivityState, bend
+from unbend.numerics.batch import batch, samples
+from unbend.numerics.centroids import CentroidState
+from unbend.numerics.moments import MomentState
+from unbend.numerics.stream import KINDS, Stream
+from unbend.numerics.team import team
+from unbend.numerics.views import View
+
+needs_runtime = pytest.mark.skipif(
+    teams._runtime() is None, reason="torch's OpenMP runtime, which only some builds bring along, was not found"
+)
+
+
+@contextmanager
+def threads(n):
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def drawn(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1)) + 0.3
+
+
+CASES = {
+    "rows": ((700, 300), View("features", "none", 300)),
+    "many columns": ((90, 1500), View("features", "none", 1500)),
+    "few columns": ((9000, 40), View("features", "none", 40)),
+    "tokens": ((40, 30, 130), View("tokens", "mean", 130)),
+    "small maps": ((64, 24, 7, 7), View("maps", "mean", 24)),
+    "large maps": ((16, 5, 40, 33), View("maps", "mean", 5)),
+}
+
+
+@needs_runtime
+@pytest.mark.parametrize("n", [2, 3, 7])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("activation", [None, torch.relu, torch.nn.functional.gelu, torch.tanh])
+def test_any_number_of_threads_gives_the_same_sums(n, case, activation):
+    shape, view = CASES[case]
+    z = drawn(*shape)
+    h = z if activation is None else activation(z)
+    edge = None if activation is None else bend(activation)
+    if edge is not None and edge.pre is not None:
+        edge = type(edge)(edge.low, edge.high, z)
+    of = samples(torch.arange(len(h)) % 3, n_classes=3)
+
+    def made():
+        one = batch(h, of, view=view, bend=edge)
+        return [kind.of(one) for kind in (MomentState, ActivityState, CentroidState)]
+
+    with threads(1):
+        alone = made()
+    with threads(n):
+        together = made()
+    for a, b in zip(alone, together, strict=True):
+        for field in fields(a):
+            assert np.array_equal(getattr(a, field.name), getattr(b, field.name)), (type(a).__name__, field.name)
+
+
+@needs_runtime
+def test_sums_in_place_are_the_same_too():
+    def summed():
+        before, after = Stream(300, 3, None), Stream(300, 3, bend(torch.relu))
+        before.feed(after)
+        for i in range(3):
+            z = drawn(700, 300) * (i + 1)
+            of = samples(torch.arange(700) % 3, n_classes=3)
+            assert before.add(z, of)
+            assert after.add(z.relu(), of, z)
+        return [stream.states()[kind.__name__] for stream in (before, after) for kind in KINDS]
+
+    with threads(1):
+        alone = summed()
+    with threads(3):
+        together = summed()
+    for a, b in zip(alone, together, strict=True):
+        for field in fields(a):
+            assert np.array_equal(getattr(a, field.name), getattr(b, field.name)), (type(a).__name__, field.name)
+
+
+@needs_runtime
+def test_there_are_as_many_threads_as_torch_uses():
+    for n in (1, 2, 5):
+        with threads(n):
+            assert team()[0] == n
+
+
+def test_without_the_runtime_of_torch_there_is_one_thread(monkeypatch):
+    monkeypatch.setattr(teams, "_runtime", lambda: None)
+    teams._team.cache_clear()
+    try:
+        with threads(2):
+            assert team()[0] == 1
+    finally:
+        teams._team.cache_clear()
+
+
+SUMMED = """
+import os, sys, torch
+from unbend.numerics.batch import batch, samples
+from unbend.numerics.moments import MomentState
+torch.set_num_threads(int(sys.argv[1]))
+torch.ones(1000, 1000) @ torch.ones(1000, 1000)
+before = len(os.listdir("/proc/self/task"))
+x = (torch.arange(700 * 300) * 7919 % 1009).float().reshape(700, 300) / 1009
+state = MomentState.of(batch(x, samples(torch.arange(700) % 3)))
+print(state.total.sum().hex(), len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@needs_runtime
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc, which Linux has")
+def test_no_threads_are_started_and_a_team_that_is_too_small_does_it_all():
+    def run(n, **env):
+        done = subprocess.run(
+            [sys.executable, "-c", SUMMED, str(n)], capture_output=True, text=True, check=True, env=os.environ | env
+        )
+        return done.stdout.split()
+
+    alone, together, limited = run(1), run(2), run(2, OMP_THREAD_LIMIT="1")
+    assert together == alone
+    assert limited[0] == alone[0]
+    assert alone[1] == "0"
