@@ -1,12 +1,12 @@
 """What looking costs: unbend's statistics of every layer against the bare forward pass of the same batches.
 
-Four workloads, every method over the same batches in the same run, whole passes in rotating order; the texts that the
-sentence model reads are docstrings of Python's own library. One thread is timed by CPU time, two by the wall clock.
-Every batch of every pass is timed by itself, what is done after the last one included, and its median over rounds
-counts, because other tenants of a shared machine slow some batches of any pass down. Where tensors come to lie in
-memory is decided once per process and shifts a ratio by up to .05, so the median over `--runs` processes is shown, and
-their range. `bare, again` is a second copy of the bare pass and shows the noise that is left. Peers, on fewer batches
-because they are slow, collect the same or less:
+Four workloads; the texts that the sentence model reads are docstrings of Python's own library. The methods take turns
+at every batch, in random order, because a shared machine changes its speed from second to second; hooks are put on
+and taken off between the turns. What is done after the last batch counts too. One thread is timed by CPU time, two by
+the wall clock. Of every batch the median over rounds counts, and of the ratios the median over `--runs` processes,
+because where tensors come to lie in memory is decided once per process; the range is shown. `bare, again` is a second
+copy of the bare pass and shows the noise that is left. Peers cannot stop in the middle of a pass: `--peers` times whole
+passes in turns, on fewer batches because they are slow. They collect the same or less:
 
 - the store-everything analyser that articles print: one pass per layer, activations kept, statistics in numpy;
 - Captum `LayerActivation`, nnsight `trace`: activations by the tool, then the reductions people write;
@@ -28,6 +28,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -44,7 +45,7 @@ from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.study.fold import fold
+from unbend.study.fold import Fold
 from unbend.study.source import Minibatch
 from unbend.study.study import Settings, _selection
 from unbend.study.sums import Selection
@@ -170,52 +171,61 @@ def cut(x: Tensor | dict[str, Tensor], y: Tensor, batch: int) -> list[Minibatch]
     return [Minibatch(rows(i), y[i : i + batch], ids[i : i + batch]) for i in range(0, len(y) - batch + 1, batch)]
 
 
-Method = Callable[[Iterable[Minibatch]], None]
+Run = Callable[[Iterable[Minibatch]], None]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is done with one batch, in which surroundings, and after the last."""
+
+    around: Callable[[], contextlib.AbstractContextManager[object]]
+    one: Callable[[Minibatch], object]
+    end: Callable[[], object] = lambda: None
 
 
 def bare(work: Workload) -> Method:
-    @torch.inference_mode()
-    def run(batches: Iterable[Minibatch]) -> None:
-        for b in batches:
-            call(work.model, b.inputs)
-
-    return run
+    return Method(torch.inference_mode, lambda b: call(work.model, b.inputs))
 
 
 def unfused(work: Workload) -> Method:
     """The bare pass without PyTorch's fused encoder layers, which hooks cannot see into."""
-
-    plain = bare(work)
-
-    def run(batches: Iterable[Minibatch]) -> None:
-        with _every_module_called():
-            plain(batches)
-
-    return run
+    return Method(lambda: both(torch.inference_mode(), _every_module_called()), lambda b: call(work.model, b.inputs))
 
 
 def floor(work: Workload) -> Method:
     """One `torch.sum` of every tapped tensor: about the least that reads them at all."""
     taps = looked_at(work).taps
-
-    def run(batches: Iterable[Minibatch]) -> None:
-        with quiet(work.model), tapped(work.model, taps, lambda _tap, caught: caught.values.sum()):
-            for b in batches:
-                call(work.model, b.inputs)
-
-    return run
+    hooks = lambda: tapped(work.model, taps, lambda _tap, caught: caught.values.sum())  # noqa: E731
+    return Method(lambda: both(quiet(work.model), hooks()), lambda b: call(work.model, b.inputs))
 
 
 def ours(work: Workload, kinds: tuple[type, ...]) -> Method:
-    """The fold itself over the whole data, from the first batch to finished sums."""
+    """What a study does with every batch, and the finished sums."""
     places = looked_at(work)
     widest = max(tap.view.width for tap in places.taps)
     selection = _selection(work.n, widest, Settings()) if SecondState in kinds else Selection()
     k = int(max(int(b.y.max()) for b in work.batches)) + 1
+    made = Fold(work.model, places, kinds, n_classes=k, selection=selection, with_input=False)
+    return Method(lambda: both(quiet(work.model), made.listening()), made.add, made.states)
+
+
+@contextlib.contextmanager
+def both(
+    outer: contextlib.AbstractContextManager[object], inner: contextlib.AbstractContextManager[object]
+) -> Iterator[None]:
+    with outer, inner:
+        yield
+
+
+def whole(make: Callable[[], Method]) -> Run:
+    """All batches in one go."""
 
     def run(batches: Iterable[Minibatch]) -> None:
-        with quiet(work.model):
-            fold(work.model, places, iter(batches), kinds, n_classes=k, selection=selection, with_input=False)
+        method = make()
+        with method.around():
+            for b in batches:
+                method.one(b)
+        method.end()
 
     return run
 
@@ -237,7 +247,7 @@ def naive(h: Tensor, y: Tensor, k: int) -> None:
     functional.one_hot(y, k).to(flat.dtype).T @ flat
 
 
-def analyser(work: Workload) -> Method:
+def analyser(work: Workload) -> Run:
     """The analyser that articles print: for each layer one full pass, everything kept, statistics in numpy, twice."""
     names = tapped_names(work)
 
@@ -263,7 +273,7 @@ def analyser(work: Workload) -> Method:
     return run
 
 
-def captum(work: Workload) -> Method:
+def captum(work: Workload) -> Run:
     from captum.attr import LayerActivation
 
     tool = LayerActivation(work.model, [work.model.get_submodule(name) for name in tapped_names(work)])
@@ -277,7 +287,7 @@ def captum(work: Workload) -> Method:
     return run
 
 
-def nnsight(work: Workload) -> Method:
+def nnsight(work: Workload) -> Run:
     from nnsight import NNsight
 
     names = tapped_names(work)
@@ -296,7 +306,7 @@ def nnsight(work: Workload) -> Method:
     return run
 
 
-def delve(work: Workload) -> Method:
+def delve(work: Workload) -> Run:
     from delve import SaturationTracker
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -317,7 +327,7 @@ def delve(work: Workload) -> Method:
     return run
 
 
-def torchlens(work: Workload) -> Method:
+def torchlens(work: Workload) -> Run:
     import torchlens as tl
 
     graph = tl.trace(work.model, work.batches[0].inputs[:2])
@@ -341,28 +351,45 @@ PEERS = {
 }
 
 
-def measure(
-    methods: dict[str, Method], batches: list[Minibatch], rounds: int, clock: Callable[[], float]
+def in_turns(
+    methods: dict[str, Callable[[], Method]], batches: list[Minibatch], rounds: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Time of a pass / time of the bare pass, each the sum over its batches of their medians over rounds."""
-    for run in methods.values():
-        run(batches[:2])
+    """Time of a method / time of the bare pass; the methods take turns at every batch."""
+    for make in methods.values():
+        whole(make)(batches[:2])
     names = list(methods)
-    slices: dict[str, list[list[float]]] = {name: [] for name in names}
+    taken: dict[str, list[list[float]]] = {name: [] for name in names}
+    for r in range(rounds):
+        made = {name: methods[name]() for name in names}
+        spent: dict[str, list[float]] = {name: [] for name in names}
+        for i, b in enumerate(batches):
+            for name in np.random.default_rng([r, i]).permutation(names):
+                with made[name].around():
+                    start = clock()
+                    made[name].one(b)
+                    spent[name].append(clock() - start)
+        for name in names:
+            start = clock()
+            made[name].end()
+            taken[name].append([*spent[name], clock() - start])
+    time = {name: float(np.median(rows, axis=0).sum()) for name, rows in taken.items()}
+    return {name: total / time["bare"] for name, total in time.items()}
+
+
+def measure(
+    runs: dict[str, Run], batches: list[Minibatch], rounds: int, clock: Callable[[], float]
+) -> dict[str, float]:
+    """Time of a pass / time of the bare pass, medians over rounds of whole passes in rotating order."""
+    for run in runs.values():
+        run(batches[:2])
+    names = list(runs)
+    taken: dict[str, list[float]] = {name: [] for name in names}
     for r in range(rounds):
         for name in names[r % len(names) :] + names[: r % len(names)]:
-            marks: list[float] = []
-            methods[name](marked(batches, marks, clock))
-            slices[name].append([b - a for a, b in pairwise([*marks, clock()])])
-    taken = {name: float(np.median(rows, axis=0).sum()) for name, rows in slices.items()}
-    return {name: time / taken["bare"] for name, time in taken.items()}
-
-
-def marked(batches: list[Minibatch], marks: list[float], clock: Callable[[], float]) -> Iterator[Minibatch]:
-    """The batches, with a note of when each was asked for."""
-    for minibatch in batches:
-        marks.append(clock())
-        yield minibatch
+            start = clock()
+            runs[name](batches)
+            taken[name].append(clock() - start)
+    return {name: float(np.median(times) / np.median(taken["bare"])) for name, times in taken.items()}
 
 
 def peak(n: int, method: str) -> float:
@@ -377,7 +404,7 @@ def peak(n: int, method: str) -> float:
         "made = lambda i: capture.Minibatch(x.roll(i, 1), y, np.arange(1000 * i, 1000 * i + 1000))\n"
         "work = capture.Workload('', capture.mlp().eval(), [made(0)], 1, n)\n"
         "rss = lambda: psutil.Process().memory_info().rss / 2**20\n"
-        f"run = capture.{method}; run([made(0), made(1)])\n"
+        f"run = capture.whole(lambda: capture.{method}); run([made(0), made(1)])\n"
         "start = top = rss()\n"
         "def look():\n"
         "    global top\n"
@@ -391,7 +418,7 @@ def peak(n: int, method: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def peers(work: Workload) -> dict[str, Method]:
+def peers(work: Workload) -> dict[str, Run]:
     """The peers that run on this workload; of any other, a comment in the table says why not."""
     made = {}
     for name, make in PEERS.items():
@@ -451,16 +478,17 @@ def main() -> None:
     for work in workloads(options.scale, options.batch):
         if not work.name.startswith(options.only):
             continue
-        methods = {"bare": bare(work), "bare, again": bare(work)}
+        methods: dict[str, Callable[[], Method]] = {"bare": partial(bare, work), "bare, again": partial(bare, work)}
         if work.name.startswith("transformer"):
-            methods["bare, PyTorch's fused encoder layers off"] = unfused(work)
-        methods["one torch sum of every tapped tensor"] = floor(work)
-        methods["unbend: units, activity, class means"] = ours(work, CHEAP)
-        methods["unbend: and second moments, row sample"] = ours(work, SECOND)
-        table(work.name, measure(methods, work.batches, options.rounds, clock))
+            methods["bare, PyTorch's fused encoder layers off"] = partial(unfused, work)
+        methods["one torch sum of every tapped tensor"] = partial(floor, work)
+        methods["unbend: units, activity, class means"] = partial(ours, work, CHEAP)
+        methods["unbend: and second moments, row sample"] = partial(ours, work, SECOND)
+        table(work.name, in_turns(methods, work.batches, options.rounds, clock))
         if options.peers:
             few = work.batches[: work.few]
-            table(f"{work.name}: first {len(few)} batches", measure(methods | peers(work), few, 3, clock))
+            runs = {name: whole(make) for name, make in methods.items()} | peers(work)
+            table(f"{work.name}: first {len(few)} batches", measure(runs, few, 3, clock))
     if options.memory:
         print("| peak memory added by a pass of the MLP, MB | 5,000 rows | 60,000 rows |\n|---|---|---|")
         for name, kinds in (

@@ -3,10 +3,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import studies
 
+from unbend.numerics.cells import Plane, cells
+from unbend.numerics.cells.boundary import boundary
+from unbend.numerics.piecewise import network
 from unbend.report.page import report
+from unbend.report.regions import Samples, regions_page
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -38,7 +43,7 @@ def visit(browser, file):
     """Opens the page; at the end nothing was fetched and nothing was complained about."""
     wrong, contexts = [], []
 
-    def opened(width=1280, **settings):
+    def opened(width=1280, where=file, **settings):
         context = browser.new_context(viewport={"width": width, "height": 800}, **settings)
         contexts.append(context)
         page = context.new_page()
@@ -46,7 +51,7 @@ def visit(browser, file):
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else wrong.append(r.url))
-        page.goto(file.as_uri())
+        page.goto(where.as_uri())
         return page
 
     yield opened
@@ -126,3 +131,30 @@ def test_it_prints(visit):
     pdf = visit().pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) >= 2
+
+
+@pytest.fixture(scope="module")
+def regions_file(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    net = network([rng.standard_normal((6, 2))], [rng.standard_normal(6) / 3], rng.standard_normal((2, 6)), np.zeros(2))
+    found = cells(net, Plane.box((-1.0, -1.0), (1.0, 1.0)))
+    target = tmp_path_factory.mktemp("regions") / "regions.html"
+    samples = Samples(np.zeros((1, 2)), np.zeros(1, np.int64), ("</script><b>", "two"))
+    edges = [boundary(found)] * 2
+    target.write_text(regions_page([found, found], boundaries=edges, samples=samples), encoding="utf-8")
+    return target
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_of_regions_draws_them_and_tells_the_map_of_one(visit, regions_file, width):
+    page = visit(width, regions_file)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    colours = """() => {
+        const view = document.getElementById("view"), all = view.getContext("2d");
+        return new Set(new Uint32Array(all.getImageData(0, 0, view.width, view.height).data.buffer)).size
+    }"""
+    page.wait_for_function(f"({colours})() > 10")
+    page.locator("#view").click(position={"x": 60, "y": 60})
+    assert page.locator("#region td").count() > 4
+    assert "</script><b>" in page.locator("#classes").inner_text()
+    page.locator("#play").click()

@@ -327,8 +327,13 @@ class _Hook:
         number = self._calls.get(self._path, 0)
         self._calls[self._path] = number + 1
         tap = self._taps.get(number)
-        if tap is not None:
-            _hand_over(tap, output, tap.bend, args[0] if args else None, self._receive)
+        if tap is None:
+            return
+        source = args[0] if args else None
+        if type(output) is Tensor and output.ndim > 1 and not tap.time_first:  # as below, but for the cost of a call
+            self._receive(tap, Caught(output, tap.bend, None, source))
+        else:
+            _hand_over(tap, output, tap.bend, source, self._receive)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Hook, (self._path, {}, {}, _ignore)

@@ -15,7 +15,7 @@ from torch import Tensor
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.sweep import has_kernel
 
-BLOCK = 512
+BLOCK = 256
 """Rows are collected until there are this many: a product of fewer is bound by memory, one of more leaves the cache."""
 _STRIP = 64
 """Columns of a strip of a symmetric product: a narrower one is slower by the value, a wider one has more below."""
@@ -65,7 +65,7 @@ class Products:
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(*shape, dtype=torch.float64, device=place)
 
-        self._room = zeros(BLOCK, width), zeros(BLOCK, n_targets)
+        self._room = tuple(torch.empty(BLOCK, d, dtype=torch.float64, device=place) for d in (width, n_targets))
         self._gram, self._cross, self._yy = zeros(width, width), zeros(n_targets, width), zeros(n_targets, n_targets)
         self._total: tuple[Tensor, Tensor] = zeros(width), zeros(n_targets)
         self._pivot: tuple[Tensor, Tensor] | None = None

@@ -82,14 +82,14 @@ class Drawn:
         self._order: Array | None = None
 
     def draw(
-        self, ids: Int64[Array, "n"], codes: Shaped[Array, "n"], y: Tensor, n_classes: int, low: Int64[Array, "m"],
-        table: Array,
+        self, ids: Int64[Array, "n"], codes: Shaped[Array, "n"], y: Shaped[Array, "n *t"], n_classes: int,
+        low: Int64[Array, "m"], table: Array,
     ) -> tuple[Int64[Array, "s"], Int64[Array, "s"]]:  # fmt: skip
         """Which rows of a batch are held, of those whose hash is at most `most` (`low`), and in which places.
 
-        They are entered in the batch's `table` too.
+        Their labels or targets y are kept, and they are entered in the batch's `table`.
         """
-        n, end, labels = self._n, self._n + len(low), y.numpy().reshape(len(y), -1)
+        n, end, labels = self._n, self._n + len(low), y.reshape(len(y), -1)
         chosen, places = (low, self._places[n:end]) if end <= self.room else self._replaced(codes, low)
         self._n, self._order = min(end, self.room), None
         if self._y is None:

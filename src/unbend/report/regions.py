@@ -18,7 +18,7 @@ from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
 from unbend.plot.cells import PATTERNS, pattern_level
 from unbend.plot.style import CLASSES
-from unbend.report.html import template, text
+from unbend.report.html import inlined, template, text
 
 _MOST_BYTES = 24_000_000  # of maps and patterns in one page; beyond it they are left out, and the page says so
 _MOST_MAPS = 10
@@ -78,7 +78,7 @@ def regions_page(
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
         data=Markup(payload),  # noqa: S704 - JSON of numbers and escaped names
-        script=Markup(text("unbend.report", "regions.js")),  # noqa: S704 - our own file
+        **inlined("", text("unbend.report", "regions.js")),
     )
 
 

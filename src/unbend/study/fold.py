@@ -5,7 +5,8 @@ callback, a distributed run and a study all call this; nothing else iterates ove
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,68 @@ from unbend.study.sums import Chooser, LayerSums, Selection
 
 INPUT = "input"
 States = dict[str, dict[str, Any]]
+
+
+@final
+class Fold:
+    """The sums of every layer, batch after batch.
+
+    Args:
+        model: from `capture.bare`, already quiet.
+        plan: where to look.
+        kinds: State classes to add up.
+        n_classes: as in `numerics.batch.samples`.
+        fit: applied to the inputs of each batch.
+        selection: which rows go into second moments and the row sample; left out, all do, or as many as it holds.
+        with_input: whether the input is measured like a layer.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        kinds: Sequence[type[Any]],
+        *,
+        n_classes: int | None = None,
+        fit: Callable[[Any], Any] = lambda inputs: inputs,
+        selection: Selection | None = None,
+        with_input: bool = True,
+    ) -> None:
+        self._model, self._plan, self._kinds, self._fit, self._with_input = model, plan, kinds, fit, with_input
+        self._choose = Chooser(selection or Selection(), kinds, n_classes)
+        self._sums: dict[str, LayerSums] = {}
+        self._of: Samples | None = None
+        self._mask: Tensor | None = None
+
+    def listening(self) -> AbstractContextManager[None]:
+        """Within it `add` hears the layers; the hooks are removed after it."""
+        return tapped(self._model, self._plan.taps, self._receive)
+
+    def add(self, minibatch: Minibatch) -> None:
+        """Run the model on a batch and add it to all sums."""
+        inputs = self._fit(minibatch.inputs)
+        of = self._of = self._choose(minibatch.y, minibatch.ids)
+        self._mask = inputs.get("attention_mask") if isinstance(inputs, dict) else None
+        flat = input_rows(inputs, len(of.ids)) if self._with_input else None
+        if flat is not None:
+            if INPUT not in self._sums:
+                self._sums[INPUT] = LayerSums(self._kinds, _input_view(flat), self._choose, INPUT)
+            _refuse_holes(flat, minibatch)
+            self._sums[INPUT].add(flat, of)
+        call(self._model, inputs)
+
+    def _receive(self, tap: Tap, caught: Caught) -> None:
+        assert self._of is not None  # noqa: S101  the model runs in `add` only
+        mine = self._sums.get(tap.name)
+        if mine is None:
+            before = self._sums.get(tap.fed_by or "") if tap.rectifies else None
+            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name, before)
+        mask = token_mask(tap, caught, self._mask) if tap.view.layout == "tokens" else None
+        mine.add(caught.values, self._of, mask=mask, bend=caught.bend, source=caught.source)
+
+    def states(self) -> States:
+        """Layer → State class name → State; the input, where it is numeric, comes first. Nothing can be added then."""
+        return {name: self._sums.pop(name).states() for name in list(self._sums)}  # held no longer than need be
 
 
 def fold(
@@ -37,13 +100,13 @@ def fold(
     """Run the model over the batches and add up every State of every layer.
 
     Args:
-        model: from `capture.bare`, already quiet.
+        model: as the next ones but `batches` and `tick`, see `Fold`.
         plan: where to look.
         batches: what to look at.
         kinds: State classes to add up.
         n_classes: as in `numerics.batch.samples`.
         fit: applied to the inputs of each batch.
-        selection: which rows go into second moments and the row sample; left out, all do, or as many as it holds.
+        selection: which rows go where.
         tick: called with the number of rows after each batch.
         with_input: whether the input is measured like a layer.
 
@@ -53,33 +116,12 @@ def fold(
     Cost:
         One forward pass per batch; memory independent of the number of batches.
     """
-    choose = Chooser(selection or Selection(), kinds, n_classes)
-    sums: dict[str, LayerSums] = {}
-    current: list[tuple[Samples, Tensor | None]] = []
-
-    def receive(tap: Tap, caught: Caught) -> None:
-        of, mask = current[0]
-        mine = sums.get(tap.name)
-        if mine is None:
-            before = sums.get(tap.fed_by or "") if tap.rectifies else None
-            mine = sums[tap.name] = LayerSums(kinds, tap.view, choose, tap.name, before)
-        mask = token_mask(tap, caught, mask)
-        mine.add(caught.values, of, mask=mask, bend=caught.bend, source=caught.source)
-
-    with tapped(model, plan.taps, receive):
+    made = Fold(model, plan, kinds, n_classes=n_classes, fit=fit, selection=selection, with_input=with_input)
+    with made.listening():
         for minibatch in batches:
-            inputs = fit(minibatch.inputs)
-            of = choose(minibatch.y, minibatch.ids)
-            current[:] = [(of, inputs.get("attention_mask") if isinstance(inputs, dict) else None)]
-            flat = input_rows(inputs, len(of.ids)) if with_input else None
-            if flat is not None:
-                if INPUT not in sums:
-                    sums[INPUT] = LayerSums(kinds, _input_view(flat), choose, INPUT)
-                _refuse_holes(flat, minibatch)
-                sums[INPUT].add(flat, of)
-            call(model, inputs)
-            tick(len(of.ids))
-    return {name: sums.pop(name).states() for name in list(sums)}  # what one layer held is free before the next
+            made.add(minibatch)
+            tick(len(minibatch.ids))
+    return made.states()
 
 
 def summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:

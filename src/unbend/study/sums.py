@@ -98,7 +98,10 @@ class Chooser:
         fitted = None
         if self._fits:
             fitted = targets_of(y if dense is None else y[torch.from_numpy(dense)], n_classes)
-        drawn, places = (None, None) if self.drawn is None else self.drawn.draw(ids, codes, y, n_classes, low, table[0])
+        drawn, places = None, None
+        if self.drawn is not None:
+            targets = groups.label if n_classes else y.numpy()
+            drawn, places = self.drawn.draw(ids, codes, targets, n_classes, low, table[0])
         return Samples(y, ids, codes, n_classes, groups, dense, drawn, places, self._size, fitted, table)
 
     def _grouped(self, y: Tensor, ids: Array) -> tuple[Tensor, Array, Array, int, Segments, Array, tuple[Array, int]]:
