@@ -57,9 +57,11 @@ class ActivityState:
             zero = np.zeros(len(s.count))
             none = zero.astype(np.int64)
             return cls(s.n, zero, none, none, zero, s.low, s.high)
+        rectified = s.n if batch.bend.is_rectifier else 0
+        if rectified and batch.bend.high == np.inf and s.zeros is not None and (s.low >= 0).all():
+            return cls(s.n, s.count, s.zeros, s.zeros, np.abs(s.total), s.low, s.high, rectified)
         one_sign = bool((s.low >= 0).all() or (s.high <= 0).all())
         zeros, flat, magnitude = _judged(batch, batch.bend, sized=not one_sign)
-        rectified = s.n if is_rectifier(batch.bend) else 0
         return cls(s.n, s.count, zeros, flat, np.abs(s.total) if one_sign else magnitude, s.low, s.high, rectified)
 
     @classmethod
@@ -158,16 +160,6 @@ def activity(state: ActivityState) -> Activity:
         silent_rate_bound=float(-np.expm1(np.log(0.05) / state.n)) if state.n else 1.0,
         is_rectifier=state.n_rectified > 0,
     )
-
-
-def is_rectifier(bend: Bend) -> bool:
-    """Whether an activation is saturated from an output of 0 downwards, as ReLU and its kin are.
-
-    Example:
-        >>> is_rectifier(bend(torch.relu)), is_rectifier(bend(torch.sigmoid))
-        (True, False)
-    """
-    return bend.pre is None and bend.low == 0.0
 
 
 def bend(activation: Callable[[Tensor], Tensor]) -> Bend:

@@ -86,6 +86,11 @@ class Bend:
     high: float
     pre: Tensor | None = None
 
+    @property
+    def is_rectifier(self) -> bool:
+        """Whether the activation is saturated from an output of 0 downwards, as ReLU and its kin are."""
+        return self.pre is None and self.low == 0.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
@@ -179,6 +184,9 @@ def batch(
     view = View("features", "none", values.shape[-1]) if view is None else view
     if mask is not None:
         mask = fitted(mask, values.flatten(1, -2)) if view.layout == "tokens" and values.ndim > 2 else None
-    made = sweep(values, of.groups, view.layout, mask) if swept else nothing(of.groups, values.shape[-1])
+    if swept:
+        made = sweep(values, of.groups, view.layout, mask, zeros=bend is not None and bend.is_rectifier)
+    else:
+        made = nothing(of.groups, values.shape[-1])
     rows = reduce(values, view, mask=mask, means=made.means)
     return Batch(values, view, rows, of, made, mask, bend)

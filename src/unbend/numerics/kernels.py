@@ -1,7 +1,7 @@
 """Compiled single-pass reductions over one activation tensor on the CPU.
 
-In: C-contiguous float32 or float64 arrays. Out: float64 sums, extremes and counts, written into arrays the
-caller owns. Knows nothing of torch, layers or labels: the caller hands over the order of the rows and where
+In: C-contiguous arrays, float32 values and int64 row numbers. Out: float64 sums, extremes and counts, written into
+arrays the caller owns. Knows nothing of torch, layers or labels: the caller hands over the order of the rows and where
 each segment (a class, or the tokens of one sample) starts.
 
 Why it looks as it does. A reduction over the rows of a matrix is bound by the loads and stores of its
@@ -208,7 +208,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, bent, team
     """One pass over the rows of `x`, segment by segment.
 
     Args:
-        x: values [m, d], C-contiguous.
+        x: values [m, d], C-contiguous float32.
         order: row numbers, segment after segment.
         starts: where each segment starts in `order` [s + 1].
         totals: out, sum of each segment [s, d].
@@ -219,6 +219,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, bent, team
         bent: out, totals and squares of what ReLU makes of `x` [s + 1, d]; of length 0 if they are not wanted.
         team: threads, as `team.team` has them; the numbers do not depend on how many.
     """
+    assert (x.itemsize, order.itemsize, starts.itemsize) == (4, 8, 8)  # noqa: S101  from here on nothing is checked
     d = x.shape[1]
     parts = _parts(len(order) * d, d // _ALIGNED, team)
     jobs = np.zeros(1, JOB)
@@ -280,6 +281,15 @@ def _map_sums(row):  # noqa: ANN001, ANN202
     return total, square
 
 
+@compiled(SUMS)
+@no_type_check
+def _map_zeros(row):  # noqa: ANN001, ANN202
+    count = np.int32(0)
+    for j in range(len(row)):
+        count += np.int32(row[np.uint64(j)] <= 0)
+    return count
+
+
 @compiled(_EXTREMES)
 @no_type_check
 def _lane_extremes(ext, row, start):  # noqa: ANN001, ANN202
@@ -302,32 +312,34 @@ def _quad_extremes(ext, row, start):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def sweep_maps(x, totals, squares, lows, highs, team):  # noqa: ANN001, ANN201
+def sweep_maps(x, totals, squares, lows, highs, zeros, team):  # noqa: ANN001, ANN201
     """One pass over feature maps.
 
     The extremes are kept in `LANES` lanes per channel: a minimum along one row would not vectorise.
 
     Args:
-        x: values [n, c, p], C-contiguous.
+        x: values [n, c, p], C-contiguous float32.
         totals: out, sum over positions [n, c].
         squares: out, sum of squares over positions [n, c].
         lows: out, least value of each channel [c].
         highs: out, greatest value of each channel [c].
+        zeros: out, how many values are at most 0 [c] (int32); of length 0 if they are not counted.
         team: threads, as `team.team` has them; the numbers do not depend on how many.
     """
+    assert x.itemsize == 4  # noqa: S101  from here on nothing is checked
     n, c, p = x.shape
     parts = _parts(n * c * p, c, team)
     jobs = np.zeros(1, JOB)
     job = jobs[0]
-    job.m, job.d, job.n = n, c, p
+    job.m, job.d, job.n, job.n_zeros = n, c, p, len(zeros)
     job.x, job.totals, job.squares = x.ctypes.data, totals.ctypes.data, squares.ctypes.data
-    job.lows, job.highs = lows.ctypes.data, highs.ctypes.data
+    job.lows, job.highs, job.zeros = lows.ctypes.data, highs.ctypes.data, zeros.ctypes.data
     _share(jobs, parts, team[5], team)
 
 
 @compiled(SUMS)
 @no_type_check
-def _sweep_maps(x, totals, squares, lows, highs, lo, hi):  # noqa: ANN001, ANN202
+def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):  # noqa: ANN001, ANN202
     """The same for channels lo … hi - 1."""
     n, _, p = x.shape
     n_quads = p // (4 * LANES)
@@ -340,6 +352,8 @@ def _sweep_maps(x, totals, squares, lows, highs, lo, hi):  # noqa: ANN001, ANN20
             for start in range(4 * n_quads * LANES, p, LANES):
                 _lane_extremes(ext[u - lo], row, start)
             totals[i, u], squares[i, u] = _map_sums(row)
+            if len(zeros):
+                zeros[u] += _map_zeros(row)
     for u in range(lo, hi):
         lows[u], highs[u] = np.inf, -np.inf
         for k in range(LANES):
@@ -382,7 +396,7 @@ def judge(x, z, rows, edges, zeros, flat, size, team):  # noqa: ANN001, ANN201
     """Count and measure the chosen rows of an activation's output, column by column.
 
     Args:
-        x: values [m, d], C-contiguous.
+        x: values [m, d], C-contiguous float32.
         z: what the edges are about: `x` itself, or the activation's input [m, d], C-contiguous.
         rows: the rows that count.
         edges: values at or below the first and at or above the second are flat; infinite for none [2] (float32).
@@ -391,6 +405,7 @@ def judge(x, z, rows, edges, zeros, flat, size, team):  # noqa: ANN001, ANN201
         size: out, Σ|x| is added [d]; of length 0 if it is not wanted.
         team: threads, as `team.team` has them; the numbers do not depend on how many.
     """
+    assert (x.itemsize, z.itemsize, rows.itemsize, edges.itemsize) == (4, 4, 8, 4)  # noqa: S101  as above
     d = x.shape[1]
     parts = _parts(len(rows) * d, d // _ALIGNED, team)
     jobs = np.zeros(1, JOB)
@@ -505,9 +520,10 @@ def _do_maps(place):  # noqa: ANN001, ANN202
     x, c = at(job.x, (job.m, job.d, job.n), np.float32), job.d
     totals, squares = at(job.totals, (job.m, c), np.float64), at(job.squares, (job.m, c), np.float64)
     lows, highs = at(job.lows, (c,), np.float32), at(job.highs, (c,), np.float32)
+    zeros = at(job.zeros, (job.n_zeros,), np.int32)
     first, step = _mine(job)
     for i in range(first, job.parts, step):
-        _sweep_maps(x, totals, squares, lows, highs, c * i // job.parts, c * (i + 1) // job.parts)
+        _sweep_maps(x, totals, squares, lows, highs, zeros, c * i // job.parts, c * (i + 1) // job.parts)
 
 
 @no_type_check

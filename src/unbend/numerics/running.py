@@ -11,20 +11,8 @@ import numpy as np
 from unbend.numerics.addresses import at, compiled
 from unbend.numerics.kernels import SUMS, grouped, judge, mixed, sweep_rows
 
-_LAYER = [
-    "width",
-    "n_segments",
-    "is_bent",
-    "sums",
-    "ends",
-    "counts",
-    "seen",
-    "room",
-    "out",
-    "out_ids",
-    "waits",
-    "after",
-]
+_LAYER = ["width", "n_segments", "is_bent", "sums", "ends", "counts", "seen", "room", "out"]
+_LAYER += ["out_ids", "waits", "after"]
 LAYER = np.dtype([("flat", np.float64), *((name, np.int64) for name in _LAYER)])
 """Sizes and addresses of what is held of a layer, found of a batch, and put aside.
 
@@ -122,11 +110,9 @@ def _count(x, order, starts, layer, zeros, team):  # noqa: ANN001, ANN202
     if not of.is_bent:
         return
     counts = at(of.counts, (2, 2, of.width), np.int64)[1]
-    high = np.zeros(of.width, np.int32)
+    high, again = np.zeros(of.width, np.int32), np.zeros(of.width, np.int32)
     if of.flat < np.inf:
-        judge(
-            x, x, order, np.array([-np.inf, of.flat], np.float32), np.zeros(of.width, np.int32), high, np.zeros(0), team
-        )
+        judge(x, x, order, np.array([-np.inf, of.flat], np.float32), again, high, np.zeros(0), team)
     for j in range(of.width):
         counts[0, j], counts[1, j] = zeros[j], high[j]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array
-from unbend.numerics.activity import ActivityState, is_rectifier
+from unbend.numerics.activity import ActivityState
 from unbend.numerics.batch import Bend, Samples
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
@@ -148,4 +148,4 @@ def _placed(of: Samples) -> tuple[Array, Array]:
 def is_streamable(values: Tensor, view: View, bend: Bend | None) -> bool:
     """Whether a layer's tensor can be summed in place: contiguous float32 rows on the CPU, affine or ReLU-like."""
     plain = view.layout == "features" and has_kernel(values) and values.is_contiguous()
-    return plain and (bend is None or is_rectifier(bend))
+    return plain and (bend is None or bend.is_rectifier)

@@ -5,7 +5,7 @@ float64 sums, extremes and counts per unit, and the mean over positions per samp
 A compiled kernel for finite float32 values on the CPU, plain torch for all else; both give the same numbers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,7 +20,7 @@ Layout: TypeAlias = Literal["features", "maps", "tokens"]
 _NOT_COUNTED = np.zeros(0, np.int32)
 _SMALL = (torch.float16, torch.bfloat16)
 _INF = float("inf")
-_FEW = 256
+_FEW = 32
 """Maps with fewer positions are swept as rows of channels × positions; more, channel by channel."""
 
 _PER_CLASS = 8
@@ -45,6 +45,7 @@ class Sweep:
         class_total: sum over those samples of the mean over positions [k, d].
         means: mean over positions per sample [n, d], NaN where no position counts; None in layout
             `features`, where it is the tensor itself.
+        zeros: values that are at most 0 [d]; None where they were not counted.
     """
 
     n: int
@@ -58,6 +59,7 @@ class Sweep:
     class_count: Float64[Array, "k #d"]
     class_total: Float64[Array, "k d"]
     means: Tensor | None
+    zeros: Int64[Array, "d"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +106,14 @@ def segments(label: Int64[Array, "n"], n_classes: int) -> Segments:
     return Segments(label, order, starts)
 
 
-def sweep(values: Tensor, groups: Segments, layout: Layout = "features", mask: Tensor | None = None) -> Sweep:
+def sweep(
+    values: Tensor,
+    groups: Segments,
+    layout: Layout = "features",
+    mask: Tensor | None = None,
+    *,
+    zeros: bool = False,
+) -> Sweep:
     """Sums, extremes and class sums of one tensor, in one pass.
 
     Args:
@@ -112,6 +121,7 @@ def sweep(values: Tensor, groups: Segments, layout: Layout = "features", mask: T
         groups: the samples by class, from `segments`.
         layout: where the units are.
         mask: for tokens [n, t], true where a token counts.
+        zeros: count the values that are at most 0, where that comes almost for free (large maps on the CPU).
 
     Raises:
         ShapeError: `values` has the wrong number of axes or of samples, or the mask does not fit it.
@@ -131,7 +141,7 @@ def sweep(values: Tensor, groups: Segments, layout: Layout = "features", mask: T
         x = x.float()
     if not has_kernel(x):
         return _plain(x, groups, layout, mask)
-    swept = _compiled(x, groups, layout, mask)
+    swept = _compiled(x, groups, layout, mask, zeros=zeros)
     return swept if np.isfinite(swept.m2).all() else _plain(x, groups, layout, mask)
 
 
@@ -174,15 +184,15 @@ def _flat(values: Tensor, layout: Layout) -> Tensor:
     raise ShapeError(f"sweep: a tensor of shape {tuple(values.shape)} does not fit the layout {layout!r}.")
 
 
-def _compiled(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None) -> Sweep:
+def _compiled(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None, *, zeros: bool) -> Sweep:
     if layout == "features":
         return _features(x.contiguous().numpy(), groups)
     if layout == "tokens":
         return _tokens(x.contiguous(), groups, mask)
     if x.transpose(1, 2).is_contiguous():
         return _tokens(x.transpose(1, 2), groups, None)
-    few = x.shape[2] < _FEW
-    return (_small_maps if few else _large_maps)(x.contiguous(), groups)
+    x = x.contiguous()
+    return _small_maps(x, groups) if x.shape[2] < _FEW else _large_maps(x, groups, zeros=zeros)
 
 
 def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, Array, Array]:
@@ -236,16 +246,18 @@ def _small_maps(x: Tensor, groups: Segments) -> Sweep:
     return _swept(n, n * p, sums, _classes(means, np.full(n, p > 0), groups), x.mean(2))
 
 
-def _large_maps(x: Tensor, groups: Segments) -> Sweep:
+def _large_maps(x: Tensor, groups: Segments, *, zeros: bool) -> Sweep:
     from unbend.numerics import kernels  # noqa: PLC0415
 
     n, d, p = x.shape
     totals, squares = np.empty((n, d)), np.empty((n, d))
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    kernels.sweep_maps(x.numpy(), totals, squares, low, high, team())
+    count = np.zeros(d if zeros else 0, np.int32)
+    kernels.sweep_maps(x.numpy(), totals, squares, low, high, count, team())
     means = totals / p
     sums = totals.sum(0), squares.sum(0), low.astype(np.float64), high.astype(np.float64)
-    return _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())
+    swept = _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())
+    return replace(swept, zeros=count.astype(np.int64)) if zeros else swept
 
 
 def _classes(means: Array, counted: Array, groups: Segments) -> tuple[Array, Array, Array]:
