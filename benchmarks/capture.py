@@ -28,7 +28,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +54,7 @@ CHEAP = (MomentState, ActivityState, CentroidState)
 SECOND = (*CHEAP, SecondState, SampleState)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Workload:
     name: str
     model: nn.Module
@@ -234,6 +234,7 @@ def tapped_names(work: Workload) -> list[str]:
     return [tap.path for tap in looked_at(work).taps if not tap.function and tap.path]
 
 
+@cache
 def looked_at(work: Workload) -> Plan:
     """Where a study would look, from the first 32 rows."""
     x = work.batches[0].inputs
