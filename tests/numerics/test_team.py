@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,20 +18,17 @@ from unbend.numerics.moments import MomentState
 from unbend.numerics.stream import KINDS, Stream
 from unbend.numerics.team import team
 from unbend.numerics.views import View
+from unbend.zoo.randomness import threads
 
 needs_runtime = pytest.mark.skipif(
     teams._runtime() is None, reason="torch's OpenMP runtime, which only some builds bring along, was not found"
 )
 
 
-@contextmanager
-def threads(n):
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def assert_same_bits(alone, together):
+    for a, b in zip(alone, together, strict=True):
+        for field in fields(a):
+            assert np.array_equal(getattr(a, field.name), getattr(b, field.name)), (type(a).__name__, field.name)
 
 
 def drawn(*shape):
@@ -70,9 +66,7 @@ def test_any_number_of_threads_gives_the_same_sums(n, case, activation):
         alone = made()
     with threads(n):
         together = made()
-    for a, b in zip(alone, together, strict=True):
-        for field in fields(a):
-            assert np.array_equal(getattr(a, field.name), getattr(b, field.name)), (type(a).__name__, field.name)
+    assert_same_bits(alone, together)
 
 
 @needs_runtime
@@ -91,9 +85,7 @@ def test_sums_in_place_are_the_same_too():
         alone = summed()
     with threads(3):
         together = summed()
-    for a, b in zip(alone, together, strict=True):
-        for field in fields(a):
-            assert np.array_equal(getattr(a, field.name), getattr(b, field.name)), (type(a).__name__, field.name)
+    assert_same_bits(alone, together)
 
 
 @needs_runtime

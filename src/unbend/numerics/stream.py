@@ -78,7 +78,7 @@ class Stream:
         """
         if self._found is not None and self._is_found(values, of, source):
             return True
-        if not (
+        if not (  # `has_kernel` and more, without another call that runs cold
             type(values) is Tensor
             and values.dtype is torch.float32
             and values.is_cpu

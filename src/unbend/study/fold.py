@@ -77,7 +77,8 @@ class Fold:
         if mine is None:
             before = self._sums.get(tap.fed_by or "") if tap.rectifies else None
             mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name, before)
-        mask = token_mask(tap, caught, self._mask) if tap.view.layout == "tokens" else None
+        is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
+        mask = token_mask(tap, caught, self._mask) if is_token else None
         mine.add(caught.values, self._of, mask=mask, bend=caught.bend, source=caught.source)
 
     def states(self) -> States:
