@@ -102,7 +102,7 @@ def _made(net: PiecewiseAffine, plane: Plane, max_cells: int, *, exact: bool) ->
             "of its size, so that they lie apart; --exact takes them as they are, and hours."
         )
         with errors().status("Cutting the moved plane into regions"):
-            return cells(net, plane.moved(), max_cells=max_cells)
+            return cells(net, plane.jitter(), max_cells=max_cells)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,7 +216,7 @@ def _tell(made: Cells, seconds: float, max_cells: int, edge: Boundary | None) ->
     if edge is not None:
         shares = edge.class_areas / edge.class_areas.sum()
         said = ", ".join(f"{k}: {share:.1%}" for k, share in enumerate(shares) if share > 0)
-        out.print(f"decision boundary {edge.length:.4g} long, crossing {len(edge.bends):,} kinks; class areas {said}")
+        out.print(f"decision boundary {edge.length:.4g} long, crossing {len(edge.hinges):,} kinks; class areas {said}")
     if not made.is_complete:
         out.print(
             f"[yellow]Not complete:[/] more than {max_cells:,} regions. Shown are the kinks of the first "

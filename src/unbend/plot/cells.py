@@ -136,10 +136,10 @@ def _faces(result: Cells, boundary: Boundary | None) -> PolyCollection:
 
 def _kinks(result: Cells, *, over_classes: bool) -> LineCollection:
     """The edges, those of early layers heavier; thinner the more there are."""
-    inner = result.bends >= 0
+    inner = result.hinges >= 0
     ends = result.vertices[result.edges[inner]]
-    layer = result.network.hinge_units()[0][result.bends[inner]]
-    depth = layer / max(1, len(result.network.layers) - 1)
+    layer = result.network.hinge_units()[0][result.hinges[inner]]
+    depth = layer / max(1, len(result.network.groups) - 1)
     weight = float(np.clip(26 / np.sqrt(1 + inner.sum()), 0.05, 0.8))
     lines = LineCollection(list(ends), linewidths=weight * (1.35 - 0.8 * depth))
     lines.set_color([(*to_rgb(INK if over_classes else PAPER), float(a)) for a in 0.75 - 0.4 * depth])

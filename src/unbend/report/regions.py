@@ -104,7 +104,7 @@ def _layers(cells: Cells) -> list[dict[str, Any]]:
     return [
         {"name": layer.name, "n_units": layer.n_units, "first": layer.first,
          "n_rows": layer.n_hinges // max(1, layer.n_units)}
-        for layer in cells.network.layers
+        for layer in cells.network.groups
     ]  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def _points(samples: Samples) -> list[list[float | int]]:
 
 
 def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, title: str) -> dict[str, Any]:
-    inner = cells.bends >= 0
+    inner = cells.hinges >= 0
     areas = cells.areas()
     layer = cells.network.hinge_units()[0]
     frame: dict[str, Any] = {
@@ -124,7 +124,7 @@ def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, ti
         "ptr": _blob(cells.face_ptr, "u4"),
         "corner": _blob(cells.corner_ids, "u4"),
         "edge": _blob(cells.edges[inner], "u4"),
-        "edge_layer": _blob(layer[cells.bends[inner]], "i2"),
+        "edge_layer": _blob(layer[cells.hinges[inner]], "i2"),
         "level": _blob(np.clip(255 * pattern_level(cells), 0, 255), "u1"),
         "area": _blob(areas, "f4"),
         "facts": _facts(cells, boundary),
@@ -157,7 +157,7 @@ def _facts(cells: Cells, boundary: Boundary | None) -> list[list[str]]:
         ["decided in", "rational arithmetic" if cells.is_proved else "float64, no ties"],
     ]
     if boundary is not None:
-        facts += [["boundary length", f"{boundary.length:.4g}"], ["kinks it crosses", f"{len(boundary.bends):,}"]]
+        facts += [["boundary length", f"{boundary.length:.4g}"], ["kinks it crosses", f"{len(boundary.hinges):,}"]]
     return facts
 
 

@@ -14,7 +14,7 @@ import torch
 from scipy.sparse import csr_array, eye_array
 from torch import nn
 
-from unbend.capture.lower.bends import Curve, bend
+from unbend.capture.lower.activations import Curve, bend
 from unbend.capture.lower.trace import Symbol, Trace, shape_of, symbol
 from unbend.errors import LayerError, ModelError, UnbendError
 from unbend.numerics.piecewise import PiecewiseAffine

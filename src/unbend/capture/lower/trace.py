@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.errors import UnsupportedError
-from unbend.numerics.piecewise import Layer, PiecewiseAffine, Sparse, Stage
+from unbend.numerics.piecewise import PiecewiseAffine, Sparse, Stage, UnitGroup
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Trace:
 
     n_inputs: int
     stages: list[Stage] = field(default_factory=list)
-    layers: list[Layer] = field(default_factory=list)
+    groups: list[UnitGroup] = field(default_factory=list)
     running: list[tuple[str, bool]] = field(default_factory=list)  # (name, has submodules)
 
     @property
@@ -42,7 +42,7 @@ class Trace:
         """A name for the operation that is running: its module, or module and function."""
         name, is_container = self.running[-1] if self.running else ("", True)
         plain = name if name and not is_container else f"{name}.{operation}".lstrip(".")
-        taken = {layer.name for layer in self.layers}
+        taken = {layer.name for layer in self.groups}
         again = (f"{plain}#{count}" for count in range(2, len(taken) + 3))
         return plain if plain not in taken else next(new for new in again if new not in taken)
 
@@ -69,7 +69,7 @@ class Trace:
     def finish(self, rows: csr_array, input_shape: tuple[int, ...]) -> PiecewiseAffine:
         """The network that returns the given rows, without layers that nothing reads."""
         matrices = [*(stage.weight.csr() for stage in self.stages), widen(rows, self.n_columns)]
-        stages, layers = list(self.stages), list(self.layers)
+        stages, layers = list(self.stages), list(self.groups)
         for index in reversed(range(len(stages))):
             start = sum(len(stage.low) for stage in stages[:index])
             n, column = len(stages[index].low), 1 + self.n_inputs + start
@@ -88,7 +88,7 @@ class Trace:
         return PiecewiseAffine(self.n_inputs, made, tuple(layers), Sparse.of(matrices[-1]), input_shape)
 
 
-def _moved(layer: Layer, start: int, n: int) -> Layer:
+def _moved(layer: UnitGroup, start: int, n: int) -> UnitGroup:
     return replace(layer, first=layer.first - n) if layer.first > start else layer
 
 
