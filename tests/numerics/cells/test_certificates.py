@@ -10,10 +10,10 @@ from torch import nn
 from unbend.capture.lower import lower
 from unbend.numerics.cells import cells
 from unbend.numerics.cells.certificate import certify, values_and_bounds
-from unbend.numerics.cells.compiled import Mesh
+from unbend.numerics.cells.compiled.mesh import Mesh
+from unbend.numerics.cells.compiled.queries import face_sides
+from unbend.numerics.cells.compiled.rebuild import joins_after, rebuild
 from unbend.numerics.cells.exact import exact_bits, homogeneous
-from unbend.numerics.cells.queries import face_sides
-from unbend.numerics.cells.rebuild import joins_after, rebuild
 
 
 def without_edge(found, edge):

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from unbend._typing import Array, Bool, Int64
-from unbend.numerics.cells.compiled import Mesh
+from unbend.numerics.cells.compiled.mesh import Mesh
+from unbend.numerics.cells.compiled.queries import face_sides
+from unbend.numerics.cells.compiled.rebuild import joins_after, rebuild
 from unbend.numerics.cells.complex import Cells
-from unbend.numerics.cells.queries import face_sides
-from unbend.numerics.cells.rebuild import joins_after, rebuild
 from unbend.numerics.piecewise import PiecewiseAffine
 
 _TIE = 1e-12

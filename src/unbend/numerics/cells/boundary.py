@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import ShapeError
-from unbend.numerics.cells.class_parts import class_parts, distances, uniform_class
+from unbend.numerics.cells.compiled.class_parts import class_parts, distances, uniform_class
 from unbend.numerics.cells.complex import Cells
 
 _JOIN = 1e-9

@@ -12,8 +12,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from unbend._typing import Array, Bool, Float64, Int64
+from unbend.numerics.cells.compiled.queries import face_areas, face_means, locate
 from unbend.numerics.cells.plane import Plane
-from unbend.numerics.cells.queries import face_areas, face_means, locate
 from unbend.numerics.piecewise import PiecewiseAffine
 
 _NUMBERS = 1 << 22

@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from unbend._typing import Array, Bool, Float64
-from unbend.numerics.cells.compiled import Mesh, Program
+from unbend.numerics.cells.compiled.mesh import Mesh, Program
+from unbend.numerics.cells.compiled.subdivide import DONE, TOO_MANY, UNSURE, subdivide
 from unbend.numerics.cells.duplicates import Distinct, distinct
 from unbend.numerics.cells.exact import exact_mesh
-from unbend.numerics.cells.subdivide import DONE, TOO_MANY, UNSURE, subdivide
 from unbend.numerics.cells.tiles import MOST_EXACT, cut_tiles, polygon_mesh, ties_error
 from unbend.numerics.piecewise import PiecewiseAffine
 

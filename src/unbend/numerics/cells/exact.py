@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from unbend._typing import Array, Bool, Float64, Int64, Shaped
-from unbend.numerics.cells.compiled import Mesh
+from unbend.numerics.cells.compiled.mesh import Mesh
 from unbend.numerics.piecewise import PiecewiseAffine, Sparse
 
 Point: TypeAlias = tuple[int, int, int]

@@ -11,14 +11,14 @@ import numpy as np
 
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.cells.beaten_pairs import has_beaten_pairs, without_beaten_pairs
+from unbend.numerics.cells.compiled.mesh import WALL
+from unbend.numerics.cells.compiled.queries import face_sides
+from unbend.numerics.cells.compiled.rebuild import rebuild
 from unbend.numerics.cells.complex import Cells
 from unbend.numerics.cells.duplicates import distinct
 from unbend.numerics.cells.engines import Found, count, cut
 from unbend.numerics.cells.plane import Plane
-from unbend.numerics.cells.queries import face_sides
-from unbend.numerics.cells.rebuild import rebuild
 from unbend.numerics.cells.stitch import stitch
-from unbend.numerics.cells.subdivide import WALL
 from unbend.numerics.cells.tile_network import Box, TileNetwork
 from unbend.numerics.cells.tiles import cut_tiles
 from unbend.numerics.piecewise import PiecewiseAffine, network

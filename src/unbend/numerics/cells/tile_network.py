@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Int32
 
 from unbend._typing import Array, Bool, Float64, Int64
-from unbend.numerics.cells.compiled import ALL_COLUMNS, Program
+from unbend.numerics.cells.compiled.mesh import ALL_COLUMNS, Program
+from unbend.numerics.cells.compiled.restrict import MARGIN, restrict
 from unbend.numerics.cells.duplicates import Distinct
-from unbend.numerics.cells.restrict import MARGIN, restrict
 from unbend.numerics.piecewise import Sparse
 
 

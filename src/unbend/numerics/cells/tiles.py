@@ -21,11 +21,11 @@ from threadpoolctl import ThreadpoolController
 
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import TiesError
-from unbend.numerics.cells.compiled import Mesh
+from unbend.numerics.cells.compiled.mesh import WALL, Mesh
+from unbend.numerics.cells.compiled.subdivide import DONE, TOO_MANY, subdivide
 from unbend.numerics.cells.duplicates import Distinct, distinct
 from unbend.numerics.cells.exact import exact_mesh
 from unbend.numerics.cells.stitch import concatenate, stitch
-from unbend.numerics.cells.subdivide import DONE, TOO_MANY, WALL, subdivide
 from unbend.numerics.cells.tile_network import Box, TileNetwork
 from unbend.numerics.piecewise import PiecewiseAffine
 

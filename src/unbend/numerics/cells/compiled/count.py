@@ -8,8 +8,8 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.cells.chords import is_crowded, meet, walk
-from unbend.numerics.cells.compiled import inlined, part
+from unbend.numerics.cells.compiled.chords import is_crowded, meet, walk
+from unbend.numerics.cells.compiled.jit import inlined, part
 
 
 @part

@@ -5,13 +5,13 @@ threads.
 
 One stage is four passes over the mesh, each in a file of its own:
 
-1. `vertices`: every vertex's columns are carried over from the last stage, and the value of every hinge is summed
+1. `vertex_values`: every vertex's columns are carried over from the last stage, and the value of every hinge is summed
    over the columns that are not zero. Signs go 64 to a word.
 2. `crossings`: the hinges that cut an edge are the bits in which its ends differ; their crossings are sorted along the
    edge once and shared by both faces.
 3. `count` (with `chords`): per face, the crossings met on one walk round it pair up into chords; chords meet where
    their ends interleave. Every size is known before anything is written.
-4. `cut_faces` (with `trace`): per face, meetings are sorted along each chord and the new faces traced.
+4. `cut_faces` (with `turns`): per face, meetings are sorted along each chord and the new faces traced.
 
 Every decision (a sign, an order) is compared with a bound far above rounding. If one is too close to call, the kernel
 gives up with `UNSURE` and the caller asks exact arithmetic: lines through a vertex, coinciding lines and slivers never
@@ -22,21 +22,20 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.cells.compiled import Mesh, Program, entry, inlined
-from unbend.numerics.cells.count import count_chords
-from unbend.numerics.cells.crossings import cut_edges
-from unbend.numerics.cells.cut_faces import cut_faces
-from unbend.numerics.cells.vertices import evaluate, tie_sizes
+from unbend.numerics.cells.compiled.count import count_chords
+from unbend.numerics.cells.compiled.crossings import cut_edges
+from unbend.numerics.cells.compiled.cut_faces import cut_faces
+from unbend.numerics.cells.compiled.jit import entry, inlined
+from unbend.numerics.cells.compiled.mesh import WALL, Mesh, Program
+from unbend.numerics.cells.compiled.vertex_values import evaluate, tie_sizes
 
 DONE, UNSURE, TOO_MANY = 0, 1, 2
 """How a run ended: whole; a decision was too close to call; there are more faces than the limit."""
-WALL = -(1 << 20)
-"""Labels at or below are walls between tiles: `WALL` minus the number of the wall. Sides of the polygon lie above."""
 
 
 @entry
 @no_type_check
-def subdivide(program: Program, mesh: Mesh, limit: int, count_only: bool) -> tuple[int, int, int, int, Mesh]:  # noqa: FBT001 - compiled
+def subdivide(program: Program, mesh: Mesh, limit: int, count_only: bool) -> tuple[int, int, int, int, Mesh]:
     """Cut the mesh by all stages: (status, stages done, faces, ends of new edges on walls, mesh).
 
     With `count_only` the last stage is counted and not built.

@@ -11,7 +11,8 @@ from typing import no_type_check
 import numpy as np
 
 from unbend._typing import Array, Bool, Int64
-from unbend.numerics.cells.compiled import Mesh, entry, part
+from unbend.numerics.cells.compiled.jit import entry, part
+from unbend.numerics.cells.compiled.mesh import Mesh
 
 
 @part

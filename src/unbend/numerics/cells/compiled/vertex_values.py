@@ -12,7 +12,7 @@ from typing import no_type_check
 import numpy as np
 from numba import uint64
 
-from unbend.numerics.cells.compiled import part, summing
+from unbend.numerics.cells.compiled.jit import part, summing
 
 _BLOCK = 1 << 16
 """Numbers evaluated at once: half a megabyte, which stays in the second-level cache."""

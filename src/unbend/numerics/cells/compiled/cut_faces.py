@@ -13,9 +13,9 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.cells.chords import meet, sort_by, walk
-from unbend.numerics.cells.compiled import inlined, part
-from unbend.numerics.cells.trace import trace
+from unbend.numerics.cells.compiled.chords import meet, sort_by, walk
+from unbend.numerics.cells.compiled.jit import inlined, part
+from unbend.numerics.cells.compiled.turns import trace
 
 
 @part
@@ -85,7 +85,8 @@ def cut_faces(
         # The meetings of all pairs of chords, …
         n_met = _meet_all(
             n_here, enter, leave, chord_hinge, crossing_at, edge, crossed, along, slack, value, tie, at, bound,
-            chord_at, count, meeting_at, xy.shape[0], n_crossing_vertex, meet_from, meet_to, meet_share, meet_hinge, new_xy,
+            chord_at, count, meeting_at, xy.shape[0], n_crossing_vertex, meet_from, meet_to, meet_share, meet_hinge,
+            new_xy,
         )  # fmt: skip
         # … sorted along each chord, which they cut into segments, …
         if not _segments(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from unbend._typing import Array, Float64, Int64
-from unbend.numerics.cells.compiled import entry, inlined, part
+from unbend.numerics.cells.compiled.jit import entry, inlined, part
 
 _REACH = 1e-12
 """How far outside a face a point may lie and still be in it, as a share of the window's size."""

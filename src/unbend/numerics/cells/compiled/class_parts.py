@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from unbend._typing import Array, Float64, Int64
-from unbend.numerics.cells.compiled import entry, inlined, part
+from unbend.numerics.cells.compiled.jit import entry, inlined, part
 
 
 @entry

@@ -10,7 +10,7 @@ import numpy as np
 from numba import uint64
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from unbend.numerics.cells.compiled import inlined, part
+from unbend.numerics.cells.compiled.jit import inlined, part
 
 
 @part

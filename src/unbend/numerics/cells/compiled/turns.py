@@ -17,7 +17,7 @@ Segments are numbered along chords, one chord after the other: chord `c` with `m
 
 from typing import no_type_check
 
-from unbend.numerics.cells.compiled import inlined
+from unbend.numerics.cells.compiled.jit import inlined
 
 
 @inlined

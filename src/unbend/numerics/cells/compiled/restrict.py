@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from unbend._typing import Array, Float64, Int64
-from unbend.numerics.cells.compiled import entry, inlined, part
+from unbend.numerics.cells.compiled.jit import entry, inlined, part
 
 MARGIN = 1e-12
 """Share of the sum of terms by which a hinge must stay away from zero to count as one that does not bend: about a

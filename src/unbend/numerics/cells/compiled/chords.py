@@ -21,7 +21,7 @@ Chord `a` starts at position `enter[a]` and ends at `leave[a]`; chords are numbe
 
 from typing import no_type_check
 
-from unbend.numerics.cells.compiled import inlined
+from unbend.numerics.cells.compiled.jit import inlined
 
 
 @inlined
