@@ -23,7 +23,7 @@ def without_edge(found, edge):
     drop[edge] = True
     mesh = rebuild(mesh, drop, *joins_after(mesh, drop))
     sides = face_sides(mesh.edge, mesh.ptr, mesh.half)
-    return replace(found, vertices=mesh.xy, edges=mesh.edge, bends=mesh.label, sides=sides,
+    return replace(found, vertices=mesh.xy, edges=mesh.edge, hinges=mesh.label, sides=sides,
                    face_ptr=mesh.ptr, half_edges=mesh.half, packed_bits=None)  # fmt: skip
 
 
@@ -46,10 +46,10 @@ def test_a_forgotten_edge_is_noticed(make_mlp, square):
 
 def test_a_wrong_label_or_a_moved_vertex_is_noticed(make_mlp, square):
     found = cells(make_mlp([10, 10]), square)
-    bends = found.hinges.copy()
-    inner = np.flatnonzero(bends >= 0)
-    bends[inner[0]] = (bends[inner[0]] + 1) % found.network.n_hinges
-    assert not certify(replace(found, bends=bends), rational=False).is_proved
+    hinges = found.hinges.copy()
+    inner = np.flatnonzero(hinges >= 0)
+    hinges[inner[0]] = (hinges[inner[0]] + 1) % found.network.n_hinges
+    assert not certify(replace(found, hinges=hinges), rational=False).is_proved
     vertices = found.vertices.copy()
     vertices[found.edges[inner[0], 0]] += 1e-3
     assert not certify(replace(found, vertices=vertices), rational=False).is_proved
