@@ -10,7 +10,7 @@ from torch import nn
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.gradient import GradientState, gradients
 from unbend.numerics.similarity import similarity
-from unbend.numerics.state import MEASURES, Held
+from unbend.numerics.state import MEASURES, HeldOut
 from unbend.numerics.views import View
 from unbend.study.depth import Depth, Head, line
 from unbend.study.values import About, Finding, Layer, Study, Sums
@@ -51,7 +51,7 @@ def results(h, y, held_h, held_y, k, bent, measures=CORE):
     out = {}
     for name in measures:
         measure = MEASURES[name]
-        states = [need.state.of(held) if isinstance(need, Held) else need.of(train) for need in measure.needs]
+        states = [need.state.of(held) if isinstance(need, HeldOut) else need.of(train) for need in measure.needs]
         out[name] = measure.finish(*states)
     return {k: v for k, v in out.items() if v is not None}
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from unbend.study.finish import finished
+from unbend.study.finish import finish
 from unbend.study.study import study
 
 torch.set_num_threads(1)
@@ -226,6 +226,6 @@ def test_no_measures_make_a_study_of_nothing():
 
 def test_finishing_is_pure(whole):
     bare = [replace(layer, results={}, twin={}) for layer in whole.layers]
-    is_same_study(finished(whole.about, bare, whole.sums), whole)
+    is_same_study(finish(whole.about, bare, whole.sums), whole)
     assert whole.about.versions["torch"] == str(torch.__version__)
     assert type(whole.about.versions["torch"]) is str

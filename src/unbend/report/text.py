@@ -16,13 +16,12 @@ from unbend.numerics.activity import Activity
 from unbend.numerics.centroids import Centroids
 from unbend.numerics.histogram import Histogram
 from unbend.numerics.moments import Moments
-from unbend.numerics.planes import Planes
+from unbend.numerics.planes import Projections
 from unbend.numerics.probe import Probes
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
-from unbend.plot.separable import word
-from unbend.study.proofs import Ladder
+from unbend.study.ladder import Ladder, word
 from unbend.study.unknown import Unknown
 from unbend.study.values import Layer, Study
 
@@ -204,7 +203,7 @@ def _(result: Moments, name: str) -> tuple[Number, ...]:
 
 
 @headline.register(Histogram)
-@headline.register(Planes)
+@headline.register(Projections)
 @headline.register(Centroids)
 def _(result: Any, name: str) -> tuple[Number, ...]:
     del result, name

@@ -53,7 +53,7 @@ class Probing:
         before = {} if self.found is None else self.found.layers
         return replace(self, found=replace(found, layers={**before, **found.layers}), types=types)
 
-    def made(self) -> Probes:
+    def result(self) -> Probes:
         """The probes of the layers fitted so far.
 
         Raises:

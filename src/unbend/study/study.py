@@ -17,7 +17,7 @@ from unbend.capture.quiet import kept_random
 from unbend.errors import DataError, ModelError
 from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
-from unbend.numerics.state import MEASURES, Held, Measure
+from unbend.numerics.state import MEASURES, HeldOut, Measure
 from unbend.numerics.views import Rule, View
 from unbend.study.finish import BASELINE, finished
 from unbend.study.fit import fitting
@@ -267,13 +267,13 @@ def _kinds(measures: Sequence[Measure], *, held_out: bool) -> tuple[type[Any], .
     """The States needed, each once, in order; for held-out rows those marked so and the row sample."""
     needs = [need for m in measures for need in m.needs]
     if held_out:
-        return tuple(dict.fromkeys(need.state for need in needs if isinstance(need, Held)))
-    return tuple(dict.fromkeys(need for need in needs if not isinstance(need, Held)))
+        return tuple(dict.fromkeys(need.state for need in needs if isinstance(need, HeldOut)))
+    return tuple(dict.fromkeys(need for need in needs if not isinstance(need, HeldOut)))
 
 
 def _summed(model: nn.Module, rows: Source, work: _Work) -> Sums:
     train = _pass(model, rows, work, "train", "Training rows", work.measures)
-    held = _pass(model, rows, work, "held_out", "Held-out rows", work.measures)
+    held = _pass(model, rows, work, "held_out", "HeldOut-out rows", work.measures)
     weight, bias = _head_of(model, work)
     sums = Sums(train, held, head_weight=weight, head_bias=bias)
     base = tuple(m for m in work.measures if m.name in BASELINE)
