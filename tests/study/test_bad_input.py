@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from unbend.errors import DataError, LayerError, ModelError, ShapeError
 from unbend.load import Data
-from unbend.study.study import Progress, study
+from unbend.study.progress import Progress
+from unbend.study.study import study
 
 torch.set_num_threads(1)
 N = 60

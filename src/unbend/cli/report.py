@@ -17,8 +17,9 @@ from unbend.files import check_place
 from unbend.record import save as saved
 from unbend.report import report as written
 from unbend.report.plain import plain
+from unbend.study.progress import Progress
 from unbend.study.ranks import joined
-from unbend.study.study import Progress, study
+from unbend.study.study import study
 
 PAGE = Path("report.html")
 

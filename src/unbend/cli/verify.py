@@ -11,8 +11,8 @@ from unbend.cli.console import results
 from unbend.cli.report import demo, given
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, UnbendError
-from unbend.plot.separable import word
 from unbend.record import open as opened
+from unbend.study.ladder import Ladder, word
 from unbend.study.proofs import verify as verified
 
 
@@ -39,7 +39,7 @@ def verify(
     """
     made = opened(study)
     recipe = made.about.recipe
-    ladder = made.across.get("ladder")
+    ladder = made.result(Ladder)
     if ladder is None:
         raise DataError(
             f"{study}: it was saved without proofs. Make it again with unbend report … --proofs --save {study}."

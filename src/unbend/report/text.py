@@ -102,9 +102,10 @@ def _numbers(layer: Layer) -> dict[str, Number]:
     for name in names:
         for number in headline(layer.results[name], name):
             out[number.label] = number
-        if name == "readout" and isinstance(layer.twin.get(name), Readout):
+        untrained = layer.baseline(Readout)
+        if name == "readout" and untrained is not None:
             out["untrained"] = percent(
-                "untrained", layer.twin[name].held_out, "held-out read-out of the same layer before training"
+                "untrained", untrained.held_out, "held-out read-out of the same layer before training"
             )
     return out
 

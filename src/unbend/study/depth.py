@@ -60,6 +60,8 @@ def depth(layers: Sequence[Layer]) -> Depth:
     """The curves of all layers; NaN where a layer has no such number."""
     reads = [layer.result(Readout) for layer in layers]
     scatters = [layer.result(Scatter) for layer in layers]
+    twins = [layer.baseline(Readout) for layer in layers]
+    spectra = [layer.result(Spectrum) for layer in layers]
     separation = _column(scatters, lambda s: s.separation)
     bends = [i for i, layer in enumerate(layers) if layer.kind in {"activation", "function"}]
     slope, correlation = line(np.arange(len(bends), dtype=float), separation[bends])
@@ -70,12 +72,12 @@ def depth(layers: Sequence[Layer]) -> Depth:
         held_out=_column(reads, lambda r: r.held_out),
         low=_column(reads, lambda r: r.held_out_interval[0]),
         high=_column(reads, lambda r: r.held_out_interval[1]),
-        twin=_column((layer.baseline(Readout) for layer in layers), lambda r: r.held_out),
+        twin=_column(twins, lambda r: r.held_out),
         control=_column(reads, lambda r: r.control_train),
         fisher=_column(scatters, lambda s: s.fisher),
         separation=separation,
         trace_ratio=_column(scatters, lambda s: s.trace_ratio),
-        effective_rank=_column((layer.result(Spectrum) for layer in layers), lambda s: s.effective_rank),
+        effective_rank=_column(spectra, lambda s: s.effective_rank),
         line_slope=slope,
         line_correlation=correlation,
         line_layers=tuple(layers[i].name for i in bends),

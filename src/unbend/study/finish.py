@@ -57,9 +57,7 @@ def finish(
         layers.append(replace(frame, results=results, twin=twin))
         tick(1)
     across = spanning(layers, sums) | dict(more or {})
-    return Study(
-        about=about, layers=tuple(layers), across=across, findings=findings(about, layers, across), sums=sums
-    )
+    return Study(about=about, layers=tuple(layers), across=across, findings=findings(about, layers, across), sums=sums)
 
 
 def _threads(states: Mapping[str, Any]) -> AbstractContextManager[Any]:
