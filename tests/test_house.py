@@ -71,7 +71,7 @@ def test_imports_hidden_in_functions_have_a_reason():
         (name, other)
         for name, path in MODULES.items()
         for other, is_hidden in imports(TREES[path])
-        if is_hidden and (name.split(".") + [""])[1] not in REASONS
+        if is_hidden and [*name.split("."), ""][1] not in REASONS
     }
     assert not hidden
 

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from unbend.errors import RecordError
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.moments import Moments
+from unbend.numerics.planes import Projections
 from unbend.record.schema import classes, fits
 from unbend.record.tree import Reader, Stored, encode
 from unbend.study.unknown import Unknown
@@ -199,3 +200,11 @@ def test_short_names_are_unique():
 )
 def test_fits(value, hint, answer):
     assert fits(value, hint) is answer
+
+
+def test_a_class_of_an_older_file_is_read_under_its_name_now():
+    parts = {"ids": np.arange(2), "label": np.zeros(2), "held_out": np.zeros(2, bool), "pca": np.zeros((2, 2)),
+             "pca_share": np.zeros(2), "discriminant": None}  # fmt: skip
+    stored = Stored()
+    tree = {"$type": "Planes", **encode(parts, stored)}
+    assert isinstance(Reader(stored.tensors).read(tree), Projections)

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
+import unbend
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import shown
-from unbend.record import open as opened
-from unbend.report import report as written
 from unbend.report.plain import plain
 
 
@@ -24,11 +23,11 @@ def show(
 
       unbend show run.unbend -o page.html
     """
-    made = opened(study)
+    made = unbend.open(study)
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
         results().print(shown(made))
     if output is not None:
-        written(made, output)
+        unbend.report(made, output)
         errors().print(f"\nWrote [bold]{output}[/].")
