@@ -260,7 +260,7 @@ def test_settings_out_of_range(settings):
 
 
 def test_unknown_settings():
-    with pytest.raises(TypeError, match="unexpected setting 'layer'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'layer'"):
         study(net(), rows(), layer="1")
 
 
