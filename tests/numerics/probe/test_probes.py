@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from unbend.errors import DataError, LayerError, ShapeError
 from unbend.numerics.interval import wilson
 from unbend.numerics.probe import Recipe, probe
-from unbend.numerics.probe.control import control_labels, shuffled, types_of
-from unbend.numerics.probe.split import folds_of, held_out
+from unbend.numerics.probe.control import control_labels, shuffle, types_of
+from unbend.numerics.probe.split import folds_of, held_out_mask
 
 QUICK = Recipe(l2=(1e-1, 1e-2, 1e-3), n_types=12)
 
@@ -166,7 +166,7 @@ def test_probe_refuses(change, error, words):
 
 def test_splits_keep_every_class():
     y = torch.tensor([0] * 100 + [1] * 10 + [2])
-    out = held_out(y, 0.3, 0)
+    out = held_out_mask(y, 0.3, 0)
     assert torch.bincount(y[out], minlength=3).tolist() == [30, 3, 0]
     fold = folds_of(y[:110], 5, 0)
     assert torch.bincount(fold[:100]).tolist() == [20] * 5
@@ -175,7 +175,7 @@ def test_splits_keep_every_class():
 
 def test_control_labels():
     y = torch.arange(90) % 3
-    assert torch.equal(shuffled(y, 1).sort().values, y.sort().values)
+    assert torch.equal(shuffle(y, 1).sort().values, y.sort().values)
     types = torch.arange(90) // 9
     told = control_labels(types, y, 3, 0)
     assert all(len(told[types == t].unique()) == 1 for t in range(10))
