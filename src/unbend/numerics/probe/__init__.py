@@ -6,7 +6,7 @@
 from unbend.numerics.probe.certificate import Optimality
 from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, join, ridge, ridge_folds, sums, subtract
 from unbend.numerics.probe.logistic import Folds, Path
-from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, Probes, Recipe, control_types, probe
+from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, Probes, ProbeRecipe, control_types, probe
 from unbend.numerics.probe.regression import Regression, regress
 from unbend.numerics.probe.suite import ClosedForm, closed_form
 
@@ -19,7 +19,7 @@ __all__ = [
     "Probe",
     "ProbeControl",
     "Probes",
-    "Recipe",
+    "ProbeRecipe",
     "Regression",
     "RidgeFolds",
     "Sums",

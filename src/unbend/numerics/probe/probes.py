@@ -38,7 +38,7 @@ PATH = (1e-1, 10**-1.5, 1e-2, 10**-2.5, 1e-3, 10**-3.5, 1e-4, 10**-4.5, 1e-5)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ProbeRecipe:
     """How to probe. The same recipe for every layer, so that layers can be compared.
 
     Attributes:
@@ -144,7 +144,7 @@ def probe(
     *,
     test: tuple[Representations | Iterable[Representations], Table] | None = None,
     types: Table | None = None,
-    recipe: Recipe | None = None,
+    recipe: ProbeRecipe | None = None,
 ) -> Probes:
     """Linear read-outs of all layers: multinomial logistic regression, each certified to be near its optimum.
 
@@ -181,7 +181,7 @@ def probe(
         >>> probes.layers["line"].accuracy > 0.9 > probes.layers["noise"].high
         True
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or ProbeRecipe()
     layers, y = layers_of(representations, y)
     classes, y = torch.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -203,7 +203,7 @@ def probe(
     return Probes(results, classes.numpy(), len(y), len(y_test), recipe.level, recipe.seed)
 
 
-def control_types(fitted: Tensor, held: Tensor, k: int, recipe: Recipe) -> Tensor | None:
+def control_types(fitted: Tensor, held: Tensor, k: int, recipe: ProbeRecipe) -> Tensor | None:
     """Types of the control task as cells of these rows' space, the fitted rows first; None where it is left out.
 
     For layers that are probed one call at a time, so that all get the same task.
@@ -216,7 +216,7 @@ def _task(
     first: Split,
     labels: tuple[Tensor, Tensor, int],
     types: Tensor | None,
-    recipe: Recipe,
+    recipe: ProbeRecipe,
 ) -> _Task:
     y, y_test, k = labels
     choose = None
@@ -232,7 +232,7 @@ def _task(
     return _Task(y, y_test, k, choose, fold, control[: len(y)], control[len(y) :], int(types.max()) + 1)
 
 
-def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: Recipe) -> Probe:
+def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: ProbeRecipe) -> Probe:
     """One layer, from standardising to the control."""
     standard = Standard.of(h)
     if not bool(torch.isfinite(standard.mean).all() & torch.isfinite(standard.scale).all()):
@@ -267,7 +267,7 @@ def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: Recipe) ->
     )
 
 
-def _choose(rows: Rows, task: _Task, recipe: Recipe) -> tuple:
+def _choose(rows: Rows, task: _Task, recipe: ProbeRecipe) -> tuple:
     """The penalty, the path it was chosen on, and the solution there."""
     l2s = recipe.l2 if isinstance(recipe.l2, tuple) else (recipe.l2,)
     if not l2s or min(l2s) <= 0:
@@ -279,7 +279,7 @@ def _choose(rows: Rows, task: _Task, recipe: Recipe) -> tuple:
 
 
 def _control(
-    rows: Rows, standard: Standard, h_test: Tensor, real: tuple[np.ndarray, float], task: _Task, recipe: Recipe
+    rows: Rows, standard: Standard, h_test: Tensor, real: tuple[np.ndarray, float], task: _Task, recipe: ProbeRecipe
 ) -> ProbeControl:
     right, l2 = real
     generator = torch.Generator().manual_seed(recipe.seed)
