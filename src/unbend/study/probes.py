@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from unbend.errors import DataError
-from unbend.numerics.probe import Probes, Recipe, control_types, probe
+from unbend.numerics.probe import Probes, ProbeRecipe, control_types, probe
 from unbend.study.tables import Table
 
 
@@ -27,7 +27,7 @@ class Probing:
     """
 
     held_out: Mapping[str, tuple[Tensor, Tensor]]
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: ProbeRecipe = field(default_factory=ProbeRecipe)
     found: Probes | None = None
     types: Tensor | None = None
 

@@ -4,9 +4,9 @@
 """
 
 from unbend.numerics.probe.certificate import Optimality
-from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, joined, ridge, ridge_folds, sums, without
+from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, join, ridge, ridge_folds, sums, subtract
 from unbend.numerics.probe.logistic import Folds, Path
-from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, Probes, Recipe, control_types, probe
+from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, Probes, ProbeRecipe, control_types, probe
 from unbend.numerics.probe.regression import Regression, regress
 from unbend.numerics.probe.suite import ClosedForm, closed_form
 
@@ -19,18 +19,18 @@ __all__ = [
     "Probe",
     "ProbeControl",
     "Probes",
-    "Recipe",
+    "ProbeRecipe",
     "Regression",
     "RidgeFolds",
     "Sums",
     "closed_form",
     "control_types",
     "discriminant",
-    "joined",
+    "join",
     "probe",
     "regress",
     "ridge",
     "ridge_folds",
     "sums",
-    "without",
+    "subtract",
 ]

@@ -70,7 +70,7 @@ def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
     return Sums(n, mean[:d], centred[:d, :d], mean[d:], centred[:d, d:], centred[d:, d:])
 
 
-def joined(parts: Sequence[SecondMoments]) -> Sums:
+def join(parts: Sequence[SecondMoments]) -> Sums:
     """The moments of all parts together."""
     count = np.array([p.n for p in parts], np.float64)
     share = count / max(count.sum(), 1)
@@ -85,7 +85,7 @@ def joined(parts: Sequence[SecondMoments]) -> Sums:
     return Sums(int(count.sum()), mean, gram, y_mean, cross, yy)
 
 
-def without(total: SecondMoments, part: SecondMoments) -> Sums:
+def subtract(total: SecondMoments, part: SecondMoments) -> Sums:
     """The moments of the rows of `total` that are not in `part`."""
     n = total.n - part.n
     mean = (total.n * total.mean - part.n * part.mean) / max(n, 1)
@@ -112,7 +112,7 @@ def ridge(
     Cost:
         d³ / 3 multiplications for each penalty.
     """
-    scale, correlation = _standardised(moments.gram, moments.n)
+    scale, correlation = _correlation(moments.gram, moments.n)
     right = moments.cross / (max(moments.n, 1) * scale[:, None])
     weight = np.stack([(_solve(correlation, l2, right) / scale[:, None]).T for l2 in l2s])
     return weight, moments.y_mean - weight @ moments.mean
@@ -131,7 +131,7 @@ def discriminant(
     seen = count > 0.5
     delta = moments.cross[:, seen] / count[seen]
     within = moments.gram - (delta * count[seen]) @ delta.T
-    scale, correlation = _standardised(within, moments.n)
+    scale, correlation = _correlation(within, moments.n)
     solved = _solve(correlation, l2, delta / scale[:, None]) / scale[:, None]
     weight, bias = np.zeros((len(count), len(moments.mean))), np.full(len(count), -np.inf)
     weight[seen] = solved.T
@@ -171,10 +171,10 @@ def ridge_folds(parts: Sequence[SecondMoments], l2s: Sequence[float]) -> RidgeFo
     Cost:
         d³ / 3 multiplications for each fold and penalty.
     """
-    total = joined(parts)
+    total = join(parts)
     error, spread = 0.0, 0.0
     for part in parts:
-        rest = without(total, part)
+        rest = subtract(total, part)
         error = error + squared_error(part, *ridge(rest, l2s))
         spread = spread + np.diagonal(part.yy) + part.n * (part.y_mean - rest.y_mean) ** 2
     r2 = 1 - error / np.maximum(spread, 1e-300)
@@ -183,7 +183,7 @@ def ridge_folds(parts: Sequence[SecondMoments], l2s: Sequence[float]) -> RidgeFo
     return RidgeFolds(np.asarray(l2s, np.float64), r2, float(l2s[best]), weight[0], bias[0])
 
 
-def _standardised(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _correlation(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     variance = np.maximum(np.diagonal(gram), 0) / max(n, 1)
     scale = np.where(variance > 0, np.sqrt(variance), 1.0)
     return scale, gram / (max(n, 1) * scale * scale[:, None])
