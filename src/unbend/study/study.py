@@ -18,6 +18,7 @@ from unbend.errors import DataError, ModelError
 from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
 from unbend.numerics.state import MEASURES, Held, Measure
+from unbend.numerics.streaming.layer import Selection, warm_up
 from unbend.numerics.views import Rule, View
 from unbend.study.finish import BASELINE, finished
 from unbend.study.fit import fitting
@@ -28,7 +29,6 @@ from unbend.study.proofs import BUDGET, Proving
 from unbend.study.ranks import Share, gathered, share, total
 from unbend.study.reader import Minibatch
 from unbend.study.source import HELD_OUT, Source, source
-from unbend.study.sums import Selection, warm_up
 from unbend.study.tables import Maker, Tables, collected, sample_tables, widths_of
 from unbend.study.values import About, Layer, Study, Sums
 

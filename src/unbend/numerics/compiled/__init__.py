@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "kernels": ("group", "judge", "parts", "splitmix64", "sweep_maps", "sweep_rows"),
-    "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepare", "put", "run_at"),
+    "kernels": ("grouped", "judge", "mixed", "parts", "sweep_maps", "sweep_rows"),
+    "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepared", "put", "run_at", "settle"),
 }
 """The files of this package that import numba, and what others may take from them."""
 
