@@ -212,7 +212,7 @@ def test_an_error_of_a_measure_is_no_error_of_the_model(monkeypatch):
     def wrong(*_args, **_kwargs):
         raise ValueError("a defect of ours")
 
-    monkeypatch.setattr("unbend.study.sums.LayerSums.add", wrong)
+    monkeypatch.setattr("unbend.numerics.streaming.layer.LayerSums.add", wrong)
     with pytest.raises(ValueError, match="a defect of ours") as caught:
         study(net(), rows(), twin=False)
     assert not isinstance(caught.value, ModelError)

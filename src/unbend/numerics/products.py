@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
+from unbend.numerics import compiled
 from unbend.numerics.sweep import has_kernel
 
 BLOCK = 256
@@ -101,18 +102,16 @@ class Products:
         """Whether compiled code has put the chosen rows and their targets into the room, all of them finite."""
         if not has_kernel(rows):
             return False
-        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
         x, y = rows.contiguous().numpy(), targets.numpy()
         if self._pivot is None:
-            mean = running.mean_of(x, chosen)
+            mean = compiled.mean_of(x, chosen)
             if not np.isfinite(mean).all():
                 return False
             self._pivot = torch.from_numpy(mean), targets.mean(0)
         if self._arrays is None:
             self._arrays = tuple(part.numpy() for part in (*self._pivot, *self._room))
         pivot, y_pivot, room, y_room = self._arrays
-        return math.isfinite(running.collect(x, y, chosen, pivot, y_pivot, room, y_room, self._fill))
+        return math.isfinite(compiled.collect(x, y, chosen, pivot, y_pivot, room, y_room, self._fill))
 
     def _flush(self) -> None:
         x, y = (room[: self._fill] for room in self._room)
@@ -146,9 +145,7 @@ def _finite(rows: Tensor) -> Tensor:
 def _whole(upper: Tensor) -> Tensor:
     """The symmetric matrix whose upper triangle this is; what lies below is overwritten."""
     if upper.is_cpu:
-        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
-        running.mirror(upper.numpy())
+        compiled.mirror(upper.numpy())
         return upper
     return upper.triu() + upper.triu(1).T
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unbend.capture import Plan, plan
 from unbend.errors import DataError
 from unbend.numerics.state import MEASURES, Measure
+from unbend.numerics.streaming.layer import Selection
 from unbend.numerics.views import View
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT, input_rows
@@ -21,7 +22,6 @@ from unbend.study.labels import count_classes
 from unbend.study.reader import Minibatch
 from unbend.study.settings import Settings
 from unbend.study.source import Source
-from unbend.study.sums import Selection
 from unbend.study.tables import widths_of
 from unbend.study.values import Layer
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from unbend.errors import DataError
-from unbend.numerics.probe import Probes, ProbeRecipe, control_types, probe
+from unbend.numerics.probe import ProbeRecipe, Probes, control_types, probe
 from unbend.study.tables import Table
 
 

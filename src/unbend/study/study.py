@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import unbend
 from unbend.capture import bare
 from unbend.capture.quiet import kept_random
+from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.finish import finish
 from unbend.study.passes import Passes
@@ -24,7 +25,6 @@ from unbend.study.progress import Progress, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Part, Source, source
-from unbend.study.sums import warm_up
 from unbend.study.values import About, Study
 
 

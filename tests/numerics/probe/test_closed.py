@@ -5,7 +5,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 
 from unbend.errors import DataError, ShapeError
-from unbend.numerics.probe import closed_form, discriminant, join, regress, ridge, ridge_folds, sums, subtract
+from unbend.numerics.probe import closed_form, discriminant, join, regress, ridge, ridge_folds, subtract, sums
 from unbend.numerics.probe.closed import squared_error
 from unbend.numerics.second import SecondState
 

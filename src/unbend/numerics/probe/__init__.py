@@ -4,9 +4,9 @@
 """
 
 from unbend.numerics.probe.certificate import Optimality
-from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, join, ridge, ridge_folds, sums, subtract
+from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, join, ridge, ridge_folds, subtract, sums
 from unbend.numerics.probe.logistic import Folds, Path
-from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, Probes, ProbeRecipe, control_types, probe
+from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, ProbeRecipe, Probes, control_types, probe
 from unbend.numerics.probe.regression import Regression, regress
 from unbend.numerics.probe.suite import ClosedForm, closed_form
 
@@ -18,8 +18,8 @@ __all__ = [
     "Path",
     "Probe",
     "ProbeControl",
-    "Probes",
     "ProbeRecipe",
+    "Probes",
     "Regression",
     "RidgeFolds",
     "Sums",
@@ -31,6 +31,6 @@ __all__ = [
     "regress",
     "ridge",
     "ridge_folds",
-    "sums",
     "subtract",
+    "sums",
 ]

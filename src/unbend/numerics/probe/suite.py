@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unbend.errors import DataError
 from unbend.numerics.interval import wilson
-from unbend.numerics.probe.closed import join, ridge, sums, subtract
+from unbend.numerics.probe.closed import join, ridge, subtract, sums
 from unbend.numerics.probe.control import shuffle
 from unbend.numerics.probe.split import folds_of
 

@@ -7,8 +7,8 @@ import numpy as np
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, clearance
 from unbend.numerics.separable.cone import BinaryCone, Hyperplanes
 from unbend.numerics.separable.dependency import dependency
-from unbend.numerics.separable.search import Limits, Open, Outcome, Overlapping, search
 from unbend.numerics.separable.duplicates import contradictions, groups
+from unbend.numerics.separable.search import Limits, Open, Outcome, Overlapping, search
 from unbend.numerics.separable.verdicts import Overlap, Separation, Undecided, sides
 
 HASHED_AT_ONCE = 200_000  # entries up to which equal rows are looked for before anything else

@@ -12,9 +12,9 @@ import numpy as np
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.clearance import Clearance, argmax_clearance
 from unbend.numerics.separable.cone import KeslerCone, chart_of
+from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.hinge import Candidate, readouts
 from unbend.numerics.separable.search import Limits, Overlapping, Separated, search
-from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Overlap, Undecided
 
 SMALL_CONE = 400  # (k - 1)(d + 1) up to which the full cone is searched first

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unbend.numerics.separable.binary import binary
+from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.rows import ArrayLike, rows
 from unbend.numerics.separable.search import Limits
-from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.verdicts import JointOverlap, Overlap, overlap_holds
 
 
