@@ -1,6 +1,6 @@
 """A value from the user's own Python: `file.py:name` or `package.module:name`.
 
-Comes in: such a line. Goes out: the value of that name, or what its zero-argument factory returns. This runs
+In: such a line. Out: the value of that name, or what its zero-argument factory returns. This runs
 the user's code, with the rights of whoever started unbend, and must not know what the value is for.
 """
 
