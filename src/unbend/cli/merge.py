@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import shown
@@ -26,4 +27,4 @@ def merge(
     whole = reduce(added, [opened(path) for path in studies])
     saved(whole, output)
     results().print(shown(whole))
-    errors().print(f"\nWrote [bold]{output}[/].")
+    errors().print(f"\nWrote [bold]{escape(str(output))}[/].")

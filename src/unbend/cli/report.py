@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from torch import nn
 
 from unbend import load
 from unbend.cli.arguments import Loss, loss_of, rules
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import progress, shown
-from unbend.files import check_place
+from unbend.files import check_apart, check_place
 from unbend.record import save as saved
 from unbend.report import report as written
 from unbend.report.plain import plain
@@ -93,22 +94,25 @@ def report(
             check_place(output, "the page")
             if save is not None:
                 check_place(save, "the study")
+                check_apart(output, save)
         with progress(quiet=as_json_ or not is_writer) as told:
             job = demo(seed, told) if model is None else given(model, data, label=label, weights=weights)
             made = study(job.model, job.data, name=job.name, progress=told, recipe=job.recipe, **settings)
             if is_writer:
+                if save is not None:
+                    saved(made, save)
                 told("Drawing the page", 0, None)
                 written(made, output)
         if not is_writer:
             return
-    if save is not None:
-        saved(made, save)
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
         results().print(shown(made))
     errors().print(
-        f"\nWrote [bold]{output}[/]" + (f" and [bold]{save}[/]" if save else "") + f" in {made.about.seconds:.1f} s."
+        f"\nWrote [bold]{escape(str(output))}[/]"
+        + (f" and [bold]{escape(str(save))}[/]" if save else "")
+        + f" in {made.about.seconds:.1f} s."
     )
     if open_:
         webbrowser.open(output.resolve().as_uri())

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import shown
+from unbend.files import check_apart
 from unbend.record import open as opened
 from unbend.report import report as written
 from unbend.report.plain import plain
@@ -24,6 +26,8 @@ def show(
 
       unbend show run.unbend -o page.html
     """
+    if output is not None:
+        check_apart(output, study)
     made = opened(study)
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
@@ -31,4 +35,4 @@ def show(
         results().print(shown(made))
     if output is not None:
         written(made, output)
-        errors().print(f"\nWrote [bold]{output}[/].")
+        errors().print(f"\nWrote [bold]{escape(str(output))}[/].")

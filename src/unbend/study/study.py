@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -143,7 +143,7 @@ def study(
     with kept_random(model):
         work = _prepared(model, rows, how, progress)
         sums = _summed(model, rows, work)
-    about = _about(model, name, rows, work, sums)
+    about = _about(model, name, rows, work)
     about = replace(about, recipe=about.recipe | dict(recipe or {}))
     more = _of_all_rows(model, rows, work, sums)
     done = finished(
@@ -167,6 +167,7 @@ class _Work:
     notes: tuple[str, ...]
     progress: Progress
     share: Share
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 def _no_progress(phase: str, done: int, total: int | None) -> None:
@@ -331,15 +332,17 @@ def _pass(model: nn.Module, rows: Source, work: _Work, part: Any, phase: str, me
     n = rows.n[part]
     tick = _ticker(work.progress, phase, None if n is None else -(-n // work.share.n))
     labels: set[tuple[float, ...]] = set()
+    seen: list[int] = []
 
     def mine() -> States:
         with quiet(model):
             return fold(
-                model, work.plan, _noting(rows.batches(part, share=work.share), labels), kinds,
+                model, work.plan, _noting(rows.batches(part, share=work.share), labels, seen), kinds,
                 n_classes=work.n_classes, fit=work.fit, selection=replace(work.selection, n=n), tick=tick,
             )  # fmt: skip
 
     found = total(mine, work.share)
+    work.seen[part] = sum(gathered(lambda: sum(seen), work.share))
     if part == "train" and len(set().union(*gathered(lambda: labels, work.share))) < 2:
         raise DataError(
             "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
@@ -347,9 +350,10 @@ def _pass(model: nn.Module, rows: Source, work: _Work, part: Any, phase: str, me
     return found
 
 
-def _noting(batches: Iterator[Minibatch], labels: set[tuple[float, ...]]) -> Iterator[Minibatch]:
-    """The batches as they are; the first two labels that differ are noted."""
+def _noting(batches: Iterator[Minibatch], labels: set[tuple[float, ...]], seen: list[int]) -> Iterator[Minibatch]:
+    """The batches as they are; the first two labels that differ are noted, and how many rows there were."""
     for minibatch in batches:
+        seen.append(len(minibatch.ids))
         if len(labels) < 2:
             found = torch.unique(minibatch.y.reshape(len(minibatch.y), -1), dim=0)[:2]
             labels.update(tuple(row) for row in found.tolist())
@@ -373,11 +377,10 @@ def _head_of(model: nn.Module, work: _Work) -> tuple[Any, Any]:
     return module.weight.detach().double().cpu().numpy(), bias.detach().double().cpu().numpy()
 
 
-def _about(model: nn.Module, name: str, rows: Source, work: _Work, sums: Sums) -> About:
-    def n(states: States) -> int:
-        counts = [getattr(state, "n", 0) for layer in states.values() for state in layer.values()]
-        sizes = [len(layer["SampleState"].ids) for layer in states.values() if "SampleState" in layer]
-        return max([int(np.max(c)) if np.ndim(c) == 0 else int(np.sum(c)) for c in counts] + sizes, default=0)
+def _about(model: nn.Module, name: str, rows: Source, work: _Work) -> About:
+    def n(part: Any) -> int:
+        known = rows.n[part]
+        return work.seen.get(part, 0) if known is None else known
 
     classes = work.n_classes
     names = (*rows.class_names, *(str(i) for i in range(len(rows.class_names), classes)))
@@ -387,8 +390,8 @@ def _about(model: nn.Module, name: str, rows: Source, work: _Work, sums: Sums) -
         source=rows.origin,
         task="classification" if classes else "regression",
         class_names=names if classes else (),
-        n_train=rows.n["train"] if rows.n["train"] is not None else n(sums.train),
-        n_held_out=rows.n["held_out"] if rows.n["held_out"] is not None else n(sums.held_out),
+        n_train=n("train"),
+        n_held_out=n("held_out"),
         n_parameters=sum(p.numel() for p in model.parameters()),
         split=rows.split,
         notes=work.notes,
