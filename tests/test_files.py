@@ -135,5 +135,5 @@ def test_two_places_that_are_one_file_are_refused(tmp_path):
 def test_links_in_a_circle_are_told(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(RecordError, match="circle|symbolic links"):
+    with pytest.raises(RecordError, match=r"circle|symbolic links"):
         check_place(tmp_path / "a", "the page")
