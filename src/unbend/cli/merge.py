@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 import unbend
 from unbend.cli.console import errors, results
@@ -24,4 +25,4 @@ def merge(
     whole = reduce(unbend.merge, [unbend.open(path) for path in studies])
     unbend.save(whole, output)
     results().print(shown(whole))
-    errors().print(f"\nWrote [bold]{output}[/].")
+    errors().print(f"\nWrote [bold]{escape(str(output))}[/].")

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+from rich.markup import escape
 
 import unbend
 from unbend.cli.arguments import Loss, loss_of, rules
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import progress, shown
-from unbend.files import check_place
+from unbend.files import check_apart, check_place
 from unbend.report.plain import plain
 from unbend.study.jobs import StudyJob, demo, job
 from unbend.study.progress import Progress
@@ -92,15 +93,17 @@ def report(
                 proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
             )  # fmt: skip
             if is_writer:
+                if save is not None:
+                    unbend.save(made, save)
                 told("Drawing the page", 0, None)
                 unbend.report(made, output)
         if not is_writer:
             return
-    if save is not None:
-        unbend.save(made, save)
     _show(made, as_json=as_json_)
     errors().print(
-        f"\nWrote [bold]{output}[/]" + (f" and [bold]{save}[/]" if save else "") + f" in {made.about.seconds:.1f} s."
+        f"\nWrote [bold]{escape(str(output))}[/]"
+        + (f" and [bold]{escape(str(save))}[/]" if save else "")
+        + f" in {made.about.seconds:.1f} s."
     )
     if open_:
         webbrowser.open(output.resolve().as_uri())
@@ -121,6 +124,7 @@ def _check_places(output: Path, save: Path | None) -> None:
     check_place(output, "the page")
     if save is not None:
         check_place(save, "the study")
+        check_apart(output, save)
 
 
 def _show(made: Study, *, as_json: bool) -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 import unbend
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import shown
+from unbend.files import check_apart
 from unbend.report.plain import plain
 
 
@@ -23,6 +25,8 @@ def show(
 
       unbend show run.unbend -o page.html
     """
+    if output is not None:
+        check_apart(output, study)
     made = unbend.open(study)
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
@@ -30,4 +34,4 @@ def show(
         results().print(shown(made))
     if output is not None:
         unbend.report(made, output)
-        errors().print(f"\nWrote [bold]{output}[/].")
+        errors().print(f"\nWrote [bold]{escape(str(output))}[/].")

@@ -158,7 +158,7 @@ class _Problem:
         return V * best, margins * np.float32(best)
 
     def readout(self, V: np.ndarray, margins: np.ndarray) -> Candidate:
-        """Weights in the units of the data; a row that does not lead counts for the rival that is furthest slope_of_margins."""
+        """Weights in the units of the data; a row that does not lead counts for the rival that is furthest ahead."""
         weight = V[:, :-1] / self.scale
         wrong = np.flatnonzero(margins.min(axis=1) <= 0)
         confusion = np.zeros((self.k, self.k), np.int64)
@@ -174,7 +174,7 @@ class _Problem:
         return out
 
     def margins(self, V: np.ndarray) -> np.ndarray:
-        """How far each row's own score is slope_of_margins of each rival's [n, k]; infinite for itself."""
+        """How far each row's own score is ahead of each rival's [n, k]; infinite for itself."""
         out = np.empty((len(self.x), self.k), np.float32)
         weight = V.T.astype(np.float32)
         for start in range(0, len(self.x), BLOCK):
