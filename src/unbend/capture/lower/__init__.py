@@ -162,4 +162,4 @@ def _curved(name: str, curve: PiecewiseCurve) -> Callable[[Symbol], Symbol]:
     return forward
 
 
-__all__ = ["Curve", "Custom", "lower"]
+__all__ = ["Custom", "PiecewiseCurve", "lower"]
