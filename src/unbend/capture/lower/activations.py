@@ -1,4 +1,4 @@
-"""Rules for what bends: continuous piecewise-linear activations, and maxima."""
+"""Rules for what has breakpoints: continuous piecewise-linear activations, and maxima."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,14 +25,14 @@ from unbend.numerics.piecewise import UnitGroup
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class PiecewiseCurve:
     """A continuous piecewise-linear function of one number.
 
     `slopes` has one entry more than `breakpoints`: left of the first, between, right of the last.
     `value` is the function's value at the first breakpoint.
 
     Example:
-        >>> hat = Curve(breakpoints=(-1.0, 0.0, 1.0), slopes=(0.0, 1.0, -1.0, 0.0), value=0.0)
+        >>> hat = PiecewiseCurve(breakpoints=(-1.0, 0.0, 1.0), slopes=(0.0, 1.0, -1.0, 0.0), value=0.0)
     """
 
     breakpoints: tuple[float, ...]
@@ -49,7 +49,7 @@ class Curve:
             raise DataError("curve: expected increasing breakpoints. Sort them.")
 
 
-def bend(x: Symbol, operation: str, breakpoints: list[Any], slopes: list[Any], value: Any) -> Symbol:
+def piecewise_linear(x: Symbol, operation: str, breakpoints: list[Any], slopes: list[Any], value: Any) -> Symbol:
     """Apply a piecewise-linear function to every element; slopes may differ per element."""
     n, trace = x.rows.shape[0], x.tracer
     rows = widen(x.rows, trace.n_columns)
@@ -73,17 +73,17 @@ def _level(value: Any, n: int, n_columns: int) -> csr_array:
 
 def relu(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
     """ReLU."""
-    return bend(x, plain_name(func), [0.0], [0.0, 1.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [0.0], [0.0, 1.0], 0.0)
 
 
 def relu6(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
     """ReLU6."""
-    return bend(x, plain_name(func), [0.0, 6.0], [0.0, 1.0, 0.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [0.0, 6.0], [0.0, 1.0, 0.0], 0.0)
 
 
 def leaky_relu(func: Any, x: Symbol, negative_slope: Any = 0.01, *_: Any, **__: Any) -> Symbol:
     """LeakyReLU."""
-    return bend(x, plain_name(func), [0.0], [float(negative_slope), 1.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [0.0], [float(negative_slope), 1.0], 0.0)
 
 
 def rrelu(func: Any, x: Symbol, lower: Any = 1 / 8, upper: Any = 1 / 3, training: bool = False,  # noqa: FBT001, FBT002
@@ -91,7 +91,7 @@ def rrelu(func: Any, x: Symbol, lower: Any = 1 / 8, upper: Any = 1 / 3, training
     """Randomised LeakyReLU, in evaluation mode."""
     if training:
         raise refusal(x.tracer, "rrelu", "is random in training mode; call model.eval()")
-    return bend(x, plain_name(func), [0.0], [0.5 * (lower + upper), 1.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [0.0], [0.5 * (lower + upper), 1.0], 0.0)
 
 
 def prelu(func: Any, x: Symbol, weight: Any) -> Symbol:
@@ -101,12 +101,12 @@ def prelu(func: Any, x: Symbol, weight: Any) -> Symbol:
     if slope.size > 1:
         channels = (1, -1, *(1 for _ in shape[2:])) if len(shape) > 1 else (-1,)
         slope = np.broadcast_to(slope.reshape(channels), shape).ravel()
-    return bend(x, plain_name(func), [0.0], [slope.ravel(), 1.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [0.0], [slope.ravel(), 1.0], 0.0)
 
 
 def hardtanh(func: Any, x: Symbol, min_val: Any = -1.0, max_val: Any = 1.0, *_: Any, **__: Any) -> Symbol:
     """Hardtanh."""
-    return bend(x, plain_name(func), [min_val, max_val], [0.0, 1.0, 0.0], min_val)
+    return piecewise_linear(x, plain_name(func), [min_val, max_val], [0.0, 1.0, 0.0], min_val)
 
 
 def clamp(func: Any, x: Symbol, min: Any = None, max: Any = None, **_: Any) -> Symbol:  # noqa: A002
@@ -114,34 +114,34 @@ def clamp(func: Any, x: Symbol, min: Any = None, max: Any = None, **_: Any) -> S
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         raise refusal(x.tracer, plain_name(func), "with tensors as bounds is not covered")
     if min is None:
-        return x if max is None else bend(x, plain_name(func), [float(max)], [1.0, 0.0], float(max))
+        return x if max is None else piecewise_linear(x, plain_name(func), [float(max)], [1.0, 0.0], float(max))
     if max is None:
-        return bend(x, plain_name(func), [float(min)], [0.0, 1.0], float(min))
+        return piecewise_linear(x, plain_name(func), [float(min)], [0.0, 1.0], float(min))
     return hardtanh(func, x, float(min), float(max))
 
 
 def hardsigmoid(func: Any, x: Symbol, *_: Any, **__: Any) -> Symbol:
     """Hardsigmoid."""
-    return bend(x, plain_name(func), [-3.0, 3.0], [0.0, 1.0 / 6.0, 0.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [-3.0, 3.0], [0.0, 1.0 / 6.0, 0.0], 0.0)
 
 
 def softshrink(func: Any, x: Symbol, lambd: Any = 0.5) -> Symbol:
     """Softshrink."""
     if lambd == 0:
         return x
-    return bend(x, plain_name(func), [-lambd, lambd], [1.0, 0.0, 1.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [-lambd, lambd], [1.0, 0.0, 1.0], 0.0)
 
 
 def absolute(func: Any, x: Symbol) -> Symbol:
     """Absolute value."""
-    return bend(x, plain_name(func), [0.0], [-1.0, 1.0], 0.0)
+    return piecewise_linear(x, plain_name(func), [0.0], [-1.0, 1.0], 0.0)
 
 
 def threshold(func: Any, x: Symbol, threshold: Any, value: Any, *_: Any, **__: Any) -> Symbol:
     """Threshold, where it does not jump."""
     if threshold != value:
         raise refusal(x.tracer, plain_name(func))
-    return bend(x, plain_name(func), [threshold], [0.0, 1.0], value)
+    return piecewise_linear(x, plain_name(func), [threshold], [0.0, 1.0], value)
 
 
 def largest(x: Symbol, operation: str, candidates: list[csr_array], shape: tuple[int, ...]) -> Symbol:
@@ -191,7 +191,7 @@ def max_pool(
     if inner is not None and _commutes(index, *inner[1:]):
         before, low, high = inner
         pooled = largest(x, operation, [before[candidate] for candidate in index], shape)
-        return bend(pooled, operation, [0.0], [low[index[0]], high[index[0]]], 0.0)
+        return piecewise_linear(pooled, operation, [0.0], [low[index[0]], high[index[0]]], 0.0)
     return largest(x, operation, [rows[candidate] for candidate in index], shape)
 
 

@@ -1,6 +1,6 @@
 """Subdivision by tiles: a kd-tree over the polygon, the network restricted to every tile, threads, one mesh.
 
-In: a network of two inputs and a polygon. Out: a `Tiling`. Must not know which networks it pays for.
+In: a network of two inputs and a polygon. Out: a `TileRun`. Must not know which networks it pays for.
 
 Wide networks gain three to fifteen times: on a small tile only a fraction of the hinges can bend. Memory is
 that of the result. Tiles are cut off-centre, so that the walls of a symmetric network's tiles do not fall
@@ -95,7 +95,7 @@ class _Budget:
     exact: int
 
 
-class Tiling(NamedTuple):
+class TileRun(NamedTuple):
     """What came of a run.
 
     Attributes:
@@ -130,7 +130,7 @@ def cut_tiles(
     threads: int,
     count_only: bool,
     cut_at: float = _SHARE,
-) -> Tiling | None:
+) -> TileRun | None:
     """Cells of the whole polygon, tile by tile; None if two tiles disagree along their wall."""
     whole = _Tile([(x, y) for x, y in corners.tolist()], [-1 - i for i in range(len(corners))], 1, 0, None)
     budget = _Budget(2 * limit + 1000, MOST_EXACT)  # faces cut by walls are counted on both sides
@@ -139,15 +139,15 @@ def cut_tiles(
         spread = pool.map if threads > 1 else map
         leaves = _all_leaves(job, whole, spread)
     if any(leaf.n_faces < 0 for leaf in leaves):
-        return Tiling(None, -1, is_complete=False)
+        return TileRun(None, -1, is_complete=False)
     if count_only:
         found = sum(leaf.n_faces for leaf in leaves) - (len(leaves) - 1)
-        return Tiling(None, found - sum(leaf.n_wall_ends for leaf in leaves) // 2, is_complete=True)
+        return TileRun(None, found - sum(leaf.n_wall_ends for leaf in leaves) // 2, is_complete=True)
     mesh = stitch(concatenate([leaf.mesh for leaf in leaves]))
     if mesh is None:
         return None
     n_faces = len(mesh.ptr) - 1
-    return Tiling(mesh, n_faces, is_complete=n_faces <= limit)
+    return TileRun(mesh, n_faces, is_complete=n_faces <= limit)
 
 
 @cache
