@@ -7,30 +7,21 @@ kinks, boundary; pointing at a region shows its affine map and its activation pa
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from unbend._typing import Array, Float64, Int64
+from unbend._typing import Array
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
 from unbend.plot.cells import PATTERNS, pattern_level
 from unbend.plot.style import CLASSES
 from unbend.report.html import inlined, template, text
+from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 24_000_000  # of maps and patterns in one page; beyond it they are left out, and the page says so
 _MOST_MAPS = 10
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PlaneSamples:
-    """Samples near the plane: their plane coordinates, and class indices if known."""
-
-    points: Float64[Array, "n 2"]
-    labels: Int64[Array, "n"] | None = None
-    class_names: tuple[str, ...] = ()
 
 
 def regions_page(
@@ -46,7 +37,7 @@ def regions_page(
     Args:
         frames: The cells, one per snapshot.
         boundaries: The decision boundary of every frame.
-        samples: PlaneSamples near the plane, drawn on top.
+        samples: Samples near the plane, drawn on top.
         titles: What each frame is, such as its training step.
         title: The heading.
     """

@@ -50,7 +50,7 @@ def lower(
 
     Example:
         >>> net = lower(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), (2,))
-        >>> net.n_hinges, net.layers[0].name
+        >>> net.n_hinges, net.groups[0].name
         (3, '1')
     """
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):

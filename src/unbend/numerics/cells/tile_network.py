@@ -3,8 +3,8 @@
 In: a network of two inputs and a box. Out: a `TileNetwork`, far smaller, with the same values on the box. Must not know
 meshes.
 
-On a small box most hinges never bend. Those that stay off vanish, those that stay on are absorbed into the affine part,
-and what is left is a far smaller network. A loose bound only leaves a hinge in: it costs time, never exactness.
+On a small box most hinges never switch. Those that stay off vanish, those that stay on are absorbed into the affine
+part, and what is left is a far smaller network. A loose bound only leaves a hinge in: it costs time, never exactness.
 
 Bounds: every hinge is enclosed in `slope * z + [lo, hi]` with the slope of its chord, so dependencies on
 `s` and `t` are kept through all stages (the zonotope relaxation of Singh et al. 2018).
@@ -86,7 +86,7 @@ class TileNetwork(NamedTuple):
 
     @property
     def n_hinges(self) -> int:
-        """Hinges that may bend on the tile."""
+        """Hinges that may switch on the tile."""
         return len(self.low)
 
     def on(self, box: Box) -> "TileNetwork":
@@ -161,7 +161,7 @@ class _Columns:
         return _Bounds(middle - radius + below, middle + radius + above, affine, below, above, MARGIN * size)
 
     def absorb(self, index: Int64[Array, "n"], rows: Float64[Array, "n columns"]) -> None:
-        """Hinges that do not bend on the box: affine rows; those that are zero are dropped."""
+        """Hinges that do not switch on the box: affine rows; those that are zero are dropped."""
         is_alive = np.any(rows, axis=1)
         self.absorbed[index[is_alive]] = len(self.absorbed_rows) + np.arange(int(is_alive.sum()))
         self.absorbed_rows.extend(rows[is_alive])
@@ -174,7 +174,7 @@ class _Columns:
         low: Float64[Array, "n"],
         high: Float64[Array, "n"],
     ) -> None:
-        """Hinges that may bend on the box: new columns, each enclosed between two parallel planes."""
+        """Hinges that may switch on the box: new columns, each enclosed between two parallel planes."""
         lowest, highest = np.minimum(bounds.lowest[is_open], 0.0), np.maximum(bounds.highest[is_open], 0.0)
         off, on = low[is_open], high[is_open]
         # The chord of the hinge; the hinge is convex or concave, so it lies on one side of it, farthest at the kink.

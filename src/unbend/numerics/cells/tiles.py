@@ -2,7 +2,7 @@
 
 In: a network of two inputs and a polygon. Out: a `TileRun`. Must not know which networks it pays for.
 
-Wide networks gain three to fifteen times: on a small tile only a fraction of the hinges can bend. Memory is
+Wide networks gain three to fifteen times: on a small tile only a fraction of the hinges can switch. Memory is
 that of the result. Tiles are cut off-centre, so that the walls of a symmetric network's tiles do not fall
 on its own lines. Where the fast kernel is unsure, the tile is done in exact arithmetic. The tree, and so the
 result, does not depend on the number of threads.

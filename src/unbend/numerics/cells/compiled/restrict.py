@@ -15,7 +15,7 @@ from unbend._typing import Array, Float64, Int64
 from unbend.numerics.cells.compiled.jit import entry, inlined, part
 
 MARGIN = 1e-12
-"""Share of the sum of terms by which a hinge must stay away from zero to count as one that does not bend: about a
+"""Share of the sum of terms by which a hinge must stay away from zero to count as one that does not switch: about a
 thousand times the rounding of the sum."""
 _TINY = 1e-300
 """Keeps a division by a span of zero finite; far below any span that matters."""
@@ -160,7 +160,7 @@ def _judge(
     bounds, box, first, n_kept, lows, highs, names, affine, middle, radius, column, low, high, name, opened, closed,
     factor,
 ):  # fmt: skip
-    """Tell apart the hinges that may bend on the box, which become columns, and those that do not: how many of each.
+    """Tell apart the hinges that may switch on the box, which become columns, and those that do not: how many of each.
 
     Writes `opened`, and `closed` with the slope of each in `factor`; a slope of zero, or no weights, leaves nothing.
     """
