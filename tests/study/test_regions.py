@@ -52,7 +52,7 @@ def test_a_slice_between_images_is_the_module_at_every_breakpoint():
 
 def test_a_slice_takes_rows_with_the_shape_of_a_sample_and_activations_of_your_own():
     model = seeded(nn.Flatten(), nn.Linear(9, 7), Hat(), nn.Linear(7, 2))
-    start, end = np.random.default_rng(1).standard_normal((2, 9))
+    start, end = 3 * np.random.default_rng(1).standard_normal((2, 9))
     custom = {Hat: PiecewiseCurve((-1.0, 0.0, 1.0), (0.0, 1.0, -1.0, 0.0))}
     found = unbend.slice_1d(model, start, end, input_shape=(1, 3, 3), custom=custom)
     points = torch.from_numpy(start + found.t[:, None] * (end - start))

@@ -86,7 +86,7 @@ def leaky_relu(func: Any, x: Symbol, negative_slope: Any = 0.01, *_: Any, **__: 
     return piecewise_linear(x, plain_name(func), [0.0], [float(negative_slope), 1.0], 0.0)
 
 
-def rrelu(func: Any, x: Symbol, lower: Any = 1 / 8, upper: Any = 1 / 3, training: bool = False,  # noqa: FBT001, FBT002
+def rrelu(func: Any, x: Symbol, lower: Any = 1 / 8, upper: Any = 1 / 3, training: bool = False,
           *_: Any, **__: Any) -> Symbol:  # fmt: skip
     """Randomised LeakyReLU, in evaluation mode."""
     if training:
@@ -109,7 +109,7 @@ def hardtanh(func: Any, x: Symbol, min_val: Any = -1.0, max_val: Any = 1.0, *_: 
     return piecewise_linear(x, plain_name(func), [min_val, max_val], [0.0, 1.0, 0.0], min_val)
 
 
-def clamp(func: Any, x: Symbol, min: Any = None, max: Any = None, **_: Any) -> Symbol:  # noqa: A002
+def clamp(func: Any, x: Symbol, min: Any = None, max: Any = None, **_: Any) -> Symbol:
     """`clamp`, with one bound or both, which must be numbers."""
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         raise refusal(x.tracer, plain_name(func), "with tensors as bounds is not covered")
@@ -164,7 +164,7 @@ def largest(x: Symbol, operation: str, candidates: list[csr_array], shape: tuple
 
 def max_pool(
     func: Any, x: Symbol, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False, **_: Any,  # noqa: FBT001, FBT002
+    ceil_mode: bool = False, return_indices: bool = False, **_: Any,
 ) -> Symbol:  # fmt: skip
     """`max_pool1d` and `max_pool2d`. At the border a candidate in the padding is replaced by a real one.
 
@@ -220,7 +220,7 @@ class MaxAndWhere(NamedTuple):
     indices: None = None
 
 
-def over(func: Any, x: Any, other: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+def over(func: Any, x: Any, other: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
     """`max`, `amax`, `maximum` and their `min` twins, over two tensors or along axes."""
     operation = plain_name(func)
     sign = -1.0 if operation in {"min", "amin", "minimum", "fmin"} else 1.0

@@ -293,7 +293,7 @@ def by_columns(func: Any, *args: Any, **kwargs: Any) -> Symbol:
 
 def batch_norm(
     func: Any, x: Symbol, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-    training: bool = False, momentum: Any = 0.1, eps: Any = 1e-5, *_: Any,  # noqa: FBT001, FBT002
+    training: bool = False, momentum: Any = 0.1, eps: Any = 1e-5, *_: Any,
 ) -> Symbol:  # fmt: skip
     """Batch normalisation with its running statistics."""
     del func, momentum

@@ -158,7 +158,7 @@ class Symbol(torch.Tensor):
         del types
         name, kwargs = plain_name(func), kwargs or {}
         if name in _PLAIN:
-            with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001 - torch documents it
+            with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **kwargs)
         if name not in RULES:
             raise refusal(_trace_of(args, kwargs), name)
@@ -173,7 +173,7 @@ class Symbol(torch.Tensor):
 
 def symbol(trace: Trace, rows: csr_array, shape: tuple[int, ...]) -> Symbol:
     """A tensor of the given shape with one affine row per element."""
-    made = torch.Tensor._make_subclass(Symbol, torch.empty(shape, device="meta"))  # noqa: SLF001
+    made = torch.Tensor._make_subclass(Symbol, torch.empty(shape, device="meta"))
     made.rows, made.tracer = rows, trace
     return made
 
@@ -188,7 +188,7 @@ def plain_name(func: Any) -> str:
 
 def shape_of(x: Tensor) -> tuple[int, ...]:
     """The shape, asked without going through the rules."""
-    with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
+    with torch._C.DisableTorchFunctionSubclass():
         return tuple(x.shape)
 
 
