@@ -79,7 +79,7 @@ def _run(model: nn.Module, x: Symbol, layer: str | None, custom: Custom) -> Any:
     with (
         _evaluating(model),
         _watched(model, x.tracer, layer, reached),
-        _replaced(model, custom),
+        _replace_activations(model, custom),
         torch.no_grad(),
     ):
         try:
@@ -143,11 +143,11 @@ def _leave(trace: Trace, reached: list[Any], *, is_last: bool) -> Callable[..., 
 
 
 @contextmanager
-def _replaced(model: nn.Module, custom: Custom) -> Iterator[None]:
+def _replace_activations(model: nn.Module, custom: Custom) -> Iterator[None]:
     """The user's own activations answer with their curve for as long as the run lasts."""
     modules = [(module, custom[type(module)]) for module in model.modules() if type(module) in custom]
     for module, curve in modules:
-        module.__dict__["forward"] = _curved(type(module).__name__, curve)
+        module.__dict__["forward"] = _forward_of(type(module).__name__, curve)
     try:
         yield
     finally:
@@ -155,7 +155,7 @@ def _replaced(model: nn.Module, custom: Custom) -> Iterator[None]:
             del module.__dict__["forward"]
 
 
-def _curved(name: str, curve: PiecewiseCurve) -> Callable[[Symbol], Symbol]:
+def _forward_of(name: str, curve: PiecewiseCurve) -> Callable[[Symbol], Symbol]:
     def forward(x: Symbol) -> Symbol:
         return piecewise_linear(x, name, list(curve.breakpoints), list(curve.slopes), curve.value)
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
-from unbend._typing import Array
-from unbend.capture.lower.affine import pair, rows_of, scaled, windows
+from unbend._typing import Array, Float64, Int64
+from unbend.capture.lower.affine import pair, rows_of, times, windows
 from unbend.capture.lower.trace import (
     Symbol,
     constant,
@@ -58,10 +58,10 @@ def piecewise_linear(x: Symbol, operation: str, breakpoints: list[Any], slopes: 
     shifted = [csr_array(rows - _level(point, n, trace.n_columns)) for point in breakpoints]
     low = [levels[0]] + [np.zeros(n)] * (len(breakpoints) - 1)
     high = [levels[1]] + [after - before for before, after in pairwise(levels[1:])]
-    made = trace.add(csr_array(vstack(shifted, format="csr")), np.concatenate(low), np.concatenate(high))
-    total = made[:n]
+    hinges = trace.add(csr_array(vstack(shifted, format="csr")), np.concatenate(low), np.concatenate(high))
+    total = hinges[:n]
     for index in range(1, len(breakpoints)):
-        total = total + made[index * n : (index + 1) * n]
+        total = total + hinges[index * n : (index + 1) * n]
     if value:
         total = total + _level(value, n, trace.n_columns)
     return symbol(trace, csr_array(total), shape_of(x))
@@ -154,9 +154,9 @@ def largest(x: Symbol, operation: str, candidates: list[csr_array], shape: tuple
         pairs = list(zip(candidates[::2], candidates[1::2], strict=False))
         odd = candidates[2 * len(pairs) :]
         gaps = csr_array(vstack([csr_array(b - a) for a, b in pairs], format="csr"))
-        made = trace.add(gaps, np.zeros(gaps.shape[0]), np.ones(gaps.shape[0]))
+        wins = trace.add(gaps, np.zeros(gaps.shape[0]), np.ones(gaps.shape[0]))
         width = trace.n_columns
-        candidates = [csr_array(widen(a, width) + made[i * n : (i + 1) * n]) for i, (a, _) in enumerate(pairs)] + odd
+        candidates = [csr_array(widen(a, width) + wins[i * n : (i + 1) * n]) for i, (a, _) in enumerate(pairs)] + odd
     if n_ways > 1:
         trace.groups.append(UnitGroup(name, "max", n, n_ways, first))
     return symbol(trace, candidates[0], shape)
@@ -180,7 +180,9 @@ def max_pool(
     steps = [1 if k is None else int(k) for k in pair(stride or kernel_size, n)]
     pads = [0 if k is None else int(k) for k in pair(padding, n)]
     gaps = [1 if k is None else int(k) for k in pair(dilation, n)]
-    out = tuple(_pooled(*axis, ceil_mode=ceil_mode) for axis in zip(size, kernel, steps, pads, gaps, strict=True))
+    out = tuple(
+        _pooled_length(*axis, ceil_mode=ceil_mode) for axis in zip(size, kernel, steps, pads, gaps, strict=True)
+    )
     channels = int(np.prod(own[:-n]))
     index = windows((channels, *size), tuple(kernel), tuple(steps), tuple(gaps), tuple(pads), out)
     real = np.take_along_axis(index, np.argmax(index >= 0, axis=1)[:, None], axis=1)
@@ -195,7 +197,7 @@ def max_pool(
     return largest(x, operation, [rows[candidate] for candidate in index], shape)
 
 
-def _commutes(index: Array, low: Array, high: Array) -> bool:
+def _commutes(index: Int64[Array, "k n"], low: Float64[Array, "m"], high: Float64[Array, "m"]) -> bool:
     """Whether an activation never falls, the same in every window: then it may as well follow the maximum.
 
     `max(relu(a), relu(b))` ties wherever both are off; `relu(max(a, b))` is the same and does not.
@@ -204,7 +206,7 @@ def _commutes(index: Array, low: Array, high: Array) -> bool:
     return bool(rises and (low[index] == low[index[0]]).all() and (high[index] == high[index[0]]).all())
 
 
-def _pooled(size: int, kernel: int, stride: int, padding: int, dilation: int, *, ceil_mode: bool) -> int:
+def _pooled_length(size: int, kernel: int, stride: int, padding: int, dilation: int, *, ceil_mode: bool) -> int:
     """Length of a pooled axis, as torch counts it."""
     reach = size + 2 * padding - dilation * (kernel - 1) - 1
     if not ceil_mode:
@@ -232,7 +234,7 @@ def over(func: Any, x: Any, other: Any = None, keepdim: bool = False, **kwargs: 
         for part in (x, axes):
             index = np.arange(int(np.prod(shape_of(part)))).reshape(shape_of(part))
             both.append(csr_array(sign * rows_of(part, like)[np.broadcast_to(index, shape).ravel()]))
-        return _signed(largest(like, operation, both, shape), sign)
+        return _times_sign(largest(like, operation, both, shape), sign)
     shape = shape_of(x)
     axes = tuple(range(len(shape))) if axes is None else tuple(np.atleast_1d(axes).tolist())
     axes = tuple(axis % len(shape) for axis in axes)
@@ -242,13 +244,13 @@ def over(func: Any, x: Any, other: Any = None, keepdim: bool = False, **kwargs: 
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     out = kept if keepdim else tuple(shape[axis] for axis in rest)
     rows = csr_array(sign * x.rows)
-    best = _signed(largest(x, operation, [rows[one] for one in index], out), sign)
+    best = _times_sign(largest(x, operation, [rows[one] for one in index], out), sign)
     has_positions = operation in {"max", "min"} and (other is not None or "dim" in kwargs)
     return MaxAndWhere(best) if has_positions else best
 
 
-def _signed(x: Symbol, sign: float) -> Symbol:
-    return x if sign > 0 else scaled(x, np.array(-1.0))
+def _times_sign(x: Symbol, sign: float) -> Symbol:
+    return x if sign > 0 else times(x, np.array(-1.0))
 
 
 def adaptive_max_pool(func: Any, x: Symbol, output_size: Any, return_indices: Any = None, **_: Any) -> Symbol:
