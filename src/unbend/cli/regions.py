@@ -1,4 +1,8 @@
-"""`unbend regions`: the exact linear regions of a model on a plane, as a page or a picture."""
+"""`unbend regions`: the exact linear regions of a model on a plane, as a page or a picture.
+
+In: the words of a command line. Out: a file, and what it holds in sentences. Must not know how planes and shapes are
+found.
+"""
 
 from pathlib import Path
 from time import perf_counter

@@ -1,8 +1,8 @@
 """A module as plain arrays: `lower(model, input_shape)` gives a `PiecewiseAffine`.
 
-In: an `nn.Module` made of affine operations and continuous piecewise-linear activations. Out: arrays. What
-is something else is refused by name, with the reason. The model is run once on a symbolic tensor in
-evaluation mode; it is not changed.
+In: an `nn.Module` made of affine operations and continuous piecewise-linear activations. Out: arrays. Must
+not know planes. What is something else is refused by name, with the reason. The model is run once on a symbolic tensor
+in evaluation mode; it is not changed.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,7 @@
-"""Rules for what has breakpoints: continuous piecewise-linear activations, and maxima."""
+"""Rules for what has breakpoints: continuous piecewise-linear activations, and maxima.
+
+In: symbols and the arguments of torch's functions. Out: symbols over new hinges. Must not know modules.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise

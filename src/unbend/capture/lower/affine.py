@@ -1,4 +1,7 @@
-"""Rules for affine operations: what moves elements, what adds them up, what multiplies by weights."""
+"""Rules for affine operations: what moves elements, what adds them up, what multiplies by weights.
+
+In: symbols and the arguments of torch's functions. Out: symbols over the same hinges. Must not know modules.
+"""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,5 +1,7 @@
 """The state of one lowering, and `Symbol`, the tensor that a model is run on to be written down.
 
+In: what the rules return. Out: a `PiecewiseAffine`. Must not know which operations there are.
+
 A `Symbol` carries no numbers. Each of its elements is an affine row over the columns: the constant 1, the
 inputs, the hinges made so far. It meets the model through `__torch_function__`, so whatever Python the
 forward pass runs (modules, functions, methods, loops, skips) is followed as it happens; nothing is parsed.
