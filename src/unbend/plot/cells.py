@@ -1,7 +1,8 @@
 """Cells on a plane: faces, the kinks between them, the decision boundary, samples; and all of it moving.
 
-In: `Cells`, optionally its `Boundary`. Out: artists on given axes. Must not know files. Faces take the colour of their class, or of
-their pattern: neighbours that differ in few units have near colours, and the scale reads without hue.
+In: `Cells`, optionally its `Boundary`. Out: artists on given axes. Must not know files.
+Faces take the colour of their class, or of their pattern: neighbours that differ in few units have near colours, and
+the scale reads without hue.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Linear regions as one self-contained, interactive page; with several snapshots, a film of them.
 
-In: `Cells`, boundaries, samples on the plane. Out: the text of an HTML page that opens offline. Must not know models. It shows faces,
-kinks, boundary; pointing at a region shows its affine map and its activation pattern.
+In: `Cells`, boundaries, samples on the plane. Out: the text of an HTML page that opens offline. Must not know models.
+The page shows faces, kinks, boundary; pointing at a region shows its affine map and its activation pattern.
 """
 
 import base64
