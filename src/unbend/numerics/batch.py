@@ -200,5 +200,5 @@ def batch(
     view = View("features", "none", values.shape[-1]) if view is None else view
     check_shape(values, len(of.ids), view.layout)
     if mask is not None:
-        mask = fit_mask(mask, values.flatten(1, -2)) if view.layout == "tokens" and values.ndim > 2 else None
+        mask = fit_mask(mask, values.flatten(1, -2)) if view.layout == "tokens" else None
     return Batch(values, of, view, mask, saturation)
