@@ -52,6 +52,11 @@ class Source:
     split: str
     pieces: "dict[Part, Piece]"
 
+    @property
+    def is_declared(self) -> bool:
+        """Whether the caller says which rows are held out: else the network may have been trained on them."""
+        return self.pieces["held_out"].reader is not self.pieces["train"].reader
+
     def batches(self, part: Part, *, most: int | None = None, share: Share | None = None) -> Iterator[Minibatch]:
         """A fresh iterator over the batches of one part.
 
@@ -69,9 +74,9 @@ class Source:
         if n is None or n <= most:
             return self.batches(part, most=most)
         rows = np.arange(n) if piece.rows is None else piece.rows
-        return replace(piece, rows=np.sort(rows[np.argsort(hashes(rows, salt=_SALT + 1), kind="stable")[:most]])).batches(
-            None, Share()
-        )
+        return replace(
+            piece, rows=np.sort(rows[np.argsort(hashes(rows, salt=_SALT + 1), kind="stable")[:most]])
+        ).batches(None, Share())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from unbend.study.examine.references import scores
 from unbend.study.examine.rows import rows
 from unbend.study.examine.subject import Subject
 from unbend.study.examine.trials import trial, with_biases, without_dropout
-from unbend.study.examine.values import Examination, Output, Rows, Scores, Trial, Weights
+from unbend.study.examine.values import Examination, Rows, Scores, Trial, Weights, is_unscaled
 from unbend.study.examine.weights import Ran, fresh_reach, is_affine, ran, weights
 
 __all__ = ["Examination", "Subject", "examine"]
@@ -36,7 +36,6 @@ def examine(
     *,
     is_declared: bool,
     with_trials: bool,
-    was_training: bool = False,
     tell: Callable[[str], None] = lambda _what: None,
 ) -> Examination | None:
     """Examine a network.
@@ -45,7 +44,6 @@ def examine(
         subject: the network with some rows of both parts.
         is_declared: whether the caller said which rows are held out.
         with_trials: make short trials on copies; needs the subject's loss.
-        was_training: it was handed over in training mode.
         tell: called with what is done next.
 
     Returns:
@@ -69,8 +67,8 @@ def examine(
         made: tuple[Trial, ...] = ()
         if with_trials and subject.loss is not None and is_finite:
             tell("Short trials on copies")
-            made = _trials(subject, found, end, layers, data)
-        flats = _flats(modules, end)
+            made = _trials(subject, found, layers, data)
+        flats = _flats(modules, end.layer)
         dropout, dropout_layer = _dropout(subject.model)
         norm = next((p for p, m in subject.model.named_modules() if _has_statistics(m)), None)
         last = layers[-1].layer if layers else None
@@ -78,7 +76,6 @@ def examine(
             n_train=subject.train.n,
             n_held_out=subject.held_out.n,
             is_declared=is_declared,
-            was_training=was_training,
             scores=found,
             output=end,
             weights=layers,
@@ -95,9 +92,7 @@ def examine(
         )
 
 
-def _trials(
-    subject: Subject, found: Scores, end: Output, layers: tuple[Weights, ...], data: Rows
-) -> tuple[Trial, ...]:
+def _trials(subject: Subject, found: Scores, layers: tuple[Weights, ...], data: Rows) -> tuple[Trial, ...]:
     """The trials that the answers so far leave room for."""
     asked: list[Trial | None] = []
     if found.train < _IS_LOW or found.is_ill:
@@ -112,19 +107,12 @@ def _trials(
             asked.append(trial(subject, "fresh, no dropout", is_fresh=True, change=without_dropout))
     elif is_unscaled(data):
         asked.append(trial(subject, "fresh, scaled", is_fresh=True, is_scaled=True))
-    del end
     return tuple(each for each in asked if each is not None)
 
 
-def is_unscaled(data: Rows) -> bool:
-    """Whether the input columns are large, or of widely different scale, and nothing normalises them."""
-    wide = data.spread_high > 20 * data.spread_median and data.spread_high > 10
-    return not data.is_normalised and (wide or data.size > 20)
-
-
-def _flats(modules: tuple[Ran, ...], end: Output) -> int:
+def _flats(modules: tuple[Ran, ...], last: str | None) -> int:
     """Hidden activations that are flat on both sides."""
-    return sum(isinstance(each.module, _FLAT) and each.path != end.layer for each in modules)
+    return sum(isinstance(each.module, _FLAT) and each.path != last for each in modules)
 
 
 def _dropout(model: nn.Module) -> tuple[float, str | None]:

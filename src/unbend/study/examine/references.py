@@ -47,7 +47,6 @@ def scores(subject: Subject) -> Scores:
     )
 
 
-
 def _majority(subject: Subject) -> float:
     y = subject.held_out.y
     return float(torch.bincount(y).max() / len(y)) if subject.n_classes and len(y) else 0.0

@@ -18,6 +18,8 @@ _PAIR = 400
 _COLUMNS = 100
 """Columns that are each asked alone for the label."""
 _FEWEST = 40
+APART = 0.75
+"""Area under the ROC curve from which two parts are said to differ; 1/2 is chance."""
 
 
 def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> Rows:
@@ -26,6 +28,8 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> Rows:
     targets = None if subject.n_classes else subject.train.y.double()
     differs = scores.train - scores.held_out
     ask = scores.is_ill or differs > 0.2
+    apart = _apart(subject) if ask or differs > 0.05 else math.nan
+    ask = ask or apart > APART
     inside = _inside(subject) if ask and subject.n_classes else (math.nan, math.nan)
     leak, leak_score = _leak(subject, scores)
     return Rows(
@@ -42,7 +46,7 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> Rows:
         in_train=inside[0],
         in_held_out=inside[1],
         majority_train=_majority(subject.train.y) if subject.n_classes else 0.0,
-        apart=_apart(subject) if ask or differs > 0.05 else math.nan,
+        apart=apart,
         copies=_copies(subject),
         leak=leak,
         leak_score=leak_score,

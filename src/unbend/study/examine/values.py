@@ -226,7 +226,6 @@ class Examination:
         n_train: training rows examined.
         n_held_out: held-out rows examined.
         is_declared: the caller says which rows are held out, so the network cannot have been trained on them.
-        was_training: the network was handed over in training mode.
         scores: the network's against simple references.
         output: what it puts out, against what the loss asks.
         weights: layer by layer, in the order in which they run.
@@ -245,7 +244,6 @@ class Examination:
     n_train: int
     n_held_out: int
     is_declared: bool
-    was_training: bool
     scores: Scores
     output: Output
     weights: tuple[Weights, ...]
@@ -268,3 +266,9 @@ class Examination:
     def is_finite(self) -> bool:
         """Whether weights and outputs are finite."""
         return all(w.is_finite for w in self.weights) and self.scores.train > float("-inf")
+
+
+def is_unscaled(data: Rows) -> bool:
+    """Whether the input columns are large, or of widely different scale, and nothing normalises them."""
+    wide = data.spread_high > 20 * data.spread_median and data.spread_high > 10
+    return not data.is_normalised and (wide or data.size > 20)
