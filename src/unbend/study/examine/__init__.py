@@ -52,7 +52,7 @@ def examine(
     Cost:
         A second or two, and up to six seconds for each of at most five trials.
     """
-    with kept_random(subject.model), quiet(subject.model), torch.random.fork_rng([]):
+    with kept_random(subject.model), quiet(subject.model, grad=True), torch.random.fork_rng([]):
         torch.manual_seed(0)
         if subject.held_out.n < 2 or subject.train.n < 2 or subject.out.ndim != 2:
             return None

@@ -31,6 +31,7 @@ from unbend.study.findings.units import dormant_units, nonfinite, saturated_unit
 from unbend.study.findings.weights import (
     affine_stack,
     constant_weights,
+    exploding,
     large_weights,
     missing_bias,
     narrow_passage,
@@ -48,9 +49,9 @@ CAUSES: tuple[Rule, ...] = (
     too_few_outputs, constant_softmax, applied_twice, raw_scores, clipped_output, output_range,
     not_repeatable, stale_norm,
     exchanged_labels, leaked, shifted, shuffled_labels,
-    constant_weights, shrunk_weights, affine_stack, missing_bias, unscaled, large_weights,
-    narrow_passage, vanishing, strong_dropout, untouched_layer, silent_units, saturated_units, squared_error,
-    over_fitted, under_fitted, missing_class,
+    constant_weights, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
+    narrow_passage, vanishing, strong_dropout, untouched_layer, silent_units, large_weights, saturated_units,
+    squared_error, over_fitted, under_fitted, missing_class,
 )  # fmt: skip
 """Rules that name a cause. A cause explains those after it: first what makes numbers meaningless, then what output and
 loss contradict, then the data, then the weights and the structure, then training as a whole."""

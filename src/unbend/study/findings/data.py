@@ -15,6 +15,8 @@ _MOVED = 0.5
 """Share of a class's rows that are called by another name from which the two are said to be exchanged."""
 _FEWEST = 5
 """Held-out rows of a class from which it is said never to be called."""
+_FAR_APART = 0.9
+"""And from which the difference is one of preparation, not of one sample against another."""
 _COPIES = 0.2
 _BEYOND = 0.25
 """Accuracy above the majority class from which labels are said to follow from their inputs."""
@@ -122,7 +124,7 @@ def shifted(e: Evidence) -> Iterator[Finding]:
     s, gap = x.scores, x.scores.train - x.scores.held_out
     costs = gap > 0.05 and (e.is_ill or x.rows.in_held_out - s.held_out > s.margin)
     yield Finding(
-        "shifted", "problem" if costs else "note", None,
+        "shifted", "note" if not costs else "problem" if x.rows.apart > _FAR_APART else "warning", None,
         "Training and held-out inputs come from different distributions: a shift between the parts.",
         f"Trees tell which part a row is from with an area under the ROC curve of {x.rows.apart:.2f} "
         f"(one half is chance). {e.own_score}",

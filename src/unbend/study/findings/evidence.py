@@ -114,11 +114,11 @@ class Evidence:
         """How loud a symptom is told: a network that does as well as can be is left in peace.
 
         Args:
-            is_strong: it is worth a warning where nothing is known of how well the network does.
+            is_strong: it is worth a warning where nothing is known of how well the network does, a problem where that is ill.
         """
-        if self.is_ill:
-            return "problem" if is_strong else "warning"
-        return "warning" if is_strong and not self.is_judged else "note"
+        if not is_strong:
+            return "note"
+        return "problem" if self.is_ill else "note" if self.is_judged else "warning"
 
     def hidden(self) -> list[Layer]:
         """Those among them that are neither the input nor the output."""

@@ -70,7 +70,7 @@ def saturated_units(e: Evidence) -> Iterator[Finding]:
         d = len(a.silent)
         if a.n_saturated >= max(2, MANY * d):
             yield Finding(
-                "saturated_units", e.symptom(is_strong=a.n_saturated >= HALF * d), layer.name,
+                "saturated_units", e.symptom(is_strong=a.n_saturated - a.n_silent >= HALF * d), layer.name,
                 f"{a.n_saturated} of {d} units of layer {layer.name} are saturated: "
                 "stuck where the activation is flat.",
                 f"At least 95 % of their values lie where its slope is below 5 % of the steepest ({a.n:,} samples).",

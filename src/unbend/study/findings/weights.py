@@ -60,16 +60,13 @@ def shrunk_weights(e: Evidence) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def large_weights(e: Evidence) -> Iterator[Finding]:
-    """Weights, or what they make of the data, that are far too large."""
+def exploding(e: Evidence) -> Iterator[Finding]:
+    """What large weights make of the data, layer after layer."""
     x = e.examination
-    if x is None or len(x.weights) < 2 or not x.is_finite:
+    if x is None or len(x.weights) < 4 or not x.is_finite:
         return
-    sizes = [w.size for w in x.weights]
     climb = x.weights[-1].rms_out / max(x.weights[0].rms_in, 1e-9)
-    fresh = x.trial("fresh")
-    gain = -math.inf if fresh is None else fresh.held_out - x.scores.held_out
-    if len(sizes) >= 4 and climb > _EXPLODES and np.median(sizes) > 2:
+    if climb > _EXPLODES and np.median([w.size for w in x.weights]) > 2:
         yield Finding(
             "exploding", "problem" if e.is_ill else "note", None,
             f"Activations and gradients explode with depth: the output is {climb:.2g} times the input.",
@@ -77,13 +74,22 @@ def large_weights(e: Evidence) -> Iterator[Finding]:
             "Steps that suit the last layers throw the first ones off.",
             "Initialise with smaller weights, or put normalisation between the layers.",
         )  # fmt: skip
-    elif np.median(sizes[:-1]) > _LARGE and e.is_ill and gain > x.scores.margin / 2:
+
+
+def large_weights(e: Evidence) -> Iterator[Finding]:
+    """Weights that are far too large, where a fresh copy does better."""
+    x = e.examination
+    fresh = None if x is None else x.trial("fresh")
+    if x is None or fresh is None or len(x.weights) < 2:
+        return
+    sizes, gain = [w.size for w in x.weights], fresh.held_out - x.scores.held_out
+    if np.median(sizes[:-1]) > _LARGE and e.is_ill and gain > x.scores.margin / 2:
         top = max(x.weights, key=lambda w: w.size)
         yield Finding(
             "large_weights", "problem", top.layer,
             f"The weights are too large: at layer {top.layer} {top.size:.0f} times those of a usual draw.",
-            f"Size against a usual draw, layer by layer: {_listed(sizes)}. A fresh copy, trained briefly, does better by "
-            f"{gain:.3f}.",
+            f"Size against a usual draw, layer by layer: {_listed(sizes)}. A fresh copy, trained briefly, does better "
+            f"by {gain:.3f}.",
             "Large weights drive activations into their flat parts and make outputs overconfident.",
             "Initialise with smaller weights.",
         )  # fmt: skip
