@@ -153,14 +153,25 @@ def fresh_reach(subject: Subject, paths: list[str]) -> float:
 
 
 def is_affine(subject: Subject) -> bool:
-    """Whether the network is one affine map: on a line through two rows its outputs lie on a line, far outside too.
+    """Whether the network is one affine map by its structure: with its weights and with fresh ones.
 
-    A softmax or sigmoid module at its end is set aside.
+    With dead units alone a network is affine too, but not with fresh weights. A softmax or sigmoid module at its end is
+    set aside.
     """
+    if not _acts_affinely(subject, subject.copy()):
+        return False
+    try:
+        return _acts_affinely(subject, twin(subject.model, seed=0))
+    except ModelError:
+        return False
+
+
+def _acts_affinely(subject: Subject, net: nn.Module) -> bool:
+    """Whether on a line through two rows the outputs lie on a line, far outside too."""
     x = subject.train.inputs
     if not isinstance(x, Tensor) or not x.is_floating_point() or subject.train.n < 8:  # noqa: PLR2004
         return False
-    net, n = subject.copy().double(), min(128, subject.train.n // 2)
+    net, n = net.double(), min(128, subject.train.n // 2)
     end = trail(subject).end
     if end is not None and end.name in {"softmax", "log_softmax", "sigmoid"}:
         parent, _, leaf = end.path.rpartition(".")

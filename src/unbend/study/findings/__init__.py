@@ -25,7 +25,7 @@ from unbend.study.findings.output import (
 from unbend.study.findings.scale import gradient_reach, scale
 from unbend.study.findings.separability import fading, lost_separability, no_better_than_untrained, rises
 from unbend.study.findings.structure import collapsed_rank, head_under_trained, idle_layers
-from unbend.study.findings.training import diverged, over_fitted, stuck, under_fitted
+from unbend.study.findings.training import diverged, over_fitted, stuck, under_fitted, untrained
 from unbend.study.findings.trust import chance_would_do, few_rows, read_out_over_fits
 from unbend.study.findings.units import dormant_units, nonfinite, saturated_units, silent_units
 from unbend.study.findings.weights import (
@@ -50,7 +50,7 @@ CAUSES: tuple[Rule, ...] = (
     not_repeatable, stale_norm,
     exchanged_labels, leaked, shifted, shuffled_labels,
     constant_weights, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
-    narrow_passage, vanishing, strong_dropout, untouched_layer, silent_units, large_weights, saturated_units,
+    narrow_passage, vanishing, strong_dropout, untouched_layer, untrained, silent_units, large_weights, saturated_units,
     squared_error, over_fitted, under_fitted, missing_class,
 )  # fmt: skip
 """Rules that name a cause. A cause explains those after it: first what makes numbers meaningless, then what output and

@@ -8,6 +8,8 @@ from unbend.study.values import Finding
 
 _GAIN, _GAIN_R2 = 0.04, 0.07
 """Rise of the training score by a short trial from which the network is said to be under-fitted."""
+_ENOUGH = 48
+"""Weights of a layer from which it can be told whether they look like a fresh draw."""
 _GAP = 0.1
 _WIDE_GAP = 0.2
 _FAR = -1.0
@@ -36,6 +38,22 @@ def diverged(e: Evidence) -> Iterator[Finding]:
             "Steps that are too large throw the weights about.",
             "Lower the learning rate and train anew.",
         )  # fmt: skip
+
+
+def untrained(e: Evidence) -> Iterator[Finding]:
+    """Every layer still looks like a fresh draw, and the network falls short."""
+    x = e.examination
+    known = [] if x is None else [w for w in x.weights if w.n >= _ENOUGH]
+    if not e.is_ill or not known or not all(w.looks_drawn for w in known):
+        return
+    tops = ", ".join(f"{w.top:.3f}" for w in known[:6])
+    yield Finding(
+        "untrained", "problem", None,
+        "The network looks untrained: all its weights still look like a fresh draw.",
+        f"Largest weights over the bound of PyTorch's draw, layer by layer: {tops}. {e.own_score}",
+        "Random layers keep some of what the input holds and add nothing.",
+        "Train longer, after checking that these are the trained weights; then try a higher learning rate.",
+    )  # fmt: skip
 
 
 def under_fitted(e: Evidence) -> Iterator[Finding]:
