@@ -15,6 +15,7 @@ from unbend.study.values import About, Layer
 
 N = 1000
 K = 4
+PLAIN = View("features", "none", 20)
 
 
 def read(right, *, d=20, also=0, n=N):
@@ -51,12 +52,12 @@ def level(rms, d=4):
     return Moments(N, zero, zero, zero, zero, zero.astype(np.int64), float(rms))
 
 
-def found(*results, rule, across=None, classes=K, output=False, fed_by=None, view=View("features", "none", 20)):
+def found(*results, rule, across=None, classes=K, output=False, fed_by=None, view=PLAIN):
     """Findings of one rule in a study of layers with these results: the input, then a, b, c …"""
     names = ["input", *"abcdefgh"][: len(results)]
     layers = [
         Layer(name, "input" if name == "input" else "affine", "Linear", (20,),
-              View("features", "none", 20) if name == "input" else view, dict(made), {},
+              PLAIN if name == "input" else view, dict(made), {},
               {name: before, **(fed_by or {})}[name], output and name == names[-1])
         for name, before, made in zip(names, [None, *names], results, strict=False)
     ]  # fmt: skip

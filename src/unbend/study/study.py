@@ -79,7 +79,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         proofs: also decide for every layer, over all training rows, whether the classes are linearly separable.
         budget: seconds each layer's proof may take; None for no limit.
         probes: also fit a logistic probe of every layer to all training rows, judged on the held-out row sample.
-        trials: where a loss is given, also train copies for some seconds, to see what that or a fresh start would bring.
+        trials: where a loss is given, also train copies for some seconds, to see what that would bring.
         ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
         name: what the page calls the model.
         progress: called as the study goes on.

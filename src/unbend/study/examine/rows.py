@@ -118,7 +118,7 @@ def _apart(subject: Subject) -> float:
 
 
 def _spread(x: Array, n: int) -> Array:
-    """n rows from all over a table."""
+    """That many rows from all over a table."""
     return x[np.linspace(0, len(x) - 1, n).astype(int)]
 
 

@@ -151,10 +151,8 @@ def sample(source: Source, part: Part, fit: Callable[[Any], Any], n_classes: int
     """Rows of one part, spread over all of it where that can be."""
     batches = [Minibatch(fit(b.inputs), b.y, b.ids) for b in source.some(part, MOST)]
     y = torch.cat([b.y for b in batches]) if batches else torch.zeros(0, dtype=torch.int64)
-    if n_classes:
-        y = y.reshape(len(y), -1)[:, 0].long()
-    else:
-        y = y.reshape(len(y), -1).float()
+    y = y.reshape(len(y), -1)
+    y = y[:, 0].long() if n_classes else y.float()
     return Sample(_joined([b.inputs for b in batches]), y, len(y))
 
 

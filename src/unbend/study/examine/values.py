@@ -12,13 +12,12 @@ class Scores:
     """How good the network is, and how good simple references are on the same rows.
 
     Attributes:
-        train: score of the network on the training rows: accuracy, or R² for a regression; -inf where it is not finite.
+        train: score of the network on the training rows: accuracy, or R² for a regression; -inf if it is not finite.
         held_out: the same on held-out rows.
-        majority: share of the most frequent class among the held-out rows; 0 for a regression, where R² of the mean is 0.
-        linear: held-out score of a linear read-out of the raw input; NaN where it was not asked for or cannot be read.
+        majority: share of the most frequent class among the held-out rows; 0 for a regression: R² of the mean.
+        linear: held-out score of a linear read-out of the raw input; NaN where it was not asked for.
         curved: the best held-out score of extra trees and nearest neighbours on the raw input; NaN likewise.
-        margin: a shortfall that is more than the noise of the held-out rows: 1.64 standard errors of the best reference,
-            at least .04 (.07 for R²).
+        margin: a shortfall that is more than noise: 1.64 standard errors of the best reference, at least .04 (.07 for R²).
     """
 
     train: float
@@ -94,7 +93,7 @@ class Output:
 
     @property
     def is_squared(self) -> bool:
-        """Whether the loss is a squared error: nothing at the one-hot outputs, four times as much at twice the distance."""
+        """Whether the loss is a squared error: 0 at one-hot outputs, four times as much at twice the distance."""
         return abs(self.loss_one_hot) < 1e-6 and abs(self.loss_growth - 4) < 0.05
 
 
@@ -205,8 +204,8 @@ class Trial:
     """A short training of a copy.
 
     Attributes:
-        name: `on` from the trained weights, `fresh` from new ones; `fresh, scaled` on standardised inputs, `fresh, biased`
-            with biases added, `on, no dropout` and `fresh, no dropout` without it.
+        name: `on` from the trained weights, `fresh` from new ones; `fresh, scaled` on standardised inputs, `fresh,
+            biased` with biases added, `on, no dropout` and `fresh, no dropout` without it.
         n_steps: steps of Adam that were made.
         train: score of the copy on the training rows afterwards.
         held_out: on held-out rows.

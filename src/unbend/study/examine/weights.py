@@ -1,4 +1,4 @@
-"""The weights of every layer as they are: their size against a fresh draw, equal units, what the loss would still change.
+"""The weights of every layer as they are: their size against a fresh draw, equal units, what the loss would change.
 
 In: a subject. Out: `Weights` by layer, in the order in which they run; whether the network is one affine map.
 """
@@ -123,13 +123,13 @@ def _of(each: Ran, share: float, after: tuple[Ran, ...]) -> Weights:
 
 def _identical(flat: Tensor, top: float) -> int:
     """Units whose weights equal those of another, to the rounding of a training step."""
-    if not top > 0 or len(flat) < 2:  # noqa: PLR2004
+    if not top > 0 or len(flat) < 2:
         return len(flat) if top == 0 else 0
     return len(flat) - len(torch.unique((flat / top * 1e5).round(), dim=0))
 
 
 def pull(subject: Subject, net: nn.Module, paths: list[str]) -> Mapping[str, float]:
-    """Root mean square of the loss gradient at the weights of some layers; empty without a loss or without a gradient."""
+    """Root mean square of the loss gradient at the weights of some layers; empty where there is none."""
     if subject.loss is None:
         return {}
     inputs, y = subject.train.rows(0, _SEEN)
@@ -169,7 +169,7 @@ def is_affine(subject: Subject) -> bool:
 def _acts_affinely(subject: Subject, net: nn.Module) -> bool:
     """Whether on a line through two rows the outputs lie on a line, far outside too."""
     x = subject.train.inputs
-    if not isinstance(x, Tensor) or not x.is_floating_point() or subject.train.n < 8:  # noqa: PLR2004
+    if not isinstance(x, Tensor) or not x.is_floating_point() or subject.train.n < 8:
         return False
     net, n = net.double(), min(128, subject.train.n // 2)
     end = trail(subject).end

@@ -9,7 +9,15 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from unbend.study.findings.data import exchanged_labels, leaked, missing_class, shifted, shuffled_labels, unscaled
+from unbend.study.findings.data import (
+    exchanged_labels,
+    leaked,
+    missing_class,
+    noisy_labels,
+    shifted,
+    shuffled_labels,
+    unscaled,
+)
 from unbend.study.findings.evidence import Evidence, Rule
 from unbend.study.findings.output import (
     applied_twice,
@@ -51,7 +59,7 @@ CAUSES: tuple[Rule, ...] = (
     exchanged_labels, leaked, shifted, shuffled_labels,
     constant_weights, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
     narrow_passage, vanishing, strong_dropout, untouched_layer, untrained, silent_units, large_weights, saturated_units,
-    squared_error, over_fitted, under_fitted, missing_class,
+    noisy_labels, squared_error, over_fitted, under_fitted, missing_class,
 )  # fmt: skip
 """Rules that name a cause. A cause explains those after it: first what makes numbers meaningless, then what output and
 loss contradict, then the data, then the weights and the structure, then training as a whole."""

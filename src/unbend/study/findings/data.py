@@ -18,6 +18,10 @@ _FEWEST = 5
 _FAR_APART = 0.9
 """And from which the difference is one of preparation, not of one sample against another."""
 _COPIES = 0.2
+_NOISE_ROWS = 200
+"""Training rows from which label noise can be told from few rows."""
+_NOISE_ERRORS = 4
+"""Standard errors by which the two parts must differ for it."""
 _BEYOND = 0.25
 """Accuracy above the majority class from which labels are said to follow from their inputs."""
 
@@ -75,8 +79,6 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
     t, h, s, r = x.rows.in_train, x.rows.in_held_out, x.scores, x.rows
     base_t, base_h = r.majority_train, s.majority
     easy = base_h + 0.25 * (h - base_h)
-    curved = s.curved if math.isfinite(s.curved) else s.held_out
-    noise = 4 * math.sqrt(t * (1 - t) / x.n_train + curved * (1 - curved) / x.n_held_out)
     seen = (
         f"Trees, cross-validated, tell {t:.3f} within the training rows (most frequent class {base_t:.3f}) and {h:.3f} "
         f"within the held-out rows ({base_h:.3f}). {e.own_score}"
@@ -85,16 +87,6 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
         part, why = "training", "The training labels look shuffled: they are unrelated to their rows."
     elif t > base_t + _BEYOND and h < base_h + 0.25 * (t - base_t):
         part, why = "held-out", "The held-out labels look shuffled: they are unrelated to their rows."
-    elif e.is_ill and curved - t > max(noise, 0.08):
-        yield Finding(
-            "label_noise", "problem", None,
-            f"Many training labels are wrong: label noise of about {share(_noise(t, curved, base_t))}, which the held-out "
-            "rows do not have.",
-            f"The same trees tell {t:.3f} of training rows left out and {curved:.3f} of the held-out rows. {e.own_score}",
-            "A network that fits wrong labels learns them by heart.",
-            "Clean the labels, or stop training earlier.",
-        )  # fmt: skip
-        return
     elif s.train - s.held_out > 0.3 and t < base_t + 0.03 and h < base_h + 0.05:
         part, why = "all", "The labels look unrelated to their rows, and are memorised."
     else:
@@ -107,13 +99,27 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def noisy_labels(e: Evidence) -> Iterator[Finding]:
+    """Training labels that trees left out of them tell less well than the labels of the held-out rows."""
+    x = e.examination
+    if x is None or not e.is_ill or x.n_train < _NOISE_ROWS or not math.isfinite(x.rows.in_train + x.scores.curved):
+        return
+    inside, clean = x.rows.in_train, x.scores.curved
+    error = math.sqrt(inside * (1 - inside) / x.n_train + clean * (1 - clean) / x.n_held_out)
+    if clean - inside > max(_NOISE_ERRORS * error, 0.08):
+        yield Finding(
+            "noisy_labels", "problem", None,
+            f"Many training labels are wrong: label noise of about {share(1 - inside / clean)}, which the held-out rows "
+            "do not have.",
+            f"The same trees tell {inside:.3f} of training rows left out and {clean:.3f} of the held-out rows. "
+            f"{e.own_score}",
+            "A network that fits wrong labels learns them by heart.",
+            "Clean the labels, or stop training earlier.",
+        )  # fmt: skip
+
+
 def _known(value: float) -> float:
     return value if math.isfinite(value) else 0.0
-
-
-def _noise(inside: float, clean: float, base: float) -> float:
-    """The share of wrong labels that makes a reader as good as `clean` look as good as `inside`."""
-    return min(max((clean - inside) / max(clean - base / 2, 0.05), 0.0), 1.0)
 
 
 def shifted(e: Evidence) -> Iterator[Finding]:

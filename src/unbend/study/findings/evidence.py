@@ -114,7 +114,7 @@ class Evidence:
         """How loud a symptom is told: a network that does as well as can be is left in peace.
 
         Args:
-            is_strong: it is worth a warning where nothing is known of how well the network does, a problem where that is ill.
+            is_strong: worth a warning where nothing is known of how well the network does, a problem where it does badly.
         """
         if not is_strong:
             return "note"

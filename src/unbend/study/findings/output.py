@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-
 from unbend.study.findings.evidence import Evidence
 from unbend.study.findings.words import at, share
 from unbend.study.values import Finding
@@ -75,8 +74,8 @@ def raw_scores(e: Evidence) -> Iterator[Finding]:
     seen = f"; {o.loss_tenfold:.3g} for ten times the outputs" if is_unbounded else ""
     yield Finding(
         "raw_scores", "problem", None,
-        f"The loss is {'negative without bound' if is_unbounded else 'negative'}: it expects log-probabilities and gets "
-        "other outputs.",
+        f"The loss is {'negative without bound' if is_unbounded else 'negative'}: it expects log-probabilities and "
+        "gets other outputs.",
         f"Loss {o.loss_now:.3g}{seen}. The negative log-likelihood of classes is never below 0.",
         "Such a loss rewards ever larger outputs, whichever class is right.",
         "Put a log-softmax before this loss, or use cross-entropy on the scores.",

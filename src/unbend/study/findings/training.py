@@ -68,10 +68,10 @@ def under_fitted(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "under_fitted", "problem" if gain > 0.15 else "warning", None,
             "The network is under-fitted: training has not converged.",
-            f"{going_on.n_steps} more steps of Adam on a copy raise the training {e.score} from {x.scores.train:.3f} to "
-            f"{going_on.train:.3f}, held out from {x.scores.held_out:.3f} to {going_on.held_out:.3f}.",
-            "Too few epochs, too low a learning rate, a weak optimiser and one huge batch all end here; the network alone "
-            "does not show which.",
+            f"{going_on.n_steps} more steps of Adam on a copy raise the training {e.score} from {x.scores.train:.3f} "
+            f"to {going_on.train:.3f}, held out from {x.scores.held_out:.3f} to {going_on.held_out:.3f}.",
+            "Too few epochs, too low a learning rate, a weak optimiser and one huge batch all end here; the network "
+            "alone does not show which.",
             "Train longer; then try a higher learning rate, then Adam, then smaller batches.",
         )  # fmt: skip
 

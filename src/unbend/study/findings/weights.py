@@ -133,7 +133,8 @@ def missing_bias(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "missing_bias", "problem", bare,
             f"Layer {bare} has no bias: a bias is missing.",
-            f"A fresh copy, trained briefly, reaches {fresh.train:.3f} in training without and {biased.train:.3f} with it.",
+            f"A fresh copy, trained briefly, reaches {fresh.train:.3f} in training without and {biased.train:.3f} "
+            "with it.",
             "Without a bias every boundary of its units passes through the origin.",
             "Add a bias, or a normalisation that has one.",
         )  # fmt: skip
@@ -171,8 +172,8 @@ def vanishing(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "vanishing", "problem", None,
-        f"Gradients vanish through {x.flat_activations} layers of sigmoid or tanh: the first layer gets {x.fresh_reach:.1g} "
-        "of the last one's.",
+        f"Gradients vanish through {x.flat_activations} layers of sigmoid or tanh: the first layer gets "
+        f"{x.fresh_reach:.1g} of the last one's.",
         f"Measured in a fresh copy, before any training. {e.own_score}",
         "The first layers hardly learn.",
         "Use ReLU or GELU in the hidden layers, with normalisation or residual connections if the network is deep.",
