@@ -9,7 +9,7 @@ from unbend.numerics.moments import Moments
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.views import View
-from unbend.study.examine.values import Examination, Output, Rows, Scores
+from unbend.study.examine.values import Contract, DataFacts, Examination, Scores
 from unbend.study.findings import findings
 from unbend.study.values import About, Layer
 
@@ -130,13 +130,13 @@ def examined(own, *, reachable=0.95):
     return Examination(
         n_train=N, n_held_out=N, is_declared=True,
         scores=Scores(train=own, held_out=own, majority=1 / K, linear=reachable, curved=reachable, margin=0.04),
-        output=Output(
+        output=Contract(
             layer="a", width=K, end="", before="", before_layer=None, sums_to_one=False, is_constant=False, low=-1.0,
             high=1.0, clipped=0.0, outside=0.0, is_repeatable=True, loss_now=nan, loss_tenfold=nan, loss_one_hot=nan,
             loss_sure=nan, loss_growth=nan,
         ),
         weights=(), passages=(),
-        rows=Rows(
+        rows=DataFacts(
             spread_low=1.0, spread_high=1.0, spread_median=1.0, size=1.0, offset=0.0, is_normalised=False, y_mean=nan,
             y_spread=nan, counts=None, confusion=None, in_train=nan, in_held_out=nan, majority_train=1 / K, apart=nan,
             copies=0.0, leak=-1, leak_score=nan,

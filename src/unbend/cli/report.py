@@ -92,8 +92,8 @@ def report(
             work = _job(model, data, label, weights, seed, told)
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), loss=loss_of(loss), rows=rows, exact=exact, twin=twin, n_classes=classes, trials=trials,
-                proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
+                reduce=rules(reduce), loss=loss_of(loss), rows=rows, exact=exact, twin=twin, n_classes=classes,
+                trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
             )  # fmt: skip
             if is_writer:
                 if save is not None:

@@ -20,7 +20,7 @@ from unbend.study.examine.references import scores
 from unbend.study.examine.rows import rows
 from unbend.study.examine.subject import Subject
 from unbend.study.examine.trials import trial, with_biases, without_dropout
-from unbend.study.examine.values import Examination, Rows, Scores, Trial, Weights, is_unscaled
+from unbend.study.examine.values import DataFacts, Examination, Scores, Trial, Weights, is_unscaled
 from unbend.study.examine.weights import Ran, fresh_reach, is_affine, ran, weights
 
 __all__ = ["Examination", "Subject", "examine"]
@@ -92,7 +92,7 @@ def examine(
         )
 
 
-def _trials(subject: Subject, found: Scores, layers: tuple[Weights, ...], data: Rows) -> tuple[Trial, ...]:
+def _trials(subject: Subject, found: Scores, layers: tuple[Weights, ...], data: DataFacts) -> tuple[Trial, ...]:
     """The trials that the answers so far leave room for."""
     asked: list[Trial | None] = []
     if found.train < _IS_LOW or found.is_ill:

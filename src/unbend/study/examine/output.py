@@ -1,6 +1,6 @@
 """What the network puts out against what the loss asks: probed with made-up outputs, never by the loss's name.
 
-In: a subject. Out: `Output`.
+In: a subject. Out: `Contract`.
 """
 
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unbend.study.examine.ends import Trail, trail
 from unbend.study.examine.subject import Subject
-from unbend.study.examine.values import Output
+from unbend.study.examine.values import Contract
 
 _ROWS = 256
 _SURE = 30.0
@@ -20,7 +20,7 @@ _SAME = 1e-3
 """Relative difference of two passes over the same rows from which they are said to differ."""
 
 
-def output(subject: Subject) -> Output:
+def output(subject: Subject) -> Contract:
     """What the network puts out, and what the loss asks of it.
 
     Cost:
@@ -31,7 +31,7 @@ def output(subject: Subject) -> Output:
     probe = _probe(subject) if subject.loss is not None and is_finite else [math.nan] * 5
     end, before = path.end, path.before
     layer = end.path if end is not None else path.steps[0].path if path.steps else ""
-    return Output(
+    return Contract(
         layer=layer or None,
         width=out.shape[1],
         end="" if end is None else end.name,

@@ -1,6 +1,6 @@
 """The data as such: how columns are scaled, whether labels follow from inputs, how the two parts relate.
 
-In: a subject, its scores. Out: `Rows`. Trees are asked only where the network falls short or the parts differ.
+In: a subject, its scores. Out: `DataFacts`. Trees are asked only where the network falls short or the parts differ.
 """
 
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.study.examine.subject import Subject
-from unbend.study.examine.values import Rows, Scores
+from unbend.study.examine.values import DataFacts, Scores
 
 _PAIR = 400
 """Rows of each part that trees are to tell apart."""
@@ -22,7 +22,7 @@ APART = 0.75
 """Area under the ROC curve from which two parts are said to differ; 1/2 is chance."""
 
 
-def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> Rows:
+def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
     """What the data show by themselves."""
     spread, size, offset = _scale(subject)
     targets = None if subject.n_classes else subject.train.y.double()
@@ -32,7 +32,7 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> Rows:
     ask = ask or apart > APART
     inside = _inside(subject) if ask and subject.n_classes else (math.nan, math.nan)
     leak, leak_score = _leak(subject, scores)
-    return Rows(
+    return DataFacts(
         spread_low=spread[0],
         spread_median=spread[1],
         spread_high=spread[2],

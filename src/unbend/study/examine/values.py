@@ -17,7 +17,7 @@ class Scores:
         majority: share of the most frequent class among the held-out rows; 0 for a regression: R² of the mean.
         linear: held-out score of a linear read-out of the raw input; NaN where it was not asked for.
         curved: the best held-out score of extra trees and nearest neighbours on the raw input; NaN likewise.
-        margin: a shortfall that is more than noise: 1.64 standard errors of the best reference, at least .04 (.07 for R²).
+        margin: a shortfall beyond noise: 1.64 standard errors of the best reference, at least .04 (.07 for R²).
     """
 
     train: float
@@ -45,7 +45,7 @@ class Scores:
 
 
 @result
-class Output:
+class Contract:
     """What the network puts out, and what the loss asks of it.
 
     Attributes:
@@ -157,7 +157,7 @@ class Passage:
 
 
 @result
-class Rows:
+class DataFacts:
     """The data as such: scales, and how the two parts relate.
 
     Attributes:
@@ -244,10 +244,10 @@ class Examination:
     n_held_out: int
     is_declared: bool
     scores: Scores
-    output: Output
+    output: Contract
     weights: tuple[Weights, ...]
     passages: tuple[Passage, ...]
-    rows: Rows
+    rows: DataFacts
     trials: tuple[Trial, ...]
     is_affine: bool
     flat_activations: int
@@ -267,7 +267,7 @@ class Examination:
         return all(w.is_finite for w in self.weights) and self.scores.train > float("-inf")
 
 
-def is_unscaled(data: Rows) -> bool:
+def is_unscaled(data: DataFacts) -> bool:
     """Whether the input columns are large, or of widely different scale, and nothing normalises them."""
     wide = data.spread_high > 20 * data.spread_median and data.spread_high > 10
     return not data.is_normalised and (wide or data.size > 20)

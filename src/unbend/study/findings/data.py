@@ -109,8 +109,8 @@ def noisy_labels(e: Evidence) -> Iterator[Finding]:
     if clean - inside > max(_NOISE_ERRORS * error, 0.08):
         yield Finding(
             "noisy_labels", "problem", None,
-            f"Many training labels are wrong: label noise of about {share(1 - inside / clean)}, which the held-out rows "
-            "do not have.",
+            f"Many training labels are wrong: label noise of about {share(1 - inside / clean)}, which the held-out "
+            "rows do not have.",
             f"The same trees tell {inside:.3f} of training rows left out and {clean:.3f} of the held-out rows. "
             f"{e.own_score}",
             "A network that fits wrong labels learns them by heart.",

@@ -114,7 +114,7 @@ class Evidence:
         """How loud a symptom is told: a network that does as well as can be is left in peace.
 
         Args:
-            is_strong: worth a warning where nothing is known of how well the network does, a problem where it does badly.
+            is_strong: worth a warning where it is not known how well the network does, a problem where it does badly.
         """
         if not is_strong:
             return "note"
@@ -134,8 +134,8 @@ def first_of_all(layers: Sequence[Layer]) -> Layer | None:
 
 
 def is_whole(layer: Layer) -> bool:
-    """Whether a layer's rows are all that it puts out: not reduced over positions, not folded."""
-    return layer.view.rule in {"none", "flatten"} and not layer.view.fold
+    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched."""
+    return layer.view.rule in {"none", "flatten"} and not layer.view.sketch
 
 
 def readout(layer: Layer) -> Readout:
