@@ -8,16 +8,17 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.markup import escape
+from rich.text import Text
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from unbend import load
 from unbend._typing import Array
 from unbend.capture.lower import lower
-from unbend.cli.console import errors, results
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, results, wrote
 from unbend.errors import DataError, LoadError, ModelError, TiesError, UnsupportedError
-from unbend.files import check_place, whole
+from unbend.files import check_place, check_unread, whole
 from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
 from unbend.numerics.cells.boundary import Boundary, boundary
 from unbend.numerics.cells.certificate import certify
@@ -69,6 +70,7 @@ def regions(
     if output.suffix.lower() not in (".html", *_PICTURES):
         raise LoadError(f"--output: expected .html, .svg, .png or .pdf, got '{output.name}'.")
     check_place(output, "the page" if output.suffix.lower() == ".html" else "the picture")
+    check_unread(output, files_of([model, data, weights]))
     found = load.model(model, weights=weights)
     samples = None if data is None else _samples(load.data(data, label=label))
     with errors().status("Making the kernels ready; the first time on a machine they are compiled, half a minute"):
@@ -86,7 +88,7 @@ def regions(
     if prove:
         _prove(made)
     _write(output, made, edge, None if samples is None else _on_plane(samples, plane), model)
-    errors().print(f"Wrote [bold]{escape(str(output))}[/].")
+    errors().print(wrote(output))
 
 
 def _made(net: PiecewiseAffine, plane: Plane, max_cells: int, *, exact: bool) -> Cells:
@@ -210,8 +212,9 @@ def _on_plane(samples: _Samples, plane: Plane) -> PlaneSamples:
 def _tell(made: Cells, seconds: float, max_cells: int, edge: Boundary | None) -> None:
     out = results()
     out.print(
-        f"[bold]{made.n_faces:,}[/] regions, {len(made.edges):,} edges, {len(made.vertices):,} vertices "
-        f"of {made.network.n_units:,} units in {1e3 * seconds:,.1f} ms"
+        Text(f"{made.n_faces:,}", style="bold"),
+        f"regions, {len(made.edges):,} edges, {len(made.vertices):,} vertices "
+        f"of {made.network.n_units:,} units in {1e3 * seconds:,.1f} ms",
     )
     if edge is not None:
         shares = edge.class_areas / edge.class_areas.sum()
@@ -219,17 +222,19 @@ def _tell(made: Cells, seconds: float, max_cells: int, edge: Boundary | None) ->
         out.print(f"decision boundary {edge.length:.4g} long, crossing {len(edge.bends):,} kinks; class areas {said}")
     if not made.is_complete:
         out.print(
-            f"[yellow]Not complete:[/] more than {max_cells:,} regions. Shown are the kinks of the first "
-            f"{len(made.network.stages)} stages. Raise --max-cells or give a smaller --box."
+            Text("Not complete:", style="yellow"),
+            f"more than {max_cells:,} regions. Shown are the kinks of the first "
+            f"{len(made.network.stages)} stages. Raise --max-cells or give a smaller --box.",
         )
 
 
 def _prove(made: Cells) -> None:
     proof = certify(made)
-    word = "[bold green]Proved[/]" if proof.is_proved else "[bold red]Not proved[/]"
+    word = Text("Proved", style="bold green") if proof.is_proved else Text("Not proved", style="bold red")
     results().print(
-        f"{word} ({proof.method}): {proof.n_witnessed:,} of {proof.n_faces:,} regions have a certain witness, "
-        f"{proof.n_distinct:,} patterns differ, {proof.n_closed:,} of {proof.n_corners:,} corners are closed"
+        word,
+        f"({proof.method}): {proof.n_witnessed:,} of {proof.n_faces:,} regions have a certain witness, "
+        f"{proof.n_distinct:,} patterns differ, {proof.n_closed:,} of {proof.n_corners:,} corners are closed",
     )
 
 
