@@ -10,14 +10,15 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.markup import escape
+from rich.text import Text
 from torch import nn
 
 from unbend import load
-from unbend.cli.console import errors, results
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, LoadError, TiesError
-from unbend.files import check_place, whole
+from unbend.files import check_place, check_unread, whole
 from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.certificate import certify
@@ -81,6 +82,7 @@ def regions(
     if output.suffix.lower() not in (".html", *_PICTURES):
         raise LoadError(f"--output: expected .html, .svg, .png or .pdf, got '{output.name}'.")
     check_place(output, "the page" if output.suffix.lower() == ".html" else "the picture")
+    check_unread(output, files_of([model, data, weights]))
     network, samples, name = _job(model, data, label, weights)
     with errors().status("Making the kernels ready; the first time on a machine they are compiled, half a minute"):
         seconds = warm_up()
@@ -97,7 +99,7 @@ def regions(
     if prove:
         _prove(found)
     _write(output, found, edge, None if samples is None else samples_on(plane, samples), name)
-    errors().print(f"Wrote [bold]{escape(str(output))}[/].")
+    errors().print(wrote(output))
 
 
 def _job(
@@ -160,8 +162,9 @@ def _numbers(text: str, option: str, n: int, *, whole: bool) -> list[float]:
 def _tell(found: Cells, seconds: float, max_cells: int, edge: Boundary | None) -> None:
     out = results()
     out.print(
-        f"[bold]{found.n_faces:,}[/] regions, {len(found.edges):,} edges, {len(found.vertices):,} vertices "
-        f"of {found.network.n_units:,} units in {1e3 * seconds:,.1f} ms"
+        Text(f"{found.n_faces:,}", style="bold"),
+        f"regions, {len(found.edges):,} edges, {len(found.vertices):,} vertices "
+        f"of {found.network.n_units:,} units in {1e3 * seconds:,.1f} ms",
     )
     if edge is not None:
         shares = edge.class_areas / edge.class_areas.sum()
@@ -169,17 +172,19 @@ def _tell(found: Cells, seconds: float, max_cells: int, edge: Boundary | None) -
         out.print(f"decision boundary {edge.length:.4g} long, crossing {len(edge.hinges):,} kinks; class areas {said}")
     if not found.is_complete:
         out.print(
-            f"[yellow]Not complete:[/] more than {max_cells:,} regions. Shown are the kinks of the first "
-            f"{len(found.network.stages)} stages. Raise --max-cells or give a smaller --box."
+            Text("Not complete:", style="yellow"),
+            f"more than {max_cells:,} regions. Shown are the kinks of the first "
+            f"{len(found.network.stages)} stages. Raise --max-cells or give a smaller --box.",
         )
 
 
 def _prove(found: Cells) -> None:
     proof = certify(found)
-    word = "[bold green]Proved[/]" if proof.is_proved else "[bold red]Not proved[/]"
+    word = Text("Proved", style="bold green") if proof.is_proved else Text("Not proved", style="bold red")
     results().print(
-        f"{word} ({proof.method}): {proof.n_witnessed:,} of {proof.n_faces:,} regions have a certain witness, "
-        f"{proof.n_distinct:,} patterns differ, {proof.n_closed:,} of {proof.n_corners:,} corners are closed"
+        word,
+        f"({proof.method}): {proof.n_witnessed:,} of {proof.n_faces:,} regions have a certain witness, "
+        f"{proof.n_distinct:,} patterns differ, {proof.n_closed:,} of {proof.n_corners:,} corners are closed",
     )
 
 

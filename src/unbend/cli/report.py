@@ -2,17 +2,17 @@
 
 import json
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-from rich.markup import escape
 
 import unbend
-from unbend.cli.arguments import Loss, loss_of, rules
-from unbend.cli.console import errors, results
+from unbend.cli.arguments import Loss, files_of, loss_of, rules
+from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress, shown
-from unbend.files import check_apart, check_place
+from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
 from unbend.study.jobs import StudyJob, demo, job
 from unbend.study.progress import Progress
@@ -87,7 +87,7 @@ def report(
     """
     with joined() as is_writer:
         if is_writer:
-            _check_places(output, save)
+            _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
             work = _job(model, data, label, weights, seed, told)
             made = study(
@@ -103,11 +103,7 @@ def report(
         if not is_writer:
             return
     _show(made, as_json=as_json_)
-    errors().print(
-        f"\nWrote [bold]{escape(str(output))}[/]"
-        + (f" and [bold]{escape(str(save))}[/]" if save else "")
-        + f" in {made.about.seconds:.1f} s."
-    )
+    errors().print(wrote(output, *([save] if save else []), end=f" in {made.about.seconds:.1f} s."))
     if open_:
         webbrowser.open(output.resolve().as_uri())
 
@@ -123,7 +119,11 @@ def _job(model: str | None, data: str | None, label: str | None, weights: Path |
     return job(model, data, label=label, weights=weights)
 
 
-def _check_places(output: Path, save: Path | None) -> None:
+def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:
+    """Refuse places that cannot be written, or that are read or written by this command already."""
+    for place in (output, save):
+        if place is not None:
+            check_unread(place, files_of(read))
     check_place(output, "the page")
     if save is not None:
         check_place(save, "the study")

@@ -83,7 +83,7 @@ def animation(
         ax.clear()
         cells(ax, frames[index], boundary=None if boundaries is None else boundaries[index])
         title = titles[index] if titles is not None else f"{index + 1} of {len(frames)}"
-        ax.set_title(f"{title} · {frames[index].n_faces:,} regions", loc="left")
+        ax.set_title(f"{title} · {frames[index].n_faces:,} regions", loc="left", parse_math=False)
         return []
 
     return FuncAnimation(figure, draw, frames=len(frames), interval=interval)  # type: ignore[arg-type]

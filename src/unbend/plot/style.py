@@ -45,7 +45,7 @@ RC: dict[str, object] = {
     "figure.facecolor": "none",
     "lines.linewidth": 1.5,
     "text.color": INK,
-    "text.parse_math": False,  # names of classes and layers are the user's: a dollar in them is a dollar
+    "text.parse_math": False,  # as every drawing function asks where it writes a user's name
     "xtick.color": MUTED,
     "xtick.labelsize": 7.5,
     "xtick.major.size": 2.5,
@@ -86,7 +86,7 @@ def layer_axis(ax: Axes, labels: Sequence[str], *, most: int = 26) -> None:
     """Layers along x: every name while there is room, else every second, third, …, always the first."""
     n = len(labels)
     ticks = range(0, n, -(-n // most))
-    ax.set_xticks(list(ticks), [shortened(labels[i]) for i in ticks])
+    ax.set_xticks(list(ticks), [shortened(labels[i]) for i in ticks], parse_math=False)
     if not _level(labels, most):
         for text in ax.get_xticklabels():
             text.set(rotation=38, ha="right", rotation_mode="anchor")

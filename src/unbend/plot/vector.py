@@ -6,6 +6,7 @@ the fallback. Must not know what is drawn.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from hashlib import blake2b
 from html import escape
@@ -53,7 +54,8 @@ def vector(
         20 to 80 ms, mostly ticks.
     """
     salt = blake2b(label.encode(), digest_size=6).hexdigest()
-    with rc_context({**_DEFAULT, **RC, "svg.fonttype": "none", "svg.hashsalt": salt}):
+    with rc_context({**_DEFAULT, **RC, "svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+")  # letters stay letters: the reader's own fonts draw them
         figure = Figure(figsize=size, layout=None if margins else "constrained")
         draw(_axes(figure, size, margins))
         text = StringIO()

@@ -21,6 +21,8 @@ from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 
 INPUT = "input"
+_LEAST, _LARGEST = 1e-150, 1e150
+"""Between these the square of a float64 number is one, and so is the sum of 100 million of them."""
 States = dict[str, dict[str, Any]]
 
 
@@ -61,6 +63,7 @@ class Fold:
 
     def add(self, minibatch: Minibatch) -> None:
         """Run the model on a batch and add it to all sums."""
+        _refuse_extremes("labels", minibatch.y, minibatch)
         inputs = self._fit(minibatch.inputs)
         of = self._of = self._choose(minibatch.y, minibatch.ids)
         self._mask = inputs.get("attention_mask") if isinstance(inputs, dict) else None
@@ -69,6 +72,7 @@ class Fold:
             if INPUT not in self._sums:
                 self._sums[INPUT] = LayerSums(self._kinds, _input_view(flat), self._choose, INPUT)
             _refuse_holes(flat, minibatch)
+            _refuse_extremes("values", flat, minibatch)
             self._sums[INPUT].add(flat, of)
         call(self._model, inputs)
 
@@ -190,4 +194,18 @@ def _refuse_holes(flat: Tensor, minibatch: Minibatch) -> None:
         raise DataError(
             f"data: {int((~good).sum())} values are NaN or infinite, first in row "
             f"{int(minibatch.ids[int(bad[0])])}. Drop or fill those rows."
+        )
+
+
+def _refuse_extremes(what: str, found: Tensor, minibatch: Minibatch) -> None:
+    """Refuse float64 numbers whose squares, or the sums of them, are none; narrower floats have no such numbers."""
+    if found.dtype != torch.float64 or not found.numel():
+        return
+    size = found.abs().reshape(len(found), -1).amax(1)
+    wild = size > _LARGEST if size.amax() >= _LEAST else size > 0
+    if wild.any():
+        first = int(wild.nonzero()[0])
+        raise DataError(
+            f"data: expected {what} between {_LEAST:g} and {_LARGEST:g}, got {float(size[first]):.3g} in row "
+            f"{int(minibatch.ids[first])}: its square is no number any more. Give them in another unit."
         )

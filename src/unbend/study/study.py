@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 import unbend
 from unbend.capture import bare
-from unbend.capture.quiet import kept_random
+from unbend.capture.quiet import alone, kept_random
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
+from unbend.study.defaults import fresh_defaults
 from unbend.study.finish import finish
 from unbend.study.passes import Passes
 from unbend.study.prepare import Preparation, prepare
@@ -109,8 +110,9 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         trials=trials,
     )  # fmt: skip
     how.check()
-    return _study(model, source(data, held_out=held_out, batch_size=batch_size, share=share), how, progress,
-                  name=name, recipe=dict(recipe or {}))  # fmt: skip
+    with fresh_defaults():
+        return _study(model, source(data, held_out=held_out, batch_size=batch_size, share=share), how, progress,
+                      name=name, recipe=dict(recipe or {}))  # fmt: skip
 
 
 def _study(
@@ -120,7 +122,7 @@ def _study(
     model = bare(model)
     progress("Loading compiled code (half a minute the first time)", 0, None)
     warm_up()
-    with kept_random(model):
+    with alone(model), kept_random(model):
         work = prepare(model, rows, how)
         passes = Passes(rows, work, how, progress)
         sums, seen = passes.sums(model)
