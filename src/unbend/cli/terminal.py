@@ -107,6 +107,8 @@ def _finding(finding: Finding) -> Padding:
     lines = Text.assemble((f"{mark} {finding.severity:<8}", style), (finding.title, "bold"), "\n")
     lines.append(f"{finding.evidence}\n", style="dim")
     lines.append(f"→ {finding.advice}")
+    if finding.instead and finding.severity in {"problem", "warning"}:
+        lines.append(f"\n  Or: {finding.instead}", style="dim")
     return Padding(lines, (1, 0, 0, 0))
 
 

@@ -26,7 +26,7 @@ SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "good")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence of diagnosis.
+    """One line of a differential diagnosis.
 
     Attributes:
         rule: the rule that made it.
@@ -35,7 +35,9 @@ class Finding:
         title: what was found, in one sentence.
         evidence: what was measured.
         why: why it matters.
-        advice: what to do.
+        advice: what to do, what to check first in front.
+        instead: what else would explain it; empty for a symptom.
+        explains: rules whose findings it explains, if it leads.
     """
 
     rule: str
@@ -45,6 +47,8 @@ class Finding:
     evidence: str
     why: str
     advice: str
+    instead: str = ""
+    explains: tuple[str, ...] = ()
 
     __repr__ = in_one_line
 
