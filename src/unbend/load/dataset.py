@@ -38,6 +38,7 @@ class Data:
         class_names: in the order of the class indices; empty for targets and for classes without names.
         name: what the page calls it.
         source: where it came from, what was done to its numbers, and its licence where that is known.
+        groups: the group of each row (a patient, a prompt), which a split keeps on one side; None for none.
     """
 
     x: Any
@@ -46,6 +47,7 @@ class Data:
     class_names: tuple[str, ...] = ()
     name: str = ""
     source: str = ""
+    groups: Any = None
 
 
 def from_arrays(

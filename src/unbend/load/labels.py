@@ -71,7 +71,9 @@ def _of_objects(where: str, y: Array) -> Array:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value)
+    return (
+        value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value)
+    )
 
 
 def refuse(where: str, bad: Tensor, what: str, advice: str) -> None:

@@ -58,6 +58,7 @@ class Items:
         takes: what the model takes; None where that is not known: the last part is then the label.
         inputs: the parts that are inputs; None to find out.
         target: the part that is the label; None to find out.
+        beside: a part that is neither, such as the group of a row; None for none.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class Items:
         *,
         inputs: Choice | Sequence[Choice] | None = None,
         target: Choice | None = None,
+        beside: Choice | None = None,
     ) -> None:
-        self._takes, self._inputs, self._target = takes, inputs, target
+        self._takes, self._inputs, self._target, self._beside = takes, inputs, target, beside
         self._parting: Callable[[Any], tuple[Any, Any]] | None = None
         self.notes: tuple[str, ...] = ()
 
@@ -102,10 +104,12 @@ class Items:
         if self._inputs is not None:
             chosen = self._inputs
             return lambda b: (_picked(b, chosen), None if target is None else _part(b, target))
-        rest = tuple(key for key in batch if key != target)
+        rest = tuple(key for key in batch if key not in (target, self._beside))
         keys, is_single = self._input_keys(batch, rest)
         if len(keys) < len(rest):
-            self._note(f"Of each item, {_listed(set(rest) - set(keys))} is not used; {_listed(keys)} goes into the model.")
+            self._note(
+                f"Of each item, {_listed(set(rest) - set(keys))} is not used; {_listed(keys)} goes into the model."
+            )
 
         def split(b: Mapping[Any, Any]) -> tuple[Any, Any]:
             inputs = b[keys[0]] if is_single else {key: b[key] for key in keys}
@@ -115,15 +119,16 @@ class Items:
 
     def _label_key(self, batch: Mapping[Any, Any]) -> Hashable | None:
         """The key of the label."""
-        known = [key for key in batch if str(key).lower() in LABEL_KEYS and batch[key] is not None]
+        free = [key for key in batch if key != self._beside and batch[key] is not None]
+        known = [key for key in free if str(key).lower() in LABEL_KEYS]
         if not known and self._takes is not None and not self._takes.takes_any:
-            others = [key for key in batch if key not in self._takes.names and _is_label(batch[key])]
+            others = [key for key in free if key not in self._takes.names and _is_label(batch[key])]
             known = others
             if len(others) == 1:
                 self._note(f"The label of each item is read from {others[0]!r}; target= (--target) names another.")
         if len(known) > 1 and self._takes is not None:
-            free = [key for key in known if key not in self._takes.names]
-            known = free if len(free) == 1 else known
+            apart = [key for key in known if key not in self._takes.names]
+            known = apart if len(apart) == 1 else known
         if len(known) > 1:
             raise DataError(f"data: {_listed(known)} could be the label. Say which: target={known[0]!r} (--target).")
         return known[0] if known else None
@@ -174,7 +179,9 @@ class Items:
             left = [i for i in range(len(batch)) if i not in taken]
             labels = [i for i in left if _is_label(batch[i])] if len(left) > 1 else left
             if len(labels) > 1:
-                raise DataError(f"data: {_numbered(labels)} could be the label. Say which: target={labels[0]} (--target).")
+                raise DataError(
+                    f"data: {_numbered(labels)} could be the label. Say which: target={labels[0]} (--target)."
+                )
             target = labels[0] if labels else None
         return lambda b: (_picked(b, chosen), None if target is None else _part(b, target))
 
@@ -182,10 +189,11 @@ class Items:
         """The position of the label; None where every part is an input."""
         takes, last = self._takes, len(batch) - 1
         if takes is None or len(batch) == 2:
+            last -= self._beside_place(batch) == last
             return None if takes is not None and takes.least > last else last
         if takes.least > last:
             return None
-        behind = range(max(takes.least, 1), len(batch))
+        behind = [i for i in range(max(takes.least, 1), len(batch)) if i != self._beside_place(batch)]
         likely = [i for i in behind if _is_label(batch[i])]
         numeric = [i for i in likely if _is_numeric(batch[i])]
         found = numeric or likely or [i for i in behind if _is_numeric(batch[i])]
@@ -198,7 +206,7 @@ class Items:
 
     def _by_position(self, batch: Sequence[Any], labels: tuple[int, ...]) -> tuple[int, ...]:
         """The positions of the inputs, beside those of the labels."""
-        rest = [i for i in range(len(batch)) if i not in labels]
+        rest = [i for i in range(len(batch)) if i not in labels and i != self._beside_place(batch)]
         takes = self._takes
         if takes is None or len(batch) == 2:
             return tuple(rest)
@@ -206,6 +214,9 @@ class Items:
         more = [i for i in rest if i not in plain and _is_numeric(batch[i])]
         plain = sorted([*plain, *more[: max(takes.least - len(plain), 0)]])
         return tuple(plain[: int(min(takes.most, len(plain)))])
+
+    def _beside_place(self, batch: Sequence[Any]) -> int | None:
+        return range(len(batch))[self._beside] if isinstance(self._beside, int) else None
 
     def _note(self, sentence: str) -> None:
         self.notes = (*self.notes, sentence)
@@ -252,7 +263,11 @@ def _is_label(part: Any) -> bool:
     """Whether a part has the form of one label per row: one number, or one word."""
     if isinstance(part, Tensor | np.ndarray):
         return part.ndim == 1 or (part.ndim == 2 and part.shape[1] == 1)
-    return isinstance(part, (tuple, list)) and len(part) > 0 and all(isinstance(v, str | bytes | int | float) for v in part)
+    return (
+        isinstance(part, (tuple, list))
+        and len(part) > 0
+        and all(isinstance(v, str | bytes | int | float) for v in part)
+    )
 
 
 def _described(part: Any) -> str:

@@ -17,7 +17,8 @@ from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
 from unbend.numerics.state import HeldOut, Measure
 from unbend.study.finish import BASELINE
-from unbend.study.fold import fold, fold_gradients
+from unbend.study.fold import fold
+from unbend.study.gradients import fold_gradients
 from unbend.study.prepare import Preparation
 from unbend.study.probes import Probing
 from unbend.study.progress import Progress, ticker
@@ -99,7 +100,7 @@ class Passes:
 
         found = total(mine, self._share)
         seen = gathered(lambda: census, self._share)
-        if part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
+        if work.task is not None and part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
             raise DataError(
                 "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
             )
@@ -124,7 +125,13 @@ class Passes:
             n = min(self._rows.n["train"] or _GRADIENT_ROWS, _GRADIENT_ROWS)
             tick = ticker(self._progress, "Gradients", -(-n // self._share.n))
             batches = self._rows.batches("train", most=_GRADIENT_ROWS, share=self._share)
-            return total(lambda: fold_gradients(model, work.plan, batches, loss, fit=work.fit, tick=tick), self._share)
+
+            def mine() -> dict[str, Any]:
+                return fold_gradients(
+                    model, work.plan, batches, loss, n_classes=work.n_classes, fit=work.fit, tick=tick
+                )
+
+            return total(mine, self._share)
 
 
 @dataclass(slots=True)
