@@ -1,26 +1,10 @@
 """Words of the command line to values of the API."""
 
-from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from typing import get_args
-
-from torch import Tensor
-from torch.nn import functional
 
 from unbend.errors import DataError
 from unbend.numerics.views import Rule
-
-
-class Loss(StrEnum):
-    """Losses that can be named."""
-
-    CROSS_ENTROPY = "cross-entropy"
-    MSE = "mse"
-
-
-def loss_of(name: Loss | None) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """The loss of that name."""
-    return None if name is None else {Loss.CROSS_ENTROPY: functional.cross_entropy, Loss.MSE: functional.mse_loss}[name]
 
 
 def rules(words: Sequence[str] | None) -> Mapping[str, Rule] | None:

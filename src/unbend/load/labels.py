@@ -227,7 +227,7 @@ def coding(
         return _several(where, known, names, n_classes)
     if known.shape:
         raise DataError(
-            f"{where}: expected one label per row, got shape {list((known.n, *known.shape))}. Labels per position "
+            f"{where}: expected one label per row, got shape {[known.n, *known.shape]}. Labels per position "
             "(tokens, pixels) are not read: give one label per row, such as y[:, 0], or study rows that are positions."
         )
     if n_classes == 0 or (n_classes is None and known.kind == "f" and _is_target(known, wish, width)):
@@ -278,7 +278,7 @@ def _targets(where: str, known: LabelFacts, names: tuple[str, ...], n_classes: i
     k = 0 if known.values is None else len(known.values)
     note = ""
     if n_classes is None and 1 < k <= known.n // 2:
-        note = f"Labels with {k} different whole values are read as targets of a regression; n_classes={k} makes them classes."
+        note = f"Labels with {k} different whole values are read as targets; n_classes={k} makes them classes."
     return Coding("targets", note=note)
 
 

@@ -91,8 +91,8 @@ class Rows(Dataset[Any]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, i: int) -> Any:
-        return self._rows[i]
+    def __getitem__(self, index: int) -> Any:
+        return self._rows[index]
 
 
 def _of_parts(data: Sequence[Any], items: Items, where: str) -> Given:

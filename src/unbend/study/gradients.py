@@ -78,8 +78,8 @@ def _unfrozen(model: nn.Module) -> Iterator[None]:
     frozen = [p for p in kinds if p.is_leaf and not p.requires_grad and not p.is_inference()]
     try:
         for parameter in frozen:
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad = True
         yield
     finally:
         for parameter in frozen:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False

@@ -33,7 +33,7 @@ class Arguments:
 
     names: tuple[str, ...]
     least: int
-    most: float
+    most: int | float
     takes_any: bool
 
 
@@ -248,6 +248,11 @@ def _part(batch: Any, choice: Any) -> Any:
     except (KeyError, IndexError, TypeError) as error:
         has = ", ".join(map(repr, batch)) if isinstance(batch, Mapping) else f"{len(batch)} parts, from 0"
         raise DataError(f"data: items have no part {choice!r}. They have: {has}.") from error
+
+
+def choice(word: str | None) -> Choice | None:
+    """A word of the command line as a choice: a whole number is a position."""
+    return None if word is None else int(word) if word.lstrip("-").isdigit() else word
 
 
 def choices(words: Sequence[str] | None) -> list[Choice] | None:

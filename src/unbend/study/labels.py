@@ -1,4 +1,4 @@
-"""What the labels of a study are: classes, yes/no labels, targets, or none; decided once, noted, and then written alike.
+"""What the labels of a study are: classes, targets, or none; decided once, noted, and then written alike.
 
 In: a data set, the width of the model's output, what the loss is written for, what the user says. Out: a `Coding`.
 The rule is `load.labels.coding`; here it is asked with what only a study knows.
@@ -21,7 +21,7 @@ class Labels:
     """What the labels are.
 
     Attributes:
-        task: classes, yes/no labels or targets; None where there are no labels.
+        task: classes or targets; None where there are no labels.
         n_classes: classes; 0 for all else.
         class_names: names of the classes, one each.
         code: writes labels for all that is measured.
@@ -111,15 +111,15 @@ def _check_varied(known: LabelFacts) -> None:
 
 
 def _check_columns(found: Coding, known: LabelFacts, width: int, n_classes: int | None) -> None:
-    """Targets and yes/no labels must be as many as the model's outputs."""
+    """Refuse several yes/no labels, and targets that are not as many as the model's outputs."""
     k = known.shape[0] if known.shape else 1
-    if n_classes is not None or not width or width == k or (width == 1 and k == 1):
-        return
     if found.task == "yes/no":
         raise DataError(
-            f"y: there are {k} yes/no labels per row, but the model puts out {width} number{'s' * (width > 1)}. "
-            f"Say n_classes={k} if the model's output is no score per label."
+            f"y: each row has {k} labels of 0 or 1, several yes/no tasks at once, and a study reads one label per row. "
+            "Study them one by one, with y[:, 0] and output=lambda h: h[:, :1], or leave the labels out: study(net, x)."
         )
+    if n_classes is not None or not width or width == k or (width == 1 and k == 1):
+        return
     if width > 1:
         given = f"{k} floating-point targets" if k > 1 else "one floating-point target"
         raise DataError(
