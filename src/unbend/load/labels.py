@@ -8,6 +8,7 @@ told in `docs/labels.md`. Must not know files, models or losses: `wish` and `wid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from math import isnan
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -71,9 +72,7 @@ def _of_objects(where: str, y: Array) -> Array:
 
 
 def _is_missing(value: Any) -> bool:
-    return (
-        value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value)
-    )
+    return value is None or type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and isnan(value))
 
 
 def refuse(where: str, bad: Tensor, what: str, advice: str) -> None:
