@@ -295,8 +295,8 @@ def _whole(where: str, known: LabelFacts, names: tuple[str, ...], n_classes: int
     """Whole numbers are class indices; -1 and 1 are two classes of these names."""
     if known.values is None:
         what = "class indices as integers" if known.kind == "f" else f"at most {MOST_VALUES:,} classes"
-        raise DataError(f"{where}: expected {what}, got {'fractions' if known.kind == 'f' else 'more'}. Use y.long() for "
-                        "classes, or n_classes=0 for a regression.")  # fmt: skip
+        raise DataError(f"{where}: expected {what}, got {'fractions' if known.kind == 'f' else 'more'}. Use y.long() "
+                        "for classes, or n_classes=0 for a regression.")  # fmt: skip
     low, top = (int(known.values[0]), int(known.values[-1])) if len(known.values) else (0, 0)
     if tuple(known.values) == _SIGNS:
         own = names if len(names) == 2 else ("-1", "1")

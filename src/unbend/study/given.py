@@ -108,8 +108,8 @@ def _of_parts(data: Sequence[Any], items: Items, where: str) -> Given:
     if all(isinstance(part, Tensor | np.ndarray | list) for part in data):
         return _checked(where, *items.split(data))
     raise DataError(
-        f"{where}: expected a pair (x, y), got a {type(data).__name__} of {len(data)}. Pass (x, y), or (train, test) of "
-        "two such pairs or data sets."
+        f"{where}: expected a pair (x, y), got a {type(data).__name__} of {len(data)}. Pass (x, y), or (train, test) "
+        "of two such pairs or data sets."
     )
 
 

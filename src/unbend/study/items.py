@@ -200,8 +200,8 @@ class Items:
         if len(found) == 1:
             return found[0]
         raise DataError(
-            f"data: items have {len(batch)} parts ({', '.join(map(_described, batch))}), and {_numbered(found)} could be "
-            f"the label. Say which: target={found[0] if found else last} (--target)."
+            f"data: items have {len(batch)} parts ({', '.join(map(_described, batch))}), and {_numbered(found)} could "
+            f"be the label. Say which: target={found[0] if found else last} (--target)."
         )
 
     def _by_position(self, batch: Sequence[Any], labels: tuple[int, ...]) -> tuple[int, ...]:
