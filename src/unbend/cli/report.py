@@ -37,6 +37,19 @@ _Reduce: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
 ]
+_Inputs: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Part of an item that goes into the model, by name or position; repeat.")
+]
+_Target: TypeAlias = Annotated[str | None, typer.Option(help="Part of an item that is the label, by name or position.")]
+_ModelOutput: TypeAlias = Annotated[
+    str | None, typer.Option("--model-output", help="Part of the model's output to study, by name or position.")
+]
+_Group: TypeAlias = Annotated[
+    str | None, typer.Option(help="Part of an item that names its group: groups are held out whole.")
+]
+_Loss: TypeAlias = Annotated[
+    str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
+]
 
 
 def report(
@@ -50,20 +63,11 @@ def report(
     reduce: _Reduce = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
-    inputs: Annotated[
-        list[str] | None, typer.Option(help="Part of an item that goes into the model, by name or position; repeat.")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Part of an item that is the label, by name or position.")] = None,
-    model_output: Annotated[
-        str | None, typer.Option("--model-output", help="Part of the model's output to study, by name or position.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Part of an item that names its group: groups are held out whole.")
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber."),
-    ] = None,
+    inputs: _Inputs = None,
+    target: _Target = None,
+    model_output: _ModelOutput = None,
+    group: _Group = None,
+    loss: _Loss = None,
     rows: Annotated[int | None, typer.Option(min=2, help="Rows kept per layer to score read-outs on [4096].")] = None,
     classes: Annotated[
         int | None, typer.Option(min=0, help="Number of classes; 0 for a regression [found out].", show_default=False)

@@ -82,7 +82,7 @@ def given(data: Any, items: Items, where: str = "data") -> Given:
     )
 
 
-class Rows(Dataset[Any]):
+class ListedItems(Dataset[Any]):
     """A list of items as a map-style data set."""
 
     def __init__(self, rows: Sequence[Any]) -> None:
@@ -97,14 +97,14 @@ class Rows(Dataset[Any]):
 
 def _of_parts(data: Sequence[Any], items: Items, where: str) -> Given:
     if all(isinstance(one, Mapping) for one in data) and isinstance(data, list):
-        return Given(Rows(data), name="list of mappings")
+        return Given(ListedItems(data), name="list of mappings")
     if len(data) == 2 and all(_is_whole(part) for part in data):
         train, test = (given(part, items, where) for part in data)
         return replace(train, held_out=test, notes=() if _is_set(data[0]) else (_TOGETHER,))
     if len(data) == 2 and not items.is_said:
         return _checked(where, data[0], data[1])
     if isinstance(data, list) and all(isinstance(one, tuple) and len(one) > 1 for one in data):
-        return Given(Rows(data), name="list of items")
+        return Given(ListedItems(data), name="list of items")
     if all(isinstance(part, Tensor | np.ndarray | list) for part in data):
         return _checked(where, *items.split(data))
     raise DataError(
