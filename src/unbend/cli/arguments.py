@@ -1,27 +1,11 @@
 """Words of the command line to values of the API."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from torch import Tensor
-from torch.nn import functional
-
 from unbend.errors import DataError
 from unbend.numerics.views import Rule
-
-
-class Loss(StrEnum):
-    """Losses that can be named."""
-
-    CROSS_ENTROPY = "cross-entropy"
-    MSE = "mse"
-
-
-def loss_of(name: Loss | None) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """The loss of that name."""
-    return None if name is None else {Loss.CROSS_ENTROPY: functional.cross_entropy, Loss.MSE: functional.mse_loss}[name]
 
 
 def files_of(words: Iterable[str | Path | None]) -> list[str]:

@@ -9,11 +9,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 import unbend
-from unbend.cli.arguments import Loss, files_of, loss_of, rules
+from unbend.cli.arguments import files_of, rules
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress, shown
 from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
+from unbend.study.items import choice, choices
 from unbend.study.jobs import StudyJob, demo, job
 from unbend.study.progress import Progress
 from unbend.study.ranks import joined
@@ -36,6 +37,19 @@ _Reduce: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
 ]
+_Inputs: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Part of an item that goes into the model, by name or position; repeat.")
+]
+_Target: TypeAlias = Annotated[str | None, typer.Option(help="Part of an item that is the label, by name or position.")]
+_ModelOutput: TypeAlias = Annotated[
+    str | None, typer.Option("--model-output", help="Part of the model's output to study, by name or position.")
+]
+_Group: TypeAlias = Annotated[
+    str | None, typer.Option(help="Part of an item that names its group: groups are held out whole.")
+]
+_Loss: TypeAlias = Annotated[
+    str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
+]
 
 
 def report(
@@ -49,7 +63,11 @@ def report(
     reduce: _Reduce = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
-    loss: Annotated[Loss | None, typer.Option(help="Also measure the gradients of this loss.")] = None,
+    inputs: _Inputs = None,
+    target: _Target = None,
+    model_output: _ModelOutput = None,
+    group: _Group = None,
+    loss: _Loss = None,
     rows: Annotated[int | None, typer.Option(min=2, help="Rows kept per layer to score read-outs on [4096].")] = None,
     classes: Annotated[
         int | None, typer.Option(min=0, help="Number of classes; 0 for a regression [found out].", show_default=False)
@@ -92,7 +110,8 @@ def report(
             work = _job(model, data, label, weights, seed, told)
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), loss=loss_of(loss), rows=rows, exact=exact, twin=twin, n_classes=classes,
+                reduce=rules(reduce), loss=loss, inputs=choices(inputs), target=choice(target),
+                output=choice(model_output), groups=choice(group), rows=rows, exact=exact, twin=twin, n_classes=classes,
                 trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
             )  # fmt: skip
             if is_writer:

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from unbend.plot.style import RC, WORDS
+from unbend.plot.style import RC, WORDS, plain_powers
 
 PANEL = (3.4, 2.3)
 """Inches of a small figure, which a page shows about 340 px wide."""
@@ -58,6 +58,7 @@ def vector(
         warnings.filterwarnings("ignore", r"Glyph \d+")  # letters stay letters: the reader's own fonts draw them
         figure = Figure(figsize=size, layout=None if margins else "constrained")
         draw(_axes(figure, size, margins))
+        plain_powers(figure)
         text = StringIO()
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
     return compact(text.getvalue(), label)

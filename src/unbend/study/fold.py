@@ -11,10 +11,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mask
+from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask
 from unbend.errors import DataError
 from unbend.numerics.batch import Samples
-from unbend.numerics.gradient import GradientState
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import WIDEST, View
@@ -136,41 +135,6 @@ def add_sums(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
         mine, other = a[name], b[name]
         out[name] = add_sums(mine, other) if isinstance(mine, dict) else mine + other
     return {name: out[name] for name in dict.fromkeys([*a, *b])}
-
-
-def fold_gradients(
-    model: nn.Module,
-    plan: Plan,
-    batches: Iterable[Minibatch],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    *,
-    fit: Callable[[Any], Any] = lambda inputs: inputs,
-    tick: Callable[[int], None] = lambda _n: None,
-) -> dict[str, GradientState]:
-    """Size of the loss gradient at every layer; the model's parameters and their `.grad` are left as they are."""
-    totals: dict[str, GradientState] = {}
-    caught: list[tuple[str, Tensor]] = []
-
-    def receive(tap: Tap, got: Caught) -> None:
-        if got.values.requires_grad:
-            caught.append((tap.name, got.values))
-
-    with tapped(model, plan.taps, receive):
-        for minibatch in batches:
-            caught.clear()
-            found = tensor_of(call(model, fit(minibatch.inputs)))
-            if found is None:
-                break
-            y = minibatch.y.to(found.tensor.device)
-            y = y.to(found.tensor.dtype).reshape(found.tensor.shape) if y.is_floating_point() else y
-            value = loss(found.tensor, y)
-            summed = value.sum() if value.ndim else value * len(y)
-            grads = torch.autograd.grad(summed, [h for _, h in caught], allow_unused=True)
-            for (name, h), grad in zip(caught, grads, strict=True):
-                state = GradientState.of(torch.zeros_like(h) if grad is None else grad)
-                totals[name] = totals.get(name, GradientState.empty()) + state
-            tick(len(y))
-    return totals
 
 
 def input_rows(inputs: Any, n: int) -> Tensor | None:

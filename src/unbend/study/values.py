@@ -104,7 +104,7 @@ class About:
         model: what the model is called.
         data: what the data set is called.
         source: where the data came from.
-        task: classification or regression.
+        task: classification, yes/no labels, regression, or no labels.
         class_names: names of the classes.
         n_train: training rows seen.
         n_held_out: held-out rows seen.
@@ -120,7 +120,7 @@ class About:
     model: str
     data: str
     source: str
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "yes/no labels", "regression", "no labels"]
     class_names: tuple[str, ...]
     n_train: int
     n_held_out: int

@@ -31,14 +31,14 @@ INSTEAD: dict[str, str] = {
     "strong_dropout": "A network too small for the task: then training without dropout falls short as well.",
     "untouched_layer": "Layers frozen on purpose, such as random features.",
     "untrained": "A checkpoint that was not loaded.",
-    "silent_units": "Too high a learning rate, an initial bias far below zero, or inputs all of one sign: the weights alone "
-    "do not show which.",
+    "silent_units": "Too high a learning rate, an initial bias far below zero, or inputs all of one sign: the weights "
+    "alone do not show which.",
     "large_weights": "Training that was long and not regularised lets weights grow as well.",
     "saturated_units": "Inputs that are not scaled, or weights that started too large.",
     "squared_error": "Targets that are meant as soft labels.",
     "over_fitted": "A shift between the parts, label noise in training, or copies of training rows.",
-    "under_fitted": "Too few epochs, too low a learning rate, a weak optimiser or one huge batch: a look at the network "
-    "cannot tell these apart.",
+    "under_fitted": "Too few epochs, too low a learning rate, a weak optimiser or one huge batch: a look at the "
+    "network cannot tell these apart.",
     "missing_class": "A class that looks like another one to every reader of these inputs.",
 }
 """Rule → what else would explain its finding."""
