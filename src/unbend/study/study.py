@@ -19,6 +19,7 @@ from unbend.capture.quiet import alone, kept_random
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.defaults import fresh_defaults
+from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
 from unbend.study.passes import Passes
 from unbend.study.prepare import Preparation, prepare
@@ -154,4 +155,5 @@ def _about(model: nn.Module, name: str, rows: Source, work: Preparation, seen: M
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
+        fingerprint=fingerprint(model),
     )
