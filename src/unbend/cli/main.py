@@ -89,7 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after `unbend`; left out, those of this process.
     """
-    _forget_working_directory()
     with _listening():
         try:
             _run(arguments)
@@ -137,16 +136,6 @@ def _leave() -> None:
 def _is_memory(error: Exception) -> bool:
     """Whether it says that there is no memory left; torch says so by a RuntimeError."""
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error)
-
-
-def _forget_working_directory() -> None:
-    """Python puts the working directory first on its path for `-m`: a `statistics.py` there would be imported.
-
-    The user's code is found without it: MODEL and DATA say where it lies (`unbend.load.python`).
-    """
-    here = os.getcwd()  # noqa: PTH109
-    if sys.path and sys.path[0] in ("", here) and not sys.flags.safe_path:
-        del sys.path[0]
 
 
 @contextmanager
