@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from unbend.errors import ModelError
@@ -52,6 +52,12 @@ def _refuse_empty(model: nn.Module) -> None:
             raise ModelError(f"model: {name} is not initialised yet (a lazy layer). Run the model once on a batch.")
         if tensor.is_meta:
             raise ModelError(f"model: {name} is on the meta device and holds no values. Load the weights first.")
+        if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__ or tensor.is_quantized:
+            kind, library = type(tensor), type(tensor).__module__.partition(".")[0]
+            held = f"a {kind.__name__} of {library}" if kind not in (Tensor, nn.Parameter) else f"{tensor.dtype}"
+            raise ModelError(
+                f"model: {name} is {held}, whose numbers are packed. Pass the floating-point model it was made from."
+            )
     for path, module in model.named_modules():
         home = type(module).__module__
         if ".quantized" in home and home.startswith(("torch.ao.nn", "torch.nn")):

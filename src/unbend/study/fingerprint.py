@@ -23,5 +23,6 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def _content(tensor: Tensor) -> memoryview:
-    dense = tensor if tensor.layout == torch.strided else tensor.to_dense()
-    return memoryview(dense.cpu().resolve_conj().resolve_neg().reshape(-1).contiguous().view(torch.uint8).numpy())
+    plain = tensor.as_subclass(Tensor)
+    dense = plain if plain.layout == torch.strided else plain.to_dense()
+    return dense.cpu().resolve_conj().resolve_neg().reshape(-1).contiguous().view(torch.uint8).numpy().data

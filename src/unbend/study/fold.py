@@ -15,7 +15,8 @@ from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mas
 from unbend.errors import DataError
 from unbend.numerics.batch import Samples
 from unbend.numerics.gradient import GradientState
-from unbend.numerics.streaming.layer import Chooser, LayerSums, Selection
+from unbend.numerics.streaming.choose import Chooser, Selection
+from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 
@@ -79,11 +80,10 @@ class Fold:
         assert self._of is not None  # noqa: S101  the model runs in `add` only
         mine = self._sums.get(tap.name)
         if mine is None:
-            before = self._sums.get(tap.fed_by or "") if tap.rectifies else None
-            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name, before)
+            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name)
         is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
         mask = token_mask(tap, caught, self._mask) if is_token else None
-        mine.add(caught.values, self._of, mask=mask, bend=caught.bend, source=caught.source)
+        mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
 
     def states(self) -> States:
         """Layer → State class name → State; the input, where it is numeric, comes first. Nothing can be added then."""
@@ -129,12 +129,12 @@ def fold(
     return made.states()
 
 
-def summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+def add_sums(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """Two sums of States entry by entry, at any depth; a missing one is the sum of nothing."""
     out = {**b, **a}
     for name in a.keys() & b.keys():
         mine, other = a[name], b[name]
-        out[name] = summed(mine, other) if isinstance(mine, dict) else mine + other
+        out[name] = add_sums(mine, other) if isinstance(mine, dict) else mine + other
     return {name: out[name] for name in dict.fromkeys([*a, *b])}
 
 
