@@ -1,4 +1,4 @@
-"""`python -m unbend`, and `torchrun … -m unbend`."""
+"""`python -m unbend`, `torchrun … -m unbend`, and the console script."""
 
 import os
 import sys
@@ -8,7 +8,16 @@ import sys
 if __name__ == "__main__" and sys.path and sys.path[0] in ("", os.getcwd()) and not sys.flags.safe_path:  # noqa: PTH109
     del sys.path[0]
 
-from unbend.cli import main
+
+def start() -> None:
+    """The command line; Ctrl-C while it is still being imported ends as it does later."""
+    try:
+        from unbend.cli import main  # noqa: PLC0415  what takes time is inside the block
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)
+    main()
+
 
 if __name__ == "__main__":
-    main()
+    start()

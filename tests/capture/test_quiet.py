@@ -255,10 +255,8 @@ def test_packed_weights_are_refused_by_name():
         bare(torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 5)), {nn.Linear}))
 
 
-@pytest.mark.parametrize(
-    "make", [Whole, lambda: with_weight(lambda w: w.as_subclass(Named)), lambda: with_weight(torch.Tensor.to_sparse)]
-)
-def test_integer_sparse_and_named_weights_are_studied(make):
+@pytest.mark.parametrize("make", [Whole, lambda: with_weight(lambda w: w.as_subclass(Named))])
+def test_integer_and_named_weights_are_studied(make):
     from unbend.study.study import study
 
     torch.manual_seed(0)

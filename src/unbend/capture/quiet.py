@@ -1,9 +1,9 @@
 """The module to look at, and a state in which looking at it changes nothing."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from threading import Lock, RLock
+from threading import Lock, RLock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -77,6 +77,17 @@ def alone(model: nn.Module) -> Iterator[None]:
         lock = _LOCKS.setdefault(id(model), RLock())
     with lock:
         yield
+
+
+def heard_here(hook: Callable[..., None]) -> Callable[..., None]:
+    """The hook, silent in every thread but this one: a server may run the same model meanwhile."""
+    thread = get_ident()
+
+    def hear(*called: Any) -> None:
+        if get_ident() == thread:
+            hook(*called)
+
+    return hear
 
 
 @contextmanager

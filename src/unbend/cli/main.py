@@ -38,6 +38,8 @@ COMMANDS = {
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
 _NEED_NO_WORDS = ("report", "lab")
+_SOON = 0.05
+"""Seconds after which a swallowed Ctrl-C is raised once more."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -155,9 +157,15 @@ def _listening() -> Generator[None]:
         interrupted.set()
         raise KeyboardInterrupt
 
+    def again() -> None:
+        if interrupted.is_set():
+            signal.raise_signal(signal.SIGINT)
+
     def swallowed(lost: Any) -> None:
         if lost.exc_type is not None and issubclass(lost.exc_type, KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            later = threading.Timer(_SOON, again)  # raised here, it would be swallowed here, and printed
+            later.daemon = True
+            later.start()
         else:
             hook(lost)
 

@@ -82,8 +82,8 @@ class Passes:
         return collect(tables, makers, tick=lambda name: ticks[name](1))
 
     def examination(self, model: nn.Module) -> Examination | None:
-        """What the statistics of layers do not tell; one rank alone cannot ask it of all rows."""
-        if self._share.n > 1:
+        """What the statistics of layers do not tell; none of one rank alone, nor without held-out rows."""
+        if self._share.n > 1 or self._rows.n["held_out"] == 0:
             return None
         how = self._how
         subject = Subject(model, self._rows, self._work.fit, n_classes=self._work.n_classes, loss=how.loss)

@@ -127,7 +127,7 @@ def _study(
         work = prepare(model, rows, how)
         passes = Passes(rows, work, how, progress)
         sums, seen = passes.sums(model)
-    examination = passes.examination(model)
+        examination = passes.examination(model)
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
         _about(model, name, rows, work, seen), work.frames, sums, measures=work.measures, more=more,
