@@ -85,7 +85,7 @@ class Passes:
     def examination(self, model: nn.Module) -> Examination | None:
         """What the statistics of layers do not tell; every rank asks it of the same rows. None without labels."""
         how, work = self._how, self._work
-        if work.task is None:
+        if work.task is None or work.rows.n["held_out"] == 0:
             return None
         subject = Subject(model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss)
         return examine(

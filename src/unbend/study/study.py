@@ -20,6 +20,7 @@ from unbend.load.labels import Task
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.defaults import fresh_defaults
+from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
 from unbend.study.given import network_of
 from unbend.study.items import Choice, Items, arguments
@@ -150,7 +151,7 @@ def _study(
         work = prepare(model, rows, how)
         passes = Passes(work.rows, work, how, progress)
         sums, seen = passes.sums(model)
-    examination = passes.examination(model)
+        examination = passes.examination(model)
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
         _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more,
@@ -186,6 +187,7 @@ def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, i
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
+        fingerprint=fingerprint(model),
     )
 
 
