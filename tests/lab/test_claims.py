@@ -29,8 +29,10 @@ from unbend.zoo import DATA_SETS
 
 NAMES = claims()
 DOCUMENT = Path(__file__).parents[2] / "docs" / "lab.md"
-EVERY_TIME = ("affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "regions_one_layer", "xor_trained",
-              "sin_fit", "patterns", "regions_depth")  # fmt: skip
+EVERY_TIME = (
+    "affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "regions_one_layer", "xor_trained", "sin_fit",
+    "patterns", "regions_depth",
+)  # fmt: skip
 """Claims that are run again, from the same seed and from another, in every test run."""
 WITHOUT_CHANCE = ("xor_by_hand", "xor_impossible")
 """Claims whose numbers are the same for every seed."""
