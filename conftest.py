@@ -1,4 +1,4 @@
-"""What every test session does before its first test: kernels are compiled by one process at a time, gc is kept off old objects."""
+"""Every test session: one process at a time compiles kernels, and gc passes over what collection made."""
 
 import fcntl
 import gc

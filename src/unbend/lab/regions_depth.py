@@ -126,7 +126,7 @@ def pieces_on_line(model: nn.Sequential, seed: int) -> int:
     A line is a strip of the plane whose second direction the network does not see.
     """
     angle = np.random.default_rng(seed).uniform(0.0, np.pi)
-    lead = nn.Linear(2, 2, bias=False).double()
+    lead = nn.utils.skip_init(nn.Linear, 2, 2, bias=False).double()
     with torch.no_grad():
         lead.weight.copy_(torch.tensor([[np.cos(angle), 0.0], [np.sin(angle), 0.0]]))
     strip = Plane.box((-_HALF_LINE, 0.0), (_HALF_LINE, 1.0))
