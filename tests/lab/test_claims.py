@@ -30,12 +30,14 @@ from unbend.zoo import DATA_SETS
 NAMES = claims()
 DOCUMENT = Path(__file__).parents[2] / "docs" / "lab.md"
 EVERY_TIME = (
-    "affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "regions_one_layer", "xor_trained", "sin_fit",
-    "patterns", "regions_depth",
+    "affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "regions_one_layer", "xor_trained",
+    "sin_fit", "patterns", "regions_depth",
 )  # fmt: skip
 """Claims that are run again, from the same seed and from another, in every test run."""
 WITHOUT_CHANCE = ("xor_by_hand", "xor_impossible")
 """Claims whose numbers are the same for every seed."""
+TO_ROUNDING = ("activations", "affine_collapse")
+"""Claims that multiply matrices of few rows, whose sums BLAS may order by where the memory happens to lie."""
 _SHARED = {"unbend.lab.claim", "unbend.lab.draw", "unbend.lab.flow"}
 
 
@@ -50,24 +52,25 @@ def run_again():
     return [pytest.param(name, marks=() if name in (*EVERY_TIME, *chosen) else skip) for name in NAMES]
 
 
-def assert_same(one, other, where="result"):
-    """Every number is the same, to the last bit."""
+def assert_same(one, other, where="result", *, rtol=0.0, atol=0.0):
+    """Every number is the same, to the last bit where no tolerance is given."""
+    close = {"rtol": rtol, "atol": atol}
     if is_dataclass(one):
         assert type(one).__name__ == type(other).__name__
         for field in fields(one):
-            assert_same(getattr(one, field.name), getattr(other, field.name), f"{where}.{field.name}")
+            assert_same(getattr(one, field.name), getattr(other, field.name), f"{where}.{field.name}", **close)
     elif isinstance(one, dict):
         assert list(one) == list(other)
         for key in one:
-            assert_same(one[key], other[key], f"{where}[{key!r}]")
+            assert_same(one[key], other[key], f"{where}[{key!r}]", **close)
     elif isinstance(one, tuple | list):
         assert len(one) == len(other)
         for i, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_same(left, right, f"{where}[{i}]")
+            assert_same(left, right, f"{where}[{i}]", **close)
     elif isinstance(one, str) or one is None:
         assert one == other, where
     else:
-        np.testing.assert_array_equal(one, other, err_msg=where)
+        np.testing.assert_allclose(one, other, **close, err_msg=where)
 
 
 def test_every_claim_of_the_list_is_there():
@@ -170,8 +173,13 @@ def test_a_copy_of_its_code_gives_the_same_numbers_and_its_figure(name, quick, t
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     exec(compile(code(one, run), "notebook", "exec"), namespace)
-    assert_same(namespace["result"], result)
-    assert capsys.readouterr().out.strip() == run.finding
+    close = {"rtol": 1e-6, "atol": 1e-9} if name in TO_ROUNDING else {}
+    assert_same(namespace["result"], result, **close)
+    # A finding may print a rounding error, such as 1.8e-14.
+    found, expected = (
+        re.sub(r"[-\d.,e+%]+", "#", text) if close else text for text in (capsys.readouterr().out.strip(), run.finding)
+    )
+    assert found == expected
     assert (tmp_path / f"{name}.png").stat().st_size > 2000
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
