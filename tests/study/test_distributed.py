@@ -12,6 +12,7 @@ import torch
 from unbend.errors import DataError
 from unbend.study.ranks import Share, gathered, joined, share, total
 
+pytestmark = pytest.mark.xdist_group("distributed")  # the runs of `ran` are made once, in one worker
 SCRIPT = """
 import os
 import sys
