@@ -25,7 +25,7 @@ _HUGE = 1e150
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sums:
+class CrossProducts:
     """Means and centred products of rows x [n, d] and targets y [n, t].
 
     Attributes:
@@ -123,7 +123,7 @@ class Products:
         self._n += self._fill
         self._fill = 0
 
-    def sums(self) -> Sums:
+    def sums(self) -> CrossProducts:
         """The sums of everything added."""
         if self._fill:
             self._flush()
@@ -132,7 +132,7 @@ class Products:
         gram = _whole(torch.addr(self._gram, x, x, alpha=-1 / n))
         cross, yy = torch.addr(self._cross, y, x, alpha=-1 / n).T, torch.addr(self._yy, y, y, alpha=-1 / n)
         parts = (mean + x / n, gram, y_mean + y / n, cross, yy)
-        return Sums(self._n, *(part.cpu().numpy() for part in parts))
+        return CrossProducts(self._n, *(part.cpu().numpy() for part in parts))
 
 
 def _finite(rows: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import unbend
 from unbend.errors import RecordError
 from unbend.files import whole
 from unbend.record.schema import FORMAT, SCHEMA, fits, is_own, reached, result_of
-from unbend.record.tree import Reader, Stored, Tree, digest, encode
+from unbend.record.tree import Stored, Tree, TreeReader, digest, encode
 from unbend.study.across import ACROSS
 from unbend.study.unknown import Unknown
 from unbend.study.values import Study, Sums
@@ -76,7 +76,7 @@ def open(path: str | os.PathLike[str]) -> Study:  # noqa: A001  the public name 
     if metadata.get("digest") != _digest(tree, {key: digest(t) for key, t in tensors.items()}):
         raise RecordError(f"{path}: the file is damaged: its content does not fit its digest. Copy it again.")
     try:
-        study = Reader(tensors).read(_parse(tree))
+        study = TreeReader(tensors).read(_parse(tree))
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
     except RecursionError:

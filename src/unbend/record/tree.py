@@ -151,7 +151,7 @@ def _host(value: Array | Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reader:
+class TreeReader:
     """Turns a tree back into values, by the classes this process knows.
 
     Attributes:

@@ -4,7 +4,16 @@
 """
 
 from unbend.numerics.probe.certificate import Optimality
-from unbend.numerics.probe.closed import RidgeFolds, Sums, discriminant, join, ridge, ridge_folds, subtract, sums
+from unbend.numerics.probe.closed import (
+    CrossProducts,
+    RidgeFolds,
+    discriminant,
+    join,
+    ridge,
+    ridge_folds,
+    subtract,
+    sums,
+)
 from unbend.numerics.probe.logistic import Folds, Path
 from unbend.numerics.probe.probes import PATH, Probe, ProbeControl, ProbeRecipe, Probes, control_types, probe
 from unbend.numerics.probe.regression import Regression, regress
@@ -13,6 +22,7 @@ from unbend.numerics.probe.suite import ClosedForm, closed_form
 __all__ = [
     "PATH",
     "ClosedForm",
+    "CrossProducts",
     "Folds",
     "Optimality",
     "Path",
@@ -22,7 +32,6 @@ __all__ = [
     "Probes",
     "Regression",
     "RidgeFolds",
-    "Sums",
     "closed_form",
     "control_types",
     "discriminant",

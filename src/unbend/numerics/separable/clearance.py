@@ -112,7 +112,7 @@ def _least(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def is_right(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> np.ndarray:
-    """Which rows lie strictly on their own side, decision exactly."""
+    """Which rows lie strictly on their own side, decided exactly."""
     total, error, _ = scores(x, plane.weight, plane.bias)
     if plane.weight_low is not None:
         low, low_error, _ = scores(x, plane.weight_low, plane.bias_low)
@@ -174,8 +174,8 @@ def argmax_clearance(
     for start in range(0, n, BLOCK):
         part = slice(start, min(start + BLOCK, n))
         margin, size = _margins(x[part], y[part], weight, bias, low)
-        lower_ends[part] = lead
-        own = np.arange(len(lead)), y[part]
+        lower_ends[part] = margin
+        own = np.arange(len(margin)), y[part]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             distance = np.where(length[y[part]] > 0, margin / length[y[part]], np.where(margin > 0, np.inf, -np.inf))
             share = np.where(size > 0, margin / size, np.where(margin > 0, np.inf, -np.inf))
@@ -206,7 +206,7 @@ def _margins(
         here = np.arange(len(y)), y
         margin = score[here][:, None] - score
         error = error[here][:, None] + error + 4 * UNIT_SUM * (np.abs(score) + np.abs(score[here])[:, None])
-        is_open = ~(np.abs(lead) > error)
+        is_open = ~(np.abs(margin) > error)
         margin -= error
         size = (size + size[here][:, None]) * (1 + 1e-15)
     margin[here], is_open[here] = np.inf, False
