@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import unbend
 from unbend.capture import bare
 from unbend.capture.quiet import kept_random
+from unbend.capture.twin import Untrained
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.finish import finish
@@ -25,6 +26,7 @@ from unbend.study.progress import Progress, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Part, Source, source
+from unbend.study.untrained import untrained_twin
 from unbend.study.values import About, Study
 
 
@@ -37,6 +39,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     reduce: Rule | Mapping[str, Rule] | None = None,
     measures: Sequence[str] | None = None,
     twin: bool = True,
+    untrained: Untrained | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     exact: bool = False,
     rows: int | None = None,
@@ -68,6 +71,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
             ones).
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
+        untrained: the untrained twin, or a function without arguments that builds it, such as the model's own class:
+            its own initialisation. None to draw the weights of a copy again.
         loss: a loss (output, y) for the gradients per layer; None for none.
         exact: take every row into the second moments, however many there are.
         rows: rows kept in the row sample, on which read-outs are scored; None for 4,096.
@@ -84,7 +89,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         recipe: words that make model and data again, to be kept with the study.
 
     Raises:
-        ModelError: not a module, or one that cannot be hooked.
+        ModelError: not a module, or one that cannot be hooked; `untrained` gives another network.
         ShapeError: model and data do not fit.
         DataError: labels that are no labels, holes in the data, too few rows.
         LayerError: no such layer.
@@ -102,8 +107,9 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ['input', '0', '1', '2']
     """
     how = Settings(
-        layers=layers, reduce=reduce, measures=measures, twin=twin, loss=loss, exact=exact, rows=rows, share=share,
-        batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes, ranks=ranks,
+        layers=layers, reduce=reduce, measures=measures, twin=twin, untrained=untrained, loss=loss, exact=exact, rows=rows,
+        share=share, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes,
+        ranks=ranks,
     )  # fmt: skip
     how.check()
     return _study(model, source(data, held_out=held_out, batch_size=batch_size, share=share), how, progress,
@@ -119,11 +125,12 @@ def _study(
     warm_up()
     with kept_random(model):
         work = prepare(model, rows, how)
+        fresh, said = untrained_twin(model, rows, work, how)
         passes = Passes(rows, work, how, progress)
-        sums, seen = passes.sums(model)
+        sums, seen = passes.sums(model, fresh)
     more = passes.of_all_rows(model, sums)
     done = finish(
-        _about(model, name, rows, work, seen), work.frames, sums, measures=work.measures, more=more,
+        _about(model, name, rows, replace(work, notes=(*work.notes, *said)), seen), work.frames, sums, measures=work.measures, more=more,
         tick=ticker(progress, "Finishing layers", len(work.frames)),
     )  # fmt: skip
     words = {"batch_size": str(how.batch_size), "share": str(how.share)} | recipe

@@ -5,6 +5,6 @@ statistics of the data. Must not know studies.
 """
 
 from unbend.capture.twin.calibrate import calibrate
-from unbend.capture.twin.fresh import twin
+from unbend.capture.twin.fresh import Untrained, twin
 
-__all__ = ["calibrate", "twin"]
+__all__ = ["Untrained", "calibrate", "twin"]
