@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from unbend.capture.twin import Untrained
 from unbend.errors import DataError
 from unbend.numerics.views import Rule
 from unbend.study.items import Choice
@@ -20,6 +21,7 @@ class Settings:
         reduce: how positions are reduced, for all layers or by glob; None for the default of each kind.
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
+        untrained: the untrained twin, or a function that builds it; None to draw the model's weights again.
         loss: a loss (output, y) for the gradients per layer, or the name of one; None for none.
         exact: take every row into the second moments, however many there are.
         rows: rows kept in the row sample; None for its own size.
@@ -43,6 +45,7 @@ class Settings:
     reduce: Rule | Mapping[str, Rule] | None
     measures: Sequence[str] | None
     twin: bool
+    untrained: Untrained | None
     loss: Callable[[Tensor, Tensor], Tensor] | str | None
     exact: bool
     rows: int | None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import unbend
 from unbend.capture import bare
 from unbend.capture.quiet import alone, kept_random
+from unbend.capture.twin import Untrained
 from unbend.load.labels import Task
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
@@ -31,6 +32,7 @@ from unbend.study.progress import Progress, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Holding, Part, Source, source
+from unbend.study.untrained import untrained_twin
 from unbend.study.values import About, Study, Sums
 
 
@@ -43,6 +45,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     reduce: Rule | Mapping[str, Rule] | None = None,
     measures: Sequence[str] | None = None,
     twin: bool = True,
+    untrained: Untrained | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | str | None = None,
     exact: bool = False,
     rows: int | None = None,
@@ -80,6 +83,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
             ones).
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
+        untrained: the untrained twin, or a function without arguments that builds it, such as the model's own class:
+            its own initialisation. None to draw the weights of a copy again.
         loss: a loss (output, y) for the gradients per layer, or its name, such as "cross_entropy", "bce" or "mse";
             None for none.
         exact: take every row into the second moments, however many there are.
@@ -105,7 +110,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         recipe: words that make model and data again, to be kept with the study.
 
     Raises:
-        ModelError: not a module, or one that cannot be hooked.
+        ModelError: not a module, or one that cannot be hooked; `untrained` gives another network.
         ShapeError: model and data do not fit.
         DataError: labels that are no labels, holes in the data, too few rows.
         LayerError: no such layer.
@@ -123,9 +128,10 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ['input', '0', '1', '2']
     """
     how = Settings(
-        layers=layers, reduce=reduce, measures=measures, twin=twin, loss=loss, exact=exact, rows=rows, share=share,
-        groups=groups, stratify=stratify, inputs=inputs, target=target, output=output, batch_size=batch_size,
-        n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes, ranks=ranks, trials=trials,
+        layers=layers, reduce=reduce, measures=measures, twin=twin, untrained=untrained, loss=loss, exact=exact,
+        rows=rows, share=share, groups=groups, stratify=stratify, inputs=inputs, target=target, output=output,
+        batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes, ranks=ranks,
+        trials=trials,
     )  # fmt: skip
     how.check()
     module = bare(network_of(model))
@@ -149,8 +155,10 @@ def _study(
     warm_up()
     with alone(model), kept_random(model):
         work = prepare(model, rows, how)
+        fresh, said = untrained_twin(model, work.rows, work, how)
+        work = replace(work, notes=(*work.notes, *said))
         passes = Passes(work.rows, work, how, progress)
-        sums, seen = passes.sums(model)
+        sums, seen = passes.sums(model, fresh)
         examination = passes.examination(model)
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
