@@ -66,6 +66,7 @@ def test_no_module_imports_itself_through_others_hidden_imports_counted():
 
 
 REASONS = {
+    "__main__": "Ctrl-C is heard while the command line is imported",
     "cli": "help and a mistyped command come at once",
     "lab": "a claim loads what it measures with",
     "zoo": "the parts of the zoo load when they are asked for",
