@@ -1,0 +1,63 @@
+"""A tensor as an element-wise function of one earlier tensor, composed while the operations run.
+
+In: operations that work element by element. Out: a `Curve`, which can be run again on other numbers, so that what a
+hand-written activation is can be asked of the function itself and not of its name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_REACH = 1e3
+"""Half-width of the grid on which a curve is compared with max(z, 0): within float16, beyond the bounds of ReLU6."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Root:
+    """The tensor that a curve is a function of.
+
+    Attributes:
+        shape: of the tensor.
+        dtype: of the tensor.
+        device: of the tensor.
+        origin: the site whose values it has, at most moved.
+    """
+
+    shape: torch.Size
+    dtype: torch.dtype
+    device: torch.device
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Values that are an element-wise function of one tensor's.
+
+    Attributes:
+        root: that tensor.
+        apply: the function.
+        functions: what it is composed of that bends, in order.
+    """
+
+    root: Root
+    apply: Callable[[Tensor], Tensor]
+    functions: tuple[str, ...] = ()
+
+    def is_rectifier(self) -> bool:
+        """Whether it is max(z, 0), by its values on a wide grid in both directions."""
+        root = self.root
+        if not root.shape.numel():
+            return False
+        grid = torch.linspace(-_REACH, _REACH, root.shape.numel(), device=root.device, dtype=torch.float32)
+        for values in (grid, -grid):
+            z = values.to(root.dtype).reshape(root.shape)
+            if not torch.equal(self.apply(z.clone()), z.clamp(min=0)):
+                return False
+        return True
+
+
+def identity_curve(tensor: Tensor, origin: str | None) -> Curve:
+    """A tensor as a function of itself."""
+    return Curve(Root(tensor.shape, tensor.dtype, tensor.device, origin), lambda z: z)

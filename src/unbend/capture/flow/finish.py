@@ -1,0 +1,153 @@
+"""From drafts to sites: when all claims are made, roles are read, activations nobody read are left out, masks matched.
+
+In: what a record holds after the run. Out: a `Flow`.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from unbend.capture.flow.axes import Axis, Layout, Role, Variable, holds
+from unbend.capture.flow.masks import Candidate, Mask
+from unbend.capture.flow.record import Draft, Record, numbered
+from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING
+from unbend.capture.flow.result import OPAQUE, Flow, Site
+from unbend.capture.kinds import FUNCTIONS
+
+_SHOWN = 5
+"""Names that a note lists before it counts the rest."""
+
+
+def finish(record: Record, inputs: Sequence[Draft], candidates: Sequence[Candidate], written: Sequence[str]) -> Flow:
+    """The flow that a run showed."""
+    masks = {one.name: (mask, one.tokens) for one in candidates if (mask := one.mask()) is not None}
+    names = _names(record.drafts.values())
+    sites = [_site(draft, names, masks) for draft in record.drafts.values()]
+    kept = {names[draft.name] for draft in record.drafts.values() if draft.is_kept}
+    every = Flow(tuple(sites), tuple(_site(draft, names, masks) for draft in inputs), (), tuple(written), ())
+    shown = tuple(
+        site if set(site.feeders) <= kept else _reduced(every, site, kept) for site in sites if site.name in kept
+    )
+    found = tuple(mask for mask, _ in masks.values())
+    return Flow(shown, every.inputs, found, every.writes, tuple(_notes(record, shown, written)))
+
+
+def _reduced(every: Flow, site: Site, kept: set[str]) -> Site:
+    return next(one for one in every.among(kept).sites if one.name == site.name)
+
+
+def _names(drafts: Iterable[Draft]) -> dict[str, str]:
+    """Names of sites by names of drafts: an activation of several functions is called after what bends it first."""
+    names: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    drafts = list(drafts)
+    taken = {draft.name for draft in drafts}
+    for draft in drafts:
+        path, function, _ = draft.place
+        names[draft.name] = draft.name
+        if not function or function in FUNCTIONS or len(draft.activations) < 2:
+            continue
+        word = "gate" if draft.activations[0] in COMPARING else draft.activations[0]
+        word = next((w for w in draft.activations if w in FUNCTIONS), "") and function or word
+        base = f"{path}:{word}" if path else word
+        name = numbered(base, counts.get(base, 0))
+        while name in taken and name != draft.name:
+            counts[base] = counts.get(base, 0) + 1
+            name = numbered(base, counts[base])
+        counts[base] = counts.get(base, 0) + 1
+        taken.add(name)
+        names[draft.name] = name
+    return names
+
+
+def _site(draft: Draft, names: dict[str, str], masks: dict[str, tuple[Mask, Axis]]) -> Site:
+    parts, is_assumed = _parts(draft.layout, draft.shape)
+    feeds = {draft.alias} if draft.alias is not None else draft.feeds - set(masks)
+    outside = [op for op in draft.operations if not _is_inside(op.path, draft)]
+    bent = [op.name for op in draft.operations if op.name in BENDING]
+    own = draft.activations or tuple(name for name in bent)
+    alias = None if draft.alias is None else names.get(draft.alias, draft.alias)
+    return Site(
+        draft.name if draft.name not in names else names[draft.name],
+        draft.place,
+        tuple(sorted(names.get(name, name) for name in feeds)),
+        alias,
+        parts,
+        is_assumed,
+        () if alias is not None else tuple(name for name in dict.fromkeys(own) if name not in COMPARING),
+        () if alias is not None else tuple(dict.fromkeys(op.name for op in outside)),
+        draft.curve is not None and draft.curve.is_rectifier(),
+        None if draft.curve is None else names.get(draft.curve.root.origin or "", draft.curve.root.origin),
+        _mask(draft, masks),
+    )
+
+
+def _is_inside(path: str, draft: Draft) -> bool:
+    mine, function, _ = draft.place
+    return not function and (path == mine or path.startswith(f"{mine}.") or not mine)
+
+
+def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[tuple[tuple[Role, int], ...], ...], bool]:
+    """The roles of all factors, and whether the axis of the units had to be assumed."""
+    unit = None if layout.unit is None else layout.unit.root
+    is_kept = any(factor.variable.root is unit for one in layout.axes for factor in one)
+    parts = [
+        tuple((_role(factor.variable, unit if is_kept else None), factor.size) for factor in one) for one in layout.axes
+    ]
+    if any(role == "unit" for part in parts for role, _ in part):
+        return tuple(parts), False
+    free = [i for i, one in enumerate(layout.axes) if not holds(one, "sample") and shape[i] != 1]
+    if not free:
+        return tuple(parts), False
+    usual = 1 if len(shape) > 3 else len(shape) - 1
+    silent = [i for i in free if not holds(layout.axes[i], "position")]
+    at = silent[0] if len(silent) == 1 else usual if usual in free else free[-1]
+    parts[at] = tuple(("unit", size) for _, size in parts[at])
+    return tuple(parts), len(free) > 1
+
+
+def _role(variable: Variable, unit: Variable | None) -> Role:
+    if unit is None:
+        return variable.role
+    return "unit" if variable.root is unit else "position" if variable.role == "unit" else variable.role
+
+
+def _mask(draft: Draft, masks: dict[str, tuple[Mask, Axis]]) -> Mask | None:
+    """The mask whose tokens are an axis of the tensor, at its full length."""
+    for mask, tokens in masks.values():
+        for token in tokens:
+            for one in draft.layout.axes:
+                if any(factor.variable.root is token.variable.root and factor.size == token.size for factor in one):
+                    return mask
+    return None
+
+
+def _notes(record: Record, sites: Sequence[Site], written: Sequence[str]) -> Iterable[str]:
+    """What the reader should know, in sentences."""
+    opaque = [site.name for site in sites if OPAQUE in site.feeders]
+    if opaque:
+        yield (
+            f"What feeds {_listed(opaque)} could not be seen: it was computed outside of torch's own functions "
+            "(TorchScript, NumPy, another thread)."
+        )
+    assumed = [f"{site.name} (axis {site.unit_axis})" for site in sites if site.is_assumed and site.alias_of is None]
+    if assumed:
+        yield f"Nothing says which axis holds the units; assumed for {_listed(assumed)}. axis= sets it."
+    steps = [
+        f"{', '.join(unseen)} before {site.name}"
+        for site in sites
+        if site.alias_of is None and (unseen := [name for name in site.operations if name not in _PLAIN])
+    ]
+    if steps:
+        yield f"Computed between layers and not shown as one: {_listed(steps)}."
+    if written:
+        yield f"forward writes into its inputs: {_listed(written)}. The model is given copies."
+    if record.unknown:
+        yield f"Operations of unknown effect on axes: {_listed(list(record.unknown))}."
+
+
+_PLAIN = ELEMENTWISE - BENDING - CHOOSING - MULTIPLYING | {"cat", "concat", "stack", "mul", "div", "mean", "sum"}
+"""Operations that need no word: sums, means and scalings."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
