@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from unbend.capture.flow.curves import Curve, identity_curve
-from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING
+from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING, STRAIGHT
 from unbend.capture.flow.steps import Operand, Step
 
 
@@ -50,6 +50,8 @@ def shape_of(step: Step, out: Tensor, masks: frozenset[str]) -> Shape:
     gates = frozenset[str]().union(*(operand.note.gates - masks for operand in data if operand.note is not None))
     is_bent = _is_bent(step, data, gates)
     curve = _curve(step, out, data, is_bent=is_bent)
+    if curve is not None and curve.functions and len(data) > 1 and step.name in STRAIGHT:
+        is_bent = True  # such as h + h.abs()
     if step.name in COMPARING:
         return Shape(True, False, frozenset().union(*(_reads(operand) for operand in data)) - masks, curve)
     return Shape(True, is_bent, frozenset() if is_bent else gates, curve)

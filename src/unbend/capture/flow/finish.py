@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from unbend.capture.flow.axes import Axis, Layout, Role, Variable, holds
 from unbend.capture.flow.masks import Candidate, Mask
+from unbend.capture.flow.notes import Operation
 from unbend.capture.flow.record import Draft, Record, numbered
 from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING
 from unbend.capture.flow.result import OPAQUE, Flow, Site
 from unbend.capture.kinds import FUNCTIONS
 
+_LEFT_OUT = "-"
+"""Before the names of drafts that become no sites, so that a site may have such a name."""
 _SHOWN = 5
 """Names that a note lists before it counts the rest."""
 
@@ -37,31 +40,34 @@ def _reduced(every: Flow, site: Site, kept: set[str]) -> Site:
 def _names(drafts: Iterable[Draft]) -> dict[str, str]:
     """Names of sites by names of drafts: an activation of several functions is called after what bends it first."""
     names: dict[str, str] = {}
-    counts: dict[str, int] = {}
     drafts = list(drafts)
-    taken = {draft.name for draft in drafts}
+    taken = {draft.name for draft in drafts if draft.is_kept}
     for draft in drafts:
         path, function, _ = draft.place
-        names[draft.name] = draft.name
-        if not function or function in FUNCTIONS or len(draft.activations) < 2:
+        names[draft.name] = draft.name if draft.is_kept else f"{_LEFT_OUT}{draft.name}"
+        word = _word(draft) if draft.is_kept and function and function not in FUNCTIONS else function
+        if word == function:
             continue
-        word = "gate" if draft.activations[0] in COMPARING else draft.activations[0]
-        word = next((w for w in draft.activations if w in FUNCTIONS), "") and function or word
         base = f"{path}:{word}" if path else word
-        name = numbered(base, counts.get(base, 0))
-        while name in taken and name != draft.name:
-            counts[base] = counts.get(base, 0) + 1
-            name = numbered(base, counts[base])
-        counts[base] = counts.get(base, 0) + 1
-        taken.add(name)
-        names[draft.name] = name
+        number = next(i for i in range(len(drafts)) if numbered(base, i) not in taken)
+        names[draft.name] = numbered(base, number)
+        taken.add(names[draft.name])
     return names
+
+
+def _word(draft: Draft) -> str:
+    """What an activation is called: by its last function, but a product by what bends it first."""
+    bends = [name for name in draft.activations if name not in COMPARING]
+    function = draft.place[1]
+    if function in BENDING | CHOOSING or any(name in FUNCTIONS for name in bends):
+        return function
+    return bends[0] if bends[0] != function else "gate" if len(bends) < len(draft.activations) else function
 
 
 def _site(draft: Draft, names: dict[str, str], masks: dict[str, tuple[Mask, Axis]]) -> Site:
     parts, is_assumed = _parts(draft.layout, draft.shape)
     feeds = {draft.alias} if draft.alias is not None else draft.feeds - set(masks)
-    outside = [op for op in draft.operations if not _is_inside(op.path, draft)]
+    outside = [op for op in draft.operations if not _is_inside(op, draft)]
     bent = [op.name for op in draft.operations if op.name in BENDING]
     own = draft.activations or tuple(name for name in bent)
     alias = None if draft.alias is None else names.get(draft.alias, draft.alias)
@@ -80,9 +86,12 @@ def _site(draft: Draft, names: dict[str, str], masks: dict[str, tuple[Mask, Axis
     )
 
 
-def _is_inside(path: str, draft: Draft) -> bool:
-    mine, function, _ = draft.place
-    return not function and (path == mine or path.startswith(f"{mine}.") or not mine)
+def _is_inside(operation: Operation, draft: Draft) -> bool:
+    """Whether an operation is what the site itself does."""
+    path, function, _ = draft.place
+    if function:
+        return operation.path == path and operation.name in {function, *draft.activations}
+    return not path or operation.path == path or operation.path.startswith(f"{path}.")
 
 
 def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[tuple[tuple[Role, int], ...], ...], bool]:

@@ -25,6 +25,15 @@ def parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f".{field.name}", getattr(value, field.name, None)) for field in dataclasses.fields(value))
 
 
+def packed_in(value: Any) -> Iterator[PackedSequence]:
+    """All packed sequences of a value, in order."""
+    if isinstance(value, PackedSequence):
+        yield value
+    elif not isinstance(value, Tensor):
+        for _, part in parts(value):
+            yield from packed_in(part)
+
+
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """All tensors of a value, in order."""
     if isinstance(value, Tensor):

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from unbend.capture.flow.activations import Shape, shape_of
 from unbend.capture.flow.axes import Axis, Layout, axis, fresh, join
 from unbend.capture.flow.curves import Curve
-from unbend.capture.flow.inputs import tensors_in
+from unbend.capture.flow.inputs import packed_in, tensors_in
 from unbend.capture.flow.layout import layout_of
 from unbend.capture.flow.masks import Candidate, hear_attention, hear_lengths
 from unbend.capture.flow.moves import join_written
@@ -122,7 +122,7 @@ class Record:
     def _note(self, step: Step, tensor: Tensor, index: int) -> None:
         """Write down what is known of a tensor that was put out."""
         layout, is_known = layout_of(step, tensor, index)
-        if not is_known and any(one.is_data for one in step.operands.values()):
+        if not is_known and tensor.is_floating_point() and any(one.is_data for one in step.operands.values()):
             self.unknown[step.name] = None
         hear_lengths(step, layout, self._candidates)
         if is_valueless(step.name):
@@ -175,7 +175,8 @@ class Record:
         return self._taken_out | {OPAQUE} if lost else _NOTHING
 
     def _operations(self, step: Step, noted: Iterable[Note]) -> tuple[Operation, ...]:
-        done = dict.fromkeys(operation for note in noted for operation in note.operations)
+        values = (note for note in noted if not note.feeds or note.feeds - self._masks)
+        done = dict.fromkeys(operation for note in values for operation in note.operations)
         if step.name not in MOVES | RESHAPES | KEEPING:
             done[Operation(self._path, step.name)] = None
         return tuple(done)[-_LONGEST:]
@@ -216,11 +217,11 @@ class Record:
         if output is None:
             return
         call = self._calls[path, ""] = self._calls.get((path, ""), -1) + 1
+        packed = {id(one.data): one for one in packed_in(output)}
         for i, tensor in enumerate(_readable(output)):
             self._adopt(tensor, path, inputs)
             name = numbered(path or "output", call)
-            packed = output if isinstance(output, PackedSequence) else None
-            self._tap(tensor, name if i == 0 else f"{name}[{i}]", (path, "", call), packed)
+            self._tap(tensor, name if i == 0 else f"{name}[{i}]", (path, "", call), packed.get(id(tensor)))
 
     def _adopt(self, tensor: Tensor, path: str, inputs: Any) -> None:
         """What a module put out that nobody saw being made is made of the module's arguments."""

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from unbend.capture.flow.axes import GIVEN, Layout, Variable, axis
+from unbend.capture.flow.axes import GIVEN, Factor, Layout, Variable, axis, fresh
 from unbend.capture.flow.finish import finish
-from unbend.capture.flow.inputs import copied, named_tensors, tensors_in
+from unbend.capture.flow.inputs import copied, named_tensors, packed_in, tensors_in
 from unbend.capture.flow.masks import Candidate, candidate, words_of
 from unbend.capture.flow.notes import Note
 from unbend.capture.flow.record import Draft, Record
@@ -50,7 +51,11 @@ def flow(model: nn.Module, inputs: Any, n: int) -> Flow:
     given = copied(inputs)
     tensors = dict(named_tensors(given))
     sample = Variable("sample", GIVEN)
-    layouts = {name: _input_layout(tensor, n, sample) for name, tensor in tensors.items()}
+    packed = {id(one.data): one for one in packed_in(given)}
+    layouts = {
+        name: _packed_layout(packed[id(tensor)], sample) if id(tensor) in packed else _input_layout(tensor, n, sample)
+        for name, tensor in tensors.items()
+    }
     words = words_of({name: _parameters(model, inputs).get(name, "") for name in tensors})
     found = (candidate(name, words[name], tensor, layouts[name], n) for name, tensor in tensors.items())
     candidates = [one for one in found if one is not None]
@@ -74,6 +79,12 @@ def _input_layout(tensor: Tensor, n: int, sample: Variable) -> Layout:
     """The first axis that is as long as there are samples holds them, if it is the first or second."""
     at = next((i for i, size in enumerate(tensor.shape[:2]) if size == n), None)
     return Layout(tuple(axis(sample if i == at else Variable(), size) for i, size in enumerate(tensor.shape)))
+
+
+def _packed_layout(packed: PackedSequence, sample: Variable) -> Layout:
+    """Positions and samples in one axis, then what every position holds."""
+    first = (Factor(Variable("position"), len(packed.batch_sizes)), Factor(sample, int(packed.batch_sizes[0])))
+    return Layout((first, *fresh(packed.data.shape[1:])))
 
 
 def _parameters(model: nn.Module, inputs: Any) -> dict[str, str]:

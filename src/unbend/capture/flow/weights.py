@@ -38,6 +38,8 @@ def convolution(step: Step, out: Tensor, _index: int) -> Layout:
 def embedding(step: Step, out: Tensor, _index: int) -> Layout:
     """A new unit axis behind those of the numbers looked up; an `embedding_bag` has summed the last of these."""
     axes = step.layout(step.arg(0, "input")).axes
+    for numbers in axes[1:]:
+        claim(numbers, "position")
     if step.name == "embedding_bag":
         axes = axes[: out.ndim - 1] if len(axes) >= out.ndim else fresh(out.shape[:-1])
     made = Variable("unit")
@@ -84,10 +86,11 @@ def einsum(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(tuple(found[letter] for letter in right), unit)
 
 
-def attention(step: Step, _out: Tensor, _index: int) -> Layout:
+def attention(step: Step, out: Tensor, _index: int) -> Layout:
     """The tokens of the queries, the units of the values. The mask's last axis is the tokens of the keys."""
     query, key, value = (step.layout(step.arg(i, name)).axes for i, name in enumerate(("query", "key", "value")))
     join(key[-2], value[-2])
+    broadcast(out.shape[:-2], [query[:-2], key[:-2], value[:-2]])
     mask = step.arg(3, "attn_mask")
     if isinstance(mask, Tensor) and not step.is_weight(mask):
         join(key[-2], step.layout(mask).axes[-1])
@@ -101,6 +104,8 @@ def module_attention(step: Step, out: Tensor, index: int) -> Layout:
         step.layout(step.args[1]).axes,
         step.kwargs.get("key_padding_mask"),
     )
+    for batch in zip(query[1:-1], key[1:-1], strict=False):
+        join(*batch)
     for one in (query, key):
         claim(one[-1], "unit")
         claim(one[0], "position")
