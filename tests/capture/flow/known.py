@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from torch.nn.utils import rnn
 from torch.utils.checkpoint import checkpoint
 
-from cases import N, Case, Net, mask, normal, tokens
+from tests.capture.flow.cases import N, Case, Net, mask, normal, tokens
 
 
 def plain() -> Case:
@@ -87,7 +87,9 @@ def gated() -> Case:
 def channels_last() -> Case:
     def run(net, x):
         h = net.stem(x)
-        return net.pool(h + (net.gain * net.b(net.act(net.a(net.n(net.dw(h).permute(0, 2, 3, 1)))))).permute(0, 3, 1, 2))
+        return net.pool(
+            h + (net.gain * net.b(net.act(net.a(net.n(net.dw(h).permute(0, 2, 3, 1)))))).permute(0, 3, 1, 2)
+        )
 
     net = Net(
         run, stem=nn.Conv2d(3, 6, 2, 2), dw=nn.Conv2d(6, 6, 3, padding=1, groups=6), n=nn.LayerNorm(6),

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import rnn
 
-from cases import N, Case, Net, mask, normal, tokens
+from tests.capture.flow.cases import N, Case, Net, mask, normal, tokens
 
 
 def wavenet() -> Case:
@@ -234,7 +234,9 @@ def spectral() -> Case:
         h = net.n1(h + torch.fft.fft2(h).real)
         return net.head(net.n2(h + net.up(h)).amax(1))
 
-    net = Net(run, emb=nn.Linear(3, 6), n1=nn.LayerNorm(6), up=nn.Linear(6, 6), n2=nn.LayerNorm(6), head=nn.Linear(6, 2))
+    net = Net(
+        run, emb=nn.Linear(3, 6), n1=nn.LayerNorm(6), up=nn.Linear(6, 6), n2=nn.LayerNorm(6), head=nn.Linear(6, 2)
+    )
     return Case(net, normal(N, 7, 3), {
         "n1": ("emb", "npu", 6), "up": ("n1", "npu", 6), "n2": ("n1 up", "npu", 6), "head": ("n2", "nu", 2),
     })  # fmt: skip

@@ -105,6 +105,12 @@ def fresh(shape: Sequence[int]) -> tuple[Axis, ...]:
     return tuple(axis(Variable(), size) for size in shape)
 
 
+def unseen(shape: Sequence[int], n: int) -> tuple[Axis, ...]:
+    """Axes of what was made where nobody looked: the first holds the samples, weakly, if it is as long."""
+    first = tuple(axis(Variable("sample", PIECE), size) if size == n else axis(Variable(), size) for size in shape[:1])
+    return (*first, *fresh(shape[1:]))
+
+
 def length(of: Axis) -> int:
     """How long an axis is that is not ragged."""
     return math.prod(factor.size for factor in of)

@@ -4,8 +4,9 @@ In: what a record holds after the run. Out: a `Flow`.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
-from unbend.capture.flow.axes import Axis, Layout, Role, Variable, holds
+from unbend.capture.flow.axes import READ, Axis, Factor, Layout, Role, Variable, holds
 from unbend.capture.flow.masks import Candidate, Mask
 from unbend.capture.flow.notes import Operation
 from unbend.capture.flow.record import Draft, Record, numbered
@@ -13,6 +14,8 @@ from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENT
 from unbend.capture.flow.result import OPAQUE, Flow, Site
 from unbend.capture.kinds import FUNCTIONS
 
+Part: TypeAlias = tuple[tuple[Role, int], ...]
+"""An axis, as in `Site.parts`."""
 _LEFT_OUT = "-"
 """Before the names of drafts that become no sites, so that a site may have such a name."""
 _SHOWN = 5
@@ -94,14 +97,17 @@ def _is_inside(operation: Operation, draft: Draft) -> bool:
     return not path or operation.path == path or operation.path.startswith(f"{path}.")
 
 
-def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[tuple[tuple[Role, int], ...], ...], bool]:
+def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[Part, ...], bool]:
     """The roles of all factors, and whether the axis of the units had to be assumed."""
     unit = None if layout.unit is None else layout.unit.root
     is_kept = any(factor.variable.root is unit for one in layout.axes for factor in one)
     parts = [
         tuple((_role(factor.variable, unit if is_kept else None), factor.size) for factor in one) for one in layout.axes
     ]
-    if any(role == "unit" for part in parts for role, _ in part):
+    claimed = [i for i, part in enumerate(parts) if any(role == "unit" for role, _ in part)]
+    if unit is None and len({factor.variable.root for i in claimed for factor in _read(layout.axes[i])}) > 1:
+        return _one_of(parts, claimed), True
+    if claimed:
         return tuple(parts), False
     free = [i for i, one in enumerate(layout.axes) if not holds(one, "sample") and shape[i] != 1]
     if not free:
@@ -111,6 +117,21 @@ def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[tuple[tuple[Role
     at = silent[0] if len(silent) == 1 else usual if usual in free else free[-1]
     parts[at] = tuple(("unit", size) for _, size in parts[at])
     return tuple(parts), len(free) > 1
+
+
+def _read(of: Axis) -> list[Factor]:
+    """Factors that a layer made or read as units; pieces of such an axis, as the heads of attention, belong together."""
+    return [factor for factor in of if factor.variable.strength("unit") >= READ]
+
+
+def _one_of(parts: Sequence[Part], claimed: Sequence[int]) -> tuple[Part, ...]:
+    """Of several axes that some layers take for units, as in a mixer, the usual one."""
+    usual = 1 if len(parts) > 3 else len(parts) - 1
+    at = usual if usual in claimed else claimed[-1]
+    return tuple(
+        part if i == at else tuple(("position" if role == "unit" else role, size) for role, size in part)
+        for i, part in enumerate(parts)
+    )
 
 
 def _role(variable: Variable, unit: Variable | None) -> Role:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from unbend.capture.flow.activations import Shape, shape_of
-from unbend.capture.flow.axes import Axis, Layout, axis, fresh, join
+from unbend.capture.flow.axes import Axis, Layout, axis, fresh, join, unseen
 from unbend.capture.flow.curves import Curve
 from unbend.capture.flow.inputs import packed_in, tensors_in
 from unbend.capture.flow.layout import layout_of
@@ -72,7 +72,10 @@ class Record:
         unknown: names of operations that no layout rule knew.
     """
 
-    def __init__(self, kinds: Mapping[str, Kind], weights: Collection[int], candidates: Collection[Candidate]) -> None:
+    def __init__(
+        self, kinds: Mapping[str, Kind], weights: Collection[int], candidates: Collection[Candidate], n: int
+    ) -> None:
+        self._n = n
         self._kinds, self._weights, self._candidates = kinds, weights, list(candidates)
         self._masks = frozenset(one.name for one in candidates if one.is_named)
         self.notes = Notebook()
@@ -84,7 +87,7 @@ class Record:
 
     def before(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Step:
         """What is known of a call before it is made."""
-        return step_of(func, args, kwargs, self.notes, self._weights)
+        return step_of(func, args, kwargs, self.notes, self._weights, self._n)
 
     def after(self, step: Step, result: Any) -> None:
         """Take notes of what a call put out and of what it wrote to."""
@@ -231,7 +234,13 @@ class Record:
         given = [(t, note) for t in tensors_in(inputs) if (note := self.notes.find(t)) is not None]
         feeds = _union(note.feeds for _, note in given)
         same = next((note for t, note in given if t.shape == tensor.shape), None)
-        layout = known.layout if known is not None else same.layout if same is not None else Layout(fresh(tensor.shape))
+        layout = (
+            known.layout
+            if known is not None
+            else same.layout
+            if same is not None
+            else Layout(unseen(tensor.shape, self._n))
+        )
         if feeds:
             done = Operation(path, "forward")
             self.notes.put(tensor, Note(feeds, layout, None, (*_operations_of(given), done)))
@@ -239,7 +248,8 @@ class Record:
     def _tap(self, tensor: Tensor, name: str, place: tuple[str, str, int], packed: PackedSequence | None) -> None:
         """Draft a site for a module's output. A module that only calls an activation is that activation."""
         note = self.notes.find(tensor) or Note(
-            frozenset() if id(tensor) in self._weights else self._taken_out | {OPAQUE}, Layout(fresh(tensor.shape))
+            frozenset() if id(tensor) in self._weights else self._taken_out | {OPAQUE},
+            Layout(unseen(tensor.shape, self._n)),
         )
         path, kind = place[0], self._kinds.get(place[0], "other")
         inner = self.drafts.get(note.same or "")

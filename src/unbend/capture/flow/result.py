@@ -116,7 +116,11 @@ class Flow:
         """
         kept = {site.name: site for site in self.sites if site.name in names or site.name.split("[")[0] in names}
         lookup = {site.name: site for site in self.sites}
-        stands = {site.alias_of: site.name for site in reversed(kept.values()) if site.alias_of in lookup and site.alias_of not in kept}
+        stands = {
+            site.alias_of: site.name
+            for site in reversed(kept.values())
+            if site.alias_of in lookup and site.alias_of not in kept
+        }
         walk = _Walk(lookup, {**{name: name for name in kept}, **{k: v for k, v in stands.items() if k is not None}})
         return replace(self, sites=tuple(walk.reduced(site) for site in kept.values()))
 

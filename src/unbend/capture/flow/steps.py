@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unbend.capture.flow.axes import Layout, fresh
+from unbend.capture.flow.axes import Layout, fresh, unseen
 from unbend.capture.flow.inputs import tensors_in
 from unbend.capture.flow.notes import Note, Notebook
 from unbend.capture.flow.operations import FORM_ONLY, name_of
@@ -90,7 +90,7 @@ class Step:
 
 
 def step_of(
-    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], notes: Notebook, weights: Collection[int]
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], notes: Notebook, weights: Collection[int], n: int
 ) -> Step:
     """What is known of a call before it is made."""
     operands = {}
@@ -98,6 +98,9 @@ def step_of(
         note = notes.find(tensor)
         shape = tuple(tensor.shape)
         strides = tuple(tensor.stride()) if tensor.layout == torch.strided else ()
-        layout = Layout(fresh(shape)) if note is None else note.layout
+        if note is not None:
+            layout = note.layout
+        else:
+            layout = Layout(fresh(shape) if id(tensor) in weights else unseen(shape, n))
         operands[id(tensor)] = Operand(tensor, shape, strides, version_of(tensor), note, layout)
     return Step(name_of(func), func, args, kwargs, operands, weights)

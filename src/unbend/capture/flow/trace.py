@@ -61,7 +61,7 @@ def flow(model: nn.Module, inputs: Any, n: int) -> Flow:
     candidates = [one for one in found if one is not None]
     with quiet(model):
         kinds = {path: kind_of(module) for path, module in model.named_modules()}
-        record = Record(kinds, {id(tensor) for tensor in _own_tensors(model)}, candidates)
+        record = Record(kinds, {id(tensor) for tensor in _own_tensors(model)}, candidates, n)
         for name, tensor in tensors.items():
             record.notes.put(tensor, Note(frozenset({name}), layouts[name], name))
         versions = {name: version_of(tensor) for name, tensor in tensors.items()}
