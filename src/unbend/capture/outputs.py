@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from unbend.errors import ModelError, UnbendError
 
 _PACKAGE = Path(__file__).parents[1]
-_LISTENER = Path(__file__).with_name("taps.py")
-"""Its frames lie between the model's and torch's wherever functional activations are listened to."""
+_LISTENERS = (Path(__file__).with_name("taps.py"), Path(__file__).parent / "flow" / "watch.py")
+"""Their frames lie between the model's and torch's wherever torch functions are listened to."""
 _FIRST = ("logits", "last_hidden_state", "pooler_output", "output", "out", "prediction")
 
 
@@ -88,7 +88,7 @@ def call(model: Any, inputs: Any) -> Any:
     except Exception as error:
         files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
         mine = max(i for i, (file, _) in enumerate(files) if file == Path(__file__))
-        told = [(f, line) for f, line in files[mine + 1 :] if "torch" not in f.parts and f != _LISTENER]
+        told = [(f, line) for f, line in files[mine + 1 :] if "torch" not in f.parts and f not in _LISTENERS]
         if told and _PACKAGE in told[-1][0].parents:  # raised by a hook of ours
             raise
         said = str(error).strip().partition("\n")[0]

@@ -19,8 +19,8 @@ class Case:
     Attributes:
         model: in evaluation mode.
         inputs: one batch of `N` rows.
-        sites: name → (feeders, axes, width): feeders as a word list, "=a" for another name of `a`; axes as letters, "?" for
-            one that nothing speaks of; "" where only the feeders are of interest.
+        sites: name → (feeders, axes, width): feeders as a word list, "=a" for another name of `a`; axes as letters,
+            "?" for one that nothing speaks of; "" where only the feeders are of interest.
         masks: name → name of the mask input and what a nonzero value says, or None.
         activations: names of the activations that forward computes by hand, in order, with whether each is a rectifier.
         writes: names of the inputs that forward writes into.

@@ -1,12 +1,11 @@
 """Architectures that were at hand while the rules were written."""
 
 import torch
+from tests.capture.flow.cases import Case, N, Net, mask, normal, tokens
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import rnn
 from torch.utils.checkpoint import checkpoint
-
-from tests.capture.flow.cases import N, Case, Net, mask, normal, tokens
 
 
 def plain() -> Case:
@@ -70,7 +69,8 @@ def temporal() -> Case:
 
     net = nn.Sequential(nn.Conv1d(4, 6, 3, padding=2), Chomp(), nn.ReLU(), nn.Conv1d(6, 5, 3), nn.GLU(2))
     return Case(net, normal(N, 4, 10), {
-        "0": ("input", "nup", 6), "1": ("0", "nup", 6), "2": ("1", "nup", 6), "3": ("2", "nup", 5), "4": ("3", "nup", 5),
+        "0": ("input", "nup", 6), "1": ("0", "nup", 6), "2": ("1", "nup", 6), "3": ("2", "nup", 5),
+        "4": ("3", "nup", 5),
     })  # fmt: skip
 
 
@@ -134,7 +134,8 @@ def mixer() -> Case:
 
     net = Net(run, n=nn.LayerNorm(6), t1=nn.Linear(5, 10), t2=nn.Linear(10, 5), c=nn.Linear(6, 6))
     return Case(net, normal(N, 5, 6), {
-        "t1": ("n", "npu", 10), "t2": ("gelu", "npu", 5), "c": ("input t2", "npu", 6), "output": ("input t2 c", "npu", 6),
+        "t1": ("n", "npu", 10), "t2": ("gelu", "npu", 5), "c": ("input t2", "npu", 6),
+        "output": ("input t2 c", "npu", 6),
     })  # fmt: skip
 
 
@@ -223,8 +224,8 @@ def by_hand() -> Case:
         return net.i(Rectify.apply(net.h(h.abs())))
 
     return Case(Net(run, **{name: nn.Linear(5, 5) for name in "abcdefghi"}), normal(N, 5), {
-        "b": ("clamp",), "c": ("maximum",), "d": ("gate",), "e": ("where",), "f": ("sin",), "g": ("erf",), "h": ("abs",),
-        "i": ("clamp#2",), "clamp": ("a", "nu", 5), "gate": ("c", "nu", 5), "erf": ("f", "nu", 5),
+        "b": ("clamp",), "c": ("maximum",), "d": ("gate",), "e": ("where",), "f": ("sin",), "g": ("erf",),
+        "h": ("abs",), "i": ("clamp#2",), "clamp": ("a", "nu", 5), "gate": ("c", "nu", 5), "erf": ("f", "nu", 5),
     }, activations={"clamp": True, "maximum": True, "gate": True, "where": True, "sin": False, "erf": False,
                     "abs": False, "clamp#2": True})  # fmt: skip
 
@@ -245,7 +246,8 @@ def writing() -> Case:
         extra["b"].relu_()
         return net.b(net.a(x) + extra["b"])
 
-    return Case(Net(run, a=nn.Linear(5, 6), b=nn.Linear(6, 2)), (normal(N, 5), {"a": normal(N, 6), "b": normal(N, 6)}), {
+    inputs = (normal(N, 5), {"a": normal(N, 6), "b": normal(N, 6)})
+    return Case(Net(run, a=nn.Linear(5, 6), b=nn.Linear(6, 2)), inputs, {
         "a": ("input[0]", "nu", 6), "b": ("a relu", "nu", 2),
     }, writes=("input[0]", "input[1]['b']"))  # fmt: skip
 

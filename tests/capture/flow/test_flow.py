@@ -1,22 +1,22 @@
-"""The planning pass: hand-derived facts of many architectures, gradients as a witness, and a run that is left as it was."""
+"""The planning pass: hand-derived facts of many architectures, gradients as a witness, a run left as it was."""
 
 import copy
 import threading
 
 import pytest
 import torch
+from tests.capture.flow.cases import LETTERS, N, Net, mask, normal, tokens
+from tests.capture.flow.known import KNOWN
+from tests.capture.flow.unseen import UNSEEN
 from torch import nn
 from torch.nn import functional as F
 
-from tests.capture.flow.cases import LETTERS, N, Net, mask, normal, tokens
-from tests.capture.flow.known import KNOWN
 from unbend.capture.flow import flow
 from unbend.capture.flow.inputs import named_tensors
 from unbend.capture.kinds import FUNCTIONS
 from unbend.capture.outputs import call
 from unbend.capture.quiet import quiet
 from unbend.errors import ModelError
-from tests.capture.flow.unseen import UNSEEN
 
 CASES = [*KNOWN, *UNSEEN]
 
@@ -87,16 +87,9 @@ def feeders_by_gradient(model, inputs):
             found = {}
             for name, value in values.items():
                 earlier = [other for other in values if other in found]
-                gradients = (
-                    torch.autograd.grad(
-                        value.sum() + (value**2).sum(),
-                        [leaves[o] for o in earlier],
-                        allow_unused=True,
-                        retain_graph=True,
-                    )
-                    if value.requires_grad and earlier
-                    else []
-                )
+                watched = [leaves[other] for other in earlier] if value.requires_grad else []
+                total = value.sum() + (value**2).sum()
+                gradients = torch.autograd.grad(total, watched, allow_unused=True, retain_graph=True) if watched else []
                 found[name] = (
                     {o for o, g in zip(earlier, gradients, strict=True) if g is not None} if gradients else set()
                 )
@@ -106,9 +99,11 @@ def feeders_by_gradient(model, inputs):
     return found
 
 
-WITNESSED = [
-    make for make in CASES if make.__name__ not in {"elsewhere", "writing", "without_gradient", "cells", "packed_input", "dataclass_input", "recurrent", "packed", "video", "frames", "perceiver", "encoder", "by_hand", "codebook"}
-]  # fmt: skip
+_UNREACHED = {
+    "elsewhere", "writing", "without_gradient", "cells", "packed_input", "dataclass_input", "recurrent", "packed", "video",
+    "frames", "perceiver", "encoder", "by_hand", "codebook",
+}  # fmt: skip
+WITNESSED = [make for make in CASES if make.__name__ not in _UNREACHED]
 """Those whose modules put out tensors that gradients reach: no tuples, no NumPy, no `no_grad`, no `detach`."""
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from tests.capture.flow.cases import N, mask, tokens
+
 from unbend.capture.flow import flow
 
 transformers = pytest.importorskip("transformers")

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import torch
+from tests.capture.flow.cases import Case, N, Net, mask, normal, tokens
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import rnn
-
-from tests.capture.flow.cases import N, Case, Net, mask, normal, tokens
 
 
 def wavenet() -> Case:
@@ -94,7 +93,7 @@ def packed_input() -> Case:
     packed = rnn.pack_padded_sequence(normal(N, 5, 3), torch.tensor([5, 4, 2, 2]), batch_first=True)
 
     def run(net, x):
-        out, h = net.r(x)
+        _, h = net.r(x)
         return net.head(h[-1])
 
     return Case(Net(run, r=nn.GRU(3, 6, batch_first=True), head=nn.Linear(6, 2)), packed, {

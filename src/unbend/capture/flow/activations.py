@@ -1,8 +1,8 @@
 """Element-wise non-linearities, whoever wrote them: seen by what is done to values, not by who calls it.
 
-In: a step and a tensor it put out. Out: what that tensor is as a function of one earlier tensor, whether it is bent here,
-and which comparisons gate it. `h * (h > 0)`, `where(h > 0, h, 0)`, `h[h < 0] = 0` and `0.5 * h * (1 + erf(h / 2 ** .5))` are
-all functions of one tensor.
+In: a step and a tensor it put out. Out: what that tensor is as a function of one earlier tensor, whether it is bent
+here, and which comparisons gate it. `h * (h > 0)`, `where(h > 0, h, 0)`, `h[h < 0] = 0` and
+`0.5 * h * (1 + erf(h / 2 ** .5))` are all functions of one tensor.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,13 +22,11 @@ class Shape:
     """What a step does to the values of one tensor, element by element.
 
     Attributes:
-        is_elementwise: whether it works element by element at all.
         is_bent: whether it is no affine function of what depends on the inputs.
         gates: the sites that a comparison was made of which decides here or in what is put out.
         curve: the function of one earlier tensor that is put out, if it is one.
     """
 
-    is_elementwise: bool = False
     is_bent: bool = False
     gates: frozenset[str] = frozenset()
     curve: Curve | None = None
@@ -43,9 +41,7 @@ def shape_of(step: Step, out: Tensor, masks: frozenset[str]) -> Shape:
         masks: names of inputs that tell which positions count: what is chosen or multiplied by them is not bent.
     """
     data = [operand for operand in step.sources() if _reads(operand) - masks]
-    if step.name not in ELEMENTWISE or not data:
-        return Shape()
-    if step.name in {"max", "min"} and not any(operand.shape == tuple(out.shape) for operand in data):
+    if not data or not is_elementwise(step, out):
         return Shape()
     gates = frozenset[str]().union(*(operand.note.gates - masks for operand in data if operand.note is not None))
     is_bent = _is_bent(step, data, gates)
@@ -53,8 +49,15 @@ def shape_of(step: Step, out: Tensor, masks: frozenset[str]) -> Shape:
     if curve is not None and curve.functions and len(data) > 1 and step.name in STRAIGHT:
         is_bent = True  # such as h + h.abs()
     if step.name in COMPARING:
-        return Shape(True, False, frozenset().union(*(_reads(operand) for operand in data)) - masks, curve)
-    return Shape(True, is_bent, frozenset() if is_bent else gates, curve)
+        return Shape(False, frozenset().union(*(_reads(operand) for operand in data)) - masks, curve)
+    return Shape(is_bent, frozenset() if is_bent else gates, curve)
+
+
+def is_elementwise(step: Step, out: Tensor) -> bool:
+    """Whether a step works element by element; `max` and `min` do on two tensors only."""
+    if step.name in {"max", "min"}:
+        return any(operand.shape == tuple(out.shape) for operand in step.operands.values())
+    return step.name in ELEMENTWISE
 
 
 def _reads(operand: Operand) -> frozenset[str]:
@@ -93,7 +96,7 @@ def _curve(step: Step, out: Tensor, data: list[Operand], *, is_bent: bool) -> Cu
 
 
 def _replay(step: Step, curves: Mapping[int, Curve]) -> Callable[[Tensor], Tensor]:
-    """The step on other values of the root. What it writes to is a copy; the tensors it was called with stay as they are."""
+    """The step on other values of the root; it writes to copies only."""
     func, applies = step.func, {key: curve.apply for key, curve in curves.items()}
     args = tuple(_Hole(id(value)) if id(value) in applies else value for value in step.args)
     kwargs = {key: _Hole(id(value)) if id(value) in applies else value for key, value in step.kwargs.items()}

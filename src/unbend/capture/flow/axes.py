@@ -43,6 +43,7 @@ class Variable:
 
     @property
     def role(self) -> Role:
+        """What is claimed most strongly."""
         claims = self.root._claims
         return max(_TIES, key=lambda role: claims.get(role, 0)) if claims else "unknown"
 
@@ -79,7 +80,7 @@ class Factor(NamedTuple):
 
 
 Axis: TypeAlias = tuple[Factor, ...]
-"""In the order of memory; empty for length one. Ragged where the sizes do not multiply to the axis's: a packed sequence."""
+"""In the order of memory; empty for length one. Ragged (a packed sequence) where the sizes do not multiply to its."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -50,13 +50,24 @@ class Curve:
 
     def is_rectifier(self) -> bool:
         """Whether it is max(z, 0), by its values on a wide grid in both directions."""
-        root, n = self.root, self.root.shape.numel()
-        if not n:
-            return False
-        ends = math.asinh(_REACH)
+        root = self.root
+        small = torch.Size((*[1] * (len(root.shape) - 1), _POINTS))
+        try:
+            return self._rectifies(small)
+        except (RuntimeError, IndexError):  # constants of the tensor's own shape
+            return root.shape.numel() > 0 and self._rectifies(root.shape)
+
+    def _rectifies(self, shape: torch.Size) -> bool:
+        root, n, ends = self.root, shape.numel(), math.asinh(_REACH)
         grid = torch.linspace(-ends, ends, math.ceil(_POINTS / n) * n, device=root.device).sinh()
-        parts = [z.to(root.dtype).reshape(root.shape) for z in grid.split(n)]
-        return all(torch.equal(self.apply(z.clone()), z.clamp(min=0)) for z in parts)
+        parts = [z.to(root.dtype).reshape(shape) for z in grid.split(n)]
+        return all(_is_equal(self.apply(z.clone()), z.clamp(min=0)) for z in parts)
+
+
+def _is_equal(values: Tensor, expected: Tensor) -> bool:
+    if values.shape != expected.shape:
+        raise IndexError(f"curve: expected {tuple(expected.shape)}, got {tuple(values.shape)}.")
+    return torch.equal(values, expected)
 
 
 def identity_curve(tensor: Tensor, origin: str | None) -> Curve:

@@ -9,8 +9,8 @@ from typing import TypeAlias
 from unbend.capture.flow.axes import READ, Axis, Factor, Layout, Role, Variable, holds
 from unbend.capture.flow.masks import Candidate, Mask
 from unbend.capture.flow.notes import Operation
-from unbend.capture.flow.record import Draft, Record, numbered
 from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING
+from unbend.capture.flow.record import Draft, Record, numbered
 from unbend.capture.flow.result import OPAQUE, Flow, Site
 from unbend.capture.kinds import FUNCTIONS
 
@@ -29,15 +29,9 @@ def finish(record: Record, inputs: Sequence[Draft], candidates: Sequence[Candida
     sites = [_site(draft, names, masks) for draft in record.drafts.values()]
     kept = {names[draft.name] for draft in record.drafts.values() if draft.is_kept}
     every = Flow(tuple(sites), tuple(_site(draft, names, masks) for draft in inputs), (), tuple(written), ())
-    shown = tuple(
-        site if set(site.feeders) <= kept else _reduced(every, site, kept) for site in sites if site.name in kept
-    )
+    shown = every.among(kept).sites
     found = tuple(mask for mask, _ in masks.values())
     return Flow(shown, every.inputs, found, every.writes, tuple(_notes(record, shown, written)))
-
-
-def _reduced(every: Flow, site: Site, kept: set[str]) -> Site:
-    return next(one for one in every.among(kept).sites if one.name == site.name)
 
 
 def _names(drafts: Iterable[Draft]) -> dict[str, str]:
@@ -75,7 +69,7 @@ def _site(draft: Draft, names: dict[str, str], masks: dict[str, tuple[Mask, Axis
     own = draft.activations or tuple(name for name in bent)
     alias = None if draft.alias is None else names.get(draft.alias, draft.alias)
     return Site(
-        draft.name if draft.name not in names else names[draft.name],
+        names.get(draft.name, draft.name),
         draft.place,
         tuple(sorted(names.get(name, name) for name in feeds)),
         alias,
@@ -101,7 +95,7 @@ def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[Part, ...], bool
     """The roles of all factors, and whether the axis of the units had to be assumed."""
     unit = None if layout.unit is None else layout.unit.root
     is_kept = any(factor.variable.root is unit for one in layout.axes for factor in one)
-    parts = [
+    parts: list[Part] = [
         tuple((_role(factor.variable, unit if is_kept else None), factor.size) for factor in one) for one in layout.axes
     ]
     claimed = [i for i, part in enumerate(parts) if any(role == "unit" for role, _ in part)]
@@ -115,12 +109,13 @@ def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[Part, ...], bool
     usual = 1 if len(shape) > 3 else len(shape) - 1
     silent = [i for i in free if not holds(layout.axes[i], "position")]
     at = silent[0] if len(silent) == 1 else usual if usual in free else free[-1]
-    parts[at] = tuple(("unit", size) for _, size in parts[at])
+    units: Part = tuple(("unit", size) for _, size in parts[at])
+    parts[at] = units
     return tuple(parts), len(free) > 1
 
 
 def _read(of: Axis) -> list[Factor]:
-    """Factors that a layer made or read as units; pieces of such an axis, as the heads of attention, belong together."""
+    """Factors that a layer made or read as units; pieces of one axis, such as heads of attention, belong together."""
     return [factor for factor in of if factor.variable.strength("unit") >= READ]
 
 
@@ -161,12 +156,13 @@ def _notes(record: Record, sites: Sequence[Site], written: Sequence[str]) -> Ite
     assumed = [f"{site.name} (axis {site.unit_axis})" for site in sites if site.is_assumed and site.alias_of is None]
     if assumed:
         yield f"Nothing says which axis holds the units; assumed for {_listed(assumed)}. axis= sets it."
-    steps = [
-        f"{', '.join(unseen)} before {site.name}"
-        for site in sites
-        if site.alias_of is None and (unseen := [name for name in site.operations if name not in _PLAIN])
-    ]
-    if steps:
+    between: dict[str, list[str]] = {}
+    for site in sites:
+        unseen = [name for name in site.operations if name not in _PLAIN]
+        if site.alias_of is None and unseen:
+            between.setdefault(", ".join(unseen), []).append(site.name)
+    if between:
+        steps = [f"{what} (before {_listed(where)})" for what, where in between.items()]
         yield f"Computed between layers and not shown as one: {_listed(steps)}."
     if written:
         yield f"forward writes into its inputs: {_listed(written)}. The model is given copies."

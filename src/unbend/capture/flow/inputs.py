@@ -60,7 +60,7 @@ def copied(inputs: Any, done: dict[int, Any] | None = None) -> Any:
     return done[id(inputs)]
 
 
-def _copied(value: Any, done: dict[int, Any]) -> Any:
+def _copied(value: Any, done: dict[int, Any]) -> Any:  # noqa: PLR0911  one line per container
     if isinstance(value, nn.Parameter):
         return value
     if isinstance(value, Tensor):

@@ -97,7 +97,7 @@ def hear_lengths(step: Step, made: Layout, candidates: Sequence[Candidate]) -> N
 
 
 def hear_attention(step: Step, candidates: Sequence[Candidate]) -> Candidate | None:
-    """Learn from a call of attention which input its mask is, and what is padding; the input, if its tokens are the keys.
+    """Learn from a call of attention what is padding; the input that its mask is, if only one can be.
 
     Two inputs of equal values cannot be told apart so; then only the axes tell.
     """

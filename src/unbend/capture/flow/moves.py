@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 
 from unbend.capture.flow.axes import (
-    Axis, Factor, Layout, Variable, axis, broadcast, common, fresh, join, length, resized,
+    Axis,
+    Factor,
+    Layout,
+    Variable,
+    axis,
+    broadcast,
+    common,
+    fresh,
+    length,
+    resized,
 )  # fmt: skip
 from unbend.capture.flow.steps import Operand, Step
 

@@ -55,7 +55,7 @@ class Note:
     """
 
     feeds: frozenset[str] = frozenset()
-    layout: Layout = Layout()
+    layout: Layout = field(default_factory=Layout)
     same: str | None = None
     operations: tuple[Operation, ...] = ()
     curve: Curve | None = None

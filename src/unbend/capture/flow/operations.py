@@ -1,4 +1,4 @@
-"""What torch's functions do to values, by name. A name in no table is an operation that mixes values and is read whole."""
+"""What torch's functions do to values, by name. A name in no table is an operation that mixes values."""
 
 from typing import Any
 
@@ -54,6 +54,8 @@ REDUCTIONS = frozenset({
 """Axes are dropped."""
 STATISTICS = frozenset({"pow", "square", "abs", "exp", "sqrt", "absolute"})
 """Read by a reduction these are a norm, a variance or a softmax written by hand, and no activation."""
+SCALES = STATISTICS | {"rsqrt", "reciprocal", "__rdiv__"}
+"""Of a smaller tensor that the values are multiplied by, these are a norm written by hand."""
 FORM_ONLY = frozenset({"expand_as", "view_as", "reshape_as", "type_as", "broadcast_to", "to"})
 """Of their further arguments only the form counts."""
 VALUELESS = ("new_", "empty", "zeros", "ones", "full", "rand", "is_", "size", "shape")

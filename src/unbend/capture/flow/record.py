@@ -3,6 +3,7 @@
 In: steps and outputs, in order. Out: drafts of sites, to be finished when all claims are made.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce as fold
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from unbend.capture.flow.activations import Shape, shape_of
+from unbend.capture.flow.activations import Shape, is_elementwise, shape_of
 from unbend.capture.flow.axes import Axis, Layout, axis, fresh, join, unseen
 from unbend.capture.flow.curves import Curve
 from unbend.capture.flow.inputs import packed_in, tensors_in
@@ -21,7 +22,16 @@ from unbend.capture.flow.masks import Candidate, hear_attention, hear_lengths
 from unbend.capture.flow.moves import join_written
 from unbend.capture.flow.notes import Note, Notebook, Operation
 from unbend.capture.flow.operations import (
-    COMPARING, DROPOUTS, JOINS, KEEPING, MOVES, REDUCTIONS, RESHAPES, STATISTICS, is_valueless,
+    COMPARING,
+    DROPOUTS,
+    JOINS,
+    KEEPING,
+    MOVES,
+    REDUCTIONS,
+    RESHAPES,
+    SCALES,
+    STATISTICS,
+    is_valueless,
 )  # fmt: skip
 from unbend.capture.flow.result import OPAQUE
 from unbend.capture.flow.steps import Operand, Step, step_of
@@ -136,7 +146,7 @@ class Record:
         shape = shape_of(step, tensor, self._masks)
         carries_values = _carries_values(tensor, sources)
         feeds = _union(note.feeds for note in noted) | self._from_nowhere(sources)
-        pending = _union(note.pending for note in noted) if _carries_on(step, tensor) else _NOTHING
+        pending = self._pending(sources, tensor) if _carries_on(step, tensor) else _NOTHING
         operations = self._operations(step, noted)
         note = Note(
             feeds if carries_values else _NOTHING, layout, _same(step, tensor), operations, shape.curve,
@@ -144,6 +154,16 @@ class Record:
         )  # fmt: skip
         self.notes.put(tensor, note)
         self._bend(step, tensor, note, shape)
+
+    def _pending(self, sources: Iterable[Operand], tensor: Tensor) -> frozenset[str]:
+        """The activations that go on unread; not those of a norm's scale, which is smaller than what it scales."""
+        return frozenset(
+            name
+            for one in sources
+            if one.note is not None
+            for name in one.note.pending
+            if math.prod(one.shape) == tensor.numel() or self.drafts[name].activations[-1] not in SCALES
+        )
 
     def _note_written(self, step: Step, one: Operand, *, is_put_out: bool) -> None:
         """Write down that an argument was written to, for whatever shares its memory."""
@@ -178,9 +198,9 @@ class Record:
         return self._taken_out | {OPAQUE} if lost else _NOTHING
 
     def _operations(self, step: Step, noted: Iterable[Note]) -> tuple[Operation, ...]:
-        values = (note for note in noted if not note.feeds or note.feeds - self._masks)
+        values = [note for note in noted if note.feeds - self._masks]
         done = dict.fromkeys(operation for note in values for operation in note.operations)
-        if step.name not in MOVES | RESHAPES | KEEPING:
+        if values and step.name not in MOVES | RESHAPES | KEEPING:
             done[Operation(self._path, step.name)] = None
         return tuple(done)[-_LONGEST:]
 
@@ -284,7 +304,7 @@ def _carries_on(step: Step, out: Tensor) -> bool:
     """Whether a step hands values on, element by element or moved, so that what bent them has not been read yet."""
     if step.name in MOVES | RESHAPES | JOINS | KEEPING:
         return True
-    return shape_of(step, out, _NOTHING).is_elementwise
+    return is_elementwise(step, out)
 
 
 def _is_statistic(step: Step, draft: Draft) -> bool:

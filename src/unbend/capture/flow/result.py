@@ -111,8 +111,8 @@ class Flow:
     def among(self, names: Collection[str]) -> "Flow":
         """The flow between some of the sites only: what lies between them is passed through.
 
-        A further tensor of a module's output stays where the module is kept. Of names for the same values, the one that is
-        kept stands for the others.
+        A further tensor of a module's output stays where the module is kept. Of names for the same values, the one
+        that is kept stands for the others.
         """
         kept = {site.name: site for site in self.sites if site.name in names or site.name.split("[")[0] in names}
         lookup = {site.name: site for site in self.sites}

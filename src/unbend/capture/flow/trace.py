@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from unbend.capture.flow.axes import GIVEN, Factor, Layout, Variable, axis, fresh
 from unbend.capture.flow.finish import finish
 from unbend.capture.flow.inputs import copied, named_tensors, packed_in, tensors_in
-from unbend.capture.flow.masks import Candidate, candidate, words_of
+from unbend.capture.flow.masks import candidate, words_of
 from unbend.capture.flow.notes import Note
 from unbend.capture.flow.record import Draft, Record
 from unbend.capture.flow.result import Flow
@@ -28,8 +28,8 @@ from unbend.capture.quiet import quiet
 def flow(model: nn.Module, inputs: Any, n: int) -> Flow:
     """Run a model once and see what feeds what.
 
-    Every tensor met carries a note: the sites its values come from, and its axes as variables for which operations claim
-    roles. Nothing is raised that the model does not raise itself; what no rule knows is told as unknown.
+    Every tensor met carries a note: the sites its values come from, and its axes as variables for which operations
+    claim roles. Nothing is raised that the model does not raise itself; what no rule knows is told as unknown.
 
     Args:
         model: from `capture.bare`.

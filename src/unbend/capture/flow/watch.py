@@ -7,7 +7,7 @@ happens in other threads, in TorchScript and in other libraries is not seen, and
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -98,7 +98,5 @@ class _Functions(TorchFunctionMode):
 @contextmanager
 def _never_raising() -> Iterator[None]:
     """Taking notes must not change the run: a tensor of a form nobody foresaw gets no note, and is told as opaque."""
-    try:
+    with suppress(Exception):  # whatever a user's tensor class raises when it is asked for its form
         yield
-    except Exception:  # noqa: BLE001, S110  whatever a user's tensor class raises when it is asked for its form
-        pass

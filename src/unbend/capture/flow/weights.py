@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from unbend.capture.flow.axes import (
-    MADE, Axis, Layout, Variable, axis, broadcast, claim, fresh, join, resized,
+    MADE,
+    Axis,
+    Layout,
+    Variable,
+    axis,
+    broadcast,
+    claim,
+    fresh,
+    join,
+    resized,
 )  # fmt: skip
 from unbend.capture.flow.steps import Step
 
