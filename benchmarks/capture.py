@@ -45,10 +45,10 @@ from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
+from unbend.numerics.streaming.layer import Selection
 from unbend.study.fold import Fold
+from unbend.study.prepare import selection as selection_of
 from unbend.study.source import Minibatch
-from unbend.study.study import Settings, _selection
-from unbend.study.sums import Selection
 
 CHEAP = (MomentState, ActivityState, CentroidState)
 SECOND = (*CHEAP, SecondState, SampleState)
@@ -203,7 +203,7 @@ def ours(work: Workload, kinds: tuple[type, ...]) -> Method:
     """What a study does with every batch, and the finished sums."""
     places = looked_at(work)
     widest = max(tap.view.width for tap in places.taps)
-    selection = _selection(work.n, widest, Settings()) if SecondState in kinds else Selection()
+    selection = selection_of(work.n, widest) if SecondState in kinds else Selection()
     k = int(max(int(b.y.max()) for b in work.batches)) + 1
     made = Fold(work.model, places, kinds, n_classes=k, selection=selection, with_input=False)
     return Method(lambda: both(quiet(work.model), made.listening()), made.add, made.states)

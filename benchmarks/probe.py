@@ -24,12 +24,12 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from unbend.numerics.probe import PATH, closed_form, discriminant, ridge, sums
-from unbend.numerics.probe.control import shuffled
+from unbend.numerics.probe.control import shuffle
 from unbend.numerics.probe.logistic import fit, folds, path
 from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.precondition import blocks
 from unbend.numerics.probe.solve import at, solve
-from unbend.numerics.probe.split import folds_of, held_out
+from unbend.numerics.probe.split import folds_of, held_out_mask
 from unbend.numerics.probe.standard import Standard
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -88,7 +88,7 @@ def logistic(width, h, h_test, y, y_test):
     l2 = 1 / len(h)
     (rows, standard), prepare = timed(lambda: (Rows.of((s := Standard.of(h)).apply(h), y, K), s))
     found, ours = timed(lambda: fit(rows, l2, 1e-3))
-    weight, bias = (v.numpy() for v in standard.fold(found.weight[:, :-1], found.weight[:, -1]))
+    weight, bias = (v.numpy() for v in standard.unstandardise(found.weight[:, :-1], found.weight[:, -1]))
     ours += prepare
     best = found.optimality
     accuracy = right(h_test, y_test, weight, bias)
@@ -103,7 +103,8 @@ def logistic(width, h, h_test, y, y_test):
         same = reach(rows, l2, value)
         ratios[label] = seconds / (prepare + same)
         w, b = (
-            v.numpy() for v in standard.fold(torch.tensor(peer.coef_).double(), torch.tensor(peer.intercept_).double())
+            v.numpy()
+            for v in standard.unstandardise(torch.tensor(peer.coef_).double(), torch.tensor(peer.intercept_).double())
         )
         lines.append(
             f"| {width} | scikit-learn, {label}, {peer.n_iter_[0]} iterations | {seconds:.2f} | {value:.5f} "
@@ -124,10 +125,10 @@ def reach(rows, l2, value):
 def suite(rows, y):
     """Path, five folds and a shuffled-label control together, over one certified fit at the chosen penalty."""
     l2s, fold = PATH, folds_of(y, 5, 0)
-    (chosen, _), t_path = timed(lambda: path(rows, held_out(y, 0.2, 0), l2s))
+    (chosen, _), t_path = timed(lambda: path(rows, held_out_mask(y, 0.2, 0), l2s))
     fitted, t_fit = timed(lambda: fit(rows, chosen.chosen, 1e-3))
     _, t_folds = timed(lambda: folds(rows, fold, chosen.chosen, near=fitted.solution))
-    null = rows.labelled(shuffled(y, 0), K)
+    null = rows.with_labels(shuffle(y, 0), K)
 
     def control():
         known = blocks(null, at(null, chosen.chosen).p, torch.Generator().manual_seed(0), shared=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unbend.errors import RecordError
-from unbend.files import check_place, whole
+from unbend.files import check_apart, check_place, interrupted, whole
 
 
 def test_it_takes_the_place_when_all_is_written(tmp_path):
@@ -100,3 +100,40 @@ def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path):
     with whole(target, "the page") as temporary:
         temporary.write_text("new")
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755])
+def test_a_file_written_again_keeps_its_mode(tmp_path, mode):
+    target = tmp_path / "page.html"
+    target.write_text("old")
+    target.chmod(mode)
+    with whole(target, "the page") as temporary:
+        temporary.write_text("new")
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+def test_after_an_interrupt_nothing_takes_its_place(tmp_path):
+    interrupted.set()
+    try:
+        with pytest.raises(KeyboardInterrupt), whole(tmp_path / "page.html", "the page") as temporary:
+            temporary.write_text("new")
+    finally:
+        interrupted.clear()
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_places_that_are_one_file_are_refused(tmp_path):
+    (tmp_path / "a").write_text("")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "hard").hardlink_to(tmp_path / "a")
+    for other in ("a", "link", "hard", "../" + tmp_path.name + "/a"):
+        with pytest.raises(RecordError, match="is the same one"):
+            check_apart(tmp_path / "a", tmp_path / other)
+    check_apart(tmp_path / "a", tmp_path / "b")
+
+
+def test_links_in_a_circle_are_told(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(RecordError, match=r"circle|symbolic links"):
+        check_place(tmp_path / "a", "the page")

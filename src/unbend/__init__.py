@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.numerics.separable import Separation as Separation
     from unbend.numerics.separable import Undecided as Undecided
     from unbend.numerics.separable import separate as separate
-    from unbend.record.file import opened as open  # noqa: A004, F401  the name of the field for it
+    from unbend.record.file import open as open  # noqa: A004  the name of the field for it
     from unbend.record.file import save as save
     from unbend.report.page import report as report
     from unbend.study.compare import compare as compare
@@ -47,7 +47,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "compare": ("unbend.study.compare", "compare"),
     "lower": ("unbend.capture.lower", "lower"),
     "merge": ("unbend.study.merge", "merge"),
-    "open": ("unbend.record.file", "opened"),
+    "open": ("unbend.record.file", "open"),
     "probe": ("unbend.numerics.probe", "probe"),
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),

@@ -1,16 +1,22 @@
 """Files that appear whole or not at all.
 
-Comes in: a place. Goes out: a temporary name to write under, moved to the place when all of it is there. It must not
-know what is written.
+In: a place. Out: a temporary name to write under, moved to the place when all of it is there. It must not know what
+is written.
 """
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 from unbend.errors import RecordError
+
+interrupted = Event()
+"""Set by the terminal on Ctrl-C: no file takes its place from then on. An interrupt that arrives inside a callback or a
+`__del__` is swallowed there by Python, and the work goes on as if nothing had been."""
 
 
 @contextmanager
@@ -36,13 +42,17 @@ def whole(path: str | os.PathLike[str], what: str) -> Iterator[Path]:
     """
     temporary: Path | None = None
     try:
-        target = Path(path).resolve()
+        target = _resolved(path)
         if target.exists() and not target.is_file():
             kind = "folder" if target.is_dir() else "device"
             raise RecordError(f"{path}: expected a file to write, got a {kind}. Name a file.")
         # The end of the name, because some writers choose their format by it; short, because names have a limit.
         temporary = target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-48:]}")
         yield temporary
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         temporary.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -66,6 +76,25 @@ def check_place(path: str | os.PathLike[str], what: str) -> None:
     with suppress(_TriedError), whole(path, what) as temporary:
         temporary.touch(exist_ok=False)
         raise _TriedError
+
+
+def check_apart(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> None:
+    """Refuse two places that are one file, also through links: the second write would lose the first.
+
+    Raises:
+        RecordError: they are one.
+    """
+    one, other = _resolved(first), _resolved(second)
+    if one == other or (one.exists() and other.exists() and one.samefile(other)):
+        raise RecordError(f"{first}: expected two files, but {second} is the same one. Give each a name of its own.")
+
+
+def _resolved(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).resolve()
+    except (RuntimeError, ValueError) as error:  # links in a circle; a zero byte in the name
+        what = "its links lead in a circle" if isinstance(error, RuntimeError) else str(error)
+        raise RecordError(f"{path}: is no place for a file: {what}. Name another.") from error
 
 
 class _TriedError(Exception):

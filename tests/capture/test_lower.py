@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from unbend.capture.lower import Curve, lower
+from unbend.capture.lower import PiecewiseCurve, lower
 from unbend.errors import LayerError, ModelError, UnsupportedError
 
 
@@ -110,7 +110,7 @@ def test_values_are_the_modules(model, shape):
 
 def test_a_curve_of_your_own_is_one_layer():
     model = nn.Sequential(nn.Linear(3, 4), Hat(), nn.Linear(4, 2)).double()
-    net = lower(model, (3,), custom={Hat: Curve((-1.0, 0.0, 1.0), (0.0, 1.0, -1.0, 0.0))})
+    net = lower(model, (3,), custom={Hat: PiecewiseCurve((-1.0, 0.0, 1.0), (0.0, 1.0, -1.0, 0.0))})
     assert [(layer.name, layer.n_ways) for layer in net.layers] == [("1", 3)]
     x = torch.randn(50, 3, dtype=torch.float64)
     assert np.abs(net(x.numpy()) - model(x).detach().numpy()).max() < 1e-12

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import unbend
 from unbend.cli.main import COMMANDS, _app, main
-from unbend.plot.separable import word
+from unbend.study.ladder import word
 
 NET = """
 import warnings

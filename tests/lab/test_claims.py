@@ -23,7 +23,7 @@ from unbend.lab.page import code
 from unbend.lab.pictures import look
 from unbend.lab.results import Run
 from unbend.record.schema import reached
-from unbend.record.tree import Reader
+from unbend.record.tree import TreeReader
 from unbend.zoo import DATA_SETS
 
 NAMES = claims()
@@ -201,4 +201,4 @@ def test_importing_the_list_imports_no_claim():
 
 def test_known_classes_cover_what_a_result_holds():
     assert set(reached(get_type_hints(claim("affine_collapse").run)["return"])) == {"AffineCollapse", "Flow"}
-    assert Reader({}, reached(Run)).known["Run"] is Run
+    assert TreeReader({}, reached(Run)).known["Run"] is Run

@@ -53,7 +53,7 @@ def test_tickets_cut_at_random_do_not_pass(monkeypatch):
 
 
 def test_a_small_run_repeats_itself(monkeypatch):
-    tiny = lottery.Size((("mnist-5k", 300, 1),), 1, 1, 0.6, (1,))
+    tiny = lottery.LotterySize((("mnist-5k", 300, 1),), 1, 1, 0.6, (1,))
     monkeypatch.setitem(lottery.SIZES, "quick", tiny)
     first, again = lottery.run(3, "quick"), lottery.run(3, "quick")
     assert np.array_equal(first.accuracy, again.accuracy, equal_nan=True)

@@ -59,7 +59,7 @@ def test_a_lender_that_learned_shuffled_labels_is_noticed(monkeypatch):
 
 
 def test_a_small_run_repeats_itself(monkeypatch):
-    monkeypatch.setitem(transfer.SIZES, "quick", transfer.Size(1, (0, 2), (50,), 4))
+    monkeypatch.setitem(transfer.SIZES, "quick", transfer.TransferSize(1, (0, 2), (50,), 4))
     first, again, other = (transfer.run(seed, "quick") for seed in (1, 1, 2))
     assert np.array_equal(first.accuracy, again.accuracy)
     assert not np.array_equal(first.accuracy, other.accuracy)

@@ -18,7 +18,7 @@ from unbend.numerics.histogram import HistogramState
 from unbend.numerics.moments import MomentState
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.numerics.state import MEASURES, Held
+from unbend.numerics.state import MEASURES, HeldOut
 from unbend.numerics.views import View
 
 
@@ -102,7 +102,7 @@ def results(state: Any) -> dict[str, Any]:
     kind = type(state)
     out = {}
     for measure in MEASURES.values():
-        needs = {need.state if isinstance(need, Held) else need for need in measure.needs}
+        needs = {need.state if isinstance(need, HeldOut) else need for need in measure.needs}
         if needs == {kind}:
             out[measure.name] = measure.finish(*(state for _ in measure.needs))
     return out

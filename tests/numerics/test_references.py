@@ -268,9 +268,9 @@ def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_o
     rows, targets = sample.table()
     shuffled = targets[torch.from_numpy(np.random.default_rng(reading._CONTROL_SEED).permutation(n))]
     blind = SecondState.of_rows(rows, shuffled).settled()
-    own = reading._chosen_ridge(blind, reading.eigen(blind))
+    own = reading._best_ridge(blind, reading.eigen(blind))
     assert own == reading.RIDGES[-1] > got.ridge
-    guess = reading._predicted(rows, *reading._discriminant(blind, reading.eigen(blind), own))
+    guess = reading._predictions(rows, *reading._discriminant(blind, reading.eigen(blind), own))
     assert got.control_train > (guess == shuffled.argmax(1).numpy()).mean() + 0.02
     assert got.control_held_out == pytest.approx(0.5, abs=0.09)  # four standard errors of 500 rows
 
@@ -281,7 +281,7 @@ def test_the_ridge_is_that_of_brute_force_cross_validation(n, d):
     t[:, 0] += x[:, 0]
     second = SecondState.of_rows(x, t).settled()
     basis = eigen(second)
-    ridge = reading._chosen_ridge(second, basis)
+    ridge = reading._best_ridge(second, basis)
     z = (x - x.mean(0)).numpy() * basis.scale
     centred, unit, scores = (t - t.mean(0)).numpy(), basis.values.mean(), []
     for r in reading.RIDGES:

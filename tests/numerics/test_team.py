@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from unbend.numerics import team as teams
 from unbend.numerics.activity import ActivityState, bend
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState
+from unbend.numerics.compiled import team as teams
+from unbend.numerics.compiled.team import team
 from unbend.numerics.moments import MomentState
-from unbend.numerics.stream import KINDS, Stream
-from unbend.numerics.team import team
+from unbend.numerics.streaming.in_place import KINDS, Stream
 from unbend.numerics.views import View
 from unbend.zoo.randomness import threads
 

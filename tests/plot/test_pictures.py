@@ -124,7 +124,18 @@ def test_a_histogram_loses_no_value():
 
 
 def test_a_constant_layer_has_no_spectrum(ax):
-    spectrum.spectrum(ax, Spectrum(10, np.zeros(4), 0.0, 0.0, np.nan, 0, 2.5))
+    spectrum.spectrum(
+        ax,
+        Spectrum(
+            n=10,
+            values=np.zeros(4),
+            effective_rank=0.0,
+            participation_ratio=0.0,
+            participation_unbiased=np.nan,
+            for_95=0,
+            rows_per_unit=2.5,
+        ),
+    )
     assert ax.texts[0].get_text() == "constant on this data"
     assert not ax.lines
 

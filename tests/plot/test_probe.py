@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from unbend.numerics.probe import Recipe, probe
+from unbend.numerics.probe import ProbeRecipe, probe
 from unbend.plot.probe import probes
 
 
@@ -11,7 +11,7 @@ def test_every_layer_stands_at_its_accuracy_beside_its_controls(has_controls):
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 200)
     layers = {"a": rng.standard_normal((200, 3)), "b": rng.standard_normal((200, 2)) + 3 * y[:, None]}
-    recipe = Recipe(l2=0.01) if has_controls else Recipe(l2=0.01, n_shuffles=0, n_types=0)
+    recipe = ProbeRecipe(l2=0.01) if has_controls else ProbeRecipe(l2=0.01, n_shuffles=0, n_types=0)
     found = probe(layers, y, recipe=recipe)
     ax = Figure().subplots()
     probes(ax, found)

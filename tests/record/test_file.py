@@ -16,7 +16,7 @@ import torch
 import unbend
 from unbend.errors import RecordError
 from unbend.numerics.batch import batch, samples
-from unbend.numerics.state import MEASURES, Held
+from unbend.numerics.state import MEASURES, HeldOut
 from unbend.record import Unknown, file, save
 from unbend.record import open as opened
 from unbend.record.schema import FORMAT, SCHEMA
@@ -67,7 +67,7 @@ def test_a_study_saved_again_is_the_same(saved, tmp_path):
 
 def test_every_state_comes_back(classified, tmp_path, same):
     x = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
-    kinds = {n.state if isinstance(n, Held) else n for m in MEASURES.values() for n in m.needs}
+    kinds = {n.state if isinstance(n, HeldOut) else n for m in MEASURES.values() for n in m.needs}
     made = batch(x, samples(torch.tensor([0, 1, 2, 0, 1, 2])))
     states = {kind.__name__: kind.of(made) for kind in kinds}
     empty = {kind.__name__: kind.empty(4, 3) for kind in kinds}

@@ -99,6 +99,15 @@ def test_a_held_out_set_in_common_counts_once():
     assert merged.layers[0].results["readout"].n_held_out == N
 
 
+@pytest.mark.parametrize("sizes", [(97, 153), (200, 80), (150, 151)])
+def test_a_held_out_set_in_common_counts_once_whatever_the_sizes(sizes):
+    held_out = rows(9)
+    first, second = (studied(rows(i, n=n), held_out, twin=False) for i, n in enumerate(sizes))
+    merged = merge(first, second)
+    assert (merged.about.n_train, merged.about.n_held_out) == (sum(sizes), N)
+    assert merged.layers[0].results["readout"].n_held_out == N
+
+
 def test_the_same_rows_twice_are_refused(shards):
     with pytest.raises(MergeError, match="the same training rows"):
         merge(shards[0], shards[0])

@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as hnp
 from unbend.errors import RecordError
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.moments import Moments
+from unbend.numerics.planes import Projections
 from unbend.record.schema import classes, fits
-from unbend.record.tree import Reader, Stored, encode
+from unbend.record.tree import Stored, TreeReader, encode
 from unbend.study.unknown import Unknown
 
 DTYPES = [np.bool_, *(f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)), "float16", "float32", "float64"]
@@ -33,7 +34,7 @@ VALUES = st.recursive(
 def there_and_back(value):
     stored = Stored()
     text = json.dumps(encode(value, stored), allow_nan=False)
-    return Reader(stored.tensors).read(json.loads(text))
+    return TreeReader(stored.tensors).read(json.loads(text))
 
 
 @given(value=VALUES)
@@ -93,8 +94,8 @@ def test_a_class_that_is_not_registered_opens_as_unknown_and_saves_back_unchange
 
 def test_a_foreign_class_whose_fields_changed_opens_as_unknown():
     known = {"toy.Toy": Elsewhere}
-    assert isinstance(Reader({}, known).read({"$type": "toy.Toy", "n": 3}), Unknown)
-    assert isinstance(Reader({}, known).read({"$type": "toy.Toy", "n": "3", "mean": None}), Unknown)
+    assert isinstance(TreeReader({}, known).read({"$type": "toy.Toy", "n": 3}), Unknown)
+    assert isinstance(TreeReader({}, known).read({"$type": "toy.Toy", "n": "3", "mean": None}), Unknown)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def gradient(**changes):
 def test_damaged_trees_are_refused(tree):
     tensors = {"a": torch.zeros(3, dtype=torch.float64), "b": torch.zeros(1, dtype=torch.bfloat16)}
     with pytest.raises(RecordError):
-        Reader(tensors).read(tree)
+        TreeReader(tensors).read(tree)
 
 
 def test_shapes_that_contradict_each_other_are_refused():
@@ -161,14 +162,14 @@ def test_shapes_that_contradict_each_other_are_refused():
     count = {"$array": "c", "dtype": "int64", "shape": [2]}
     tree = {"$type": "Moments", "n": 1, "mean": d2, "std": d2, "low": d2, "high": d2, "nonfinite": count, "rms": 1.0}
     tensors = {"a": torch.zeros(2).double(), "b": torch.zeros(3).double(), "c": torch.zeros(2).long()}
-    assert isinstance(Reader(tensors).read(tree), Moments)
+    assert isinstance(TreeReader(tensors).read(tree), Moments)
     with pytest.raises(RecordError, match=r"Moments.high: expected Float64.*got ndarray of shape \(3,\)"):
-        Reader(tensors).read(tree | {"high": d3})
+        TreeReader(tensors).read(tree | {"high": d3})
 
 
 def test_only_registered_classes_are_looked_up():
     for name in ("builtins.eval", "os.system", "Measure", "unbend.numerics.state.Measure", "Unknown"):
-        found = Reader({}).read({"$type": name, "a": 1})
+        found = TreeReader({}).read({"$type": name, "a": 1})
         assert type(found) is Unknown
         assert (found.name, found.fields) == (name, {"a": 1})
 
@@ -199,3 +200,11 @@ def test_short_names_are_unique():
 )
 def test_fits(value, hint, answer):
     assert fits(value, hint) is answer
+
+
+def test_a_class_of_an_older_file_is_read_under_its_name_now():
+    parts = {"ids": np.arange(2), "label": np.zeros(2), "held_out": np.zeros(2, bool), "pca": np.zeros((2, 2)),
+             "pca_share": np.zeros(2), "discriminant": None}  # fmt: skip
+    stored = Stored()
+    tree = {"$type": "Planes", **encode(parts, stored)}
+    assert isinstance(TreeReader(stored.tensors).read(tree), Projections)

@@ -10,9 +10,10 @@ from torch import nn
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.gradient import GradientState, gradients
 from unbend.numerics.similarity import similarity
-from unbend.numerics.state import MEASURES, Held
+from unbend.numerics.state import MEASURES, HeldOut
 from unbend.numerics.views import View
-from unbend.study.depth import Depth, Head, line
+from unbend.study.depth import Depth, line
+from unbend.study.head import Head
 from unbend.study.values import About, Finding, Layer, Study, Sums
 
 for name in ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout"):
@@ -51,7 +52,7 @@ def results(h, y, held_h, held_y, k, bent, measures=CORE):
     out = {}
     for name in measures:
         measure = MEASURES[name]
-        states = [need.state.of(held) if isinstance(need, Held) else need.of(train) for need in measure.needs]
+        states = [need.state.of(held) if isinstance(need, HeldOut) else need.of(train) for need in measure.needs]
         out[name] = measure.finish(*states)
     return {k: v for k, v in out.items() if v is not None}
 
@@ -77,7 +78,8 @@ def study_of(model, x, y, held_x, held_y, *, k, names=(), twin=None, findings=FI
         own = (g[str(len(model) - 1)].argmax(1) == held_y).double().mean().item()
         own_train = (h[str(len(model) - 1)].argmax(1) == y).double().mean().item()
         refitted = layers[-2].results["readout"].held_out
-        across["head"] = Head(len(held_y), layers[-2].name, own, own_train, refitted, refitted - own, -0.01, 0.03)
+        across["head"] = Head(n=len(held_y), layer=layers[-2].name, own=own, own_train=own_train, refitted=refitted,
+                              gain=refitted - own, low=-0.01, high=0.03)  # fmt: skip
     rng = np.random.default_rng(0)
     across["gradients"] = gradients({l.name: GradientState.of(torch.from_numpy(rng.normal(size=(50, 8)) * 3.0**i))
                                      for i, l in enumerate(layers)})  # fmt: skip
@@ -100,12 +102,13 @@ def depth_of(layers) -> Depth:
     bends = [i for i, l in enumerate(layers) if l.kind == "activation"]
     slope, correlation = line(np.arange(len(bends), dtype=float), separation[bends])
     return Depth(
-        tuple(l.name for l in layers), tuple(l.kind for l in layers),
-        read(lambda t: t["readout"].train), read(lambda t: t["readout"].held_out),
-        read(lambda t: t["readout"].held_out_interval[0]), read(lambda t: t["readout"].held_out_interval[1]),
-        read(lambda t: t["readout"].held_out, twin=True), read(lambda t: t["readout"].control_train),
-        scattered("fisher"), separation, scattered("trace_ratio"), read(lambda t: t["spectrum"].effective_rank),
-        slope, correlation, tuple(layers[i].name for i in bends),
+        layers=tuple(l.name for l in layers), kinds=tuple(l.kind for l in layers),
+        train=read(lambda t: t["readout"].train), held_out=read(lambda t: t["readout"].held_out),
+        low=read(lambda t: t["readout"].held_out_interval[0]), high=read(lambda t: t["readout"].held_out_interval[1]),
+        twin=read(lambda t: t["readout"].held_out, twin=True), control=read(lambda t: t["readout"].control_train),
+        fisher=scattered("fisher"), separation=separation, trace_ratio=scattered("trace_ratio"),
+        effective_rank=read(lambda t: t["spectrum"].effective_rank),
+        line_slope=slope, line_correlation=correlation, line_layers=tuple(layers[i].name for i in bends),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from unbend.numerics.cells import Plane, cells
 from unbend.numerics.cells.boundary import boundary
 from unbend.numerics.piecewise import network
 from unbend.report.page import report
-from unbend.report.regions import Samples, regions_page
+from unbend.report.regions import PlaneSamples, regions_page
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -139,7 +139,7 @@ def regions_file(tmp_path_factory):
     net = network([rng.standard_normal((6, 2))], [rng.standard_normal(6) / 3], rng.standard_normal((2, 6)), np.zeros(2))
     found = cells(net, Plane.box((-1.0, -1.0), (1.0, 1.0)))
     target = tmp_path_factory.mktemp("regions") / "regions.html"
-    samples = Samples(np.zeros((1, 2)), np.zeros(1, np.int64), ("</script><b>", "two"))
+    samples = PlaneSamples(np.zeros((1, 2)), np.zeros(1, np.int64), ("</script><b>", "two"))
     edges = [boundary(found)] * 2
     target.write_text(regions_page([found, found], boundaries=edges, samples=samples), encoding="utf-8")
     return target

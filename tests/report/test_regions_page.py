@@ -11,7 +11,7 @@ from unbend.numerics.cells import Plane, cells
 from unbend.numerics.cells.boundary import boundary
 from unbend.numerics.piecewise import network
 from unbend.report import regions
-from unbend.report.regions import Samples, regions_page
+from unbend.report.regions import PlaneSamples, regions_page
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def array(blob):
 
 def test_the_page_holds_maps_patterns_and_the_boundary(found):
     edge = boundary(found)
-    samples = Samples(np.zeros((1, 2)), np.zeros(1, np.int64), ("</script><b>", "two"))
+    samples = PlaneSamples(np.zeros((1, 2)), np.zeros(1, np.int64), ("</script><b>", "two"))
     page = regions_page([found], boundaries=[edge], samples=samples, title="<i>net</i>")
     assert not re.search(r'(?:src|href)="http', page)
     assert "<i>net</i>" not in page

@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from unbend.errors import DataError, LayerError, ModelError, ShapeError
 from unbend.load import Data
-from unbend.study.study import Progress, study
+from unbend.study.progress import Progress
+from unbend.study.study import study
 
 torch.set_num_threads(1)
 N = 60
@@ -211,7 +212,7 @@ def test_an_error_of_a_measure_is_no_error_of_the_model(monkeypatch):
     def wrong(*_args, **_kwargs):
         raise ValueError("a defect of ours")
 
-    monkeypatch.setattr("unbend.study.sums.LayerSums.add", wrong)
+    monkeypatch.setattr("unbend.numerics.streaming.layer.LayerSums.add", wrong)
     with pytest.raises(ValueError, match="a defect of ours") as caught:
         study(net(), rows(), twin=False)
     assert not isinstance(caught.value, ModelError)
@@ -259,7 +260,7 @@ def test_settings_out_of_range(settings):
 
 
 def test_unknown_settings():
-    with pytest.raises(TypeError, match="unexpected setting 'layer'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'layer'"):
         study(net(), rows(), layer="1")
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unbend.study.fit import fitting
+from unbend.study.fit import fit_inputs
 
 
 class Permutes(nn.Module):
@@ -37,7 +37,7 @@ LINEAR, CONV = nn.Sequential(nn.Linear(6, 2)), nn.Sequential(nn.Conv2d(1, 2, 1))
 )  # fmt: skip
 def test_shapes(net, shape, becomes, words):
     x = torch.arange(torch.Size(shape).numel()).reshape(shape).float()
-    fit, said = fitting(net, x)
+    fit, said = fit_inputs(net, x)
     assert fit(x).shape == becomes
     assert words in said
     assert bool(words) == bool(said)
@@ -49,7 +49,7 @@ def test_shapes(net, shape, becomes, words):
 def test_values_take_the_dtype_of_the_model(dtype, given):
     net = nn.Sequential(nn.Linear(3, 2)).to(dtype)
     x = torch.ones(4, 3).to(given)
-    fit, _ = fitting(net, x)
+    fit, _ = fit_inputs(net, x)
     assert fit(x).dtype == dtype
     net(fit(x))
 
@@ -58,7 +58,7 @@ def test_values_take_the_dtype_of_the_model(dtype, given):
 def test_tokens_stay_whole_numbers(given):
     net = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 2))
     x = torch.ones(4, 3).to(given)
-    fit, said = fitting(net, x)
+    fit, said = fit_inputs(net, x)
     assert not fit(x).is_floating_point()
     assert said == ""
     net(fit(x))
@@ -66,21 +66,21 @@ def test_tokens_stay_whole_numbers(given):
 
 def test_a_model_without_parameters_leaves_precision_alone():
     x = torch.rand(4, 3, dtype=torch.float64)
-    assert fitting(nn.ReLU(), x)[0](x) is x
-    assert fitting(nn.ReLU(), x)[0](torch.ones(2, 2, dtype=torch.uint8)).dtype == torch.float32
+    assert fit_inputs(nn.ReLU(), x)[0](x) is x
+    assert fit_inputs(nn.ReLU(), x)[0](torch.ones(2, 2, dtype=torch.uint8)).dtype == torch.float32
     net = nn.BatchNorm1d(3, affine=False).double()
-    assert fitting(net, x)[0](x.float()).dtype == torch.float64
+    assert fit_inputs(net, x)[0](x.float()).dtype == torch.float64
 
 
 def test_mappings_and_tuples_keep_their_form():
     net = nn.Linear(3, 2).double()
     inputs = {"x": torch.rand(4, 3), "mask": torch.ones(4, 3, dtype=torch.int64), "flag": True, "none": None}
-    fit, _ = fitting(net, inputs)
+    fit, _ = fit_inputs(net, inputs)
     made = fit(inputs)
     assert made["x"].dtype == torch.float64
     assert made["mask"].dtype == torch.int64
     assert made["flag"] is True
     assert made["none"] is None
-    pair = fitting(net, (inputs["x"], inputs["mask"]))[0]((inputs["x"], inputs["mask"]))
+    pair = fit_inputs(net, (inputs["x"], inputs["mask"]))[0]((inputs["x"], inputs["mask"]))
     assert isinstance(pair, tuple)
     assert [p.dtype for p in pair] == [torch.float64, torch.int64]

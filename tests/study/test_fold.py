@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-from unbend.study.finish import finished
+from unbend.study.finish import finish
+from unbend.study.merge import merge
 from unbend.study.study import study
 
 torch.set_num_threads(1)
@@ -94,19 +95,13 @@ def test_shards_add_up_to_one_run(whole):
     held, train = (x[300:], y[300:]), (x[:300], y[:300])
     one = study(net(), train, held_out=held)
     shards = [study(net(), (x[a:b], y[a:b]), held_out=held) for a, b in ((0, 100), (100, 210), (210, 300))]
-    added = shards[0] + shards[1] + shards[2]
+    added = merge(*shards)
     for a, b in zip(added.layers, one.layers, strict=True):
         for name in ("moments", "activity", "scatter", "spectrum", "centroids"):
             if name in a.results:
                 is_close(a.results[name], b.results[name], f"{a.name}.{name}")
         assert a.results["readout"].held_out == pytest.approx(b.results["readout"].held_out, abs=1e-12)
     assert added.about.n_train == one.about.n_train == 300
-
-
-def test_only_studies_add():
-    found = study(net(), rows(), twin=False)
-    with pytest.raises(TypeError, match="unsupported operand"):
-        found + 1
 
 
 class Failing(Dataset):
@@ -226,6 +221,6 @@ def test_no_measures_make_a_study_of_nothing():
 
 def test_finishing_is_pure(whole):
     bare = [replace(layer, results={}, twin={}) for layer in whole.layers]
-    is_same_study(finished(whole.about, bare, whole.sums), whole)
+    is_same_study(finish(whole.about, bare, whole.sums), whole)
     assert whole.about.versions["torch"] == str(torch.__version__)
     assert type(whole.about.versions["torch"]) is str

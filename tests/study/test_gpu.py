@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from unbend.cli.main import main
-from unbend.numerics import kernels, running, sweep
+from unbend.numerics import compiled, sweep
+from unbend.numerics.compiled import kernels, running
 from unbend.numerics.sample import SampleState
 from unbend.study.study import study
 
@@ -127,13 +128,14 @@ def assert_same_study(a, b, *, rtol, borderline=0.0):
 @pytest.fixture
 def plain(monkeypatch):
     """No compiled sum can be called, as if every tensor were on a device that has none."""
-    compiled = sweep.has_kernel
+    has_kernel = sweep.has_kernel
     for name, module in list(sys.modules.items()):
-        if name.startswith("unbend.") and getattr(module, "has_kernel", None) is compiled:
+        if name.startswith("unbend.") and getattr(module, "has_kernel", None) is has_kernel:
             monkeypatch.setattr(module, "has_kernel", lambda _x: False)
     for module, names in ((kernels, "sweep_rows sweep_maps judge"), (running, "run_at collect mean_of put")):
         for name in names.split():
             monkeypatch.delattr(module, name)
+            monkeypatch.delitem(vars(compiled), name, raising=False)
 
 
 @NETS

@@ -5,13 +5,13 @@ from torch import nn
 
 import unbend
 from unbend.errors import DataError
-from unbend.numerics.probe import Recipe, probe
+from unbend.numerics.probe import ProbeRecipe, probe
 from unbend.report import probe as _page  # noqa: F401  registers its section
 from unbend.report.sections import Place, section
 from unbend.study.probes import Probing
-from unbend.study.tables import collected
+from unbend.study.tables import collect
 
-QUICK = Recipe(l2=(1e-1, 1e-2, 1e-3))
+QUICK = ProbeRecipe(l2=(1e-1, 1e-2, 1e-3))
 
 
 class Rows:
@@ -25,7 +25,7 @@ class Rows:
 
 
 def probed(rows, held_out, **more):
-    return collected(rows, {"probes": Probing(held_out, QUICK)}, **more)["probes"]
+    return collect(rows, {"probes": Probing(held_out, QUICK)}, **more)["probes"]
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def test_a_test_part_is_held_out_under_numbers_of_its_own():
     test = Data(X[:9], Y[:9], None, ())
     for found in (source(Data(X, Y, test)), source((X, Y), held_out=(X[:9], Y[:9]))):
         assert found.n == {"train": N, "held_out": 9}
-        assert [i for b in found.batches("held_out") for i in b.ids] == list(range(N, N + 9))
+        assert [i for b in found.batches("held_out") for i in b.ids] == list(range(1 << 40, (1 << 40) + 9))
     streamed = source(Stream(), held_out=(X[:9], Y[:9]))
     numbers = [{int(i) for b in streamed.batches(part) for i in b.ids} for part in ("train", "held_out")]
     assert not numbers[0] & numbers[1]

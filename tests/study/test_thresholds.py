@@ -22,17 +22,27 @@ def read(right, *, d=20, also=0, n=N):
     correct[n - also :] = True
     low, high = (float(end) for end in wilson(right, n))
     share = right / n
-    return Readout(5000, 1.0, np.zeros((K, d)), np.zeros(K), n, share, (low, high), n, share, (low, high),
-                   0.3, 1 / K, np.zeros((K, K), np.int64), correct)  # fmt: skip
+    return Readout(
+        n_fit=5000, ridge=1.0, weight=np.zeros((K, d)), bias=np.zeros(K), n_train=n, train=share,
+        train_interval=(low, high), n_held_out=n, held_out=share, held_out_interval=(low, high),
+        control_train=0.3, control_held_out=1 / K, confusion=np.zeros((K, K), np.int64), correct=correct,
+    )  # fmt: skip
 
 
 def fitted(r2, *, d=20):
     nan = (np.nan, np.nan)
-    return Readout(5000, 1.0, np.zeros((2, d)), np.zeros(2), N, r2, nan, N, r2, nan, np.nan, np.nan, None, None)
+    return Readout(
+        n_fit=5000, ridge=1.0, weight=np.zeros((2, d)), bias=np.zeros(2), n_train=N, train=r2, train_interval=nan,
+        n_held_out=N, held_out=r2, held_out_interval=nan, control_train=np.nan, control_held_out=np.nan,
+        confusion=None, correct=None,
+    )  # fmt: skip
 
 
 def spread(rank, ratio):
-    return Scatter(5000, K, rank, 1.0, ratio, ratio, 1.0, 1.0, 1.0, np.full(K, 1250))
+    return Scatter(
+        n=5000, n_classes=K, rank=rank, within=1.0, between=ratio, trace_ratio=ratio, fisher=1.0, fisher_raw=1.0,
+        separation=1.0, counts=np.full(K, 1250),
+    )  # fmt: skip
 
 
 def level(rms, d=4):
@@ -191,7 +201,9 @@ def reach(*norms):
     with np.errstate(divide="ignore"):
         lost = float(np.log10(norm[-1]) - np.log10(norm[0]))
     names = tuple("abcdefgh"[: len(norms)])
-    return found({}, rule="gradient_reach", across={"gradients": Gradients(64, names, norm, lost)})
+    return found(
+        {}, rule="gradient_reach", across={"gradients": Gradients(n=64, layers=names, norm=norm, orders_lost=lost)}
+    )
 
 
 def test_gradients_that_lose_four_orders_vanish():

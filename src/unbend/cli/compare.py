@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
+import unbend
 from unbend.cli.console import results
 from unbend.cli.terminal import compared
-from unbend.record import open as opened
 from unbend.report.plain import plain
-from unbend.study.compare import compare as comparison
 
 
 def compare(
@@ -24,7 +23,7 @@ def compare(
 
       unbend compare monday.unbend tuesday.unbend
     """
-    made = comparison(opened(before), opened(after))
+    made = unbend.compare(unbend.open(before), unbend.open(after))
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:

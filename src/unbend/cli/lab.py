@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from unbend.cli.console import INTERRUPTED, errors, results
+from unbend.cli.console import INTERRUPTED, errors, results, told
 from unbend.errors import DataError
 from unbend.lab.claims import SECTIONS, claim, claims
 from unbend.lab.entries import MARKS, Entry, Word, digits, entry, plain
@@ -122,6 +122,7 @@ def _run(planned: list[Task], n_workers: int, *, quiet: bool) -> list[Run]:
         console.print(
             f"[bold]Interrupted.[/] {len(runs)} of {len(planned)} runs are kept; the same command goes on from there."
         )
+        told.set()
         raise typer.Exit(INTERRUPTED) from None
     return runs
 

@@ -2,17 +2,21 @@
 
 import errno
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 import unbend
-from unbend.cli.console import INTERRUPTED, errors
+from unbend.cli.console import INTERRUPTED, errors, printable, told
 from unbend.errors import UnbendError
+from unbend.files import interrupted
 
 HELP = """A microscope for hidden layers: shows, measures and proves what each layer of a PyTorch network does to data.
 
@@ -85,24 +89,101 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after `unbend`; left out, those of this process.
     """
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109  so that package.module:name finds what lies here
-    try:
-        _run(arguments)
-    except UnbendError as error:
-        errors().print(f"[bold red]unbend:[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        errors().print("[bold]Interrupted.[/] Nothing was written.")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        _close_output()
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in _FULL:
+    _forget_working_directory()
+    with _listening():
+        try:
+            _run(arguments)
+        except UnbendError as error:
+            _refuse(str(error))
+        except KeyboardInterrupt:
+            _leave()
+        except SystemExit:
+            if interrupted.is_set() and not told.is_set():
+                _leave()
             raise
-        _close_output()
-        errors().print(f"[bold red]unbend:[/] the output could not be written: {error.strerror}.", soft_wrap=True)
-        sys.exit(2)
+        except BrokenPipeError:
+            _close_output()
+            sys.exit(1)
+        except (RecursionError, MemoryError, RuntimeError, OSError) as error:
+            sentence = _said_of_limits(error)
+            if sentence is None:
+                raise
+            if isinstance(error, OSError):
+                _close_output()
+            _refuse(sentence)
+
+
+def _said_of_limits(error: Exception) -> str | None:
+    """The sentence for a limit of the machine; None for any other error."""
+    if isinstance(error, RecursionError):
+        return "something is nested too deep to be followed. If it is the model, give a flatter one."
+    if _is_memory(error):
+        return "there is not enough memory for this. Give fewer rows, fewer layers or a smaller --batch-size."
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"the output could not be written: {error.strerror}."
+    return None
+
+
+def _refuse(sentence: str) -> None:
+    errors().print(f"[bold red]unbend:[/] {escape(printable(sentence, keep=''))}", soft_wrap=True)
+    sys.exit(2)
+
+
+def _leave() -> None:
+    errors().print("[bold]Interrupted.[/] No file was left half written.")
+    sys.exit(INTERRUPTED)
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether it says that there is no memory left; torch says so by a RuntimeError."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error)
+
+
+def _forget_working_directory() -> None:
+    """Python puts the working directory first on its path for `-m`: a `statistics.py` there would be imported.
+
+    The user's code is found without it: MODEL and DATA say where it lies (`unbend.load.python`).
+    """
+    here = os.getcwd()  # noqa: PTH109
+    if sys.path and sys.path[0] in ("", here) and not sys.flags.safe_path:
+        del sys.path[0]
+
+
+@contextmanager
+def _listening() -> Generator[None]:
+    """Ctrl-C is remembered as well as raised: inside a callback or a `__del__` Python swallows the exception.
+
+    One that is swallowed is raised once more where Python can hear it.
+    """
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    hook = sys.unraisablehook
+
+    def hear(_number: int, _frame: Any) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    def swallowed(lost: Any) -> None:
+        if lost.exc_type is not None and issubclass(lost.exc_type, KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        else:
+            hook(lost)
+
+    interrupted.clear()
+    told.clear()
+    signal.signal(signal.SIGINT, hear)
+    sys.unraisablehook = swallowed
+    try:
+        yield
+        if interrupted.is_set():
+            _leave()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = hook
+        interrupted.clear()
 
 
 def _run(arguments: Sequence[str] | None) -> None:

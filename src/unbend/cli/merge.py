@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+import unbend
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import shown
-from unbend.record import merge as added
-from unbend.record import open as opened
-from unbend.record import save as saved
 
 
 def merge(
@@ -23,7 +22,7 @@ def merge(
 
       unbend merge part1.unbend part2.unbend -o whole.unbend
     """
-    whole = reduce(added, [opened(path) for path in studies])
-    saved(whole, output)
+    whole = reduce(unbend.merge, [unbend.open(path) for path in studies])
+    unbend.save(whole, output)
     results().print(shown(whole))
-    errors().print(f"\nWrote [bold]{output}[/].")
+    errors().print(f"\nWrote [bold]{escape(str(output))}[/].")

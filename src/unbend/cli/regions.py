@@ -23,7 +23,7 @@ from unbend.numerics.cells.boundary import Boundary, boundary
 from unbend.numerics.cells.certificate import certify
 from unbend.numerics.piecewise import PiecewiseAffine
 from unbend.report.html import write
-from unbend.report.regions import Samples, regions_page
+from unbend.report.regions import PlaneSamples, regions_page
 from unbend.study.regions import cells, plane_through
 
 PAGE = Path("regions.html")
@@ -196,7 +196,7 @@ def _numbers(text: str, option: str, n: int, *, whole: bool) -> list[float]:
     return values
 
 
-def _on_plane(samples: _Samples, plane: Plane) -> Samples:
+def _on_plane(samples: _Samples, plane: Plane) -> PlaneSamples:
     """The samples that lie on the plane and in the window."""
     x = samples.x
     points, gap = plane.project(x)
@@ -204,7 +204,7 @@ def _on_plane(samples: _Samples, plane: Plane) -> Samples:
     near = gap <= 1e-6 * (1.0 + np.linalg.norm(x - plane.origin, axis=1))
     near &= ((points >= low) & (points <= high)).all(axis=1)
     rows = np.flatnonzero(near)[:_MOST_SAMPLES]
-    return Samples(points[rows], None if samples.y is None else samples.y[rows], samples.class_names)
+    return PlaneSamples(points[rows], None if samples.y is None else samples.y[rows], samples.class_names)
 
 
 def _tell(made: Cells, seconds: float, max_cells: int, edge: Boundary | None) -> None:
@@ -233,7 +233,7 @@ def _prove(made: Cells) -> None:
     )
 
 
-def _write(path: Path, made: Cells, edge: Boundary | None, samples: Samples | None, title: str) -> None:
+def _write(path: Path, made: Cells, edge: Boundary | None, samples: PlaneSamples | None, title: str) -> None:
     if path.suffix.lower() == ".html":
         edges = None if edge is None else [edge]
         write(regions_page([made], boundaries=edges, samples=samples, title=f"Linear regions of {title}"), path)
@@ -242,7 +242,7 @@ def _write(path: Path, made: Cells, edge: Boundary | None, samples: Samples | No
             _draw(temporary, made, edge, samples)
 
 
-def _draw(path: Path, made: Cells, edge: Boundary | None, samples: Samples | None) -> None:
+def _draw(path: Path, made: Cells, edge: Boundary | None, samples: PlaneSamples | None) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

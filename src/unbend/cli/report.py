@@ -2,52 +2,51 @@
 
 import json
 import webbrowser
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeAlias
 
 import typer
-from torch import nn
+from rich.markup import escape
 
-from unbend import load
+import unbend
 from unbend.cli.arguments import Loss, loss_of, rules
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import progress, shown
-from unbend.files import check_place
-from unbend.record import save as saved
-from unbend.report import report as written
+from unbend.files import check_apart, check_place
 from unbend.report.plain import plain
+from unbend.study.jobs import StudyJob, demo, job
+from unbend.study.progress import Progress
 from unbend.study.ranks import joined
-from unbend.study.study import Progress, study
+from unbend.study.study import study
+from unbend.study.values import Study
 
 PAGE = Path("report.html")
+_Model: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False),
+]
+_Data: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        help="A bundled name, .npz, x.npy,y.npy, a folder of IDX files, .csv, .parquet or file.py:name.",
+        show_default=False,
+    ),
+]
+_Reduce: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
+]
 
 
 def report(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            help="A bundled name, .npz, x.npy,y.npy, a folder of IDX files, .csv, .parquet or file.py:name.",
-            show_default=False,
-        ),
-    ] = None,
+    model: _Model = None,
+    data: _Data = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
     save: Annotated[Path | None, typer.Option(help="Also save the study, for show, merge and compare.")] = None,
     layers: Annotated[
         list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
     ] = None,
-    reduce: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."
-        ),
-    ] = None,
+    reduce: _Reduce = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
     loss: Annotated[Loss | None, typer.Option(help="Also measure the gradients of this loss.")] = None,
@@ -83,62 +82,53 @@ def report(
 
       unbend report bert/ texts.py:dataset --reduce cls --save run.unbend
     """
-    settings: dict[str, Any] = {
-        "layers": layers or None, "reduce": rules(reduce), "loss": loss_of(loss), "rows": rows, "exact": exact,
-        "twin": twin, "n_classes": classes, "proofs": proofs, "budget": budget, "probes": probes,
-        "batch_size": batch_size, "seed": seed,
-    }  # fmt: skip
     with joined() as is_writer:
         if is_writer:
-            check_place(output, "the page")
-            if save is not None:
-                check_place(save, "the study")
+            _check_places(output, save)
         with progress(quiet=as_json_ or not is_writer) as told:
-            job = demo(seed, told) if model is None else given(model, data, label=label, weights=weights)
-            made = study(job.model, job.data, name=job.name, progress=told, recipe=job.recipe, **settings)
+            work = _job(model, data, label, weights, seed, told)
+            made = study(
+                work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
+                reduce=rules(reduce), loss=loss_of(loss), rows=rows, exact=exact, twin=twin, n_classes=classes,
+                proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
+            )  # fmt: skip
             if is_writer:
+                if save is not None:
+                    unbend.save(made, save)
                 told("Drawing the page", 0, None)
-                written(made, output)
+                unbend.report(made, output)
         if not is_writer:
             return
-    if save is not None:
-        saved(made, save)
-    if as_json_:
-        typer.echo(json.dumps(plain(made), indent=1))
-    else:
-        results().print(shown(made))
+    _show(made, as_json=as_json_)
     errors().print(
-        f"\nWrote [bold]{output}[/]" + (f" and [bold]{save}[/]" if save else "") + f" in {made.about.seconds:.1f} s."
+        f"\nWrote [bold]{escape(str(output))}[/]"
+        + (f" and [bold]{escape(str(save))}[/]" if save else "")
+        + f" in {made.about.seconds:.1f} s."
     )
     if open_:
         webbrowser.open(output.resolve().as_uri())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """A network and data, and the words that make them again."""
-
-    model: nn.Module
-    data: Any
-    name: str
-    recipe: dict[str, str]
-
-
-def given(model: str, data: str | None, *, label: str | None, weights: Path | None) -> Job:
-    """The network and the data that the words name."""
+def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, seed: int,
+         told: Progress) -> StudyJob:  # fmt: skip
+    """The network and the data that the words name; the demo without words."""
+    if model is None:
+        return demo(seed, told)
     if data is None:
         raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
                                  param_hint="DATA")  # fmt: skip
-    words = {"model": model, "data": data, "label": label, "weights": None if weights is None else str(weights)}
-    recipe = {key: value for key, value in words.items() if value is not None}
-    return Job(load.model(model, weights=weights), load.data(data, label=label), model, recipe)
+    return job(model, data, label=label, weights=weights)
 
 
-def demo(seed: int, told: Progress) -> Job:
-    """A small net trained on handwritten digits just now."""
-    from unbend import zoo
+def _check_places(output: Path, save: Path | None) -> None:
+    check_place(output, "the page")
+    if save is not None:
+        check_place(save, "the study")
+        check_apart(output, save)
 
-    model, digits = zoo.digits(seed=seed, progress=lambda done, total: told("Training a small net", done, total))
-    test = load.Data(digits.x_test, digits.y_test, None, digits.class_names, "digits")
-    data = load.Data(digits.x_train, digits.y_train, test, digits.class_names, "handwritten digits", digits.source)
-    return Job(model, data, "64-128-64-32-10 ReLU net, trained just now", {"demo": str(seed)})
+
+def _show(made: Study, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(plain(made), indent=1))
+    else:
+        results().print(shown(made))

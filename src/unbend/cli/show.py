@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+import unbend
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import shown
-from unbend.record import open as opened
-from unbend.report import report as written
+from unbend.files import check_apart
 from unbend.report.plain import plain
 
 
@@ -24,11 +25,13 @@ def show(
 
       unbend show run.unbend -o page.html
     """
-    made = opened(study)
+    if output is not None:
+        check_apart(output, study)
+    made = unbend.open(study)
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
         results().print(shown(made))
     if output is not None:
-        written(made, output)
-        errors().print(f"\nWrote [bold]{output}[/].")
+        unbend.report(made, output)
+        errors().print(f"\nWrote [bold]{escape(str(output))}[/].")

@@ -24,7 +24,7 @@ from rich.text import Text
 from unbend.cli.console import errors, results
 from unbend.report.text import Row, columns, summary
 from unbend.study.compare import Comparison
-from unbend.study.study import Progress as Told
+from unbend.study.progress import Progress as Report
 from unbend.study.values import Finding, Study
 
 _EXPENDABLE = ("rms", "separation", "saturated", "dormant", "eff. rank", "permuted")
@@ -39,7 +39,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress(*, quiet: bool = False) -> Iterator[Told]:
+def progress(*, quiet: bool = False) -> Iterator[Report]:
     """A bar per phase on standard error, with rate and time left; it disappears when done."""
     console = errors()
     bars = Progress(

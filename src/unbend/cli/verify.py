@@ -7,12 +7,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+import unbend
 from unbend.cli.console import results
-from unbend.cli.report import demo, given
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, UnbendError
-from unbend.plot.separable import word
-from unbend.record import open as opened
+from unbend.study.jobs import demo, job
+from unbend.study.ladder import Ladder, word
 from unbend.study.proofs import verify as verified
 
 
@@ -37,9 +37,9 @@ def verify(
 
       unbend verify run.unbend data.npz
     """
-    made = opened(study)
+    made = unbend.open(study)
     recipe = made.about.recipe
-    ladder = made.across.get("ladder")
+    ladder = made.result(Ladder)
     if ladder is None:
         raise DataError(
             f"{study}: it was saved without proofs. Make it again with unbend report … --proofs --save {study}."
@@ -47,11 +47,14 @@ def verify(
     words = model or recipe.get("model")
     with progress() as told:
         if words is None and "demo" in recipe:
-            job = demo(int(recipe["demo"]), told)
+            work = demo(int(recipe["demo"]), told)
         elif words is None:
             raise DataError(f"{study}: it does not say which network it was made of. Pass --model file.py:name.")
+        elif (data or recipe.get("data")) is None:
+            raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
+                                     param_hint="DATA")  # fmt: skip
         else:
-            job = given(words, data or recipe.get("data"), label=label or recipe.get("label"),
+            work = job(words, data or recipe["data"], label=label or recipe.get("label"),
                         weights=weights or (Path(recipe["weights"]) if "weights" in recipe else None))  # fmt: skip
         done = 0
 
@@ -60,7 +63,7 @@ def verify(
             done += n
             told("Checking proofs", done, len(ladder.layers))
 
-        holds = verified(made, job.model, job.data, tick=tick)
+        holds = verified(made, work.model, work.data, tick=tick)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for head in ("layer", "verdict", "proof"):
         table.add_column(head)

@@ -29,7 +29,7 @@ GOOD = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plane:
+class TwoUnitPlane:
     """The plane of the two units while it is trained.
 
     Args:
@@ -77,7 +77,7 @@ class Bottleneck:
     plain_held_out: Float64[np.ndarray, " m"]
     plain_steps_to_99: Int64[np.ndarray, " m"]
     cornered: Float64[np.ndarray, " s"]
-    plane: Plane
+    plane: TwoUnitPlane
 
 
 def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
@@ -161,7 +161,7 @@ def first_good(history: zoo.History, per_epoch: int) -> int:
     return int((good[0] + 1) * per_epoch) if len(good) else -1
 
 
-def filmed(model: nn.Module, path: str, history: zoo.History, data: zoo.DataSet) -> Plane:
+def filmed(model: nn.Module, path: str, history: zoo.History, data: zoo.DataSet) -> TwoUnitPlane:
     """The plane at every moment that was kept, and the output layer on it."""
     x, y = data.x_train[:600], data.y_train[:600].numpy()
     kept = []
@@ -171,7 +171,7 @@ def filmed(model: nn.Module, path: str, history: zoo.History, data: zoo.DataSet)
         kept.append((in_plane(model, path, x), *(p.detach().clone() for p in head.parameters())))
     points, weight, bias = (torch.stack(parts).numpy() for parts in zip(*kept, strict=True))
     told = (points @ weight.transpose(0, 2, 1) + bias[:, None]).argmax(2)
-    return Plane(y, history.snapshot_steps, points, weight, bias, np.mean(told == y, axis=1))
+    return TwoUnitPlane(y, history.snapshot_steps, points, weight, bias, np.mean(told == y, axis=1))
 
 
 def holds(result: Bottleneck) -> Verdict:
@@ -259,7 +259,7 @@ def n_frames(result: Bottleneck) -> int:
     return len(result.plane.step)
 
 
-def _plane(axes: Axes, plane: Plane, i: int, title: str) -> None:
+def _plane(axes: Axes, plane: TwoUnitPlane, i: int, title: str) -> None:
     """Points by class, and the lines between the regions that the output layer gives to each."""
     points = plane.points[i].astype(np.float64)
     window(axes, points, equal=False)

@@ -22,7 +22,7 @@ NEAR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class LotterySize:
     """What a budget allows: data sets with their training samples and epochs, seeds, and rounds of cutting."""
 
     sets: tuple[tuple[str, int, int], ...]
@@ -32,9 +32,9 @@ class Size:
     compared: tuple[int, ...]
 
 
-SIZES: dict[Budget, Size] = {
-    "quick": Size((("mnist-5k", 1_500, 6),), 1, 3, 0.6, (2, 3)),
-    "full": Size((("mnist-5k", 4_000, 6), ("fashion-mnist", 6_000, 3)), 2, 5, 0.5, (2, 4, 5)),
+SIZES: dict[Budget, LotterySize] = {
+    "quick": LotterySize((("mnist-5k", 1_500, 6),), 1, 3, 0.6, (2, 3)),
+    "full": LotterySize((("mnist-5k", 4_000, 6), ("fashion-mnist", 6_000, 3)), 2, 5, 0.5, (2, 4, 5)),
 }
 
 

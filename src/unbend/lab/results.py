@@ -20,7 +20,7 @@ from unbend.errors import RecordError
 from unbend.files import whole
 from unbend.lab.claim import Budget, Claim, Verdict
 from unbend.record.schema import reached
-from unbend.record.tree import Reader, Stored, encode
+from unbend.record.tree import Stored, TreeReader, encode
 
 Status = Literal["passed", "failed", "not run", "error"]
 _FORMAT = "unbend lab run"
@@ -94,7 +94,7 @@ def opened(claim: Claim, budget: Budget, seed: int, folder: Path) -> Run | None:
                 return None
             tensors = {key: content.get_tensor(key).clone() for key in content.keys()}  # noqa: SIM118
         known = reached(Run, get_type_hints(claim.run).get("return", Any))
-        return Reader(tensors, known).read(json.loads(metadata["run"]), "run")
+        return TreeReader(tensors, known).read(json.loads(metadata["run"]), "run")
     except (OSError, safetensors.SafetensorError, RecordError, ValueError, KeyError):
         return None
 

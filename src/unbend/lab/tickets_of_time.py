@@ -18,9 +18,9 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, VERMILION, band, legend
-from unbend.numerics.probe import Recipe
+from unbend.numerics.probe import ProbeRecipe
 
-READ_OUT = Recipe(l2=1e-3, n_shuffles=0, n_types=0)
+READ_OUT = ProbeRecipe(l2=1e-3, n_shuffles=0, n_types=0)
 COLORS = (SKY, BLUE, GREEN, ORANGE, PINK)
 
 

@@ -24,7 +24,7 @@ SIDE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class TransferSize:
     """What a budget allows: seeds, layers taken over, training samples of the new classes, and steps."""
 
     n_seeds: int
@@ -33,9 +33,9 @@ class Size:
     n_steps: int
 
 
-SIZES: dict[Budget, Size] = {
-    "quick": Size(1, (0, 2, 3), (100,), 80),
-    "full": Size(2, (0, 1, 2, 3), (100, 1_000), 100),
+SIZES: dict[Budget, TransferSize] = {
+    "quick": TransferSize(1, (0, 2, 3), (100,), 80),
+    "full": TransferSize(2, (0, 1, 2, 3), (100, 1_000), 100),
 }
 
 

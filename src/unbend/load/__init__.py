@@ -1,6 +1,6 @@
 """Models and data from disk.
 
-Comes in: what a person writes on the command line. Goes out: a `torch.nn.Module`, or `Data`. What cannot be
+In: what a person writes on the command line. Out: a `torch.nn.Module`, or `Data`. What cannot be
 opened gives one clear sentence. This package must not know statistics, hooks or drawing.
 """
 

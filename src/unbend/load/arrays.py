@@ -1,21 +1,21 @@
 """Arrays that numpy saved: one `.npz`, or a pair of `.npy`.
 
-Comes in: paths. Goes out: `Data`. Files with pickled Python objects are refused: opening one runs its code.
+In: paths. Out: `Data`. Files with pickled Python objects are refused: opening one runs its code. The header of every
+array is judged before its values are asked for.
 """
 
+import math
 import re
 import zipfile
-import zlib
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unbend.errors import LoadError, UnbendError
+from unbend.errors import LoadError
 from unbend.load.dataset import Data, Pair, from_arrays
-from unbend.load.wording import one_line
+from unbend.load.guard import DEFLATED, check_file, check_size, parsing
 
 X_WORDS = ("x", "data", "images", "features", "inputs")
 Y_WORDS = ("y", "target", "targets", "label", "labels")
@@ -37,20 +37,22 @@ def npz(path: Path) -> Data:
     Raises:
         LoadError: not such an archive, damaged, with pickled objects, or without a recognisable pair.
     """
-    with path.open("rb") as file:
+    with check_file(path).open("rb") as file:
         is_zip = zipfile.is_zipfile(file)
     if not is_zip:
         raise LoadError(f"{path}: is not a .npz archive, or it is damaged or cut short.")
-    with _told(path), np.load(path, allow_pickle=False) as archive:
-        found = by_name(path.name, archive, source=str(path))
-        if found is not None:
-            return found
-        inputs = {key: archive[key] for key in TOKENS if key in archive}
-        labels = [archive[key] for key in archive if key.lower() in Y_WORDS]
-        if inputs and len(labels) == 1:
-            names = _class_names(archive)
-            return from_arrays(path.name, (inputs, labels[0]), class_names=names, source=str(path))
-        held = ", ".join(archive) or "nothing"
+    with parsing(path):
+        _judge(path)
+        with np.load(path, allow_pickle=False) as archive:
+            found = by_name(path.name, archive, source=str(path))
+            if found is not None:
+                return found
+            inputs = {key: archive[key] for key in TOKENS if key in archive}
+            labels = [archive[key] for key in archive if key.lower() in Y_WORDS]
+            if inputs and len(labels) == 1:
+                names = _class_names(archive)
+                return from_arrays(path.name, (inputs, labels[0]), class_names=names, source=str(path))
+            held = ", ".join(archive) or "nothing"
     advice = "Name them x and y, x_train and y_train (with x_test and y_test), data and target, images and labels."
     raise LoadError(f"{path}: no samples with labels by their names. It holds: {held}. {advice}")
 
@@ -88,27 +90,45 @@ def npy(x_path: Path, y_path: Path | None = None) -> Data:
 
 def array(path: Path) -> np.ndarray:
     """The array of one `.npy` file, mapped rather than read, so that only what is used takes memory."""
-    with _told(path):
-        if not path.is_file():
-            raise LoadError(f"{path}: no such file.")
-        with path.open("rb") as file:
-            if file.read(6) != b"\x93NUMPY":
-                raise LoadError(f"{path}: is not a .npy file, or it is damaged.")
+    with check_file(path).open("rb") as file, parsing(path):
+        if file.read(6) != b"\x93NUMPY":
+            raise LoadError(f"{path}: is not a .npy file, or it is damaged.")
+        file.seek(0)
+        _check_header(path, file, path.stat().st_size)
         return np.load(path, mmap_mode="c", allow_pickle=False)
 
 
-@contextmanager
-def _told(path: Path) -> Generator[None]:
-    """What numpy says of a damaged or pickled file, as one sentence."""
-    try:
-        yield
-    except UnbendError:
-        raise
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
-        if "allow_pickle" in str(error) or "Python objects" in str(error):
-            message = f"{path}: holds pickled Python objects, which unbend does not open, for that runs code."
-            raise LoadError(f"{message} Save plain arrays of numbers or strings.") from error
-        raise LoadError(f"{path}: is damaged or cut short ({one_line(error)}).") from error
+def _judge(path: Path) -> None:
+    """Every member of an archive by its header, unread ones too: a flipped bit in a name would hide an array."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise LoadError(f"{path}: is damaged: it holds {twice} twice.")
+        for part in archive.infolist():
+            where = f"{path}: its part {part.filename}"
+            if part.flag_bits & 1:
+                raise LoadError(f"{where} is protected by a password. Save it without one.")
+            if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise LoadError(f"{where} is compressed in a way numpy does not write. Save it with numpy.savez.")
+            check_size(where, part.file_size, most=part.compress_size * DEFLATED)
+            with archive.open(part) as file:  # compares the name with that in front of the content
+                if part.filename.endswith(".npy"):
+                    _check_header(where, file, part.file_size)
+
+
+def _check_header(where: object, file: Any, size: int) -> None:
+    """The header of a `.npy` against the bytes that can follow it.
+
+    Raises:
+        LoadError: it declares objects, or more or less than the file holds.
+    """
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        message = f"{where}: holds pickled Python objects, which unbend does not open, for that runs code."
+        raise LoadError(f"{message} Save plain arrays of numbers or strings.")
+    check_size(where, math.prod(shape) * dtype.itemsize, most=size - file.tell())
 
 
 def _pair_of(name: str, arrays: Mapping[str, Any], patterns: Iterable[str]) -> Pair | None:

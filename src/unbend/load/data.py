@@ -1,6 +1,6 @@
 """A data set from one line of text.
 
-Comes in: a bundled name, a path, or `file.py:name`. Goes out: `Data`. Which reader to take is decided here by
+In: a bundled name, a path, or `file.py:name`. Out: `Data`. Which reader to take is decided here by
 the line and the file's name alone; what stands in the file is the reader's business.
 """
 
@@ -16,6 +16,7 @@ from unbend.errors import DataError, LoadError
 from unbend.load import python
 from unbend.load.arrays import by_name, npy, npz
 from unbend.load.dataset import Data, from_arrays
+from unbend.load.guard import check_file
 from unbend.load.idx import folder
 from unbend.load.shipped import bundled, read
 from unbend.load.table import SUFFIXES, table
@@ -64,12 +65,13 @@ def _from_disk(spec: str, label: str | None) -> Data:
     path = _existing(spec)
     if path.is_dir():
         return folder(path)
+    check_file(path)
     return table(path, label) if spec.lower().endswith(SUFFIXES) else _from_file(path)
 
 
 def _existing(spec: str) -> Path:
     path = Path(spec).expanduser()
-    if path.exists():
+    if path.exists() or path.is_symlink():  # a link that leads nowhere or in a circle: its reader says so
         return path
     if path.suffix or path.parent != Path():
         raise LoadError(f"{spec}: no such file or folder. {suggest(path.name, beside(path), where='Its folder')}")

@@ -1,6 +1,6 @@
 """`Data`, and the one way from arrays to it.
 
-Comes in: arrays as a reader found them. Goes out: `Data` with tensors that were checked: as many labels as
+In: arrays as a reader found them. Out: `Data` with tensors that were checked: as many labels as
 rows, no NaN, labels that are classes or targets. Must not know files.
 """
 
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from unbend.errors import DataError
 
-_CHUNK = 1 << 22  # values tested at once, so that the test needs little memory beside the data
+_CHUNK = 1 << 22
+"""Values tested at once, so that the test needs little memory beside the data."""
 
 Pair: TypeAlias = tuple[Any, Any]
 

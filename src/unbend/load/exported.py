@@ -1,13 +1,15 @@
 """Networks that `torch.export.save` wrote.
 
-Comes in: a `.pt2` archive. Goes out: a module whose submodules have the paths they had when it was exported,
-each called as a module, so that hooks on them fire.
+In: a `.pt2` archive. Out: a module whose submodules have the paths they had when it was exported, each called as a
+module, so that hooks on them fire.
 """
 
 import io
-import pickle
+import logging
 import warnings
 import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,6 +17,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from unbend.errors import LoadError, ModelError
+from unbend.load.guard import check_file, check_size, parsing
 from unbend.load.wording import one_line
 
 
@@ -32,27 +35,39 @@ def exported(path: Path) -> nn.Module:
         LoadError: not such an archive, damaged, with pickled objects or compiled code.
         ModelError: exported for one batch size only.
     """
-    _screen(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its own calls
+    _screen(check_file(path))
+    with warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")  # torch's own, about its own calls and about what our sentence names
         try:
             program = torch.export.load(path)
             module = torch.export.unflatten(program)
         except Exception as error:
             raise LoadError(f"{path}: torch cannot read it: {one_line(error)}.") from error
-    _check_batch(path, program)
+    with parsing(path):
+        _check_batch(path, program)
     return module
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Runs torch without what it logs of a damaged archive: twenty lines, of which ours is one."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _screen(path: Path) -> None:
     """Refuse damaged archives, and parts that would run code when they are opened."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            names = archive.namelist()
-            pickled = {name: archive.read(name) for name in names if name.endswith(".pt")} if not broken else {}
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise LoadError(f"{path}: is not a torch.export archive, or it is damaged or cut short.") from error
+    if not zipfile.is_zipfile(path):
+        raise LoadError(f"{path}: is not a torch.export archive, or it is damaged or cut short.")
+    with parsing(path), zipfile.ZipFile(path) as archive:
+        check_size(path, sum(part.file_size for part in archive.infolist()))
+        broken = archive.testzip()
+        names = archive.namelist()
+        pickled = {name: archive.read(name) for name in names if name.endswith(".pt")} if not broken else {}
     if broken:
         raise LoadError(f"{path}: is damaged: its part {broken} does not match its checksum.")
     if not any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in names):
@@ -62,7 +77,7 @@ def _screen(path: Path) -> None:
     for name, content in pickled.items():
         try:
             torch.load(io.BytesIO(content), weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        except Exception as error:
             raise LoadError(f"{path}: its part {name} is not plain tensors, and unbend does not unpickle.") from error
 
 

@@ -1,6 +1,6 @@
 """Networks in a local Hugging Face folder.
 
-Comes in: a folder with `config.json` and safetensors. Goes out: the module, with the head its config names.
+In: a folder with `config.json` and safetensors. Out: the module, with the head its config names.
 No network is used, no pickle opened, no code of the folder run.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from unbend.errors import LoadError, MissingExtraError
+from unbend.load.guard import check_file, check_size
 from unbend.load.wording import one_line
 
 
@@ -25,9 +26,12 @@ def pretrained(folder: Path) -> nn.Module:
     """
     if not (folder / "config.json").is_file():
         raise LoadError(f"{folder}: expected a Hugging Face folder with a config.json in it.")
-    if not list(folder.glob("*.safetensors")):
+    weights = list(folder.glob("*.safetensors"))
+    if not weights:
         advice = "unbend does not open pickled ones. Write them anew: model.save_pretrained(folder)."
         raise LoadError(f"{folder}: no weights in safetensors; {advice}")
+    for path in (*weights, *folder.glob("*.json")):
+        check_size(check_file(path), path.stat().st_size)
     transformers = _transformers()
     with _quiet(transformers):
         try:

@@ -1,22 +1,24 @@
 """Folders of IDX files, the format of MNIST and its relatives, gzipped or not.
 
-Comes in: a folder. Goes out: `Data` with its test part. Format: two zero bytes, a byte for the type, a byte
-for the number of axes, each length as a big-endian uint32, then the values. Source:
-http://yann.lecun.com/exdb/mnist/
+In: a folder. Out: `Data` with its test part. Format: two zero bytes, a byte for the type, a byte for the number of
+axes, each length as a big-endian uint32, then the values. Source: http://yann.lecun.com/exdb/mnist/
 """
 
 import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from unbend.errors import LoadError
 from unbend.load.dataset import Data, Pair, from_arrays
+from unbend.load.guard import DEFLATED, check_file, check_size, parsing
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_AXES = 8
+"""Videos in colour have five; numpy itself takes 64."""
 
 
 def folder(path: Path, *, class_names: tuple[str, ...] = (), source: str = "") -> Data:
@@ -65,18 +67,41 @@ def array(path: Path) -> np.ndarray:
     Raises:
         LoadError: not an IDX file, or fewer or more values than its header says.
     """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LoadError(f"{path}: is damaged or cut short ({error}).") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
-        raise LoadError(f"{path}: is not an IDX file: its first bytes are {content[:4].hex(' ') or 'missing'}.")
-    dtype, n_axes = np.dtype(_TYPES[content[2]]), content[3]
-    start = 4 + 4 * n_axes
-    shape = struct.unpack(f">{n_axes}I", content[4:start]) if len(content) >= start else ()
-    expected = start + math.prod(shape) * dtype.itemsize
-    if len(content) != expected:
-        lengths = f"expected {expected:,} bytes for shape {list(shape)}, got {len(content):,}"
-        raise LoadError(f"{path}: is damaged or cut short: {lengths}.")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    size = check_file(path).stat().st_size
+    is_packed = path.suffix == ".gz"
+    with parsing(path), gzip.open(path) if is_packed else path.open("rb") as file:
+        dtype, shape = _header(path, file)
+        expected = math.prod(shape) * dtype.itemsize
+        start = 4 + 4 * len(shape)
+        if is_packed:
+            check_size(path, start + expected, most=size * DEFLATED)
+        elif start + expected != size:
+            raise LoadError(f"{path}: is damaged or cut short: {_lengths(start + expected, shape, size)}.")
+        check_size(path, start + expected)
+        content = file.read(expected + 1)  # one more: a longer file is refused, and gzip checks its sum at the end
+        if len(content) != expected:
+            raise LoadError(
+                f"{path}: is damaged or cut short: {_lengths(start + expected, shape, start + len(content))}."
+            )
+        return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _header(path: Path, file: Any) -> tuple[np.dtype, tuple[int, ...]]:
+    """The type and the shape."""
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES:
+        raise LoadError(f"{path}: is not an IDX file: its first bytes are {head.hex(' ') or 'missing'}.")
+    n_axes = head[3]
+    if not 1 <= n_axes <= _MOST_AXES:
+        raise LoadError(f"{path}: is damaged: expected 1 to {_MOST_AXES} axes, its header says {n_axes}.")
+    lengths = file.read(4 * n_axes)
+    if len(lengths) < 4 * n_axes:
+        raise LoadError(f"{path}: is damaged or cut short: expected {n_axes} lengths, the file ends before.")
+    shape = struct.unpack(f">{n_axes}I", lengths)
+    if 0 in shape:
+        raise LoadError(f"{path}: holds no values: its shape is {list(shape)}.")
+    return np.dtype(_TYPES[head[2]]), shape
+
+
+def _lengths(expected: int, shape: tuple[int, ...], found: int) -> str:
+    return f"expected {expected:,} bytes for shape {list(shape)}, got {found:,}"

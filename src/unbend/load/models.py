@@ -1,7 +1,6 @@
 """A network from one line of text.
 
-Comes in: `file.py:name`, `package.module:name`, a `.pt2` archive or a Hugging Face folder. Goes out: the
-module.
+In: `file.py:name`, `package.module:name`, a `.pt2` archive or a Hugging Face folder. Out: the module.
 """
 
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import nn
 from unbend.errors import LoadError, ModelError
 from unbend.load import python
 from unbend.load.exported import exported
+from unbend.load.guard import check_file
 from unbend.load.huggingface import pretrained
 from unbend.load.weights import fill
 from unbend.load.wording import beside, readable, suggest
@@ -58,6 +58,7 @@ def _from_disk(spec: str) -> nn.Module:
     path = _existing(spec)
     if path.is_dir():
         return pretrained(path)
+    check_file(path)
     suffix = path.suffix.lower()
     if suffix == ".pt2":
         return exported(path)
@@ -78,6 +79,6 @@ def _from_code(spec: str) -> nn.Module:
 
 def _existing(spec: str) -> Path:
     path = Path(spec).expanduser()
-    if path.exists():
+    if path.exists() or path.is_symlink():  # a link that leads nowhere or in a circle: its reader says so
         return path
     raise LoadError(f"{spec}: no such file or folder. {suggest(path.name, beside(path), where='Its folder')}")

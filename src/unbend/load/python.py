@@ -1,6 +1,6 @@
 """A value from the user's own Python: `file.py:name` or `package.module:name`.
 
-Comes in: such a line. Goes out: the value of that name, or what its zero-argument factory returns. This runs
+In: such a line. Out: the value of that name, or what its zero-argument factory returns. This runs
 the user's code, with the rights of whoever started unbend, and must not know what the value is for.
 """
 
@@ -10,6 +10,7 @@ import inspect
 import os
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -64,9 +65,15 @@ def value(spec: str, *, is_ready: Callable[[object], bool]) -> Any:
 
 @contextmanager
 def _on_path(folder: Path) -> Generator[None]:
-    """`folder` first on `sys.path`, and gone again afterwards."""
+    """`folder` on `sys.path`, and gone again afterwards.
+
+    It stands before installed packages and behind Python's own modules, so that a `statistics.py` in it is not what
+    torch imports when it asks for that.
+    """
     entry = str(folder.resolve())
-    sys.path.insert(0, entry)
+    own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    own |= {os.path.join(place, "lib-dynload") for place in own}  # noqa: PTH118
+    sys.path.insert(max((i + 1 for i, place in enumerate(sys.path) if place in own), default=0), entry)
     try:
         yield
     finally:

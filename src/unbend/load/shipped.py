@@ -1,6 +1,6 @@
 """Data sets that need no file of the user's: scikit-learn's, and Fashion-MNIST from its Debian package.
 
-Comes in: a name. Goes out: `Data`, with what was done to the numbers in `source`.
+In: a name. Out: `Data`, with what was done to the numbers in `source`.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
 """Tables with a header: `.csv`, `.tsv`, `.parquet`.
 
-Comes in: a path and the name of the label column. Goes out: `Data`, one row per row, every other column a
-feature.
+In: a path and the name of the label column. Out: `Data`, one row per row, every other column a feature.
 """
 
+import gzip
 import importlib
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from unbend.errors import DataError, LoadError, MissingExtraError
 from unbend.load.dataset import Data, from_arrays
+from unbend.load.guard import DEFLATED, check_file, check_size, memory, parsing
 from unbend.load.wording import one_line, suggest
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
@@ -31,6 +32,11 @@ def table(path: Path, label: str | None) -> Data:
         DataError: columns of text, missing values.
         MissingExtraError: pandas, or pyarrow for `.parquet`, is not installed.
     """
+    with parsing(check_file(path)):
+        return _read(path, label)
+
+
+def _read(path: Path, label: str | None) -> Data:
     frame = _frame(path)
     columns = [str(column) for column in frame.columns]
     frame.columns = columns
@@ -43,7 +49,8 @@ def table(path: Path, label: str | None) -> Data:
         raise LoadError(f"{path}: {how} named {label!r}. {suggest(label, columns)}")
     rest, dropped = _without_counter(frame.drop(columns=label))
     _check_columns(path, rest)
-    x = rest.to_numpy(dtype=np.float64 if any(kind.kind == "f" for kind in rest.dtypes) else np.int64)
+    is_wide = any(kind.kind == "f" or (kind.kind == "u" and kind.itemsize == 8) for kind in rest.dtypes)
+    x = rest.to_numpy(dtype=np.float64 if is_wide else np.int64)
     y, names, note = _labels(f"{path.name}: label column {label!r}", frame[label])
     source = "; ".join(part for part in (str(path), dropped, note) if part)
     return from_arrays(path.name, (x, y), class_names=names, source=source)
@@ -57,14 +64,34 @@ def _frame(path: Path) -> Any:
         _needed("pyarrow")
     try:
         if is_parquet:
+            _check_parquet(path)
             return pandas.read_parquet(path)
+        _check_text(path)
         return pandas.read_csv(path, sep=_separator(path), low_memory=False)
-    except OSError as error:
-        if error.strerror:
-            raise
-        raise LoadError(f"{path}: is damaged or cut short ({one_line(error)}).") from error
-    except (ValueError, EOFError) as error:
+    except KeyError as error:
+        notes = f"it names a column that is not there ({one_line(error)}); pandas' notes in it are damaged"
+        raise LoadError(f"{path}: is not a table that pandas can read: {notes}. Write it anew.") from error
+    except ValueError as error:
         raise LoadError(f"{path}: is not a table that pandas can read ({one_line(error)}).") from error
+
+
+def _check_parquet(path: Path) -> None:
+    """The rows and columns that the footer declares, eight bytes each; equal values are packed without bound."""
+    footer = _needed("pyarrow.parquet").read_metadata(path)
+    check_size(path, 8 * footer.num_rows * footer.num_columns)
+
+
+def _check_text(path: Path) -> None:
+    """The size of the text; of a packed one that could exceed the memory, by unpacking it once without keeping it."""
+    size, there = path.stat().st_size, memory()
+    if path.suffix.lower() != ".gz":
+        check_size(path, size)
+    elif there is not None and size * DEFLATED > there:
+        unpacked = 0
+        with gzip.open(path) as file:
+            while part := file.read(1 << 20):
+                unpacked += len(part)
+                check_size(path, unpacked)
 
 
 def _needed(package: str) -> Any:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Bool, Float64, Int64
+from unbend.numerics import compiled
 from unbend.numerics.batch import Batch, Bend
+from unbend.numerics.compiled.team import team
 from unbend.numerics.state import measure
 from unbend.numerics.sweep import has_kernel
-from unbend.numerics.team import team
 
 DORMANT = 0.025
 """A unit is dormant when its mean magnitude is below this share of its layer's (Sokar et al. 2023)."""
@@ -231,8 +232,6 @@ def _by_unit(x: Tensor, batch: Batch) -> Tensor:
 
 
 def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Bend, *, sized: bool) -> tuple[Array, Array, Array]:
-    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
     d = batch.view.width
     table, other = ((v.flatten(1) if batch.view.layout == "maps" else v.flatten(0, -2)) for v in (x, z))
     rows = np.arange(len(table)) if batch.mask is None else np.flatnonzero(batch.mask.numpy())
@@ -240,6 +239,6 @@ def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Bend, *, sized: bool) ->
     zeros, flat = np.zeros((2, width), np.int32)
     size = np.zeros(width if sized else 0)
     edges = np.array([edge.low, edge.high], np.float32)
-    kernels.judge(table.contiguous().numpy(), other.contiguous().numpy(), rows, edges, zeros, flat, size, team())
+    compiled.judge(table.contiguous().numpy(), other.contiguous().numpy(), rows, edges, zeros, flat, size, team())
     counts = (part.reshape(d, -1).sum(1, dtype=np.int64) for part in (zeros, flat))
     return *counts, size.reshape(d, -1).sum(1) if sized else size

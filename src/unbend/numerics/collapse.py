@@ -1,16 +1,15 @@
 """Neural collapse: how near the last hidden layer and the head are to the simplex they may end in."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from unbend._typing import Array, Float64
+from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import centred_means, scatter
 from unbend.numerics.second import SecondState
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Collapse:
     """The four measures of neural collapse, on the training rows; all go to 0.
 
@@ -69,10 +68,10 @@ def collapse(
     nearest = ((centres**2).sum(1) - 2 * rows @ centres.T).argmin(1)
     disagree = float((nearest != (rows @ weight.T + bias).argmax(1)).mean())
     return Collapse(
-        spread.separation / k,
-        float(norm.std() / norm.mean()),
-        float(np.abs(cosine[off] + 1 / (k - 1)).mean()),
-        float((gap**2).sum()),
-        disagree,
-        second.n,
+        nc1=spread.separation / k,
+        nc2_norm=float(norm.std() / norm.mean()),
+        nc2_angle=float(np.abs(cosine[off] + 1 / (k - 1)).mean()),
+        nc3=float((gap**2).sum()),
+        nc4=disagree,
+        n=second.n,
     )

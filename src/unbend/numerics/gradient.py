@@ -6,11 +6,18 @@ import numpy as np
 from torch import Tensor
 
 from unbend._typing import Array, Float64
+from unbend.numerics.result import result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradientState:
-    """Sum of squared gradients of the per-sample loss with respect to one layer's output."""
+    """Sum of squared gradients of the per-sample loss with respect to one layer's output.
+
+    Attributes:
+        n: samples.
+        width: numbers in the layer's output for one of them.
+        square: sum over samples and numbers of the squared gradient.
+    """
 
     n: int
     width: int
@@ -30,7 +37,7 @@ class GradientState:
         return GradientState(self.n + other.n, max(self.width, other.width), self.square + other.square)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Gradients:
     """Size of the loss gradient through the layers.
 
@@ -56,4 +63,4 @@ def gradients(states: dict[str, GradientState]) -> Gradients:
         with np.errstate(divide="ignore", invalid="ignore"):
             lost = float(np.log10(norm[-1]) - np.log10(norm[0]))
     n = max((s.n for s in states.values()), default=0)
-    return Gradients(n, tuple(states), norm, lost)
+    return Gradients(n=n, layers=tuple(states), norm=norm, orders_lost=lost)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from unbend._typing import Array, Int64, Shaped
+from unbend.numerics import compiled
 
 
 def hashes(ids: Int64[Array, "n"], salt: int = 0) -> Shaped[Array, "n"]:
@@ -15,9 +16,7 @@ def hashes(ids: Int64[Array, "n"], salt: int = 0) -> Shaped[Array, "n"]:
     Source:
         SplitMix64 (Steele, Lea & Flood 2014), a bijection of 64-bit integers.
     """
-    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
-    return kernels.mixed(np.ascontiguousarray(ids), shift(salt))
+    return compiled.mixed(np.ascontiguousarray(ids), shift(salt))
 
 
 def shift(salt: int = 0) -> np.uint64:

@@ -4,7 +4,6 @@ Accuracies are counts of rows; rows are all these functions know, neither the la
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ from jaxtyping import Bool, Float
 from scipy.special import bdtr
 
 from unbend.errors import DataError, ShapeError
+from unbend.numerics.result import result
 
 Counts: TypeAlias = int | float | np.generic | np.ndarray | Sequence[int] | Sequence[float]
 
@@ -53,12 +53,19 @@ def wilson(
     return np.where(s == 0, 0.0, centre - half), np.where(s == n, 1.0, centre + half)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class PairedDifference:
     """Accuracy of a first read-out minus that of a second one on the same rows, with its interval.
 
-    `only_first` and `only_second` count the rows that exactly one of the two got right; `p_value` is
-    McNemar's test (mid-p) that both are right equally often.
+    Attributes:
+        difference: of the two accuracies.
+        low: lower end of its interval.
+        high: upper end.
+        p_value: of McNemar's test (mid-p) that both are right equally often.
+        only_first: rows that the first got right and the second did not.
+        only_second: rows that the second got right and the first did not.
+        n: rows.
+        level: two-sided confidence level of the interval.
     """
 
     difference: float
@@ -108,7 +115,9 @@ def paired(
     b, c = int(first.sum()) - both, int(second.sum()) - both
     d = n - both - b - c
     low, high = _newcombe(both, b, c, d, level)
-    return PairedDifference((b - c) / n, low, high, _mid_p(b, c), b, c, n, level)
+    return PairedDifference(
+        difference=(b - c) / n, low=low, high=high, p_value=_mid_p(b, c), only_first=b, only_second=c, n=n, level=level
+    )
 
 
 def _newcombe(a: int, b: int, c: int, d: int, level: float) -> tuple[float, float]:

@@ -87,7 +87,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layer:
+class UnitGroup:
     """Which hinges belong to one activation of the network, and how they encode a unit's state.
 
     `kind` "bend": a unit has `n_ways` breakpoints; hinge `first + b * n_units + unit` is breakpoint `b`.
@@ -137,7 +137,7 @@ class PiecewiseAffine:
 
     n_inputs: int
     stages: tuple[Stage, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[UnitGroup, ...]
     output: Sparse
     input_shape: tuple[int, ...] = ()
 
@@ -266,7 +266,7 @@ def network(
     for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         n = len(bias)
         stages.append(Stage(_rows(weight, bias, previous, 1 + d + at), np.full(n, float(slope)), np.ones(n)))
-        layers.append(Layer(str(index), "bend", n, 1, at))
+        layers.append(UnitGroup(str(index), "bend", n, 1, at))
         previous = slice(1 + d + at, 1 + d + at + n)
         at += n
     output = _rows(output_weight, output_bias, previous, 1 + d + at)

@@ -1,15 +1,14 @@
 """Two flat views of a layer's rows: the directions of most variance, and those that tell classes apart."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.sparse.linalg import eigsh
 
 from unbend._typing import Array, Bool, Float64, Int64
+from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import centred_means, is_one_hot
 from unbend.numerics.second import SecondState, covered, eigen
-from unbend.numerics.state import Held, measure
+from unbend.numerics.state import HeldOut, measure
 
 SHOWN = 600
 """Points per part in a view: more would hide each other, and the page would grow."""
@@ -18,8 +17,8 @@ _ROUNDING = 1e-12
 _DENSE = 128
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Planes:
+@result
+class Projections:
     """Coordinates of sampled rows in two planes.
 
     Attributes:
@@ -40,15 +39,15 @@ class Planes:
     discriminant: Float64[Array, "s 2"] | None
 
 
-@measure(SecondState, SampleState, Held(SampleState))
-def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Planes:
+@measure(SecondState, SampleState, HeldOut(SampleState))
+def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Projections:
     """Two flat views of at most 600 training and 600 held-out rows, axes fitted on training rows.
 
     Cost:
         O(d³), shared with the layer's other measures.
     """
     second = state.settled()
-    shown = [_shown(part) for part in (train, held_out)]
+    shown = [_points(part) for part in (train, held_out)]
     kept = [(ids, rows, targets) for ids, rows, targets in shown if len(ids)]
     d, t = second.cross.shape
     x = np.concatenate([rows for _, rows, _ in kept] or [np.zeros((0, d))]) - second.mean
@@ -59,10 +58,13 @@ def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Pla
     label = targets.argmax(1).astype(float) if classes else targets[:, 0]
     values, axes = _leading(covered(second))
     share = values / max(float(np.trace(second.gram)), np.finfo(float).tiny)
-    return Planes(ids, label, part, x @ axes, share, x @ _discriminant(second) if classes else None)
+    return Projections(
+        ids=ids, label=label, held_out=part, pca=x @ axes, pca_share=share,
+        discriminant=x @ _discriminant(second) if classes else None,
+    )  # fmt: skip
 
 
-def _shown(sample: SampleState) -> tuple[Array, Array, Array]:
+def _points(sample: SampleState) -> tuple[Array, Array, Array]:
     """Ids, rows and targets of the first finite rows of a sample."""
     whole = sample.settled()
     rows, targets = (v[:SHOWN].double().numpy() for v in whole.table())
@@ -81,11 +83,11 @@ def _leading(gram: Array) -> tuple[Array, Array]:
     k = min(2, d)
     values, vectors = values[::-1][:k], vectors[:, ::-1][:, :k]
     real = values > _ROUNDING * max(values[0], np.finfo(float).tiny)
-    top[:k], axes[:, :k] = np.where(real, values, 0), np.where(real, _turned(vectors), 0)
+    top[:k], axes[:, :k] = np.where(real, values, 0), np.where(real, _with_sign(vectors), 0)
     return top, axes
 
 
-def _turned(axes: Array) -> Array:
+def _with_sign(axes: Array) -> Array:
     """Axes with the sign that makes their greatest entry positive: a picture does not flip between runs."""
     greatest = np.take_along_axis(axes, np.abs(axes).argmax(0)[None], 0)
     return axes * np.where(greatest < 0, -1.0, 1.0)
@@ -109,4 +111,4 @@ def _discriminant(second: SecondState) -> Array:
             within = float((basis.values * along**2).sum() - ((scaled.T @ w) ** 2).sum())
             spread = np.sqrt(max(within, _ROUNDING * a[-1 - i]) / max(second.n - len(a), 1))
             axes[:, i] = basis.scale * w / spread
-    return _turned(axes)
+    return _with_sign(axes)

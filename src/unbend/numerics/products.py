@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
+from unbend.numerics import compiled
 from unbend.numerics.sweep import has_kernel
 
 BLOCK = 256
@@ -24,7 +25,7 @@ _HUGE = 1e150
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sums:
+class CrossProducts:
     """Means and centred products of rows x [n, d] and targets y [n, t].
 
     Attributes:
@@ -101,18 +102,16 @@ class Products:
         """Whether compiled code has put the chosen rows and their targets into the room, all of them finite."""
         if not has_kernel(rows):
             return False
-        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
         x, y = rows.contiguous().numpy(), targets.numpy()
         if self._pivot is None:
-            mean = running.mean_of(x, chosen)
+            mean = compiled.mean_of(x, chosen)
             if not np.isfinite(mean).all():
                 return False
             self._pivot = torch.from_numpy(mean), targets.mean(0)
         if self._arrays is None:
             self._arrays = tuple(part.numpy() for part in (*self._pivot, *self._room))
         pivot, y_pivot, room, y_room = self._arrays
-        return math.isfinite(running.collect(x, y, chosen, pivot, y_pivot, room, y_room, self._fill))
+        return math.isfinite(compiled.collect(x, y, chosen, pivot, y_pivot, room, y_room, self._fill))
 
     def _flush(self) -> None:
         x, y = (room[: self._fill] for room in self._room)
@@ -124,7 +123,7 @@ class Products:
         self._n += self._fill
         self._fill = 0
 
-    def sums(self) -> Sums:
+    def sums(self) -> CrossProducts:
         """The sums of everything added."""
         if self._fill:
             self._flush()
@@ -133,7 +132,7 @@ class Products:
         gram = _whole(torch.addr(self._gram, x, x, alpha=-1 / n))
         cross, yy = torch.addr(self._cross, y, x, alpha=-1 / n).T, torch.addr(self._yy, y, y, alpha=-1 / n)
         parts = (mean + x / n, gram, y_mean + y / n, cross, yy)
-        return Sums(self._n, *(part.cpu().numpy() for part in parts))
+        return CrossProducts(self._n, *(part.cpu().numpy() for part in parts))
 
 
 def _finite(rows: Tensor) -> Tensor:
@@ -146,9 +145,7 @@ def _finite(rows: Tensor) -> Tensor:
 def _whole(upper: Tensor) -> Tensor:
     """The symmetric matrix whose upper triangle this is; what lies below is overwritten."""
     if upper.is_cpu:
-        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
-        running.mirror(upper.numpy())
+        compiled.mirror(upper.numpy())
         return upper
     return upper.triu() + upper.triu(1).T
 

@@ -6,7 +6,7 @@ moments. The control fits the same rows with permuted labels: what it reaches on
 the layer's width alone can do.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,17 +14,19 @@ from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.interval import wilson
+from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import is_one_hot
 from unbend.numerics.second import Eigen, SecondState, eigen
-from unbend.numerics.state import Held, measure
+from unbend.numerics.state import HeldOut, measure
 
 RIDGES = 10.0 ** np.arange(-6.0, 1.5, 0.5)
 """Ridges tried, in units of the mean eigenvalue of the correlation-scaled scatter."""
 _CONTROL_SEED = 20_260
+_UNKNOWN = (np.nan, np.nan)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Readout:
     """A linear read-out of one layer.
 
@@ -62,7 +64,7 @@ class Readout:
     correct: Array | None
 
 
-@measure(SecondState, SampleState, Held(SampleState))
+@measure(SecondState, SampleState, HeldOut(SampleState))
 def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Readout:
     """The closed-form linear read-out of a layer, scored on training and held-out rows.
 
@@ -71,23 +73,43 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
     """
     second = state.settled()
     basis = eigen(second)
-    ridge = _chosen_ridge(second, basis)
+    ridge = _best_ridge(second, basis)
     classes = is_one_hot(second)
     weight, bias = (_discriminant if classes else _regression)(second, basis, ridge)
     rows, targets = train.table()
     held_rows, held_targets = held_out.table()
+    unscored = Readout(
+        n_fit=second.n, ridge=ridge, weight=weight, bias=bias, n_train=len(rows), n_held_out=len(held_rows),
+        train=np.nan, train_interval=_UNKNOWN, held_out=np.nan, held_out_interval=_UNKNOWN,
+        control_train=np.nan, control_held_out=np.nan, confusion=None, correct=None,
+    )  # fmt: skip
     if not classes:
-        nan = (np.nan, np.nan)
-        return Readout(second.n, ridge, weight, bias, len(rows), _r2(rows, targets, weight, bias), nan,
-                       len(held_rows), _r2(held_rows, held_targets, weight, bias), nan,
-                       np.nan, np.nan, None, None)  # fmt: skip
-    right = _predicted(rows, weight, bias) == _label(targets)
-    guess, truth = _predicted(held_rows, weight, bias), _label(held_targets)
-    confusion, read = np.zeros((len(bias), len(bias)), np.int64), guess >= 0
-    np.add.at(confusion, (truth[read], guess[read]), 1)
-    control = _control(rows, targets, held_rows, held_targets, ridge)
-    return Readout(second.n, ridge, weight, bias, len(right), _mean(right), _interval(right), len(guess),
-                   _mean(guess == truth), _interval(guess == truth), *control, confusion, guess == truth)  # fmt: skip
+        return replace(
+            unscored,
+            train=_r2(rows, targets, weight, bias),
+            held_out=_r2(held_rows, held_targets, weight, bias),
+        )
+    right = _predictions(rows, weight, bias) == _label(targets)
+    guess, truth = _predictions(held_rows, weight, bias), _label(held_targets)
+    control_train, control_held_out = _control(rows, targets, held_rows, held_targets, ridge)
+    return replace(
+        unscored,
+        train=_mean(right),
+        train_interval=_interval(right),
+        held_out=_mean(guess == truth),
+        held_out_interval=_interval(guess == truth),
+        control_train=control_train,
+        control_held_out=control_held_out,
+        confusion=_confusion(truth, guess, len(bias)),
+        correct=guess == truth,
+    )
+
+
+def _confusion(truth: Array, guess: Array, k: int) -> Array:
+    """Rows of each class by the class they were read as; a row that cannot be read stands in no column."""
+    counts, is_read = np.zeros((k, k), np.int64), guess >= 0
+    np.add.at(counts, (truth[is_read], guess[is_read]), 1)
+    return counts
 
 
 def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | None:
@@ -123,11 +145,11 @@ def _control(
     shuffled = targets[order]
     second = SecondState.of_rows(rows, shuffled).settled()
     weight, bias = _discriminant(second, eigen(second), ridge)
-    return (_mean(_predicted(rows, weight, bias) == _label(shuffled)),
-            _mean(_predicted(held_rows, weight, bias) == _label(held_targets)))  # fmt: skip
+    return (_mean(_predictions(rows, weight, bias) == _label(shuffled)),
+            _mean(_predictions(held_rows, weight, bias) == _label(held_targets)))  # fmt: skip
 
 
-def _chosen_ridge(second: SecondState, basis: Eigen) -> float:
+def _best_ridge(second: SecondState, basis: Eigen) -> float:
     """The ridge with the least generalised cross-validation error of the linear regression on the targets.
 
     Residual and free dimensions are written as what is left without a ridge plus what the ridge adds, so that
@@ -176,7 +198,7 @@ def _regression(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array,
     return weight, second.y_mean - weight @ second.mean
 
 
-def _predicted(rows: Tensor, weight: Array, bias: Array) -> Array:
+def _predictions(rows: Tensor, weight: Array, bias: Array) -> Array:
     """The class read from each row; -1 where a row is not finite."""
     if not len(rows):
         return np.zeros(0, np.int64)
@@ -205,6 +227,6 @@ def _mean(right: Array) -> float:
 
 def _interval(right: Array) -> tuple[float, float]:
     if not len(right):
-        return np.nan, np.nan
+        return _UNKNOWN
     low, high = wilson(int(right.sum()), len(right))
     return float(low), float(high)

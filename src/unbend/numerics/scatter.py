@@ -7,11 +7,10 @@ change under invertible affine maps: affine steps are flat, only activations cli
 value tr(S_W S_B⁺) falls by about the same factor per layer in well-trained nets.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from unbend._typing import Array, Float64, Int64
+from unbend.numerics.result import result
 from unbend.numerics.second import Eigen, SecondState, covered, eigen, varying
 from unbend.numerics.state import measure
 
@@ -19,7 +18,7 @@ _NEGLIGIBLE = 1e-7
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Scatter:
     """Class scatter of one layer.
 
@@ -74,8 +73,10 @@ def scatter(state: SecondState) -> Scatter | None:
     n = max(second.n, 1)
     within = float(_above_rounding(np.array(total - between), np.array(total), n))
     ratio = between / within if within > 0 else (np.inf if between > 0 else np.nan)
-    return Scatter(second.n, k, basis.rank, within / n, between / n, ratio, fisher, raw,
-                   _separation(gram, means, k, n), counts)  # fmt: skip
+    return Scatter(
+        n=second.n, n_classes=k, rank=basis.rank, within=within / n, between=between / n, trace_ratio=ratio,
+        fisher=fisher, fisher_raw=raw, separation=_separation(gram, means, k, n), counts=counts,
+    )  # fmt: skip
 
 
 def is_one_hot(second: SecondState) -> bool:

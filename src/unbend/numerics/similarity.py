@@ -1,20 +1,19 @@
 """How alike the representations of two layers are: debiased linear CKA on a common row sample."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64
 from unbend.errors import ShapeError
+from unbend.numerics.result import result
 
 ROWS = 2048
 _LEAST = 4
 _EPS = float(torch.finfo(torch.float32).eps)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Similarity:
     """Debiased linear CKA between layers.
 
@@ -50,7 +49,7 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
         Kornblith et al. 2019; Song et al. 2012 (HSIC₁); Murphy et al. 2024 (the debiased form).
     """
     names = tuple(rows)
-    tables = [_prepared(x[:ROWS]) for x in rows.values()]
+    tables = [_centred(x[:ROWS]) for x in rows.values()]
     n = len(tables[0][0]) if tables else 0
     if any(len(x) != n for x, _, _ in tables):
         raise ShapeError(
@@ -65,10 +64,10 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
                 scale = own[i] * own[j]
                 value = _hsic(a, b, n) / np.sqrt(scale) if own[i] > 0 and own[j] > 0 else np.nan
                 out[i, j] = out[j, i] = value
-    return Similarity(n, names, out)
+    return Similarity(n=n, layers=names, cka=out)
 
 
-def _prepared(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _centred(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Centred float64 rows, their squared norms, and their products with the sum of all others."""
     x = x.double()
     if x.numel():

@@ -1,16 +1,15 @@
 """How many directions a layer really uses."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from unbend._typing import Array, Float64
+from unbend.numerics.result import result
 from unbend.numerics.second import SecondState, covered
 from unbend.numerics.state import measure
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Spectrum:
     """Eigenvalues of the covariance of a layer's rows, and what they amount to.
 
@@ -51,7 +50,10 @@ def spectrum(state: SecondState) -> Spectrum:
     n, d = second.n, len(second.mean)
     gram = covered(second)
     if n < 2 or not gram.any():
-        return Spectrum(n, np.zeros(d), 0.0, 0.0, np.nan, 0, n / max(d, 1))
+        return Spectrum(
+            n=n, values=np.zeros(d), effective_rank=0.0, participation_ratio=0.0, participation_unbiased=np.nan,
+            for_95=0, rows_per_unit=n / max(d, 1),
+        )  # fmt: skip
     covariance = gram / (n - 1)
     values = np.maximum(torch.linalg.eigvalsh(torch.from_numpy(covariance)).numpy()[::-1], 0.0)
     total = float(values.sum())
@@ -60,7 +62,10 @@ def spectrum(state: SecondState) -> Spectrum:
     rank = float(np.exp(-(alive * np.log(alive)).sum()))
     for_95 = int(np.searchsorted(np.cumsum(share), 0.95) + 1)
     square = float((share**2).sum())
-    return Spectrum(n, values, rank, 1 / square, _unbiased(square, n), min(for_95, d), n / d)
+    return Spectrum(
+        n=n, values=values, effective_rank=rank, participation_ratio=1 / square,
+        participation_unbiased=_unbiased(square, n), for_95=min(for_95, d), rows_per_unit=n / d,
+    )  # fmt: skip
 
 
 def _unbiased(square: float, n: int) -> float:

@@ -40,8 +40,12 @@ class State(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Marks a needed state as that of the held-out rows; without the mark it is that of the training rows."""
+class HeldOut:
+    """Marks a needed state as that of the held-out rows; without the mark it is that of the training rows.
+
+    Attributes:
+        state: the State class.
+    """
 
     state: type[Any]
 
@@ -57,7 +61,7 @@ class Measure:
     """
 
     name: str
-    needs: tuple[type[Any] | Held, ...]
+    needs: tuple[type[Any] | HeldOut, ...]
     finish: Callable[..., Any]
 
 
@@ -65,11 +69,11 @@ MEASURES: dict[str, Measure] = {}
 """Every registered measure by name, in the order in which results are shown."""
 
 
-def measure(*needs: type[Any] | Held) -> Callable[[F], F]:
+def measure(*needs: type[Any] | HeldOut) -> Callable[[F], F]:
     """Register a function from states to a Result under its own name.
 
     Args:
-        needs: the State classes whose sums the function takes, in order; `Held(State)` for the held-out rows.
+        needs: the State classes whose sums the function takes, in order; `HeldOut(State)` for the held-out rows.
     """
 
     def register(finish: F) -> F:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import DataError, ShapeError
-from unbend.numerics.team import team
+from unbend.numerics import compiled
+from unbend.numerics.compiled.team import team
 
 Layout: TypeAlias = Literal["features", "maps", "tokens"]
 _NOT_COUNTED = np.zeros(0, np.int32)
@@ -95,9 +96,7 @@ def segments(label: Int64[Array, "n"], n_classes: int) -> Segments:
     Cost:
         O(n), once per batch.
     """
-    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
-    order, starts = kernels.grouped(label, n_classes)
+    order, starts = compiled.grouped(label, n_classes)
     if len(order) < len(label):
         raise DataError(
             f"y: expected class indices in [0, {n_classes}), got values from {label.min()} to {label.max()}. "
@@ -197,12 +196,10 @@ def _compiled(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None, 
 
 def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Totals per segment, and total, squares, low and high over all rows."""
-    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
     d = x.shape[1]
     totals, squares = np.empty((len(starts) - 1, d)), np.empty(d)
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    kernels.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, totals[:0], team())
+    compiled.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, totals[:0], team())
     return totals, totals.sum(0), squares, low.astype(np.float64), high.astype(np.float64)
 
 
@@ -247,13 +244,11 @@ def _small_maps(x: Tensor, groups: Segments) -> Sweep:
 
 
 def _large_maps(x: Tensor, groups: Segments, *, zeros: bool) -> Sweep:
-    from unbend.numerics import kernels  # noqa: PLC0415
-
     n, d, p = x.shape
     totals, squares = np.empty((n, d)), np.empty((n, d))
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
     count = np.zeros(d if zeros else 0, np.int32)
-    kernels.sweep_maps(x.numpy(), totals, squares, low, high, count, team())
+    compiled.sweep_maps(x.numpy(), totals, squares, low, high, count, team())
     means = totals / p
     sums = totals.sum(0), squares.sum(0), low.astype(np.float64), high.astype(np.float64)
     swept = _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())

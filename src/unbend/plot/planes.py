@@ -1,6 +1,6 @@
 """Flat views of a layer's rows: points by class, held-out rows by shape.
 
-In: `Planes` and class names. Out: points on given axes. Each class is one group `class-i`, so that a page
+In: `Projections` and class names. Out: points on given axes. Each class is one group `class-i`, so that a page
 can bring one forward; names stand at the middle of their class.
 """
 
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from unbend._typing import Array, Float64
-from unbend.numerics.planes import Planes
+from unbend.numerics.planes import Projections
 from unbend.plot.style import BLUE, CLASSES, INK, MUTED, VERMILION, class_color, distinct, shortened
 
 GROUPED = 40
@@ -22,18 +22,18 @@ _LINE = 0.048
 _STEPS = (0.0, 0.05, -0.05, 0.1, -0.1)
 
 
-def pca(ax: Axes, result: Planes, *, class_names: Sequence[str] = ()) -> None:
+def pca(ax: Axes, result: Projections, *, class_names: Sequence[str] = ()) -> None:
     """The two directions of most variance."""
     _scattered(ax, result, result.pca, class_names)
 
 
-def discriminant(ax: Axes, result: Planes, *, class_names: Sequence[str] = ()) -> None:
+def discriminant(ax: Axes, result: Projections, *, class_names: Sequence[str] = ()) -> None:
     """The two directions that best tell the classes apart, in units of the spread within them."""
     points = result.pca * np.nan if result.discriminant is None else result.discriminant
     _scattered(ax, result, points, class_names)
 
 
-def _scattered(ax: Axes, result: Planes, points: Float64[Array, "s 2"], class_names: Sequence[str]) -> None:
+def _scattered(ax: Axes, result: Projections, points: Float64[Array, "s 2"], class_names: Sequence[str]) -> None:
     ax.set(xticks=[], yticks=[])
     for side in ax.spines.values():
         side.set_visible(False)
@@ -45,7 +45,7 @@ def _scattered(ax: Axes, result: Planes, points: Float64[Array, "s 2"], class_na
         _targets(ax, result, points, good)
 
 
-def _classes(ax: Axes, result: Planes, points: Array, good: Array, names: Sequence[str]) -> None:
+def _classes(ax: Axes, result: Projections, points: Array, good: Array, names: Sequence[str]) -> None:
     """One group of points per class, or per colour where the classes are too many to be drawn one by one."""
     own = len(names) <= GROUPED
     group = result.label if own else result.label % len(CLASSES)
@@ -68,7 +68,7 @@ def _dots(ax: Axes, points: Array, color: str, *, held_out: bool, gid: str | Non
     ax.add_artist(Line2D(*points.T, ls="none", gid=gid, **look))
 
 
-def _names(ax: Axes, result: Planes, points: Array, good: Array, names: Sequence[str]) -> None:
+def _names(ax: Axes, result: Projections, points: Array, good: Array, names: Sequence[str]) -> None:
     """Class names at the medians, moved up or down to a free place; left out where a crowd has none."""
     groups = {i: points[good & (result.label == i)] for i in range(len(names))}
     words = [shortened(word, 12) for word in distinct(names)]
@@ -87,7 +87,7 @@ def _names(ax: Axes, result: Planes, points: Array, good: Array, names: Sequence
                     fontweight="bold", gid=f"class-{i}")  # fmt: skip
 
 
-def _targets(ax: Axes, result: Planes, points: Array, good: Array) -> None:
+def _targets(ax: Axes, result: Projections, points: Array, good: Array) -> None:
     """A regression: five steps from the least to the greatest fifth of the targets."""
     edges = np.quantile(result.label[good], [0.2, 0.4, 0.6, 0.8]) if good.any() else np.zeros(4)
     step = np.searchsorted(edges, result.label)

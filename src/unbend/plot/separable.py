@@ -17,35 +17,10 @@ from unbend.numerics.separable import (
     Separation,
 )
 from unbend.plot import style
+from unbend.study.ladder import remark, word
 
 SEPARABLE, OVERLAP, OPEN = style.BLUE, style.VERMILION, style.GREY
 LEFT, RIGHT = 0.0, 1.0
-
-
-def word(step: LadderStep) -> str:
-    """The verdict in a word or two."""
-    if isinstance(step.verdict, (Overlap, JointOverlap)):
-        return "overlap"
-    if not isinstance(step.verdict, (Separation, JointSeparation)):
-        return "undecided"
-    return "separable in the last bits only" if step.frame.last_bits_only else "separable"
-
-
-def remark(step: LadderStep) -> str:
-    """What stands beside the verdict: errors between two bounds, or margin, control and held-out accuracy."""
-    f = step.frame
-    parts = []
-    if f.margin is not None:
-        parts.append(f"margin {f.margin:.1e} of the spread" if math.isfinite(f.margin) else "one class only")
-    elif f.errors_at_least:
-        parts.append(f"between {f.errors_at_least:,} and {f.errors_at_most:,} rows in the way")
-    else:
-        parts.append(f"at most {f.errors_at_most:,} rows in the way")
-    if f.control.n:
-        parts.append(f"shuffled labels separable {f.control.n_separable} of {f.control.n}")
-    if f.held_out_accuracy is not None:
-        parts.append(f"held out {f.held_out_accuracy:.1%}")
-    return " · ".join(parts)
 
 
 def ladder(ax: Axes, layers: Sequence[str], steps: Sequence[LadderStep]) -> None:

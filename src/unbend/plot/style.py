@@ -45,6 +45,7 @@ RC: dict[str, object] = {
     "figure.facecolor": "none",
     "lines.linewidth": 1.5,
     "text.color": INK,
+    "text.parse_math": False,  # names of classes and layers are the user's: a dollar in them is a dollar
     "xtick.color": MUTED,
     "xtick.labelsize": 7.5,
     "xtick.major.size": 2.5,

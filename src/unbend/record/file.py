@@ -17,8 +17,9 @@ from torch import Tensor
 import unbend
 from unbend.errors import RecordError
 from unbend.files import whole
-from unbend.record.schema import ACROSS, FORMAT, SCHEMA, fits, is_own, reached, result_of
-from unbend.record.tree import Reader, Stored, Tree, digest, encode
+from unbend.record.schema import FORMAT, SCHEMA, fits, is_own, reached, result_of
+from unbend.record.tree import Stored, Tree, TreeReader, digest, encode
+from unbend.study.across import ACROSS
 from unbend.study.unknown import Unknown
 from unbend.study.values import Study, Sums
 
@@ -54,11 +55,11 @@ def save(study: Study, path: str | os.PathLike[str]) -> None:
         "study": tree,
     }
     with whole(path, "the study") as temporary:
-        _written(stored.tensors, temporary, metadata)
+        _write(stored.tensors, temporary, metadata)
 
 
-def opened(path: str | os.PathLike[str]) -> Study:
-    """The study saved in a file. The public name is `unbend.open`.
+def open(path: str | os.PathLike[str]) -> Study:  # noqa: A001  the public name is `unbend.open`
+    """The study saved in a file.
 
     No class is imported and no code is run because the file says so. A Result of a measure that is not
     registered in this process comes back as `Unknown`, and is saved back as it was.
@@ -75,7 +76,7 @@ def opened(path: str | os.PathLike[str]) -> Study:
     if metadata.get("digest") != _digest(tree, {key: digest(t) for key, t in tensors.items()}):
         raise RecordError(f"{path}: the file is damaged: its content does not fit its digest. Copy it again.")
     try:
-        study = Reader(tensors).read(_parsed(tree))
+        study = TreeReader(tensors).read(_parse(tree))
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
     except RecursionError:
@@ -86,7 +87,7 @@ def opened(path: str | os.PathLike[str]) -> Study:
     return study
 
 
-def _written(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     """A whole file on the disk, with the rights that a new file gets; safetensors gives it none for others."""
     path.touch(exist_ok=False)
     rights = stat.S_IMODE(path.stat().st_mode)
@@ -140,7 +141,7 @@ def _digest(tree: str, digests: dict[str, str]) -> str:
     return whole.hexdigest()
 
 
-def _parsed(text: str) -> Tree:
+def _parse(text: str) -> Tree:
     try:
         return json.loads(text)
     except ValueError as error:
@@ -156,7 +157,7 @@ def _misplaced(study: object) -> str | None:
             if not _is_result_of(name, result):
                 return f"layer {layer.name!r}: {name} holds {type(result).__name__}"
     for name, result in study.across.items():
-        if name in ACROSS and not (result is None or fits(result, ACROSS[name])):
+        if name in ACROSS and not (result is None or isinstance(result, ACROSS[name].kind)):
             return f"across: {name} holds {type(result).__name__}"
     return _misplaced_state(study.sums)
 

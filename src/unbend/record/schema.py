@@ -1,37 +1,25 @@
 """Which classes a file may name, and what their fields may hold.
 
 A file names classes by short names. Only names in `classes()` are ever looked up: the values of a study, and
-every State and Result that a registered measure takes or gives. Nothing is imported because a file says so.
+every State and Result that is registered. Nothing is imported because a file says so.
 """
 
 from dataclasses import is_dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from unbend.numerics.collapse import Collapse
-from unbend.numerics.gradient import Gradients, GradientState
-from unbend.numerics.probe import Probes
-from unbend.numerics.similarity import Similarity
-from unbend.numerics.state import MEASURES, Held
+from unbend.numerics.gradient import GradientState
+from unbend.numerics.state import MEASURES, HeldOut
+from unbend.study.across import ACROSS
 from unbend.study.compare import Comparison
-from unbend.study.depth import Depth, Head
-from unbend.study.proofs import Ladder
 from unbend.study.values import Study
 
 FORMAT = "unbend study"
 SCHEMA = 1
 """Raised when an older unbend would misread a newer file."""
 
-ACROSS: dict[str, type] = {
-    "similarity": Similarity,
-    "depth": Depth,
-    "head": Head,
-    "collapse": Collapse,
-    "gradients": Gradients,
-    "ladder": Ladder,
-    "probes": Probes,
-}
-"""The Results that span layers, by their name in `Study.across`."""
+FORMER = {"Planes": "Projections"}
+"""Short names in older files → the class of that shape now."""
 
 
 def classes() -> dict[str, type]:
@@ -41,9 +29,9 @@ def classes() -> dict[str, type]:
         >>> classes()["Study"].__module__
         'unbend.study.values'
     """
-    needs = (need.state if isinstance(need, Held) else need for m in MEASURES.values() for need in m.needs)
+    needs = (need.state if isinstance(need, HeldOut) else need for m in MEASURES.values() for need in m.needs)
     results = (result_of(name) for name in MEASURES)
-    return reached(Study, GradientState, Comparison, *ACROSS.values(), *needs, *results)
+    return reached(Study, GradientState, Comparison, *(entry.kind for entry in ACROSS.values()), *needs, *results)
 
 
 def reached(*roots: Any) -> dict[str, type]:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.errors import RecordError
-from unbend.record.schema import classes, fits, hints, is_own, name_of
+from unbend.record.schema import FORMER, classes, fits, hints, is_own, name_of
 from unbend.study.unknown import Unknown
 
 Tree: TypeAlias = Any
@@ -151,7 +151,7 @@ def _host(value: Array | Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reader:
+class TreeReader:
     """Turns a tree back into values, by the classes this process knows.
 
     Attributes:
@@ -221,7 +221,7 @@ class Reader:
         return tensor.numpy()
 
     def _dataclass(self, name: str, values: dict[str, Any], where: str) -> Any:
-        kind = self.known.get(name)
+        kind = self.known.get(name, self.known.get(FORMER.get(name, "")))
         if kind is None:
             return Unknown(name, values)
         wrong = _misfit(kind, values)

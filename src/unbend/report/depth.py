@@ -8,7 +8,8 @@ from unbend.plot.style import name_room
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import Number, shown, written
-from unbend.study.depth import Depth, Head
+from unbend.study.depth import Depth
+from unbend.study.head import Head
 
 _WIDE, _NARROW, _SMALL = (7.4, 4.1), (3.6, 3.3), (3.6, 1.75)
 _FEW = 14

@@ -7,12 +7,11 @@ import numpy as np
 from unbend._typing import Array
 from unbend.numerics.separable import LadderStep
 from unbend.plot.separable import ladder as rungs
-from unbend.plot.separable import remark, word
 from unbend.plot.vector import vector
 from unbend.plot.witnesses import COLUMNS, image_side, witnesses
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import written
-from unbend.study.proofs import Ladder
+from unbend.study.ladder import Ladder, remark, word
 
 _MOST_SHOWN = 2 * COLUMNS
 _NAMED = 6

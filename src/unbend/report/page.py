@@ -14,6 +14,8 @@ from unbend.report.ladder import in_words
 from unbend.report.sections import Place, Section, section
 from unbend.report.text import Number, Row, columns, summary, written
 from unbend.report.verdict import verdict
+from unbend.study.across import ACROSS
+from unbend.study.ladder import Ladder
 from unbend.study.values import Layer, Study
 
 OPEN = 12
@@ -21,7 +23,6 @@ OPEN = 12
 _NUMBERS = ("readout", "scatter", "activity", "spectrum", "moments")
 _PICTURES = ("planes", "activity", "readout", "spectrum", "histogram", "moments")
 """The order of the known measures within a layer; others follow."""
-_ACROSS = {"head": "The head", "collapse": "Neural collapse", "probes": "Probes"}
 _HERE = "unbend.report"
 _MARKS = {"problem": "▲", "warning": "◆", "note": "●", "good": "✓"}
 
@@ -64,12 +65,12 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         for name, result in study.across.items()
     }
     depth = across.pop("depth", Section())
-    proved = across.pop("ladder", None)
+    proved, ladder = across.pop("ladder", None), study.result(Ladder)
     html = template(_HERE, "page.html", written=written).render(
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,
-        proofs=None if proved is None else {"section": proved, "words": in_words(study.across["ladder"], labels)},
+        proofs=None if proved is None or ladder is None else {"section": proved, "words": in_words(ladder, labels)},
         findings=study.findings,
         anchors={part.layer.name: part.anchor for part in parts},
         labels=labels,
@@ -78,7 +79,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         parts=parts,
         is_open=len(parts) <= OPEN,
         grouped=GROUPED,
-        across=[(_ACROSS.get(name, name), part) for name, part in across.items()],
+        across=[(ACROSS[name].title if name in ACROSS else name, part) for name, part in across.items()],
         glossary=_glossary(parts),
         classes=[(i, name, WORDS[class_color(i)]) for i, name in enumerate(study.about.class_names)],
         **inlined(text(_HERE, "page.css"), text(_HERE, "page.js")),

@@ -1,7 +1,7 @@
-"""What a page shows of `Planes`: two flat views of a layer."""
+"""What a page shows of `Projections`: two flat views of a layer."""
 
 from unbend._typing import Array
-from unbend.numerics.planes import Planes
+from unbend.numerics.planes import Projections
 from unbend.plot.planes import discriminant, pca
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
@@ -14,7 +14,7 @@ _CUT = "Mean ± standard deviation of the points. At most 0.5 % of the points on
 
 
 @section.register
-def planes(result: Planes, place: Place = NOWHERE) -> Section:
+def planes(result: Projections, place: Place = NOWHERE) -> Section:
     """The plane of most variance and, for classes, the plane that best tells them apart."""
     n, where = len(result.ids), place.label(place.layer)
     shares = " and ".join(shown(float(v)) for v in result.pca_share)
@@ -45,7 +45,7 @@ def planes(result: Planes, place: Place = NOWHERE) -> Section:
     return Section(pictures=(second, first))
 
 
-def _table(result: Planes, points: Array, place: Place) -> Table:
+def _table(result: Projections, points: Array, place: Place) -> Table:
     """Where each class lies, in both parts."""
     rows = []
     parts = ((False, "train"), (True, "held-out"))[: 1 if len(place.class_names) > _CLASSES else 2]

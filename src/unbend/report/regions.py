@@ -25,7 +25,7 @@ _MOST_MAPS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class PlaneSamples:
     """Samples near the plane: their plane coordinates, and class indices if known."""
 
     points: Float64[Array, "n 2"]
@@ -37,7 +37,7 @@ def regions_page(
     frames: Sequence[Cells],
     *,
     boundaries: Sequence[Boundary] | None = None,
-    samples: Samples | None = None,
+    samples: PlaneSamples | None = None,
     titles: Sequence[str] | None = None,
     title: str = "Linear regions",
 ) -> str:
@@ -46,7 +46,7 @@ def regions_page(
     Args:
         frames: The cells, one per snapshot.
         boundaries: The decision boundary of every frame.
-        samples: Samples near the plane, drawn on top.
+        samples: PlaneSamples near the plane, drawn on top.
         titles: What each frame is, such as its training step.
         title: The heading.
     """
@@ -108,7 +108,7 @@ def _layers(cells: Cells) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _points(samples: Samples) -> list[list[float | int]]:
+def _points(samples: PlaneSamples) -> list[list[float | int]]:
     labels = np.full(len(samples.points), -1) if samples.labels is None else samples.labels
     return [[*point, int(k)] for point, k in zip(samples.points.tolist(), labels.tolist(), strict=True)]
 

@@ -16,13 +16,12 @@ from unbend.numerics.activity import Activity
 from unbend.numerics.centroids import Centroids
 from unbend.numerics.histogram import Histogram
 from unbend.numerics.moments import Moments
-from unbend.numerics.planes import Planes
+from unbend.numerics.planes import Projections
 from unbend.numerics.probe import Probes
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
-from unbend.plot.separable import word
-from unbend.study.proofs import Ladder
+from unbend.study.ladder import Ladder, word
 from unbend.study.unknown import Unknown
 from unbend.study.values import Layer, Study
 
@@ -103,9 +102,10 @@ def _numbers(layer: Layer) -> dict[str, Number]:
     for name in names:
         for number in headline(layer.results[name], name):
             out[number.label] = number
-        if name == "readout" and isinstance(layer.twin.get(name), Readout):
+        untrained = layer.baseline(Readout)
+        if name == "readout" and untrained is not None:
             out["untrained"] = percent(
-                "untrained", layer.twin[name].held_out, "held-out read-out of the same layer before training"
+                "untrained", untrained.held_out, "held-out read-out of the same layer before training"
             )
     return out
 
@@ -204,7 +204,7 @@ def _(result: Moments, name: str) -> tuple[Number, ...]:
 
 
 @headline.register(Histogram)
-@headline.register(Planes)
+@headline.register(Projections)
 @headline.register(Centroids)
 def _(result: Any, name: str) -> tuple[Number, ...]:
     del result, name

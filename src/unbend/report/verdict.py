@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from unbend.report.text import shown
-from unbend.study.depth import Depth, Head
+from unbend.study.depth import Depth
+from unbend.study.head import Head
 from unbend.study.values import Finding, Study
 
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -22,9 +23,9 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
         study: the study.
         labels: what to call each layer.
     """
-    depth, head = study.across.get("depth"), study.across.get("head")
-    first = _separability(depth, labels, accuracy=bool(study.about.class_names)) if isinstance(depth, Depth) else ""
-    return first, _health(study.findings, head if isinstance(head, Head) else None)
+    depth = study.result(Depth)
+    first = "" if depth is None else _separability(depth, labels, accuracy=bool(study.about.class_names))
+    return first, _health(study.findings, study.result(Head))
 
 
 def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) -> str:

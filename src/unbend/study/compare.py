@@ -6,20 +6,24 @@ network of fifty layers does not get two or three verdicts for nothing. It is no
 only: how another random seed would have trained is not in it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.errors import DataError
+from unbend.numerics.activity import Activity
 from unbend.numerics.interval import paired, wilson
 from unbend.numerics.readout import Readout
+from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
-from unbend.study.own import own_correct
-from unbend.study.values import Finding, Layer, Study
+from unbend.numerics.scatter import Scatter
+from unbend.numerics.spectrum import Spectrum
+from unbend.study.head import Head
+from unbend.study.network_score import right_rows
+from unbend.study.values import Finding, Layer, R, Study
 
 LEVEL = 0.95
 NOTABLE_SHARE = 0.05
@@ -28,7 +32,7 @@ NOTABLE_RATIO = 1.5
 """A change in the Fisher value or the effective rank is told when it is by this factor or more."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Comparison:
     """A second study against a first one. Changes are second minus first.
 
@@ -95,9 +99,17 @@ class Comparison:
     own_high: float
 
 
-@dataclass(frozen=True, slots=True)
+@result
 class Difference:
-    """A change of one score: its interval at the stated level and at the stricter one for many layers."""
+    """A change of one score, with its interval.
+
+    Attributes:
+        change: second minus first.
+        low: lower end of the interval at the stated level.
+        high: upper end.
+        is_paired: whether both were measured on the same rows.
+        is_beyond_noise: whether the interval at the stricter level for many layers leaves out 0.
+    """
 
     change: float
     low: float
@@ -106,7 +118,8 @@ class Difference:
     is_beyond_noise: bool
 
 
-_NOT_KNOWN = Difference(float("nan"), float("nan"), float("nan"), is_paired=False, is_beyond_noise=False)
+_NAN = float("nan")
+_NOT_KNOWN = Difference(change=_NAN, low=_NAN, high=_NAN, is_paired=False, is_beyond_noise=False)
 
 
 def compare(first: Study, second: Study) -> Comparison:
@@ -132,15 +145,15 @@ def compare(first: Study, second: Study) -> Comparison:
     strict = 1 - (1 - LEVEL) / max(len(names), 1)
     found = [_read_out(first, second, name, strict) for name in names]
     own = _own(first, second)
-    held_out = [_numbers(side, "readout", "held_out") for side in (mine, other)]
-    fisher = [_numbers(side, "scatter", "fisher") for side in (mine, other)]
-    rank = [_numbers(side, "spectrum", "effective_rank") for side in (mine, other)]
-    counted = [_numbers(side, "activity", "n_silent") for side in (mine, other)]
+    held_out = [_numbers(side, Readout, lambda r: r.held_out) for side in (mine, other)]
+    fisher = [_numbers(side, Scatter, lambda s: s.fisher) for side in (mine, other)]
+    rank = [_numbers(side, Spectrum, lambda s: s.effective_rank) for side in (mine, other)]
+    counted = [_numbers(side, Activity, lambda a: a.n_silent) for side in (mine, other)]
     silent = [np.nan_to_num(n).astype(np.int64) for n in counted]
     better, worse = (_sentences(names, found, held_out, sign) for sign in (1, -1))
     return Comparison(
-        first=_called(first),
-        second=_called(second),
+        first=_name(first),
+        second=_name(second),
         verdict=_verdict(own, better, worse, len(names)),
         better=better,
         worse=worse,
@@ -172,27 +185,28 @@ def compare(first: Study, second: Study) -> Comparison:
     )  # fmt: skip
 
 
-def _called(study: Study) -> str:
+def _name(study: Study) -> str:
     return f"{study.about.model} on {study.about.data}"
 
 
-def _numbers(layers: list[Layer], measure: str, field: str) -> Float64[Array, "l"]:
-    """One number of one measure per layer; NaN where the layer has none."""
-    return np.array([float(getattr(x.results.get(measure), field, np.nan)) for x in layers], dtype=np.float64)
+def _numbers(layers: Sequence[Layer], kind: type[R], pick: Callable[[R], float]) -> Float64[Array, "l"]:
+    """One number of one Result per layer; NaN where the layer has none."""
+    results = (layer.result(kind) for layer in layers)
+    return np.array([np.nan if found is None else float(pick(found)) for found in results], dtype=np.float64)
 
 
 def _read_out(first: Study, second: Study, name: str, strict: float) -> Difference:
     """The change of a layer's held-out read-out."""
-    a, b = first[name].results.get("readout"), second[name].results.get("readout")
+    a, b = first[name].result(Readout), second[name].result(Readout)
     if a is None or b is None or not (a.n_held_out and b.n_held_out):
         return _NOT_KNOWN
-    samples = [study.sums.held_out.get(name, {}).get("SampleState") for study in (first, second)]
-    same = _is_same_rows(*samples)
-    if a.correct is None or b.correct is None:
-        return _regressed((a, b), samples, same=same, strict=strict)
-    if same and len(a.correct) == len(b.correct):
-        return _difference(lambda level: _paired(a.correct, b.correct, level), strict, is_paired=True)
-    one, two = ((int(r.sum()), len(r)) for r in (a.correct, b.correct))
+    samples = [study.sums.state(name, SampleState, "held_out") for study in (first, second)]
+    same, x, y = _is_same_rows(*samples), a.correct, b.correct
+    if x is None or y is None:
+        return _difference_of_r2((a, b), samples, same=same, strict=strict)
+    if same and len(x) == len(y):
+        return _difference(lambda level: _paired(x, y, level), strict, is_paired=True)
+    one, two = ((int(right.sum()), len(right)) for right in (x, y))
     return _difference(lambda level: _independent(one, two, level), strict, is_paired=False)
 
 
@@ -201,7 +215,9 @@ def _difference(
 ) -> Difference:
     change, low, high = interval(LEVEL)
     _, strict_low, strict_high = interval(strict)
-    return Difference(change, low, high, is_paired, bool(strict_low > 0 or strict_high < 0))
+    return Difference(
+        change=change, low=low, high=high, is_paired=is_paired, is_beyond_noise=bool(strict_low > 0 or strict_high < 0)
+    )
 
 
 def _paired(first: Array, second: Array, level: float) -> tuple[float, float, float]:
@@ -229,12 +245,15 @@ def _is_same_rows(a: SampleState | None, b: SampleState | None) -> bool:
     return y.shape == z.shape and bool((y == z).all())
 
 
-def _regressed(reads: tuple[Readout, Readout], samples: list[Any], *, same: bool, strict: float) -> Difference:
+def _difference_of_r2(
+    reads: tuple[Readout, Readout], samples: Sequence[SampleState | None], *, same: bool, strict: float
+) -> Difference:
     """The change of R², with the interval of a sum over independent rows."""
     change = reads[1].held_out - reads[0].held_out
-    if None in samples or not np.isfinite(change):
-        return Difference(change, float("nan"), float("nan"), is_paired=False, is_beyond_noise=False)
-    lost = [_unexplained(read, sample) for read, sample in zip(reads, samples, strict=True)]
+    known = [sample for sample in samples if sample is not None]
+    if len(known) < len(reads) or not np.isfinite(change):
+        return replace(_NOT_KNOWN, change=change)
+    lost = [_unexplained(read, sample) for read, sample in zip(reads, known, strict=True)]
     parts = [lost[1] - lost[0]] if same else lost
     error = float(np.sqrt(sum(len(p) * p.var(ddof=1) for p in parts)))
 
@@ -254,16 +273,17 @@ def _unexplained(read: Readout, sample: SampleState) -> Float64[Array, "s"]:
 
 
 def _own_score(study: Study) -> float:
-    return float(getattr(study.across.get("head"), "own", np.nan))
+    head = study.result(Head)
+    return np.nan if head is None else head.own
 
 
 def _own(first: Study, second: Study) -> Difference:
-    a, b = first.across.get("head"), second.across.get("head")
+    a, b = first.result(Head), second.result(Head)
     if a is None or b is None:
         return _NOT_KNOWN
     change = b.own - a.own
     if first.about.task != "classification" or not (a.n and b.n and np.isfinite(change)):
-        return Difference(change, float("nan"), float("nan"), is_paired=False, is_beyond_noise=False)
+        return replace(_NOT_KNOWN, change=change)
     (one_sample, x), (other_sample, y) = _own_rows(first), _own_rows(second)
     if x is not None and y is not None and _is_same_rows(one_sample, other_sample):
         return _difference(lambda level: _paired(x, y, level), LEVEL, is_paired=True)
@@ -276,11 +296,11 @@ def _own_rows(study: Study) -> tuple[SampleState | None, Array | None]:
     output = next((layer for layer in study.layers if layer.is_output), None)
     if output is None:
         return None, None
-    parts = (study.sums.held_out, study.sums.train)
-    held_out, train = (part.get(output.name, {}).get("SampleState") for part in parts)
+    held_out = study.sums.state(output.name, SampleState, "held_out")
+    train = study.sums.state(output.name, SampleState)
     if held_out is None:
         return None, None
-    right = own_correct(output, held_out, *([] if train is None else [train]))
+    right = right_rows(output, held_out, *([] if train is None else [train]))
     return held_out, None if right is None else right[0]
 
 

@@ -1,13 +1,23 @@
-"""What only shows across layers: separability over depth, and the head against a refitted one."""
+"""Separability over depth: one curve of every number that tells how far apart the classes are.
 
-from dataclasses import dataclass
+In: layers with their Results. Out: `Depth`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from unbend._typing import Array, Float64
+from unbend.numerics.readout import Readout
+from unbend.numerics.result import result
+from unbend.numerics.scatter import Scatter
+from unbend.numerics.spectrum import Spectrum
+from unbend.study.values import Layer, R
+
+_NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Depth:
     """Separability through the layers, one entry per layer, the input first.
 
@@ -46,29 +56,36 @@ class Depth:
     line_layers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Head:
-    """The network's own output against a linear read-out refitted on the layer that feeds it.
+def depth(layers: Sequence[Layer]) -> Depth:
+    """The curves of all layers; NaN where a layer has no such number."""
+    reads = [layer.result(Readout) for layer in layers]
+    scatters = [layer.result(Scatter) for layer in layers]
+    twins = [layer.baseline(Readout) for layer in layers]
+    spectra = [layer.result(Spectrum) for layer in layers]
+    separation = _column(scatters, lambda s: s.separation)
+    bends = [i for i, layer in enumerate(layers) if layer.kind in {"activation", "function"}]
+    slope, correlation = line(np.arange(len(bends), dtype=float), separation[bends])
+    return Depth(
+        layers=tuple(layer.name for layer in layers),
+        kinds=tuple(layer.kind for layer in layers),
+        train=_column(reads, lambda r: r.train),
+        held_out=_column(reads, lambda r: r.held_out),
+        low=_column(reads, lambda r: r.held_out_interval[0]),
+        high=_column(reads, lambda r: r.held_out_interval[1]),
+        twin=_column(twins, lambda r: r.held_out),
+        control=_column(reads, lambda r: r.control_train),
+        fisher=_column(scatters, lambda s: s.fisher),
+        separation=separation,
+        trace_ratio=_column(scatters, lambda s: s.trace_ratio),
+        effective_rank=_column(spectra, lambda s: s.effective_rank),
+        line_slope=slope,
+        line_correlation=correlation,
+        line_layers=tuple(layers[i].name for i in bends),
+    )
 
-    Attributes:
-        n: held-out rows both were scored on.
-        layer: the layer that feeds the head.
-        own: held-out accuracy (R²) of the network.
-        own_train: its training accuracy (R²).
-        refitted: held-out accuracy (R²) of the refitted read-out.
-        gain: refitted - own.
-        low: lower end of the 95 % interval of the gain, paired by row.
-        high: upper end.
-    """
 
-    n: int
-    layer: str
-    own: float
-    own_train: float
-    refitted: float
-    gain: float
-    low: float
-    high: float
+def _column(results: Iterable[R | None], pick: Callable[[R], float]) -> Float64[Array, "l"]:
+    return np.array([_NAN if one is None else pick(one) for one in results], dtype=np.float64)
 
 
 def line(depth: Float64[Array, "m"], separation: Float64[Array, "m"]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ Change: TypeAlias = tuple[Callable[[Tensor], Tensor], str]
 _CONV = nn.modules.conv._ConvNd  # noqa: SLF001  the base of Conv1d, Conv2d, Conv3d
 
 
-def fitting(model: nn.Module, inputs: Any) -> tuple[Callable[[Any], Any], str]:
+def fit_inputs(model: nn.Module, inputs: Any) -> tuple[Callable[[Any], Any], str]:
     """How inputs must be changed before the model sees them, and that change in words.
 
     Floating-point inputs take the dtype and device of the model's parameters. Integers stay integers for a model

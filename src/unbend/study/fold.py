@@ -15,9 +15,9 @@ from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mas
 from unbend.errors import DataError
 from unbend.numerics.batch import Samples
 from unbend.numerics.gradient import GradientState
+from unbend.numerics.streaming.layer import Chooser, LayerSums, Selection
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
-from unbend.study.sums import Chooser, LayerSums, Selection
 
 INPUT = "input"
 States = dict[str, dict[str, Any]]

@@ -2,18 +2,16 @@
 
 from dataclasses import replace
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
-from unbend.study.finish import finished
+from unbend.study.finish import finish
 from unbend.study.fold import summed
 from unbend.study.unknown import Unknown
-from unbend.study.values import About, Layer, Study, Sums
-
-Part: TypeAlias = dict[str, dict[str, Any]]
+from unbend.study.values import About, Layer, States, Study, Sums, state_of
 
 _CLOSE = 1e-3
 """Rows this close, relative to their scale, are the same row seen by another machine."""
@@ -42,9 +40,9 @@ def merge(first: Study, *others: Study) -> Study:
     for other in others:
         _check(first, other)
         _check_known(other.sums)
-        sums, same_held_out = _added(sums, other.sums)
+        sums, same_held_out = _total(sums, other.sums)
         about = _about(about, other.about, same_held_out=same_held_out)
-    return finished(about, _bare(first), sums)
+    return finish(about, _bare(first), sums)
 
 
 def _check(a: Study, b: Study) -> None:
@@ -89,9 +87,9 @@ def _check_known(sums: Sums) -> None:
 def _about(a: About, b: About, *, same_held_out: bool) -> About:
     return replace(
         a,
-        data=_joined(a.data, b.data),
-        source=_joined(a.source, b.source),
-        split=_joined(a.split, b.split),
+        data=_both(a.data, b.data),
+        source=_both(a.source, b.source),
+        split=_both(a.split, b.split),
         n_train=a.n_train + b.n_train,
         n_held_out=a.n_held_out + (0 if same_held_out else b.n_held_out),
         notes=tuple(dict.fromkeys(a.notes + b.notes)),
@@ -99,11 +97,11 @@ def _about(a: About, b: About, *, same_held_out: bool) -> About:
     )
 
 
-def _joined(a: str, b: str) -> str:
+def _both(a: str, b: str) -> str:
     return a if b in a.split(" + ") else f"{a} + {b}"
 
 
-def _added(a: Sums, b: Sums) -> tuple[Sums, bool]:
+def _total(a: Sums, b: Sums) -> tuple[Sums, bool]:
     """Both sums as one, and whether their held-out rows are the same set."""
     if _overlap(a.train, b.train) == "same":
         raise MergeError("rows: the studies hold the same training rows. Merge each row once.")
@@ -112,9 +110,9 @@ def _added(a: Sums, b: Sums) -> tuple[Sums, bool]:
         raise MergeError("rows: the held-out sets share some rows, not all. Hold out the same, or others.")
     if "clash" in (_overlap(a.train, b.train), held_out) or _crosses(a, b):
         offset = 1 + max(int(ids.max()) for ids in (_ids(a.train), _ids(a.held_out)) if len(ids))
-        b = _renumbered(b, offset)
+        b = _renumber(b, offset)
     same, twins = held_out == "same", bool(a.twin_train and b.twin_train)
-    total = replace(
+    whole = replace(
         a,
         train=summed(a.train, b.train),
         held_out=a.held_out if same else summed(a.held_out, b.held_out),
@@ -122,17 +120,17 @@ def _added(a: Sums, b: Sums) -> tuple[Sums, bool]:
         twin_held_out=a.twin_held_out if same else summed(a.twin_held_out, b.twin_held_out),
         gradient=summed(a.gradient, b.gradient),
     )
-    return (total if twins else replace(total, twin_held_out={})), same
+    return (whole if twins else replace(whole, twin_held_out={})), same
 
 
-def _sample(part: Part) -> SampleState | None:
+def _sample(part: States) -> SampleState | None:
     """The row sample of the first layer that has one."""
-    found = (states["SampleState"] for states in part.values() if "SampleState" in states)
-    first = next(found, None)
+    found = (state_of(states, SampleState) for states in part.values())
+    first = next((sample for sample in found if sample is not None), None)
     return None if first is None else first.settled()
 
 
-def _ids(part: Part) -> np.ndarray:
+def _ids(part: States) -> np.ndarray:
     sample = _sample(part)
     return np.zeros(0, np.int64) if sample is None else sample.ids
 
@@ -143,7 +141,7 @@ def _crosses(a: Sums, b: Sums) -> bool:
     return any(len(np.intersect1d(_ids(x), _ids(y))) for x, y in pairs)
 
 
-def _overlap(a: Part, b: Part) -> str:
+def _overlap(a: States, b: States) -> str:
     """`apart`: no row number in common; `same`: the same rows behind them; `clash`: others."""
     mine, other = _sample(a), _sample(b)
     if mine is None or other is None:
@@ -157,19 +155,19 @@ def _overlap(a: Part, b: Part) -> str:
     return "same" if near and np.array_equal(y[i], v[j]) else "clash"
 
 
-def _renumbered(sums: Sums, offset: int) -> Sums:
+def _renumber(sums: Sums, offset: int) -> Sums:
     """The same with row numbers moved up; the hashes stay, so that both samples are equally deep."""
 
-    def moved(state: Any) -> Any:
+    def move(state: Any) -> Any:
         return replace(state, ids=state.ids + offset) if isinstance(state, SampleState) else state
 
-    def all_moved(part: Part) -> Part:
-        return {layer: {name: moved(s) for name, s in states.items()} for layer, states in part.items()}
+    def move_all(part: States) -> States:
+        return {layer: {name: move(s) for name, s in states.items()} for layer, states in part.items()}
 
     return replace(
         sums,
-        train=all_moved(sums.train),
-        held_out=all_moved(sums.held_out),
-        twin_train=all_moved(sums.twin_train),
-        twin_held_out=all_moved(sums.twin_held_out),
+        train=move_all(sums.train),
+        held_out=move_all(sums.held_out),
+        twin_train=move_all(sums.twin_train),
+        twin_held_out=move_all(sums.twin_held_out),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from unbend.errors import DataError
-from unbend.numerics.probe import Probes, Recipe, control_types, probe
+from unbend.numerics.probe import ProbeRecipe, Probes, control_types, probe
 from unbend.study.tables import Table
 
 
@@ -27,7 +27,7 @@ class Probing:
     """
 
     held_out: Mapping[str, tuple[Tensor, Tensor]]
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: ProbeRecipe = field(default_factory=ProbeRecipe)
     found: Probes | None = None
     types: Tensor | None = None
 
@@ -53,7 +53,7 @@ class Probing:
         before = {} if self.found is None else self.found.layers
         return replace(self, found=replace(found, layers={**before, **found.layers}), types=types)
 
-    def made(self) -> Probes:
+    def result(self) -> Probes:
         """The probes of the layers fitted so far.
 
         Raises:

@@ -11,51 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unbend._typing import Array, Int64
+from unbend._typing import Array
 from unbend.capture import bare, plan
 from unbend.errors import DataError
 from unbend.numerics.separable import LadderStep, ladder_step
-from unbend.study.fit import fitting
+from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT
+from unbend.study.ladder import Ladder
 from unbend.study.source import HELD_OUT, source
 from unbend.study.tables import Table, Tables, widths_of
 from unbend.study.values import Study
 
 BUDGET = 20.0
 """Seconds a layer may take: verdict, permuted labels and lower bound together."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ladder:
-    """Linear separability layer by layer, over all training rows.
-
-    Attributes:
-        layers: names, the input first.
-        steps: verdict, proof and honest frame of each.
-        ids: row numbers of the rows the proofs are about, rising; rows inside a proof count along these [n].
-        shown: positions among `ids` of the rows that witness a verdict [w].
-        inputs: those rows of the input, to look at [w, *shape]; None where the input is not numeric.
-        labels: their classes [w].
-    """
-
-    layers: tuple[str, ...]
-    steps: tuple[LadderStep, ...]
-    ids: Int64[Array, "n"]
-    shown: Int64[Array, "w"]
-    inputs: Array | None
-    labels: Int64[Array, "w"]
-
-    def verify(self, tables: Mapping[str, tuple[Any, Any]]) -> dict[str, bool]:
-        """Whether every verdict holds for these rows.
-
-        Args:
-            tables: layer → (rows [n, d], labels [n]), row numbers rising as in `ids`.
-        """
-        return {
-            name: step.verify(*tables[name])
-            for name, step in zip(self.layers, self.steps, strict=True)
-            if name in tables
-        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,11 +68,13 @@ class Proving:
         return replace(self, layers=(*self.layers, name), steps=(*self.steps, step), ids=ids, y=y,
                        pixels=rows if name == INPUT else self.pixels)  # fmt: skip
 
-    def made(self) -> Ladder:
+    def result(self) -> Ladder:
         """The ladder of the layers decided so far."""
         shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(step.witnesses for step in self.steps)]))
         inputs = None if self.pixels is None else self.pixels[shown].numpy()
-        return Ladder(self.layers, self.steps, self.ids, shown, inputs, self.y.numpy()[shown])
+        return Ladder(
+            layers=self.layers, steps=self.steps, ids=self.ids, shown=shown, inputs=inputs, labels=self.y.numpy()[shown]
+        )
 
 
 def verify(
@@ -128,14 +98,14 @@ def verify(
     Cost:
         One forward pass per GiB of rows, and one read of the rows per proof.
     """
-    ladder = study.across.get("ladder")
-    if not isinstance(ladder, Ladder):
+    ladder = study.result(Ladder)
+    if ladder is None:
         raise DataError("verify: this study has no proofs. Make it with proofs=True (--proofs).")
     model = bare(model)
     recipe = study.about.recipe
     rows = source(data, batch_size=int(recipe.get("batch_size", 512)), share=float(recipe.get("share", HELD_OUT)))
     first = next(rows.batches("train", most=32))
-    fit, _ = fitting(model, first.inputs)
+    fit, _ = fit_inputs(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
     frames = [layer for layer in study.layers if layer.name in ladder.layers]
     names = [frame.name for frame in frames if frame.name != INPUT]

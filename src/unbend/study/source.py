@@ -26,6 +26,8 @@ HELD_OUT = 0.2
 """Share of rows held out when a data set has no test part of its own."""
 _SALT = 1
 _FAR = 1 << 40
+"""Added to the row numbers of a test part, whatever the training part's size: shards with one test part then number
+it alike, and `merge` counts it once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +143,7 @@ def source(data: Any, *, held_out: Any = None, batch_size: int = 512, share: flo
         _check_rows(other.n, "held_out", 1)
         pieces = {
             "train": Piece(first),
-            "held_out": Piece(other, shift=_FAR if first.n is None else first.n),
+            "held_out": Piece(other, shift=_FAR),
         }
         split = "The data set has a test part; it is held out."
         known = [first.labels, other.labels]

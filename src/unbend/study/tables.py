@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from unbend._typing import Array
 from unbend.capture import Plan, quiet
+from unbend.numerics.sample import SampleState
 from unbend.numerics.table import TableState
 from unbend.study.fold import INPUT, fold
 from unbend.study.source import Source
+from unbend.study.values import state_of
 
 MEMORY = 1 << 30
 """Bytes of rows collected at a time."""
@@ -30,12 +32,12 @@ class Maker(Protocol):
         """The same with one more layer taken in."""
         ...
 
-    def made(self) -> Any:
+    def result(self) -> Any:
         """The Result of the layers taken in so far."""
         ...
 
 
-def collected(
+def collect(
     tables: Iterable[Table], makers: Mapping[str, Maker], *, tick: Callable[[str], None] = lambda _name: None
 ) -> dict[str, Any]:
     """What each maker makes of the tables, which are gone through once for all of them.
@@ -50,7 +52,7 @@ def collected(
         for name in makers:
             taken[name] = taken[name].after(table)
             tick(name)
-    return {name: maker.made() for name, maker in taken.items()}
+    return {name: maker.result() for name, maker in taken.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +103,8 @@ class Tables:
 
 def sample_tables(sums: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Tensor, Tensor]]:
     """The row samples of layers as rows and class indices."""
-    tables = {name: states["SampleState"].table() for name, states in sums.items() if "SampleState" in states}
+    samples = {name: state_of(states, SampleState) for name, states in sums.items()}
+    tables = {name: sample.table() for name, sample in samples.items() if sample is not None}
     return {name: (rows, targets.argmax(1)) for name, (rows, targets) in tables.items() if len(rows)}
 
 

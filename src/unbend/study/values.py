@@ -2,14 +2,23 @@
 
 A `Study` holds one `Layer` per tapped layer with its Results by measure name, Results that span layers, and
 the findings made from them. The States behind the Results travel along, so that studies can be added.
+Results and States are asked for by their class, `layer.result(Scatter)`, and come back typed.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from unbend._typing import Array
 from unbend.errors import LayerError
+from unbend.numerics.result import in_one_line, one_line
 from unbend.numerics.views import View
+
+R = TypeVar("R")
+States: TypeAlias = dict[str, dict[str, Any]]
+"""Layer → State class name → State."""
+Part: TypeAlias = Literal["train", "held_out", "twin_train", "twin_held_out"]
+"""A part of the sums of a study: which rows, and whether of the network or of its untrained twin."""
 
 Severity: TypeAlias = Literal["problem", "warning", "note", "good"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "good")
@@ -36,6 +45,8 @@ class Finding:
     evidence: str
     why: str
     advice: str
+
+    __repr__ = in_one_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +76,20 @@ class Layer:
     fed_by: str | None = None
     is_output: bool = False
     is_head: bool = False
+
+    def result(self, kind: type[R]) -> R | None:
+        """The Result of that class, such as `layer.result(Scatter)`; None where none was made."""
+        return first_of(self.results.values(), kind)
+
+    def baseline(self, kind: type[R]) -> R | None:
+        """The same of this layer in the untrained twin."""
+        return first_of(self.twin.values(), kind)
+
+    def __repr__(self) -> str:
+        return one_line("Layer", {
+            "name": self.name, "kind": self.kind, "module": self.module, "shape": self.shape,
+            "results": ", ".join(self.results),
+        })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,8 @@ class About:
     seconds: float = 0.0
     recipe: dict[str, str] = field(default_factory=dict)
 
+    __repr__ = in_one_line
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sums:
@@ -117,13 +144,27 @@ class Sums:
         head_bias: its bias [k].
     """
 
-    train: dict[str, dict[str, Any]]
-    held_out: dict[str, dict[str, Any]]
-    twin_train: dict[str, dict[str, Any]] = field(default_factory=dict)
-    twin_held_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    train: States
+    held_out: States
+    twin_train: States = field(default_factory=dict)
+    twin_held_out: States = field(default_factory=dict)
     gradient: dict[str, Any] = field(default_factory=dict)
     head_weight: Array | None = None
     head_bias: Array | None = None
+
+    __repr__ = in_one_line
+
+    def part(self, part: Part) -> States:
+        """One of the four parts by its name."""
+        parts = {
+            "train": self.train, "held_out": self.held_out,
+            "twin_train": self.twin_train, "twin_held_out": self.twin_held_out,
+        }  # fmt: skip
+        return parts[part]
+
+    def state(self, layer: str, kind: type[R], part: Part = "train") -> R | None:
+        """The State of that class of a layer, such as `sums.state("0", SampleState)`; None where there is none."""
+        return state_of(self.part(part).get(layer, {}), kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +185,18 @@ class Study:
     findings: tuple[Finding, ...]
     sums: Sums
 
+    def result(self, kind: type[R]) -> R | None:
+        """The Result of that class that spans layers, such as `study.result(Depth)`; None where none was made."""
+        return first_of(self.across.values(), kind)
+
+    def __repr__(self) -> str:
+        about = self.about
+        return one_line("Study", {
+            "model": about.model, "data": about.data, "task": about.task, "n_train": about.n_train,
+            "n_held_out": about.n_held_out, "layers": self.layers, "findings": self.findings,
+            "across": ", ".join(self.across),
+        })  # fmt: skip
+
     def __getitem__(self, name: str) -> Layer:
         """The layer of that name.
 
@@ -156,12 +209,13 @@ class Study:
         names = ", ".join(layer.name for layer in self.layers)
         raise LayerError(f"study: no layer named {name!r}. It has: {names}.")
 
-    def __add__(self, other: "Study") -> "Study":
-        """The study of the rows of both, as `merge` makes it.
 
-        Raises:
-            MergeError: the two do not add up.
-        """
-        from unbend.study.merge import merge  # noqa: PLC0415  merging finishes a study, and that needs this module
+def first_of(values: Iterable[Any], kind: type[R]) -> R | None:
+    """The first value of that class; None where there is none."""
+    return next((value for value in values if isinstance(value, kind)), None)
 
-        return merge(self, other) if isinstance(other, Study) else NotImplemented
+
+def state_of(states: Mapping[str, Any], kind: type[R]) -> R | None:
+    """The State of that class among those of one layer; None where there is none."""
+    state = states.get(kind.__name__)
+    return state if isinstance(state, kind) else None

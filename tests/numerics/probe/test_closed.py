@@ -5,7 +5,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 
 from unbend.errors import DataError, ShapeError
-from unbend.numerics.probe import closed_form, discriminant, joined, regress, ridge, ridge_folds, sums, without
+from unbend.numerics.probe import closed_form, discriminant, join, regress, ridge, ridge_folds, subtract, sums
 from unbend.numerics.probe.closed import squared_error
 from unbend.numerics.second import SecondState
 
@@ -47,8 +47,8 @@ def test_huge_float32_rows_are_widened():
 def test_joined_and_without_undo_each_other():
     x, y = data()
     parts = [of(x[f::3], y[f::3]) for f in range(3)]
-    close(joined(parts), of(x, y))
-    close(without(of(x, y), parts[1]), of(np.delete(x, slice(1, None, 3), 0), np.delete(y, slice(1, None, 3), 0)))
+    close(join(parts), of(x, y))
+    close(subtract(of(x, y), parts[1]), of(np.delete(x, slice(1, None, 3), 0), np.delete(y, slice(1, None, 3), 0)))
 
 
 def test_ridge_is_scikit_learn_s():

@@ -7,11 +7,11 @@ from sklearn.linear_model import LogisticRegression
 
 from unbend.errors import DataError, LayerError, ShapeError
 from unbend.numerics.interval import wilson
-from unbend.numerics.probe import Recipe, probe
-from unbend.numerics.probe.control import control_labels, shuffled, types_of
-from unbend.numerics.probe.split import folds_of, held_out
+from unbend.numerics.probe import ProbeRecipe, probe
+from unbend.numerics.probe.control import control_labels, shuffle, types_of
+from unbend.numerics.probe.split import folds_of, held_out_mask
 
-QUICK = Recipe(l2=(1e-1, 1e-2, 1e-3), n_types=12)
+QUICK = ProbeRecipe(l2=(1e-1, 1e-2, 1e-3), n_types=12)
 
 
 def layers(n=600, k=3, seed=0):
@@ -37,7 +37,7 @@ def test_weights_read_the_raw_representation():
 def test_it_is_scikit_learn_s_model():
     h, y = layers()
     x, l2 = h["clear"][:400], 1e-2
-    found = probe({"x": x}, y[:400], test=({"x": h["clear"][400:]}, y[400:]), recipe=Recipe(l2=l2, gap=1e-10))
+    found = probe({"x": x}, y[:400], test=({"x": h["clear"][400:]}, y[400:]), recipe=ProbeRecipe(l2=l2, gap=1e-10))
     scale = x.std(0)
     peer = LogisticRegression(C=1 / (l2 * 400), tol=1e-10, max_iter=10_000).fit((x - x.mean(0)) / scale, y[:400])
     np.testing.assert_allclose(found.layers["x"].weight * scale, peer.coef_, atol=1e-4)
@@ -46,7 +46,7 @@ def test_it_is_scikit_learn_s_model():
 
 def test_signal_noise_and_controls():
     h, y = layers(1200)
-    found = probe(h, y, recipe=Recipe(n_folds=3, n_types=12))
+    found = probe(h, y, recipe=ProbeRecipe(n_folds=3, n_types=12))
     clear, noise = found.layers["clear"], found.layers["noise"]
     assert clear.low > 0.8
     assert noise.low < 1 / 3 + 0.06
@@ -62,7 +62,7 @@ def test_signal_noise_and_controls():
 def test_a_wide_layer_memorises_shuffled_labels():
     rng = np.random.default_rng(0)
     y = np.arange(400) % 2
-    found = probe({"wide": rng.normal(size=(400, 350))}, y, recipe=Recipe(l2=1e-4, n_types=0))
+    found = probe({"wide": rng.normal(size=(400, 350))}, y, recipe=ProbeRecipe(l2=1e-4, n_types=0))
     wide = found.layers["wide"]
     assert wide.control.capacity > 0.95
     assert wide.low < 0.5 < wide.high
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_probe():
     h, y = layers()
     first, second = (probe(h, y, recipe=QUICK).layers["noise"] for _ in range(2))
     np.testing.assert_array_equal(first.weight, second.weight)
-    other = probe(h, y, recipe=Recipe(l2=QUICK.l2, seed=1)).layers["noise"]
+    other = probe(h, y, recipe=ProbeRecipe(l2=QUICK.l2, seed=1)).layers["noise"]
     assert (first.weight != other.weight).any()
 
 
@@ -91,7 +91,7 @@ def test_given_types_are_the_control_task():
     word = rng.integers(0, 8, 800)
     y = rng.integers(0, 2, 800)
     h = np.eye(8)[word] + 0.01 * rng.normal(size=(800, 8))
-    found = probe({"words": h}, y, types=word * 3, recipe=Recipe(l2=1e-4)).layers["words"]
+    found = probe({"words": h}, y, types=word * 3, recipe=ProbeRecipe(l2=1e-4)).layers["words"]
     assert found.control.n_types == 8
     assert found.control.task_accuracy > 0.99, "a layer that tells all words apart learns any labels of words"
     assert found.control.selectivity.high < -0.3
@@ -109,7 +109,7 @@ def test_extreme_rows():
     y = np.arange(60) % 3
     h = np.eye(3)[y]
     scaled = {"tiny": h * 1e-30, "huge": h * 1e30, "constant": np.ones((60, 2)), "half": torch.from_numpy(h).half()}
-    found = probe(scaled, y, recipe=Recipe(l2=1e-2, n_types=0))
+    found = probe(scaled, y, recipe=ProbeRecipe(l2=1e-2, n_types=0))
     assert [found.layers[name].accuracy for name in ("tiny", "huge", "half")] == [1, 1, 1]
     assert found.layers["constant"].accuracy == pytest.approx(1 / 3)
     assert not found.layers["constant"].weight.any()
@@ -136,7 +136,7 @@ def test_results_hold_only_plain_values():
         else:
             assert type(value) in plain
 
-    check(probe(h, y, recipe=Recipe(l2=QUICK.l2, n_folds=2)))
+    check(probe(h, y, recipe=ProbeRecipe(l2=QUICK.l2, n_folds=2)))
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_results_hold_only_plain_values():
         ({"representations": {"conv": np.zeros((600, 2, 2))}}, ShapeError, "Flatten"),
         ({"representations": {"bad": np.full((600, 2), np.nan)}}, DataError, "bad: expected finite"),
         ({"types": np.zeros(3, int)}, ShapeError, "types"),
-        ({"recipe": Recipe(l2=0.0)}, DataError, "positive penalties"),
-        ({"recipe": Recipe(test_share=1.5)}, DataError, "share"),
+        ({"recipe": ProbeRecipe(l2=0.0)}, DataError, "positive penalties"),
+        ({"recipe": ProbeRecipe(test_share=1.5)}, DataError, "share"),
         ({"test": ({"noise": np.zeros((3, 6))}, np.zeros(3, int))}, ShapeError, "clear"),
         ({"test": ({"noise": np.zeros((3, 6))}, np.full(3, 9))}, DataError, "class 9"),
     ],
@@ -166,7 +166,7 @@ def test_probe_refuses(change, error, words):
 
 def test_splits_keep_every_class():
     y = torch.tensor([0] * 100 + [1] * 10 + [2])
-    out = held_out(y, 0.3, 0)
+    out = held_out_mask(y, 0.3, 0)
     assert torch.bincount(y[out], minlength=3).tolist() == [30, 3, 0]
     fold = folds_of(y[:110], 5, 0)
     assert torch.bincount(fold[:100]).tolist() == [20] * 5
@@ -175,7 +175,7 @@ def test_splits_keep_every_class():
 
 def test_control_labels():
     y = torch.arange(90) % 3
-    assert torch.equal(shuffled(y, 1).sort().values, y.sort().values)
+    assert torch.equal(shuffle(y, 1).sort().values, y.sort().values)
     types = torch.arange(90) // 9
     told = control_labels(types, y, 3, 0)
     assert all(len(told[types == t].unique()) == 1 for t in range(10))

@@ -109,14 +109,14 @@ def test_a_stopped_solver_says_so():
 def test_rows_without_weight_are_not_there():
     rows = blobs(200)
     inside = torch.arange(200) % 4 != 0
-    masked = fit(rows.weighted(inside.double()), 1e-2, 1e-10)
+    masked = fit(rows.with_weights(inside.double()), 1e-2, 1e-10)
     fewer = fit(Rows.of(rows.z[inside], rows.y[inside], rows.k), 1e-2, 1e-10)
     torch.testing.assert_close(masked.weight, fewer.weight, atol=1e-5, rtol=1e-4)
     assert masked.optimality.objective == pytest.approx(fewer.optimality.objective, rel=1e-9)
 
 
 def test_gradient_and_curvature_are_derivatives():
-    rows = blobs(50, 3, 3).weighted(torch.rand(50, generator=torch.Generator().manual_seed(0)))
+    rows = blobs(50, 3, 3).with_weights(torch.rand(50, generator=torch.Generator().manual_seed(0)))
     w, v = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     step = 1e-4
     f = [objective(rows, w + t * v, 0.3) for t in (-step, 0, step)]
@@ -151,7 +151,7 @@ def test_the_path_ends_where_held_out_rows_suffer():
     assert list(found.l2) == sorted(found.l2, reverse=True)
     assert found.chosen == found.l2[found.loss.argmin()] > 1e-3
     assert found.n_held_out == 50
-    alone = solve(rows.weighted((~held).double()), found.chosen, 1e-8)
+    alone = solve(rows.with_weights((~held).double()), found.chosen, 1e-8)
     torch.testing.assert_close(solution.point.weight, alone.point.weight, atol=0.05, rtol=0.2)
 
 

@@ -30,7 +30,7 @@ def test_folded_weights_give_the_same_scores():
     weight = torch.randn(3, 4, generator=generator).double()
     bias = torch.randn(3, generator=generator).double()
     standard = Standard.of(h)
-    raw, shift = standard.fold(weight, bias)
+    raw, shift = standard.unstandardise(weight, bias)
     torch.testing.assert_close(h @ raw.T + shift, standard.apply(h) @ weight.T + bias)
 
 

@@ -45,8 +45,8 @@ def test_null_vector_among_dependent_equations(bits):
 
 def test_lifting_stops_at_its_deadline(monkeypatch):
     digits = []
-    lifted = nullspace._lifted
-    monkeypatch.setattr(nullspace, "_lifted", lambda A, b: (digits.append(a) or a for a in lifted(A, b)))
+    lifted = nullspace._digits
+    monkeypatch.setattr(nullspace, "_digits", lambda A, b: (digits.append(a) or a for a in lifted(A, b)))
     matrix = np.random.default_rng(0).integers(-(2**50), 2**50, (30, 31)).astype(object)
     assert null_vector(matrix, deadline=-math.inf) is None
     assert len(digits) == 1

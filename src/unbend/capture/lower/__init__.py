@@ -14,12 +14,12 @@ import torch
 from scipy.sparse import csr_array, eye_array
 from torch import nn
 
-from unbend.capture.lower.bends import Curve, bend
+from unbend.capture.lower.bends import PiecewiseCurve, bend
 from unbend.capture.lower.trace import Symbol, Trace, shape_of, symbol
 from unbend.errors import LayerError, ModelError, UnbendError
 from unbend.numerics.piecewise import PiecewiseAffine
 
-Custom = Mapping[type[nn.Module], Curve]
+Custom = Mapping[type[nn.Module], PiecewiseCurve]
 
 
 class _ReachedError(Exception):
@@ -155,11 +155,11 @@ def _replaced(model: nn.Module, custom: Custom) -> Iterator[None]:
             del module.__dict__["forward"]
 
 
-def _curved(name: str, curve: Curve) -> Callable[[Symbol], Symbol]:
+def _curved(name: str, curve: PiecewiseCurve) -> Callable[[Symbol], Symbol]:
     def forward(x: Symbol) -> Symbol:
         return bend(x, name, list(curve.breakpoints), list(curve.slopes), curve.value)
 
     return forward
 
 
-__all__ = ["Curve", "Custom", "lower"]
+__all__ = ["Custom", "PiecewiseCurve", "lower"]

@@ -21,18 +21,18 @@ from unbend.capture.lower.trace import (
     widen,
 )
 from unbend.errors import DataError
-from unbend.numerics.piecewise import Layer
+from unbend.numerics.piecewise import UnitGroup
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class PiecewiseCurve:
     """A continuous piecewise-linear function of one number.
 
     `slopes` has one entry more than `breakpoints`: left of the first, between, right of the last.
     `value` is the function's value at the first breakpoint.
 
     Example:
-        >>> hat = Curve(breakpoints=(-1.0, 0.0, 1.0), slopes=(0.0, 1.0, -1.0, 0.0), value=0.0)
+        >>> hat = PiecewiseCurve(breakpoints=(-1.0, 0.0, 1.0), slopes=(0.0, 1.0, -1.0, 0.0), value=0.0)
     """
 
     breakpoints: tuple[float, ...]
@@ -53,7 +53,7 @@ def bend(x: Symbol, operation: str, breakpoints: list[Any], slopes: list[Any], v
     """Apply a piecewise-linear function to every element; slopes may differ per element."""
     n, trace = x.rows.shape[0], x.tracer
     rows = widen(x.rows, trace.n_columns)
-    trace.layers.append(Layer(trace.place(operation), "bend", n, len(breakpoints), trace.n_hinges))
+    trace.layers.append(UnitGroup(trace.place(operation), "bend", n, len(breakpoints), trace.n_hinges))
     levels = [np.broadcast_to(np.asarray(slope, float), (n,)) for slope in slopes]
     shifted = [csr_array(rows - _level(point, n, trace.n_columns)) for point in breakpoints]
     low = [levels[0]] + [np.zeros(n)] * (len(breakpoints) - 1)
@@ -158,7 +158,7 @@ def largest(x: Symbol, operation: str, candidates: list[csr_array], shape: tuple
         width = trace.n_columns
         candidates = [csr_array(widen(a, width) + made[i * n : (i + 1) * n]) for i, (a, _) in enumerate(pairs)] + odd
     if n_ways > 1:
-        trace.layers.append(Layer(name, "max", n, n_ways, first))
+        trace.layers.append(UnitGroup(name, "max", n, n_ways, first))
     return symbol(trace, candidates[0], shape)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.errors import UnsupportedError
-from unbend.numerics.piecewise import Layer, PiecewiseAffine, Sparse, Stage
+from unbend.numerics.piecewise import PiecewiseAffine, Sparse, Stage, UnitGroup
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Trace:
 
     n_inputs: int
     stages: list[Stage] = field(default_factory=list)
-    layers: list[Layer] = field(default_factory=list)
+    layers: list[UnitGroup] = field(default_factory=list)
     running: list[tuple[str, bool]] = field(default_factory=list)  # (name, has submodules)
 
     @property
@@ -88,7 +88,7 @@ class Trace:
         return PiecewiseAffine(self.n_inputs, made, tuple(layers), Sparse.of(matrices[-1]), input_shape)
 
 
-def _moved(layer: Layer, start: int, n: int) -> Layer:
+def _moved(layer: UnitGroup, start: int, n: int) -> UnitGroup:
     return replace(layer, first=layer.first - n) if layer.first > start else layer
 
 

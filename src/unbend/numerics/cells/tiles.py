@@ -57,7 +57,7 @@ class _Budget:
     exact: int
 
 
-class Run(NamedTuple):
+class TileRun(NamedTuple):
     """What came of a run: the mesh (None when only counted), faces, whether it is whole."""
 
     mesh: Mesh | None
@@ -79,7 +79,7 @@ def _ring(m: int) -> tuple[Array, Array, Array]:
 
 def tiled(
     net: PiecewiseAffine, corners: Array, limit: int, *, threads: int, count_only: bool, off: float = 0.5137
-) -> Run | None:
+) -> TileRun | None:
     """Cells of the whole polygon, tile by tile; None if two tiles disagree along their wall."""
     whole = _Tile([(x, y) for x, y in corners.tolist()], [-1 - i for i in range(len(corners))], 1, 0, None)
     budget = _Budget(2 * limit + 1000, MOST_EXACT)  # faces cut by walls are counted on both sides
@@ -88,15 +88,15 @@ def tiled(
         spread = pool.map if threads > 1 else map
         leaves = _all_leaves(job, whole, spread)
     if any(leaf.n_faces < 0 for leaf in leaves):
-        return Run(None, -1, is_complete=False)
+        return TileRun(None, -1, is_complete=False)
     if count_only:
         found = sum(leaf.n_faces for leaf in leaves) - (len(leaves) - 1)
-        return Run(None, found - sum(leaf.wall_ends for leaf in leaves) // 2, is_complete=True)
+        return TileRun(None, found - sum(leaf.wall_ends for leaf in leaves) // 2, is_complete=True)
     mesh = stitch(concatenate([leaf.mesh for leaf in leaves]))
     if mesh is None:
         return None
     n_faces = len(mesh.ptr) - 1
-    return Run(mesh, n_faces, is_complete=n_faces <= limit)
+    return TileRun(mesh, n_faces, is_complete=n_faces <= limit)
 
 
 @cache

@@ -15,7 +15,7 @@ from jaxtyping import Float, Float64, Shaped
 from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
-from unbend.numerics.products import Sums
+from unbend.numerics.products import CrossProducts
 
 _ROWS = 2048
 _FLOOR = 1e-9
@@ -40,7 +40,7 @@ class SecondMoments(Protocol):
     def yy(self) -> np.ndarray: ...  # noqa: D102
 
 
-def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
+def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> CrossProducts:
     """Second moments of rows and targets: products in the rows' precision after a shift, sums in float64.
 
     Where float32 products overflow, the rows are widened. Pass float64 rows where units spread less than 1e-15.
@@ -67,10 +67,10 @@ def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> Sums:
     with np.errstate(invalid="ignore"):
         centred = products[:-1, :-1] - n * np.outer(mean, mean)
     mean = shift.double().numpy() + mean
-    return Sums(n, mean[:d], centred[:d, :d], mean[d:], centred[:d, d:], centred[d:, d:])
+    return CrossProducts(n, mean[:d], centred[:d, :d], mean[d:], centred[:d, d:], centred[d:, d:])
 
 
-def joined(parts: Sequence[SecondMoments]) -> Sums:
+def join(parts: Sequence[SecondMoments]) -> CrossProducts:
     """The moments of all parts together."""
     count = np.array([p.n for p in parts], np.float64)
     share = count / max(count.sum(), 1)
@@ -82,17 +82,17 @@ def joined(parts: Sequence[SecondMoments]) -> Sums:
         gram += p.gram + p.n * np.outer(dx, dx)
         cross += p.cross + p.n * np.outer(dx, dy)
         yy += p.yy + p.n * np.outer(dy, dy)
-    return Sums(int(count.sum()), mean, gram, y_mean, cross, yy)
+    return CrossProducts(int(count.sum()), mean, gram, y_mean, cross, yy)
 
 
-def without(total: SecondMoments, part: SecondMoments) -> Sums:
+def subtract(total: SecondMoments, part: SecondMoments) -> CrossProducts:
     """The moments of the rows of `total` that are not in `part`."""
     n = total.n - part.n
     mean = (total.n * total.mean - part.n * part.mean) / max(n, 1)
     y_mean = (total.n * total.y_mean - part.n * part.y_mean) / max(n, 1)
     share = n * part.n / max(total.n, 1)
     dx, dy = mean - part.mean, y_mean - part.y_mean
-    return Sums(
+    return CrossProducts(
         n=n,
         mean=mean,
         gram=total.gram - part.gram - share * np.outer(dx, dx),
@@ -112,7 +112,7 @@ def ridge(
     Cost:
         d³ / 3 multiplications for each penalty.
     """
-    scale, correlation = _standardised(moments.gram, moments.n)
+    scale, correlation = _correlation(moments.gram, moments.n)
     right = moments.cross / (max(moments.n, 1) * scale[:, None])
     weight = np.stack([(_solve(correlation, l2, right) / scale[:, None]).T for l2 in l2s])
     return weight, moments.y_mean - weight @ moments.mean
@@ -131,7 +131,7 @@ def discriminant(
     seen = count > 0.5
     delta = moments.cross[:, seen] / count[seen]
     within = moments.gram - (delta * count[seen]) @ delta.T
-    scale, correlation = _standardised(within, moments.n)
+    scale, correlation = _correlation(within, moments.n)
     solved = _solve(correlation, l2, delta / scale[:, None]) / scale[:, None]
     weight, bias = np.zeros((len(count), len(moments.mean))), np.full(len(count), -np.inf)
     weight[seen] = solved.T
@@ -171,10 +171,10 @@ def ridge_folds(parts: Sequence[SecondMoments], l2s: Sequence[float]) -> RidgeFo
     Cost:
         d³ / 3 multiplications for each fold and penalty.
     """
-    total = joined(parts)
+    total = join(parts)
     error, spread = 0.0, 0.0
     for part in parts:
-        rest = without(total, part)
+        rest = subtract(total, part)
         error = error + squared_error(part, *ridge(rest, l2s))
         spread = spread + np.diagonal(part.yy) + part.n * (part.y_mean - rest.y_mean) ** 2
     r2 = 1 - error / np.maximum(spread, 1e-300)
@@ -183,7 +183,7 @@ def ridge_folds(parts: Sequence[SecondMoments], l2s: Sequence[float]) -> RidgeFo
     return RidgeFolds(np.asarray(l2s, np.float64), r2, float(l2s[best]), weight[0], bias[0])
 
 
-def _standardised(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _correlation(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     variance = np.maximum(np.diagonal(gram), 0) / max(n, 1)
     scale = np.where(variance > 0, np.sqrt(variance), 1.0)
     return scale, gram / (max(n, 1) * scale * scale[:, None])

@@ -18,7 +18,7 @@ from unbend.numerics.probe.standard import Standard
 _ROWS = 2048
 
 
-def shuffled(y: Int64[Tensor, " n"], seed: int) -> Int64[Tensor, " n"]:
+def shuffle(y: Int64[Tensor, " n"], seed: int) -> Int64[Tensor, " n"]:
     """The labels in a random order."""
     return y[torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))]
 

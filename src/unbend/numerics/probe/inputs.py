@@ -77,7 +77,7 @@ def type_codes(types: Tensor | np.ndarray | None, order: Tensor | None, n: int) 
     return codes if order is None else codes[order]
 
 
-def held_layer(test_layers: dict[str, Tensor], name: str, h: Tensor) -> Tensor:
+def held_out_layer(test_layers: dict[str, Tensor], name: str, h: Tensor) -> Tensor:
     """The held-out rows of a layer."""
     if name not in test_layers or test_layers[name].shape[1] != h.shape[1]:
         raise ShapeError(f"test: expected layer {name!r} of width {h.shape[1]}. Tap the same layers of one model.")

@@ -94,13 +94,13 @@ def path(
         l2s: penalties; they are fitted from strong to weak, each from the one before.
         seed: draws the rows of the preconditioner.
     """
-    inside = rows.weighted((~held_out).to(rows.z.dtype) * rows.weight)
+    inside = rows.with_weights((~held_out).to(rows.z.dtype) * rows.weight)
     order = sorted(l2s, reverse=True)
     losses, accuracies = [], []
     best = solution = before = None
     for l2 in order:
         known = solution.blocks if solution else None
-        start = _ahead(before, solution) if solution else None
+        start = _extrapolate(before, solution) if solution else None
         before, solution = solution, solve(inside, l2, _ROUGH, start=start, known=known, seed=seed)
         loss, accuracy = _judge(rows, solution.point, held_out)
         best = solution if best is None or loss < min(losses) else best
@@ -117,7 +117,7 @@ def path(
     )
 
 
-def _ahead(before: Solution | None, last: Solution) -> Point:
+def _extrapolate(before: Solution | None, last: Solution) -> Point:
     """A guess at the next point of a path, by the line through the last two: scores are linear, so it is free."""
     if before is None:
         return last.point
@@ -138,7 +138,7 @@ def folds(rows: Rows, fold: Int64[Tensor, " n"], l2: float, *, near: Solution | 
     losses, accuracies, sizes = [], [], []
     for f in range(int(fold.max()) + 1):
         out = fold == f
-        inside = rows.weighted((~out).to(rows.z.dtype) * rows.weight)
+        inside = rows.with_weights((~out).to(rows.z.dtype) * rows.weight)
         start, known = (near.point, near.blocks) if near else (None, None)
         solution = solve(inside, l2, _ROUGH, start=start, known=known, seed=seed)
         near = near or solution

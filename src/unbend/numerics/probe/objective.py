@@ -38,12 +38,12 @@ class Rows:
         size = 1 + torch.linalg.vector_norm(z, dim=1).square() / max(z.shape[1], 1)
         return cls(z, y, k, weight, size, float(weight.sum(dtype=torch.float64)))
 
-    def weighted(self, weight: Float[Tensor, " n"]) -> "Rows":
+    def with_weights(self, weight: Float[Tensor, " n"]) -> "Rows":
         """The same rows with other weights; nothing is copied."""
         weight = weight.to(self.z.dtype)
         return Rows(self.z, self.y, self.k, weight, self.size, float(weight.sum(dtype=torch.float64)))
 
-    def labelled(self, y: Int64[Tensor, " n"], k: int) -> "Rows":
+    def with_labels(self, y: Int64[Tensor, " n"], k: int) -> "Rows":
         """The same rows with other labels; nothing is copied."""
         return Rows(self.z, y, k, self.weight, self.size, self.total)
 

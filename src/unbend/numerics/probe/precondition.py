@@ -68,29 +68,33 @@ def blocks(rows: Rows, p: Float[Tensor, "k n"], generator: torch.Generator, *, s
     width = rows.z.shape[1] + 1
     k = rows.k
     shared = shared or k * width**2 > _BLOCK_ENTRIES
-    bends = (1 - p.square().sum(0, keepdim=True)) / (k - 1) if shared else p * (1 - p)
-    bends = bends * rows.weight
-    exact = _diagonals(rows, bends)
+    curvatures = (1 - p.square().sum(0, keepdim=True)) / (k - 1) if shared else p * (1 - p)
+    curvatures = curvatures * rows.weight
+    exact = _diagonals(rows, curvatures)
     if width > _WIDEST:
         return Blocks(exact)
-    sample = _ROWS_PER_COLUMN * width * (k // len(bends))
-    return Blocks(torch.stack([_block(rows, b, e, sample, generator) for b, e in zip(bends, exact, strict=True)]))
+    sample = _ROWS_PER_COLUMN * width * (k // len(curvatures))
+    return Blocks(torch.stack([_block(rows, b, e, sample, generator) for b, e in zip(curvatures, exact, strict=True)]))
 
 
-def _diagonals(rows: Rows, bends: Float[Tensor, "c n"]) -> Float64[Tensor, "c e"]:
-    out = torch.zeros(len(bends), rows.z.shape[1] + 1, dtype=torch.float64, device=rows.z.device)
+def _diagonals(rows: Rows, curvatures: Float[Tensor, "c n"]) -> Float64[Tensor, "c e"]:
+    out = torch.zeros(len(curvatures), rows.z.shape[1] + 1, dtype=torch.float64, device=rows.z.device)
     for i in range(0, len(rows.z), 1024):
-        out[:, :-1] += bends[:, i : i + 1024] @ rows.z[i : i + 1024].square()
-    out[:, -1] = bends.sum(1, dtype=torch.float64)
+        out[:, :-1] += curvatures[:, i : i + 1024] @ rows.z[i : i + 1024].square()
+    out[:, -1] = curvatures.sum(1, dtype=torch.float64)
     return out / rows.total
 
 
 def _block(
-    rows: Rows, bend: Float[Tensor, " n"], exact: Float64[Tensor, " e"], sample: int, generator: torch.Generator
+    rows: Rows,
+    own_curvature: Float[Tensor, " n"],
+    exact: Float64[Tensor, " e"],
+    sample: int,
+    generator: torch.Generator,
 ) -> Float64[Tensor, "e e"]:
     """One block from a sample of rows, with its exact diagonal."""
     n, d = rows.z.shape
-    adds = bend * rows.size
+    adds = own_curvature * rows.size
     kept = adds * (sample / (float(adds.sum(dtype=torch.float64)) + 1e-30)) if sample < n else torch.ones_like(adds)
     kept.clamp_(max=1.0)
     draw = torch.rand(n, generator=generator, dtype=kept.dtype, device=kept.device)
@@ -98,7 +102,7 @@ def _block(
     some = torch.empty(len(chosen), d + 1, dtype=rows.z.dtype, device=rows.z.device)
     some[:, :d] = rows.z[chosen]
     some[:, d] = 1
-    some *= (bend[chosen] / kept[chosen]).sqrt_()[:, None]
+    some *= (own_curvature[chosen] / kept[chosen]).sqrt_()[:, None]
     moment = _gram(some).double() / rows.total
     moment.diagonal().add_((exact - moment.diagonal()).clamp_(min=0))
     return moment

@@ -14,13 +14,21 @@ from torch import Tensor
 from unbend.errors import DataError, LayerError
 from unbend.numerics.interval import PairedDifference, paired, wilson
 from unbend.numerics.probe.certificate import Optimality
-from unbend.numerics.probe.control import control_labels, shuffled, types_of
-from unbend.numerics.probe.inputs import Representations, Split, Table, held_layer, known_classes, layers_of, type_codes
+from unbend.numerics.probe.control import control_labels, shuffle, types_of
+from unbend.numerics.probe.inputs import (
+    Representations,
+    Split,
+    Table,
+    held_out_layer,
+    known_classes,
+    layers_of,
+    type_codes,
+)
 from unbend.numerics.probe.logistic import Folds, Path, fit, folds, path
 from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.precondition import blocks
 from unbend.numerics.probe.solve import at
-from unbend.numerics.probe.split import folds_of, held_out
+from unbend.numerics.probe.split import folds_of, held_out_mask
 from unbend.numerics.probe.standard import Standard
 
 _CONTROL_GAP = 1e-2
@@ -30,7 +38,7 @@ PATH = (1e-1, 10**-1.5, 1e-2, 10**-2.5, 1e-3, 10**-3.5, 1e-4, 10**-4.5, 1e-5)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ProbeRecipe:
     """How to probe. The same recipe for every layer, so that layers can be compared.
 
     Attributes:
@@ -136,7 +144,7 @@ def probe(
     *,
     test: tuple[Representations | Iterable[Representations], Table] | None = None,
     types: Table | None = None,
-    recipe: Recipe | None = None,
+    recipe: ProbeRecipe | None = None,
 ) -> Probes:
     """Linear read-outs of all layers: multinomial logistic regression, each certified to be near its optimum.
 
@@ -173,20 +181,20 @@ def probe(
         >>> probes.layers["line"].accuracy > 0.9 > probes.layers["noise"].high
         True
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or ProbeRecipe()
     layers, y = layers_of(representations, y)
     classes, y = torch.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise DataError(f"y: expected at least two classes, got {len(classes)}. There is nothing to tell apart.")
     if test is None:
-        out = held_out(y, recipe.test_share, recipe.seed)
+        out = held_out_mask(y, recipe.test_share, recipe.seed)
         order = torch.cat([torch.nonzero(~out)[:, 0], torch.nonzero(out)[:, 0]])
         both = {name: Split(h, h, ~out, out) for name, h in layers.items()}
         y, y_test = y[~out], y[out]
     else:
         test_layers, y_test = layers_of(*test)
         y_test, order = known_classes(y_test, classes), None
-        both = {name: Split(h, held_layer(test_layers, name, h)) for name, h in layers.items()}
+        both = {name: Split(h, held_out_layer(test_layers, name, h)) for name, h in layers.items()}
     if not len(y_test):
         raise DataError(f"test: no rows are held out of {len(y)}. Pass more rows, or a test set.")
     codes = type_codes(types, order, len(y) + len(y_test))
@@ -195,7 +203,7 @@ def probe(
     return Probes(results, classes.numpy(), len(y), len(y_test), recipe.level, recipe.seed)
 
 
-def control_types(fitted: Tensor, held: Tensor, k: int, recipe: Recipe) -> Tensor | None:
+def control_types(fitted: Tensor, held: Tensor, k: int, recipe: ProbeRecipe) -> Tensor | None:
     """Types of the control task as cells of these rows' space, the fitted rows first; None where it is left out.
 
     For layers that are probed one call at a time, so that all get the same task.
@@ -208,12 +216,12 @@ def _task(
     first: Split,
     labels: tuple[Tensor, Tensor, int],
     types: Tensor | None,
-    recipe: Recipe,
+    recipe: ProbeRecipe,
 ) -> _Task:
     y, y_test, k = labels
     choose = None
     if isinstance(recipe.l2, tuple) and len(recipe.l2) > 1:
-        choose = held_out(y, recipe.choice_share, recipe.seed + 1)
+        choose = held_out_mask(y, recipe.choice_share, recipe.seed + 1)
         choose = choose if choose.any() else None
     fold = folds_of(y, recipe.n_folds, recipe.seed + 2) if recipe.n_folds else None
     if types is None:
@@ -224,7 +232,7 @@ def _task(
     return _Task(y, y_test, k, choose, fold, control[: len(y)], control[len(y) :], int(types.max()) + 1)
 
 
-def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: Recipe) -> Probe:
+def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: ProbeRecipe) -> Probe:
     """One layer, from standardising to the control."""
     standard = Standard.of(h)
     if not bool(torch.isfinite(standard.mean).all() & torch.isfinite(standard.scale).all()):
@@ -234,7 +242,7 @@ def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: Recipe) ->
     start, known = (near.point, near.blocks) if near else (None, None)
     best = fit(rows, l2, recipe.gap, start=start, known=known, seed=recipe.seed)
     crossed = folds(rows, task.fold, l2, near=best.solution, seed=recipe.seed) if task.fold is not None else None
-    weight, bias = standard.fold(best.weight[:, :-1], best.weight[:, -1])
+    weight, bias = standard.unstandardise(best.weight[:, :-1], best.weight[:, -1])
     scores = _scores(h_test, weight, bias)
     right = scores.argmax(1).eq(task.y_test).numpy()
     low, high = wilson(int(right.sum()), len(right), recipe.level)
@@ -259,7 +267,7 @@ def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: Recipe) ->
     )
 
 
-def _choose(rows: Rows, task: _Task, recipe: Recipe) -> tuple:
+def _choose(rows: Rows, task: _Task, recipe: ProbeRecipe) -> tuple:
     """The penalty, the path it was chosen on, and the solution there."""
     l2s = recipe.l2 if isinstance(recipe.l2, tuple) else (recipe.l2,)
     if not l2s or min(l2s) <= 0:
@@ -271,14 +279,14 @@ def _choose(rows: Rows, task: _Task, recipe: Recipe) -> tuple:
 
 
 def _control(
-    rows: Rows, standard: Standard, h_test: Tensor, real: tuple[np.ndarray, float], task: _Task, recipe: Recipe
+    rows: Rows, standard: Standard, h_test: Tensor, real: tuple[np.ndarray, float], task: _Task, recipe: ProbeRecipe
 ) -> ProbeControl:
     right, l2 = real
     generator = torch.Generator().manual_seed(recipe.seed)
     known = blocks(rows, at(rows, l2).p, generator, shared=True) if recipe.n_shuffles else None
     memorised = []
     for i in range(recipe.n_shuffles):
-        null = rows.labelled(shuffled(task.y, recipe.seed + 10 + i), task.k)
+        null = rows.with_labels(shuffle(task.y, recipe.seed + 10 + i), task.k)
         found = fit(null, l2, _CONTROL_GAP, known=known, seed=recipe.seed)
         memorised.append(float((found.solution.point.scores.argmax(0) == null.y).double().mean()))
     task_accuracy = selectivity = None
@@ -286,8 +294,8 @@ def _control(
         drawn, y = torch.unique(task.control, return_inverse=True)
         weight, bias = torch.zeros(1, rows.z.shape[1]).double(), torch.zeros(1).double()
         if len(drawn) > 1:
-            found = fit(rows.labelled(y, len(drawn)), l2, _CONTROL_GAP, seed=recipe.seed).weight
-            weight, bias = standard.fold(found[:, :-1], found[:, -1])
+            found = fit(rows.with_labels(y, len(drawn)), l2, _CONTROL_GAP, seed=recipe.seed).weight
+            weight, bias = standard.unstandardise(found[:, :-1], found[:, -1])
         told = drawn[_scores(h_test, weight, bias).argmax(1)].eq(task.control_test).numpy()
         task_accuracy, selectivity = float(told.mean()), paired(right, told, recipe.level)
     chance = float(torch.bincount(task.y).max()) / len(task.y)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from unbend.errors import DataError, ShapeError
-from unbend.numerics.probe.closed import RidgeFolds, Sums, ridge_folds, sums
+from unbend.numerics.probe.closed import CrossProducts, RidgeFolds, ridge_folds, sums
 from unbend.numerics.probe.suite import L2S
 
 
@@ -118,8 +118,8 @@ def _regression(
     )
 
 
-def _columns(m: Sums, keep: slice) -> Sums:
-    return Sums(m.n, m.mean, m.gram, m.y_mean[keep], m.cross[:, keep], m.yy[keep, keep])
+def _columns(m: CrossProducts, keep: slice) -> CrossProducts:
+    return CrossProducts(m.n, m.mean, m.gram, m.y_mean[keep], m.cross[:, keep], m.yy[keep, keep])
 
 
 def _r2(

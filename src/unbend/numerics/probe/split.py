@@ -18,7 +18,7 @@ def _place(y: Int64[Tensor, " n"], seed: int) -> Int64[Tensor, " n"]:
     return place
 
 
-def held_out(y: Int64[Tensor, " n"], share: float, seed: int) -> Bool[Tensor, " n"]:
+def held_out_mask(y: Int64[Tensor, " n"], share: float, seed: int) -> Bool[Tensor, " n"]:
     """A random share of each class; every class keeps at least one row that is not held out.
 
     Args:

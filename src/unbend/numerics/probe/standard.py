@@ -46,7 +46,7 @@ class Standard:
             z[row : row + _ROWS] = block.sub_(self.mean).div_(self.scale)
         return z
 
-    def fold(
+    def unstandardise(
         self, weight: Float64[Tensor, "k d"], bias: Float64[Tensor, " k"]
     ) -> tuple[Float64[Tensor, "k d"], Float64[Tensor, " k"]]:
         """Weight and bias for the raw representation, from those for the standardised rows."""

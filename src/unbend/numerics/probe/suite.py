@@ -13,8 +13,8 @@ from torch import Tensor
 
 from unbend.errors import DataError
 from unbend.numerics.interval import wilson
-from unbend.numerics.probe.closed import joined, ridge, sums, without
-from unbend.numerics.probe.control import shuffled
+from unbend.numerics.probe.closed import join, ridge, subtract, sums
+from unbend.numerics.probe.control import shuffle
 from unbend.numerics.probe.split import folds_of
 
 L2S = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -68,16 +68,16 @@ def closed_form(
         to judge them.
     """
     k = int(y.max()) + 1
-    labels = torch.stack([y, *(shuffled(y, seed + 1 + s) for s in range(n_shuffles))])
+    labels = torch.stack([y, *(shuffle(y, seed + 1 + s) for s in range(n_shuffles))])
     fold = folds_of(y, n_folds, seed)
     order = [torch.nonzero(fold == f)[:, 0] for f in range(n_folds)]
     parts = [sums(x[rows], _one_hot(labels[:, rows], k)) for rows in order]
-    total = joined(parts)
+    total = join(parts)
     if not np.isfinite(total.gram).all():
         raise DataError("x: expected finite values. Look for inf and nan in the model's outputs.")
     right = np.zeros((n_shuffles + 1, len(l2s)), np.int64)
     for rows, part in zip(order, parts, strict=True):
-        right += _right(x[rows], labels[:, rows], *ridge(without(total, part), l2s))
+        right += _right(x[rows], labels[:, rows], *ridge(subtract(total, part), l2s))
     best = int(right[0].argmax())
     weight, bias = ridge(total, [l2s[best]])
     low, high = wilson(right[0], len(y))

@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, clearance
-from unbend.numerics.separable.cone import BinaryCone, Planes
+from unbend.numerics.separable.cone import BinaryCone, Hyperplanes
 from unbend.numerics.separable.dependency import dependency
+from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.search import Limits, Open, Outcome, Overlapping, search
-from unbend.numerics.separable.twins import contradictions, groups
 from unbend.numerics.separable.verdicts import Overlap, Separation, Undecided, sides
 
 HASHED_AT_ONCE = 200_000  # entries up to which equal rows are looked for before anything else
@@ -16,7 +16,7 @@ HASHED_AT_ONCE = 200_000  # entries up to which equal rows are looked for before
 
 def binary(
     x: np.ndarray, y: np.ndarray, positive: int, negative: int | None, limits: Limits
-) -> tuple[Separation | Overlap | Undecided, Planes]:
+) -> tuple[Separation | Overlap | Undecided, Hyperplanes]:
     """Whether a hyperplane has class `positive` above it and `negative` (None: all others) below.
 
     Also returns the best hyperplane met on the way.
@@ -31,12 +31,12 @@ def binary(
     if len(x) == 0 or (sign == sign[0]).all():
         return question.one_sided(), question.flat()
     is_hashed = x.size <= HASHED_AT_ONCE
-    pair = question.twins() if is_hashed else None
+    pair = question.by_duplicates() if is_hashed else None
     if pair is not None:
         return pair, question.flat()
     outcome = search(question.cone, limits)
     if isinstance(outcome, Open) and not is_hashed:
-        pair = question.twins()
+        pair = question.by_duplicates()
     return pair or question.verdict(outcome), outcome.planes or question.flat()
 
 
@@ -49,9 +49,9 @@ class _Question:
         self.n, self.d = x.shape
         self.cone = BinaryCone(x, sign)
 
-    def flat(self) -> Planes:
+    def flat(self) -> Hyperplanes:
         bias = 1.0 if self.sign.sum() >= 0 else -1.0
-        return Planes(np.zeros((1, self.x.shape[1])), np.array([bias]))
+        return Hyperplanes(np.zeros((1, self.x.shape[1])), np.array([bias]))
 
     def one_sided(self) -> Separation:
         bias = float(self.sign[0]) if len(self.sign) else 1.0
@@ -60,7 +60,7 @@ class _Question:
             self.positive, self.negative, self.n, self.d, np.zeros(self.d), bias, math.inf, math.inf, tightest
         )
 
-    def twins(self) -> Overlap | None:
+    def by_duplicates(self) -> Overlap | None:
         pairs = contradictions(groups(self.x), self.sign)
         if len(pairs) == 0:
             return None
@@ -72,7 +72,7 @@ class _Question:
     def verdict(self, outcome: Outcome) -> Separation | Overlap | Undecided:
         if isinstance(outcome, Overlapping):
             weights = outcome.weights / outcome.weights[self.sign[outcome.index] > 0].sum()
-            if outcome.robustness == 0.0 and dependency(self.cone.blocked(outcome.index), weights) is None:
+            if outcome.robustness == 0.0 and dependency(self.cone.proof_vectors(outcome.index), weights) is None:
                 weights = outcome.weights
             return self.overlap(outcome.index, weights, outcome.robustness)
         if isinstance(outcome, Open):
@@ -92,7 +92,9 @@ class _Question:
         return separation(self.positive, self.negative, self.which, outcome.planes, outcome.clearance)
 
 
-def separation(positive: int, negative: int | None, which: np.ndarray, planes: Planes, found: Clearance) -> Separation:
+def separation(
+    positive: int, negative: int | None, which: np.ndarray, planes: Hyperplanes, found: Clearance
+) -> Separation:
     """State what a clearance has proved."""
     low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1].copy(), float(planes.low[0, -1]))
     return Separation(
@@ -130,7 +132,7 @@ def check_plane(
     sign = sides(y, positive, negative)
     which = np.flatnonzero(sign)
     found = clearance(x[which], sign[which], plane)
-    planes = Planes(plane.weight[None], np.array([plane.bias]))
+    planes = Hyperplanes(plane.weight[None], np.array([plane.bias]))
     if found.wrong == 0:
         return separation(positive, negative, which, planes, found)
     distance = hull_distance(x[which], sign[which], np.ones(len(which)))

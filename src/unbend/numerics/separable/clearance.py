@@ -92,7 +92,7 @@ def _low_ends(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> tuple[np.nd
         sure = sign * total - error
         low_end = sure - np.abs(sure) * 4e-16
     if len(open_rows):
-        sure = _refined(x, sign, plane, open_rows)
+        sure = _refine_scores(x, sign, plane, open_rows)
         low_end[open_rows] = sure - np.abs(sure) * 4e-16
     return low_end, size
 
@@ -121,7 +121,7 @@ def is_right(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> np.ndarray:
         right = sign * total > error
         unsure = np.flatnonzero(~(np.abs(total) > error))
     if len(unsure):
-        right[unsure] = _refined(x, sign, plane, unsure) > 0
+        right[unsure] = _refine_scores(x, sign, plane, unsure) > 0
     return right
 
 
@@ -132,7 +132,7 @@ def _norm(weight: np.ndarray) -> float:
     return top * float(np.linalg.norm(weight / top)) * (1 + gamma(len(weight) + 4))
 
 
-def _refined(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, which: np.ndarray) -> np.ndarray:
+def _refine_scores(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, which: np.ndarray) -> np.ndarray:
     """Lower bounds of `sign * score` for a few rows: two words of precision, then exact rationals."""
     rows = np.hstack([x[which].astype(np.float64), np.ones((len(which), 1))])
     words = np.append(plane.weight, plane.bias)[None]
@@ -167,34 +167,34 @@ def argmax_clearance(
     """Check that class `y_i` has the strictly greatest score in every row; `low` holds second words [k, d+1]."""
     require_gradual_underflow()
     n, k = len(x), len(bias)
-    leads = np.empty((n, k))
+    lower_ends = np.empty((n, k))
     worst, relative = np.empty(n), np.empty(n)
     length = np.array([[_norm(weight[a] - weight[b]) for b in range(k)] for a in range(k)])
     length *= 1 + 1e-15
     for start in range(0, n, BLOCK):
         part = slice(start, min(start + BLOCK, n))
-        lead, size = _leads(x[part], y[part], weight, bias, low)
-        leads[part] = lead
-        own = np.arange(len(lead)), y[part]
+        margin, size = _margins(x[part], y[part], weight, bias, low)
+        lower_ends[part] = margin
+        own = np.arange(len(margin)), y[part]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            distance = np.where(length[y[part]] > 0, lead / length[y[part]], np.where(lead > 0, np.inf, -np.inf))
-            share = np.where(size > 0, lead / size, np.where(lead > 0, np.inf, -np.inf))
+            distance = np.where(length[y[part]] > 0, margin / length[y[part]], np.where(margin > 0, np.inf, -np.inf))
+            share = np.where(size > 0, margin / size, np.where(margin > 0, np.inf, -np.inf))
         distance[own], share[own] = np.inf, np.inf
-        distance[~(lead > 0)] = share[~(lead > 0)] = -np.inf
+        distance[~(margin > 0)] = share[~(margin > 0)] = -np.inf
         worst[part], relative[part] = distance.min(axis=1), share.min(axis=1)
     return Clearance(
-        leads,
-        int((~(leads > 0).all(axis=1)).sum()),
+        lower_ends,
+        int((~(lower_ends > 0).all(axis=1)).sum()),
         float(worst.min()) * (1 - 1e-15),
         float(relative.min()) * (1 - 1e-15),
         _least(relative, n_tightest),
     )
 
 
-def _leads(
+def _margins(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray, bias: np.ndarray, low: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lower bounds of the lead of the own class over each other class, and the sums of magnitudes behind them."""
+    """Lower bounds of the margin of the own class over each other class, and the sums of magnitudes behind them."""
     rows = x.astype(np.float64)
     d = rows.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -204,23 +204,23 @@ def _leads(
         if low is not None:
             error = error + (np.abs(rows) @ np.abs(low[:, :-1]).T + np.abs(low[:, -1])) * (1 + gamma(d + 2))
         here = np.arange(len(y)), y
-        lead = score[here][:, None] - score
+        margin = score[here][:, None] - score
         error = error[here][:, None] + error + 4 * UNIT_SUM * (np.abs(score) + np.abs(score[here])[:, None])
-        is_open = ~(np.abs(lead) > error)
-        lead -= error
+        is_open = ~(np.abs(margin) > error)
+        margin -= error
         size = (size + size[here][:, None]) * (1 + 1e-15)
-    lead[here], is_open[here] = np.inf, False
+    margin[here], is_open[here] = np.inf, False
     for i, c in zip(*np.nonzero(is_open), strict=True):
         words = [(weight[y[i]], bias[y[i]], 1), (weight[c], bias[c], -1)]
         if low is not None:
             words += [(low[y[i], :-1], low[y[i], -1], 1), (low[c, :-1], low[c, -1], -1)]
         elif bias[y[i]] == bias[c] and np.array_equal(weight[y[i]], weight[c]):
             continue
-        lead[i, c] = _exact_lead(rows[i], words)
-    return lead, size
+        margin[i, c] = _exact_margin(rows[i], words)
+    return margin, size
 
 
-def _exact_lead(row: np.ndarray, words: list[tuple[np.ndarray, float, int]]) -> float:
+def _exact_margin(row: np.ndarray, words: list[tuple[np.ndarray, float, int]]) -> float:
     """Lower bound of a difference of scores: two words of precision first, then exact rationals."""
     long = np.concatenate([s * row for _, _, s in words] + [np.array([float(s) for _, _, s in words])])[None]
     long_weight = np.concatenate([w for w, _, _ in words] + [np.array([b for _, b, _ in words])])[None]

@@ -68,7 +68,7 @@ def chart_of(x: np.ndarray) -> Chart:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Planes:
+class Hyperplanes:
     """One hyperplane per block in the units of the data; `low` [blocks, d + 1] holds second words."""
 
     weight: np.ndarray
@@ -99,17 +99,17 @@ class BinaryCone:
         Z *= self.sign[index, None]
         return Z
 
-    def signed(self, index: np.ndarray) -> np.ndarray:
+    def vectors(self, index: np.ndarray) -> np.ndarray:
         """Some vectors in the units of the data."""
         long = np.hstack([self.x[index].astype(np.float64), np.ones((len(index), 1))])
         return long * self.sign[index, None]
 
-    def clear(self, planes: Planes) -> Clearance:
+    def clear(self, planes: Hyperplanes) -> Clearance:
         """One pass over all rows."""
         low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1], float(planes.low[0, -1]))
         return clearance(self.x, self.sign, Hyperplane(planes.weight[0], float(planes.bias[0]), low, bias_low))
 
-    def blocked(self, index: np.ndarray) -> np.ndarray:
+    def proof_vectors(self, index: np.ndarray) -> np.ndarray:
         """Some vectors as a proof states them, [m, blocks, d + 1]."""
         return binary_vectors(self.x[index], self.sign[index])
 
@@ -145,7 +145,7 @@ class KeslerCone:
         """Some vectors as float64, in the coordinates of a chart."""
         return self._place(chart.apply(self.features(index)), index)
 
-    def signed(self, index: np.ndarray) -> np.ndarray:
+    def vectors(self, index: np.ndarray) -> np.ndarray:
         """Some vectors in the units of the data."""
         x = self.features(index).astype(np.float64)
         return self._place(np.hstack([x, np.ones((len(index), 1))]), index)
@@ -158,24 +158,24 @@ class KeslerCone:
         out[here, rival] = -long
         return out[:, :-1].reshape(len(index), -1)
 
-    def clear(self, planes: Planes) -> Clearance:
+    def clear(self, planes: Hyperplanes) -> Clearance:
         """The lead of every row over each rival."""
         found = argmax_clearance(self.x, self.code, *self.readout(planes))
         rivals = np.ones(found.values.shape, bool)
         rivals[np.arange(len(self.x)), self.code] = False
         return replace(found, values=found.values[rivals])
 
-    def flat(self) -> Planes:
+    def flat(self) -> Hyperplanes:
         """Hyperplanes that tell nothing."""
-        return Planes(np.zeros((self.k - 1, self.x.shape[1])), np.zeros(self.k - 1))
+        return Hyperplanes(np.zeros((self.k - 1, self.x.shape[1])), np.zeros(self.k - 1))
 
-    def readout(self, planes: Planes) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def readout(self, planes: Hyperplanes) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Weight, bias and second words of all k classes, the last class at zero."""
         d = planes.weight.shape[1]
         low = None if planes.low is None else np.vstack([planes.low, np.zeros((1, d + 1))])
         return np.vstack([planes.weight, np.zeros((1, d))]), np.append(planes.bias, 0.0), low
 
-    def blocked(self, index: np.ndarray) -> np.ndarray:
+    def proof_vectors(self, index: np.ndarray) -> np.ndarray:
         """Some vectors as a proof states them, [m, blocks, d + 1]."""
         row, rival = self.transfer(index)
         return joint_vectors(self.x[row], self.code[row], rival)

@@ -41,7 +41,7 @@ def dependency(vectors: np.ndarray, weights: np.ndarray, deadline: float = math.
         return None
     require_gradual_underflow()
     equations, is_generic = balance(vectors)
-    scaled = _scaled(equations)
+    scaled = _scale(equations)
     robustness = None
     if scaled is not None and len(weights) == scaled.shape[1] + 1:
         robustness = _square(scaled, weights / weights.max())
@@ -75,7 +75,7 @@ def balance(vectors: np.ndarray) -> tuple[np.ndarray, bool]:
     return equations, is_generic
 
 
-def _scaled(equations: np.ndarray) -> np.ndarray | None:
+def _scale(equations: np.ndarray) -> np.ndarray | None:
     """Each equation times a power of two, so that its largest entry is about one; None if that would round."""
     _, exponent = np.frexp(np.abs(equations).max(axis=0, initial=0.0))
     scaled = np.ldexp(equations, -exponent)
@@ -122,14 +122,14 @@ def _identity_gap(R: np.ndarray, A: np.ndarray, lam: np.ndarray) -> float:
     q = len(A)
     magnitude = (np.abs(R) @ np.abs(A)) * (1 + gamma(q + 2)) + q * UNDERFLOW
     product = R @ A
-    gap = _weighted(product, gamma(q + 1) * magnitude + q * UNDERFLOW, lam)
+    gap = _worst_row(product, gamma(q + 1) * magnitude + q * UNDERFLOW, lam)
     if not gap < 0.5:
         product = dot2(R, A.T)
-        gap = _weighted(product, dot2_error(product, magnitude, q), lam)
+        gap = _worst_row(product, dot2_error(product, magnitude, q), lam)
     return gap
 
 
-def _weighted(product: np.ndarray, error: np.ndarray, lam: np.ndarray) -> float:
+def _worst_row(product: np.ndarray, error: np.ndarray, lam: np.ndarray) -> float:
     off = np.abs(product - np.eye(len(product))) * (1 + 1e-15) + error
     return float(((off @ lam) / lam).max() * (1 + gamma(len(lam) + 3)))
 

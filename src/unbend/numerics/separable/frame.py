@@ -68,7 +68,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decided:
+class Decision:
     """A verdict with the read-out that stands for it: one hyperplane, or one per class."""
 
     verdict: Verdict
@@ -91,7 +91,7 @@ class Decided:
 def frame(
     x: np.ndarray,
     y: np.ndarray,
-    decided: Decided,
+    decision: Decision,
     held_out: tuple[np.ndarray, np.ndarray] | None,
     unit: float,
     shuffles: int,
@@ -102,15 +102,15 @@ def frame(
     `limits` are those of the control and of the search for disjoint overlaps.
     """
     n, d = x.shape
-    verdict = decided.verdict
+    verdict = decision.verdict
     is_separable = isinstance(verdict, (Separation, JointSeparation))
     rank, spread = _rank(x), _spread(x)
     null = control(x, y, shuffles, limits[0])
-    packed = packing(x, y, verdict, limits[1]) if isinstance(verdict, (Overlap, JointOverlap)) else None
+    found_packing = packing(x, y, verdict, limits[1]) if isinstance(verdict, (Overlap, JointOverlap)) else None
     robustness = 0.0 if isinstance(verdict, Undecided) else verdict.robustness
     counts = np.unique(y, return_counts=True)[1]
     is_balanced = len(counts) == 2 and BALANCED[0] <= counts[0] / n <= BALANCED[1]
-    accuracy = decided.right(*held_out) / len(held_out[0]) if held_out is not None and len(held_out[0]) else None
+    accuracy = decision.right(*held_out) / len(held_out[0]) if held_out is not None and len(held_out[0]) else None
     whole = Frame(
         n=n,
         d=d,
@@ -121,13 +121,13 @@ def frame(
         margin=_ratio(verdict.margin, spread) if is_separable else None,
         robustness=robustness,
         last_bits_only=is_separable and robustness < LAST_BITS * unit,
-        errors_at_most=0 if is_separable else n - decided.right(x, y),
-        errors_at_least=packed.n_errors if packed else 0,
+        errors_at_most=0 if is_separable else n - decision.right(x, y),
+        errors_at_least=found_packing.n_errors if found_packing else 0,
         held_out_accuracy=accuracy,
         n_held_out=0 if held_out is None else len(held_out[0]),
         is_worthless=is_separable and null.n > 0 and 2 * null.n_separable >= null.n,
     )
-    return whole, packed
+    return whole, found_packing
 
 
 def unit_roundoff(x: ArrayLike) -> float:

@@ -32,7 +32,7 @@ MOST_PRODUCTS = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Readout:
+class Candidate:
     """Weights in the units of the data, and how many rows they get wrong in float32."""
 
     weight: np.ndarray
@@ -43,7 +43,7 @@ class Readout:
 
 def readouts(
     x: np.ndarray, code: np.ndarray, k: int, deadline: float, start: tuple[np.ndarray, np.ndarray] | None = None
-) -> Iterator[Readout]:
+) -> Iterator[Candidate]:
     """Read-outs, one per Newton step, each with less loss than the last.
 
     Args:
@@ -56,57 +56,57 @@ def readouts(
     Cost: per step two passes over x and, up to `LARGEST` weights, one Cholesky factor of (k - 1)(d + 1) columns.
     """
     problem = _Problem(x, code, k)
-    V, leads = problem.as_long_as_best(problem.least_squares() if start is None else problem.weights_of(*start))
+    V, margins = problem.as_long_as_best(problem.least_squares() if start is None else problem.weights_of(*start))
     if start is None:
-        yield problem.readout(V, leads)
-    loss, at, last = _loss(V, leads), 0, len(DAMPINGS) - 1
+        yield problem.readout(V, margins)
+    loss, at, last = _loss(V, margins), 0, len(DAMPINGS) - 1
     for _ in range(STEPS):
-        if time.monotonic() > deadline or not (leads < 1).any():
+        if time.monotonic() > deadline or not (margins < 1).any():
             return
-        step = problem.newton_step(V, leads, DAMPINGS[at], deadline)
+        step = problem.newton_step(V, margins, DAMPINGS[at], deadline)
         if step is None:
             if at == 0:
                 return
             last = at = at - 1
             continue
-        ahead = problem.leads(step)
-        t = _length(V, step, leads, ahead)
+        slope_of_margins = problem.margins(step)
+        t = _length(V, step, margins, slope_of_margins)
         V += t * step
-        leads += np.float32(t) * ahead
-        before, loss = loss, _loss(V, leads)
-        yield problem.readout(V, leads)
+        margins += np.float32(t) * slope_of_margins
+        before, loss = loss, _loss(V, margins)
+        yield problem.readout(V, margins)
         if before - loss < LITTLE * before:
             if at == last and before - loss < 0.1 * LITTLE * before:
                 return
             at = min(at + 1, last)
 
 
-def fewest_errors(x: np.ndarray, code: np.ndarray, k: int, deadline: float, steps: int = 10) -> Readout:
+def fewest_errors(x: np.ndarray, code: np.ndarray, k: int, deadline: float, steps: int = 10) -> Candidate:
     """The read-out with the fewest errors among the first few."""
     flat = np.bincount(code, minlength=k) / len(code)
-    best = Readout(np.zeros((k, x.shape[1])), flat, int((code != np.argmax(flat)).sum()), np.zeros((k, k), np.int64))
+    best = Candidate(np.zeros((k, x.shape[1])), flat, int((code != np.argmax(flat)).sum()), np.zeros((k, k), np.int64))
     for _, readout in zip(range(steps), readouts(x, code, k, deadline), strict=False):
         best = min(best, readout, key=lambda r: r.errors)
     return best
 
 
-def _loss(V: np.ndarray, leads: np.ndarray) -> float:
-    slack = _slack(leads)
+def _loss(V: np.ndarray, margins: np.ndarray) -> float:
+    slack = _slack(margins)
     return 0.5 * RIDGE * float((V * V).sum()) + 0.5 * float(np.einsum("ij,ij", slack, slack, dtype=np.float64))
 
 
-def _slack(leads: np.ndarray) -> np.ndarray:
+def _slack(margins: np.ndarray) -> np.ndarray:
     """What each lead lacks of one; a row has an infinite lead over its own class."""
-    return np.maximum(np.float32(1) - leads, 0)
+    return np.maximum(np.float32(1) - margins, 0)
 
 
-def _length(V: np.ndarray, step: np.ndarray, leads: np.ndarray, ahead: np.ndarray) -> float:
+def _length(V: np.ndarray, step: np.ndarray, margins: np.ndarray, slope_of_margins: np.ndarray) -> float:
     """Where the loss along a step is least: its slope rises, so bisection finds the sign change."""
-    own = np.isinf(leads)
-    gain = np.where(own, 0, ahead)
+    own = np.isinf(margins)
+    gain = np.where(own, 0, slope_of_margins)
 
     def slope(t: float) -> float:
-        slack = _slack(leads + np.float32(t) * gain)
+        slack = _slack(margins + np.float32(t) * gain)
         return RIDGE * float((step * (V + t * step)).sum()) - float(np.einsum("ij,ij", slack, gain, dtype=np.float64))
 
     low, high = 0.0, 1.0
@@ -151,19 +151,19 @@ class _Problem:
         return np.asarray(cho_solve(factor, (2 * sums - sums.sum(axis=0)).T, check_finite=False)).T
 
     def as_long_as_best(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the length that loses least, and their leads."""
-        leads = self.leads(V)
+        """Weights of the length that loses least, and their margins."""
+        margins = self.margins(V)
         sizes = 10.0 ** np.arange(-3, 3.1, 0.5)
-        best = min(sizes, key=lambda size: _loss(V * size, leads * np.float32(size)))
-        return V * best, leads * np.float32(best)
+        best = min(sizes, key=lambda size: _loss(V * size, margins * np.float32(size)))
+        return V * best, margins * np.float32(best)
 
-    def readout(self, V: np.ndarray, leads: np.ndarray) -> Readout:
+    def readout(self, V: np.ndarray, margins: np.ndarray) -> Candidate:
         """Weights in the units of the data; a row that does not lead counts for the rival that is furthest ahead."""
         weight = V[:, :-1] / self.scale
-        wrong = np.flatnonzero(leads.min(axis=1) <= 0)
+        wrong = np.flatnonzero(margins.min(axis=1) <= 0)
         confusion = np.zeros((self.k, self.k), np.int64)
-        np.add.at(confusion, (self.code[wrong], leads[wrong].argmin(axis=1)), 1)
-        return Readout(weight, V[:, -1] - weight @ self.mean, len(wrong), confusion)
+        np.add.at(confusion, (self.code[wrong], margins[wrong].argmin(axis=1)), 1)
+        return Candidate(weight, V[:, -1] - weight @ self.mean, len(wrong), confusion)
 
     def standard(self, index: np.ndarray | slice) -> np.ndarray:
         """Some rows, standardised, with a column of ones [m, d + 1]."""
@@ -173,7 +173,7 @@ class _Problem:
         out[:, -1] = 1
         return out
 
-    def leads(self, V: np.ndarray) -> np.ndarray:
+    def margins(self, V: np.ndarray) -> np.ndarray:
         """How far each row's own score is ahead of each rival's [n, k]; infinite for itself."""
         out = np.empty((len(self.x), self.k), np.float32)
         weight = V.T.astype(np.float32)
@@ -184,9 +184,9 @@ class _Problem:
         np.put_along_axis(out, self.code[:, None], np.float32(np.inf), axis=1)
         return out
 
-    def newton_step(self, V: np.ndarray, leads: np.ndarray, damping: float, deadline: float) -> np.ndarray | None:
+    def newton_step(self, V: np.ndarray, margins: np.ndarray, damping: float, deadline: float) -> np.ndarray | None:
         """Down the loss; None where the rounding of float32 sums left the damped Hessian indefinite."""
-        slack = _slack(leads)
+        slack = _slack(margins)
         active = np.flatnonzero(slack.any(axis=1))
         gradient = RIDGE * V
         for start in range(0, len(active), BLOCK):
@@ -195,7 +195,7 @@ class _Problem:
             np.put_along_axis(pull, self.code[index, None], -pull.sum(axis=1, keepdims=True), axis=1)
             gradient += pull.T @ self.standard(index)
         if gradient[:-1].size <= LARGEST:
-            return self._by_factor(gradient, leads < 1, damping)
+            return self._by_factor(gradient, margins < 1, damping)
         with contextlib.suppress(np.linalg.LinAlgError):
             return self._by_products(gradient, active, slack[active] > 0, damping, deadline)
         return None

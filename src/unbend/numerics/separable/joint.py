@@ -12,9 +12,9 @@ import numpy as np
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.clearance import Clearance, argmax_clearance
 from unbend.numerics.separable.cone import KeslerCone, chart_of
-from unbend.numerics.separable.hinge import Readout, readouts
+from unbend.numerics.separable.duplicates import contradictions, groups
+from unbend.numerics.separable.hinge import Candidate, readouts
 from unbend.numerics.separable.search import Limits, Overlapping, Separated, search
-from unbend.numerics.separable.twins import contradictions, groups
 from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Overlap, Undecided
 
 SMALL_CONE = 400  # (k - 1)(d + 1) up to which the full cone is searched first
@@ -41,7 +41,7 @@ def joint(
     if x.size <= HASHED_AT_ONCE:
         pairs = contradictions(groups(x), question.code)
         if len(pairs):
-            return question.twins(pairs[0]), *question.flat()
+            return question.by_duplicates(pairs[0]), *question.flat()
     dim = (len(question.classes) - 1) * (x.shape[1] + 1)
     if dim <= SMALL_CONE:
         return question.by_cone(limits)
@@ -69,7 +69,7 @@ class _Question:
         k = len(self.classes)
         return np.zeros((k, self.x.shape[1])), np.bincount(self.code, minlength=k) / len(self.code)
 
-    def twins(self, pair: np.ndarray) -> JointOverlap:
+    def by_duplicates(self, pair: np.ndarray) -> JointOverlap:
         return JointOverlap(self.n, self.d, pair, self.y[pair[::-1]], np.ones(2), 0.0)
 
     def by_interpolation(self) -> JointSeparation | None:
@@ -103,14 +103,14 @@ class _Question:
         if isinstance(outcome, Separated):
             return self.separation(weight, bias, outcome.clearance, low), weight, bias
         errors = argmax_clearance(self.x, self.code, weight, bias, low).wrong
-        best = Readout(weight, bias, errors, np.zeros((0, 0)))
+        best = Candidate(weight, bias, errors, np.zeros((0, 0)))
         return self.undecided(best, outcome.reason), weight, bias
 
     def by_readout(
         self, limits: Limits, start: tuple[np.ndarray, np.ndarray] | None
-    ) -> tuple[JointVerdict | None, Readout, list[tuple[int, int]]]:
+    ) -> tuple[JointVerdict | None, Candidate, list[tuple[int, int]]]:
         """Sharper and sharper read-outs; a pair they keep confusing is asked on the side."""
-        best = Readout(*self.flat(), len(self.x), np.zeros((len(self.classes),) * 2, np.int64))
+        best = Candidate(*self.flat(), len(self.x), np.zeros((len(self.classes),) * 2, np.int64))
         tried: list[tuple[int, int]] = []
         for at, readout in enumerate(readouts(self.x, self.code, len(self.classes), limits.deadline, start)):
             if readout.errors <= best.errors:
@@ -119,7 +119,7 @@ class _Question:
                 found = argmax_clearance(self.x, self.code, readout.weight, readout.bias, None)
                 if found.wrong == 0:
                     return self.separation(readout.weight, readout.bias, found, None), readout, tried
-            pairs = self.confused(readout)
+            pairs = self.confusions(readout)
             if pairs and pairs[0] not in tried and self._is_ripe(at, readout, pairs[0]):
                 tried.append(pairs[0])
                 overlap = self.by_pairs(pairs[:1], limits)
@@ -133,7 +133,7 @@ class _Question:
         """Read-outs, then the pairs they confuse, then the full cone where it is not too large."""
         verdict, best, tried = self.by_readout(limits, start)
         if verdict is None and not limits.is_over:
-            pairs = [p for p in self.confused(best) if p not in tried]
+            pairs = [p for p in self.confusions(best) if p not in tried]
             verdict = self.by_pairs(pairs[:MOST_PAIRS], limits)
         dim = (len(self.classes) - 1) * (self.x.shape[1] + 1)
         if verdict is None and dim <= LARGE_CONE and not limits.is_over:
@@ -143,17 +143,17 @@ class _Question:
             verdict = self.undecided(best, reason)
         return verdict, best.weight, best.bias
 
-    def _is_ripe(self, at: int, readout: Readout, pair: tuple[int, int]) -> bool:
+    def _is_ripe(self, at: int, readout: Candidate, pair: tuple[int, int]) -> bool:
         """Whether a pair is confused so often, so late, that it is worth asking whether it overlaps."""
         count = self._count(readout, pair)
         asked = int(np.isin(self.code, pair).sum())
         return count > LIKELY[at] * asked if at < len(LIKELY) else at in RIPE and count > MANY_ERRORS
 
-    def _count(self, readout: Readout, pair: tuple[int, int]) -> int:
+    def _count(self, readout: Candidate, pair: tuple[int, int]) -> int:
         a, b = pair
         return int(readout.confusion[a, b] + readout.confusion[b, a])
 
-    def confused(self, readout: Readout) -> list[tuple[int, int]]:
+    def confusions(self, readout: Candidate) -> list[tuple[int, int]]:
         """Pairs of classes by how often one is taken for the other."""
         k = len(self.classes)
         pairs = [(a, b) for a in range(k) for b in range(a + 1, k)]
@@ -178,7 +178,7 @@ class _Question:
             self.n, self.d, self.classes, weight, bias, found.margin, found.robustness, found.tightest, low
         )
 
-    def undecided(self, best: Readout, reason: str) -> Undecided:
+    def undecided(self, best: Candidate, reason: str) -> Undecided:
         wrong = argmax_clearance(self.x, self.code, best.weight, best.bias, None).wrong
         return Undecided(None, None, self.n, self.d, reason, best.weight, best.bias, wrong, float("nan"), self.classes)
 

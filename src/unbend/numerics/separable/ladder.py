@@ -12,7 +12,7 @@ from unbend.errors import ShapeError
 from unbend.numerics.separable.binary import binary, check_plane
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance
 from unbend.numerics.separable.decide import blas
-from unbend.numerics.separable.frame import Decided, Frame, frame, unit_roundoff
+from unbend.numerics.separable.frame import Decision, Frame, frame, unit_roundoff
 from unbend.numerics.separable.hinge import fewest_errors
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.packing import Packing
@@ -91,9 +91,11 @@ def ladder_step(
     with blas(x.shape[1]):
         given = None if head is None else _by_head(x, y, head)
         by_head = given is not None and not isinstance(given.verdict, Undecided)
-        decided = given if given is not None and by_head else _decided(x, y, Limits(ends[0], seed), given)
-        around, packed = frame(x, y, decided, unseen, unit, shuffles, (Limits(ends[1], seed), Limits(ends[2], seed)))
-    return LadderStep(decided.verdict, around, _witnesses(decided.verdict), packed, by_head)
+        decision = given if given is not None and by_head else _decide(x, y, Limits(ends[0], seed), given)
+        around, found_packing = frame(
+            x, y, decision, unseen, unit, shuffles, (Limits(ends[1], seed), Limits(ends[2], seed))
+        )
+    return LadderStep(decision.verdict, around, _witnesses(decision.verdict), found_packing, by_head)
 
 
 def separate_with(
@@ -122,7 +124,7 @@ def separate_with(
     return cast("Separation | JointSeparation | Undecided", verdict)
 
 
-def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) -> Decided:
+def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) -> Decision:
     """The head as a candidate proof."""
     given, offset = head
     weight = values(given.reshape(1, -1) if given.ndim == 1 else given).astype(np.float64)
@@ -134,11 +136,11 @@ def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) ->
         )
     if len(bias) == 1:
         classes = np.array([0, 1])
-        _known(y, 2)
+        _check_labels(y, 2)
         verdict = check_plane(x, y, 1, 0, Hyperplane(weight[0], float(bias[0])))
-        return Decided(verdict, weight, bias, classes)
+        return Decision(verdict, weight, bias, classes)
     classes = np.arange(len(bias))
-    _known(y, len(bias))
+    _check_labels(y, len(bias))
     found = argmax_clearance(x, y, weight, bias, None)
     if found.wrong == 0:
         verdict = JointSeparation(
@@ -147,15 +149,15 @@ def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) ->
     else:
         reason = "the given read-out errs"
         verdict = Undecided(None, None, len(x), x.shape[1], reason, weight, bias, found.wrong, math.nan, classes)
-    return Decided(verdict, weight, bias, classes)
+    return Decision(verdict, weight, bias, classes)
 
 
-def _known(y: np.ndarray, k: int) -> None:
+def _check_labels(y: np.ndarray, k: int) -> None:
     if y.min() < 0 or y.max() >= k:
         raise ShapeError(f"head: expected labels in [0, {k}) for {k} outputs, got {y.min()} to {y.max()}.")
 
 
-def _decided(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decided | None) -> Decided:
+def _decide(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decision | None) -> Decision:
     classes, code = np.unique(y, return_inverse=True)
     start = None
     if head is not None and np.array_equal(head.classes, classes):
@@ -171,7 +173,7 @@ def _decided(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decided | None)
         weight, bias = best.weight, best.bias
         if len(classes) == 2:
             weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-    return Decided(verdict, weight, bias, classes)
+    return Decision(verdict, weight, bias, classes)
 
 
 def _witnesses(verdict: Verdict) -> np.ndarray:

@@ -39,12 +39,12 @@ def null_vector(matrix: np.ndarray, deadline: float = math.inf) -> list[int] | N
     A, b = matrix[rows][:, columns], -matrix[rows, free[0]]
     most = _digits_needed(np.column_stack([A, b])) if rows else 1
     digits: list[np.ndarray] = []
-    for digit in _lifted(A, b):
+    for digit in _digits(A, b):
         digits.append(digit)
         n = len(digits)
         is_last = n >= most
         if is_last or (n >= FIRST_LOOK and n & (n - 1) == 0):
-            solution = _fractions(_joined(digits), PRIME**n)
+            solution = _fractions(_numbers(digits), PRIME**n)
             if solution is not None:
                 whole = np.empty(matrix.shape[1], object)
                 whole[columns], whole[free[0]] = solution[:-1], solution[-1]
@@ -87,7 +87,7 @@ def _inverse(a: np.ndarray) -> np.ndarray:
     return a
 
 
-def _lifted(A: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
+def _digits(A: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
     """The digits of A⁻¹ b to the base of the prime, least first; sums stay below 2⁶³ for fewer than 2¹⁵ rows."""
     inverse = _inverse((A % PRIME).astype(np.int64))
     limbs, size = _limbs(A)
@@ -118,7 +118,7 @@ def _digits_needed(equations: np.ndarray) -> int:
     return math.ceil((2 * bits + 2) / math.log2(PRIME))
 
 
-def _joined(digits: list[np.ndarray]) -> list[int]:
+def _numbers(digits: list[np.ndarray]) -> list[int]:
     """The numbers with these digits, by halves."""
     level, base = [digit.astype(object) for digit in digits], PRIME
     while len(level) > 1:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from unbend.numerics.separable.binary import binary
+from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.rows import ArrayLike, rows
 from unbend.numerics.separable.search import Limits
-from unbend.numerics.separable.twins import contradictions, groups
 from unbend.numerics.separable.verdicts import JointOverlap, Overlap, overlap_holds
 
 
@@ -49,7 +49,7 @@ def packing(x: np.ndarray, y: np.ndarray, first: Overlap | JointOverlap, limits:
     found: list[Overlap | JointOverlap] = []
     alive = np.ones(len(x), bool)
     for pair in contradictions(groups(x), y)[:most]:
-        found.append(_twin(first, pair, y))
+        found.append(_of_pair(first, pair, y))
         alive[pair] = False
     if not found:
         found.append(first)
@@ -71,7 +71,7 @@ def _decide(x: np.ndarray, y: np.ndarray, like: Overlap | JointOverlap, limits: 
     return binary(x, y, like.positive, like.negative, limits)[0]
 
 
-def _twin(like: Overlap | JointOverlap, pair: np.ndarray, y: np.ndarray) -> Overlap | JointOverlap:
+def _of_pair(like: Overlap | JointOverlap, pair: np.ndarray, y: np.ndarray) -> Overlap | JointOverlap:
     if isinstance(like, JointOverlap):
         return replace(like, rows=pair, rivals=y[pair[::-1]], weights=np.ones(2), robustness=0.0)
     return replace(like, rows=pair, weights=np.ones(2), robustness=0.0)

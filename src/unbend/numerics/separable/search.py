@@ -17,11 +17,11 @@ from scipy.linalg import qr, solve_triangular
 
 from unbend.numerics.separable import simplex
 from unbend.numerics.separable.clearance import Clearance
-from unbend.numerics.separable.cone import Chart, Cone, Planes, chart_of
+from unbend.numerics.separable.cone import Chart, Cone, Hyperplanes, chart_of
 from unbend.numerics.separable.dependency import balance, dependency
 from unbend.numerics.separable.newton import Descent, Effort, descend
 from unbend.numerics.separable.rounding import dot2
-from unbend.numerics.separable.witness import polished, reduce
+from unbend.numerics.separable.witness import polish, reduce
 
 SIMPLEX_SIZE = 60_000  # entries of the tableau up to which the exact method is worth its time
 ROUNDS = 60
@@ -36,7 +36,7 @@ LARGEST = 1000  # exponent of two that no coefficient exceeds
 class Separated:
     """Hyperplanes that provably clear every vector."""
 
-    planes: Planes
+    planes: Hyperplanes
     clearance: Clearance
 
 
@@ -47,7 +47,7 @@ class Overlapping:
     index: np.ndarray
     weights: np.ndarray
     robustness: float
-    planes: Planes | None = None
+    planes: Hyperplanes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,13 +55,13 @@ class Open:
     """No proof: why, the best hyperplanes, and forces that come near to balance."""
 
     reason: str
-    planes: Planes
+    planes: Hyperplanes
     errors: int
     index: np.ndarray
     forces: np.ndarray
 
 
-_Back: TypeAlias = Callable[[np.ndarray], Planes]
+_Back: TypeAlias = Callable[[np.ndarray], Hyperplanes]
 Outcome: TypeAlias = Separated | Overlapping | Open
 
 
@@ -83,9 +83,9 @@ class _Progress:
     """What the rounds carry along: the working set, the best claim so far, and how hard to try."""
 
     index: np.ndarray
-    planes: Planes
+    planes: Hyperplanes
     level: int = 0
-    best: Planes | None = None
+    best: Hyperplanes | None = None
     forces: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def open(self, reason: str, cone: Cone) -> Open:
@@ -95,7 +95,7 @@ class _Progress:
         return Open(reason, best, errors, self.index, forces)
 
 
-def search(cone: Cone, limits: Limits, start: Planes | None = None) -> Outcome:
+def search(cone: Cone, limits: Limits, start: Hyperplanes | None = None) -> Outcome:
     """Decide whether some v has a positive product with every vector of the cone.
 
     Args:
@@ -108,7 +108,7 @@ def search(cone: Cone, limits: Limits, start: Planes | None = None) -> Outcome:
     dim = cone.blocks * (d + 1)
     first = max((4 if dim > 300 else 6) * dim, min(cone.size // 50, 20_000), 400)
     index = np.arange(cone.size) if cone.size <= 1.5 * first else np.unique(generator.integers(0, cone.size, first))
-    zero = Planes(np.zeros((cone.blocks, d)), np.zeros(cone.blocks))
+    zero = Hyperplanes(np.zeros((cone.blocks, d)), np.zeros(cone.blocks))
     progress = _Progress(index, start or zero)
     for _ in range(ROUNDS):
         answer = _round(cone, progress, limits)
@@ -134,7 +134,7 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
     for attempt in range(progress.level, 3):
         if attempt == 2 and progress.level < 2:
             break
-        coordinates = _as_charted if attempt == 0 else _made_round
+        coordinates = _standard_coordinates if attempt == 0 else _round_coordinates
         Z, back = coordinates(cone, progress.index, chart, progress.planes)
         descent = _descent(Z, _into(chart, progress.planes), progress, limits, attempt)
         if descent.status == "separated":
@@ -149,7 +149,7 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
             return answer
         if limits.is_over:
             return progress.open("out of time", cone)
-    return _exactly(cone, progress, chart, limits)
+    return _by_simplex(cone, progress, chart, limits)
 
 
 def _descent(Z: np.ndarray, v: np.ndarray, progress: _Progress, limits: Limits, attempt: int) -> Descent:
@@ -160,15 +160,15 @@ def _descent(Z: np.ndarray, v: np.ndarray, progress: _Progress, limits: Limits, 
     return descend(Z, np.zeros(Z.shape[1]), replace(effort, steps=80, tolerance=1e-12, is_exact=True))
 
 
-_Coordinates: TypeAlias = Callable[[Cone, np.ndarray, Chart, Planes], tuple[np.ndarray, _Back]]
+_Coordinates: TypeAlias = Callable[[Cone, np.ndarray, Chart, Hyperplanes], tuple[np.ndarray, _Back]]
 
 
-def _as_charted(cone: Cone, index: np.ndarray, chart: Chart, like: Planes) -> tuple[np.ndarray, _Back]:
+def _standard_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperplanes) -> tuple[np.ndarray, _Back]:
     """Some vectors in standard units, and the way back."""
     return cone.gather(index, chart), lambda v: _out_of(chart, v, like)
 
 
-def _made_round(cone: Cone, index: np.ndarray, chart: Chart, like: Planes) -> tuple[np.ndarray, _Back]:
+def _round_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperplanes) -> tuple[np.ndarray, _Back]:
     """Some vectors in coordinates where it is as wide in each direction, and the way back.
 
     Where the rows are nearly flat, such as those of an affine layer in more dimensions than it has inputs, standard
@@ -176,20 +176,20 @@ def _made_round(cone: Cone, index: np.ndarray, chart: Chart, like: Planes) -> tu
     words of precision.
     """
     Z = cone.gather(index, chart)
-    P = _round_coordinates(Z)
+    P = _whitening(Z)
     if Z.size * P.shape[1] > ROUND_SIZE:
         return Z @ P, lambda v: _out_of(chart, P @ v, like)
     columns = [_out_of(chart, p, like) for p in P.T]
     whole = np.stack([np.hstack([p.weight, p.bias[:, None]]).ravel() for p in columns])
-    return dot2(cone.signed(index), whole), lambda v: _planes(v @ whole, like)
+    return dot2(cone.vectors(index), whole), lambda v: _planes(v @ whole, like)
 
 
-def _planes(v: np.ndarray, like: Planes) -> Planes:
+def _planes(v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
     v = v.reshape(like.weight.shape[0], -1)
-    return Planes(v[:, :-1].copy(), v[:, -1].copy())
+    return Hyperplanes(v[:, :-1].copy(), v[:, -1].copy())
 
 
-def _round_coordinates(Z: np.ndarray) -> np.ndarray:
+def _whitening(Z: np.ndarray) -> np.ndarray:
     factors = qr(Z, mode="r", pivoting=True, check_finite=False)
     R, order = np.asarray(factors[0]), np.asarray(factors[1])
     size = np.abs(np.diagonal(R))
@@ -207,7 +207,7 @@ def _overlap(
     if descent.status == "converged":
         few = _heaviest(Z, descent, limits)
         for part, forces in ([few] if few else []) + [(np.arange(len(index)), descent.forces)]:
-            answer = _reduced(cone, index[part], Z[part], forces, limits)
+            answer = _reduce(cone, index[part], Z[part], forces, limits)
             if answer is not None:
                 return answer
     for floor in FORCE_FLOORS:
@@ -221,7 +221,7 @@ def _overlap(
             if again.status == "separated":
                 break
             heavy = again.forces > 1e-6 * again.forces.max()
-            answer = _reduced(cone, kept[heavy], face[heavy], again.forces[heavy], limits)
+            answer = _reduce(cone, kept[heavy], face[heavy], again.forces[heavy], limits)
             if answer is not None:
                 return answer
             if heavy.all() or face.shape[1] == width:
@@ -240,7 +240,7 @@ def _heaviest(Z: np.ndarray, descent: Descent, limits: Limits) -> tuple[np.ndarr
     return (part, again.forces) if again.status == "converged" else None
 
 
-def _reduced(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, limits: Limits) -> Overlapping | None:
+def _reduce(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, limits: Limits) -> Overlapping | None:
     reduced = None if limits.is_over else reduce(Z, forces)
     if reduced is None:
         return None
@@ -248,26 +248,26 @@ def _reduced(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, l
     for floor in (0.0, 1e-10, 1e-7):
         heavy = weights > floor
         few = index[kept[heavy]]
-        answer = _stated(cone, few, weights[heavy], limits)
+        answer = _prove(cone, few, weights[heavy], limits)
         if answer is not None or heavy.all():
             return answer
     return None
 
 
-def _stated(cone: Cone, index: np.ndarray, weights: np.ndarray, limits: Limits) -> Overlapping | None:
+def _prove(cone: Cone, index: np.ndarray, weights: np.ndarray, limits: Limits) -> Overlapping | None:
     """The proof these witnesses make, their weights moved onto the exact ones."""
-    vectors = cone.blocked(index)
-    exact = polished(balance(vectors)[0], weights)
+    vectors = cone.proof_vectors(index)
+    exact = polish(balance(vectors)[0], weights)
     robustness = None if exact is None else dependency(vectors, exact, limits.deadline)
     return None if exact is None or robustness is None else Overlapping(index, exact, STATED * robustness)
 
 
-def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> Overlapping | Open | None:
+def _by_simplex(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> Overlapping | Open | None:
     """The exact simplex method on the working set, where it is small enough."""
     columns = (np.arange(cone.blocks)[:, None] * (progress.planes.weight.shape[1] + 1)) + np.append(
         chart.columns, progress.planes.weight.shape[1]
     )
-    vectors = cone.signed(progress.index)[:, columns.ravel()]
+    vectors = cone.vectors(progress.index)[:, columns.ravel()]
     m, D = vectors.shape
     if (D + 2) * (m + D + 2) > SIMPLEX_SIZE:
         return progress.open("nearly flat, and too large for the exact method", cone)
@@ -281,7 +281,7 @@ def _exactly(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -> O
         kept = np.array(sorted(weights))
         top = max(weights.values())
         floats = np.array([float(Fraction(weights[i], top)) for i in kept])
-        robustness = dependency(cone.blocked(progress.index[kept]), floats, limits.deadline)
+        robustness = dependency(cone.proof_vectors(progress.index[kept]), floats, limits.deadline)
         if robustness is None:
             return progress.open("weights too fine for float64", cone)
         return Overlapping(progress.index[kept], floats, STATED * robustness)
@@ -303,7 +303,7 @@ def _integral(vectors: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return out, exponents
 
 
-def _two_words(v: list[int], exponents: list[int], chart: Chart, like: Planes) -> Planes:
+def _two_words(v: list[int], exponents: list[int], chart: Chart, like: Hyperplanes) -> Hyperplanes:
     """Integer multipliers of scaled columns as two float64 words each, in the units of the data."""
     blocks, d = like.weight.shape
     exact = [Fraction(a) * Fraction(2) ** e for a, e in zip(v, exponents, strict=True)]
@@ -316,14 +316,14 @@ def _two_words(v: list[int], exponents: list[int], chart: Chart, like: Planes) -
     low = [float(a - Fraction(h)) for a, h in zip(exact, high, strict=True)]
     words = np.zeros((2, blocks, d + 1))
     words[:, :, np.append(chart.columns, d)] = np.array([high, low]).reshape(2, blocks, -1)
-    return Planes(words[0, :, :-1].copy(), words[0, :, -1].copy(), words[1])
+    return Hyperplanes(words[0, :, :-1].copy(), words[0, :, -1].copy(), words[1])
 
 
 def _exponent(a: Fraction) -> int:
     return a.numerator.bit_length() - a.denominator.bit_length()
 
 
-def _into(chart: Chart, planes: Planes) -> np.ndarray:
+def _into(chart: Chart, planes: Hyperplanes) -> np.ndarray:
     """Hyperplanes in the coordinates of a chart."""
     weight = planes.weight[:, chart.columns]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -333,7 +333,7 @@ def _into(chart: Chart, planes: Planes) -> np.ndarray:
     return v if np.isfinite(v).all() else np.zeros_like(v)
 
 
-def _out_of(chart: Chart, v: np.ndarray, like: Planes) -> Planes:
+def _out_of(chart: Chart, v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
     """Hyperplanes in the units of the data, scores about as large as in the chart."""
     v = v.reshape(like.weight.shape[0], -1)
     part, exponent = np.frexp(v[:, :-1] / chart.scale)
@@ -345,7 +345,7 @@ def _out_of(chart: Chart, v: np.ndarray, like: Planes) -> Planes:
         weight[:, chart.columns] = own
         own = own if chart.exponent is None else np.ldexp(own, chart.exponent)
         bias = np.ldexp(v[:, -1], -top) - own @ chart.mean
-    return Planes(weight, bias)
+    return Hyperplanes(weight, bias)
 
 
 def _grow(progress: _Progress, values: np.ndarray, first: int, dim: int, generator: np.random.Generator) -> None:

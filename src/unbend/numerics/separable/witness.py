@@ -130,7 +130,7 @@ def _refine(Z: np.ndarray) -> np.ndarray | None:
     return np.append(head, 1.0) if np.isfinite(head).all() else None
 
 
-def polished(equations: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+def polish(equations: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
     """The weights moved onto the exact solution near them; None if that is clearly not positive.
 
     For one equation less than weights: Newton's iteration on residuals in two words of precision, right to the last

@@ -9,7 +9,7 @@ import numpy as np
 
 from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
-from unbend.study.values import About, Finding, Layer
+from unbend.study.values import About, Finding, Layer, R, first_of
 
 SURE = 0.99
 """Level of the intervals rules decide by: a study asks the same of many layers, so .95 would cry wolf."""
@@ -38,13 +38,18 @@ class Evidence:
         """What a read-out is scored by."""
         return "accuracy" if self.about.task == "classification" else "R²"
 
-    def measured(self, name: str) -> Iterator[tuple[Layer, Any]]:
-        """Layers that have a Result of that name, with it."""
-        return ((layer, layer.results[name]) for layer in self.layers if name in layer.results)
+    def measured(self, kind: type[R]) -> Iterator[tuple[Layer, R]]:
+        """Layers that have a Result of that class, with it."""
+        found = ((layer, layer.result(kind)) for layer in self.layers)
+        return ((layer, result) for layer, result in found if result is not None)
+
+    def result(self, kind: type[R]) -> R | None:
+        """The Result of that class that spans layers."""
+        return first_of(self.across.values(), kind)
 
     def read(self) -> list[Layer]:
         """Layers whose read-out was scored on held-out rows."""
-        return [layer for layer, r in self.measured("readout") if np.isfinite(r.held_out)]
+        return [layer for layer, r in self.measured(Readout) if np.isfinite(r.held_out)]
 
     def steps(self) -> Iterator[tuple[Layer, Layer]]:
         """Neighbours among them."""
@@ -60,7 +65,10 @@ Rule: TypeAlias = Callable[[Evidence], Iterator[Finding]]
 
 def readout(layer: Layer) -> Readout:
     """The read-out of a layer that has one."""
-    return layer.results["readout"]
+    found = layer.result(Readout)
+    if found is None:
+        raise LookupError(f"{layer.name}: expected a layer with a read-out. Ask `Evidence.read` for those.")
+    return found
 
 
 def called(layer: Layer) -> str:

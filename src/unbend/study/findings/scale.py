@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend.numerics.gradient import Gradients
+from unbend.numerics.moments import Moments
 from unbend.study.findings.evidence import Evidence
 from unbend.study.values import Finding
 
@@ -17,7 +19,7 @@ def scale(e: Evidence) -> Iterator[Finding]:
     """Activations that grow or shrink by orders of magnitude through the layers."""
     levels = [
         (layer, m.rms)
-        for layer, m in e.measured("moments")
+        for layer, m in e.measured(Moments)
         if layer.kind != "input" and not layer.is_output and np.isfinite(m.rms) and m.rms > 0
     ]
     if len(levels) < 2:
@@ -40,7 +42,7 @@ def scale(e: Evidence) -> Iterator[Finding]:
 
 def gradient_reach(e: Evidence) -> Iterator[Finding]:
     """Loss gradients that vanish or explode on the way to the first layer."""
-    g = e.across.get("gradients")
+    g = e.result(Gradients)
     if g is None or len(g.layers) < 2 or np.isnan(g.orders_lost) or abs(g.orders_lost) < LOST_ORDERS:
         return
     is_lost = g.orders_lost > 0

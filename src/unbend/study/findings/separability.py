@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from unbend.numerics.readout import Readout
+from unbend.numerics.scatter import Scatter
 from unbend.study.findings.evidence import Evidence, called, interval, is_better, readout
 from unbend.study.values import Finding, Layer, Severity
 
@@ -40,16 +42,17 @@ def fading(e: Evidence) -> Iterator[Finding]:
 
 def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
     """Training added nothing that a linear read-out of random features would not have."""
-    known = [layer for layer in e.hidden() if "readout" in layer.twin]
-    if len(known) < 2 or any(is_better(readout(layer), layer.twin["readout"]) for layer in known):
+    twins = ((layer, layer.baseline(Readout)) for layer in e.hidden())
+    known = [(layer, twin) for layer, twin in twins if twin is not None]
+    if len(known) < 2 or any(is_better(readout(layer), twin) for layer, twin in known):
         return
-    best = max(known, key=lambda layer: layer.twin["readout"].held_out)
-    gain = max(readout(layer).held_out - layer.twin["readout"].held_out for layer in known)
+    best, untrained = max(known, key=lambda pair: pair[1].held_out)
+    gain = max(readout(layer).held_out - twin.held_out for layer, twin in known)
     yield Finding(
         "untrained_does_as_well", "warning", None,
         "No hidden layer reads better than the same layer of an untrained twin of the network.",
         f"The best untrained one is {best.name}: held-out {e.score} "
-        f"{best.twin['readout'].held_out:.3f}; the greatest gain "
+        f"{untrained.held_out:.3f}; the greatest gain "
         f"by training is {gain:+.3f}, within noise.",
         "Random weights of this shape do as well: the curve shows the architecture and the data, not what was learned.",
         "Check that these are the trained weights, the labels and the learning rate; train longer; or use a simpler "
@@ -64,7 +67,7 @@ def rises(e: Evidence) -> Iterator[Finding]:
         return
     best = max(hidden, key=lambda layer: readout(layer).held_out)
     if is_better(readout(best), readout(first)):
-        twin = best.twin.get("readout")
+        twin = best.baseline(Readout)
         beside = f" ({twin.held_out:.3f} there in the untrained twin)" if twin is not None else ""
         yield Finding(
             "separability_rises", "good", best.name,
@@ -120,13 +123,13 @@ def _is_narrow(e: Evidence, before: Layer, after: Layer) -> bool:
 
 
 def _rank(layer: Layer) -> int:
-    scatter = layer.results.get("scatter")
+    scatter = layer.result(Scatter)
     return int(scatter.rank) if scatter is not None else int(readout(layer).weight.shape[1])
 
 
 def _misled(before: Layer, after: Layer) -> str:
     """A word where the usual trace ratio tells the opposite."""
-    a, b = before.results.get("scatter"), after.results.get("scatter")
+    a, b = before.result(Scatter), after.result(Scatter)
     if a is None or b is None or not b.trace_ratio > a.trace_ratio:
         return ""
     return f" (The usual ratio tr B / tr W rises here, {a.trace_ratio:.2f} → {b.trace_ratio:.2f}: it misleads.)"

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from unbend.study.depth import Head
+from unbend.numerics.scatter import Scatter
+from unbend.numerics.similarity import Similarity
+from unbend.numerics.spectrum import Spectrum
 from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, called, is_alike, readout
+from unbend.study.head import Head
 from unbend.study.values import Finding, Layer
 
 ALIKE = 0.99
@@ -19,7 +22,7 @@ LEAST_WIDTH = 8
 
 def idle_layers(e: Evidence) -> Iterator[Finding]:
     """A layer that changes neither the representation, nor how separable it is, nor what can be read from it."""
-    alike = e.across.get("similarity")
+    alike = e.result(Similarity)
     if alike is None:
         return
     place = {name: i for i, name in enumerate(alike.layers)}
@@ -41,18 +44,23 @@ def idle_layers(e: Evidence) -> Iterator[Finding]:
 
 
 def _is_same_fisher(before: Layer, after: Layer) -> bool:
-    a, b = (getattr(layer.results.get("scatter"), "fisher", np.nan) for layer in (before, after))
+    a, b = _fisher(before), _fisher(after)
     return bool(np.isnan(a) and np.isnan(b)) or a == b or bool(abs(b - a) <= SAME_FISHER * max(abs(a), 1.0))
 
 
 def _fishers(before: Layer, after: Layer) -> str:
-    a, b = (getattr(layer.results.get("scatter"), "fisher", np.nan) for layer in (before, after))
+    a, b = _fisher(before), _fisher(after)
     return f"; Fisher value {a:.1f} before, {b:.1f} after" if np.isfinite(a) and np.isfinite(b) else ""
+
+
+def _fisher(layer: Layer) -> float:
+    scatter = layer.result(Scatter)
+    return np.nan if scatter is None else scatter.fisher
 
 
 def collapsed_rank(e: Evidence) -> Iterator[Finding]:
     """Wide layers that live in fewer directions than half of what the classes need."""
-    for layer, s in e.measured("spectrum"):
+    for layer, s in e.measured(Spectrum):
         d, k = len(s.values), max(len(e.about.class_names), 2)
         few = min((k - 1) / 2, USED * d)
         if layer.kind == "input" or layer.is_output or d < LEAST_WIDTH or s.n < 2 * d or s.for_95 >= max(few, 2):
@@ -82,7 +90,7 @@ def _directions(rank: float) -> str:
 
 def head_under_trained(e: Evidence) -> Iterator[Finding]:
     """The network's own output is beaten by a read-out refitted on what feeds it."""
-    head: Head | None = e.across.get("head")
+    head = e.result(Head)
     if head is None:
         return
     has_interval = bool(np.isfinite(head.low))

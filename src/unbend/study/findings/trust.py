@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend.numerics.readout import Readout
+from unbend.numerics.scatter import Scatter
+from unbend.numerics.spectrum import Spectrum
 from unbend.study.findings.evidence import Evidence, called
 from unbend.study.values import Finding, Layer
 
@@ -19,7 +22,7 @@ def over_fitted(e: Evidence) -> Iterator[Finding]:
     """Read-outs that are much better on their training rows; the widest gap is named."""
     gaps = [
         (r.train - r.held_out, layer, r)
-        for layer, r in e.measured("readout")
+        for layer, r in e.measured(Readout)
         if np.isfinite(r.held_out)
         and r.train - r.held_out > GAP
         and (r.correct is None or r.train > r.held_out_interval[1])
@@ -39,7 +42,7 @@ def over_fitted(e: Evidence) -> Iterator[Finding]:
 
 def chance_would_do(e: Evidence) -> Iterator[Finding]:
     """Layers wide enough to fit permuted labels."""
-    free = [(layer, r) for layer, r in e.measured("readout") if r.control_train > FREE or _is_spread(layer, r.n_train)]
+    free = [(layer, r) for layer, r in e.measured(Readout) if r.control_train > FREE or _is_spread(layer, r.n_train)]
     if free:
         layer, r = free[0]
         d = r.weight.shape[1]
@@ -59,13 +62,13 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
 
 def _is_spread(layer: Layer, n: int) -> bool:
     """Whether every row has a direction of its own, so that a plane separates any labels of them."""
-    scatter = layer.results.get("scatter")
+    scatter = layer.result(Scatter)
     return scatter is not None and scatter.n == n and scatter.rank >= n - 1
 
 
 def few_rows(e: Evidence) -> Iterator[Finding]:
     """Too few rows for the second moments of the widest layer."""
-    worst = min(((s.rows_per_unit, i, layer, s) for i, (layer, s) in enumerate(e.measured("spectrum"))), default=None)
+    worst = min(((s.rows_per_unit, i, layer, s) for i, (layer, s) in enumerate(e.measured(Spectrum))), default=None)
     if worst is not None and worst[0] < FEW_ROWS:
         ratio, _, layer, s = worst
         yield Finding(

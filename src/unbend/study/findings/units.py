@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from unbend.numerics.activity import Activity
+from unbend.numerics.moments import Moments
 from unbend.study.findings.evidence import UNITS, Evidence
 from unbend.study.values import Finding
 
@@ -13,7 +15,7 @@ MOST = 0.9
 
 def nonfinite(e: Evidence) -> Iterator[Finding]:
     """NaN or infinite activations; only the first layer that has them is named."""
-    bad = [(layer, m) for layer, m in e.measured("moments") if m.nonfinite.any()]
+    bad = [(layer, m) for layer, m in e.measured(Moments) if m.nonfinite.any()]
     if bad:
         layer, m = bad[0]
         others = f" {len(bad) - 1} later layers are affected." if len(bad) > 1 else ""
@@ -30,7 +32,7 @@ def nonfinite(e: Evidence) -> Iterator[Finding]:
 
 def silent_units(e: Evidence) -> Iterator[Finding]:
     """Units that put out nothing but 0."""
-    for layer, a in e.measured("activity"):
+    for layer, a in e.measured(Activity):
         d = len(a.silent)
         if layer.kind not in UNITS or a.n_silent < max(1, MANY * d):
             continue
@@ -48,7 +50,7 @@ def silent_units(e: Evidence) -> Iterator[Finding]:
 
 def dormant_units(e: Evidence) -> Iterator[Finding]:
     """Units that are hardly ever active, beyond the silent ones."""
-    for layer, a in e.measured("activity"):
+    for layer, a in e.measured(Activity):
         extra, d = a.n_dormant - a.n_silent, len(a.silent)
         if layer.kind in UNITS and extra >= max(2, MANY * d):
             more = "more " if a.n_silent else ""
@@ -63,7 +65,7 @@ def dormant_units(e: Evidence) -> Iterator[Finding]:
 
 def saturated_units(e: Evidence) -> Iterator[Finding]:
     """Units on the flat parts of their activation."""
-    for layer, a in e.measured("activity"):
+    for layer, a in e.measured(Activity):
         d = len(a.silent)
         if a.n_saturated >= max(2, MANY * d):
             yield Finding(

@@ -13,7 +13,7 @@ from unbend.numerics.sample import SampleState
 from unbend.study.values import Layer
 
 
-def own_correct(output: Layer, *samples: SampleState) -> list[Bool[Array, "_"]] | None:
+def right_rows(output: Layer, *samples: SampleState) -> list[Bool[Array, "_"]] | None:
     """Which rows of each sample the network reads rightly; None where its output is no score per class.
 
     Args:
@@ -27,7 +27,7 @@ def own_correct(output: Layer, *samples: SampleState) -> list[Bool[Array, "_"]] 
     return known if len(known) == len(found) else None
 
 
-def own_r2(sample: SampleState) -> float | None:
+def r2_of_output(sample: SampleState) -> float | None:
     """R² of the network's output; None where it is not one number per target, or no target varies."""
     rows, targets = sample.table()
     if rows.shape != targets.shape:

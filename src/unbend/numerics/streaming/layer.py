@@ -15,17 +15,18 @@ from torch import Tensor
 
 from unbend._typing import Array, Int64
 from unbend.errors import ShapeError
+from unbend.numerics import compiled
 from unbend.numerics.batch import SIZE, Bend, Samples, batch, samples, targets_of
+from unbend.numerics.compiled.team import team
 from unbend.numerics.hashing import shift
 from unbend.numerics.histogram import HistogramState
-from unbend.numerics.row_streams import ALL, Drawn, Held, SecondStream, highest
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.numerics.stream import KINDS as OF_UNITS
-from unbend.numerics.stream import Stream, is_streamable
+from unbend.numerics.streaming.in_place import KINDS as OF_UNITS
+from unbend.numerics.streaming.in_place import Stream, is_streamable
+from unbend.numerics.streaming.rows import ALL, Drawn, Held, SecondStream, highest
 from unbend.numerics.sweep import Segments
 from unbend.numerics.table import TableState
-from unbend.numerics.team import team
 from unbend.numerics.views import View, reduce
 
 ROWS_ONLY = (SecondState, SampleState, HistogramState, TableState)
@@ -78,9 +79,7 @@ class Chooser:
     """
 
     def __init__(self, selection: Selection, kinds: Sequence[type[Any]], n_classes: int | None) -> None:
-        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
-        self._prepared, self._table_of = running.prepared, running.batch_table
+        self._prepared, self._table_of = compiled.prepared, compiled.batch_table
         self._n_classes, self._size, self._team = n_classes, selection.size, team()
         self.most_dense = highest(selection.rate)
         self.drawn = Drawn(selection.size, selection.n) if SampleState in kinds else None

@@ -11,14 +11,14 @@ from unbend.capture import plan, quiet
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.hashing import hashes
-from unbend.numerics.row_streams import highest
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.numerics.stream import KINDS, Stream
+from unbend.numerics.streaming.in_place import KINDS, Stream
+from unbend.numerics.streaming.layer import Chooser, LayerSums, Selection
+from unbend.numerics.streaming.rows import highest
 from unbend.numerics.views import View, reduce
 from unbend.study.fold import fold
 from unbend.study.reader import Minibatch
-from unbend.study.sums import Chooser, LayerSums, Selection
 
 N, D, K = 5000, 6, 3
 ROWS = (*KINDS, SecondState, SampleState)

@@ -19,7 +19,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from unbend.numerics.addresses import asked, at, compiled, run, run_team
+from unbend.numerics.compiled.addresses import asked, at, compiled, run, run_team
 
 TILE = 512
 LANES = 64

@@ -8,7 +8,7 @@ import torch
 
 from unbend.numerics.activity import bend
 from unbend.numerics.batch import batch, samples
-from unbend.numerics.stream import KINDS, Stream, is_streamable
+from unbend.numerics.streaming.in_place import KINDS, Stream, is_streamable
 from unbend.numerics.views import View
 
 

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Int64, Shaped
+from unbend.numerics import compiled
 from unbend.numerics.batch import Samples, targets_of
 from unbend.numerics.products import Products
 from unbend.numerics.sample import SampleState, in_order, sampled
 from unbend.numerics.second import SecondState, from_products
-from unbend.numerics.stream import Room
+from unbend.numerics.streaming.in_place import Room
 from unbend.numerics.sweep import has_kernel
 
 ALL = 2**64 - 1
@@ -68,9 +69,7 @@ class Drawn:
     __slots__ = ("_codes", "_ids", "_n", "_n_classes", "_note", "_order", "_places", "_size", "_y", "most", "room")
 
     def __init__(self, size: int, n: int | None) -> None:
-        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
-        self._note = running.note
+        self._note = compiled.note
         spare = 0 if n is None else math.ceil(_SIGMAS * math.sqrt(size))
         self._size, self._n = size, 0
         self.room = size + 2 * spare if n is None else min(size + 2 * spare, max(n, 1))
@@ -165,9 +164,7 @@ class Held:
         if not len(chosen):
             return
         if has_kernel(rows):
-            from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
-            running.put(rows.contiguous().numpy(), of.ids, chosen, places, self._out, self._ids)
+            compiled.put(rows.contiguous().numpy(), of.ids, chosen, places, self._out, self._ids)
         else:
             self._rows.index_copy_(0, torch.from_numpy(places), sampled(rows, chosen))
             self._ids[places] = of.ids[chosen]

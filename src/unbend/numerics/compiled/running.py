@@ -8,8 +8,8 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.addresses import at, compiled
-from unbend.numerics.kernels import SUMS, grouped, judge, mixed, sweep_rows
+from unbend.numerics.compiled.addresses import at, compiled
+from unbend.numerics.compiled.kernels import SUMS, grouped, judge, mixed, sweep_rows
 
 _LAYER = ["width", "n_segments", "is_bent", "sums", "ends", "counts", "seen", "room", "out"]
 _LAYER += ["out_ids", "waits", "after"]

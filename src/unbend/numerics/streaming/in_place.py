@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array
+from unbend.numerics import compiled
 from unbend.numerics.activity import ActivityState
 from unbend.numerics.batch import Bend, Samples
 from unbend.numerics.centroids import CentroidState
+from unbend.numerics.compiled.team import team
 from unbend.numerics.moments import MomentState
 from unbend.numerics.sweep import has_kernel
-from unbend.numerics.team import team
 from unbend.numerics.views import View
 
 KINDS: tuple[type[Any], ...] = (MomentState, ActivityState, CentroidState)
@@ -45,16 +46,14 @@ class Stream:
     )  # fmt: skip
 
     def __init__(self, width: int, n_classes: int, bend: Bend | None, room: Room | None = None) -> None:
-        from unbend.numerics import running  # noqa: PLC0415  compiled code loads when it is first needed
-
-        self._run, self._settle, self._table_of = running.run_at, running.settle, running.batch_table
+        self._run, self._settle, self._table_of = compiled.run_at, compiled.settle, compiled.batch_table
         self._sums = np.zeros((2, n_classes + 1, width))
         self._ends = np.full((2, 2, width), np.inf, np.float32)
         self._ends[:, 1] = -np.inf
         self._counts = np.zeros((2, 2, width), np.int64)
         self._seen = np.zeros((2, n_classes), np.int64)
         self._room = (np.zeros((0, width), np.float32), _NONE) if room is None else room
-        self._table = np.zeros(1, running.LAYER)
+        self._table = np.zeros(1, compiled.LAYER)
         arrays = {"sums": self._sums, "ends": self._ends, "counts": self._counts, "seen": self._seen}
         for name, array in {**arrays, "out": self._room[0], "out_ids": self._room[1]}.items():
             self._table[name] = array.ctypes.data

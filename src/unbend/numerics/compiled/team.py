@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from unbend._typing import Array, Int64
+from unbend.numerics import compiled
 
 _WANTED = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 
@@ -28,10 +29,8 @@ def team() -> Int64[Array, "7"]:
 
 @cache
 def _team(n: int) -> Int64[Array, "7"]:
-    from unbend.numerics import kernels  # noqa: PLC0415  compiled code loads when it is first needed
-
     found = None if n == 1 else _runtime()
-    return np.array([1, 0, 0, 0, *kernels.parts()] if found is None else [n, *found, *kernels.parts()])
+    return np.array([1, 0, 0, 0, *compiled.parts()] if found is None else [n, *found, *compiled.parts()])
 
 
 @cache

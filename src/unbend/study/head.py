@@ -1,0 +1,76 @@
+"""The network's own head against a read-out refitted on what feeds it: does the network use what it has?
+
+In: layers with their Results, and the row samples. Out: `Head`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unbend.numerics.interval import paired
+from unbend.numerics.readout import Readout
+from unbend.numerics.result import result
+from unbend.numerics.sample import SampleState
+from unbend.study.network_score import r2_of_output, right_rows
+from unbend.study.values import Layer, Sums
+
+
+@result
+class Head:
+    """The network's own output against a linear read-out refitted on the layer that feeds it.
+
+    Attributes:
+        n: held-out rows both were scored on.
+        layer: the layer that feeds the head.
+        own: held-out accuracy (R²) of the network.
+        own_train: its training accuracy (R²).
+        refitted: held-out accuracy (R²) of the refitted read-out.
+        gain: refitted - own.
+        low: lower end of the 95 % interval of the gain, paired by row.
+        high: upper end.
+    """
+
+    n: int
+    layer: str
+    own: float
+    own_train: float
+    refitted: float
+    gain: float
+    low: float
+    high: float
+
+
+def head(layers: Sequence[Layer], sums: Sums) -> Head | None:
+    """The network's own output against the read-out of the layer that feeds its head; None where one is not known."""
+    output = next((layer for layer in layers if layer.is_output), None)
+    fed = next((layer for layer in reversed(layers) if layer.is_head and layer.fed_by), None)
+    feeding = next((layer for layer in layers if fed is not None and layer.name == fed.fed_by), None)
+    if output is None or feeding is None:
+        return None
+    readout = feeding.result(Readout)
+    held_out = sums.state(output.name, SampleState, "held_out")
+    train = sums.state(output.name, SampleState)
+    if readout is None or held_out is None or train is None or not len(held_out.ids):
+        return None
+    if readout.correct is None:
+        return _of_targets(feeding.name, readout, held_out, train)
+    right = right_rows(output, held_out, train)
+    if right is None or len(right[0]) != len(readout.correct):
+        return None
+    own, own_train = right
+    gap = paired(readout.correct, own)
+    return Head(
+        n=len(own), layer=feeding.name, own=float(own.mean()), own_train=float(own_train.mean()),
+        refitted=readout.held_out, gain=gap.difference, low=gap.low, high=gap.high,
+    )  # fmt: skip
+
+
+def _of_targets(layer: str, readout: Readout, held_out: SampleState, train: SampleState) -> Head | None:
+    """The same for a regression: R², without an interval."""
+    own, own_train = r2_of_output(held_out), r2_of_output(train)
+    if own is None:
+        return None
+    return Head(
+        n=readout.n_held_out, layer=layer, own=own, own_train=np.nan if own_train is None else own_train,
+        refitted=readout.held_out, gain=readout.held_out - own, low=np.nan, high=np.nan,
+    )  # fmt: skip

@@ -1,0 +1,175 @@
+"""The passes over the data: the sums of every layer, of the network and of its untrained twin.
+
+In: a model, a data set, what was prepared. Out: `Sums`, and how many rows were seen; the Results that need all rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from unbend._typing import Array
+from unbend.capture import quiet, twin
+from unbend.errors import DataError, ModelError
+from unbend.numerics.readout import readout
+from unbend.numerics.sample import SampleState
+from unbend.numerics.state import HeldOut, Measure
+from unbend.study.finish import BASELINE
+from unbend.study.fold import fold, fold_gradients
+from unbend.study.prepare import Preparation
+from unbend.study.probes import Probing
+from unbend.study.progress import Progress, ticker
+from unbend.study.proofs import Proving
+from unbend.study.ranks import Share, gathered, share, total
+from unbend.study.reader import Minibatch
+from unbend.study.settings import Settings
+from unbend.study.source import Part, Source
+from unbend.study.tables import Maker, Tables, collect, sample_tables, widths_of
+from unbend.study.values import States, Sums
+
+_GRADIENT_ROWS = 1024
+
+
+@final
+class Passes:
+    """Passes over one data set, made as it was prepared.
+
+    Args:
+        rows: the data set.
+        work: what was prepared.
+        how: what the caller chose.
+        progress: called as the passes go on.
+    """
+
+    def __init__(self, rows: Source, work: Preparation, how: Settings, progress: Progress) -> None:
+        self._rows, self._work, self._how, self._progress = rows, work, how, progress
+        self._share = share() if how.ranks else Share()
+
+    def sums(self, model: nn.Module) -> tuple[Sums, dict[Part, int]]:
+        """The sums of the model and of its untrained twin, and how many rows each part had."""
+        measures = self._work.measures
+        train, n_train = self._part(model, "train", "Training rows", measures)
+        held_out, n_held_out = self._part(model, "held_out", "Held-out rows", measures)
+        weight, bias = _head_of(model, self._work)
+        sums = Sums(train, held_out, head_weight=weight, head_bias=bias)
+        base = tuple(m for m in measures if m.name in BASELINE)
+        fresh = self._twin(model, base)
+        if fresh is not None:
+            sums = replace(
+                sums,
+                twin_train=self._part(fresh, "train", "Untrained twin", base)[0],
+                twin_held_out=self._part(fresh, "held_out", "Untrained twin, held out", base)[0],
+            )
+        return replace(sums, gradient=self._gradient(model)), {"train": n_train, "held_out": n_held_out}
+
+    def of_all_rows(self, model: nn.Module, sums: Sums) -> dict[str, Any]:
+        """The Results that need all rows of every layer, of those asked for; the rows are collected once."""
+        if not (self._how.proofs or self._how.probes):
+            return {}
+        work, held_out = self._work, sample_tables(sums.held_out)
+        makers: dict[str, Maker] = {}
+        if self._how.proofs:
+            makers["ladder"] = Proving(held_out, _head_of_proofs(work, sums), self._how.budget)
+        if self._how.probes:
+            makers["probes"] = Probing(held_out)
+        phases = {"ladder": "Proving separability", "probes": "Fitting probes"}
+        ticks = {name: ticker(self._progress, phases[name], len(work.frames)) for name in makers}
+        tables = Tables(model, work.plan, self._rows, work.fit, work.n_classes, widths_of(work.frames))
+        return collect(tables, makers, tick=lambda name: ticks[name](1))
+
+    def _part(self, model: nn.Module, part: Part, phase: str, measures: Sequence[Measure]) -> tuple[States, int]:
+        """The sums over one part of the data, and its rows, of all ranks."""
+        kinds = _kinds(measures, held_out=part == "held_out")
+        if part == "held_out" and SampleState in _kinds(measures, held_out=False) and SampleState not in kinds:
+            kinds = (*kinds, SampleState)
+        if not kinds:
+            return {}, 0
+        n, work = self._rows.n[part], self._work
+        tick = ticker(self._progress, phase, None if n is None else -(-n // self._share.n))
+        census = _Census()
+
+        def mine() -> States:
+            with quiet(model):
+                return fold(
+                    model, work.plan, census.note(self._rows.batches(part, share=self._share)), kinds,
+                    n_classes=work.n_classes, fit=work.fit, selection=replace(work.selection, n=n), tick=tick,
+                )  # fmt: skip
+
+        found = total(mine, self._share)
+        seen = gathered(lambda: census, self._share)
+        if part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
+            raise DataError(
+                "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
+            )
+        return found, sum(each.n for each in seen)
+
+    def _twin(self, model: nn.Module, base: Sequence[Measure]) -> nn.Module | None:
+        """The untrained twin, where it is wanted and the model can be made again."""
+        is_read = any(m.name == readout.__name__ for m in base)
+        if not (self._how.twin and is_read and any(True for _ in model.parameters())):
+            return None
+        try:
+            return twin(model, seed=self._how.seed)
+        except ModelError:
+            return None
+
+    def _gradient(self, model: nn.Module) -> dict[str, Any]:
+        """The sums of squared loss gradients, where a loss is given."""
+        loss, work = self._how.loss, self._work
+        if loss is None:
+            return {}
+        with quiet(model, grad=True):
+            n = min(self._rows.n["train"] or _GRADIENT_ROWS, _GRADIENT_ROWS)
+            tick = ticker(self._progress, "Gradients", -(-n // self._share.n))
+            batches = self._rows.batches("train", most=_GRADIENT_ROWS, share=self._share)
+            return total(lambda: fold_gradients(model, work.plan, batches, loss, fit=work.fit, tick=tick), self._share)
+
+
+@dataclass(slots=True)
+class _Census:
+    """What is counted as the batches go by.
+
+    Attributes:
+        n: rows.
+        labels: the first two labels that differ.
+    """
+
+    n: int = 0
+    labels: set[tuple[float, ...]] = field(default_factory=set)
+
+    def note(self, batches: Iterator[Minibatch]) -> Iterator[Minibatch]:
+        """The batches as they are."""
+        for minibatch in batches:
+            self.n += len(minibatch.ids)
+            if len(self.labels) < 2:
+                found = torch.unique(minibatch.y.reshape(len(minibatch.y), -1), dim=0)[:2]
+                self.labels.update(tuple(row) for row in found.tolist())
+            yield minibatch
+
+
+def _kinds(measures: Sequence[Measure], *, held_out: bool) -> tuple[type[Any], ...]:
+    """The States needed, each once, in order; for held-out rows those marked so."""
+    needs = [need for m in measures for need in m.needs]
+    if held_out:
+        return tuple(dict.fromkeys(need.state for need in needs if isinstance(need, HeldOut)))
+    return tuple(dict.fromkeys(need for need in needs if not isinstance(need, HeldOut)))
+
+
+def _head_of(model: nn.Module, work: Preparation) -> tuple[Array | None, Array | None]:
+    """The head's weight and bias as arrays, if it is a linear layer."""
+    path = next((tap.path for tap in work.plan.taps if tap.name == work.plan.head), None)
+    module = None if path is None else model.get_submodule(path)
+    if not isinstance(module, nn.Linear):
+        return None, None
+    bias = module.bias if module.bias is not None else torch.zeros(module.out_features)
+    return module.weight.detach().double().cpu().numpy(), bias.detach().double().cpu().numpy()
+
+
+def _head_of_proofs(work: Preparation, sums: Sums) -> tuple[str, Array, Array] | None:
+    """The layer that feeds the network's head, with the head's weight and bias."""
+    last = next((frame for frame in work.frames if frame.is_head and frame.fed_by), None)
+    if last is None or last.fed_by is None or sums.head_weight is None or sums.head_bias is None:
+        return None
+    return last.fed_by, sums.head_weight, sums.head_bias

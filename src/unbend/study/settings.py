@@ -1,0 +1,63 @@
+"""How a study is made: what a caller chose, checked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from unbend.errors import DataError
+from unbend.numerics.views import Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a study is made; `unbend.study` says what each setting means and has its default.
+
+    Attributes:
+        layers: paths or globs; None for a sensible choice.
+        reduce: how positions are reduced, for all layers or by glob; None for the default of each kind.
+        measures: names of registered measures; None for all.
+        twin: whether the untrained twin is studied as the baseline.
+        loss: a loss (output, y) for the gradients per layer; None for none.
+        exact: take every row into the second moments, however many there are.
+        rows: rows kept in the row sample; None for its own size.
+        share: share of rows held out when the data set has no test part.
+        batch_size: rows per forward pass.
+        n_classes: number of classes; None to find out.
+        seed: of the untrained twin.
+        proofs: also decide for every layer whether the classes are linearly separable.
+        budget: seconds each layer's proof may take; None for no limit.
+        probes: also fit a logistic probe of every layer.
+        ranks: in a process group, whether its ranks share the rows.
+    """
+
+    layers: Sequence[str] | None
+    reduce: Rule | Mapping[str, Rule] | None
+    measures: Sequence[str] | None
+    twin: bool
+    loss: Callable[[Tensor, Tensor], Tensor] | None
+    exact: bool
+    rows: int | None
+    share: float
+    batch_size: int
+    n_classes: int | None
+    seed: int
+    proofs: bool
+    budget: float | None
+    probes: bool
+    ranks: bool
+
+    def check(self) -> None:
+        """Refuse what no study can be made with.
+
+        Raises:
+            DataError: a number out of its range.
+        """
+        for name, is_right, wanted in (
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("rows", self.rows is None or self.rows >= 2, "at least 2, or None"),
+            ("share", 0 <= self.share < 1, "a share from 0 up to, but not including, 1"),
+            ("n_classes", self.n_classes is None or self.n_classes >= 0, "None, 0 for a regression, or at least 2"),
+        ):
+            if not is_right:
+                raise DataError(f"{name}: expected {wanted}, got {getattr(self, name)}.")

@@ -1,0 +1,114 @@
+"""The house: what imports what, how long functions are, and that no two public classes share a name."""
+
+import ast
+import io
+import tokenize
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import unbend
+
+ROOT = Path(unbend.__file__).parent
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+LONGEST = 60
+
+
+def name_of(path):
+    parts = ("unbend", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in TREES}
+
+
+def is_for_checkers(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(tree):
+    """Each module of ours that a tree imports, and whether inside a function."""
+    left = [(node, False) for node in tree.body]
+    while left:
+        node, is_hidden = left.pop()
+        if is_for_checkers(node):
+            continue
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in MODULES else node.module for name in names]
+        yield from ((name, is_hidden) for name in names if name in MODULES)
+        is_hidden = is_hidden or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        left += [(child, is_hidden) for child in ast.iter_child_nodes(node)]
+
+
+def test_no_module_imports_itself_through_others_hidden_imports_counted():
+    # A package's own __init__ loads its parts, and is loaded before them; that is no circle between modules.
+    graph = {
+        name: {other for other, _ in imports(TREES[path]) if other != name and not name.startswith(f"{other}.")}
+        for name, path in MODULES.items()
+    }
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+REASONS = {
+    "cli": "help and a mistyped command come at once",
+    "lab": "a claim loads what it measures with",
+    "zoo": "the parts of the zoo load when they are asked for",
+}
+"""Packages whose functions may import our own modules, and why."""
+
+
+def test_imports_hidden_in_functions_have_a_reason():
+    hidden = {
+        (name, other)
+        for name, path in MODULES.items()
+        for other, is_hidden in imports(TREES[path])
+        if is_hidden and [*name.split("."), ""][1] not in REASONS
+    }
+    assert not hidden
+
+
+def test_no_two_public_classes_share_a_name():
+    homes = defaultdict(list)
+    for name, path in MODULES.items():
+        for node in TREES[path].body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(name)
+    assert not {name: places for name, places in homes.items() if len(places) > 1}
+
+
+def is_compiled(path, function):
+    kernels = path.parent.name == "compiled" or path.name.startswith("kernel")
+    return kernels or any("jit" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def code_lines(path):
+    """Numbers of the lines that hold code: neither blank nor comment nor docstring."""
+    lines, skipped = set(), {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+        if token.type not in skipped:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, node.end_lineno + 1))
+    return lines
+
+
+def test_no_function_is_longer_than_sixty_lines_of_code():
+    long = {}
+    for name, path in MODULES.items():
+        lines = code_lines(path)
+        for node in ast.walk(TREES[path]):
+            if isinstance(node, ast.FunctionDef) and not is_compiled(path, node):
+                n = len(lines & set(range(node.lineno, node.end_lineno + 1)))
+                if n > LONGEST:
+                    long[f"{name}.{node.name}"] = n
+    assert not long
