@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from unbend.numerics.activity import ActivityState, bend
+from unbend.numerics.activity import ActivityState, saturation
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.compiled import team as teams
@@ -53,13 +53,13 @@ def test_any_number_of_threads_gives_the_same_sums(n, case, activation):
     shape, view = CASES[case]
     z = drawn(*shape)
     h = z if activation is None else activation(z)
-    edge = None if activation is None else bend(activation)
+    edge = None if activation is None else saturation(activation)
     if edge is not None and edge.pre is not None:
         edge = type(edge)(edge.low, edge.high, z)
     of = samples(torch.arange(len(h)) % 3, n_classes=3)
 
     def made():
-        one = batch(h, of, view=view, bend=edge)
+        one = batch(h, of, view=view, saturation=edge)
         return [kind.of(one) for kind in (MomentState, ActivityState, CentroidState)]
 
     with threads(1):
@@ -72,7 +72,7 @@ def test_any_number_of_threads_gives_the_same_sums(n, case, activation):
 @needs_runtime
 def test_sums_in_place_are_the_same_too():
     def summed():
-        before, after = Stream(300, 3, None), Stream(300, 3, bend(torch.relu))
+        before, after = Stream(300, 3, None), Stream(300, 3, saturation(torch.relu))
         before.feed(after)
         for i in range(3):
             z = drawn(700, 300) * (i + 1)

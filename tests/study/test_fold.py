@@ -207,11 +207,11 @@ def test_log_softmax_outputs_have_a_head():
     assert found.across["head"].layer == "2"
 
 
-def test_wide_layers_are_folded_by_a_stated_rule():
+def test_wide_layers_are_sketched_by_a_stated_rule():
     found = study(net(hidden=5000), rows(), twin=False, layers=["2"], measures=["moments"])
-    assert found["2"].view.fold == 4096
+    assert found["2"].view.sketch == 4096
     assert len(found["2"].results["moments"].mean) == 5000
-    assert any("signed sums" in note or "fold" in note for note in found.about.notes)
+    assert any("signed sums" in note for note in found.about.notes)
 
 
 def test_no_measures_make_a_study_of_nothing():

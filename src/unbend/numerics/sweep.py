@@ -135,7 +135,7 @@ def sweep(
             f"sweep: expected {len(groups.label)} samples, got a tensor of shape {tuple(values.shape)}. "
             "The first axis must be the sample."
         )
-    mask = None if mask is None or layout != "tokens" else fitted(mask, x)
+    mask = None if mask is None or layout != "tokens" else fit_mask(mask, x)
     if x.dtype in _SMALL:
         x = x.float()
     if not has_kernel(x):
@@ -149,14 +149,7 @@ def has_kernel(x: Tensor) -> bool:
     return x.is_cpu and x.dtype == torch.float32
 
 
-def nothing(groups: Segments, width: int) -> Sweep:
-    """The sweep of a tensor that nobody looked at."""
-    none, k = np.zeros(width), groups.n_classes
-    return Sweep(0, none, none, none, none + np.inf, none - np.inf, none.astype(np.int64),
-                 np.zeros(k, np.int64), np.zeros((k, 1)), np.zeros((k, width)), None)  # fmt: skip
-
-
-def fitted(mask: Tensor, tokens: Tensor) -> Tensor:
+def fit_mask(mask: Tensor, tokens: Tensor) -> Tensor:
     """The mask as booleans [n, t] on the device of `tokens` [n, t, d].
 
     Raises:
@@ -199,7 +192,7 @@ def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, A
     d = x.shape[1]
     totals, squares = np.empty((len(starts) - 1, d)), np.empty(d)
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    compiled.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, totals[:0], team())
+    compiled.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, team())
     return totals, totals.sum(0), squares, low.astype(np.float64), high.astype(np.float64)
 
 

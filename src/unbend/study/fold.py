@@ -15,7 +15,8 @@ from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mas
 from unbend.errors import DataError
 from unbend.numerics.batch import Samples
 from unbend.numerics.gradient import GradientState
-from unbend.numerics.streaming.layer import Chooser, LayerSums, Selection
+from unbend.numerics.streaming.choose import Chooser, Selection
+from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 
@@ -75,11 +76,10 @@ class Fold:
         assert self._of is not None  # noqa: S101  the model runs in `add` only
         mine = self._sums.get(tap.name)
         if mine is None:
-            before = self._sums.get(tap.fed_by or "") if tap.rectifies else None
-            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name, before)
+            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name)
         is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
         mask = token_mask(tap, caught, self._mask) if is_token else None
-        mine.add(caught.values, self._of, mask=mask, bend=caught.bend, source=caught.source)
+        mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
 
     def states(self) -> States:
         """Layer → State class name → State; the input, where it is numeric, comes first. Nothing can be added then."""

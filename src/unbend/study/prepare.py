@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unbend.capture import Plan, plan
 from unbend.errors import DataError
 from unbend.numerics.state import MEASURES, Measure
-from unbend.numerics.streaming.layer import Selection
+from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.views import View
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT, input_rows
