@@ -100,8 +100,8 @@ def feeders_by_gradient(model, inputs):
 
 
 _UNREACHED = {
-    "elsewhere", "writing", "without_gradient", "cells", "packed_input", "dataclass_input", "recurrent", "packed", "video",
-    "frames", "perceiver", "encoder", "by_hand", "codebook",
+    "elsewhere", "writing", "without_gradient", "cells", "packed_input", "dataclass_input", "recurrent", "packed",
+    "video", "frames", "perceiver", "encoder", "by_hand", "codebook",
 }  # fmt: skip
 WITNESSED = [make for make in CASES if make.__name__ not in _UNREACHED]
 """Those whose modules put out tensors that gradients reach: no tuples, no NumPy, no `no_grad`, no `detach`."""

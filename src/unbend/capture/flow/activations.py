@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unbend.capture.flow.curves import Curve, identity_curve
+from unbend.capture.flow.curves import ElementwiseCurve, identity_curve
 from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING, STRAIGHT
 from unbend.capture.flow.steps import Operand, Step
 
@@ -29,7 +29,7 @@ class Shape:
 
     is_bent: bool = False
     gates: frozenset[str] = frozenset()
-    curve: Curve | None = None
+    curve: ElementwiseCurve | None = None
 
 
 def shape_of(step: Step, out: Tensor, masks: frozenset[str]) -> Shape:
@@ -74,9 +74,9 @@ def _is_bent(step: Step, data: list[Operand], gates: frozenset[str]) -> bool:
     return False
 
 
-def _curve(step: Step, out: Tensor, data: list[Operand], *, is_bent: bool) -> Curve | None:
+def _curve(step: Step, out: Tensor, data: list[Operand], *, is_bent: bool) -> ElementwiseCurve | None:
     """The step as a function of the one tensor that all its values are functions of."""
-    curves: dict[int, Curve] = {}
+    curves: dict[int, ElementwiseCurve] = {}
     for operand in data:
         note = operand.note
         if note is None:
@@ -92,10 +92,10 @@ def _curve(step: Step, out: Tensor, data: list[Operand], *, is_bent: bool) -> Cu
         return None
     bent = (step.name,) if is_bent or step.name in COMPARING else ()
     functions = tuple(dict.fromkeys(name for curve in curves.values() for name in curve.functions))
-    return Curve(root, _replay(step, curves), (*functions, *bent))
+    return ElementwiseCurve(root, _replay(step, curves), (*functions, *bent))
 
 
-def _replay(step: Step, curves: Mapping[int, Curve]) -> Callable[[Tensor], Tensor]:
+def _replay(step: Step, curves: Mapping[int, ElementwiseCurve]) -> Callable[[Tensor], Tensor]:
     """The step on other values of the root; it writes to copies only."""
     func, applies = step.func, {key: curve.apply for key, curve in curves.items()}
     args = tuple(_Hole(id(value)) if id(value) in applies else value for value in step.args)

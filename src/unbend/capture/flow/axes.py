@@ -135,7 +135,7 @@ def join(a: Axis, b: Axis) -> None:
             mine.variable.unify(its.variable)
 
 
-def resized(of: Axis, size: int) -> Axis:
+def resize(of: Axis, size: int) -> Axis:
     """The same axis at another length: cropped, padded, strided."""
     if length(of) == size:
         return of

@@ -1,7 +1,7 @@
 """A tensor as an element-wise function of one earlier tensor, composed while the operations run.
 
-In: operations that work element by element. Out: a `Curve`, which can be run again on other numbers, so that what a
-hand-written activation is can be asked of the function itself and not of its name.
+In: operations that work element by element. Out: an `ElementwiseCurve`, which can be run again on other numbers, so
+that what a hand-written activation is can be asked of the function itself and not of its name.
 """
 
 import math
@@ -35,7 +35,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curve:
+class ElementwiseCurve:
     """Values that are an element-wise function of one tensor's.
 
     Attributes:
@@ -70,6 +70,6 @@ def _is_equal(values: Tensor, expected: Tensor) -> bool:
     return torch.equal(values, expected)
 
 
-def identity_curve(tensor: Tensor, origin: str | None) -> Curve:
+def identity_curve(tensor: Tensor, origin: str | None) -> ElementwiseCurve:
     """A tensor as a function of itself."""
-    return Curve(Root(tensor.shape, tensor.dtype, tensor.device, origin), lambda z: z)
+    return ElementwiseCurve(Root(tensor.shape, tensor.dtype, tensor.device, origin), lambda z: z)

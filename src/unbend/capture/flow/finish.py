@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from unbend.capture.flow.axes import READ, Axis, Factor, Layout, Role, Variable, holds
-from unbend.capture.flow.masks import Candidate, Mask
+from unbend.capture.flow.masks import Mask, MaskCandidate
 from unbend.capture.flow.notes import Operation
 from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING
 from unbend.capture.flow.record import Draft, Record, numbered
@@ -22,7 +22,9 @@ _SHOWN = 5
 """Names that a note lists before it counts the rest."""
 
 
-def finish(record: Record, inputs: Sequence[Draft], candidates: Sequence[Candidate], written: Sequence[str]) -> Flow:
+def finish(
+    record: Record, inputs: Sequence[Draft], candidates: Sequence[MaskCandidate], written: Sequence[str]
+) -> Flow:
     """The flow that a run showed."""
     masks = {one.name: (mask, one.tokens) for one in candidates if (mask := one.mask()) is not None}
     names = _names(record.drafts.values())

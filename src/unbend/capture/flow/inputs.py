@@ -52,43 +52,43 @@ def named_tensors(inputs: Any, name: str = "input") -> Iterator[tuple[str, Tenso
             yield from named_tensors(part, name + key)
 
 
-def copied(inputs: Any, done: dict[int, Any] | None = None) -> Any:
+def copy_of(inputs: Any, done: dict[int, Any] | None = None) -> Any:
     """The inputs with a copy of every tensor, so that what a model writes does not reach the caller's."""
     done = {} if done is None else done
     if id(inputs) not in done:
-        done[id(inputs)] = _copied(inputs, done)
+        done[id(inputs)] = _copy_of(inputs, done)
     return done[id(inputs)]
 
 
-def _copied(value: Any, done: dict[int, Any]) -> Any:  # noqa: PLR0911  one line per container
+def _copy_of(value: Any, done: dict[int, Any]) -> Any:  # noqa: PLR0911  one line per container
     if isinstance(value, nn.Parameter):
         return value
     if isinstance(value, Tensor):
         return value.detach().clone().requires_grad_(value.requires_grad)
     if isinstance(value, PackedSequence):
-        return value._replace(data=copied(value.data, done))
+        return value._replace(data=copy_of(value.data, done))
     if isinstance(value, Mapping):
-        return _copied_mapping(value, done)
+        return _copy_of_mapping(value, done)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(copied(part, done) for part in value))
+        return type(value)(*(copy_of(part, done) for part in value))
     if isinstance(value, (tuple, list)):
-        return type(value)(copied(part, done) for part in value)
+        return type(value)(copy_of(part, done) for part in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         twin = copy.copy(value)
         for field in dataclasses.fields(value):
             if hasattr(value, field.name):  # object's own setattr: the dataclass may be frozen
-                object.__setattr__(twin, field.name, copied(getattr(value, field.name), done))
+                object.__setattr__(twin, field.name, copy_of(getattr(value, field.name), done))
         return twin
     return value
 
 
-def _copied_mapping(value: Mapping[Any, Any], done: dict[int, Any]) -> Any:
+def _copy_of_mapping(value: Mapping[Any, Any], done: dict[int, Any]) -> Any:
     """A mapping of the same class: transformers' batches are also read by attribute."""
     twin: Any = copy.copy(value)
     if not hasattr(twin, "__setitem__"):
-        return {key: copied(part, done) for key, part in value.items()}
+        return {key: copy_of(part, done) for key, part in value.items()}
     if hasattr(twin, "data") and isinstance(twin.data, dict):  # a UserDict's shallow copy may share its dictionary
         twin.data = dict(twin.data)
     for key, part in value.items():
-        twin[key] = copied(part, done)
+        twin[key] = copy_of(part, done)
     return twin

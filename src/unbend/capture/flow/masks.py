@@ -41,7 +41,7 @@ class Mask:
 
 
 @dataclass(slots=True, eq=False)
-class Candidate:
+class MaskCandidate:
     """An input that may be a padding mask.
 
     Attributes:
@@ -67,24 +67,24 @@ class Candidate:
         return Mask(self.name, self.meaning or _by_edge(self.values) or _by_name(self.word))
 
 
-def candidate(name: str, word: str, tensor: Tensor, layout: Layout, n: int) -> Candidate | None:
+def candidate(name: str, word: str, tensor: Tensor, layout: Layout, n: int) -> MaskCandidate | None:
     """An input as a possible mask; None if its form or its word speaks against it."""
     if tensor.is_complex() or not tensor.ndim or tensor.shape[0] != n or tensor.layout != torch.strided:
         return None
     if tensor.ndim == 1:
         is_count = not tensor.is_floating_point() and tensor.dtype != torch.bool and bool((tensor >= 0).all())
         found = is_count and _LENGTHS.search(word.lower()) is not None
-        return Candidate(name, word, tensor, (), is_named=True, meaning="lengths") if found else None
+        return MaskCandidate(name, word, tensor, (), is_named=True, meaning="lengths") if found else None
     if any(size != 1 for size in tensor.shape[1:-1]) or tensor.shape[-1] < 2:
         return None
     if not bool(((tensor == 0) | (tensor == 1) | (tensor <= _OUT)).all()):
         return None
     named = _MASK.search(word.lower()) is not None and _NO_PADDING.search(word.lower()) is None
     values = (tensor != 0).reshape(n, -1)
-    return Candidate(name, word, values, layout.axes[-1], named)
+    return MaskCandidate(name, word, values, layout.axes[-1], named)
 
 
-def hear_lengths(step: Step, made: Layout, candidates: Sequence[Candidate]) -> None:
+def hear_lengths(step: Step, made: Layout, candidates: Sequence[MaskCandidate]) -> None:
     """Learn which tokens lengths count: those that are packed by them, or numbered and compared with them."""
     for one in candidates:
         read = [o for o in step.operands.values() if o.note is not None and o.note.feeds == {one.name}]
@@ -96,7 +96,7 @@ def hear_lengths(step: Step, made: Layout, candidates: Sequence[Candidate]) -> N
             one.tokens = made.axes[-1]
 
 
-def hear_attention(step: Step, candidates: Sequence[Candidate]) -> Candidate | None:
+def hear_attention(step: Step, candidates: Sequence[MaskCandidate]) -> MaskCandidate | None:
     """Learn from a call of attention what is padding; the input that its mask is, if only one can be.
 
     Two inputs of equal values cannot be told apart so; then only the axes tell.
@@ -117,7 +117,7 @@ def hear_attention(step: Step, candidates: Sequence[Candidate]) -> Candidate | N
     return found[0][0] if len(found) == 1 else None
 
 
-def _meaning(one: Candidate, out: Tensor) -> Meaning | None:
+def _meaning(one: MaskCandidate, out: Tensor) -> Meaning | None:
     """What a mask says if these are the keys it leaves out for every query; None if it leaves out others."""
     n, t = one.values.shape[0], one.values.shape[-1]
     if one.values.ndim != 2 or out.ndim < 2 or out.shape[0] != n or out.shape[-1] != t or not out.any():

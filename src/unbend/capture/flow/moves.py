@@ -20,7 +20,7 @@ from unbend.capture.flow.axes import (
     common,
     fresh,
     length,
-    resized,
+    resize,
 )  # fmt: skip
 from unbend.capture.flow.steps import Operand, Step
 
@@ -137,7 +137,7 @@ def _gathered(operand: Operand, along: Sequence[int], size: int) -> Axis:
     if size == 1 or not factors:
         return axis(Variable(), size)
     if length(factors) == size or len(along) == 1:
-        return resized(factors, size)
+        return resize(factors, size)
     return next((axes[i] for i in along if operand.shape[i] == size), factors)
 
 
@@ -164,7 +164,7 @@ def cat(step: Step, out: Tensor, _index: int) -> Layout | None:
         for other in known[1:]:
             if len(known[0]) == len(other) == 1:
                 known[0][0].variable.unify(other[0].variable)
-        axes.append(resized(known[0], size) if known else axis(Variable(), size))
+        axes.append(resize(known[0], size) if known else axis(Variable(), size))
     return Layout(tuple(axes), common(step.layout(part).unit for part in parts))
 
 
@@ -213,7 +213,7 @@ def same_axes(step: Step, out: Tensor, _index: int) -> Layout | None:
     operand = step.first
     if operand is None or len(operand.shape) != out.ndim:
         return None
-    axes = (resized(one, size) for one, size in zip(operand.layout.axes, out.shape, strict=True))
+    axes = (resize(one, size) for one, size in zip(operand.layout.axes, out.shape, strict=True))
     return Layout(tuple(axes), operand.layout.unit)
 
 

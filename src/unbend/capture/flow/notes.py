@@ -12,7 +12,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from unbend.capture.flow.axes import Layout
-from unbend.capture.flow.curves import Curve
+from unbend.capture.flow.curves import ElementwiseCurve
 from unbend.capture.outputs import version_of
 
 
@@ -58,7 +58,7 @@ class Note:
     layout: Layout = field(default_factory=Layout)
     same: str | None = None
     operations: tuple[Operation, ...] = ()
-    curve: Curve | None = None
+    curve: ElementwiseCurve | None = None
     pending: frozenset[str] = frozenset()
     gates: frozenset[str] = frozenset()
     version: int = -1

@@ -15,10 +15,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from unbend.capture.flow.activations import Shape, is_elementwise, shape_of
 from unbend.capture.flow.axes import Axis, Layout, axis, fresh, join, unseen
-from unbend.capture.flow.curves import Curve
+from unbend.capture.flow.curves import ElementwiseCurve
 from unbend.capture.flow.inputs import packed_in, tensors_in
 from unbend.capture.flow.layout import layout_of
-from unbend.capture.flow.masks import Candidate, hear_attention, hear_lengths
+from unbend.capture.flow.masks import MaskCandidate, hear_attention, hear_lengths
 from unbend.capture.flow.moves import join_written
 from unbend.capture.flow.notes import Note, Notebook, Operation
 from unbend.capture.flow.operations import (
@@ -70,7 +70,7 @@ class Draft:
     shape: tuple[int, ...]
     operations: tuple[Operation, ...]
     activations: tuple[str, ...] = ()
-    curve: Curve | None = None
+    curve: ElementwiseCurve | None = None
     is_kept: bool = True
 
 
@@ -83,7 +83,7 @@ class Record:
     """
 
     def __init__(
-        self, kinds: Mapping[str, Kind], weights: Collection[int], candidates: Collection[Candidate], n: int
+        self, kinds: Mapping[str, Kind], weights: Collection[int], candidates: Collection[MaskCandidate], n: int
     ) -> None:
         self._n = n
         self._kinds, self._weights, self._candidates = kinds, weights, list(candidates)

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from unbend.capture.flow.axes import GIVEN, Factor, Layout, Variable, axis, fresh
 from unbend.capture.flow.finish import finish
-from unbend.capture.flow.inputs import copied, named_tensors, packed_in, tensors_in
+from unbend.capture.flow.inputs import copy_of, named_tensors, packed_in, tensors_in
 from unbend.capture.flow.masks import candidate, words_of
 from unbend.capture.flow.notes import Note
 from unbend.capture.flow.record import Draft, Record
@@ -48,7 +48,7 @@ def flow(model: nn.Module, inputs: Any, n: int) -> Flow:
         >>> [(site.name, site.feeders, site.axes) for site in shown.sites][:1]
         [('0', ('input',), ('sample', 'unit', 'position'))]
     """
-    given = copied(inputs)
+    given = copy_of(inputs)
     tensors = dict(named_tensors(given))
     sample = Variable("sample", GIVEN)
     packed = {id(one.data): one for one in packed_in(given)}

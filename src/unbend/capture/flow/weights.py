@@ -17,7 +17,7 @@ from unbend.capture.flow.axes import (
     claim,
     fresh,
     join,
-    resized,
+    resize,
 )  # fmt: skip
 from unbend.capture.flow.steps import Step
 
@@ -40,7 +40,7 @@ def convolution(step: Step, out: Tensor, _index: int) -> Layout:
     for spatial in axes[at + 1 :]:
         claim(spatial, "position", MADE)
     made = Variable("unit")
-    moved = (resized(a, size) for a, size in zip(axes[at + 1 :], out.shape[at + 1 :], strict=True))
+    moved = (resize(a, size) for a, size in zip(axes[at + 1 :], out.shape[at + 1 :], strict=True))
     return Layout((*axes[:at], axis(made, out.shape[at]), *moved), made)
 
 
@@ -198,7 +198,7 @@ def pooling(step: Step, out: Tensor, _index: int) -> Layout | None:
     axes = operand.layout.axes
     for spatial in axes[-n_spatial:]:
         claim(spatial, "position", MADE)
-    return Layout(tuple(resized(a, size) for a, size in zip(axes, out.shape, strict=True)), operand.layout.unit)
+    return Layout(tuple(resize(a, size) for a, size in zip(axes, out.shape, strict=True)), operand.layout.unit)
 
 
 def shuffle(step: Step, out: Tensor, _index: int) -> Layout | None:
@@ -210,7 +210,7 @@ def shuffle(step: Step, out: Tensor, _index: int) -> Layout | None:
     claim(axes[-3], "unit")
     for spatial in axes[-2:]:
         claim(spatial, "position", MADE)
-    return Layout(tuple(resized(a, size) for a, size in zip(axes, out.shape, strict=True)), operand.layout.unit)
+    return Layout(tuple(resize(a, size) for a, size in zip(axes, out.shape, strict=True)), operand.layout.unit)
 
 
 def one_hot(step: Step, out: Tensor, _index: int) -> Layout:
