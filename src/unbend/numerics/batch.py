@@ -14,7 +14,7 @@ from torch import Tensor
 from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.hashing import hashes
-from unbend.numerics.sweep import Segments, Sweep, fit_mask, segments, sweep
+from unbend.numerics.sweep import Segments, Sweep, check_shape, fit_mask, segments, sweep
 from unbend.numerics.views import View, reduce
 
 SIZE = 4096
@@ -191,13 +191,14 @@ def batch(
         saturation: for activations, where they are saturated.
 
     Raises:
-        ShapeError: the mask does not fit the tensor.
+        ShapeError: the tensor does not fit the samples or the view, or the mask the tensor.
 
     Cost:
         None; the sweep is one read of the tensor.
     """
     values = values.detach() if values.requires_grad else values
     view = View("features", "none", values.shape[-1]) if view is None else view
+    check_shape(values, len(of.ids), view.layout)
     if mask is not None:
-        mask = fit_mask(mask, values.flatten(1, -2)) if view.layout == "tokens" and values.ndim > 2 else None
+        mask = fit_mask(mask, values.flatten(1, -2)) if view.layout == "tokens" else None
     return Batch(values, of, view, mask, saturation)
