@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unbend.capture.flow import flow
-from unbend.capture.flow.inputs import named_tensors
+from unbend.capture.inputs import named_tensors
 from unbend.capture.kinds import FUNCTIONS
 from unbend.capture.outputs import call
 from unbend.capture.quiet import quiet

@@ -4,6 +4,7 @@ In: what a record holds after the run. Out: a `Flow`.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import TypeAlias
 
 from unbend.capture.flow.axes import READ, Axis, Factor, Layout, Role, Variable, holds
@@ -38,20 +39,21 @@ def finish(
 
 def _names(drafts: Iterable[Draft]) -> dict[str, str]:
     """Names of sites by names of drafts: an activation of several functions is called after what bends it first."""
-    names: dict[str, str] = {}
     drafts = list(drafts)
-    taken = {draft.name for draft in drafts if draft.is_kept}
-    for draft in drafts:
-        path, function, _ = draft.place
-        names[draft.name] = draft.name if draft.is_kept else f"{_LEFT_OUT}{draft.name}"
-        word = _word(draft) if draft.is_kept and function and function not in FUNCTIONS else function
-        if word == function:
-            continue
+    names = {draft.name: draft.name if draft.is_kept else f"{_LEFT_OUT}{draft.name}" for draft in drafts}
+    by_hand = [draft for draft in drafts if draft.is_kept and _is_by_hand(draft)]
+    taken = {draft.name for draft in drafts if draft.is_kept} - {draft.name for draft in by_hand}
+    for draft in by_hand:
+        path, word = draft.place[0], _word(draft)
         base = f"{path}:{word}" if path else word
-        number = next(i for i in range(len(drafts)) if numbered(base, i) not in taken)
-        names[draft.name] = numbered(base, number)
+        names[draft.name] = next(name for i in count() if (name := numbered(base, i)) not in taken)
         taken.add(names[draft.name])
     return names
+
+
+def _is_by_hand(draft: Draft) -> bool:
+    """Whether forward bends the values itself, by none of torch's activations."""
+    return draft.place[1] != "" and draft.place[1] not in FUNCTIONS
 
 
 def _word(draft: Draft) -> str:

@@ -16,7 +16,6 @@ from torch.nn.utils.rnn import PackedSequence
 from unbend.capture.flow.activations import Shape, is_elementwise, shape_of
 from unbend.capture.flow.axes import Axis, Layout, axis, fresh, join, unseen
 from unbend.capture.flow.curves import ElementwiseCurve
-from unbend.capture.flow.inputs import packed_in, tensors_in
 from unbend.capture.flow.layout import layout_of
 from unbend.capture.flow.masks import MaskCandidate, hear_attention, hear_lengths
 from unbend.capture.flow.moves import join_written
@@ -32,9 +31,11 @@ from unbend.capture.flow.operations import (
     SCALES,
     STATISTICS,
     is_valueless,
+    name_of,
 )  # fmt: skip
 from unbend.capture.flow.result import OPAQUE
 from unbend.capture.flow.steps import Operand, Step, step_of
+from unbend.capture.inputs import packed_in, tensors_in
 from unbend.capture.kinds import FUNCTIONS, Kind
 from unbend.capture.outputs import tensor_of, version_of
 
@@ -97,7 +98,9 @@ class Record:
 
     def before(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Step:
         """What is known of a call before it is made."""
-        return step_of(func, args, kwargs, self.notes, self._weights, self._n)
+        name = name_of(func)
+        number = self._calls[self._path, name] = self._calls.get((self._path, name), -1) + 1
+        return step_of(func, args, kwargs, self.notes, self._weights, self._n, number)
 
     def after(self, step: Step, result: Any) -> None:
         """Take notes of what a call put out and of what it wrote to."""
@@ -216,8 +219,7 @@ class Record:
         is_one = shape.curve is not None or step.name not in {"mul", "div", "multiply", "divide", "true_divide"}
         if not (note.feeds and is_one and tensor.is_floating_point()):
             return
-        path = self._path
-        call = self._calls[path, step.name] = self._calls.get((path, step.name), -1) + 1
+        path, call = self._path, step.number
         name = numbered(f"{path}:{step.name}" if path else step.name, call)
         if name in self.drafts:
             return

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from unbend.capture.flow.axes import Layout, fresh, unseen
-from unbend.capture.flow.inputs import tensors_in
 from unbend.capture.flow.notes import Note, Notebook
 from unbend.capture.flow.operations import FORM_ONLY, name_of
+from unbend.capture.inputs import tensors_in
 from unbend.capture.outputs import version_of
 
 
@@ -51,6 +51,7 @@ class Step:
         kwargs: its arguments by name.
         operands: tensors among them by id, in order.
         weights: ids of the model's own tensors.
+        number: which call of that function by the module that is running.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Step:
     kwargs: Mapping[str, Any]
     operands: Mapping[int, Operand]
     weights: Collection[int]
+    number: int = 0
 
     def arg(self, i: int, key: str, default: Any = None) -> Any:
         """An argument by place or name."""
@@ -90,7 +92,13 @@ class Step:
 
 
 def step_of(
-    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], notes: Notebook, weights: Collection[int], n: int
+    func: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    notes: Notebook,
+    weights: Collection[int],
+    n: int,
+    number: int,
 ) -> Step:
     """What is known of a call before it is made."""
     operands = {}
@@ -103,4 +111,4 @@ def step_of(
         else:
             layout = Layout(fresh(shape) if id(tensor) in weights else unseen(shape, n))
         operands[id(tensor)] = Operand(tensor, shape, strides, version_of(tensor), note, layout)
-    return Step(name_of(func), func, args, kwargs, operands, weights)
+    return Step(name_of(func), func, args, kwargs, operands, weights, number)

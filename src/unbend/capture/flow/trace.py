@@ -14,12 +14,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from unbend.capture.flow.axes import GIVEN, Factor, Layout, Variable, axis, fresh
 from unbend.capture.flow.finish import finish
-from unbend.capture.flow.inputs import copy_of, named_tensors, packed_in, tensors_in
 from unbend.capture.flow.masks import candidate, words_of
 from unbend.capture.flow.notes import Note
 from unbend.capture.flow.record import Draft, Record
 from unbend.capture.flow.result import Flow
 from unbend.capture.flow.watch import watching
+from unbend.capture.inputs import copy_of, named_tensors, packed_in, tensors_in
 from unbend.capture.kinds import kind_of
 from unbend.capture.outputs import call, version_of
 from unbend.capture.quiet import quiet
