@@ -11,7 +11,7 @@ from tests.capture.flow.unseen import UNSEEN
 from torch import nn
 from torch.nn import functional as F
 
-from unbend.capture.flow import flow
+from unbend.capture.flow import flow, remarks
 from unbend.capture.inputs import named_tensors
 from unbend.capture.kinds import FUNCTIONS
 from unbend.capture.outputs import call
@@ -223,7 +223,7 @@ def test_where_producer_and_consumer_are_silent_it_is_told_that_the_axis_is_assu
     shown = flow(net, normal(N, 5, 6), N)
     assert shown.site("act").is_assumed
     assert shown.site("act").unit_axis == 2
-    assert any(note.startswith("Nothing says which axis holds the units; assumed for act") for note in shown.notes)
+    assert any(note.startswith("Nothing says which axis holds the units; assumed for act") for note in remarks(shown))
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
@@ -240,4 +240,4 @@ def test_what_is_computed_outside_of_torch_is_told():
     )
     shown = flow(net, normal(N, 5), N)
     assert shown.site("b").feeders == ("?",)
-    assert shown.notes[0].startswith("What feeds b could not be seen")
+    assert next(remarks(shown)).startswith("What feeds b could not be seen")

@@ -10,17 +10,15 @@ from typing import TypeAlias
 from unbend.capture.flow.axes import READ, Axis, Factor, Layout, Role, Variable, holds
 from unbend.capture.flow.masks import Mask, MaskCandidate
 from unbend.capture.flow.notes import Operation
-from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING
+from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING
 from unbend.capture.flow.record import Draft, Record, numbered
-from unbend.capture.flow.result import OPAQUE, Flow, Site
+from unbend.capture.flow.result import Flow, Site
 from unbend.capture.kinds import FUNCTIONS
 
 Part: TypeAlias = tuple[tuple[Role, int], ...]
 """An axis, as in `Site.parts`."""
 _LEFT_OUT = "-"
 """Before the names of drafts that become no sites, so that a site may have such a name."""
-_SHOWN = 5
-"""Names that a note lists before it counts the rest."""
 
 
 def finish(
@@ -31,10 +29,9 @@ def finish(
     names = _names(record.drafts.values())
     sites = [_site(draft, names, masks) for draft in record.drafts.values()]
     kept = {names[draft.name] for draft in record.drafts.values() if draft.is_kept}
-    every = Flow(tuple(sites), tuple(_site(draft, names, masks) for draft in inputs), (), tuple(written), ())
-    shown = every.among(kept).sites
     found = tuple(mask for mask, _ in masks.values())
-    return Flow(shown, every.inputs, found, every.writes, tuple(_notes(record, shown, written)))
+    given = tuple(_site(draft, names, masks) for draft in inputs)
+    return Flow(tuple(sites), given, found, tuple(written), tuple(record.unknown)).among(kept)
 
 
 def _names(drafts: Iterable[Draft]) -> dict[str, str]:
@@ -107,10 +104,14 @@ def _parts(layout: Layout, shape: Sequence[int]) -> tuple[tuple[Part, ...], bool
         return _one_of(parts, claimed), True
     if claimed:
         return tuple(parts), False
+    usual = 1 if len(shape) > 3 else len(shape) - 1
     free = [i for i, one in enumerate(layout.axes) if not holds(one, "sample") and shape[i] != 1]
+    single = [i for i, size in enumerate(shape) if size == 1 and i]
+    if single and all(holds(layout.axes[i], "position") for i in free):  # one unit: an axis of length one tells nothing
+        parts[usual if usual in single else single[-1]] = (("unit", 1),)
+        return tuple(parts), False
     if not free:
         return tuple(parts), False
-    usual = 1 if len(shape) > 3 else len(shape) - 1
     silent = [i for i in free if not holds(layout.axes[i], "position")]
     at = silent[0] if len(silent) == 1 else usual if usual in free else free[-1]
     units: Part = tuple(("unit", size) for _, size in parts[at])
@@ -147,37 +148,3 @@ def _mask(draft: Draft, masks: dict[str, tuple[Mask, Axis]]) -> Mask | None:
                 if any(factor.variable.root is token.variable.root and factor.size == token.size for factor in one):
                     return mask
     return None
-
-
-def _notes(record: Record, sites: Sequence[Site], written: Sequence[str]) -> Iterable[str]:
-    """What the reader should know, in sentences."""
-    opaque = [site.name for site in sites if OPAQUE in site.feeders]
-    if opaque:
-        yield (
-            f"What feeds {_listed(opaque)} could not be seen: it was computed outside of torch's own functions "
-            "(TorchScript, NumPy, another thread)."
-        )
-    assumed = [f"{site.name} (axis {site.unit_axis})" for site in sites if site.is_assumed and site.alias_of is None]
-    if assumed:
-        yield f"Nothing says which axis holds the units; assumed for {_listed(assumed)}. axis= sets it."
-    between: dict[str, list[str]] = {}
-    for site in sites:
-        unseen = [name for name in site.operations if name not in _PLAIN]
-        if site.alias_of is None and unseen:
-            between.setdefault(", ".join(unseen), []).append(site.name)
-    if between:
-        steps = [f"{what} (before {_listed(where)})" for what, where in between.items()]
-        yield f"Computed between layers and not shown as one: {_listed(steps)}."
-    if written:
-        yield f"forward writes into its inputs: {_listed(written)}. The model is given copies."
-    if record.unknown:
-        yield f"Operations of unknown effect on axes: {_listed(list(record.unknown))}."
-
-
-_PLAIN = ELEMENTWISE - BENDING - CHOOSING - MULTIPLYING | {"cat", "concat", "stack", "mul", "div", "mean", "sum"}
-"""Operations that need no word: sums, means and scalings."""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

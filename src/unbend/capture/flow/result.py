@@ -88,14 +88,14 @@ class Flow:
         inputs: the model's inputs, as sites without feeders.
         masks: those inputs that are padding masks.
         writes: names of the inputs that forward writes into.
-        notes: what the reader should know.
+        unknown: names of operations whose effect on the axes no rule knew.
     """
 
     sites: tuple[Site, ...]
     inputs: tuple[Site, ...]
     masks: tuple[Mask, ...]
     writes: tuple[str, ...]
-    notes: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     def site(self, name: str) -> Site:
         """A site or an input by name.
