@@ -2,8 +2,7 @@
 
 In: a model and a few rows. Out: a `Flow`. `axes` and `notes` are what is known of a tensor; `layout`, `weights` and
 `moves` are the rules for axes, `activations` and `curves` for values, `masks` for padding; `record` applies them while
-`watch` runs the model; `finish` reads the result, and
-`remarks` tells it in sentences.
+`watch` runs the model; `finish` reads the result, and `remarks` tells it in sentences.
 """
 
 from unbend.capture.flow.masks import Mask
