@@ -145,7 +145,8 @@ def listening(
                 end = module.register_forward_hook(partial(events.end, path), always_call=True)
                 stack.callback(end.remove)
         if functions:
-            names = {name for _, name, _ in wanted or by_hand} | (FUNCTIONS if wanted is None else set())
+            places = by_hand if wanted is None else wanted
+            names = {name for _, name, _ in places if name} | (FUNCTIONS if wanted is None else set())
             stack.enter_context(_Functions(events, names))
         stack.enter_context(_every_module_called())
         yield
