@@ -167,33 +167,41 @@ def _first_pass(model: nn.Module, inputs: Any) -> Any:
         error = told.__cause__
         if not isinstance(error, _REFUSALS):
             raise
-        kind, said = type(error).__name__, str(error).strip().partition("\n")[0]
+        kind, said = type(error).__name__, str(error).strip().partition("\n")[0].rstrip(".")
         is_told = said and isinstance(error, (RuntimeError, ValueError))
         reason = said if is_told else f"{kind}: {said}".removesuffix(": ")
-        raise ShapeError(f"model: it does not take the data. {_expected(model, inputs)} It says: {reason}") from error
+        expected = _expected(model, inputs) if isinstance(error, RuntimeError) else ""
+        raise ShapeError(
+            f"model: it does not take the data. It says: {reason}. {expected or _given(inputs)}"
+        ) from error
+
+
+def _given(inputs: Any) -> str:
+    """The inputs in words."""
+    named = [(name.removeprefix("input"), tuple(tensor.shape)) for name, tensor in named_tensors(inputs)]
+    if isinstance(inputs, Tensor) or not named:
+        return f"The inputs are {tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__}."
+    return f"The inputs are a {type(inputs).__name__}: {', '.join(f'{name} {shape}' for name, shape in named)}."
 
 
 def _expected(model: nn.Module, inputs: Any) -> str:
-    """Both shapes, as far as they can be known; only the inputs' where the first layer would take them."""
-    if isinstance(inputs, Mapping):
-        given = "{" + ", ".join(f"{k}: {tuple(v.shape)}" for k, v in inputs.items() if isinstance(v, Tensor)) + "}"
-    else:
-        parts = inputs if isinstance(inputs, (tuple, list)) else [inputs]
-        given = ", ".join(str(tuple(p.shape)) if isinstance(p, Tensor) else type(p).__name__ for p in parts)
-    shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else ()
+    """Both shapes, where the first layer is fed and would not take a tensor of that shape."""
+    if not isinstance(inputs, Tensor):
+        return ""
+    shape = tuple(inputs.shape)
     for path, module in model.named_modules():
         made_as, weight = original_class(module), getattr(module, "weight", None)
         where = f"layer {path!r}" if path else "the model"
         if issubclass(made_as, nn.Linear) and isinstance(weight, Tensor):
             if shape[-1:] == (weight.shape[1],):
                 break
-            return f"Expected {weight.shape[1]} features in the last axis ({where}), got inputs {given}."
+            return f"Expected {weight.shape[1]} features in the last axis ({where}), got inputs {shape}."
         if issubclass(made_as, nn.modules.conv._ConvNd) and isinstance(weight, Tensor):  # noqa: SLF001
             n_channels = getattr(module, "in_channels", weight.shape[1])
             if len(shape) == weight.ndim and shape[1] == n_channels:
                 break
-            return f"Expected {weight.ndim} axes with {n_channels} channels ({where}), got inputs {given}."
-    return f"The inputs are {given}."
+            return f"Expected {weight.ndim} axes with {n_channels} channels ({where}), got inputs {shape}."
+    return ""
 
 
 def _other_size(model: nn.Module, inputs: Any, n: int, by_hand: Collection[Place]) -> dict[Place, Tensor]:

@@ -33,7 +33,7 @@ class Mixing:
         if self.why == "pass":
             return (
                 f"The same rows give other numbers in another pass, first in {self.layer}: forward draws random "
-                "numbers or keeps a state between batches. The study holds for one pass over its batches in their order."
+                "numbers or keeps a state between batches. The study holds for one pass over its batches."
             )
         return (
             f"Rows depend on the other rows of their batch, first in {self.layer} (BatchNorm without running "

@@ -2,13 +2,14 @@
 
 import dataclasses
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from unbend.errors import ModelError, UnbendError
@@ -76,7 +77,9 @@ def _ordered(keys: Any) -> list[Any]:
 
 
 def call(model: Any, inputs: Any) -> Any:
-    """Run a model: a tensor as its one argument, a tuple as arguments, a mapping as keywords.
+    """Run a model: a tensor as its one argument, a tuple or list as arguments, a mapping as keywords.
+
+    Where forward takes no such arguments but one, a tuple, list or mapping is that one. All else is its one argument.
 
     Raises:
         ModelError: the model raised; in its own words, with the place. The error itself is the cause.
@@ -99,10 +102,33 @@ def call(model: Any, inputs: Any) -> Any:
 
 def _called(model: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
-        return model(**inputs)
+        whole = bool(inputs) and _takes_whole(model, (), inputs)
+        return model(inputs) if whole else model(**inputs)
     if isinstance(inputs, (tuple, list)) and not isinstance(inputs, PackedSequence):
-        return model(*inputs)
+        return model(inputs) if _takes_whole(model, inputs, {}) else model(*inputs)
     return model(inputs)
+
+
+def _takes_whole(model: Any, args: Sequence[Any], named: Mapping[Any, Any]) -> bool:
+    """Whether a forward of the user's own takes a compound batch as its one argument, and not part by part."""
+    while isinstance(model, nn.Sequential) and len(model):
+        model = model[0]
+    forward = getattr(model, "forward", None)
+    if forward is None or type(model).__module__.startswith("torch."):
+        return False
+    try:
+        known = signature(forward)
+    except (TypeError, ValueError):
+        return False
+    return not _binds(known, *args, **named) and _binds(known, args or named)
+
+
+def _binds(known: Signature, *args: Any, **named: Any) -> bool:
+    try:
+        known.bind(*args, **named)
+    except TypeError:
+        return False
+    return True
 
 
 def version_of(tensor: Any) -> int:

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 import unbend
-from unbend.cli.arguments import Loss, loss_of, rules
+from unbend.cli.arguments import Loss, axes, loss_of, rules
 from unbend.cli.console import errors, results
 from unbend.cli.terminal import progress, shown
 from unbend.files import check_apart, check_place
@@ -37,6 +37,13 @@ _Reduce: TypeAlias = Annotated[
     typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
 ]
 
+_Axis: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Which axis of a layer's output holds its units, GLOB=N, where nothing else tells; repeat for more."
+    ),
+]
+
 
 def report(
     model: _Model = None,
@@ -47,6 +54,7 @@ def report(
         list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
     ] = None,
     reduce: _Reduce = None,
+    axis: _Axis = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
     loss: Annotated[Loss | None, typer.Option(help="Also measure the gradients of this loss.")] = None,
@@ -89,8 +97,8 @@ def report(
             work = _job(model, data, label, weights, seed, told)
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), loss=loss_of(loss), rows=rows, exact=exact, twin=twin, n_classes=classes,
-                proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
+                reduce=rules(reduce), axis=axes(axis), loss=loss_of(loss), rows=rows, exact=exact, twin=twin,
+                n_classes=classes, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
             )  # fmt: skip
             if is_writer:
                 if save is not None:

@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mask
+from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mask, token_masks
 from unbend.errors import DataError
 from unbend.numerics.batch import Samples
 from unbend.numerics.gradient import GradientState
@@ -53,7 +53,7 @@ class Fold:
         self._choose = Chooser(selection or Selection(), kinds, n_classes)
         self._sums: dict[str, LayerSums] = {}
         self._of: Samples | None = None
-        self._mask: Tensor | None = None
+        self._masks: dict[str, Tensor] = {}
 
     def listening(self) -> AbstractContextManager[None]:
         """Within it `add` hears the layers; the hooks are removed after it."""
@@ -63,14 +63,14 @@ class Fold:
         """Run the model on a batch and add it to all sums."""
         inputs = self._fit(minibatch.inputs)
         of = self._of = self._choose(minibatch.y, minibatch.ids)
-        self._mask = inputs.get("attention_mask") if isinstance(inputs, dict) else None
+        self._masks = token_masks(inputs, self._plan.taps)
         flat = input_rows(inputs, len(of.ids)) if self._with_input else None
         if flat is not None:
             if INPUT not in self._sums:
                 self._sums[INPUT] = LayerSums(self._kinds, _input_view(flat), self._choose, INPUT)
             _refuse_holes(flat, minibatch)
             self._sums[INPUT].add(flat, of)
-        call(self._model, inputs)
+        call(self._model, self._plan.protect(inputs))
 
     def _receive(self, tap: Tap, caught: Caught) -> None:
         assert self._of is not None  # noqa: S101  the model runs in `add` only
@@ -78,7 +78,7 @@ class Fold:
         if mine is None:
             mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name)
         is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
-        mask = token_mask(tap, caught, self._mask) if is_token else None
+        mask = token_mask(tap, caught, self._masks) if is_token else None
         mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
 
     def states(self) -> States:
@@ -154,7 +154,7 @@ def fold_gradients(
     with tapped(model, plan.taps, receive):
         for minibatch in batches:
             caught.clear()
-            found = tensor_of(call(model, fit(minibatch.inputs)))
+            found = tensor_of(call(model, plan.protect(fit(minibatch.inputs))))
             if found is None:
                 break
             y = minibatch.y.to(found.tensor.device)

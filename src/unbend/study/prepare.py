@@ -68,8 +68,9 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
     first = _first(rows)
     fit, reshaped = fit_inputs(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
-    places = plan(model, look, n, layers=how.layers, reduce=how.reduce)
-    n_classes = how.n_classes if how.n_classes is not None else count_classes(model, rows, look, first)
+    places = plan(model, look, n, layers=how.layers, reduce=how.reduce, axis=how.axis)
+    given = places.protect(look)
+    n_classes = how.n_classes if how.n_classes is not None else count_classes(model, rows, given, first)
     widest = max(widths_of(places.taps).values(), default=1)
     chosen = selection(rows.n["train"], widest, exact=how.exact, size=how.rows)
     flat = input_rows(look, n)
@@ -114,7 +115,8 @@ def _frames(places: Plan, look: Any, flat: Tensor | None) -> tuple[Layer, ...]:
     """The layers without their Results, the input first where it is numeric."""
     frames = tuple(
         Layer(tap.name, tap.kind, tap.module, tap.shape, tap.view, fed_by=tap.fed_by,
-              is_output=tap.name == places.output, is_head=tap.name == places.head)
+              is_output=tap.name == places.output, is_head=tap.name == places.head,
+              feeders=tap.feeders, alias_of=tap.alias_of)
         for tap in places.taps
     )  # fmt: skip
     if flat is None:

@@ -18,6 +18,7 @@ from unbend.numerics.separable import LadderStep, ladder_step
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT
 from unbend.study.ladder import Ladder
+from unbend.study.settings import axis_of
 from unbend.study.source import HELD_OUT, source
 from unbend.study.tables import Table, Tables, widths_of
 from unbend.study.values import Study
@@ -110,7 +111,7 @@ def verify(
     frames = [layer for layer in study.layers if layer.name in ladder.layers]
     names = [frame.name for frame in frames if frame.name != INPUT]
     reduce = {frame.name: frame.view.rule for frame in frames if frame.view.rule != "none" and frame.name != INPUT}
-    places = plan(model, look, n, layers=names, reduce=reduce)
+    places = plan(model, look, n, layers=names, reduce=reduce, axis=axis_of(recipe))
     tables = Tables(model, places, rows, fit, len(study.about.class_names), widths_of(frames))
     steps = dict(zip(ladder.layers, ladder.steps, strict=True))
     holds: dict[str, bool] = {}

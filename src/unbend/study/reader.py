@@ -25,6 +25,7 @@ from torch.utils.data import (
 )
 
 from unbend._typing import Array
+from unbend.capture.inputs import take
 from unbend.errors import DataError
 from unbend.load.dataset import Data
 
@@ -72,17 +73,6 @@ def reader(data: Data, batch_size: int) -> Reader:
     if data.y is None:
         raise DataError("data: there are no labels. Pass samples and labels, (x, y).")
     return _of_arrays(data.x, data.y, batch_size)
-
-
-def take(inputs: Any, index: Tensor, n: int) -> Any:
-    """Some rows of a batch of `n`; parts that have no rows are kept."""
-    if isinstance(inputs, Tensor):
-        return inputs[index.to(inputs.device)] if inputs.ndim and len(inputs) == n else inputs
-    if isinstance(inputs, Mapping):
-        return {key: take(value, index, n) for key, value in inputs.items()}
-    if isinstance(inputs, (tuple, list)):
-        return tuple(take(value, index, n) for value in inputs)
-    return inputs
 
 
 def split_labels(batch: Any) -> tuple[Any, Tensor]:

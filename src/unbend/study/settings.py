@@ -16,6 +16,7 @@ class Settings:
     Attributes:
         layers: paths or globs; None for a sensible choice.
         reduce: how positions are reduced, for all layers or by glob; None for the default of each kind.
+        axis: which axis of a layer's output holds its units, by name or glob; None for what the model shows.
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
         loss: a loss (output, y) for the gradients per layer; None for none.
@@ -33,6 +34,7 @@ class Settings:
 
     layers: Sequence[str] | None
     reduce: Rule | Mapping[str, Rule] | None
+    axis: Mapping[str, int] | None
     measures: Sequence[str] | None
     twin: bool
     loss: Callable[[Tensor, Tensor], Tensor] | None
@@ -61,3 +63,14 @@ class Settings:
         ):
             if not is_right:
                 raise DataError(f"{name}: expected {wanted}, got {getattr(self, name)}.")
+
+
+def axis_words(axis: Mapping[str, int] | None) -> dict[str, str]:
+    """The axes of units as words of a recipe; none for none."""
+    return {"axis": " ".join(f"{glob}={number}" for glob, number in axis.items())} if axis else {}
+
+
+def axis_of(words: Mapping[str, str]) -> dict[str, int] | None:
+    """The axes of units that a recipe names."""
+    pairs = (word.rpartition("=") for word in words.get("axis", "").split())
+    return {glob: int(number) for glob, _, number in pairs} or None

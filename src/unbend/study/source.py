@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from unbend._typing import Array
+from unbend.capture.inputs import take
 from unbend.errors import DataError
 from unbend.load.dataset import Data, from_arrays
 from unbend.numerics.hashing import hashes
 from unbend.study.ranks import Share
-from unbend.study.reader import LABEL_KEYS, Minibatch, Reader, reader, split_labels, take
+from unbend.study.reader import LABEL_KEYS, Minibatch, Reader, reader, split_labels
 
 Part: TypeAlias = Literal["train", "held_out"]
 HELD_OUT = 0.2

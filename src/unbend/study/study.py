@@ -23,7 +23,7 @@ from unbend.study.passes import Passes
 from unbend.study.prepare import Preparation, prepare
 from unbend.study.progress import Progress, silent, ticker
 from unbend.study.proofs import BUDGET
-from unbend.study.settings import Settings
+from unbend.study.settings import Settings, axis_words
 from unbend.study.source import HELD_OUT, Part, Source, source
 from unbend.study.values import About, Study
 
@@ -35,6 +35,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     held_out: Any = None,
     layers: Sequence[str] | None = None,
     reduce: Rule | Mapping[str, Rule] | None = None,
+    axis: Mapping[str, int] | None = None,
     measures: Sequence[str] | None = None,
     twin: bool = True,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -66,6 +67,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         layers: paths or globs; None for a sensible choice.
         reduce: how positions are reduced, for all layers or by glob; None for the mean (last token for recurrent
             ones).
+        axis: which axis of a layer's output holds its units, by name or glob, such as {"encoder.*": 1}; None for
+            what the model shows.
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
         loss: a loss (output, y) for the gradients per layer; None for none.
@@ -102,8 +105,9 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ['input', '0', '1', '2']
     """
     how = Settings(
-        layers=layers, reduce=reduce, measures=measures, twin=twin, loss=loss, exact=exact, rows=rows, share=share,
-        batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes, ranks=ranks,
+        layers=layers, reduce=reduce, axis=axis, measures=measures, twin=twin, loss=loss, exact=exact, rows=rows,
+        share=share, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs,
+        budget=budget, probes=probes, ranks=ranks,
     )  # fmt: skip
     how.check()
     return _study(model, source(data, held_out=held_out, batch_size=batch_size, share=share), how, progress,
@@ -126,7 +130,7 @@ def _study(
         _about(model, name, rows, work, seen), work.frames, sums, measures=work.measures, more=more,
         tick=ticker(progress, "Finishing layers", len(work.frames)),
     )  # fmt: skip
-    words = {"batch_size": str(how.batch_size), "share": str(how.share)} | recipe
+    words = {"batch_size": str(how.batch_size), "share": str(how.share)} | axis_words(how.axis) | recipe
     seconds = round(time.perf_counter() - started, 3)
     return replace(done, about=replace(done.about, recipe=words, seconds=seconds))
 
