@@ -125,12 +125,12 @@ def fold(
     return made.states()
 
 
-def summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+def add_sums(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """Two sums of States entry by entry, at any depth; a missing one is the sum of nothing."""
     out = {**b, **a}
     for name in a.keys() & b.keys():
         mine, other = a[name], b[name]
-        out[name] = summed(mine, other) if isinstance(mine, dict) else mine + other
+        out[name] = add_sums(mine, other) if isinstance(mine, dict) else mine + other
     return {name: out[name] for name in dict.fromkeys([*a, *b])}
 
 

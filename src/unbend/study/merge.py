@@ -9,7 +9,7 @@ import numpy as np
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
 from unbend.study.finish import finish
-from unbend.study.fold import summed
+from unbend.study.fold import add_sums
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
 
@@ -114,11 +114,11 @@ def _total(a: Sums, b: Sums) -> tuple[Sums, bool]:
     same, twins = held_out == "same", bool(a.twin_train and b.twin_train)
     whole = replace(
         a,
-        train=summed(a.train, b.train),
-        held_out=a.held_out if same else summed(a.held_out, b.held_out),
-        twin_train=summed(a.twin_train, b.twin_train) if twins else {},
-        twin_held_out=a.twin_held_out if same else summed(a.twin_held_out, b.twin_held_out),
-        gradient=summed(a.gradient, b.gradient),
+        train=add_sums(a.train, b.train),
+        held_out=a.held_out if same else add_sums(a.held_out, b.held_out),
+        twin_train=add_sums(a.twin_train, b.twin_train) if twins else {},
+        twin_held_out=a.twin_held_out if same else add_sums(a.twin_held_out, b.twin_held_out),
+        gradient=add_sums(a.gradient, b.gradient),
     )
     return (whole if twins else replace(whole, twin_held_out={})), same
 

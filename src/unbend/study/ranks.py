@@ -17,7 +17,7 @@ from torch import distributed
 
 from unbend._typing import Array, Bool
 from unbend.errors import UnbendError
-from unbend.study.fold import summed
+from unbend.study.fold import add_sums
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def total(make: Callable[[], dict[str, Any]], share: Share) -> dict[str, Any]:
 
 def _sum(name: str, mine: dict[str, Any], share: Share) -> Any:
     parts = gathered(lambda: {name: mine.pop(name)} if name in mine else {}, share)
-    return reduce(summed, parts)[name]
+    return reduce(add_sums, parts)[name]
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):
         j = np.uint64(start) + np.uint64(k)
         v0, v1, v2, v3 = np.float64(x[a, j]), np.float64(x[b, j]), np.float64(x[c, j]), np.float64(x[d, j])
         v4, v5, v6, v7 = np.float64(x[e, j]), np.float64(x[f, j]), np.float64(x[g, j]), np.float64(x[h, j])
+        # A tree of sums: one load and one store of the accumulator for eight rows, and no chain of eight additions.
         acc[k] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
         low = (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
         acc[k + APART] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
@@ -104,6 +105,7 @@ def _few_zeros(count, x, a, start, width):
 @no_type_check
 def _left_over(ext, zeros, x, rows, lo, hi):
     """Extremes and zeros, which know no segments, of rows left over: eight by eight, the last as often as needed."""
+    # A row looked at twice changes no extreme, so the last eight are filled up with the last row.
     last = len(rows) - 1
     for i in range(0, len(rows), 8):
         a, b = np.uint64(rows[i]), np.uint64(rows[min(i + 1, last)])
@@ -113,6 +115,7 @@ def _left_over(ext, zeros, x, rows, lo, hi):
         for t in range(len(ext)):
             start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
             _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
+            # It would change a count, so eight are counted at once only where there are eight.
             if len(zeros) and i + 8 <= len(rows):
                 _zeros(zeros, x, a, b, c, e, f, g, h, m, start, width)
     for i in range(len(rows) - len(rows) % 8 if len(zeros) else len(rows), len(rows)):
@@ -193,10 +196,13 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, team):
 @no_type_check
 def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi):
     """The same for columns lo … hi - 1."""
+    # Only columns are divided among threads: the order in which rows are added, and so every bit, stays the same.
     n_tiles = (hi - lo + TILE - 1) // TILE
+    # Accumulators of a tile lie together and stay in the nearest cache while the rows of a segment pass by.
     acc = np.zeros((n_tiles, 2 * APART))
     ext = _no_extremes(n_tiles, TILE, x)
     rest, n_rest = np.empty(min(7 * (len(starts) - 1), len(order)), np.int64), 0
+    # Phase 1: sums of each segment. Its last rows, fewer than eight, are summed now; their extremes wait in `rest`.
     for s in range(len(starts) - 1):
         end = starts[s + 1]
         whole = end - (end - starts[s]) % 8
@@ -205,15 +211,19 @@ def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi):
             f, g = np.uint64(order[i + 4]), np.uint64(order[i + 5])
             h, m = np.uint64(order[i + 6]), np.uint64(order[i + 7])
             _add_eight(acc, ext, zeros, x, a, b, c, e, f, g, h, m, lo, hi)
+        # With many small segments most rows come through here: by twos, since a loop over one row is bound by stores.
         for i in range(whole, end, 2):
             _add_two(acc, x, np.uint64(order[i]), np.uint64(order[min(i + 1, end - 1)]), lo, hi)
         for i in range(whole, end):
             rest[n_rest] = order[i]
             n_rest += 1
+        # Totals begin again for the next segment; squares and extremes know no segments and go on.
         for t in range(n_tiles):
             start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
             _move(totals[s], start, acc[t], 0, width)
+    # Phase 2: extremes and zeros of the rows that waited, eight at a time again.
     _left_over(ext, zeros, x, rest[:n_rest], lo, hi)
+    # Phase 3: what knows no segments is handed out.
     for t in range(n_tiles):
         start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
         _move(squares, start, acc[t], APART, width)
@@ -299,13 +309,16 @@ def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):
     for i in range(n):
         for u in range(lo, hi):
             row = x[i, u]
+            # Four vectors a turn: the minimum of two waits for nothing, that of an accumulator for the turn before.
             for q in range(n_quads):
                 _quad_extremes(ext[u - lo], row, 4 * q * LANES)
             for start in range(4 * n_quads * LANES, p, LANES):
                 _lane_extremes(ext[u - lo], row, start)
             totals[i, u], squares[i, u] = _map_sums(row)
+            # The row, just read, is still in the nearest cache.
             if len(zeros):
                 zeros[u] += _map_zeros(row)
+    # The lanes of a channel are one channel.
     for u in range(lo, hi):
         lows[u], highs[u] = np.inf, -np.inf
         for k in range(LANES):
@@ -376,6 +389,7 @@ def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):
     whole = len(rows) - len(rows) % 4
     for i in range(0, whole, 4):
         a, b, c, d = np.uint64(rows[i]), np.uint64(rows[i + 1]), np.uint64(rows[i + 2]), np.uint64(rows[i + 3])
+        # Each question is a loop of its own: with two counts in one LLVM cannot show that they do not overlap.
         _between(zeros, x, zero, zero, a, b, c, d, lo, hi)
         if edges[0] > -most:
             _between(flat, z, -most, edges[0], a, b, c, d, lo, hi)
@@ -391,6 +405,7 @@ def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):
 @no_type_check
 def grouped(label, n_classes):
     """Positions of each class in turn [n], and where each class starts [k + 1]; no positions if a label is no class."""
+    # A counting sort: how many of each class, then where each starts, then each to its place, in the order seen.
     starts = np.zeros(n_classes + 1, np.int64)
     for i in range(len(label)):
         if label[i] < 0 or label[i] >= n_classes:
@@ -422,6 +437,7 @@ def mixed(ids, shift):
 @no_type_check
 def _parts(n_values, most, team):
     """Into how many parts work is worth dividing."""
+    # Zero or one part is the caller's own thread, which wakes nobody.
     return min(team[0], most, n_values // _LEAST)
 
 
@@ -440,6 +456,7 @@ def _share(jobs, parts, part, team):
 @no_type_check
 def _mine(job):
     """The first of this thread's parts, and how far it is to the next; all of them, if it is the only thread."""
+    # OpenMP may give fewer threads than were asked for, so each does every n-th part and none is left out.
     return (asked(job.number), asked(job.n_threads)) if job.parts > 1 else (0, 1)
 
 

@@ -135,6 +135,7 @@ def _join(layer):
 @no_type_check
 def batch_table(order, starts, ids, chosen, places, team):
     """The `BATCH` of these arrays [1], and its address."""
+    # Addresses only: whoever asked for the table keeps the arrays alive as long as it.
     table = np.empty(1, BATCH)
     of = table[0]
     of.n, of.n_segments, of.n_chosen = len(order), len(starts) - 1, len(chosen)
@@ -181,6 +182,7 @@ def mean_of(x, chosen):
 @no_type_check
 def mirror(a):
     """Copy the upper triangle of `a` [d, d] to the lower one, in squares that stay in the cache."""
+    # Row by row one side would be read across the whole matrix, a line of the cache for each number.
     d = a.shape[0]
     for i in range(0, d, 32):
         for j in range(i, d, 32):
@@ -197,6 +199,7 @@ def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):
     Returns the sum of the rows: finite only if all of them are.
     """
     total = 0.0
+    # The sum is taken of rows as they were put, while they are in the nearest cache: it finds a NaN for free.
     for i in range(len(chosen)):
         at = np.uint64(fill + i)
         _centred_row(room, x, at, np.uint64(chosen[i]), pivot)
@@ -215,6 +218,7 @@ def prepared(label, ids, shift, n_classes, most, team):
     order, starts = grouped(label, n_classes)
     codes = mixed(ids, shift)
     low, n = np.empty(len(codes), np.int64), 0
+    # Written always, counted only if it fits: hashes are random, and a branch on them would be guessed wrong.
     for i in range(len(codes)):
         low[n] = i
         n += 1 if codes[i] <= most else 0
