@@ -64,6 +64,9 @@ def report(
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
+    trials: Annotated[
+        bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
+    ] = True,
     proofs: Annotated[
         bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
     ] = False,
@@ -98,7 +101,8 @@ def report(
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
                 reduce=rules(reduce), axis=axes(axis), loss=loss_of(loss), rows=rows, exact=exact, twin=twin,
-                n_classes=classes, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
+                n_classes=classes, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
+                seed=seed,
             )  # fmt: skip
             if is_writer:
                 if save is not None:

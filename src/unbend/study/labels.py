@@ -62,7 +62,7 @@ def _check_targets(first: Minibatch, width: int) -> None:
 
 def _check_range(k: int, width: int) -> None:
     room = max(width, 2)
-    if width and k > room:
+    if width > 1 and k > room:  # one number for more than two classes is a fault of the network, and is diagnosed
         raise DataError(
             f"y: expected class indices in [0, {room}), as the model puts out {width} "
             f"number{'s' if width > 1 else ''} for a row, got {k - 1}. Map your labels to 0..{room - 1}, or say "

@@ -16,6 +16,8 @@ from unbend.errors import DataError, ModelError
 from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
 from unbend.numerics.state import HeldOut, Measure
+from unbend.study.examine import Subject, examine
+from unbend.study.examine.values import Examination
 from unbend.study.finish import BASELINE
 from unbend.study.fold import fold, fold_gradients
 from unbend.study.prepare import Preparation
@@ -78,6 +80,17 @@ class Passes:
         ticks = {name: ticker(self._progress, phases[name], len(work.frames)) for name in makers}
         tables = Tables(model, work.plan, self._rows, work.fit, work.n_classes, widths_of(work.frames))
         return collect(tables, makers, tick=lambda name: ticks[name](1))
+
+    def examination(self, model: nn.Module) -> Examination | None:
+        """What the statistics of layers do not tell; one rank alone cannot ask it of all rows."""
+        if self._share.n > 1:
+            return None
+        how = self._how
+        subject = Subject(model, self._rows, self._work.fit, n_classes=self._work.n_classes, loss=how.loss)
+        return examine(
+            subject, is_declared=self._rows.is_declared, with_trials=how.trials,
+            tell=lambda what: self._progress(what, 0, None),
+        )  # fmt: skip
 
     def _part(self, model: nn.Module, part: Part, phase: str, measures: Sequence[Measure]) -> tuple[States, int]:
         """The sums over one part of the data, and its rows, of all ranks."""

@@ -6,7 +6,7 @@ rank or machine.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -53,6 +53,11 @@ class Source:
     split: str
     pieces: "dict[Part, Piece]"
 
+    @property
+    def is_declared(self) -> bool:
+        """Whether the caller says which rows are held out: else the network may have been trained on them."""
+        return self.pieces["held_out"].reader is not self.pieces["train"].reader
+
     def batches(self, part: Part, *, most: int | None = None, share: Share | None = None) -> Iterator[Minibatch]:
         """A fresh iterator over the batches of one part.
 
@@ -62,6 +67,17 @@ class Source:
             share: of those, the rows this rank takes; None for all.
         """
         return self.pieces[part].batches(most, share or Share())
+
+    def some(self, part: Part, most: int) -> Iterator[Minibatch]:
+        """The batches of at most that many rows of one part: those of the least hashes, the first ones of a stream."""
+        piece = self.pieces[part]
+        n = piece.n
+        if n is None or n <= most:
+            return self.batches(part, most=most)
+        rows = np.arange(n) if piece.rows is None else piece.rows
+        return replace(
+            piece, rows=np.sort(rows[np.argsort(hashes(rows, salt=_SALT + 1), kind="stable")[:most]])
+        ).batches(None, Share())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

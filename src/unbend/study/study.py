@@ -49,6 +49,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     budget: float | None = BUDGET,
     probes: bool = False,
     ranks: bool = True,
+    trials: bool = True,
     name: str = "",
     progress: Progress = silent,
     recipe: Mapping[str, str] | None = None,
@@ -81,6 +82,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         proofs: also decide for every layer, over all training rows, whether the classes are linearly separable.
         budget: seconds each layer's proof may take; None for no limit.
         probes: also fit a logistic probe of every layer to all training rows, judged on the held-out row sample.
+        trials: where a loss is given, also train copies for some seconds, to see what that would bring.
         ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
         name: what the page calls the model.
         progress: called as the study goes on.
@@ -106,8 +108,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     """
     how = Settings(
         layers=layers, reduce=reduce, axis=axis, measures=measures, twin=twin, loss=loss, exact=exact, rows=rows,
-        share=share, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs,
-        budget=budget, probes=probes, ranks=ranks,
+        share=share, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget,
+        probes=probes, ranks=ranks, trials=trials,
     )  # fmt: skip
     how.check()
     return _study(model, source(data, held_out=held_out, batch_size=batch_size, share=share), how, progress,
@@ -125,7 +127,8 @@ def _study(
         work = prepare(model, rows, how)
         passes = Passes(rows, work, how, progress)
         sums, seen = passes.sums(model)
-    more = passes.of_all_rows(model, sums)
+    examination = passes.examination(model)
+    more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
         _about(model, name, rows, work, seen), work.frames, sums, measures=work.measures, more=more,
         tick=ticker(progress, "Finishing layers", len(work.frames)),
