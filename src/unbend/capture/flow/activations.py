@@ -14,7 +14,7 @@ from torch import Tensor
 
 from unbend.capture.flow.curves import ElementwiseCurve, identity_curve
 from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING, ELEMENTWISE, MULTIPLYING, STRAIGHT
-from unbend.capture.flow.steps import Operand, Step
+from unbend.capture.flow.steps import Operand, TorchCall
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class Shape:
     curve: ElementwiseCurve | None = None
 
 
-def shape_of(step: Step, out: Tensor, masks: frozenset[str]) -> Shape:
+def shape_of(step: TorchCall, out: Tensor, masks: frozenset[str]) -> Shape:
     """What a step does, element by element.
 
     Args:
@@ -53,7 +53,7 @@ def shape_of(step: Step, out: Tensor, masks: frozenset[str]) -> Shape:
     return Shape(is_bent, frozenset() if is_bent else gates, curve)
 
 
-def is_elementwise(step: Step, out: Tensor) -> bool:
+def is_elementwise(step: TorchCall, out: Tensor) -> bool:
     """Whether a step works element by element; `max` and `min` do on two tensors only."""
     if step.name in {"max", "min"}:
         return any(operand.shape == tuple(out.shape) for operand in step.operands.values())
@@ -64,7 +64,7 @@ def _reads(operand: Operand) -> frozenset[str]:
     return frozenset() if operand.note is None else operand.note.feeds | operand.note.gates
 
 
-def _is_bent(step: Step, data: list[Operand], gates: frozenset[str]) -> bool:
+def _is_bent(step: TorchCall, data: list[Operand], gates: frozenset[str]) -> bool:
     if step.name in BENDING:
         return step.name != "pow" or step.arg(1, "exponent") != 1
     if step.name in CHOOSING:
@@ -74,7 +74,7 @@ def _is_bent(step: Step, data: list[Operand], gates: frozenset[str]) -> bool:
     return False
 
 
-def _curve(step: Step, out: Tensor, data: list[Operand], *, is_bent: bool) -> ElementwiseCurve | None:
+def _curve(step: TorchCall, out: Tensor, data: list[Operand], *, is_bent: bool) -> ElementwiseCurve | None:
     """The step as a function of the one tensor that all its values are functions of."""
     curves: dict[int, ElementwiseCurve] = {}
     for operand in data:
@@ -95,7 +95,7 @@ def _curve(step: Step, out: Tensor, data: list[Operand], *, is_bent: bool) -> El
     return ElementwiseCurve(root, _replay(step, curves), (*functions, *bent))
 
 
-def _replay(step: Step, curves: Mapping[int, ElementwiseCurve]) -> Callable[[Tensor], Tensor]:
+def _replay(step: TorchCall, curves: Mapping[int, ElementwiseCurve]) -> Callable[[Tensor], Tensor]:
     """The step on other values of the root; it writes to copies only."""
     func, applies = step.func, {key: curve.apply for key, curve in curves.items()}
     args = tuple(_Hole(id(value)) if id(value) in applies else value for value in step.args)

@@ -11,9 +11,9 @@ from torch import Tensor
 from unbend.capture.flow import moves, weights
 from unbend.capture.flow.axes import Layout, fresh
 from unbend.capture.flow.operations import MOVES, REDUCTIONS, RESHAPES
-from unbend.capture.flow.steps import Step
+from unbend.capture.flow.steps import TorchCall
 
-Rule: TypeAlias = Callable[[Step, Tensor, int], Layout | None]
+Rule: TypeAlias = Callable[[TorchCall, Tensor, int], Layout | None]
 """Of a step, a tensor it put out and the number of that tensor; None where the rule does not apply."""
 
 _CONVOLUTIONS = [f"conv{turned}{k}d" for turned in ("", "_transpose") for k in (1, 2, 3)]
@@ -51,7 +51,7 @@ RULES: dict[str, Rule] = {name: rule for rule, names in _NAMES.items() for name 
 FALLBACKS: tuple[Rule, ...] = (moves.elementwise, moves.same_axes)
 
 
-def layout_of(step: Step, out: Tensor, index: int) -> tuple[Layout, bool]:
+def layout_of(step: TorchCall, out: Tensor, index: int) -> tuple[Layout, bool]:
     """The axes of a tensor that was put out; unknown ones, and false, where no rule applies.
 
     Never raises: an operation that is called in a way its rule does not foresee costs the layout only.

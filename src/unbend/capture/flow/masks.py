@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unbend.capture.flow.axes import Axis, Layout
 from unbend.capture.flow.operations import COMPARING
-from unbend.capture.flow.steps import Step
+from unbend.capture.flow.steps import TorchCall
 
 Meaning: TypeAlias = Literal["tokens", "padding", "lengths"]
 """What a nonzero value says: a token, no token; or how many tokens the sequence has, from the first."""
@@ -84,7 +84,7 @@ def candidate(name: str, word: str, tensor: Tensor, layout: Layout, n: int) -> M
     return MaskCandidate(name, word, values, layout.axes[-1], named)
 
 
-def hear_lengths(step: Step, made: Layout, candidates: Sequence[MaskCandidate]) -> None:
+def hear_lengths(step: TorchCall, made: Layout, candidates: Sequence[MaskCandidate]) -> None:
     """Learn which tokens lengths count: those that are packed by them, or numbered and compared with them."""
     for one in candidates:
         read = [o for o in step.operands.values() if o.note is not None and o.note.feeds == {one.name}]
@@ -96,7 +96,7 @@ def hear_lengths(step: Step, made: Layout, candidates: Sequence[MaskCandidate]) 
             one.tokens = made.axes[-1]
 
 
-def hear_attention(step: Step, candidates: Sequence[MaskCandidate]) -> MaskCandidate | None:
+def hear_attention(step: TorchCall, candidates: Sequence[MaskCandidate]) -> MaskCandidate | None:
     """Learn from a call of attention what is padding; the input that its mask is, if only one can be.
 
     Two inputs of equal values cannot be told apart so; then only the axes tell.

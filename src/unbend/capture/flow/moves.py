@@ -22,10 +22,10 @@ from unbend.capture.flow.axes import (
     length,
     resize,
 )  # fmt: skip
-from unbend.capture.flow.steps import Operand, Step
+from unbend.capture.flow.steps import Operand, TorchCall
 
 
-def reshape(step: Step, out: Tensor, _index: int) -> Layout | None:
+def reshape(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """The factors in the order of memory, split and merged to the new sizes."""
     operand = step.first
     if operand is None or not out.numel():
@@ -67,7 +67,7 @@ def _groups(operand: Operand) -> list[tuple[Axis, int]]:
     return groups
 
 
-def move(step: Step, out: Tensor, index: int) -> Layout | None:
+def move(step: TorchCall, out: Tensor, index: int) -> Layout | None:
     """Where values are moved, left out or repeated, every new axis is seen to run along old ones."""
     operand = step.first
     if operand is None or not out.numel():
@@ -81,7 +81,7 @@ def move(step: Step, out: Tensor, index: int) -> Layout | None:
     return Layout(axes, operand.layout.unit)
 
 
-def _looked_up(step: Step, out: Tensor) -> Layout | None:
+def _looked_up(step: TorchCall, out: Tensor) -> Layout | None:
     """Rows of a table: the axes of the numbers looked up, then units."""
     index = next((operand for key, operand in step.operands.items() if key != id(step.args[0])), None)
     if index is None or not index.is_data or len(index.shape) + 1 != out.ndim:
@@ -105,7 +105,7 @@ def _by_strides(operand: Operand, out: Tensor) -> list[list[int]] | None:
     return found
 
 
-def _by_numbers(step: Step, operand: Operand, out: Tensor, index: int) -> list[list[int]]:
+def _by_numbers(step: TorchCall, operand: Operand, out: Tensor, index: int) -> list[list[int]]:
     """Move the numbers of the elements instead, and see which old coordinates change along two lines."""
     numbers = torch.arange(math.prod(operand.shape), device=operand.tensor.device).reshape(operand.shape)
     args = step.args[1:] if step.args else ()
@@ -141,7 +141,7 @@ def _gathered(operand: Operand, along: Sequence[int], size: int) -> Axis:
     return next((axes[i] for i in along if operand.shape[i] == size), factors)
 
 
-def stack(step: Step, out: Tensor, _index: int) -> Layout | None:
+def stack(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """A new axis; the others are joined."""
     parts, dim = step.arg(0, "tensors"), step.arg(1, "dim", 0)
     dim %= out.ndim
@@ -152,7 +152,7 @@ def stack(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout((*axes[:dim], axis(Variable(), out.shape[dim]), *axes[dim:]), unit)
 
 
-def cat(step: Step, out: Tensor, _index: int) -> Layout | None:
+def cat(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """All axes are joined, the one along which the parts lie too."""
     if step.name not in {"cat", "concat", "concatenate"}:
         return None
@@ -168,7 +168,7 @@ def cat(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(tuple(axes), common(step.layout(part).unit for part in parts))
 
 
-def _data_first(step: Step, parts: Sequence[Tensor]) -> list[tuple[Axis, ...]]:
+def _data_first(step: TorchCall, parts: Sequence[Tensor]) -> list[tuple[Axis, ...]]:
     """The axes of what depends on the inputs; of the rest too only if nothing does.
 
     Constants pass nothing on: a table of positions added to two sequences does not make their tokens one.
@@ -177,7 +177,7 @@ def _data_first(step: Step, parts: Sequence[Tensor]) -> list[tuple[Axis, ...]]:
     return data or [step.layout(part).axes for part in parts]
 
 
-def reduction(step: Step, out: Tensor, _index: int) -> Layout | None:
+def reduction(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """Axes are dropped."""
     operand = step.first
     if operand is None or len(operand.shape) <= out.ndim:
@@ -192,7 +192,7 @@ def reduction(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(kept, operand.layout.unit) if len(kept) == out.ndim else None
 
 
-def elementwise(step: Step, out: Tensor, _index: int) -> Layout | None:
+def elementwise(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """What is broadcast together has the same axes."""
     shape = tuple(out.shape)
     fitting = [operand for operand in step.operands.values() if _fits(operand.shape, shape)]
@@ -208,7 +208,7 @@ def _fits(shape: Sequence[int], whole: Sequence[int]) -> bool:
     return len(shape) <= len(whole) and all(a in {1, b} for a, b in zip(shape[::-1], whole[::-1], strict=False))
 
 
-def same_axes(step: Step, out: Tensor, _index: int) -> Layout | None:
+def same_axes(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """An unknown operation that keeps the number of axes keeps what they are, at new lengths."""
     operand = step.first
     if operand is None or len(operand.shape) != out.ndim:
@@ -217,7 +217,7 @@ def same_axes(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(tuple(axes), operand.layout.unit)
 
 
-def join_written(step: Step) -> None:
+def join_written(step: TorchCall) -> None:
     """`y[...] = x`: the axes of the part that is written to are those of what is written."""
     target, value = step.first, step.operand(step.args[-1])
     if target is None or value is None or len(step.args) < 3 or not value.is_data:

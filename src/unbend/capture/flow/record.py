@@ -34,7 +34,7 @@ from unbend.capture.flow.operations import (
     name_of,
 )  # fmt: skip
 from unbend.capture.flow.result import OPAQUE
-from unbend.capture.flow.steps import Operand, Step, step_of
+from unbend.capture.flow.steps import Operand, TorchCall, step_of
 from unbend.capture.inputs import packed_in, tensors_in
 from unbend.capture.kinds import FUNCTIONS, Kind
 from unbend.capture.outputs import tensor_of, version_of
@@ -96,13 +96,13 @@ class Record:
         self._calls: dict[tuple[str, str], int] = {}
         self._taken_out: frozenset[str] = _NOTHING
 
-    def before(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Step:
+    def before(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TorchCall:
         """What is known of a call before it is made."""
         name = name_of(func)
         number = self._calls[self._path, name] = self._calls.get((self._path, name), -1) + 1
         return step_of(func, args, kwargs, self.notes, self._weights, self._n, number)
 
-    def after(self, step: Step, result: Any) -> None:
+    def after(self, step: TorchCall, result: Any) -> None:
         """Take notes of what a call put out and of what it wrote to."""
         made = [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
         written = [one for one in step.operands.values() if version_of(one.tensor) != one.version]
@@ -120,12 +120,12 @@ class Record:
         for one in written:
             self._note_written(step, one, is_put_out=any(one.tensor is t for _, t in new))
 
-    def _hear_attention(self, step: Step) -> None:
+    def _hear_attention(self, step: TorchCall) -> None:
         one = hear_attention(step, self._candidates)
         if one is not None and step.name == "scaled_dot_product_attention":
             join(step.layout(step.arg(1, "key")).axes[-2], one.tokens)
 
-    def _read(self, step: Step, made: list[Tensor]) -> None:
+    def _read(self, step: TorchCall, made: list[Tensor]) -> None:
         """Keep the activations that this step reads, unless it only carries on with their values."""
         if made and not _carries_on(step, made[0]):
             pending = _union(one.note.pending for one in step.operands.values() if one.note is not None)
@@ -135,7 +135,7 @@ class Record:
         for name in names:
             self.drafts[name].is_kept = True
 
-    def _note(self, step: Step, tensor: Tensor, index: int) -> None:
+    def _note(self, step: TorchCall, tensor: Tensor, index: int) -> None:
         """Write down what is known of a tensor that was put out."""
         layout, is_known = layout_of(step, tensor, index)
         if not is_known and tensor.is_floating_point() and any(one.is_data for one in step.operands.values()):
@@ -168,7 +168,7 @@ class Record:
             if math.prod(one.shape) == tensor.numel() or self.drafts[name].activations[-1] not in SCALES
         )
 
-    def _note_written(self, step: Step, one: Operand, *, is_put_out: bool) -> None:
+    def _note_written(self, step: TorchCall, one: Operand, *, is_put_out: bool) -> None:
         """Write down that an argument was written to, for whatever shares its memory."""
         sources = self._sources(step, 0)
         values = [source.note.feeds for source in sources if source.note is not None]
@@ -185,7 +185,7 @@ class Record:
             self._bend(step, one.tensor, fresh_note, shape)
         self.notes.write(one.tensor, feeds, is_whole=step.name not in {"__setitem__", "index_put"})
 
-    def _sources(self, step: Step, index: int) -> list[Operand]:
+    def _sources(self, step: TorchCall, index: int) -> list[Operand]:
         """The arguments that the values of one tensor come from."""
         sources = list(step.sources())
         if step.name in {"broadcast_tensors", "meshgrid"} and index < len(sources):
@@ -200,7 +200,7 @@ class Record:
         )
         return self._taken_out | {OPAQUE} if lost else _NOTHING
 
-    def _operations(self, step: Step, noted: Iterable[Note]) -> tuple[Operation, ...]:
+    def _operations(self, step: TorchCall, noted: Iterable[Note]) -> tuple[Operation, ...]:
         values = [note for note in noted if note.feeds - self._masks]
         done = dict.fromkeys(operation for note in values for operation in note.operations)
         if values and step.name not in MOVES | RESHAPES | KEEPING:
@@ -212,7 +212,7 @@ class Record:
         """Of the module whose forward is running."""
         return self._running[-1] if self._running else ""
 
-    def _bend(self, step: Step, tensor: Tensor, note: Note, shape: Shape) -> None:
+    def _bend(self, step: TorchCall, tensor: Tensor, note: Note, shape: Shape) -> None:
         """Draft a site for an activation, which is kept once something reads it."""
         if step.name in COMPARING or not (shape.is_bent or step.name in FUNCTIONS):
             return
@@ -302,14 +302,14 @@ def _union(many: Iterable[frozenset[str]]) -> frozenset[str]:
     return fold(frozenset.union, many, _NOTHING)
 
 
-def _carries_on(step: Step, out: Tensor) -> bool:
+def _carries_on(step: TorchCall, out: Tensor) -> bool:
     """Whether a step hands values on, element by element or moved, so that what bent them has not been read yet."""
     if step.name in MOVES | RESHAPES | JOINS | KEEPING:
         return True
     return is_elementwise(step, out)
 
 
-def _is_statistic(step: Step, draft: Draft) -> bool:
+def _is_statistic(step: TorchCall, draft: Draft) -> bool:
     return step.name in REDUCTIONS and draft.activations[-1:] != () and draft.activations[-1] in STATISTICS
 
 
@@ -320,7 +320,7 @@ def _carries_values(tensor: Tensor, sources: Iterable[Operand]) -> bool:
     return not any(one.tensor.is_floating_point() for one in sources if one.note is not None)
 
 
-def _same(step: Step, tensor: Tensor) -> str | None:
+def _same(step: TorchCall, tensor: Tensor) -> str | None:
     """The site whose values these are, if the step only names them anew."""
     first = step.first
     if step.name not in KEEPING or first is None or first.note is None or tensor.numel() != first.tensor.numel():
@@ -330,7 +330,7 @@ def _same(step: Step, tensor: Tensor) -> str | None:
     return first.note.same
 
 
-def _moved_gates(step: Step) -> frozenset[str]:
+def _moved_gates(step: TorchCall) -> frozenset[str]:
     first = step.first
     return first.note.gates if step.name in MOVES | RESHAPES and first is not None and first.note else _NOTHING
 

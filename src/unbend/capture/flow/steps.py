@@ -41,7 +41,7 @@ class Operand:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class TorchCall:
     """A call.
 
     Attributes:
@@ -99,7 +99,7 @@ def step_of(
     weights: Collection[int],
     n: int,
     number: int,
-) -> Step:
+) -> TorchCall:
     """What is known of a call before it is made."""
     operands = {}
     for tensor in tensors_in((args, kwargs)):
@@ -111,4 +111,4 @@ def step_of(
         else:
             layout = Layout(fresh(shape) if id(tensor) in weights else unseen(shape, n))
         operands[id(tensor)] = Operand(tensor, shape, strides, version_of(tensor), note, layout)
-    return Step(name_of(func), func, args, kwargs, operands, weights, number)
+    return TorchCall(name_of(func), func, args, kwargs, operands, weights, number)

@@ -19,10 +19,10 @@ from unbend.capture.flow.axes import (
     join,
     resize,
 )  # fmt: skip
-from unbend.capture.flow.steps import Step
+from unbend.capture.flow.steps import TorchCall
 
 
-def linear(step: Step, out: Tensor, _index: int) -> Layout:
+def linear(step: TorchCall, out: Tensor, _index: int) -> Layout:
     """Units are read from the last axis and new ones put there; what lies between is positions."""
     axes = step.layout(step.args[1] if step.name == "addmm" else step.arg(0, "input")).axes
     claim(axes[-1], "unit")
@@ -32,7 +32,7 @@ def linear(step: Step, out: Tensor, _index: int) -> Layout:
     return Layout((*axes[:-1], axis(made, out.shape[-1])), made)
 
 
-def convolution(step: Step, out: Tensor, _index: int) -> Layout:
+def convolution(step: TorchCall, out: Tensor, _index: int) -> Layout:
     """Channels stand before the axes that the kernel moves over."""
     axes, n_spatial = step.layout(step.arg(0, "input")).axes, step.arg(1, "weight").ndim - 2
     at = len(axes) - n_spatial - 1
@@ -44,7 +44,7 @@ def convolution(step: Step, out: Tensor, _index: int) -> Layout:
     return Layout((*axes[:at], axis(made, out.shape[at]), *moved), made)
 
 
-def embedding(step: Step, out: Tensor, _index: int) -> Layout:
+def embedding(step: TorchCall, out: Tensor, _index: int) -> Layout:
     """A new unit axis behind those of the numbers looked up; an `embedding_bag` has summed the last of these."""
     axes = step.layout(step.arg(0, "input")).axes
     for numbers in axes[1:]:
@@ -55,7 +55,7 @@ def embedding(step: Step, out: Tensor, _index: int) -> Layout:
     return Layout((*axes, axis(made, out.shape[-1])), made)
 
 
-def matmul(step: Step, out: Tensor, _index: int) -> Layout | None:
+def matmul(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """The contracted axes are one; a factor that is a weight makes units."""
     a, b = step.args[1::-1] if step.name == "__rmatmul__" else (step.arg(0, "input"), step.args[-1])
     left, right = step.layout(a).axes, step.layout(b).axes
@@ -73,7 +73,7 @@ def matmul(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout((*heads, left[-2], right[-1]))
 
 
-def einsum(step: Step, out: Tensor, _index: int) -> Layout | None:
+def einsum(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """A letter is an axis; a letter that stands in weights only makes units."""
     words = step.args[0].replace(" ", "")
     if "." in words or "->" not in words:
@@ -95,7 +95,7 @@ def einsum(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(tuple(found[letter] for letter in right), unit)
 
 
-def attention(step: Step, out: Tensor, _index: int) -> Layout:
+def attention(step: TorchCall, out: Tensor, _index: int) -> Layout:
     """The tokens of the queries, the units of the values. The mask's last axis is the tokens of the keys."""
     query, key, value = (step.layout(step.arg(i, name)).axes for i, name in enumerate(("query", "key", "value")))
     join(key[-2], value[-2])
@@ -106,7 +106,7 @@ def attention(step: Step, out: Tensor, _index: int) -> Layout:
     return Layout((*query[:-1], value[-1]))
 
 
-def module_attention(step: Step, out: Tensor, index: int) -> Layout:
+def module_attention(step: TorchCall, out: Tensor, index: int) -> Layout:
     """`nn.MultiheadAttention`: tokens first, then samples, then units."""
     query, key, mask = (
         step.layout(step.args[0]).axes,
@@ -128,7 +128,7 @@ def module_attention(step: Step, out: Tensor, index: int) -> Layout:
     return Layout((*query[:-1], axis(made, out.shape[-1])), made)
 
 
-def recurrent(step: Step, out: Tensor, index: int) -> Layout:
+def recurrent(step: TorchCall, out: Tensor, index: int) -> Layout:
     """Units last; the states that come out second and third are [layers, samples, units]."""
     axes, made = step.layout(step.args[0]).axes, Variable("unit")
     claim(axes[-1], "unit")
@@ -146,14 +146,14 @@ def _samples(axes: Sequence[Axis], shape: Sequence[int]) -> Sequence[Axis]:
     return [(found[0],)] if found else fresh(shape)
 
 
-def cell(step: Step, out: Tensor, _index: int) -> Layout:
+def cell(step: TorchCall, out: Tensor, _index: int) -> Layout:
     """One step of a recurrent layer."""
     axes, made = step.layout(step.args[0]).axes, Variable("unit")
     claim(axes[-1], "unit")
     return Layout((*axes[:-1], axis(made, out.shape[-1])), made)
 
 
-def pack(step: Step, out: Tensor, index: int) -> Layout | None:
+def pack(step: TorchCall, out: Tensor, index: int) -> Layout | None:
     """Positions, then samples, in one axis whose length is the sum of the lengths."""
     axes = step.layout(step.args[0]).axes
     if index or out.ndim + 1 != len(axes):
@@ -163,7 +163,7 @@ def pack(step: Step, out: Tensor, index: int) -> Layout | None:
     return Layout(((*time, *samples), *axes[2:]), None if step.first is None else step.first.layout.unit)
 
 
-def unpack(step: Step, out: Tensor, index: int) -> Layout | None:
+def unpack(step: TorchCall, out: Tensor, index: int) -> Layout | None:
     """The two axes again."""
     axes = step.layout(step.args[0]).axes
     if index:
@@ -176,7 +176,7 @@ def unpack(step: Step, out: Tensor, index: int) -> Layout | None:
     return Layout((*(axis(v, size) for v, size in zip(pair, out.shape, strict=False)), *axes[1:]), unit)
 
 
-def norm(step: Step, out: Tensor, _index: int) -> Layout | None:
+def norm(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """Batch, group and instance norms read channels from the second axis, layer norms from the last."""
     axes = step.layout(step.arg(0, "input")).axes
     if step.name in {"batch_norm", "group_norm", "instance_norm"}:
@@ -189,7 +189,7 @@ def norm(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(axes, None if step.first is None else step.first.layout.unit) if len(axes) == out.ndim else None
 
 
-def pooling(step: Step, out: Tensor, _index: int) -> Layout | None:
+def pooling(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """Pooling and interpolation move over the last axes."""
     operand = step.first
     if operand is None or len(operand.shape) != out.ndim:
@@ -201,7 +201,7 @@ def pooling(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(tuple(resize(a, size) for a, size in zip(axes, out.shape, strict=True)), operand.layout.unit)
 
 
-def shuffle(step: Step, out: Tensor, _index: int) -> Layout | None:
+def shuffle(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """Pixel shuffles: channels stay the third axis from the right, pixels the last two."""
     operand = step.first
     if operand is None:
@@ -213,7 +213,7 @@ def shuffle(step: Step, out: Tensor, _index: int) -> Layout | None:
     return Layout(tuple(resize(a, size) for a, size in zip(axes, out.shape, strict=True)), operand.layout.unit)
 
 
-def one_hot(step: Step, out: Tensor, _index: int) -> Layout:
+def one_hot(step: TorchCall, out: Tensor, _index: int) -> Layout:
     """A new last axis."""
     made = Variable("unit")
     return Layout((*step.layout(step.args[0]).axes, axis(made, out.shape[-1])), made)
