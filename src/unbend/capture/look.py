@@ -45,6 +45,7 @@ class Seen:
         depth: how many blocks it is inside of.
         activation: for a functional activation, the function.
         site: what the planning pass knows of it.
+        origin: name of the first site whose values these are; None where that is its own.
     """
 
     tap: Tap
@@ -53,6 +54,7 @@ class Seen:
     depth: int
     activation: Callable[[Tensor], Any] | None = None
     site: Site | None = None
+    origin: str | None = None
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -264,6 +266,7 @@ class _Describer:
     ) -> None:
         self._modules, self._kinds, self._n, self._axis = dict(model.named_modules()), kinds, n, axis
         self._sites = {site.place: site for site in reversed(() if shown is None else shown.sites)}
+        self._named = {site.name: site for site in self._sites.values()}
         self.by_hand = frozenset(place for place in self._sites if place[1] and place[1] not in FUNCTIONS)
         self.other: dict[Place, Tensor] = {}
         self.records: list[_Record] = []
@@ -321,7 +324,9 @@ class _Describer:
             fed_by=self._feeder(record), in_place=event.in_place, order=read.order, n_merged=read.n_merged,
             mask=None if site is None else site.mask,
         )  # fmt: skip
-        self.seen.append(Seen(tap, tensor, record.version, self._depth(path), event.activation, site))
+        self.seen.append(
+            Seen(tap, tensor, record.version, self._depth(path), event.activation, site, self._origin(site))
+        )
 
     def _reading(
         self, name: str, shape: Sequence[int], sample: int, kind: Kind, known: tuple[nn.Module | None, Site | None]
@@ -338,6 +343,13 @@ class _Describer:
             units = by_class(module, len(shape), sample, alike)
         is_masked = site is not None and site.mask is not None
         return reading(shape, sample, units, is_recurrent=kind == "recurrent", is_masked=is_masked)
+
+    def _origin(self, site: Site | None) -> str | None:
+        """The first site whose values those of a site are, at most moved; None where that is its own."""
+        first = site
+        while first is not None and first.alias_of in self._named:
+            first = self._named[first.alias_of]
+        return None if first is site or first is None else first.name
 
     def _label(self, place: Place) -> str:
         """What a functional activation is called."""

@@ -18,6 +18,7 @@ from unbend.capture.inputs import copy_of, named_tensors
 from unbend.capture.look import TAPPED, Look, Seen, look, with_saturation
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Tap
+from unbend.capture.tokens import unmasked_padding
 from unbend.errors import ModelError
 from unbend.numerics.views import Rule
 
@@ -93,6 +94,8 @@ def plan(
     fed = [tap if tap.fed_by is None else replace(tap, fed_by=_feeder(shown, tap.fed_by, names)) for tap in taps]
     fed = _joined(fed, chosen, shown.flow, inputs)
     if shown.flow is not None:
+        padding = None if shown.flow.masks else unmasked_padding(model, inputs)
+        notes += [] if padding is None else [padding]
         notes += remarks(_between(shown.flow, chosen, set(axis or {})))
     output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.identity == shown.end), None)
     writes = () if shown.flow is None else shown.flow.writes
@@ -112,11 +115,13 @@ def _joined(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, inp
     def known(site_name: str) -> str:
         return INPUT if site_name in given else names.get(site_name.partition("[")[0], site_name)
 
+    order = {tap.name: i for i, tap in enumerate(taps)}
     joined = []
     for tap in taps:
         site = sites.get(tap.place)
         if site is not None:
-            feeders = tuple(dict.fromkeys(known(name) for name in site.feeders))
+            found = {known(name) for name in site.feeders}
+            feeders = tuple(sorted(found, key=lambda name: (order.get(name, -1), name)))
             alias = names.get(site.alias_of or "")
             tap = replace(tap, feeders=feeders, alias_of=alias)  # noqa: PLW2901  the same tap, with what is known
         joined.append(tap)

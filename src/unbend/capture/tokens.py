@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unbend.capture.inputs import named_tensors
 from unbend.capture.taps import Caught, Tap
@@ -54,3 +54,20 @@ def token_mask(tap: Tap, caught: Caught, masks: Mapping[str, Tensor]) -> Tensor 
     if found is not None and found.ndim == 1:
         found = torch.arange(t, device=found.device) < found[:, None]
     return found if found is not None and tuple(found.shape) == (n, t) else None
+
+
+def unmasked_padding(model: nn.Module, inputs: Any) -> str | None:
+    """A sentence about padding that an embedding knows of and no mask tells; None where there is none to be seen."""
+    numbers = [
+        t for _, t in named_tensors(inputs) if t.ndim == 2 and not t.is_floating_point() and t.dtype != torch.bool
+    ]
+    for path, module in model.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if isinstance(module, nn.Embedding) and padding is not None:
+            if any(bool((ids[:, [0, -1]] == padding).any()) and bool((ids != padding).any()) for ids in numbers):
+                return (
+                    f"Token {padding} is padding for {path or 'the embedding'} (padding_idx) and stands in the inputs, "
+                    "but no mask among them tells which positions count, so padding is read like tokens. Give the "
+                    "model a mask, such as attention_mask."
+                )
+    return None

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mask, token_masks
-from unbend.errors import DataError
+from unbend.capture.inputs import tensors_in
+from unbend.capture.outputs import version_of
+from unbend.errors import DataError, ModelError
 from unbend.numerics.batch import Samples
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.streaming.choose import Chooser, Selection
@@ -70,7 +72,14 @@ class Fold:
                 self._sums[INPUT] = LayerSums(self._kinds, _input_view(flat), self._choose, INPUT)
             _refuse_holes(flat, minibatch)
             self._sums[INPUT].add(flat, of)
-        call(self._model, self._plan.protect(inputs))
+        given = self._plan.protect(inputs)
+        versions = [version_of(tensor) for tensor in tensors_in(given)]
+        call(self._model, given)
+        if not self._plan.writes and versions != [version_of(tensor) for tensor in tensors_in(given)]:
+            raise ModelError(
+                f"model: forward wrote into its inputs for rows from {int(minibatch.ids[0])} on, though not for the "
+                "first ones, so that the data are no longer what they were. Let forward begin with x = x.clone()."
+            )
 
     def _receive(self, tap: Tap, caught: Caught) -> None:
         assert self._of is not None  # noqa: S101  the model runs in `add` only

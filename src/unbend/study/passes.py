@@ -86,7 +86,10 @@ class Passes:
         if self._share.n > 1:
             return None
         how = self._how
-        subject = Subject(model, self._rows, self._work.fit, n_classes=self._work.n_classes, loss=how.loss)
+        subject = Subject(
+            model, self._rows, self._work.fit, n_classes=self._work.n_classes, loss=how.loss,
+            protect=self._work.plan.protect,
+        )  # fmt: skip
         return examine(
             subject, is_declared=self._rows.is_declared, with_trials=how.trials,
             tell=lambda what: self._progress(what, 0, None),

@@ -28,6 +28,7 @@ from unbend._typing import Array
 from unbend.capture.inputs import take
 from unbend.errors import DataError
 from unbend.load.dataset import Data
+from unbend.study.repeats import Repeats
 
 LABEL_KEYS = ("labels", "label", "y", "target", "targets")
 
@@ -192,11 +193,13 @@ def _of_stream(loader: DataLoader) -> Reader:
     whole: list[int] = []
 
     def read(_rows: Array | None) -> Iterator[Minibatch]:
-        start = 0
+        start, repeats = 0, Repeats(0 if whole else loader.num_workers)
         for batch in loader:
             inputs, y = split_labels(batch)
+            repeats.add(inputs, y)
             yield Minibatch(inputs, y, np.arange(start, start + len(y)))
             start += len(y)
+        repeats.check()
         whole.append(start)
         if start != whole[0] or not start:
             raise DataError(

@@ -60,6 +60,7 @@ class Subject:
         fit: applied to the inputs of each batch.
         n_classes: classes; 0 for a regression.
         loss: as the caller gave it, or None.
+        protect: applied to inputs before a network gets them, such as a copy where it writes into them.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class Subject:
         *,
         n_classes: int,
         loss: Callable[[Tensor, Tensor], Tensor] | None,
+        protect: Callable[[Any], Any] = lambda inputs: inputs,
     ) -> None:
-        self.model, self.n_classes, self.loss = model, n_classes, loss
+        self.model, self.n_classes, self.loss, self._protect = model, n_classes, loss, protect
         self.train, self.held_out = (sample(source, part, fit, n_classes) for part in ("train", "held_out"))
 
     def run(self, net: nn.Module, inputs: Any) -> Tensor:
         """The output of a network for some inputs."""
-        found = tensor_of(call(net, inputs))
+        found = tensor_of(call(net, self._protect(inputs)))
         if found is None:
             raise TypeError("model: expected a tensor among its outputs, got none.")
         return found.tensor
