@@ -61,13 +61,18 @@ def unmasked_padding(model: nn.Module, inputs: Any) -> str | None:
     numbers = [
         t for _, t in named_tensors(inputs) if t.ndim == 2 and not t.is_floating_point() and t.dtype != torch.bool
     ]
-    for path, module in model.named_modules():
-        padding = getattr(module, "padding_idx", None)
-        if isinstance(module, nn.Embedding) and padding is not None:
-            if any(bool((ids[:, [0, -1]] == padding).any()) and bool((ids != padding).any()) for ids in numbers):
-                return (
-                    f"Token {padding} is padding for {path or 'the embedding'} (padding_idx) and stands in the inputs, "
-                    "but no mask among them tells which positions count, so padding is read like tokens. Give the "
-                    "model a mask, such as attention_mask."
-                )
+    embeddings = ((path, module) for path, module in model.named_modules() if isinstance(module, nn.Embedding))
+    for path, module in embeddings:
+        padding = module.padding_idx
+        if padding is not None and any(_is_padded(ids, padding) for ids in numbers):
+            return (
+                f"Token {padding} is padding for {path or 'the embedding'} (padding_idx) and stands in the inputs, "
+                "but no mask among them tells which positions count, so padding is read like tokens. Give the "
+                "model a mask, such as attention_mask."
+            )
     return None
+
+
+def _is_padded(ids: Tensor, padding: int) -> bool:
+    """Whether some sequence begins or ends with padding, and there are other tokens too."""
+    return bool((ids[:, [0, -1]] == padding).any()) and bool((ids != padding).any())
