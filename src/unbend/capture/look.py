@@ -5,11 +5,13 @@ that cannot. Which axis is the sample is seen by running the model on batches of
 the planning pass of `flow`; neither is guessed where they tell.
 """
 
+import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -232,7 +234,9 @@ def _outputs(model: nn.Module, inputs: Any, by_hand: Collection[Place]) -> dict[
 
 
 def _again(model: nn.Module, given: Callable[[], Any], by_hand: Collection[Place]) -> dict[Place, Tensor]:
+    """The same once more, from other random numbers; the generators are put back."""
     with quiet(model):
+        torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002, S311  the generators that a model draws from
         return _outputs(model, given(), by_hand)
 
 
