@@ -79,6 +79,8 @@ def name_of(func: Any) -> str:
         return name if name in _PROPERTIES else ""
     if name in SILENT:
         return ""
+    if name == "_threshold":  # torch's own name for functional.threshold
+        return "threshold"
     if name.startswith("__") and name.endswith("__"):
         return {"__iadd__": "add", "__imul__": "mul", "__isub__": "sub", "__itruediv__": "div"}.get(name, name)
     return name.removesuffix("_")

@@ -147,7 +147,7 @@ class Record:
         sources = self._sources(step, index)
         noted = [one.note for one in sources if one.note is not None]
         shape = shape_of(step, tensor, self._masks)
-        carries_values = _carries_values(tensor, sources)
+        carries_values = _carries_values(tensor, sources, self._masks)
         feeds = _union(note.feeds for note in noted) | self._from_nowhere(sources)
         pending = self._pending(sources, tensor) if _carries_on(step, tensor) else _NOTHING
         operations = self._operations(step, noted)
@@ -313,11 +313,15 @@ def _is_statistic(step: TorchCall, draft: Draft) -> bool:
     return step.name in REDUCTIONS and draft.activations[-1:] != () and draft.activations[-1] in STATISTICS
 
 
-def _carries_values(tensor: Tensor, sources: Iterable[Operand]) -> bool:
-    """Numbers and truth values made of floating-point values carry none of these on: positions, counts, comparisons."""
+def _carries_values(tensor: Tensor, sources: Iterable[Operand], masks: frozenset[str]) -> bool:
+    """Numbers and truth values made of floating-point values carry none of these on: positions, counts, comparisons.
+
+    Those made of a mask are the mask.
+    """
     if tensor.is_floating_point() or tensor.is_complex():
         return True
-    return not any(one.tensor.is_floating_point() for one in sources if one.note is not None)
+    values = [one for one in sources if one.note is not None and not (one.note.feeds and one.note.feeds <= masks)]
+    return not any(one.tensor.is_floating_point() for one in values)
 
 
 def _same(step: TorchCall, tensor: Tensor) -> str | None:
