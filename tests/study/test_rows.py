@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pack_sequence
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from unbend.errors import DataError, ModelError
+from unbend.load import Data
 from unbend.numerics.moments import Moments
 from unbend.study.fit import fit_inputs
 from unbend.study.proofs import verify
@@ -48,14 +49,15 @@ def test_no_pass_of_a_study_reaches_the_data_or_another_pass():
     torch.manual_seed(0)
     net, (x, y), held_out = Writes(), rows(3), rows(3, n=50)
     kept = x.clone(), held_out[0].clone()
-    settings = {"held_out": held_out, "loss": nn.functional.cross_entropy, "proofs": True, "probes": True}
-    found = study(net, (x, y), **settings)
+    data = Data(x, y, Data(*held_out))
+    settings = {"loss": nn.functional.cross_entropy, "proofs": True, "probes": True}
+    found = study(net, data, **settings)
     assert torch.equal(x, kept[0])
     assert torch.equal(held_out[0], kept[1])
-    assert all(verify(found, net, (x, y)).values())
+    assert all(verify(found, net, data).values())
     assert torch.equal(x, kept[0])
     net.writing = False
-    plain = study(net, (x, y), **settings)
+    plain = study(net, data, **settings)
     assert [layer.name for layer in found.layers] == [layer.name for layer in plain.layers]
     for mine, other in zip(found.layers, plain.layers, strict=True):
         assert np.array_equal(means(found, mine.name), means(plain, other.name))
@@ -137,7 +139,7 @@ class OwnChannel(nn.Module):
         (OwnChannel(nn.Conv2d(1, 4, 3), lambda x: x[:, None]), (6, 6)),
         (OwnChannel(nn.Conv2d(3, 4, 3), lambda x: x.permute(0, 3, 1, 2)), (6, 7, 3)),
         (OwnChannel(nn.Conv1d(1, 4, 3), lambda x: x.unsqueeze(1)), (9,)),
-        (OwnChannel(nn.Linear(8, 4), lambda x: x.flatten(1)[..., None].transpose(1, 2)), (2, 4)),
+        (OwnChannel(nn.Sequential(nn.Linear(8, 4), nn.Unflatten(1, (4, 1))), lambda x: x.flatten(1)), (2, 4)),
     ],
     ids=["channel axis", "channels first", "signal", "flattens"],
 )
@@ -154,6 +156,7 @@ def test_data_are_tried_as_they_are_first(net, shape):
 def test_each_layer_of_a_study_is_read_under_its_own_mask():
     torch.manual_seed(0)
     net = nn.Transformer(8, 2, 1, 1, 16, batch_first=True).eval()
+    net.encoder.use_nested_tensor = False
     model = Net(lambda net, **given: net.head(net.body(**given).mean(1)), body=net, head=nn.Linear(8, 2))
     x, y = rows(6, 8)
     keep, decoded = (torch.arange(6)[None] < torch.randint(1, 7, (N, 1)) for _ in range(2))
