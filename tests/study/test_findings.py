@@ -247,3 +247,23 @@ def test_many_findings_of_one_kind_are_told_together(digits):
 def test_rules_are_told_apart():
     assert len({rule.__name__ for rule in RULES}) == len(RULES)
     assert all(rule.__doc__ for rule in RULES)
+
+
+def test_every_cause_says_what_else_would_explain_it_and_stands_in_the_docs():
+    from pathlib import Path
+
+    from unbend.study.findings.differential import INSTEAD
+
+    text = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    named = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert named == set(INSTEAD)
+    assert all(f"| {instead} |" in text for instead in INSTEAD.values())
+
+
+def test_what_leads_names_what_it_explains(healthy, digits):
+    made = found(copied(healthy, lambda m: m[0].bias.fill_(-1e6)), digits)
+    lead = made.findings[0]
+    assert lead.rule == "silent_units"
+    assert lead.instead
+    assert {"collapsed_rank", "head_under_trained"} & set(lead.explains)
+    assert not [f for f in made.findings[1:] if f.severity in {"problem", "warning"}]

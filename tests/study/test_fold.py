@@ -76,7 +76,7 @@ def test_a_stream_gives_the_same_and_is_read_again_for_each_pass(whole):
     stream = Stream(*rows())
     found = study(net(), DataLoader(stream, batch_size=40), loss=nn.functional.cross_entropy)
     is_same_study(found, whole)
-    assert stream.passes == 6  # a first look, two parts, the twin's two parts, gradients
+    assert stream.passes == 8  # a first look, two parts, the twin's two parts, gradients, the examination's two parts
 
 
 def test_shuffling_changes_nothing(whole):
@@ -221,6 +221,7 @@ def test_no_measures_make_a_study_of_nothing():
 
 def test_finishing_is_pure(whole):
     bare = [replace(layer, results={}, twin={}) for layer in whole.layers]
-    is_same_study(finish(whole.about, bare, whole.sums), whole)
+    more = {"examination": whole.across["examination"]}
+    is_same_study(finish(whole.about, bare, whole.sums, more=more), whole)
     assert whole.about.versions["torch"] == str(torch.__version__)
     assert type(whole.about.versions["torch"]) is str

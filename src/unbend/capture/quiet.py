@@ -3,6 +3,9 @@
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from threading import Lock, RLock
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -10,6 +13,10 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from unbend.errors import ModelError
+
+_LOCKS: WeakValueDictionary[int, Any] = WeakValueDictionary()
+"""The lock of every model that is being looked at, by its id, for as long as somebody holds or awaits it."""
+_LOCKING = Lock()
 
 
 def bare(model: object) -> nn.Module:
@@ -55,12 +62,25 @@ def _refuse_empty(model: nn.Module) -> None:
 
 
 @contextmanager
+def alone(model: nn.Module) -> Iterator[None]:
+    """Wait until no other thread looks at this model, and let none begin before the block ends.
+
+    Two that look at once would hear each other's hooks and put back each other's training flags.
+    """
+    with _LOCKING:
+        lock = _LOCKS.setdefault(id(model), RLock())
+    with lock:
+        yield
+
+
+@contextmanager
 def quiet(model: nn.Module, *, training: bool = False, grad: bool = False) -> Iterator[None]:
     """Run `model` in evaluation mode without gradients, and leave no trace.
 
     Put back on exit, whatever happens: the training flag of every module, the gradient and inference modes, and
     the random generators of torch (on every device the model is on), numpy and Python. Flags are set one by one,
-    because a module's own `train()` may do more than that, such as merging its weights.
+    because a module's own `train()` may do more than that, such as merging its weights. Another thread that looks at
+    the same model waits.
 
     Args:
         model: any module.
@@ -69,6 +89,7 @@ def quiet(model: nn.Module, *, training: bool = False, grad: bool = False) -> It
             tapped tensor keeps its place in the graph.
     """
     with ExitStack() as stack:
+        stack.enter_context(alone(model))
         stack.enter_context(kept_random(model))
         stack.enter_context(torch.inference_mode(mode=False))
         stack.enter_context(torch.set_grad_enabled(grad))

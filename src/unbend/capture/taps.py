@@ -1,7 +1,8 @@
 """Hooks on a model: every tapped layer's tensor, handed over while it is still whole.
 
 In: a model, and which layers. Out: `receive(tap, Caught)` is called inside the forward pass, before an in-place
-activation or a later layer can overwrite the tensor. Nothing is kept here.
+activation or a later layer can overwrite the tensor. Nothing is kept here. Only the thread that set the hooks is heard:
+a server that runs the same model meanwhile in another thread is none of ours.
 """
 
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import get_ident
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -192,12 +194,15 @@ class _Events:
         self._handle, self._wanted, self._sources, self._by_hand = handle, wanted, sources, by_hand
         self._calls: dict[tuple[str, str], int] = {}
         self._running: list[_Running] = []
+        self._thread = get_ident()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy of a model made while it is listened to gets hooks that pass nothing on."""
         return _Events, (_ignore, (), {})
 
     def begin(self, path: str, _module: nn.Module, args: Any, kwargs: Any) -> None:
+        if get_ident() != self._thread:
+            return
         if path == "":
             self._calls.clear()
             self._running.clear()
@@ -212,6 +217,8 @@ class _Events:
         self._running.append(frame)
 
     def end(self, path: str, _module: nn.Module, _args: Any, output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         frame = self._running.pop() if self._running and self._running[-1].path == path else _UNKNOWN
         number = self._calls.get((path, ""), 0)
         self._calls[path, ""] = number + 1
@@ -334,13 +341,14 @@ def _hooked(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caugh
 class _Forgetting:
     """Forgets how often each module was called, before every forward pass."""
 
-    __slots__ = ("_calls",)
+    __slots__ = ("_calls", "_thread")
 
     def __init__(self, calls: dict[str, int]) -> None:
-        self._calls = calls
+        self._calls, self._thread = calls, get_ident()
 
     def __call__(self, _module: nn.Module, _args: Any) -> None:
-        self._calls.clear()
+        if get_ident() == self._thread:
+            self._calls.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Forgetting, ({},)
@@ -349,14 +357,17 @@ class _Forgetting:
 class _Hook:
     """Hands the output of one module over. A copy of the model made meanwhile gets one that hands nothing over."""
 
-    __slots__ = ("_calls", "_path", "_receive", "_taps")
+    __slots__ = ("_calls", "_path", "_receive", "_taps", "_thread")
 
     def __init__(
         self, path: str, taps: Mapping[int, Tap], calls: dict[str, int], receive: Callable[[Tap, Caught], None]
     ) -> None:
         self._path, self._taps, self._calls, self._receive = path, taps, calls, receive
+        self._thread = get_ident()
 
     def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         number = self._calls.get(self._path, 0)
         self._calls[self._path] = number + 1
         tap = self._taps.get(number)

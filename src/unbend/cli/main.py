@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 import unbend
 from unbend.cli.console import INTERRUPTED, errors, printable, told
@@ -125,12 +125,12 @@ def _said_of_limits(error: Exception) -> str | None:
 
 
 def _refuse(sentence: str) -> None:
-    errors().print(f"[bold red]unbend:[/] {escape(printable(sentence, keep=''))}", soft_wrap=True)
+    errors().print(Text.assemble(("unbend:", "bold red"), " ", printable(sentence, keep="")), soft_wrap=True)
     sys.exit(2)
 
 
 def _leave() -> None:
-    errors().print("[bold]Interrupted.[/] No file was left half written.")
+    errors().print(Text.assemble(("Interrupted.", "bold"), " No file was left half written."))
     sys.exit(INTERRUPTED)
 
 

@@ -11,18 +11,19 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mask, token_masks
+from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask, token_masks
 from unbend.capture.inputs import tensors_in
 from unbend.capture.outputs import version_of
 from unbend.errors import DataError, ModelError
 from unbend.numerics.batch import Samples
-from unbend.numerics.gradient import GradientState
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 
 INPUT = "input"
+_LEAST, _LARGEST = 1e-150, 1e150
+"""Between these the square of a float64 number is one, and so is the sum of 100 million of them."""
 States = dict[str, dict[str, Any]]
 
 
@@ -63,6 +64,7 @@ class Fold:
 
     def add(self, minibatch: Minibatch) -> None:
         """Run the model on a batch and add it to all sums."""
+        _refuse_extremes("labels", minibatch.y, minibatch)
         inputs = self._fit(minibatch.inputs)
         of = self._of = self._choose(minibatch.y, minibatch.ids)
         self._masks = token_masks(inputs, self._plan.taps)
@@ -71,6 +73,7 @@ class Fold:
             if INPUT not in self._sums:
                 self._sums[INPUT] = LayerSums(self._kinds, _input_view(flat), self._choose, INPUT)
             _refuse_holes(flat, minibatch)
+            _refuse_extremes("values", flat, minibatch)
             self._sums[INPUT].add(flat, of)
         given = self._plan.protect(inputs)
         versions = [version_of(tensor) for tensor in tensors_in(given)]
@@ -143,41 +146,6 @@ def add_sums(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     return {name: out[name] for name in dict.fromkeys([*a, *b])}
 
 
-def fold_gradients(
-    model: nn.Module,
-    plan: Plan,
-    batches: Iterable[Minibatch],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    *,
-    fit: Callable[[Any], Any] = lambda inputs: inputs,
-    tick: Callable[[int], None] = lambda _n: None,
-) -> dict[str, GradientState]:
-    """Size of the loss gradient at every layer; the model's parameters and their `.grad` are left as they are."""
-    totals: dict[str, GradientState] = {}
-    caught: list[tuple[str, Tensor]] = []
-
-    def receive(tap: Tap, got: Caught) -> None:
-        if got.values.requires_grad:
-            caught.append((tap.name, got.values))
-
-    with tapped(model, plan.taps, receive):
-        for minibatch in batches:
-            caught.clear()
-            found = tensor_of(call(model, plan.protect(fit(minibatch.inputs))))
-            if found is None:
-                break
-            y = minibatch.y.to(found.tensor.device)
-            y = y.to(found.tensor.dtype).reshape(found.tensor.shape) if y.is_floating_point() else y
-            value = loss(found.tensor, y)
-            summed = value.sum() if value.ndim else value * len(y)
-            grads = torch.autograd.grad(summed, [h for _, h in caught], allow_unused=True)
-            for (name, h), grad in zip(caught, grads, strict=True):
-                state = GradientState.of(torch.zeros_like(h) if grad is None else grad)
-                totals[name] = totals.get(name, GradientState.empty()) + state
-            tick(len(y))
-    return totals
-
-
 def input_rows(inputs: Any, n: int) -> Tensor | None:
     """The input as rows, if it is one numeric tensor; token numbers are no representation."""
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or inputs.ndim < 2 or len(inputs) != n:
@@ -199,4 +167,18 @@ def _refuse_holes(flat: Tensor, minibatch: Minibatch) -> None:
         raise DataError(
             f"data: {int((~good).sum())} values are NaN or infinite, first in row "
             f"{int(minibatch.ids[int(bad[0])])}. Drop or fill those rows."
+        )
+
+
+def _refuse_extremes(what: str, found: Tensor, minibatch: Minibatch) -> None:
+    """Refuse float64 numbers whose squares, or the sums of them, are none; narrower floats have no such numbers."""
+    if found.dtype != torch.float64 or not found.numel():
+        return
+    size = found.abs().reshape(len(found), -1).amax(1)
+    wild = size > _LARGEST if size.amax() >= _LEAST else size > 0
+    if wild.any():
+        first = int(wild.nonzero()[0])
+        raise DataError(
+            f"data: expected {what} between {_LEAST:g} and {_LARGEST:g}, got {float(size[first]):.3g} in row "
+            f"{int(minibatch.ids[first])}: its square is no number any more. Give them in another unit."
         )

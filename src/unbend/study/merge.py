@@ -8,11 +8,13 @@ import numpy as np
 
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
+from unbend.study.examine.values import Examination
 from unbend.study.finish import finish
 from unbend.study.fold import add_sums
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
 
+_EXAMINED = "The network itself was examined on rows of the first of the studies added."
 _CLOSE = 1e-3
 """Rows this close, relative to their scale, are the same row seen by another machine."""
 
@@ -42,7 +44,10 @@ def merge(first: Study, *others: Study) -> Study:
         _check_known(other.sums)
         sums, same_held_out = _total(sums, other.sums)
         about = _about(about, other.about, same_held_out=same_held_out)
-    return finish(about, _bare(first), sums)
+    examination = first.result(Examination)
+    if examination is not None:
+        about = replace(about, notes=(*about.notes, _EXAMINED))
+    return finish(about, _bare(first), sums, more=None if examination is None else {"examination": examination})
 
 
 def _check(a: Study, b: Study) -> None:

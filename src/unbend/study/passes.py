@@ -19,7 +19,8 @@ from unbend.numerics.state import HeldOut, Measure
 from unbend.study.examine import Subject, examine
 from unbend.study.examine.values import Examination
 from unbend.study.finish import BASELINE
-from unbend.study.fold import fold, fold_gradients
+from unbend.study.fold import fold
+from unbend.study.gradients import fold_gradients
 from unbend.study.prepare import Preparation
 from unbend.study.probes import Probing
 from unbend.study.progress import Progress, ticker
@@ -82,16 +83,15 @@ class Passes:
         return collect(tables, makers, tick=lambda name: ticks[name](1))
 
     def examination(self, model: nn.Module) -> Examination | None:
-        """What the statistics of layers do not tell; one rank alone cannot ask it of all rows."""
-        if self._share.n > 1:
+        """What the statistics of layers do not tell; every rank asks it of the same rows. None without labels."""
+        how, work = self._how, self._work
+        if work.task is None:
             return None
-        how = self._how
         subject = Subject(
-            model, self._rows, self._work.fit, n_classes=self._work.n_classes, loss=how.loss,
-            protect=self._work.plan.protect,
-        )  # fmt: skip
+            model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss, protect=work.plan.protect
+        )
         return examine(
-            subject, is_declared=self._rows.is_declared, with_trials=how.trials,
+            subject, is_declared=work.rows.is_declared, with_trials=how.trials,
             tell=lambda what: self._progress(what, 0, None),
         )  # fmt: skip
 
@@ -115,7 +115,7 @@ class Passes:
 
         found = total(mine, self._share)
         seen = gathered(lambda: census, self._share)
-        if part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
+        if work.task is not None and part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
             raise DataError(
                 "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
             )
@@ -140,7 +140,13 @@ class Passes:
             n = min(self._rows.n["train"] or _GRADIENT_ROWS, _GRADIENT_ROWS)
             tick = ticker(self._progress, "Gradients", -(-n // self._share.n))
             batches = self._rows.batches("train", most=_GRADIENT_ROWS, share=self._share)
-            return total(lambda: fold_gradients(model, work.plan, batches, loss, fit=work.fit, tick=tick), self._share)
+
+            def mine() -> dict[str, Any]:
+                return fold_gradients(
+                    model, work.plan, batches, loss, n_classes=work.n_classes, fit=work.fit, tick=tick
+                )
+
+            return total(mine, self._share)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ does not ask which worker it is in.
 from collections import Counter
 from typing import Any, final
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from unbend.capture.inputs import named_tensors
@@ -27,18 +27,19 @@ class Repeats:
 
     def __init__(self, n_workers: int) -> None:
         self._n_workers = n_workers
-        self._counts: Counter[tuple[bytes, ...]] = Counter()
+        self._counts: Counter[tuple[bytes | str, ...]] = Counter()
         self._n = 0
 
-    def add(self, inputs: Any, y: Tensor) -> None:
-        """Take one batch in."""
-        self._n += len(y)
+    def add(self, inputs: Any, y: Any, n: int) -> None:
+        """Take one batch of `n` rows in."""
+        self._n += n
         if self._n_workers < 2 or self._n > _MOST:
             return
-        columns = [t for _, t in named_tensors(inputs) if t.ndim and len(t) == len(y)]
-        tables = [t.detach().cpu().reshape(len(y), -1).contiguous().numpy() for t in (*columns, y) if t.numel()]
-        for i in range(len(y)):
-            self._counts[tuple(np.ascontiguousarray(table[i]).tobytes() for table in tables)] += 1
+        columns = (t for _, t in named_tensors((inputs, y)) if t.numel() and len(t) == n)
+        tables = [t.detach().cpu().reshape(n, -1).contiguous().view(torch.uint8).numpy() for t in columns]
+        words = [] if y is None or isinstance(y, Tensor) else [str(word) for word in y]
+        for i in range(n):
+            self._counts[(*(table[i].tobytes() for table in tables), *words[i : i + 1])] += 1
 
     def check(self) -> None:
         """Refuse a pass in which each row came once from every worker.

@@ -26,7 +26,7 @@ SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "good")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence of diagnosis.
+    """One line of a differential diagnosis.
 
     Attributes:
         rule: the rule that made it.
@@ -35,7 +35,9 @@ class Finding:
         title: what was found, in one sentence.
         evidence: what was measured.
         why: why it matters.
-        advice: what to do.
+        advice: what to do, what to check first in front.
+        instead: what else would explain it; empty for a symptom.
+        explains: rules whose findings it explains, if it leads.
     """
 
     rule: str
@@ -45,6 +47,8 @@ class Finding:
     evidence: str
     why: str
     advice: str
+    instead: str = ""
+    explains: tuple[str, ...] = ()
 
     __repr__ = in_one_line
 
@@ -105,7 +109,7 @@ class About:
         model: what the model is called.
         data: what the data set is called.
         source: where the data came from.
-        task: classification or regression.
+        task: classification, yes/no labels, regression, or no labels.
         class_names: names of the classes.
         n_train: training rows seen.
         n_held_out: held-out rows seen.
@@ -121,7 +125,7 @@ class About:
     model: str
     data: str
     source: str
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "yes/no labels", "regression", "no labels"]
     class_names: tuple[str, ...]
     n_train: int
     n_held_out: int

@@ -66,8 +66,7 @@ def _is_repeatable(subject: Subject) -> bool:
 
 def _probe(subject: Subject) -> list[float]:
     """The loss of the outputs, of ten times them, of perfect outputs, of sure ones, and how it grows from there."""
-    y = subject.train.y[:_ROWS]
-    now, hot = subject.out[:_ROWS], _one_hot(subject, y)
+    now, hot = subject.out[:_ROWS], _one_hot(subject, subject.train.y[:_ROWS])
     far = _SURE * (2 * hot - 1) if hot.shape[1] == 1 else _SURE * hot
     one, two = (_ask(subject, lambda e=e: hot + e) for e in (1.0, 2.0))
     return [
@@ -81,7 +80,7 @@ def _ask(subject: Subject, make: Callable[[], Tensor]) -> float:
         return math.nan
     try:
         with torch.no_grad():
-            return float(subject.value(make(), subject.train.y[:_ROWS]))
+            return float(subject.value(make(), subject.train.rows(0, _ROWS)[1]))
     except Exception:  # noqa: BLE001  the user's loss may refuse an output that no network puts out, in any way
         return math.nan
 
@@ -104,7 +103,7 @@ def _clipped(subject: Subject, path: Trail) -> float:
         return 0.0
     out = subject.out[:512].clone().requires_grad_()
     try:
-        subject.value(out, subject.train.y[:512]).backward()
+        subject.value(out, subject.train.rows(0, 512)[1]).backward()
     except Exception:  # noqa: BLE001  as above
         return math.nan
     grad = out.grad

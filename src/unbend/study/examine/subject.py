@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from unbend._typing import Array
 from unbend.capture import call, tensor_of
-from unbend.study.reader import Minibatch, take
+from unbend.study.loss import LabelForms, Loss, loss_value
+from unbend.study.reader import take
 from unbend.study.source import Part, Source
 
 MOST = 1500
@@ -35,19 +36,24 @@ class Sample:
         inputs: as the model takes them.
         y: class indices [n] or targets [n, t], float32.
         n: rows.
+        raw: labels as the user wrote them, where they are numbers.
+        n_classes: classes; 0 for targets.
     """
 
     inputs: Any
     y: Tensor
     n: int
+    raw: Tensor | None = None
+    n_classes: int = 0
 
-    def rows(self, start: int, end: int) -> tuple[Any, Tensor]:
+    def rows(self, start: int, end: int) -> tuple[Any, LabelForms]:
         """Some of them."""
         return self.of(torch.arange(start, min(end, self.n)))
 
-    def of(self, index: Tensor) -> tuple[Any, Tensor]:
+    def of(self, index: Tensor) -> tuple[Any, LabelForms]:
         """The rows of an index."""
-        return take(self.inputs, index, self.n), self.y[index]
+        raw = None if self.raw is None else self.raw[index]
+        return take(self.inputs, index, self.n), LabelForms(self.y[index], raw, self.n_classes)
 
 
 @final
@@ -70,7 +76,7 @@ class Subject:
         fit: Callable[[Any], Any],
         *,
         n_classes: int,
-        loss: Callable[[Tensor, Tensor], Tensor] | None,
+        loss: Loss | str | None,
         protect: Callable[[Any], Any] = lambda inputs: inputs,
     ) -> None:
         self.model, self.n_classes, self.loss, self._protect = model, n_classes, loss, protect
@@ -125,16 +131,11 @@ class Subject:
             parameter.requires_grad_(parameter.is_floating_point())
         return net
 
-    def value(self, out: Tensor, y: Tensor) -> Tensor:
+    def value(self, out: Tensor, labels: LabelForms) -> Tensor:
         """The loss as one number; the caller's loss gets labels as it takes them."""
         if self.loss is None:
             raise TypeError("loss: expected a function of output and labels, got none.")
-        try:
-            found = self.loss(out, y)
-        except (RuntimeError, ValueError, TypeError):
-            if y.numel() != out.numel():
-                raise
-            found = self.loss(out, y.to(out.dtype).reshape(out.shape))
+        found = loss_value(self.loss, out, labels)
         return found.mean() if found.ndim else found
 
     @cached_property
@@ -151,11 +152,15 @@ class Subject:
 
 def sample(source: Source, part: Part, fit: Callable[[Any], Any], n_classes: int) -> Sample:
     """Rows of one part, spread over all of it where that can be."""
-    batches = [Minibatch(fit(b.inputs), b.y, b.ids) for b in source.some(part, MOST)]
-    y = torch.cat([b.y for b in batches]) if batches else torch.zeros(0, dtype=torch.int64)
+    batches = list(source.some(part, MOST))
+    if not batches:
+        return Sample(None, torch.zeros(0, dtype=torch.int64), 0)
+    y = torch.cat([b.y for b in batches])
     y = y.reshape(len(y), -1)
     y = y[:, 0].long() if n_classes else y.float()
-    return Sample(_joined([b.inputs for b in batches]), y, len(y))
+    raws = [b.raw for b in batches if isinstance(b.raw, Tensor)]
+    raw = torch.cat(raws) if len(raws) == len(batches) else None
+    return Sample(_joined([fit(b.inputs) for b in batches]), y, len(y), raw, n_classes)
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -72,9 +72,9 @@ def _train(subject: Subject, net: nn.Module, scale: Callable[[Any], Any]) -> int
         while made < STEPS and time.perf_counter() < end:
             if len(left) < n:
                 left = torch.randperm(subject.train.n, generator=order)
-            inputs, y = subject.train.of(left[:n])
+            inputs, labels = subject.train.of(left[:n])
             left = left[n:]
-            value = subject.value(subject.run(net, scale(inputs)), y)
+            value = subject.value(subject.run(net, scale(inputs)), labels)
             if not bool(torch.isfinite(value)):
                 break
             steps.zero_grad()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unbend.capture import twin
 from unbend.capture.kinds import kind_of, original_class
-from unbend.errors import ModelError
+from unbend.errors import DataError, ModelError
 from unbend.study.examine.ends import trail
 from unbend.study.examine.subject import Subject
 from unbend.study.examine.values import Weights
@@ -132,10 +132,10 @@ def pull(subject: Subject, net: nn.Module, paths: list[str]) -> Mapping[str, flo
     """Root mean square of the loss gradient at the weights of some layers; empty where there is none."""
     if subject.loss is None:
         return {}
-    inputs, y = subject.train.rows(0, _SEEN)
+    inputs, labels = subject.train.rows(0, _SEEN)
     try:
-        subject.value(subject.run(net, inputs), y).backward()
-    except RuntimeError:  # a network that takes no gradients says nothing of them
+        subject.value(subject.run(net, inputs), labels).backward()
+    except (RuntimeError, DataError):  # a network that takes no gradients says nothing of them
         return {}
     parts = dict(net.named_modules())
     grads = {path: getattr(parts[path].weight, "grad", None) for path in paths}

@@ -18,6 +18,7 @@ from unbend.study.findings.data import (
     shuffled_labels,
     unscaled,
 )
+from unbend.study.findings.differential import INSTEAD
 from unbend.study.findings.evidence import Evidence, Rule
 from unbend.study.findings.output import (
     applied_twice,
@@ -89,11 +90,15 @@ def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -
     found = [finding for rule in RULES for finding in _condensed(sorted(rule(evidence), key=rank))]
     leader = next((finding for finding in found if finding.severity in _LOUD), None)
     if leader is not None:
-        found = [finding if finding is leader else _explained(finding, leader) for finding in found]
-    return tuple(sorted(found, key=lambda f: (f is not leader, rank(f))))
+        rest = [finding for finding in found if finding is not leader]
+        explained = tuple(dict.fromkeys(f.rule for f in rest if f.severity in _LOUD))
+        found = [replace(leader, explains=explained), *sorted((_explain(f, leader) for f in rest), key=rank)]
+    else:
+        found.sort(key=rank)
+    return tuple(replace(finding, instead=INSTEAD.get(finding.rule, "")) for finding in found)
 
 
-def _explained(finding: Finding, leader: Finding) -> Finding:
+def _explain(finding: Finding, leader: Finding) -> Finding:
     """A finding that a leading cause explains: a note, which says so."""
     if finding.severity == "good":
         return replace(finding, severity="note")
