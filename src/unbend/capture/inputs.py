@@ -6,11 +6,18 @@ In: a tensor, sequences, mappings, dataclasses, packed sequences of tensors. Out
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pack_sequence,
+    pad_packed_sequence,
+    unpack_sequence,
+)
 
 
 def parts(value: Any) -> Iterator[tuple[str, Any]]:
@@ -74,6 +81,18 @@ def _take_packed(packed: PackedSequence, index: Tensor) -> PackedSequence:
     padded, lengths = pad_packed_sequence(packed, batch_first=True)
     chosen = padded[index.to(padded.device)]
     return pack_padded_sequence(chosen, lengths[index.cpu()], batch_first=True, enforce_sorted=False)
+
+
+def join(batches: Sequence[Any]) -> Any:
+    """Batches of one form as one batch; parts without rows are those of the first."""
+    first = batches[0]
+    if isinstance(first, PackedSequence):
+        sequences = [sequence for packed in batches for sequence in unpack_sequence(packed)]
+        return pack_sequence(sequences, enforce_sorted=False)
+    if isinstance(first, Tensor):
+        return torch.cat(list(batches)) if first.ndim else first
+    columns = zip(*([part for _, part in parts(batch)] for batch in batches), strict=True)
+    return map_parts(first, lambda _part: join(next(columns)))
 
 
 def copy_of(inputs: Any) -> Any:

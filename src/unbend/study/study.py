@@ -126,8 +126,9 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     """
     how = Settings(
         layers=layers, reduce=reduce, axis=axis, measures=measures, twin=twin, loss=loss, exact=exact, rows=rows,
-        share=share, groups=groups, stratify=stratify, inputs=inputs, target=target, output=output, batch_size=batch_size,
-        n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes, ranks=ranks, trials=trials,
+        share=share, groups=groups, stratify=stratify, inputs=inputs, target=target, output=output,
+        batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes,
+        ranks=ranks, trials=trials,
     )  # fmt: skip
     how.check()
     module = bare(network_of(model))
