@@ -1,13 +1,16 @@
 """The untrained twin: fresh weights, the same network, the original untouched."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from unbend.capture import bare, plan, twin
+import unbend
+from unbend.capture import bare, calibrate, plan, twin
 from unbend.errors import ModelError
 from unbend.load import model as load
 
@@ -225,3 +228,134 @@ def test_an_exported_network_has_a_twin_and_layers_of_known_kind(tmp_path):
     assert values["norm.running_mean"].abs().max() == 0
     assert not torch.allclose(fresh(X), net(X))
     assert torch.equal(fresh(X), twin(loaded, seed=0)(X))
+
+
+class Refuses(nn.Linear):
+    """Its own rule raises once it is built."""
+
+    def reset_parameters(self):
+        if hasattr(self, "built"):
+            raise RuntimeError("no second time")
+        super().reset_parameters()
+        self.built = True
+
+
+def test_a_rule_that_raises_is_told_with_its_layer():
+    said = r"layer '1.0' cannot draw its weights again, so there is no untrained twin \(RuntimeError: no second time\)"
+    with pytest.raises(ModelError, match=said):
+        twin(nn.Sequential(nn.Linear(4, 4), nn.Sequential(Refuses(4, 2))), seed=0)
+
+
+def test_a_rule_that_raises_costs_the_twin_and_not_the_study():
+    x = torch.randn(60, 4, generator=torch.Generator().manual_seed(1))
+    found = unbend.study(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Refuses(4, 2)), (x, (x[:, 0] > 0).long()))
+    assert all("readout" in layer.results and not layer.twin for layer in found.layers)
+
+
+class Numpy(nn.Module):
+    """Draws from every generator there is."""
+
+    def __init__(self, width=6):
+        super().__init__()
+        w = np.random.randn(width, 4) * random.uniform(0.9, 1.1)  # noqa: NPY002
+        self.w, self.norm = nn.Parameter(torch.from_numpy(w).float()), nn.BatchNorm1d(width)
+        self.drop = nn.Dropout(torch.rand(()).item())
+
+    def forward(self, x):
+        return self.drop(self.norm(x @ self.w.T))
+
+
+def generators():
+    return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+
+
+def test_a_factory_is_the_users_own_initialisation_under_the_seed():
+    net = trained(Numpy()).eval().double()
+    net.w.requires_grad_(requires_grad=False)
+    before = generators()
+    one, same, other = (twin(net, seed=s, untrained=Numpy) for s in (1, 1, 2))
+    assert generators() == before
+    assert torch.equal(one.w, same.w)
+    assert not torch.equal(one.w, other.w)
+    assert one.drop.p == same.drop.p != other.drop.p
+    assert [m.training for m in one.modules()] == [m.training for m in net.modules()]
+    assert {p.dtype for p in one.parameters()} == {torch.float64}
+    assert (one.w.requires_grad, one.norm.weight.requires_grad) == (False, True)
+
+
+def test_an_untrained_network_may_be_given_itself_and_stays_as_it_is():
+    net, untrained = trained(mlp()).eval(), mlp()
+    values = copy.deepcopy(untrained.state_dict())
+    fresh = twin(net, seed=0, untrained=untrained)
+    assert torch.equal(fresh[0].weight, untrained[0].weight)
+    assert fresh[0].weight is not untrained[0].weight
+    assert untrained.training
+    assert not fresh.training
+    calibrate(fresh, [X])
+    assert all(torch.equal(values[k], v) for k, v in untrained.state_dict().items())
+
+
+def raises():
+    raise RuntimeError("no licence")
+
+
+def test_a_factory_of_another_network_is_refused():
+    net = Numpy()
+    for untrained, said in (
+        (lambda: net, "it gives the trained model itself"),
+        (lambda: Numpy(7), r"with 'norm.bias' of shape \(6,\), got of shape \(7,\)"),
+        (mlp, r"with '0.bias' no such parameter, got of shape"),
+        (lambda: 3, "expected a torch.nn.Module, got int"),
+        (raises, r"it raised RuntimeError \(no licence\)"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            twin(net, seed=0, untrained=untrained)
+
+
+def test_batch_norms_take_their_statistics_from_the_data():
+    net = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 6), nn.BatchNorm1d(6, momentum=0.5)).eval()
+    net[0].running_mean.fill_(9.0)
+    batches = [torch.randn(16, 4, generator=torch.Generator().manual_seed(i)) * 3 + 5 for i in range(3)]
+    before = torch.get_rng_state()
+    calibrate(net, [*batches, X[:1]])
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.allclose(net[0].running_mean, torch.stack([b.mean(0) for b in batches]).mean(0))
+    assert torch.allclose(net[0].running_var, torch.stack([b.var(0) for b in batches]).mean(0))
+    second = [net[2](torch.nn.functional.batch_norm(b, None, None, training=True)) for b in batches]
+    assert torch.allclose(net[3].running_mean, torch.stack([h.mean(0) for h in second]).mean(0), atol=1e-6)
+    assert (net[3].momentum, net.training, net[3].training) == (0.5, False, False)
+
+
+class OwnNorm(nn.Module):
+    """A batch norm by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("running_mean", torch.full((4,), 7.0))
+
+    def forward(self, x):
+        if self.training:
+            self.running_mean.lerp_(x.mean(0), 0.5)
+        return x - self.running_mean
+
+
+def test_batch_norms_by_hand_follow_their_own_rule():
+    norm = OwnNorm().eval()
+    fresh = twin(norm, seed=0)
+    assert not fresh.running_mean.any()
+    calibrate(fresh, [X] * 40)
+    assert torch.allclose(fresh.running_mean, X.mean(0))
+    assert norm.running_mean.tolist() == [7] * 4
+
+
+def test_nothing_is_read_where_nothing_keeps_statistics():
+    def batches():
+        pytest.fail("read")
+        yield
+
+    calibrate(nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2, track_running_stats=False)), batches())
+
+
+def test_what_a_model_raises_while_it_is_calibrated_is_told():
+    with pytest.raises(ModelError, match="it raised RuntimeError"):
+        calibrate(mlp(), [X[:, :3]])

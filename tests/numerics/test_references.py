@@ -266,7 +266,7 @@ def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_o
     second, sample = SecondState.of(train), SampleState.of(train)
     got = readout(second, sample, SampleState.of(held_out))
     rows, targets = sample.table()
-    shuffled = targets[torch.from_numpy(np.random.default_rng(reading._CONTROL_SEED).permutation(n))]
+    shuffled = reading._permuted(targets, sample.settled().ids)
     blind = SecondState.of_rows(rows, shuffled).settled()
     own = reading._best_ridge(blind, reading.eigen(blind))
     assert own == reading.RIDGES[-1] > got.ridge

@@ -9,9 +9,9 @@ from unbend.capture.quiet import bare, kept_random, quiet
 from unbend.capture.representations import representations
 from unbend.capture.taps import Caught, Tap, tapped
 from unbend.capture.tokens import token_mask, token_masks
-from unbend.capture.twin import twin
+from unbend.capture.twin import calibrate, twin
 
 __all__ = [
-    "Caught", "Plan", "Tap", "bare", "call", "kept_random", "plan", "quiet", "representations", "tapped",
+    "Caught", "Plan", "Tap", "bare", "calibrate", "call", "kept_random", "plan", "quiet", "representations", "tapped",
     "tensor_of", "token_mask", "token_masks", "twin",
 ]  # fmt: skip

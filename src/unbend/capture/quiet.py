@@ -1,15 +1,15 @@
 """The module to look at, and a state in which looking at it changes nothing."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from threading import Lock, RLock
+from threading import Lock, RLock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from unbend.errors import ModelError
@@ -52,6 +52,12 @@ def _refuse_empty(model: nn.Module) -> None:
             raise ModelError(f"model: {name} is not initialised yet (a lazy layer). Run the model once on a batch.")
         if tensor.is_meta:
             raise ModelError(f"model: {name} is on the meta device and holds no values. Load the weights first.")
+        if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__ or tensor.is_quantized:
+            kind, library = type(tensor), type(tensor).__module__.partition(".")[0]
+            held = f"a {kind.__name__} of {library}" if kind not in (Tensor, nn.Parameter) else f"{tensor.dtype}"
+            raise ModelError(
+                f"model: {name} is {held}, whose numbers are packed. Pass the floating-point model it was made from."
+            )
     for path, module in model.named_modules():
         home = type(module).__module__
         if ".quantized" in home and home.startswith(("torch.ao.nn", "torch.nn")):
@@ -71,6 +77,17 @@ def alone(model: nn.Module) -> Iterator[None]:
         lock = _LOCKS.setdefault(id(model), RLock())
     with lock:
         yield
+
+
+def heard_here(hook: Callable[..., None]) -> Callable[..., None]:
+    """The hook, silent in every thread but this one: a server may run the same model meanwhile."""
+    thread = get_ident()
+
+    def hear(*called: Any) -> None:
+        if get_ident() == thread:
+            hook(*called)
+
+    return hear
 
 
 @contextmanager

@@ -38,6 +38,8 @@ COMMANDS = {
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
 _NEED_NO_WORDS = ("report", "lab")
+_SOON = 0.05
+"""Seconds after which a swallowed Ctrl-C is raised once more."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -89,7 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after `unbend`; left out, those of this process.
     """
-    _forget_working_directory()
     with _listening():
         try:
             _run(arguments)
@@ -139,16 +140,6 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
-def _forget_working_directory() -> None:
-    """Python puts the working directory first on its path for `-m`: a `statistics.py` there would be imported.
-
-    The user's code is found without it: MODEL and DATA say where it lies (`unbend.load.python`).
-    """
-    here = os.getcwd()  # noqa: PTH109
-    if sys.path and sys.path[0] in ("", here) and not sys.flags.safe_path:
-        del sys.path[0]
-
-
 @contextmanager
 def _listening() -> Generator[None]:
     """Ctrl-C is remembered as well as raised: inside a callback or a `__del__` Python swallows the exception.
@@ -166,9 +157,15 @@ def _listening() -> Generator[None]:
         interrupted.set()
         raise KeyboardInterrupt
 
+    def again() -> None:
+        if interrupted.is_set():
+            signal.raise_signal(signal.SIGINT)
+
     def swallowed(lost: Any) -> None:
         if lost.exc_type is not None and issubclass(lost.exc_type, KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            later = threading.Timer(_SOON, again)  # raised here, it would be swallowed here, and printed
+            later.daemon = True
+            later.start()
         else:
             hook(lost)
 

@@ -22,8 +22,8 @@ from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 
 INPUT = "input"
-_LEAST, _LARGEST = 1e-150, 1e150
-"""Between these the square of a float64 number is one, and so is the sum of 100 million of them."""
+_LEAST, _LARGEST = 1e-150, 1e37
+"""Between these the square of a float64 number is one, and so is its float32, in which some references are fitted."""
 States = dict[str, dict[str, Any]]
 
 
@@ -180,5 +180,5 @@ def _refuse_extremes(what: str, found: Tensor, minibatch: Minibatch) -> None:
         first = int(wild.nonzero()[0])
         raise DataError(
             f"data: expected {what} between {_LEAST:g} and {_LARGEST:g}, got {float(size[first]):.3g} in row "
-            f"{int(minibatch.ids[first])}: its square is no number any more. Give them in another unit."
+            f"{int(minibatch.ids[first])}: what is worked out from it is no number any more. Give them in another unit."
         )

@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from unbend._typing import Array
-from unbend.capture import quiet, twin
-from unbend.errors import DataError, ModelError
-from unbend.numerics.readout import readout
+from unbend.capture import quiet
+from unbend.errors import DataError
 from unbend.numerics.sample import SampleState
 from unbend.numerics.state import HeldOut, Measure
 from unbend.study.examine import Subject, examine
@@ -50,16 +49,15 @@ class Passes:
         self._rows, self._work, self._how, self._progress = rows, work, how, progress
         self._share = share() if how.ranks else Share()
 
-    def sums(self, model: nn.Module) -> tuple[Sums, dict[Part, int]]:
-        """The sums of the model and of its untrained twin, and how many rows each part had."""
+    def sums(self, model: nn.Module, fresh: nn.Module | None) -> tuple[Sums, dict[Part, int]]:
+        """The sums of the model and of its untrained twin, where there is one, and how many rows each part had."""
         measures = self._work.measures
         train, n_train = self._part(model, "train", "Training rows", measures)
         held_out, n_held_out = self._part(model, "held_out", "Held-out rows", measures)
         weight, bias = _head_of(model, self._work)
         sums = Sums(train, held_out, head_weight=weight, head_bias=bias)
-        base = tuple(m for m in measures if m.name in BASELINE)
-        fresh = self._twin(model, base)
         if fresh is not None:
+            base = tuple(m for m in measures if m.name in BASELINE)
             sums = replace(
                 sums,
                 twin_train=self._part(fresh, "train", "Untrained twin", base)[0],
@@ -85,7 +83,7 @@ class Passes:
     def examination(self, model: nn.Module) -> Examination | None:
         """What the statistics of layers do not tell; every rank asks it of the same rows. None without labels."""
         how, work = self._how, self._work
-        if work.task is None:
+        if work.task is None or work.rows.n["held_out"] == 0:
             return None
         subject = Subject(
             model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss, protect=work.plan.protect
@@ -120,16 +118,6 @@ class Passes:
                 "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
             )
         return found, sum(each.n for each in seen)
-
-    def _twin(self, model: nn.Module, base: Sequence[Measure]) -> nn.Module | None:
-        """The untrained twin, where it is wanted and the model can be made again."""
-        is_read = any(m.name == readout.__name__ for m in base)
-        if not (self._how.twin and is_read and any(True for _ in model.parameters())):
-            return None
-        try:
-            return twin(model, seed=self._how.seed)
-        except ModelError:
-            return None
 
     def _gradient(self, model: nn.Module) -> dict[str, Any]:
         """The sums of squared loss gradients, where a loss is given."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from unbend.capture.twin import Untrained
 from unbend.errors import DataError
 from unbend.numerics.views import Rule
 from unbend.study.items import Choice
@@ -21,6 +22,7 @@ class Settings:
         axis: which axis of a layer's output holds its units, by name or glob; None for what the model shows.
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
+        untrained: the untrained twin, or a function that builds it; None to draw the model's weights again.
         loss: a loss (output, y) for the gradients per layer, or the name of one; None for none.
         exact: take every row into the second moments, however many there are.
         rows: rows kept in the row sample; None for its own size.
@@ -45,6 +47,7 @@ class Settings:
     axis: Mapping[str, int] | None
     measures: Sequence[str] | None
     twin: bool
+    untrained: Untrained | None
     loss: Callable[[Tensor, Tensor], Tensor] | str | None
     exact: bool
     rows: int | None

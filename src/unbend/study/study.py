@@ -16,10 +16,12 @@ from torch import Tensor, nn
 import unbend
 from unbend.capture import bare
 from unbend.capture.quiet import alone, kept_random
+from unbend.capture.twin import Untrained
 from unbend.load.labels import Task
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.defaults import fresh_defaults
+from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
 from unbend.study.given import network_of
 from unbend.study.items import Choice, Items, arguments
@@ -30,6 +32,7 @@ from unbend.study.progress import Progress, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Holding, Part, Source, source
+from unbend.study.untrained import untrained_twin
 from unbend.study.values import About, Study, Sums
 
 
@@ -43,6 +46,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     axis: Mapping[str, int] | None = None,
     measures: Sequence[str] | None = None,
     twin: bool = True,
+    untrained: Untrained | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | str | None = None,
     exact: bool = False,
     rows: int | None = None,
@@ -82,6 +86,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
             what the model shows.
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
+        untrained: the untrained twin, or a function without arguments that builds it, such as the model's own class:
+            its own initialisation. None to draw the weights of a copy again.
         loss: a loss (output, y) for the gradients per layer, or its name, such as "cross_entropy", "bce" or "mse";
             None for none.
         exact: take every row into the second moments, however many there are.
@@ -107,7 +113,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         recipe: words that make model and data again, to be kept with the study.
 
     Raises:
-        ModelError: not a module, or one that cannot be hooked.
+        ModelError: not a module, or one that cannot be hooked; `untrained` gives another network.
         ShapeError: model and data do not fit.
         DataError: labels that are no labels, holes in the data, too few rows.
         LayerError: no such layer.
@@ -125,10 +131,10 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ['input', '0', '1', '2']
     """
     how = Settings(
-        layers=layers, reduce=reduce, axis=axis, measures=measures, twin=twin, loss=loss, exact=exact, rows=rows,
-        share=share, groups=groups, stratify=stratify, inputs=inputs, target=target, output=output,
-        batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes,
-        ranks=ranks, trials=trials,
+        layers=layers, reduce=reduce, axis=axis, measures=measures, twin=twin, untrained=untrained, loss=loss,
+        exact=exact, rows=rows, share=share, groups=groups, stratify=stratify, inputs=inputs, target=target,
+        output=output, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget,
+        probes=probes, ranks=ranks, trials=trials,
     )  # fmt: skip
     how.check()
     module = bare(network_of(model))
@@ -152,9 +158,11 @@ def _study(
     warm_up()
     with alone(model), kept_random(model):
         work = prepare(model, rows, how)
+        fresh, said = untrained_twin(model, work.rows, work, how)
+        work = replace(work, notes=(*work.notes, *said))
         passes = Passes(work.rows, work, how, progress)
-        sums, seen = passes.sums(model)
-    examination = passes.examination(model)
+        sums, seen = passes.sums(model, fresh)
+        examination = passes.examination(model)
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
         _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more,
@@ -190,6 +198,7 @@ def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, i
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
+        fingerprint=fingerprint(model),
     )
 
 

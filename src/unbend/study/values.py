@@ -120,6 +120,7 @@ class About:
         seconds: how long the study took.
         recipe: the words that make the study again, as the command line takes them: model, data, label, weights,
             batch_size, share.
+        fingerprint: of the weights and buffers of the network; empty in studies of older versions.
     """
 
     model: str
@@ -135,6 +136,7 @@ class About:
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     recipe: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
 
     __repr__ = in_one_line
 

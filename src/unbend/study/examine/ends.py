@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from unbend.capture.quiet import heard_here
 from unbend.study.examine.subject import Subject
 
 _FEW = 8
@@ -62,8 +63,8 @@ def trail(subject: Subject, net: nn.Module | None = None, most: int = 4) -> Trai
     with torch.no_grad(), ExitStack() as stack:
         for path, module in net.named_modules():
             for hook in (
-                module.register_forward_pre_hook(partial(watch.enter, path)),
-                module.register_forward_hook(partial(watch.leave, path), always_call=True),
+                module.register_forward_pre_hook(heard_here(partial(watch.enter, path))),
+                module.register_forward_hook(heard_here(partial(watch.leave, path)), always_call=True),
             ):
                 stack.callback(hook.remove)
         stack.enter_context(watch)

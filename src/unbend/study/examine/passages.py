@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unbend.capture.kinds import kind_of
+from unbend.capture.quiet import heard_here
 from unbend.study.examine.references import read_linearly
 from unbend.study.examine.subject import COLUMNS, Sample, Subject
 from unbend.study.examine.values import Passage
@@ -72,8 +73,8 @@ def _features(subject: Subject, paths: list[str], rows: Sample) -> dict[str, tup
     hooks = []
     parts = dict(subject.model.named_modules())
     for path in paths:
-        hooks += [parts[path].register_forward_pre_hook(partial(enter, path)),
-                  parts[path].register_forward_hook(partial(leave, path))]  # fmt: skip
+        hooks += [parts[path].register_forward_pre_hook(heard_here(partial(enter, path))),
+                  parts[path].register_forward_hook(heard_here(partial(leave, path)))]  # fmt: skip
     try:
         subject.outputs(subject.model, rows)
     finally:

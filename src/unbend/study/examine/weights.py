@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from unbend.capture import twin
 from unbend.capture.kinds import kind_of, original_class
+from unbend.capture.quiet import heard_here
 from unbend.errors import DataError, ModelError
 from unbend.study.examine.ends import trail
 from unbend.study.examine.subject import Subject
@@ -58,8 +59,8 @@ def ran(subject: Subject) -> tuple[Ran, ...]:
     hooks = []
     for path, module in subject.model.named_modules():
         if next(module.children(), None) is None:
-            hooks += [module.register_forward_pre_hook(partial(enter, path)),
-                      module.register_forward_hook(partial(note, path))]  # fmt: skip
+            hooks += [module.register_forward_pre_hook(heard_here(partial(enter, path))),
+                      module.register_forward_hook(heard_here(partial(note, path)))]  # fmt: skip
     try:
         with torch.no_grad():
             subject.run(subject.model, subject.train.rows(0, _SEEN)[0])
