@@ -17,7 +17,9 @@ import torch
 from typer.testing import CliRunner
 
 import unbend
+from unbend.cli.arguments import axes
 from unbend.cli.main import COMMANDS, _app, main
+from unbend.errors import DataError
 from unbend.study.ladder import word
 
 NET = """
@@ -356,3 +358,11 @@ def test_import_is_cheap_and_leaves_no_trace():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_axes_are_told_by_glob():
+    assert axes(None) is None
+    assert axes(["encoder.*=1", "head=-2", "a=b=0"]) == {"encoder.*": 1, "head": -2, "a=b": 0}
+    for wrong in ("1", "head", "head=x", "=1"):
+        with pytest.raises(DataError, match=r"--axis: expected GLOB=N"):
+            axes([wrong])

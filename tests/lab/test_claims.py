@@ -230,5 +230,5 @@ def test_importing_the_list_imports_no_claim():
 
 
 def test_known_classes_cover_what_a_result_holds():
-    assert set(reached(get_type_hints(claim("affine_collapse").run)["return"])) == {"AffineCollapse", "Flow"}
+    assert set(reached(get_type_hints(claim("affine_collapse").run)["return"])) == {"AffineCollapse", "PlaneFlow"}
     assert TreeReader({}, reached(Run)).known["Run"] is Run

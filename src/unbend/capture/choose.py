@@ -68,8 +68,11 @@ def _outer(blocks: list[Seen]) -> list[Seen]:
 def _once(seen: list[Seen]) -> list[Seen]:
     """Without layers that only pass on what an earlier one put out, such as a block that ends in a tapped layer."""
     first: dict[tuple[object, ...], Seen] = {}
+    kept: set[str] = set()
     for s in seen:
-        first.setdefault(s.identity, s)
+        if s.identity not in first and s.origin not in kept:
+            first[s.identity] = s
+            kept |= set() if s.site is None else {s.origin or s.site.name}
     return list(first.values())
 
 

@@ -2,20 +2,21 @@
 
 import dataclasses
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from unbend.errors import ModelError, UnbendError
 
 _PACKAGE = Path(__file__).parents[1]
-_LISTENER = Path(__file__).with_name("taps.py")
-"""Its frames lie between the model's and torch's wherever functional activations are listened to."""
+_LISTENERS = (Path(__file__).with_name("taps.py"), Path(__file__).parent / "flow" / "watch.py")
+"""Their frames lie between the model's and torch's wherever torch functions are listened to."""
 _FIRST = ("logits", "last_hidden_state", "pooler_output", "output", "out", "prediction")
 
 
@@ -76,7 +77,9 @@ def _ordered(keys: Any) -> list[Any]:
 
 
 def call(model: Any, inputs: Any) -> Any:
-    """Run a model: a tensor as its one argument, a tuple as arguments, a mapping as keywords.
+    """Run a model: a tensor as its one argument, a tuple or list as arguments, a mapping as keywords.
+
+    Where forward takes no such arguments but one, a tuple, list or mapping is that one. All else is its one argument.
 
     Raises:
         ModelError: the model raised; in its own words, with the place. The error itself is the cause.
@@ -88,7 +91,7 @@ def call(model: Any, inputs: Any) -> Any:
     except Exception as error:
         files = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
         mine = max(i for i, (file, _) in enumerate(files) if file == Path(__file__))
-        told = [(f, line) for f, line in files[mine + 1 :] if "torch" not in f.parts and f != _LISTENER]
+        told = [(f, line) for f, line in files[mine + 1 :] if "torch" not in f.parts and f not in _LISTENERS]
         if told and _PACKAGE in told[-1][0].parents:  # raised by a hook of ours
             raise
         said = str(error).strip().partition("\n")[0]
@@ -99,10 +102,33 @@ def call(model: Any, inputs: Any) -> Any:
 
 def _called(model: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
-        return model(**inputs)
+        whole = bool(inputs) and _takes_whole(model, (), inputs)
+        return model(inputs) if whole else model(**inputs)
     if isinstance(inputs, (tuple, list)) and not isinstance(inputs, PackedSequence):
-        return model(*inputs)
+        return model(inputs) if _takes_whole(model, inputs, {}) else model(*inputs)
     return model(inputs)
+
+
+def _takes_whole(model: Any, args: Sequence[Any], named: Mapping[Any, Any]) -> bool:
+    """Whether a forward of the user's own takes a compound batch as its one argument, and not part by part."""
+    while isinstance(model, nn.Sequential) and len(model):
+        model = model[0]
+    forward = getattr(model, "forward", None)
+    if forward is None or type(model).__module__.startswith("torch."):
+        return False
+    try:
+        known = signature(forward)
+    except (TypeError, ValueError):
+        return False
+    return not _binds(known, *args, **named) and _binds(known, args or named)
+
+
+def _binds(known: Signature, *args: Any, **named: Any) -> bool:
+    try:
+        known.bind(*args, **named)
+    except TypeError:
+        return False
+    return True
 
 
 def version_of(tensor: Any) -> int:

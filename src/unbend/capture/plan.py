@@ -6,15 +6,24 @@ and notes on everything that was decided (keys used, layers left out, rows sketc
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import nn
 
 from unbend.capture.choose import apply_rules, default, list_names, match, sketch_wide
-from unbend.capture.look import TAPPED, Look, look, with_saturation
+from unbend.capture.flow import Flow, remarks
+from unbend.capture.flow.masks import Mask
+from unbend.capture.inputs import copy_of, named_tensors
+from unbend.capture.look import TAPPED, Look, Seen, look, with_saturation
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Tap
+from unbend.capture.tokens import unmasked_padding
+from unbend.errors import ModelError
 from unbend.numerics.views import Rule
+
+INPUT = "input"
+"""What feeds a layer that takes the model's inputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,12 +35,18 @@ class Plan:
         output: name of the tap that is the model's output, if one is.
         head: name of the last affine layer, when its output is the model's (a softmax or sigmoid behind it aside).
         notes: what was decided, for the reader.
+        writes: names of the inputs that the model writes into.
     """
 
     taps: tuple[Tap, ...]
     output: str | None
     head: str | None
     notes: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+
+    def protect(self, inputs: Any) -> Any:
+        """A batch as it may be given to the model: a copy where forward writes into it, else the batch itself."""
+        return copy_of(inputs) if self.writes else inputs
 
 
 def plan(
@@ -41,6 +56,7 @@ def plan(
     *,
     layers: Sequence[str] | None = None,
     reduce: Rule | Mapping[str, Rule] | None = None,
+    axis: Mapping[str, int] | None = None,
 ) -> Plan:
     """Run the model once and decide where to look.
 
@@ -52,26 +68,74 @@ def plan(
             attention, recurrent and block output; when these are more than 32, activations and blocks only;
             then blocks, as deep as they fit; then some of them.
         reduce: how positions are reduced: one rule for all layers, or a rule by glob.
+        axis: which axis of a layer's output holds its units, by name or glob; left out, what the model shows.
 
     Raises:
         LayerError: a name fits no layer, or the layer put out no tensor with one row per sample.
         ShapeError: the model does not take these inputs.
-        ModelError: the model puts out no tensor.
+        ModelError: the model puts out no tensor, or none with one row per sample.
 
     Cost:
-        Two forward passes, the second on two rows.
+        Three forward passes, one on a few rows and one on two.
     """
-    shown = look(model, inputs, n)
+    shown = look(model, inputs, n, axis=axis)
     notes = _remarks(shown)
     chosen = default(shown, notes) if layers is None else match(shown, layers)
+    if not chosen:
+        lost = list_names([f"{name} ({reason})" for name, reason in shown.lost.items()])
+        raise ModelError(
+            f"model: nothing that it puts out has one row for each of the {n} samples: {lost}. Let forward return one."
+        )
     modules = dict(model.named_modules())
     with quiet(model):
         taps = [with_saturation(seen, modules) for seen in chosen]
     taps = sketch_wide(apply_rules(taps, reduce), notes)
     names = {tap.name for tap in taps}
     fed = [tap if tap.fed_by is None else replace(tap, fed_by=_feeder(shown, tap.fed_by, names)) for tap in taps]
+    fed = _joined(fed, chosen, shown.flow, inputs)
+    if shown.flow is not None:
+        padding = None if shown.flow.masks else unmasked_padding(model, inputs)
+        notes += [] if padding is None else [padding]
+        notes += remarks(_between(shown.flow, chosen, set(axis or {})))
     output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.identity == shown.end), None)
-    return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes))
+    writes = () if shown.flow is None else shown.flow.writes
+    return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes), writes)
+
+
+def _joined(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, inputs: Any) -> list[Tap]:
+    """The taps with what feeds them, whose values they repeat and under which mask they stand."""
+    if shown is None:
+        usual = "input['attention_mask']"
+        mask = Mask(usual, "tokens") if usual in dict(named_tensors(inputs)) else None
+        return [replace(tap, mask=mask) for tap in taps]
+    names = {s.site.name: s.tap.name for s in chosen if s.site is not None}
+    given = {site.name for site in shown.inputs}
+    sites = {site.place: site for site in shown.among(names).sites}
+
+    def known(site_name: str) -> str:
+        return INPUT if site_name in given else names.get(site_name.partition("[")[0], site_name)
+
+    order = {tap.name: i for i, tap in enumerate(taps)}
+    joined = []
+    for tap in taps:
+        site = sites.get(tap.place)
+        if site is not None:
+            found = {known(name) for name in site.feeders}
+            feeders = tuple(sorted(found, key=lambda name: (order.get(name, -1), name)))
+            alias = names.get(site.alias_of or "")
+            tap = replace(tap, feeders=feeders, alias_of=alias)  # noqa: PLW2901  the same tap, with what is known
+        joined.append(tap)
+    return joined
+
+
+def _between(shown: Flow, chosen: Sequence[Seen], told: set[str]) -> Flow:
+    """The flow between the layers chosen; of those whose axis the user tells, nothing is assumed."""
+    sites = shown.among([s.site.name for s in chosen if s.site is not None]).sites
+    names = {s.tap.place: s.tap.name for s in chosen}
+    is_told = {place for place, name in names.items() if any(fnmatchcase(name, pattern) for pattern in told)}
+    shown_as = (replace(s, name=names.get(s.place, s.name), is_assumed=s.is_assumed and s.place not in is_told)
+                for s in sites)  # fmt: skip
+    return replace(shown, sites=tuple(shown_as))
 
 
 def _remarks(shown: Look) -> list[str]:
@@ -90,6 +154,8 @@ def _remarks(shown: Look) -> list[str]:
             f"These layers have batch_first=False and take the axis of the samples for time, so that samples see each "
             f"other: {list_names(shown.mixing)}. Build them with batch_first=True, or turn the inputs."
         )
+    if shown.unlike is not None and not shown.mixing:
+        notes.append(str(shown.unlike))
     return notes
 
 

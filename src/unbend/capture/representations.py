@@ -5,10 +5,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unbend.capture.inputs import n_samples
 from unbend.capture.outputs import call
 from unbend.capture.plan import plan
 from unbend.capture.quiet import bare, quiet
 from unbend.capture.taps import Caught, Tap, tapped
+from unbend.capture.tokens import token_mask, token_masks
 from unbend.errors import ShapeError
 from unbend.numerics.views import Rule
 from unbend.numerics.views import reduce as reduced
@@ -21,6 +23,7 @@ def representations(
     layers: Sequence[str] | None = None,
     reduce: Rule | Mapping[str, Rule] | None = None,
     mask: Tensor | None = None,
+    axis: Mapping[str, int] | None = None,
 ) -> dict[str, Tensor]:
     """One row per sample for every tapped layer, in the order the layers run.
 
@@ -29,21 +32,24 @@ def representations(
 
     Args:
         model: any module.
-        inputs: one batch: a tensor, a tuple of arguments, or a mapping of keywords.
+        inputs: one batch: a tensor, a packed sequence, a tuple of arguments, a mapping of keywords, or whatever
+            forward takes as its one argument.
         layers: paths or globs; left out, a sensible choice.
         reduce: how positions are reduced: `mean`, `max`, `flatten`, `cls` or `last`, for all or by glob.
-        mask: for tokens [n, t], true where a token counts; found by itself under `attention_mask`.
+        mask: for tokens [n, t], true where a token counts; left out, each layer is read under the padding mask among
+            the inputs that belongs to its tokens.
+        axis: which axis of a layer's output holds its units, by name or glob; left out, what the model shows.
 
     Returns:
         Layer name → rows [n, d].
 
     Raises:
-        ModelError: not a module, or one that cannot be looked into.
+        ModelError: not a module, one that cannot be looked into, or one that puts out no rows.
         ShapeError: the model does not take these inputs, or they hold no samples.
         LayerError: no such layer or rule.
 
     Cost:
-        Three forward passes, one of them on two rows, and the rows.
+        Four forward passes, two of them on a few rows, and the rows.
 
     Example:
         >>> import torch
@@ -52,34 +58,16 @@ def representations(
         [('0', (2, 4)), ('1', (2, 4))]
     """
     model = bare(model)
-    places = plan(model, inputs, _n(inputs), layers=layers, reduce=reduce)
-    if mask is None and isinstance(inputs, Mapping):
-        mask = inputs.get("attention_mask")
+    n = n_samples(inputs)
+    if not n:
+        raise ShapeError("inputs: expected a batch of at least one sample, got none. Pass tensors of shape [n, ...].")
+    places = plan(model, inputs, n, layers=layers, reduce=reduce, axis=axis)
+    masks = token_masks(inputs, places.taps, mask=mask)
     rows: dict[str, Tensor] = {}
 
     def receive(tap: Tap, caught: Caught) -> None:
-        rows[tap.name] = reduced(caught.values, tap.view, mask=token_mask(tap, caught, mask)).detach().clone()
+        rows[tap.name] = reduced(caught.values, tap.view, mask=token_mask(tap, caught, masks)).detach().clone()
 
     with quiet(model), tapped(model, places.taps, receive):
-        call(model, inputs)
+        call(model, places.protect(inputs))
     return rows
-
-
-def token_mask(tap: Tap, caught: Caught, mask: Tensor | None) -> Tensor | None:
-    """The mask that fits a tap's tokens: its own, or the batch's where the lengths agree."""
-    if tap.view.layout != "tokens":
-        return None
-    if caught.mask is not None:
-        return caught.mask
-    return mask if mask is not None and mask.ndim == 2 and tuple(mask.shape) == tuple(caught.values.shape[:2]) else None
-
-
-def _n(inputs: Any) -> int:
-    """Samples in a batch."""
-    values = (
-        inputs.values() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, (tuple, list)) else [inputs]
-    )
-    n = next((len(v) for v in values if isinstance(v, Tensor) and v.ndim), 0)
-    if not n:
-        raise ShapeError("inputs: expected a batch of at least one sample, got none. Pass tensors of shape [n, ...].")
-    return n

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from unbend.capture.flow.masks import Mask
+from unbend.capture.flow.operations import name_of
 from unbend.capture.kinds import FUNCTIONS, Kind
 from unbend.capture.outputs import tensor_of, version_of
 from unbend.numerics.batch import Saturation
@@ -43,6 +45,12 @@ class Tap:
         saturation: for activations, where they are saturated.
         fed_by: name of the tap whose output it takes, where that is known.
         in_place: it writes its output over its input.
+        order: how the axes of its output are permuted before it is read: samples, positions, units; empty if they are
+            not, or only turned by `time_first`.
+        n_merged: the last so many axes, permuted, hold the units together, such as heads and their columns.
+        feeders: names of the taps whose values reach it through no other; `"?"` where that could not be seen.
+        alias_of: the tap whose values these are, at most moved.
+        mask: the padding mask among the inputs that its positions stand under.
     """
 
     name: str
@@ -57,6 +65,11 @@ class Tap:
     saturation: Saturation | None = None
     fed_by: str | None = None
     in_place: bool = False
+    order: tuple[int, ...] = ()
+    n_merged: int = 1
+    feeders: tuple[str, ...] = ()
+    alias_of: str | None = None
+    mask: Mask | None = None
 
     @property
     def place(self) -> Place:
@@ -106,6 +119,7 @@ def listening(
     *,
     wanted: Collection[Place] | None = None,
     sources: Mapping[Place, bool] | None = None,
+    by_hand: Collection[Place] = (),
 ) -> Iterator[None]:
     """Call `handle` for every output in the forward passes inside the block; hooks are removed whatever happens.
 
@@ -115,11 +129,12 @@ def listening(
         wanted: what to listen to; everything if left out.
         sources: of which places `Event.source` is needed, and whether as a copy taken beforehand; of everything,
             and no copies, if left out together with `wanted`.
+        by_hand: calls of other functions than `FUNCTIONS` that are listened to where everything is.
 
     Cost:
         Nothing to speak of for modules. If a functional activation is wanted, one Python call per torch function.
     """
-    events = _Events(handle, wanted, sources or {})
+    events = _Events(handle, wanted, sources or {}, frozenset(by_hand))
     functions = wanted is None or any(function for _, function, _ in wanted)
     paths = None if wanted is None else {path for path, _, _ in wanted} | {""}
     started = {path for path, _, _ in sources or {}} | {""}
@@ -132,7 +147,9 @@ def listening(
                 end = module.register_forward_hook(partial(events.end, path), always_call=True)
                 stack.callback(end.remove)
         if functions:
-            stack.enter_context(_Functions(events))
+            places = by_hand if wanted is None else wanted
+            names = {name for _, name, _ in places if name} | (FUNCTIONS if wanted is None else set())
+            stack.enter_context(_Functions(events, names))
         stack.enter_context(_every_module_called())
         yield
 
@@ -168,9 +185,13 @@ class _Events:
     """Counts calls, knows which module is running, and passes on what is wanted."""
 
     def __init__(
-        self, handle: Callable[[Event], None], wanted: Collection[Place] | None, sources: Mapping[Place, bool]
+        self,
+        handle: Callable[[Event], None],
+        wanted: Collection[Place] | None,
+        sources: Mapping[Place, bool],
+        by_hand: Collection[Place] = (),
     ) -> None:
-        self._handle, self._wanted, self._sources = handle, wanted, sources
+        self._handle, self._wanted, self._sources, self._by_hand = handle, wanted, sources, by_hand
         self._calls: dict[tuple[str, str], int] = {}
         self._running: list[_Running] = []
         self._thread = get_ident()
@@ -214,7 +235,7 @@ class _Events:
         number = self._calls.get((path, name), 0)
         self._calls[path, name] = number + 1
         place = (path, name, number)
-        if self._wanted is not None and place not in self._wanted:
+        if not self._is_wanted(place):
             return func(*args, **kwargs)
         source = args[0] if args else kwargs.get("input")
         version = version_of(source)
@@ -222,8 +243,14 @@ class _Events:
         output = func(*args, **kwargs)
         rest, named = args[1:], {key: value for key, value in kwargs.items() if key not in {"input", "out"}}
         written = version_of(source) != version
-        self._handle(Event(place, before, output, lambda z: func(z, *rest, **named), version, written))
+        value = source if name == "__setitem__" else output
+        self._handle(Event(place, before, value, lambda z: func(z, *rest, **named), version, written))
         return output
+
+    def _is_wanted(self, place: Place) -> bool:
+        if self._wanted is not None:
+            return place in self._wanted
+        return place[1] in FUNCTIONS or place in self._by_hand
 
 
 def _ignore(*_given: object) -> None:
@@ -233,13 +260,13 @@ def _ignore(*_given: object) -> None:
 class _Functions(TorchFunctionMode):
     """Passes on functional activations, which no module hook can see."""
 
-    def __init__(self, events: _Events) -> None:
+    def __init__(self, events: _Events, names: Collection[str]) -> None:
         super().__init__()
-        self._events = events
+        self._events, self._names = events, names
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "").removesuffix("_")
-        if name not in FUNCTIONS:
+        name = name_of(func)
+        if name not in self._names:
             return func(*args, **(kwargs or {}))
         return self._events.function(name, func, args, kwargs or {})
 
@@ -276,13 +303,23 @@ def tapped(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught
 
 
 def _hand_over(tap: Tap, output: Any, saturation: Saturation | None, receive: Callable[[Tap, Caught], None]) -> None:
-    if isinstance(output, Tensor) and output.ndim > 1 and not tap.time_first:
+    if isinstance(output, Tensor) and output.ndim > 1 and not (tap.time_first or tap.order):
         receive(tap, Caught(output, saturation))
         return
     found = tensor_of(output)
     if found is not None:
-        values = found.tensor.transpose(0, 1) if tap.time_first else found.tensor
+        values = arrange(found.tensor, tap)
+        if saturation is not None and saturation.pre is not None and saturation.pre.shape == found.tensor.shape:
+            saturation = replace(saturation, pre=arrange(saturation.pre, tap))
         receive(tap, Caught(values.unsqueeze(1) if values.ndim == 1 else values, saturation, found.mask))
+
+
+def arrange(values: Tensor, tap: Tap) -> Tensor:
+    """An output as it is read: samples first, units where the view expects them."""
+    if tap.order:
+        moved = values.permute(tap.order)
+        return moved.flatten(-tap.n_merged) if tap.n_merged > 1 else moved
+    return values.transpose(0, 1) if tap.time_first else values
 
 
 @contextmanager
@@ -336,7 +373,9 @@ class _Hook:
         tap = self._taps.get(number)
         if tap is None:
             return
-        if type(output) is Tensor and output.ndim > 1 and not tap.time_first:  # as below, but for the cost of a call
+        if (
+            type(output) is Tensor and output.ndim > 1 and not (tap.time_first or tap.order)
+        ):  # as below, but for the cost of a call
             self._receive(tap, Caught(output, tap.saturation))
         else:
             _hand_over(tap, output, tap.saturation, self._receive)

@@ -39,3 +39,20 @@ def rules(words: Sequence[str] | None) -> Mapping[str, Rule] | None:
             raise DataError(f"--reduce: no rule {rule!r}. The rules are {', '.join(known)}, or GLOB=RULE.")
         found[glob or "*"] = rule  # type: ignore[assignment]
     return found
+
+
+def axes(words: Sequence[str] | None) -> dict[str, int] | None:
+    """`encoder.*=1` to the axis of the units by glob.
+
+    Raises:
+        DataError: no number behind the glob.
+    """
+    if not words:
+        return None
+    found: dict[str, int] = {}
+    for word in words:
+        glob, _, number = word.rpartition("=")
+        if not glob or not number.removeprefix("-").isdecimal():
+            raise DataError(f"--axis: expected GLOB=N, such as 'encoder.*=1', got {word!r}.")
+        found[glob] = int(number)
+    return found

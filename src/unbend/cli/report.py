@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 import unbend
-from unbend.cli.arguments import files_of, rules
+from unbend.cli.arguments import axes, files_of, rules
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress, shown
 from unbend.files import check_apart, check_place, check_unread
@@ -51,6 +51,13 @@ _Loss: TypeAlias = Annotated[
     str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
 ]
 
+_Axis: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Which axis of a layer's output holds its units, GLOB=N, where nothing else tells; repeat for more."
+    ),
+]
+
 
 def report(
     model: _Model = None,
@@ -61,6 +68,7 @@ def report(
         list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
     ] = None,
     reduce: _Reduce = None,
+    axis: _Axis = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
     inputs: _Inputs = None,
@@ -110,7 +118,7 @@ def report(
             work = _job(model, data, label, weights, seed, told)
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), loss=loss, inputs=choices(inputs), target=choice(target),
+                reduce=rules(reduce), axis=axes(axis), loss=loss, inputs=choices(inputs), target=choice(target),
                 output=choice(model_output), groups=choice(group), rows=rows, exact=exact, twin=twin, n_classes=classes,
                 trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
             )  # fmt: skip

@@ -15,7 +15,7 @@ from torch import nn
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, VERMILION, field, grid, legend, scatter
-from unbend.lab.flow import Flow, flow, flow_frame, n_flow_frames
+from unbend.lab.flow import PlaneFlow, flow, flow_frame, n_flow_frames
 
 WIDTHS = (2, 2, 2, 2, 1)
 
@@ -52,8 +52,8 @@ class AffineCollapse:
     bent_accuracy: float
     weight: Float64[np.ndarray, "1 2"]
     bias: Float64[np.ndarray, " 1"]
-    affine: Flow
-    bent: Flow
+    affine: PlaneFlow
+    bent: PlaneFlow
     out_weight: Float64[np.ndarray, " 2"]
     out_bias: float
 

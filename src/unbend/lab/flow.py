@@ -1,6 +1,6 @@
 """Data and a grid flowing through a net with two units in every layer, step by step: first affine, then the bend.
 
-Comes in: an `nn.Sequential` and points of the plane. Goes out: a `Flow` of plain arrays, and its frames on axes.
+Comes in: an `nn.Sequential` and points of the plane. Goes out: a `PlaneFlow` of plain arrays, and its frames on axes.
 It must not know any claim.
 """
 
@@ -21,7 +21,7 @@ STEPS, HOLD = 12, 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Flow:
+class PlaneFlow:
     """Where points and grid lines are before the first layer and after every one.
 
     Args:
@@ -41,7 +41,7 @@ class Flow:
     is_affine: tuple[bool, ...]
 
 
-def flow(model: nn.Sequential, x: Float[np.ndarray, "n 2"], lines: Float[np.ndarray, "m p 2"]) -> Flow:
+def flow(model: nn.Sequential, x: Float[np.ndarray, "n 2"], lines: Float[np.ndarray, "m p 2"]) -> PlaneFlow:
     """Points and grid lines through the children of `model`, up to the first that has not two outputs.
 
     Args:
@@ -70,7 +70,7 @@ def flow(model: nn.Sequential, x: Float[np.ndarray, "n 2"], lines: Float[np.ndar
     if not weights:
         raise ShapeError("model: expected a first layer from two inputs to two units, got another shape.")
     whole = torch.stack(stages).double().numpy()
-    return Flow(
+    return PlaneFlow(
         names=tuple(names),
         points=whole[:, : len(x)].copy(),
         lines=whole[:, len(x) :].reshape(-1, *lines.shape).copy(),
@@ -88,13 +88,13 @@ def _affine(layer: nn.Module) -> tuple[Float64[np.ndarray, "2 2"], Float64[np.nd
     return layer.weight.detach().double().numpy(), bias
 
 
-def n_flow_frames(result: Flow) -> int:
+def n_flow_frames(result: PlaneFlow) -> int:
     """How many frames the film of a flow has: a rest at the input, then a move and a rest for every layer."""
     return HOLD + (len(result.names) - 1) * (STEPS + HOLD)
 
 
 def flow_frame(
-    axes: Axes, result: Flow, y: Shaped[np.ndarray, "n"], i: int, *, class_names: tuple[str, ...] | None = None
+    axes: Axes, result: PlaneFlow, y: Shaped[np.ndarray, "n"], i: int, *, class_names: tuple[str, ...] | None = None
 ) -> None:
     """Frame `i` of the flow: the points, the grid, and what is being done to them.
 
@@ -132,7 +132,7 @@ def _when(i: int, n_steps: int) -> tuple[int, float]:
 
 
 def _between(
-    result: Flow, stages: Float64[np.ndarray, "l *shape 2"], step: int, share: float
+    result: PlaneFlow, stages: Float64[np.ndarray, "l *shape 2"], step: int, share: float
 ) -> Float64[np.ndarray, "*shape 2"]:
     if not result.is_affine[step]:
         return (1 - share) * stages[step] + share * stages[step + 1]
@@ -157,7 +157,7 @@ def _partial(weight: Float64[np.ndarray, "2 2"], share: float) -> Float64[np.nda
     return stretch @ turned @ mirror
 
 
-def _window(result: Flow, step: int, share: float) -> tuple[Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]]:
+def _window(result: PlaneFlow, step: int, share: float) -> tuple[Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]]:
     """A square window that glides from around one stage to around the next, and holds what is in between."""
     ends = [result.points[step], result.points[step + 1]]
     middles = [(points.max(axis=0) + points.min(axis=0)) / 2 for points in ends]

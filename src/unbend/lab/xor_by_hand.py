@@ -16,7 +16,7 @@ from torch import nn
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import GREEN, PINK, field, grid, plane_lines, scatter
-from unbend.lab.flow import Flow, flow, flow_frame, n_flow_frames
+from unbend.lab.flow import PlaneFlow, flow, flow_frame, n_flow_frames
 
 XOR = np.array([0.0, 1.0, 1.0, 0.0])
 SIGMOID = np.array([0.00715, 0.99236, 0.99236, 0.00715])
@@ -50,7 +50,7 @@ class XorByHand:
     biases: Float64[np.ndarray, "2 2"]
     out_weights: Float64[np.ndarray, "2 2"]
     out_biases: Float64[np.ndarray, " 2"]
-    steps: Flow
+    steps: PlaneFlow
 
 
 def run(seed: int = 0, budget: Budget = "full") -> XorByHand:  # noqa: ARG001  nothing here is drawn by chance

@@ -18,7 +18,7 @@ FORMAT = "unbend study"
 SCHEMA = 1
 """Raised when an older unbend would misread a newer file."""
 
-FORMER = {"Planes": "Projections"}
+FORMER = {"Planes": "Projections", "Flow": "PlaneFlow"}
 """Short names in older files → the class of that shape now."""
 FORMER_FIELDS = {"View": {"fold": "sketch"}}
 """Class → names of its fields in older files → their names now."""

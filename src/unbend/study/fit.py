@@ -1,14 +1,17 @@
 """Inputs made to fit the model they go into: device, dtype, and the few reshapes that are never in doubt."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from unbend.capture import call, quiet, tensor_of
+from unbend.capture.inputs import copy_of, map_tensors
 from unbend.capture.kinds import original_class
+from unbend.errors import ModelError
 
 Change: TypeAlias = tuple[Callable[[Tensor], Tensor], str]
 _CONV = nn.modules.conv._ConvNd  # noqa: SLF001  the base of Conv1d, Conv2d, Conv3d
@@ -18,29 +21,44 @@ def fit_inputs(model: nn.Module, inputs: Any) -> tuple[Callable[[Any], Any], str
     """How inputs must be changed before the model sees them, and that change in words.
 
     Floating-point inputs take the dtype and device of the model's parameters. Integers stay integers for a model
-    with an embedding, and become floating-point numbers for any other. Samples [h, w] become rows for a first
-    layer that is linear and takes h·w features; for a first layer that is a convolution they get the channel axis
-    it wants, or have it moved from the last place to the first. Nothing else is guessed.
+    with an embedding, and become floating-point numbers for any other. Then the model is tried on them as they are.
+    Only if it refuses, samples [h, w] become rows for a first layer that is linear and takes h·w features; for a first
+    layer that is a convolution they get the channel axis it wants, or have it moved from the last place to the first.
+    Nothing else is guessed.
 
     Args:
         model: the module.
         inputs: one batch.
+
+    Cost:
+        A forward pass where a reshape is in question.
     """
     values = (t for t in chain(model.parameters(), model.buffers()) if t.is_floating_point())
     first = next(values, None)
     dtype, device = (None, None) if first is None else (first.dtype, first.device)
     embeds = any(issubclass(original_class(m), (nn.Embedding, nn.EmbeddingBag)) for m in model.modules())
     convert = not embeds and isinstance(inputs, Tensor)
-    shape, words = _reshape(model, inputs)
+
+    def typed(tensor: Tensor) -> Tensor:
+        return tensor.to(device, _dtype(tensor, dtype, convert=convert))
 
     def fit(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: fit(part) for key, part in value.items()}
-        if isinstance(value, (tuple, list)):
-            return tuple(fit(part) for part in value)
-        return shape(value.to(device, _dtype(value, dtype, convert=convert))) if isinstance(value, Tensor) else value
+        return map_tensors(value, typed)
 
-    return fit, words
+    shape, words = _reshape(model, inputs)
+    if not words or _takes(model, fit(inputs)):
+        return fit, ""
+    return (lambda value: map_tensors(value, lambda tensor: shape(typed(tensor)))), words
+
+
+def _takes(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether a model runs on a batch as it is, and puts out one row per sample."""
+    try:
+        with quiet(model):
+            found = tensor_of(call(model, copy_of(inputs)))
+    except ModelError:
+        return False
+    return found is not None and found.tensor.ndim > 0 and len(found.tensor) == len(inputs)
 
 
 def _dtype(value: Tensor, dtype: torch.dtype | None, *, convert: bool) -> torch.dtype | None:

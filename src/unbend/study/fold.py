@@ -11,8 +11,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask
-from unbend.errors import DataError
+from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask, token_masks
+from unbend.capture.inputs import tensors_in
+from unbend.capture.outputs import version_of
+from unbend.errors import DataError, ModelError
 from unbend.numerics.batch import Samples
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.layer import LayerSums
@@ -54,7 +56,7 @@ class Fold:
         self._choose = Chooser(selection or Selection(), kinds, n_classes)
         self._sums: dict[str, LayerSums] = {}
         self._of: Samples | None = None
-        self._mask: Tensor | None = None
+        self._masks: dict[str, Tensor] = {}
 
     def listening(self) -> AbstractContextManager[None]:
         """Within it `add` hears the layers; the hooks are removed after it."""
@@ -65,7 +67,7 @@ class Fold:
         _refuse_extremes("labels", minibatch.y, minibatch)
         inputs = self._fit(minibatch.inputs)
         of = self._of = self._choose(minibatch.y, minibatch.ids)
-        self._mask = inputs.get("attention_mask") if isinstance(inputs, dict) else None
+        self._masks = token_masks(inputs, self._plan.taps)
         flat = input_rows(inputs, len(of.ids)) if self._with_input else None
         if flat is not None:
             if INPUT not in self._sums:
@@ -73,7 +75,14 @@ class Fold:
             _refuse_holes(flat, minibatch)
             _refuse_extremes("values", flat, minibatch)
             self._sums[INPUT].add(flat, of)
-        call(self._model, inputs)
+        given = self._plan.protect(inputs)
+        versions = [version_of(tensor) for tensor in tensors_in(given)]
+        call(self._model, given)
+        if not self._plan.writes and versions != [version_of(tensor) for tensor in tensors_in(given)]:
+            raise ModelError(
+                f"model: forward wrote into its inputs for rows from {int(minibatch.ids[0])} on, though not for the "
+                "first ones, so that the data are no longer what they were. Let forward begin with x = x.clone()."
+            )
 
     def _receive(self, tap: Tap, caught: Caught) -> None:
         assert self._of is not None  # noqa: S101  the model runs in `add` only
@@ -81,7 +90,7 @@ class Fold:
         if mine is None:
             mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name)
         is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
-        mask = token_mask(tap, caught, self._mask) if is_token else None
+        mask = token_mask(tap, caught, self._masks) if is_token else None
         mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
 
     def states(self) -> States:

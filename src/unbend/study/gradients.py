@@ -52,7 +52,7 @@ def fold_gradients(
     with _unfrozen(model), tapped(model, plan.taps, receive):
         for minibatch in batches:
             caught.clear()
-            found = tensor_of(call(model, fit(minibatch.inputs)))
+            found = tensor_of(call(model, plan.protect(fit(minibatch.inputs))))
             if found is None:
                 break
             forms = LabelForms(minibatch.y, minibatch.raw, n_classes)

@@ -85,7 +85,9 @@ class Passes:
         how, work = self._how, self._work
         if work.task is None or work.rows.n["held_out"] == 0:
             return None
-        subject = Subject(model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss)
+        subject = Subject(
+            model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss, protect=work.plan.protect
+        )
         return examine(
             subject, is_declared=work.rows.is_declared, with_trials=how.trials,
             tell=lambda what: self._progress(what, 0, None),

@@ -76,8 +76,10 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
     first = _first(rows)
     fit, reshaped = fit_inputs(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
-    places = plan(model, look, n, layers=how.layers, reduce=how.reduce)
-    found = labels(rows, first, _width(model, look), n_classes=how.n_classes, wish=written_for(how.loss))
+    places = plan(model, look, n, layers=how.layers, reduce=how.reduce, axis=how.axis)
+    found = labels(
+        rows, first, _width(model, places.protect(look)), n_classes=how.n_classes, wish=written_for(how.loss)
+    )
     _check_task(how, found)
     widest = max(widths_of(places.taps).values(), default=1)
     chosen = selection(rows.n["train"], widest, exact=how.exact, size=how.rows)
@@ -132,7 +134,8 @@ def _frames(places: Plan, look: Any, flat: Tensor | None) -> tuple[Layer, ...]:
     """The layers without their Results, the input first where it is numeric."""
     frames = tuple(
         Layer(tap.name, tap.kind, tap.module, tap.shape, tap.view, fed_by=tap.fed_by,
-              is_output=tap.name == places.output, is_head=tap.name == places.head)
+              is_output=tap.name == places.output, is_head=tap.name == places.head,
+              feeders=tap.feeders, alias_of=tap.alias_of)
         for tap in places.taps
     )  # fmt: skip
     if flat is None:

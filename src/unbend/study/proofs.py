@@ -20,6 +20,7 @@ from unbend.study.fold import INPUT
 from unbend.study.items import Items, arguments, choices
 from unbend.study.labels import labels
 from unbend.study.ladder import Ladder
+from unbend.study.settings import axis_of
 from unbend.study.source import HELD_OUT, Holding, Source, source
 from unbend.study.tables import Table, Tables, widths_of
 from unbend.study.values import Study
@@ -113,7 +114,7 @@ def verify(
     frames = [layer for layer in study.layers if layer.name in ladder.layers]
     names = [frame.name for frame in frames if frame.name != INPUT]
     reduce = {frame.name: frame.view.rule for frame in frames if frame.view.rule != "none" and frame.name != INPUT}
-    places = plan(model, look, n, layers=names, reduce=reduce)
+    places = plan(model, look, n, layers=names, reduce=reduce, axis=axis_of(recipe))
     tables = Tables(model, places, rows.coded(found.code), fit, len(study.about.class_names), widths_of(frames))
     steps = dict(zip(ladder.layers, ladder.steps, strict=True))
     holds: dict[str, bool] = {}

@@ -26,10 +26,12 @@ from torch.utils.data import (
 )
 
 from unbend._typing import Array
+from unbend.capture.inputs import n_samples, take
 from unbend.errors import DataError
 from unbend.load.labels import column
 from unbend.study.given import Given
 from unbend.study.items import Items
+from unbend.study.repeats import Repeats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,24 +81,6 @@ def reader(data: Given, batch_size: int, items: Items) -> Reader:
     return _of_arrays(data.x, None if data.y is None else _plain(data.y), batch_size)
 
 
-def take(inputs: Any, index: Tensor, n: int) -> Any:
-    """Some rows of a batch of `n`; parts that have no rows are kept."""
-    if isinstance(inputs, Tensor):
-        return inputs[index.to(inputs.device)] if inputs.ndim and len(inputs) == n else inputs
-    if isinstance(inputs, Mapping):
-        return {key: take(value, index, n) for key, value in inputs.items()}
-    if isinstance(inputs, (tuple, list)):
-        return tuple(take(value, index, n) for value in inputs)
-    return inputs
-
-
-def count(inputs: Any) -> int:
-    """Rows in the inputs of a batch; 0 where nothing has rows."""
-    several = inputs.values() if isinstance(inputs, Mapping) else inputs
-    parts = [inputs] if isinstance(inputs, Tensor) else several
-    return next((len(part) for part in parts if isinstance(part, Tensor) and part.ndim), 0)
-
-
 def some_labels(y: Any, index: Tensor) -> Any:
     """Some rows of labels that are a tensor, an array of words, or None."""
     return y if y is None else y[index if isinstance(y, Tensor) else index.numpy()]
@@ -114,7 +98,7 @@ def _plain(y: Any) -> Any:
 
 
 def _of_arrays(x: Any, y: Any, batch_size: int) -> Reader:
-    n = count(x) if y is None else len(y)
+    n = n_samples(x) if y is None else len(y)
 
     def read(rows: Array | None) -> Iterator[Minibatch]:
         total = n if rows is None else len(rows)
@@ -211,12 +195,14 @@ def _of_stream(loader: DataLoader, items: Items) -> Reader:
     whole: list[int] = []
 
     def read(_rows: Array | None) -> Iterator[Minibatch]:
-        start = 0
+        start, repeats = 0, Repeats(0 if whole else loader.num_workers)
         for batch in loader:
             inputs, y = _split(items, batch)
-            n = count(inputs) if y is None else len(y)
+            n = n_samples(inputs) if y is None else len(y)
+            repeats.add(inputs, y, n)
             yield Minibatch(inputs, y, np.arange(start, start + n))
             start += n
+        repeats.check()
         whole.append(start)
         if start != whole[0] or not start:
             raise DataError(

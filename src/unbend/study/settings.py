@@ -19,6 +19,7 @@ class Settings:
     Attributes:
         layers: paths or globs; None for a sensible choice.
         reduce: how positions are reduced, for all layers or by glob; None for the default of each kind.
+        axis: which axis of a layer's output holds its units, by name or glob; None for what the model shows.
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
         untrained: the untrained twin, or a function that builds it; None to draw the model's weights again.
@@ -43,6 +44,7 @@ class Settings:
 
     layers: Sequence[str] | None
     reduce: Rule | Mapping[str, Rule] | None
+    axis: Mapping[str, int] | None
     measures: Sequence[str] | None
     twin: bool
     untrained: Untrained | None
@@ -83,8 +85,10 @@ class Settings:
 
     def words(self) -> dict[str, str]:
         """What tells which rows a study saw, in the words a study keeps."""
-        told = {"batch_size": str(self.batch_size), "share": str(self.share)} | (
-            {"stratify": "yes"} if self.stratify else {}
+        told = (
+            axis_words(self.axis)
+            | {"batch_size": str(self.batch_size), "share": str(self.share)}
+            | ({"stratify": "yes"} if self.stratify else {})
         )
         for name in ("inputs", "target", "output", "groups"):
             chosen = getattr(self, name)
@@ -92,3 +96,14 @@ class Settings:
             if all(isinstance(part, str | int) for part in parts):
                 told[name] = ",".join(map(str, parts))
         return told
+
+
+def axis_words(axis: Mapping[str, int] | None) -> dict[str, str]:
+    """The axes of units as words of a recipe; none for none."""
+    return {"axis": " ".join(f"{glob}={number}" for glob, number in axis.items())} if axis else {}
+
+
+def axis_of(words: Mapping[str, str]) -> dict[str, int] | None:
+    """The axes of units that a recipe names."""
+    pairs = (word.rpartition("=") for word in words.get("axis", "").split())
+    return {glob: int(number) for glob, _, number in pairs} or None

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Bool
+from unbend.capture.inputs import take
 from unbend.errors import DataError
 from unbend.load.labels import column
 from unbend.numerics.hashing import hashes
@@ -21,7 +22,7 @@ from unbend.study import split
 from unbend.study.given import given
 from unbend.study.items import Items
 from unbend.study.ranks import Share
-from unbend.study.reader import Minibatch, Reader, reader, some_labels, take
+from unbend.study.reader import Minibatch, Reader, reader, some_labels
 
 Part: TypeAlias = Literal["train", "held_out"]
 HELD_OUT = 0.2

@@ -43,6 +43,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     held_out: Any = None,
     layers: Sequence[str] | None = None,
     reduce: Rule | Mapping[str, Rule] | None = None,
+    axis: Mapping[str, int] | None = None,
     measures: Sequence[str] | None = None,
     twin: bool = True,
     untrained: Untrained | None = None,
@@ -81,6 +82,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         layers: paths or globs; None for a sensible choice.
         reduce: how positions are reduced, for all layers or by glob; None for the mean (last token for recurrent
             ones).
+        axis: which axis of a layer's output holds its units, by name or glob, such as {"encoder.*": 1}; None for
+            what the model shows.
         measures: names of registered measures; None for all.
         twin: whether the untrained twin is studied as the baseline.
         untrained: the untrained twin, or a function without arguments that builds it, such as the model's own class:
@@ -128,10 +131,10 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ['input', '0', '1', '2']
     """
     how = Settings(
-        layers=layers, reduce=reduce, measures=measures, twin=twin, untrained=untrained, loss=loss, exact=exact,
-        rows=rows, share=share, groups=groups, stratify=stratify, inputs=inputs, target=target, output=output,
-        batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes, ranks=ranks,
-        trials=trials,
+        layers=layers, reduce=reduce, axis=axis, measures=measures, twin=twin, untrained=untrained, loss=loss,
+        exact=exact, rows=rows, share=share, groups=groups, stratify=stratify, inputs=inputs, target=target,
+        output=output, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget,
+        probes=probes, ranks=ranks, trials=trials,
     )  # fmt: skip
     how.check()
     module = bare(network_of(model))

@@ -65,4 +65,4 @@ def _some_inputs(rows: Source, work: Preparation) -> Iterator[Any]:
     else:
         ids = np.arange(piece.n) if piece.rows is None else piece.rows
         batches = replace(piece, rows=ids[np.argsort(hashes(ids, _SALT))[:_CALIBRATION]]).batches(None, Share())
-    return (work.fit(minibatch.inputs) for minibatch in batches)
+    return (work.plan.protect(work.fit(minibatch.inputs)) for minibatch in batches)

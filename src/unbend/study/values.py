@@ -68,6 +68,9 @@ class Layer:
         fed_by: the layer whose output it takes, where that is known.
         is_output: whether its output is the network's.
         is_head: whether it is the last affine layer before the output.
+        feeders: the layers whose values reach it through no other shown layer, `input` among them; `"?"` where that
+            could not be seen. Empty in studies of before this was recorded.
+        alias_of: the layer whose values these are, at most moved.
     """
 
     name: str
@@ -80,6 +83,8 @@ class Layer:
     fed_by: str | None = None
     is_output: bool = False
     is_head: bool = False
+    feeders: tuple[str, ...] = ()
+    alias_of: str | None = None
 
     def result(self, kind: type[R]) -> R | None:
         """The Result of that class, such as `layer.result(Scatter)`; None where none was made."""

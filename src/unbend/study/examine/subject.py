@@ -14,11 +14,12 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from unbend._typing import Array
 from unbend.capture import call, tensor_of
+from unbend.capture.inputs import join, take, tensors_in
 from unbend.study.loss import LabelForms, Loss, loss_value
-from unbend.study.reader import take
 from unbend.study.source import Part, Source
 
 MOST = 1500
@@ -66,6 +67,7 @@ class Subject:
         fit: applied to the inputs of each batch.
         n_classes: classes; 0 for a regression.
         loss: as the caller gave it, or None.
+        protect: applied to inputs before a network gets them, such as a copy where it writes into them.
     """
 
     def __init__(
@@ -76,13 +78,14 @@ class Subject:
         *,
         n_classes: int,
         loss: Loss | str | None,
+        protect: Callable[[Any], Any] = lambda inputs: inputs,
     ) -> None:
-        self.model, self.n_classes, self.loss = model, n_classes, loss
+        self.model, self.n_classes, self.loss, self._protect = model, n_classes, loss, protect
         self.train, self.held_out = (sample(source, part, fit, n_classes) for part in ("train", "held_out"))
 
     def run(self, net: nn.Module, inputs: Any) -> Tensor:
         """The output of a network for some inputs."""
-        found = tensor_of(call(net, inputs))
+        found = tensor_of(call(net, self._protect(inputs)))
         if found is None:
             raise TypeError("model: expected a tensor among its outputs, got none.")
         return found.tensor
@@ -151,6 +154,7 @@ class Subject:
 def sample(source: Source, part: Part, fit: Callable[[Any], Any], n_classes: int) -> Sample:
     """Rows of one part, spread over all of it where that can be."""
     batches = list(source.some(part, MOST))
+    batches = [b for b in batches if _form(b.inputs) == _form(batches[0].inputs)]  # padded to other lengths: left out
     if not batches:
         return Sample(None, torch.zeros(0, dtype=torch.int64), 0)
     y = torch.cat([b.y for b in batches])
@@ -158,19 +162,12 @@ def sample(source: Source, part: Part, fit: Callable[[Any], Any], n_classes: int
     y = y[:, 0].long() if n_classes else y.float()
     raws = [b.raw for b in batches if isinstance(b.raw, Tensor)]
     raw = torch.cat(raws) if len(raws) == len(batches) else None
-    return Sample(_joined([fit(b.inputs) for b in batches]), y, len(y), raw, n_classes)
+    return Sample(join([fit(b.inputs) for b in batches]), y, len(y), raw, n_classes)
 
 
-def _joined(parts: list[Any]) -> Any:
-    """Batches of inputs as one, at any nesting."""
-    first = parts[0] if parts else None
-    if isinstance(first, Tensor):
-        return torch.cat(parts)
-    if isinstance(first, dict):
-        return {key: _joined([part[key] for part in parts]) for key in first}
-    if isinstance(first, (tuple, list)):
-        return tuple(_joined(list(each)) for each in zip(*parts, strict=True))
-    return first
+def _form(inputs: Any) -> list[tuple[int, ...]]:
+    """Lengths of all axes but the samples'; those of packed sequences may differ."""
+    return [] if isinstance(inputs, PackedSequence) else [tuple(t.shape[1:]) for t in tensors_in(inputs)]
 
 
 def pooled_r2(out: Tensor, y: Tensor) -> float:
