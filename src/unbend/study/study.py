@@ -107,9 +107,9 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ['input', '0', '1', '2']
     """
     how = Settings(
-        layers=layers, reduce=reduce, measures=measures, twin=twin, untrained=untrained, loss=loss, exact=exact, rows=rows,
-        share=share, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes,
-        ranks=ranks,
+        layers=layers, reduce=reduce, measures=measures, twin=twin, untrained=untrained, loss=loss, exact=exact,
+        rows=rows, share=share, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget,
+        probes=probes, ranks=ranks,
     )  # fmt: skip
     how.check()
     return _study(model, source(data, held_out=held_out, batch_size=batch_size, share=share), how, progress,
@@ -129,8 +129,9 @@ def _study(
         passes = Passes(rows, work, how, progress)
         sums, seen = passes.sums(model, fresh)
     more = passes.of_all_rows(model, sums)
+    work = replace(work, notes=(*work.notes, *said))
     done = finish(
-        _about(model, name, rows, replace(work, notes=(*work.notes, *said)), seen), work.frames, sums, measures=work.measures, more=more,
+        _about(model, name, rows, work, seen), work.frames, sums, measures=work.measures, more=more,
         tick=ticker(progress, "Finishing layers", len(work.frames)),
     )  # fmt: skip
     words = {"batch_size": str(how.batch_size), "share": str(how.share)} | recipe
