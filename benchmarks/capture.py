@@ -45,7 +45,7 @@ from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.numerics.streaming.layer import Selection
+from unbend.numerics.streaming.choose import Selection
 from unbend.study.fold import Fold
 from unbend.study.prepare import selection as selection_of
 from unbend.study.source import Minibatch

@@ -4,6 +4,7 @@ import ast
 import io
 import tokenize
 from collections import defaultdict
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import unbend
 
 ROOT = Path(unbend.__file__).parent
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+PATHS = sorted(ROOT.rglob("*.py"))
 LONGEST = 60
 
 
@@ -21,7 +22,13 @@ def name_of(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {name_of(path): path for path in TREES}
+MODULES = {name_of(path): path for path in PATHS}
+
+
+@cache
+def tree_of(path):
+    """Parsed when a test asks, not in every worker that only collects."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def is_for_checkers(node):
@@ -49,7 +56,7 @@ def imports(tree):
 def test_no_module_imports_itself_through_others_hidden_imports_counted():
     # A package's own __init__ loads its parts, and is loaded before them; that is no circle between modules.
     graph = {
-        name: {other for other, _ in imports(TREES[path]) if other != name and not name.startswith(f"{other}.")}
+        name: {other for other, _ in imports(tree_of(path)) if other != name and not name.startswith(f"{other}.")}
         for name, path in MODULES.items()
     }
     try:
@@ -70,7 +77,7 @@ def test_imports_hidden_in_functions_have_a_reason():
     hidden = {
         (name, other)
         for name, path in MODULES.items()
-        for other, is_hidden in imports(TREES[path])
+        for other, is_hidden in imports(tree_of(path))
         if is_hidden and [*name.split("."), ""][1] not in REASONS
     }
     assert not hidden
@@ -79,7 +86,7 @@ def test_imports_hidden_in_functions_have_a_reason():
 def test_no_two_public_classes_share_a_name():
     homes = defaultdict(list)
     for name, path in MODULES.items():
-        for node in TREES[path].body:
+        for node in tree_of(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(name)
     assert not {name: places for name, places in homes.items() if len(places) > 1}
@@ -96,7 +103,7 @@ def code_lines(path):
     for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
         if token.type not in skipped:
             lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             lines -= set(range(node.lineno, node.end_lineno + 1))
     return lines
@@ -106,7 +113,7 @@ def test_no_function_is_longer_than_sixty_lines_of_code():
     long = {}
     for name, path in MODULES.items():
         lines = code_lines(path)
-        for node in ast.walk(TREES[path]):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef) and not is_compiled(path, node):
                 n = len(lines & set(range(node.lineno, node.end_lineno + 1)))
                 if n > LONGEST:

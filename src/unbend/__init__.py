@@ -11,9 +11,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.numerics.cells import Plane as Plane
-    from unbend.numerics.cells.boundary import boundary as boundary
     from unbend.numerics.cells.certificate import certify as certify
-    from unbend.numerics.cells.slice_1d import slice_1d as slice_1d
     from unbend.numerics.probe import probe as probe
     from unbend.numerics.separable import JointOverlap as JointOverlap
     from unbend.numerics.separable import JointSeparation as JointSeparation
@@ -26,8 +24,10 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.report.page import report as report
     from unbend.study.compare import compare as compare
     from unbend.study.merge import merge as merge
+    from unbend.study.regions import boundary as boundary
     from unbend.study.regions import cells as cells
     from unbend.study.regions import cells_over as cells_over
+    from unbend.study.regions import slice_1d as slice_1d
     from unbend.study.study import study as study
 
 __version__ = "0.1.0"
@@ -40,7 +40,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "Plane": ("unbend.numerics.cells", "Plane"),
     "Separation": ("unbend.numerics.separable", "Separation"),
     "Undecided": ("unbend.numerics.separable", "Undecided"),
-    "boundary": ("unbend.numerics.cells.boundary", "boundary"),
+    "boundary": ("unbend.study.regions", "boundary"),
     "cells": ("unbend.study.regions", "cells"),
     "cells_over": ("unbend.study.regions", "cells_over"),
     "certify": ("unbend.numerics.cells.certificate", "certify"),
@@ -52,7 +52,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
-    "slice_1d": ("unbend.numerics.cells.slice_1d", "slice_1d"),
+    "slice_1d": ("unbend.study.regions", "slice_1d"),
 }
 _PACKAGES = ("lab", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 

@@ -44,6 +44,10 @@ class LoadError(UnbendError, OSError):
     """A file or a name that gives no model or no data."""
 
 
+class RankError(UnbendError, RuntimeError):
+    """A rank of a distributed run that no longer answers."""
+
+
 class RecordError(UnbendError, ValueError):
     """A saved study that is damaged, newer than this version, or not a study."""
 

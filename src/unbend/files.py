@@ -7,7 +7,7 @@ is written.
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
@@ -87,6 +87,29 @@ def check_apart(first: str | os.PathLike[str], second: str | os.PathLike[str]) -
     one, other = _resolved(first), _resolved(second)
     if one == other or (one.exists() and other.exists() and one.samefile(other)):
         raise RecordError(f"{first}: expected two files, but {second} is the same one. Give each a name of its own.")
+
+
+def check_unread(output: str | os.PathLike[str], read: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse to write over a file that the same command reads.
+
+    Args:
+        output: where a file will go.
+        read: places that are read; those that are no file are none.
+
+    Raises:
+        RecordError: the output is one of them, also through links.
+    """
+    target = _resolved(output)
+    for place in read:
+        if _is_one_file(target, place):
+            raise RecordError(f"{output}: is read by this command, so nothing is written over it. Name another file.")
+
+
+def _is_one_file(target: Path, place: str | os.PathLike[str]) -> bool:
+    try:
+        return target.samefile(Path(place).expanduser())
+    except (OSError, ValueError, RuntimeError):  # words that are no path, or a place where nothing is
+        return False
 
 
 def _resolved(path: str | os.PathLike[str]) -> Path:

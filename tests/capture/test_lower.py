@@ -111,7 +111,7 @@ def test_values_are_the_modules(model, shape):
 def test_a_curve_of_your_own_is_one_layer():
     model = nn.Sequential(nn.Linear(3, 4), Hat(), nn.Linear(4, 2)).double()
     net = lower(model, (3,), custom={Hat: PiecewiseCurve((-1.0, 0.0, 1.0), (0.0, 1.0, -1.0, 0.0))})
-    assert [(layer.name, layer.n_ways) for layer in net.layers] == [("1", 3)]
+    assert [(group.name, group.n_ways) for group in net.groups] == [("1", 3)]
     x = torch.randn(50, 3, dtype=torch.float64)
     assert np.abs(net(x.numpy()) - model(x).detach().numpy()).max() < 1e-12
     assert torch.equal(model[1](x), torch.clamp(1 - x.abs(), min=0))

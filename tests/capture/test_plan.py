@@ -180,14 +180,14 @@ def test_rules_that_cannot_be_are_refused(reduce, words):
         plan(resnet(1), torch.randn(8, 1, 8, 8), 8, reduce=reduce)
 
 
-def test_wide_rows_are_folded_and_many_wide_layers_further():
+def test_wide_rows_are_sketched_and_many_wide_layers_further():
     net = nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 1600, 3))
     places = plan(net, torch.randn(8, 1, 40, 40), 8, reduce="flatten")
-    assert [t.view.fold for t in places.taps] == [4096, 4096, 0]
-    assert any("2 layers are wider than 4096 and folded to 4096" in note and "0, 1" in note for note in places.notes)
+    assert [t.view.sketch for t in places.taps] == [4096, 4096, 0]
+    assert any("2 layers are wider than 4096 and sketched to 4096" in note and "0, 1" in note for note in places.notes)
     deep = nn.Sequential(*[m for _ in range(30) for m in (nn.Conv2d(1 if _ == 0 else 3, 3, 1),)])
-    folds = {t.view.fold for t in plan(deep, torch.randn(8, 1, 40, 40), 8, reduce="flatten").taps}
-    assert folds == {2048}
+    widths = {t.view.sketch for t in plan(deep, torch.randn(8, 1, 40, 40), 8, reduce="flatten").taps}
+    assert widths == {2048}
     assert 30 * 8 * 2048**2 <= 2 << 30 < 30 * 8 * 4096**2
 
 

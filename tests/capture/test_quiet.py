@@ -204,3 +204,64 @@ def test_a_study_in_between_changes_no_weight_and_no_later_step():
 
     one, other = trained(look=False), trained(look=True)
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+class Packed(torch.Tensor):
+    """As quantising libraries do it: a tensor that says a shape and keeps its numbers elsewhere."""
+
+    @staticmethod
+    def __new__(cls, data):
+        return torch.Tensor._make_wrapper_subclass(cls, data.shape, dtype=data.dtype)
+
+    def __init__(self, data):
+        self.inner = data
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.detach.default:
+            return cls(args[0].inner)
+        raise NotImplementedError(func)
+
+
+class Named(torch.Tensor):
+    """A subclass that keeps its numbers where every tensor does."""
+
+
+class Whole(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(-10, 10, dtype=torch.int8).reshape(5, 4), requires_grad=False)
+        self.scale = nn.Parameter(torch.full((5, 1), 0.1))
+
+    def forward(self, x):
+        return x @ (self.weight * self.scale).T
+
+
+def with_weight(weight):
+    net = nn.Linear(4, 5)
+    net.weight = nn.Parameter(weight(net.weight.detach()), requires_grad=False)
+    return net
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_packed_weights_are_refused_by_name():
+    with pytest.raises(ModelError, match=r"^model: weight is a Packed of .*, whose numbers are packed\. Pass the"):
+        bare(with_weight(Packed))
+    net = nn.Linear(4, 5)
+    net.register_buffer("table", torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8))
+    with pytest.raises(ModelError, match=r"^model: table is torch.qint8, whose numbers are packed\."):
+        bare(net)
+    with pytest.raises(ModelError, match=r"is quantized \(Linear\)"):
+        bare(torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 5)), {nn.Linear}))
+
+
+@pytest.mark.parametrize("make", [Whole, lambda: with_weight(lambda w: w.as_subclass(Named))])
+def test_integer_and_named_weights_are_studied(make):
+    from unbend.study.study import study
+
+    torch.manual_seed(0)
+    x, y = torch.randn(60, 4), torch.arange(60) % 5
+    model = nn.Sequential(make())
+    found = study(model, (x, y), twin=False, share=0.0)
+    assert found.about.fingerprint
+    assert found["0"].results["moments"].mean == pytest.approx(model(x).detach().double().mean(0).numpy(), rel=1e-5)

@@ -90,8 +90,8 @@ def test_the_input_of_an_activation_that_falls_is_kept_as_it_was(act):
     net = without_parameters(act)
     pre = F.linear(X, net[0].weight, net[0].bias).detach()
     got = caught(net)
-    assert -5 < got["1"].bend.low < -1
-    assert torch.equal(got["1"].bend.pre, pre)
+    assert -5 < got["1"].saturation.low < -1
+    assert torch.equal(got["1"].saturation.pre, pre)
     assert plan(net, X, 6).taps[1].in_place is (getattr(act, "inplace", False) or isinstance(act, Swish))
 
 
@@ -114,7 +114,7 @@ class GeluInForward(nn.Module):
 def test_functional_activations_that_fall_keep_their_input_too(name, function):
     net = seeded(GeluInForward(function))
     got = caught(net)
-    assert torch.equal(got[name].bend.pre, F.linear(X, net.a.weight, net.a.bias))
+    assert torch.equal(got[name].saturation.pre, F.linear(X, net.a.weight, net.a.bias))
 
 
 def test_inputs_are_only_copied_where_they_would_be_overwritten_and_are_needed():
@@ -125,7 +125,7 @@ def test_inputs_are_only_copied_where_they_would_be_overwritten_and_are_needed()
         with quiet(net), tapped(net, plan(net, X, 6).taps, lambda tap, g, got=got: got.update({tap.name: g})):
             net(X)
         handle.remove()
-        pre = got["1"].bend.pre
+        pre = got["1"].saturation.pre
         assert (pre is None) if copied is None else ((pre.data_ptr() != seen["out"]) is copied)
 
 
@@ -211,7 +211,7 @@ def test_bends_of_functional_activations_know_their_arguments():
             h = self.a(x)
             return F.leaky_relu(h, 0.01), F.leaky_relu(h, negative_slope=0.3), F.hardtanh(h, -2.0, 2.0)
 
-    bends = [t.bend for t in plan(Net(), X, 6).taps if t.function]
+    bends = [t.saturation for t in plan(Net(), X, 6).taps if t.function]
     assert [(b.low, b.high) for b in bends] == [
         (pytest.approx(0, abs=1e-3), torch.inf), (-torch.inf, torch.inf), (pytest.approx(-2), pytest.approx(2)),
     ]  # fmt: skip

@@ -219,7 +219,7 @@ def test_an_exported_network_has_a_twin_and_layers_of_known_kind(tmp_path):
         ("conv", "affine", "Conv1d"), ("norm", "norm", "BatchNorm1d"), ("act", "activation", "ReLU"),
         ("head", "affine", "Linear"),
     ]  # fmt: skip
-    assert places.taps[2].bend.low == pytest.approx(0, abs=1e-3)
+    assert places.taps[2].saturation.low == pytest.approx(0, abs=1e-3)
     assert (places.output, places.head) == ("head", "head")
     fresh = twin(loaded, seed=0)
     assert torch.equal(loaded(X), net(X))

@@ -1,11 +1,14 @@
 """`unbend regions` from the command line to the file: what is told, what is written, what is refused."""
 
+import json
+import re
 import sys
 from importlib import import_module
 
 import numpy as np
 import pytest
 
+from unbend import zoo
 from unbend.cli import main
 from unbend.errors import TiesError
 
@@ -53,6 +56,21 @@ def test_a_picture_with_samples_in_a_box(net, tmp_path, capsys):
     assert run(f"{net}:small", "--data", "points.npz", "--box=-1,1,-1,1", "--prove", "-o", "out.svg") == 0
     assert "Proved" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "out.svg").read_text(encoding="utf-8")
+
+
+def test_without_a_model_the_moons_net_is_shown_with_its_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--prove") == 0
+    assert "Proved (float64 bounds)" in capsys.readouterr().out
+    page = (tmp_path / "regions.html").read_text(encoding="utf-8")
+    assert "2-16-16-2 ReLU net, trained just now" in page
+    assert len(json.loads(re.search(r'"points":(\[\[.*?\]\])', page)[1])) == len(zoo.moons().x_train)
+
+
+def test_data_without_a_model_are_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--data", "digits") == 2
+    assert "a model is needed beside --data" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

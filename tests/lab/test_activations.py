@@ -9,14 +9,8 @@ from unbend.lab import activations as claim
 
 
 @pytest.fixture(scope="module")
-def result():
-    return claim.run(0, "quick")
-
-
-def test_it_holds_for_two_seeds(result):
-    for each in (result, claim.run(1, "quick")):
-        verdict = claim.holds(each)
-        assert verdict.passed, [check for check in verdict.checks if not check.passed]
+def result(quick):
+    return quick("activations")
 
 
 def test_a_wrong_sigmoid_is_noticed(monkeypatch):

@@ -10,14 +10,8 @@ from unbend.lab import affine_collapse as claim
 
 
 @pytest.fixture(scope="module")
-def result():
-    return claim.run(0, "quick")
-
-
-def test_it_holds_for_two_seeds(result):
-    for each in (result, claim.run(1, "quick")):
-        verdict = claim.holds(each)
-        assert verdict.passed, [check for check in verdict.checks if not check.passed]
+def result(quick):
+    return quick("affine_collapse")
 
 
 def test_folding_two_layers_is_the_product_of_their_matrices():

@@ -10,8 +10,8 @@ from unbend.lab import born_dead
 
 
 @pytest.fixture(scope="module")
-def result():
-    return born_dead.run(0, "quick")
+def result(quick):
+    return quick("born_dead")
 
 
 def test_the_claim_holds(result):
@@ -34,14 +34,6 @@ def test_a_net_of_the_zoo_that_is_dead_at_two_points_is_dead_everywhere():
         with torch.no_grad():
             ends, everywhere = net(torch.tensor([[-1.0], [1.0]])), net(x)
         assert bool((ends == ends[0]).all()) == bool((everywhere == everywhere[0]).all())
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    again, other = born_dead.run(0, "quick"), born_dead.run(1, "quick")
-    assert np.array_equal(result.dead, again.dead)
-    assert np.array_equal(result.output, again.output)
-    assert born_dead.holds(other).passed
-    assert not np.array_equal(result.output, other.output)
 
 
 @pytest.mark.parametrize("name", ["leaky_relu", "tanh"])

@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -8,17 +6,8 @@ from unbend.lab import logistic_head
 
 
 @pytest.fixture(scope="module")
-def result():
-    return logistic_head.run(0, "quick")
-
-
-def test_it_holds(result):
-    assert logistic_head.holds(result).failed == ()
-    assert logistic_head.holds(logistic_head.run(1, "quick")).failed == ()
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    np.testing.assert_equal(asdict(logistic_head.run(0, "quick")), asdict(result))
+def result(quick):
+    return quick("logistic_head")
 
 
 def test_a_head_that_is_not_trained_breaks_it(monkeypatch):

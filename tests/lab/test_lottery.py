@@ -11,8 +11,8 @@ pytest.importorskip("mlxtend")
 
 
 @pytest.fixture(scope="module")
-def result():
-    return lottery.run(0, "quick")
+def result(quick):
+    return quick("lottery")
 
 
 def test_the_claim_holds_with_a_condition(result):
@@ -50,13 +50,6 @@ def test_tickets_cut_at_random_do_not_pass(monkeypatch):
 
     monkeypatch.setattr(zoo, "tickets", random_tickets)
     assert not lottery.holds(lottery.run(0, "quick")).passed
-
-
-def test_a_small_run_repeats_itself(monkeypatch):
-    tiny = lottery.LotterySize((("mnist-5k", 300, 1),), 1, 1, 0.6, (1,))
-    monkeypatch.setitem(lottery.SIZES, "quick", tiny)
-    first, again = lottery.run(3, "quick"), lottery.run(3, "quick")
-    assert np.array_equal(first.accuracy, again.accuracy, equal_nan=True)
 
 
 def test_the_figure_names_its_axes(result):

@@ -1,6 +1,3 @@
-from dataclasses import asdict
-
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -9,17 +6,8 @@ from unbend.lab import must_be_separable
 
 
 @pytest.fixture(scope="module")
-def result():
-    return must_be_separable.run(0, "quick")
-
-
-def test_it_holds(result):
-    assert must_be_separable.holds(result).failed == ()
-    assert must_be_separable.holds(must_be_separable.run(1, "quick")).failed == ()
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    np.testing.assert_equal(asdict(must_be_separable.run(0, "quick")), asdict(result))
+def result(quick):
+    return quick("must_be_separable")
 
 
 def test_classes_without_overlap_break_it(monkeypatch):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from matplotlib import rc_context
@@ -14,24 +13,8 @@ from unbend.plot.style import RC
 
 
 @pytest.fixture(scope="module")
-def result():
-    return lab.run(0, "quick")
-
-
-def test_it_passes(result):
-    verdict = lab.holds(result)
-    assert verdict.failed == ()
-    assert verdict.outcome == "false as told"
-
-
-def test_it_passes_with_another_seed():
-    assert lab.holds(lab.run(3, "quick")).passed
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    again = lab.run(0, "quick")
-    for name in ("accuracy", "narrow_accuracy", "parameters"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
+def result(quick):
+    return quick("patterns")
 
 
 def test_a_layer_of_one_unit_breaks_it(monkeypatch):

@@ -13,8 +13,8 @@ pytest.importorskip("mlxtend")
 
 
 @pytest.fixture(scope="module")
-def result():
-    return pruning.run(0, "quick")
+def result(quick):
+    return quick("pruning")
 
 
 def test_the_claim_holds_with_a_condition(result):
@@ -32,13 +32,6 @@ def test_sizes_of_a_layer_by_hand():
     assert sparse == 3 * 4 + 3 * 4 + 3 * 4  # numbers, columns, where two rows start and the last ends
     assert bitmap == 3 * 4 + 32 / 8
     assert 0 < zipped < 32 * 4
-
-
-def test_the_same_seed_gives_the_same_numbers_and_another_other_ones(monkeypatch):
-    monkeypatch.setitem(pruning.SIZES, "quick", (1, 300, 1, (0.0, 0.9)))
-    first, again, other = (pruning.run(seed, "quick") for seed in (1, 1, 2))
-    assert np.array_equal(first.accuracy, again.accuracy)
-    assert not np.array_equal(first.accuracy, other.accuracy)
 
 
 def test_cutting_the_largest_weights_is_noticed(monkeypatch):

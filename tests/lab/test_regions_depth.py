@@ -20,22 +20,8 @@ def small(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def result():
-    return lab.run(0, "quick")
-
-
-def test_it_passes(result):
-    verdict = lab.holds(result)
-    assert verdict.passed
-    assert verdict.outcome == "false as told"
-
-
-def test_the_same_seed_gives_the_same_numbers(result, monkeypatch):
-    monkeypatch.setitem(lab._N_PLANE_SEEDS, "quick", 1)
-    again = lab.run(0, "quick")
-    for name in ("pieces", "before", "after"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
-    np.testing.assert_array_equal(again.regions[0], result.regions[0])
+def result(quick):
+    return quick("regions_depth")
 
 
 def test_the_seeds_differ(monkeypatch):

@@ -11,25 +11,8 @@ from unbend.plot.style import RC
 
 
 @pytest.fixture(scope="module")
-def result():
-    return lab.run(0, "quick")
-
-
-def test_it_passes(result):
-    verdict = lab.holds(result)
-    assert verdict.passed
-    assert verdict.outcome == "holds with a condition"
-
-
-def test_it_passes_with_another_seed():
-    assert lab.holds(lab.run(3, "quick")).passed
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    again = lab.run(0, "quick")
-    np.testing.assert_array_equal(again.counted, result.counted)
-    np.testing.assert_array_equal(again.in_window, result.in_window)
-    np.testing.assert_array_equal(again.vertices, result.vertices)
+def result(quick):
+    return quick("regions_one_layer")
 
 
 def test_lines_through_one_point_break_it(monkeypatch):

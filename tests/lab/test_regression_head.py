@@ -1,6 +1,3 @@
-from dataclasses import asdict
-
-import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -9,17 +6,8 @@ from unbend.lab import regression_head
 
 
 @pytest.fixture(scope="module")
-def result():
-    return regression_head.run(0, "quick")
-
-
-def test_it_holds(result):
-    assert regression_head.holds(result).failed == ()
-    assert regression_head.holds(regression_head.run(1, "quick")).failed == ()
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    np.testing.assert_equal(asdict(regression_head.run(0, "quick")), asdict(result))
+def result(quick):
+    return quick("regression_head")
 
 
 def test_layers_that_do_not_bend_break_it(monkeypatch):

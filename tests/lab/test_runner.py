@@ -142,7 +142,7 @@ def test_two_workers_bring_every_run_and_closing_early_ends_them(tmp_path):
     assert {(run.claim, run.seed) for run in runs} <= {(each.claim, each.seed) for each in planned[:8]}
     assert {run.status for run in runs} == {"passed"}
     assert len(list((tmp_path / "runs").glob("*.safetensors"))) >= 6
-    drawn = {path.name for path in (tmp_path / "figures").glob("*.*g")}
+    drawn = {path.name for path in (tmp_path / "figures").glob("[!.]*g")}
     assert {"neuron-quick-0.png", "neuron-quick-0.svg"} <= drawn  # the other may have been on its way
     assert drawn <= {f"{name}-quick-0.{kind}" for name in ("neuron", "xor_by_hand") for kind in ("png", "svg")}
     alone = perform(replace(planned[0], fresh=True, folder=tmp_path / "alone"))

@@ -14,24 +14,8 @@ from unbend.plot.style import RC
 
 
 @pytest.fixture(scope="module")
-def result():
-    return lab.run(0, "quick")
-
-
-def test_it_passes(result):
-    verdict = lab.holds(result)
-    assert verdict.passed
-    assert verdict.outcome == "holds with a condition"
-
-
-def test_it_passes_with_another_seed():
-    assert lab.holds(lab.run(4, "quick")).passed
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    again = lab.run(0, "quick")
-    for name in ("wrong64", "wrong32", "units", "pieces", "gap"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
+def result(quick):
+    return quick("sawtooth")
 
 
 def test_another_activation_breaks_it(monkeypatch):

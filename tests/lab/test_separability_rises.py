@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -8,17 +6,8 @@ from unbend.lab import separability_rises
 
 
 @pytest.fixture(scope="module")
-def result():
-    return separability_rises.run(0, "quick")
-
-
-def test_it_holds(result):
-    assert separability_rises.holds(result).failed == ()
-    assert separability_rises.holds(separability_rises.run(1, "quick")).failed == ()
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    np.testing.assert_equal(asdict(separability_rises.run(0, "quick")), asdict(result))
+def result(quick):
+    return quick("separability_rises")
 
 
 def test_nets_that_are_not_trained_break_it(monkeypatch):

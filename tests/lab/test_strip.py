@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -8,17 +6,8 @@ from unbend.lab import strip
 
 
 @pytest.fixture(scope="module")
-def result():
-    return strip.run(0, "quick")
-
-
-def test_it_holds(result):
-    assert strip.holds(result).failed == ()
-    assert strip.holds(strip.run(1, "quick")).failed == ()
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    np.testing.assert_equal(asdict(strip.run(0, "quick")), asdict(result))
+def result(quick):
+    return quick("strip")
 
 
 def test_other_weights_break_it(result, monkeypatch):

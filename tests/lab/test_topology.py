@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -9,17 +7,8 @@ from unbend.lab import topology
 
 
 @pytest.fixture(scope="module")
-def result():
-    return topology.run(0, "quick")
-
-
-def test_it_holds(result):
-    assert topology.holds(result).failed == ()
-    assert topology.holds(topology.run(1, "quick")).failed == ()
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    np.testing.assert_equal(asdict(topology.run(0, "quick")), asdict(result))
+def result(quick):
+    return quick("topology")
 
 
 def test_activations_that_change_places_break_it(monkeypatch):

@@ -12,8 +12,8 @@ pytest.importorskip("mlxtend")
 
 
 @pytest.fixture(scope="module")
-def result():
-    return transfer.run(0, "quick")
+def result(quick):
+    return quick("transfer")
 
 
 def test_the_claim_holds_with_a_condition(result):
@@ -56,13 +56,6 @@ def test_a_lender_that_learned_shuffled_labels_is_noticed(monkeypatch):
     failed = transfer.holds(transfer.run(0, "quick")).failed
     assert "accuracy of the first net on its own classes" in failed
     assert len(failed) > 1
-
-
-def test_a_small_run_repeats_itself(monkeypatch):
-    monkeypatch.setitem(transfer.SIZES, "quick", transfer.TransferSize(1, (0, 2), (50,), 4))
-    first, again, other = (transfer.run(seed, "quick") for seed in (1, 1, 2))
-    assert np.array_equal(first.accuracy, again.accuracy)
-    assert not np.array_equal(first.accuracy, other.accuracy)
 
 
 def test_the_figure_names_its_axes(result):

@@ -11,24 +11,8 @@ from unbend.plot.style import RC
 
 
 @pytest.fixture(scope="module")
-def result():
-    return lab.run(0, "quick")
-
-
-def test_it_passes(result):
-    verdict = lab.holds(result)
-    assert verdict.failed == ()
-    assert verdict.outcome == "holds with a condition"
-
-
-def test_it_passes_with_another_seed():
-    assert lab.holds(lab.run(3, "quick")).passed
-
-
-def test_the_same_seed_gives_the_same_numbers(result):
-    again = lab.run(0, "quick")
-    for name in ("error", "fits", "trained", "best"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
+def result(quick):
+    return quick("universal")
 
 
 def test_a_square_that_is_not_quite_one_breaks_it(monkeypatch):

@@ -12,13 +12,8 @@ from unbend.lab import xor_trained as claim
 
 
 @pytest.fixture(scope="module")
-def result():
-    return claim.run(0, "quick")
-
-
-def test_it_holds(result):
-    verdict = claim.holds(result)
-    assert verdict.passed, [check for check in verdict.checks if not check.passed]
+def result(quick):
+    return quick("xor_trained")
 
 
 def test_one_rising_unit_never_solves_it_and_a_turning_one_nearly_always(result):

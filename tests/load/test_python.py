@@ -1,5 +1,6 @@
 """The user's code is run once, with her folder on the path, and its own errors are shown."""
 
+import subprocess
 import sys
 
 import pytest
@@ -166,3 +167,53 @@ def test_what_is_no_code(spec):
 
 def test_paths_with_spaces_and_drives_are_code():
     assert is_code("C:/my nets/net.py:build")
+
+
+def two(tmp_path, helper, text):
+    """Files in two folders, each beside a helper of the same name with another number."""
+    found = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        (folder / helper).parent.mkdir(parents=True)
+        (folder / helper).write_text(f"number = {number}\n")
+        found.append(put(folder, text))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("helper", "text"),
+    [
+        ("shared_helper.py", "import shared_helper as h\n"),
+        ("shared_package/__init__.py", "import shared_package as h\n"),
+        ("shared_parts/inner.py", "from shared_parts import inner as h\n"),
+        ("shared_late.py", "h = None\n"),
+    ],
+)
+def test_helpers_of_one_name_in_two_folders_do_not_meet(tmp_path, helper, text):
+    late = "def f():\n    import shared_late\n    return shared_late.number\n"
+    text += late if helper == "shared_late.py" else "def f():\n    return h.number\n"
+    first, second = two(tmp_path, helper, text)
+    assert [value(f"{path}:f", is_ready=ready) for path in (first, second, first, second)] == [1, 2, 1, 2]
+
+
+def test_a_helper_stays_for_code_that_asks_for_it_later(tmp_path):
+    put(tmp_path, "number = 8\n", "asked_later.py")
+    path = put(tmp_path, "import asked_later\ndef f(x=0):\n    import asked_later\n    return asked_later.number\n")
+    assert value(f"{path}:f", is_ready=callable)() == 8
+
+
+SHADOWS = ("statistics", "numpy", "random", "typing_extensions")
+
+
+@pytest.mark.parametrize("start", ["python -m unbend", "the console script"])
+def test_files_of_the_working_directory_do_not_shadow_modules(tmp_path, tmp_path_factory, start):
+    script = put(tmp_path_factory.mktemp("bin"), "from unbend.cli import main\nmain()\n")
+    command = ["-m", "unbend"] if start.startswith("python") else [script]
+    for name in SHADOWS:
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the file in the working directory ran')\n")
+    put(tmp_path, "from torch import nn\nimport numpy, random, statistics\nnet = nn.Linear(64, 10)\n")
+    for words in (["report", "mine.py:net", "digits", "--no-twin"], ["report", "mine.py:missing", "digits"]):
+        done = subprocess.run([sys.executable, *command, *words], cwd=tmp_path, capture_output=True, text=True,
+                              timeout=300, check=False)  # fmt: skip
+        assert "the file in the working directory ran" not in done.stdout + done.stderr
+        assert done.returncode == (2 if "mine.py:missing" in words else 0), done.stderr

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unbend.numerics.activity import ActivityState, bend
+from unbend.numerics.activity import ActivityState, saturation
 from unbend.numerics.batch import Batch, batch, samples
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.gradient import GradientState
@@ -78,8 +78,8 @@ class World:
         index = torch.from_numpy(rows)
         some = samples(self.y[index], n_classes=self.n_classes, ids=rows)
         mask = None if self.mask is None else self.mask[index]
-        how = bend(torch.relu) if self.bends else None
-        return batch(self.values[index], some, view=self.view, mask=mask, bend=how)
+        how = saturation(torch.relu) if self.bends else None
+        return batch(self.values[index], some, view=self.view, mask=mask, saturation=how)
 
     def units(self) -> np.ndarray:
         """All values that count, float64 [m, units]."""

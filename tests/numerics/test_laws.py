@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.numerics.laws import STATES, Law, World, assert_same, results, settled, snapshot, total
 
-from unbend.numerics.activity import bend
+from unbend.numerics.activity import saturation
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.second import BLOCK, SecondState
 from unbend.numerics.views import View
@@ -136,7 +136,7 @@ def test_a_state_does_not_grow_with_the_rows(law: Law):
     for i in range(40):
         x, ids = torch.randn(512, 6, generator=g), np.arange(i * 512, (i + 1) * 512)
         some = samples(torch.randint(3, (512,), generator=g), n_classes=3, ids=ids)
-        state = state + law.of(batch(x, some, bend=bend(torch.relu)))
+        state = state + law.of(batch(x, some, saturation=saturation(torch.relu)))
         sizes.append(_size(state))
     assert max(sizes[20:]) <= max(sizes[:20]) + BLOCK * 9 * 8
 

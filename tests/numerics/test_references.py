@@ -11,7 +11,7 @@ from torch import nn
 
 from unbend.errors import DataError, ShapeError
 from unbend.numerics import readout as reading
-from unbend.numerics.activity import ActivityState, activity, bend
+from unbend.numerics.activity import ActivityState, activity, saturation
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState, centroids
 from unbend.numerics.collapse import collapse
@@ -27,7 +27,7 @@ from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.similarity import similarity
 from unbend.numerics.spectrum import spectrum
 from unbend.numerics.sweep import _plain, segments, sweep
-from unbend.numerics.views import View, folded, reduce
+from unbend.numerics.views import View, reduce, sketch
 
 
 def normal(*shape, seed=0):
@@ -266,7 +266,7 @@ def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_o
     second, sample = SecondState.of(train), SampleState.of(train)
     got = readout(second, sample, SampleState.of(held_out))
     rows, targets = sample.table()
-    shuffled = targets[torch.from_numpy(np.random.default_rng(reading._CONTROL_SEED).permutation(n))]
+    shuffled = reading._permuted(targets, sample.settled().ids)
     blind = SecondState.of_rows(rows, shuffled).settled()
     own = reading._best_ridge(blind, reading.eigen(blind))
     assert own == reading.RIDGES[-1] > got.ridge
@@ -368,7 +368,7 @@ ANALYTIC = [
 
 @pytest.mark.parametrize(("function", "low", "high", "by_input"), ANALYTIC)
 def test_an_activation_is_saturated_where_its_slope_is_small(function, low, high, by_input):
-    got = bend(function)
+    got = saturation(function)
     assert (got.low, got.high) == (pytest.approx(low, abs=2e-3), pytest.approx(high, abs=2e-3))
     assert (got.pre is not None) == by_input
 
@@ -382,7 +382,7 @@ def test_activity_counts_units_by_hand(layout, dtype):
     x = z.relu()
     rule = "none" if layout == "features" else "mean"
     some = samples(torch.zeros(60, dtype=torch.int64))
-    got = activity(ActivityState.of(batch(x, some, view=View(layout, rule, 5), bend=bend(torch.relu))))
+    got = activity(ActivityState.of(batch(x, some, view=View(layout, rule, 5), saturation=saturation(torch.relu))))
     flat = x.transpose(1, 2).flatten(0, 1) if layout == "maps" else x.flatten(0, -2)
     np.testing.assert_allclose(got.zero_share, (flat == 0).double().mean(0))
     np.testing.assert_allclose(got.flat_share, (flat <= 0).double().mean(0))
@@ -396,8 +396,8 @@ def test_activity_counts_units_by_hand(layout, dtype):
 
 def test_saturation_is_read_from_the_input_where_the_output_cannot_tell():
     z = torch.tensor([[-4.0, 1.0], [-5.0, 2.0]])
-    how = bend(nn.GELU())
-    made = batch(nn.GELU()(z), samples(torch.zeros(2, dtype=torch.int64)), bend=type(how)(how.low, how.high, z))
+    how = saturation(nn.GELU())
+    made = batch(nn.GELU()(z), samples(torch.zeros(2, dtype=torch.int64)), saturation=type(how)(how.low, how.high, z))
     got = activity(ActivityState.of(made))
     assert got.saturated.tolist() == [True, False]
 
@@ -407,7 +407,7 @@ def test_what_is_no_activation_has_no_activity_and_a_dead_layer_no_score():
     none = activity(ActivityState.of(batch(normal(5, 3).float().abs(), some)))
     assert np.isnan(none.zero_share).all()
     assert (none.is_judged, none.is_rectifier, none.always_on.any()) == (False, False, False)
-    dead = activity(ActivityState.of(batch(torch.zeros(5, 3), some, bend=bend(torch.relu))))
+    dead = activity(ActivityState.of(batch(torch.zeros(5, 3), some, saturation=saturation(torch.relu))))
     assert (dead.n_silent, dead.n_dormant, dead.n_saturated) == (3, 3, 0)
     assert np.isnan(dead.score).all()
 
@@ -420,9 +420,9 @@ def test_what_is_no_activation_has_no_activity_and_a_dead_layer_no_score():
 def test_only_a_unit_that_could_be_off_is_always_on(function, says_something):
     z = normal(40, 3).abs() + 0.1
     z[0, 1] = -1.0
-    edge, some = bend(function), samples(torch.zeros(40, dtype=torch.int64))
+    edge, some = saturation(function), samples(torch.zeros(40, dtype=torch.int64))
     edge = edge if edge.pre is None else replace(edge, pre=z)
-    state = ActivityState.of(batch(function(z), some, bend=edge))
+    state = ActivityState.of(batch(function(z), some, saturation=edge))
     got = activity(ActivityState.empty(3, 1) + state)
     assert got.is_rectifier == says_something
     assert got.always_on.tolist() == [says_something, False, says_something]
@@ -453,10 +453,10 @@ def test_views_against_direct_computation():
 
 def test_a_fold_is_linear_and_keeps_inner_products_on_average():
     a, b = normal(40, 5000), normal(40, 5000, seed=1)
-    torch.testing.assert_close(folded(a + 2 * b, 512), folded(a, 512) + 2 * folded(b, 512))
-    truth, got = (a * a).sum(1), folded(a, 512).square().sum(1)
+    torch.testing.assert_close(sketch(a + 2 * b, 512), sketch(a, 512) + 2 * sketch(b, 512))
+    truth, got = (a * a).sum(1), sketch(a, 512).square().sum(1)
     assert float((got / truth).mean()) == pytest.approx(1, abs=0.05)
-    assert folded(torch.ones(2, 10, dtype=torch.uint8), 4).min() < 0
+    assert sketch(torch.ones(2, 10, dtype=torch.uint8), 4).min() < 0
 
 
 def test_gradients():

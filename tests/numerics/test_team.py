@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from unbend.numerics.activity import ActivityState, bend
+from unbend.numerics.activity import ActivityState, saturation
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.compiled import team as teams
 from unbend.numerics.compiled.team import team
 from unbend.numerics.moments import MomentState
-from unbend.numerics.streaming.in_place import KINDS, Stream
+from unbend.numerics.streaming.in_place import KINDS, InPlaceSums
 from unbend.numerics.views import View
 from unbend.zoo.randomness import threads
 
@@ -53,13 +53,13 @@ def test_any_number_of_threads_gives_the_same_sums(n, case, activation):
     shape, view = CASES[case]
     z = drawn(*shape)
     h = z if activation is None else activation(z)
-    edge = None if activation is None else bend(activation)
+    edge = None if activation is None else saturation(activation)
     if edge is not None and edge.pre is not None:
         edge = type(edge)(edge.low, edge.high, z)
     of = samples(torch.arange(len(h)) % 3, n_classes=3)
 
     def made():
-        one = batch(h, of, view=view, bend=edge)
+        one = batch(h, of, view=view, saturation=edge)
         return [kind.of(one) for kind in (MomentState, ActivityState, CentroidState)]
 
     with threads(1):
@@ -72,14 +72,13 @@ def test_any_number_of_threads_gives_the_same_sums(n, case, activation):
 @needs_runtime
 def test_sums_in_place_are_the_same_too():
     def summed():
-        before, after = Stream(300, 3, None), Stream(300, 3, bend(torch.relu))
-        before.feed(after)
+        before, after, edges = InPlaceSums(KINDS), InPlaceSums(KINDS), saturation(torch.relu)
         for i in range(3):
             z = drawn(700, 300) * (i + 1)
             of = samples(torch.arange(700) % 3, n_classes=3)
-            assert before.add(z, of)
-            assert after.add(z.relu(), of, z)
-        return [stream.states()[kind.__name__] for stream in (before, after) for kind in KINDS]
+            before.add(batch(z, of))
+            after.add(batch(z.relu(), of, saturation=edges))
+        return [state for sums in (before, after) for state in sums.states()]
 
     with threads(1):
         alone = summed()

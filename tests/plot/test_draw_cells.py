@@ -24,7 +24,7 @@ def test_every_face_and_every_kink_is_drawn(found):
     (faces,) = [c for c in ax.collections if isinstance(c, PolyCollection)]
     (kinks,) = [c for c in ax.collections if isinstance(c, LineCollection)]
     assert len(faces.get_paths()) == found.n_faces
-    assert len(kinks.get_segments()) == int((found.bends >= 0).sum())
+    assert len(kinks.get_segments()) == int((found.hinges >= 0).sum())
     corners = faces.get_paths()[0].vertices[:-1]
     assert np.allclose(corners, found.corners(0))
     assert ax.get_xlim() == (-1.0, 1.0)

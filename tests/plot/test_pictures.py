@@ -211,3 +211,14 @@ def test_rules_of_style():
     assert name_room(["a", "b"]) < name_room(["a long name of a layer"] * 12)
     places = spread([1.0, 1.0, 1.0], 0.5)
     assert sorted(places) == [0.5, 1.0, 1.5]
+
+
+def test_powers_on_logarithmic_axes_are_written_in_plain_characters():
+    from unbend.plot.vector import vector
+
+    def draw(ax):
+        ax.loglog([1e-4, 1.0, 1e4], [1e-9, 1.0, 1e9])
+
+    svg = vector(draw, "powers")
+    assert "mathdefault" not in svg
+    assert "10⁻" in svg

@@ -153,6 +153,50 @@ def test_other_weights_are_refused(shards):
         merge(shards[0], studied(rows(2), rows(3), model=net(1)))
 
 
+def _first(model):
+    model[0].weight.data[0, 0] += 1e-3
+
+
+def _dtype(model):
+    model.register_buffer("mask", torch.zeros(3, dtype=torch.int32))
+
+
+def _buffer(model):
+    model.register_buffer("mask", torch.ones(3))
+
+
+@pytest.mark.parametrize("change", [_first, _dtype, _buffer])
+def test_networks_that_differ_anywhere_are_refused(change):
+    model, other = net(), net()
+    if change is not _first:
+        model.register_buffer("mask", torch.zeros(3))
+    change(other)
+    first, second = studied(rows(0), twin=False, model=model), studied(rows(1), twin=False, model=other)
+    with pytest.raises(MergeError, match="weights: the networks have other weights"):
+        merge(first, second)
+
+
+def test_studies_of_older_versions_have_no_fingerprint_and_merge(shards):
+    first, second = (replace(s, about=replace(s.about, fingerprint="")) for s in shards[:2])
+    assert merge(first, shards[1]).about.n_train == merge(first, second).about.n_train == 2 * N
+
+
+def test_the_control_of_merged_shards_is_that_of_the_whole(shards):
+    first, second, whole = shards
+    merged = merge(first, second)
+    for a, b in zip(merged.layers, whole.layers, strict=True):
+        assert a.results["readout"].control_train == b.results["readout"].control_train
+        assert a.results["readout"].control_held_out == b.results["readout"].control_held_out
+        assert sorted(a.results["planes"].ids) == sorted(b.results["planes"].ids)
+
+
+@pytest.mark.parametrize("sizes", [(300, 300), (97, 250), (250, 97)])
+def test_held_out_sets_of_their_own_keep_numbers_apart(sizes):
+    first, second = (studied(rows(2 * i, n=90), rows(2 * i + 1, n=n), twin=False) for i, n in enumerate(sizes))
+    merged = merge(first, second)
+    assert merged.layers[0].results["readout"].n_held_out == merged.about.n_held_out == sum(sizes)
+
+
 def test_ranks_with_row_numbers_of_their_own_keep_them():
     x, y = rows(0)
     whole = TensorDataset(x, y)

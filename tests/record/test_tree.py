@@ -13,6 +13,7 @@ from unbend.errors import RecordError
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.moments import Moments
 from unbend.numerics.planes import Projections
+from unbend.numerics.views import View
 from unbend.record.schema import classes, fits
 from unbend.record.tree import Stored, TreeReader, encode
 from unbend.study.unknown import Unknown
@@ -208,3 +209,17 @@ def test_a_class_of_an_older_file_is_read_under_its_name_now():
     stored = Stored()
     tree = {"$type": "Planes", **encode(parts, stored)}
     assert isinstance(TreeReader(stored.tensors).read(tree), Projections)
+
+
+def test_a_field_of_an_older_file_is_read_under_its_name_now():
+    view = View("maps", "flatten", 3, sketch=2)
+    tree = encode(view, Stored())
+    older = {"fold" if key == "sketch" else key: value for key, value in tree.items()}
+    assert older != tree
+    assert TreeReader({}).read(older) == view
+
+
+def test_a_field_given_under_both_of_its_names_is_refused():
+    tree = encode(View(), Stored())
+    with pytest.raises(RecordError, match="View has no 'fold'"):
+        TreeReader({}).read(tree | {"fold": 0})

@@ -18,7 +18,7 @@ from unbend.study.values import About, Finding, Layer, Study, Sums
 
 for name in ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout"):
     import_module(f"unbend.numerics.{name}")
-from unbend.numerics.activity import bend  # noqa: E402
+from unbend.numerics.activity import saturation  # noqa: E402
 
 CORE = ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout")
 FINDINGS = (
@@ -47,8 +47,8 @@ def forward(model: nn.Sequential, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def results(h, y, held_h, held_y, k, bent, measures=CORE):
     n = len(h)
-    train = batch(h, samples(y, n_classes=k), bend=bent)
-    held = batch(held_h, samples(held_y, n_classes=k, ids=np.arange(n, n + len(held_h))), bend=bent)
+    train = batch(h, samples(y, n_classes=k), saturation=bent)
+    held = batch(held_h, samples(held_y, n_classes=k, ids=np.arange(n, n + len(held_h))), saturation=bent)
     out = {}
     for name in measures:
         measure = MEASURES[name]
@@ -65,7 +65,7 @@ def study_of(model, x, y, held_x, held_y, *, k, names=(), twin=None, findings=FI
     layers = []
     for name, module in modules.items():
         kind = "input" if module is None else "activation" if type(module).__name__ in bends else "affine"
-        bent = bend(bends[type(module).__name__]) if kind == "activation" else None
+        bent = saturation(bends[type(module).__name__]) if kind == "activation" else None
         wanted = tuple(m for m in CORE if m != "activity" or kind == "activation")
         layers.append(Layer(
             name, kind, "data" if module is None else type(module).__name__, tuple(h[name].shape[1:]),

@@ -7,7 +7,7 @@ import studies
 import torch
 
 from unbend.errors import RecordError
-from unbend.numerics.activity import ActivityState, activity, bend
+from unbend.numerics.activity import ActivityState, activity, saturation
 from unbend.numerics.batch import batch, samples
 from unbend.report.html import write
 from unbend.report.page import report
@@ -190,7 +190,7 @@ def test_values_are_summed_up_in_words():
 def activity_of(function=None, *, shift=0.0):
     z = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)) + shift
     made = batch(z if function is None else function(z), samples(torch.zeros(60, dtype=torch.int64)),
-                 bend=None if function is None else bend(function))  # fmt: skip
+                 saturation=None if function is None else saturation(function))  # fmt: skip
     return activity(ActivityState.of(made))
 
 

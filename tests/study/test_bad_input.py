@@ -83,20 +83,17 @@ def test_float_labels_are_targets_when_that_is_said():
     assert study(net(), (x, x[:, 0].double()), n_classes=0, twin=False).about.task == "regression"
 
 
-def test_missing_labels():
-    x, _ = rows()
-    refused(DataError, "there are no labels", net(), (x, None))
-    refused(DataError, "there are no labels", net(), Data(x, None))
-    refused(DataError, "without labels", net(), TensorDataset(x))
-    refused(DataError, "without labels", net(), DataLoader(TensorDataset(x), collate_fn=lambda b: {"x": b}))
-    refused(DataError, "such as", net(), x)
+def test_what_is_no_data_set_is_refused():
+    refused(DataError, "such as", net(), 5)
+    refused(DataError, "loss: there are no labels", net(), rows()[0], loss="cross_entropy")
 
 
-def test_labels_that_are_no_numbers():
+def test_words_of_a_loader_are_classes():
     x, y = rows()
     data = list(zip(x, [f"class {i}" for i in y], strict=True))
-    loader = DataLoader(Pairs(data), batch_size=8)
-    refused(DataError, r"class indices or targets as numbers", net(), loader)
+    assert study(net(), DataLoader(Pairs(data), batch_size=8), twin=False).about.class_names == (
+        "class 0", "class 1", "class 2",
+    )  # fmt: skip
 
 
 class Pairs(torch.utils.data.Dataset):

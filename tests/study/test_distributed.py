@@ -12,6 +12,7 @@ import torch
 from unbend.errors import DataError
 from unbend.study.ranks import Share, gathered, joined, share, total
 
+pytestmark = pytest.mark.xdist_group("distributed")  # the runs of `ran` are made once, in one worker
 SCRIPT = """
 import os
 import sys
@@ -113,3 +114,54 @@ def test_one_process_is_its_only_rank():
 
 def _refuse():
     raise DataError("no.")
+
+
+LOST = """
+import os, sys, time
+import torch
+from torch import nn
+from unbend.errors import RankError
+from unbend.study.ranks import joined
+from unbend.study.study import study
+
+def lose(x):
+    if os.environ["RANK"] == "1":
+        os._exit(3) if sys.argv[1] == "dies" else time.sleep(60)
+
+torch.set_num_threads(1)
+net = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 2))
+x = torch.randn(300, 5, generator=torch.Generator().manual_seed(0))
+with joined():
+    if sys.argv[2] == "late":
+        study(net, (x, (x[:, 0] > 0).long()), twin=False)
+    lose(x)
+    try:
+        study(net, (x, (x[:, 0] > 0).long()), twin=False)
+    except RankError as error:
+        print(error, flush=True)
+        os._exit(7)
+"""
+
+
+@pytest.mark.parametrize(("how", "when"), [("dies", "early"), ("dies", "late"), ("sleeps", "late")])
+def test_a_rank_that_is_lost_gives_the_others_a_sentence(tmp_path, how, when):
+    (tmp_path / "run.py").write_text(LOST)
+    port = str(free_port())
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "run.py", how, when], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "UNBEND_PATIENCE": "8",
+                 "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    try:
+        out, err = ranks[0].communicate(timeout=120)
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.communicate()
+    assert ranks[0].returncode == 7, err
+    assert out.startswith("ranks: rank 0 of 2 waits for one that has died or is stuck (")
+    assert out.count("\n") == 1

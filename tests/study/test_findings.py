@@ -96,8 +96,12 @@ def test_a_bottleneck_and_the_ratio_that_misleads(digits):
         nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2), nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 10)
     )
     made = found(trained(model, *digits[0]), digits)
+    lead = made.findings[0]
+    assert (lead.rule, lead.layer, lead.severity) == ("narrow_passage", "2", "problem")
+    assert lead.title == "Layer 2 is too narrow: 2 units for 10 classes."
     hit = only(made, "bottleneck")[0]
-    assert (hit.layer, hit.severity) == ("2", "problem")
+    assert (hit.layer, hit.severity) == ("2", "note")
+    assert f"The first finding explains it: {lead.title}" in hit.evidence
     assert "10 classes can need up to 9 directions, and it keeps 2" in hit.evidence
     assert "misleads" in hit.evidence
     before, after = made["1"].results, made["2"].results
@@ -116,7 +120,8 @@ def test_lost_separability_without_a_narrow_layer(healthy, digits):
     made = found(blind, digits)
     hit = only(made, "lost_separability")[0]
     fell = made["0"].results["readout"].held_out - made["1"].results["readout"].held_out
-    assert (hit.layer, hit.severity) == ("1", "problem")
+    assert (hit.layer, hit.severity) == ("1", "note"), "what leads explains it"
+    assert made.findings[0].severity == "problem"
     assert hit.title == f"Layer 1 loses separability: a linear read-out falls by {fell:.3f}."
     assert "units are alive" in hit.advice
     assert "bottleneck" not in rules(made)
@@ -146,10 +151,11 @@ def test_collapsed_rank_and_constant_layers(healthy, digits):
         m[0].bias.zero_()
 
     hit = only(found(copied(healthy, thin), digits), "collapsed_rank")[0]
-    assert hit.severity == "warning"
+    assert hit.severity == "note"
     made = found(copied(healthy, lambda m: m[0].bias.fill_(-1e6)), digits)
     constant = next(f for f in only(made, "collapsed_rank") if f.layer == "1")
-    assert constant.severity == "problem"
+    assert made.findings[0].rule == "silent_units"
+    assert constant.severity == "note"
     assert constant.title == "Layer 1 puts out the same for every sample."
 
 
@@ -163,7 +169,7 @@ def test_read_outs_that_over_fit_and_rows_that_any_labels_fit():
     y = (x[:, 0] + 2 * torch.randn(200, generator=torch.Generator().manual_seed(1)) > 0).long()
     torch.manual_seed(0)
     made = study(nn.Sequential(nn.Linear(40, 400), nn.ReLU(), nn.Linear(400, 2)), (x, y), twin=False)
-    assert only(made, "over_fitted")
+    assert only(made, "read_out_over_fits")
     assert only(made, "chance_would_do")
     assert only(made, "few_rows")
 
@@ -199,8 +205,10 @@ def test_vanishing_gradients_through_twenty_sigmoids(digits):
     layers = [part for _ in range(20) for part in (nn.Linear(16, 16), nn.Sigmoid())]
     model = nn.Sequential(nn.Linear(64, 16), *layers, nn.Linear(16, 10))
     made = found(model, digits, loss=nn.functional.cross_entropy, measures=["moments"])
+    lead = made.findings[0]
+    assert (lead.rule, lead.severity) == ("vanishing", "problem")
+    assert lead.title.startswith("Gradients vanish through 20 layers of sigmoid or tanh")
     hit = only(made, "gradient_reach")[0]
-    assert hit.severity == "problem"
     assert hit.title.startswith("Gradients vanish: from the last layer to the first they shrink by a factor of 10^")
 
 
@@ -208,7 +216,8 @@ def test_an_untrained_net_is_told(digits):
     from unbend import zoo
 
     made = found(zoo.mlp([64, 64, 32, 10], seed=3), digits, twin=True)
-    assert only(made, "untrained_does_as_well")[0].severity == "warning"
+    assert only(made, "untrained_does_as_well")[0].severity == "note"
+    assert (made.findings[0].rule, made.findings[0].severity) == ("untrained", "problem")
 
 
 def test_fading(digits):
@@ -219,7 +228,7 @@ def test_fading(digits):
     made = found(nn.Sequential(nn.Linear(64, 24), nn.Tanh(), *layers, nn.Linear(24, 10)), digits)
     (hit,) = only(made, "fading")
     first, last = (made[name].results["readout"].held_out for name in ("input", "25"))
-    assert (hit.layer, hit.severity) == ("25", "warning")
+    assert (hit.layer, hit.severity) == ("25", "note")
     assert hit.evidence.startswith(f"Held-out accuracy {first:.3f} on the input, {last:.3f} at layer 25 (")
     assert "lost_separability" not in rules(made)
 
@@ -238,3 +247,23 @@ def test_many_findings_of_one_kind_are_told_together(digits):
 def test_rules_are_told_apart():
     assert len({rule.__name__ for rule in RULES}) == len(RULES)
     assert all(rule.__doc__ for rule in RULES)
+
+
+def test_every_cause_says_what_else_would_explain_it_and_stands_in_the_docs():
+    from pathlib import Path
+
+    from unbend.study.findings.differential import INSTEAD
+
+    text = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    named = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert named == set(INSTEAD)
+    assert all(f"| {instead} |" in text for instead in INSTEAD.values())
+
+
+def test_what_leads_names_what_it_explains(healthy, digits):
+    made = found(copied(healthy, lambda m: m[0].bias.fill_(-1e6)), digits)
+    lead = made.findings[0]
+    assert lead.rule == "silent_units"
+    assert lead.instead
+    assert {"collapsed_rank", "head_under_trained"} & set(lead.explains)
+    assert not [f for f in made.findings[1:] if f.severity in {"problem", "warning"}]

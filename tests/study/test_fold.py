@@ -76,7 +76,7 @@ def test_a_stream_gives_the_same_and_is_read_again_for_each_pass(whole):
     stream = Stream(*rows())
     found = study(net(), DataLoader(stream, batch_size=40), loss=nn.functional.cross_entropy)
     is_same_study(found, whole)
-    assert stream.passes == 6  # a first look, two parts, the twin's two parts, gradients
+    assert stream.passes == 8  # a first look, two parts, the twin's two parts, gradients, the examination's two parts
 
 
 def test_shuffling_changes_nothing(whole):
@@ -207,11 +207,11 @@ def test_log_softmax_outputs_have_a_head():
     assert found.across["head"].layer == "2"
 
 
-def test_wide_layers_are_folded_by_a_stated_rule():
+def test_wide_layers_are_sketched_by_a_stated_rule():
     found = study(net(hidden=5000), rows(), twin=False, layers=["2"], measures=["moments"])
-    assert found["2"].view.fold == 4096
+    assert found["2"].view.sketch == 4096
     assert len(found["2"].results["moments"].mean) == 5000
-    assert any("signed sums" in note or "fold" in note for note in found.about.notes)
+    assert any("signed sums" in note for note in found.about.notes)
 
 
 def test_no_measures_make_a_study_of_nothing():
@@ -221,6 +221,7 @@ def test_no_measures_make_a_study_of_nothing():
 
 def test_finishing_is_pure(whole):
     bare = [replace(layer, results={}, twin={}) for layer in whole.layers]
-    is_same_study(finish(whole.about, bare, whole.sums), whole)
+    more = {"examination": whole.across["examination"]}
+    is_same_study(finish(whole.about, bare, whole.sums, more=more), whole)
     assert whole.about.versions["torch"] == str(torch.__version__)
     assert type(whole.about.versions["torch"]) is str

@@ -18,7 +18,7 @@ from torch.utils.data import (
 
 from unbend.load import Data
 from unbend.study.ranks import Share
-from unbend.study.source import source
+from unbend.study.source import Holding, source
 
 N = 103
 X = torch.arange(N, dtype=torch.float32)[:, None].repeat(1, 3)  # a row shows its number
@@ -142,7 +142,7 @@ def test_several_inputs_stay_several():
 
 
 def test_no_share_holds_nothing_out():
-    found = source((X, Y), share=0.0)
+    found = source((X, Y), holding=Holding(share=0.0))
     assert found.n == {"train": N, "held_out": 0}
     assert not list(found.batches("held_out"))
     assert found.split == "No row is held out."
@@ -154,15 +154,16 @@ def test_two_rows_are_one_in_each_part():
 
 @pytest.mark.parametrize("form", ["arrays", "dataset", "loader", "shuffled"])
 def test_labels_at_hand_are_counted_without_reading_samples(form):
-    assert source(FORMS[form]).n_classes == 2
+    (found,) = source(FORMS[form]).labels
+    assert torch.equal(found, Y)
 
 
 def test_labels_that_a_data_set_changes_on_the_way_are_not_trusted():
     class Shifted(Items):
         targets = Y.tolist()
 
-    assert source(Shifted(lambda i: (X[i], int(Y[i]) + 1))).n_classes is None
-    assert source(Shifted(lambda i: (X[i], int(Y[i])))).n_classes == 2
+    assert source(Shifted(lambda i: (X[i], int(Y[i]) + 1))).labels is None
+    assert torch.equal(source(Shifted(lambda i: (X[i], int(Y[i])))).labels[0], Y)
 
 
 def test_reading_leaves_the_random_generators_alone():

@@ -98,6 +98,20 @@ def test_batch_norms_of_the_twin_know_the_data_whatever_its_order(order):
     assert seen[0].tolist() == [1] * 4
 
 
+class Two(nn.Linear):
+    """Puts out zeros, and something beside them."""
+
+    def forward(self, x):
+        return 0 * x, x + super().forward(x)
+
+
+def test_the_part_of_the_output_that_is_studied_is_that_of_the_twin_too():
+    found = study(Two(4, 4), (X, Y), output=1)
+    zeros = study(Two(4, 4), (X, Y), output=0)
+    assert [layer.name for layer in found.layers] == ["input", "output"]
+    assert found.layers[-1].twin["readout"].held_out > zeros.layers[-1].twin["readout"].held_out + 0.2
+
+
 CODE = """
 import torch
 from torch import nn

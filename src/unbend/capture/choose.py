@@ -14,7 +14,7 @@ from unbend.numerics.views import RULES, WIDEST, Rule
 MOST = 32
 """With more layers than this, the default keeps activations and blocks, then blocks only, then some of them."""
 MEMORY = 2 << 30
-"""Bytes the second moments of all layers may take; above it, wide layers are folded further."""
+"""Bytes the second moments of all layers may take; above it, wide layers are sketched further."""
 _FEW = 4
 _TURNS = ("activation", "function", "attention", "block")
 
@@ -78,7 +78,7 @@ def _example(usual: list[Seen]) -> str:
     return f"{path.rsplit('.', 1)[0]}.*" if path else usual[0].tap.name
 
 
-def named(shown: Look, layers: Sequence[str]) -> list[Seen]:
+def match(shown: Look, layers: Sequence[str]) -> list[Seen]:
     """The layers that fit the names and globs, in the order in which they ran.
 
     Raises:
@@ -110,7 +110,7 @@ def _unknown(shown: Look, pattern: str, names: list[str]) -> str:
     )
 
 
-def ruled(taps: Sequence[Tap], reduce: Rule | Mapping[str, Rule] | None) -> list[Tap]:
+def apply_rules(taps: Sequence[Tap], reduce: Rule | Mapping[str, Rule] | None) -> list[Tap]:
     """The taps, their positions reduced by the last rule that fits; a rule for all skips layers it does not suit.
 
     Raises:
@@ -147,29 +147,29 @@ def _suits(tap: Tap, rule: Rule) -> bool:
 
 
 def row_width(tap: Tap) -> int:
-    """Columns of a tap's rows before folding."""
+    """Columns of a tap's rows before sketching."""
     return tap.view.columns(tap.shape)
 
 
-def folded(taps: Sequence[Tap], notes: list[str]) -> list[Tap]:
-    """Fold rows wider than `WIDEST`, and further while second moments would take more than `MEMORY`."""
+def sketch_wide(taps: Sequence[Tap], notes: list[str]) -> list[Tap]:
+    """Sketch rows wider than `WIDEST`, and further while second moments would take more than `MEMORY`."""
     limit = WIDEST
     while limit > 64 and sum(8 * min(row_width(t), limit) ** 2 for t in taps) > MEMORY:
         limit //= 2
     wide = [t.name for t in taps if row_width(t) > limit]
     if wide:
         notes.append(
-            f"{_count(len(wide), 'layer is', 'layers are')} wider than {limit} and folded to {limit} randomly signed "
-            f"sums: {listed(wide)}. A read-out of the fold is one of the layer, so its accuracy is a lower bound."
+            f"{_count(len(wide), 'layer is', 'layers are')} wider than {limit} and sketched to {limit} randomly signed "
+            f"sums: {list_names(wide)}. A read-out of the sketch is one of the layer, so its accuracy is a lower bound."
         )
-    return [replace(t, view=replace(t.view, fold=limit)) if row_width(t) > limit else t for t in taps]
+    return [replace(t, view=replace(t.view, sketch=limit)) if row_width(t) > limit else t for t in taps]
 
 
 def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
 
-def listed(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more

@@ -17,8 +17,7 @@ from unbend.capture.outputs import Output, call, identity, tensor_of, version_of
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Event, Place, Tap, listening
 from unbend.errors import ModelError, ShapeError
-from unbend.numerics.activity import bend
-from unbend.numerics.batch import Bend
+from unbend.numerics.activity import saturation
 from unbend.numerics.views import View
 
 TAPPED: tuple[Kind, ...] = ("embedding", "affine", "norm", "activation", "attention", "recurrent", "block", "function")
@@ -32,7 +31,7 @@ class Seen:
     """A tap, and its tensor, kept alive while the plan is made so that addresses tell tensors apart.
 
     Attributes:
-        tap: the place, not yet with its bend.
+        tap: the place, not yet with its saturation.
         tensor: what it put out; a later in-place operation may have overwritten it.
         version: of the tensor when it was put out.
         depth: how many blocks it is inside of.
@@ -95,26 +94,36 @@ def look(model: nn.Module, inputs: Any, n: int) -> Look:
     """
     with quiet(model):
         kinds = {path: kind_of(module) for path, module in model.named_modules()}
-        eye = _Eye(model, kinds, n)
-        with listening(model, eye.glance):
+        describer = _Describer(model, kinds, n)
+        with listening(model, describer.record):
             result = _first_pass(model, inputs)
-        eye.sizes = _other_size(model, inputs, n)
+        describer.sizes = _other_size(model, inputs, n)
         output = tensor_of(result)
         if output is None:
             raise ModelError(
                 f"model: its output is a {type(result).__name__} without a tensor. Wrap it so that forward returns one."
             )
-        for glimpse in eye.glimpses:
-            eye.describe(glimpse)
-    ran = {glimpse.event.place[0] for glimpse in eye.glimpses}
+        for record in describer.records:
+            describer.describe(record)
+    ran = {record.event.place[0] for record in describer.records}
     silent = tuple(
         path
         for path, module in model.named_modules()
         if path not in ran and kinds[path] in TAPPED and any(True for _ in module.parameters(recurse=False))
     )
-    head = eye.head(output.tensor)
+    head = describer.head(output.tensor)
     end = identity(output.tensor, version_of(output.tensor)) if isinstance(_readable(result), Output) else ()
-    return Look(tuple(eye.seen), eye.lost, output, end, type(result).__name__, head, kinds, silent, tuple(eye.mixing))
+    return Look(
+        tuple(describer.seen),
+        describer.lost,
+        output,
+        end,
+        type(result).__name__,
+        head,
+        kinds,
+        silent,
+        tuple(describer.mixing),
+    )
 
 
 def _first_pass(model: nn.Module, inputs: Any) -> Any:
@@ -161,13 +170,13 @@ def _other_size(model: nn.Module, inputs: Any, n: int) -> dict[Place, tuple[int,
     if fewer is None:
         return shapes
 
-    def hear(event: Event) -> None:
+    def handle(event: Event) -> None:
         found = _readable(event.output)
         if isinstance(found, Output):
             shapes[event.place] = tuple(found.tensor.shape)
 
     try:
-        with listening(model, hear):
+        with listening(model, handle):
             call(model, fewer)
     except _REFUSALS:
         return {}
@@ -207,7 +216,7 @@ def _readable(output: Any) -> Output | str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Glimpse:
+class _Record:
     """An event, as it was at its moment: what was put out, and which earlier output it was made of."""
 
     event: Event
@@ -215,25 +224,25 @@ class _Glimpse:
     version: int
 
 
-class _Eye:
+class _Describer:
     """Takes down events while the model runs, and describes them afterwards."""
 
     def __init__(self, model: nn.Module, kinds: dict[str, Kind], n: int) -> None:
         self._modules, self._kinds, self._n = dict(model.named_modules()), kinds, n
         self.sizes: dict[Place, tuple[int, ...]] = {}
-        self.glimpses: list[_Glimpse] = []
+        self.records: list[_Record] = []
         self.seen: list[Seen] = []
         self.lost: dict[str, str] = {}
         self.mixing: list[str] = []
         self._last_affine: tuple[Place, Tensor] | None = None
 
-    def glance(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         path, function, _ = event.place
         if function and self._kinds[path] == "activation":
             return
         found = _readable(event.output)
         version = version_of(found.tensor) if isinstance(found, Output) else -1
-        self.glimpses.append(_Glimpse(event, found, version))
+        self.records.append(_Record(event, found, version))
         if isinstance(found, Output) and self._kinds[path] == "affine" and not function:
             self._last_affine = (event.place, found.tensor.clone())
 
@@ -251,9 +260,9 @@ class _Eye:
         same = any(torch.allclose(h, output, rtol=1e-3, atol=1e-6, equal_nan=True) for h in heads)
         return self._name(place) if same else None
 
-    def describe(self, glimpse: _Glimpse) -> None:
+    def describe(self, record: _Record) -> None:
         """Add a tap for an event, or the reason why it cannot be read."""
-        event, found = glimpse.event, glimpse.found
+        event, found = record.event, record.found
         path, function, _ = event.place
         name = self._name(event.place)
         if isinstance(found, str):
@@ -272,9 +281,9 @@ class _Eye:
         label = function or original_class(self._modules[path]).__name__
         tap = Tap(
             name, *event.place, kind, label, tuple(tensor.shape[1:]), self._view(module, kind, tensor),
-            time_first=bool(axis), fed_by=self._feeder(glimpse), in_place=event.in_place,
+            time_first=bool(axis), fed_by=self._feeder(record), in_place=event.in_place,
         )  # fmt: skip
-        self.seen.append(Seen(tap, found.tensor, glimpse.version, self._depth(path), event.activation))
+        self.seen.append(Seen(tap, found.tensor, record.version, self._depth(path), event.activation))
 
     def _depth(self, path: str) -> int:
         parts = path.split(".")
@@ -293,7 +302,7 @@ class _Eye:
         shape, other = tuple(found.tensor.shape), self.sizes.get(place)
         none = f"its shape {shape} has no axis for the {self._n} samples"
         if other is None or len(other) != len(shape):
-            guess = self._guessed_axis(shape, module)
+            guess = self._guess_axis(shape, module)
             return none if guess is None else guess
         m = 2 if self._n != 2 else 3
         axes = [i for i, (a, b) in enumerate(zip(shape, other, strict=True)) if (a, b) == (self._n, m)]
@@ -303,7 +312,7 @@ class _Eye:
             return f"its shape {shape} compares the {self._n} samples with each other"
         return axes[0]
 
-    def _guessed_axis(self, shape: tuple[int, ...], module: nn.Module | None) -> int | None:
+    def _guess_axis(self, shape: tuple[int, ...], module: nn.Module | None) -> int | None:
         """The same for a model that runs at one batch size only."""
         second = len(shape) > 2 and shape[1] == self._n
         if shape[0] == self._n and not (second and getattr(module, "batch_first", True) is False):
@@ -324,19 +333,19 @@ class _Eye:
             return View("maps", "mean", tensor.shape[1])
         return View("tokens", "last" if kind == "recurrent" else "mean", tensor.shape[-1])
 
-    def _feeder(self, glimpse: _Glimpse) -> str | None:
+    def _feeder(self, record: _Record) -> str | None:
         """The latest tapped layer whose output this is, seen through reshapes and modules that pass it on."""
-        source = glimpse.event.source
+        source = record.event.source
         if source is None or source.layout != torch.strided or source.is_nested:
             return None
         for s in reversed(self.seen):
             same = s.tensor.data_ptr() == source.data_ptr() and s.tensor.numel() == source.numel()
-            if same and s.tap.kind in TAPPED and s.version == glimpse.event.version:
+            if same and s.tap.kind in TAPPED and s.version == record.event.version:
                 return s.tap.name
         return None
 
 
-def bent(seen: Seen, modules: Mapping[str, nn.Module]) -> Tap:
+def with_saturation(seen: Seen, modules: Mapping[str, nn.Module]) -> Tap:
     """The tap with the place where its activation is saturated, from its own derivative."""
     tap = seen.tap
     function = seen.activation if tap.kind == "function" else None
@@ -344,9 +353,7 @@ def bent(seen: Seen, modules: Mapping[str, nn.Module]) -> Tap:
         function = elementwise(modules[tap.path])
     if function is None or tap.function == "rrelu":
         return tap
-    found: Bend | None = None
     try:
-        found = bend(function)
+        return replace(tap, saturation=saturation(function))
     except _REFUSALS:
         return tap
-    return replace(tap, bend=found)

@@ -1,18 +1,17 @@
 """Which layers to look at and how to read them, decided on one forward pass and held as plain data.
 
 In: a model and one batch of inputs. Out: a `Plan`: taps in the order in which they run, the model's output,
-and notes on everything that was decided (keys used, layers left out, folds made).
+and notes on everything that was decided (keys used, layers left out, rows sketched).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from unbend.capture.choose import default, folded, listed, named, ruled
-from unbend.capture.look import TAPPED, Look, bent, look
+from unbend.capture.choose import apply_rules, default, list_names, match, sketch_wide
+from unbend.capture.look import TAPPED, Look, look, with_saturation
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Tap
 from unbend.numerics.views import Rule
@@ -64,24 +63,15 @@ def plan(
     """
     shown = look(model, inputs, n)
     notes = _remarks(shown)
-    chosen = default(shown, notes) if layers is None else named(shown, layers)
+    chosen = default(shown, notes) if layers is None else match(shown, layers)
     modules = dict(model.named_modules())
     with quiet(model):
-        taps = [bent(seen, modules) for seen in chosen]
-    taps = folded(ruled(taps, reduce), notes)
+        taps = [with_saturation(seen, modules) for seen in chosen]
+    taps = sketch_wide(apply_rules(taps, reduce), notes)
     names = {tap.name for tap in taps}
-    fed = [tap if tap.fed_by is None else replace(tap, fed_by=_shown_feeder(shown, tap.fed_by, names)) for tap in taps]
-    tensors = {seen.tap.name: seen.tensor for seen in chosen}
-    fed = [replace(tap, rectifies=_rectifies(tap, modules, tensors)) for tap in fed]
+    fed = [tap if tap.fed_by is None else replace(tap, fed_by=_feeder(shown, tap.fed_by, names)) for tap in taps]
     output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.identity == shown.end), None)
     return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes))
-
-
-def _rectifies(tap: Tap, modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a tap puts out max(input, 0) of its feeder's output: by its class, and by its numbers."""
-    by_class = tap.function == "relu" if tap.function else type(modules[tap.path]) is nn.ReLU
-    source = tensors.get(tap.fed_by or "")
-    return by_class and source is not None and torch.equal(tensors[tap.name], source.clamp(min=0))
 
 
 def _remarks(shown: Look) -> list[str]:
@@ -92,18 +82,18 @@ def _remarks(shown: Look) -> list[str]:
     lost = [name for name in shown.lost if name == "output" or shown.kinds.get(name.split("#")[0]) in TAPPED]
     if lost:
         shown_lost = [f"{name} ({shown.lost[name]})" for name in lost]
-        notes.append(f"Could not be read and left out: {listed(shown_lost)}.")
+        notes.append(f"Could not be read and left out: {list_names(shown_lost)}.")
     if shown.silent:
-        notes.append(f"Never called as modules, so nothing is shown of them: {listed(shown.silent)}.")
+        notes.append(f"Never called as modules, so nothing is shown of them: {list_names(shown.silent)}.")
     if shown.mixing:
         notes.append(
             f"These layers have batch_first=False and take the axis of the samples for time, so that samples see each "
-            f"other: {listed(shown.mixing)}. Build them with batch_first=True, or turn the inputs."
+            f"other: {list_names(shown.mixing)}. Build them with batch_first=True, or turn the inputs."
         )
     return notes
 
 
-def _shown_feeder(shown: Look, name: str, names: set[str]) -> str | None:
+def _feeder(shown: Look, name: str, names: set[str]) -> str | None:
     """The chosen layer whose output is that of the layer named; None if it is not among the chosen."""
     if name in names:
         return name

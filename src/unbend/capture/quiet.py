@@ -1,15 +1,22 @@
 """The module to look at, and a state in which looking at it changes nothing."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from threading import Lock, RLock, get_ident
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from unbend.errors import ModelError
+
+_LOCKS: WeakValueDictionary[int, Any] = WeakValueDictionary()
+"""The lock of every model that is being looked at, by its id, for as long as somebody holds or awaits it."""
+_LOCKING = Lock()
 
 
 def bare(model: object) -> nn.Module:
@@ -45,6 +52,12 @@ def _refuse_empty(model: nn.Module) -> None:
             raise ModelError(f"model: {name} is not initialised yet (a lazy layer). Run the model once on a batch.")
         if tensor.is_meta:
             raise ModelError(f"model: {name} is on the meta device and holds no values. Load the weights first.")
+        if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__ or tensor.is_quantized:
+            kind, library = type(tensor), type(tensor).__module__.partition(".")[0]
+            held = f"a {kind.__name__} of {library}" if kind not in (Tensor, nn.Parameter) else f"{tensor.dtype}"
+            raise ModelError(
+                f"model: {name} is {held}, whose numbers are packed. Pass the floating-point model it was made from."
+            )
     for path, module in model.named_modules():
         home = type(module).__module__
         if ".quantized" in home and home.startswith(("torch.ao.nn", "torch.nn")):
@@ -55,12 +68,36 @@ def _refuse_empty(model: nn.Module) -> None:
 
 
 @contextmanager
+def alone(model: nn.Module) -> Iterator[None]:
+    """Wait until no other thread looks at this model, and let none begin before the block ends.
+
+    Two that look at once would hear each other's hooks and put back each other's training flags.
+    """
+    with _LOCKING:
+        lock = _LOCKS.setdefault(id(model), RLock())
+    with lock:
+        yield
+
+
+def heard_here(hook: Callable[..., None]) -> Callable[..., None]:
+    """The hook, silent in every thread but this one: a server may run the same model meanwhile."""
+    thread = get_ident()
+
+    def hear(*called: Any) -> None:
+        if get_ident() == thread:
+            hook(*called)
+
+    return hear
+
+
+@contextmanager
 def quiet(model: nn.Module, *, training: bool = False, grad: bool = False) -> Iterator[None]:
     """Run `model` in evaluation mode without gradients, and leave no trace.
 
     Put back on exit, whatever happens: the training flag of every module, the gradient and inference modes, and
     the random generators of torch (on every device the model is on), numpy and Python. Flags are set one by one,
-    because a module's own `train()` may do more than that, such as merging its weights.
+    because a module's own `train()` may do more than that, such as merging its weights. Another thread that looks at
+    the same model waits.
 
     Args:
         model: any module.
@@ -69,6 +106,7 @@ def quiet(model: nn.Module, *, training: bool = False, grad: bool = False) -> It
             tapped tensor keeps its place in the graph.
     """
     with ExitStack() as stack:
+        stack.enter_context(alone(model))
         stack.enter_context(kept_random(model))
         stack.enter_context(torch.inference_mode(mode=False))
         stack.enter_context(torch.set_grad_enabled(grad))

@@ -1,7 +1,8 @@
 """Hooks on a model: every tapped layer's tensor, handed over while it is still whole.
 
 In: a model, and which layers. Out: `receive(tap, Caught)` is called inside the forward pass, before an in-place
-activation or a later layer can overwrite the tensor. Nothing is kept here.
+activation or a later layer can overwrite the tensor. Nothing is kept here. Only the thread that set the hooks is heard:
+a server that runs the same model meanwhile in another thread is none of ours.
 """
 
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import get_ident
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -17,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from unbend.capture.kinds import FUNCTIONS, Kind
 from unbend.capture.outputs import tensor_of, version_of
-from unbend.numerics.batch import Bend
+from unbend.numerics.batch import Saturation
 from unbend.numerics.views import View
 
 Place: TypeAlias = tuple[str, str, int]
@@ -38,10 +40,9 @@ class Tap:
         shape: shape of its output for one sample.
         view: how that output is read.
         time_first: the output is [t, n, d] and is turned before it is read.
-        bend: for activations, where they are saturated.
+        saturation: for activations, where they are saturated.
         fed_by: name of the tap whose output it takes, where that is known.
         in_place: it writes its output over its input.
-        rectifies: it is a ReLU: max(input, 0) of what `fed_by` puts out.
     """
 
     name: str
@@ -53,10 +54,9 @@ class Tap:
     shape: tuple[int, ...]
     view: View
     time_first: bool = False
-    bend: Bend | None = None
+    saturation: Saturation | None = None
     fed_by: str | None = None
     in_place: bool = False
-    rectifies: bool = False
 
     @property
     def place(self) -> Place:
@@ -69,15 +69,13 @@ class Caught(NamedTuple):
 
     Attributes:
         values: the output tensor, first axis the sample.
-        bend: for activations, where they are saturated, with the input where that is needed.
+        saturation: for activations, where they are saturated, with the input where that is needed.
         mask: true where a token counts, where the module knows it (packed sequences).
-        source: the first argument, where it is known; overwritten by now if the tap works in place.
     """
 
     values: Tensor
-    bend: Bend | None = None
+    saturation: Saturation | None = None
     mask: Tensor | None = None
-    source: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,16 +102,16 @@ class Event:
 @contextmanager
 def listening(
     model: nn.Module,
-    hear: Callable[[Event], None],
+    handle: Callable[[Event], None],
     *,
     wanted: Collection[Place] | None = None,
     sources: Mapping[Place, bool] | None = None,
 ) -> Iterator[None]:
-    """Call `hear` for every output in the forward passes inside the block; hooks are removed whatever happens.
+    """Call `handle` for every output in the forward passes inside the block; hooks are removed whatever happens.
 
     Args:
         model: any module.
-        hear: called inside the forward pass, in order.
+        handle: called inside the forward pass, in order.
         wanted: what to listen to; everything if left out.
         sources: of which places `Event.source` is needed, and whether as a copy taken beforehand; of everything,
             and no copies, if left out together with `wanted`.
@@ -121,7 +119,7 @@ def listening(
     Cost:
         Nothing to speak of for modules. If a functional activation is wanted, one Python call per torch function.
     """
-    ear = _Ear(hear, wanted, sources or {})
+    events = _Events(handle, wanted, sources or {})
     functions = wanted is None or any(function for _, function, _ in wanted)
     paths = None if wanted is None else {path for path, _, _ in wanted} | {""}
     started = {path for path, _, _ in sources or {}} | {""}
@@ -129,12 +127,12 @@ def listening(
         for path, module in model.named_modules():
             if (functions or paths is None or path in paths) and not isinstance(module, torch.jit.ScriptModule):
                 if functions or path in started:
-                    begin = module.register_forward_pre_hook(partial(ear.begin, path), with_kwargs=True)
+                    begin = module.register_forward_pre_hook(partial(events.begin, path), with_kwargs=True)
                     stack.callback(begin.remove)
-                end = module.register_forward_hook(partial(ear.end, path), always_call=True)
+                end = module.register_forward_hook(partial(events.end, path), always_call=True)
                 stack.callback(end.remove)
         if functions:
-            stack.enter_context(_Functions(ear))
+            stack.enter_context(_Functions(events))
         stack.enter_context(_every_module_called())
         yield
 
@@ -166,21 +164,24 @@ class _Running:
 _UNKNOWN = _Running("")
 
 
-class _Ear:
+class _Events:
     """Counts calls, knows which module is running, and passes on what is wanted."""
 
     def __init__(
-        self, hear: Callable[[Event], None], wanted: Collection[Place] | None, sources: Mapping[Place, bool]
+        self, handle: Callable[[Event], None], wanted: Collection[Place] | None, sources: Mapping[Place, bool]
     ) -> None:
-        self._hear, self._wanted, self._sources = hear, wanted, sources
+        self._handle, self._wanted, self._sources = handle, wanted, sources
         self._calls: dict[tuple[str, str], int] = {}
         self._running: list[_Running] = []
+        self._thread = get_ident()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy of a model made while it is listened to gets hooks that hear nothing."""
-        return _Ear, (_ignore, (), {})
+        """A copy of a model made while it is listened to gets hooks that pass nothing on."""
+        return _Events, (_ignore, (), {})
 
     def begin(self, path: str, _module: nn.Module, args: Any, kwargs: Any) -> None:
+        if get_ident() != self._thread:
+            return
         if path == "":
             self._calls.clear()
             self._running.clear()
@@ -195,13 +196,15 @@ class _Ear:
         self._running.append(frame)
 
     def end(self, path: str, _module: nn.Module, _args: Any, output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         frame = self._running.pop() if self._running and self._running[-1].path == path else _UNKNOWN
         number = self._calls.get((path, ""), 0)
         self._calls[path, ""] = number + 1
         place = (path, "", number)
         if output is not None and (self._wanted is None or place in self._wanted):
             written = version_of(frame.source) != frame.version
-            self._hear(Event(place, frame.source, output, None, frame.version, written))
+            self._handle(Event(place, frame.source, output, None, frame.version, written))
 
     def function(self, name: str, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run a functional activation and pass its output on."""
@@ -219,26 +222,26 @@ class _Ear:
         output = func(*args, **kwargs)
         rest, named = args[1:], {key: value for key, value in kwargs.items() if key not in {"input", "out"}}
         written = version_of(source) != version
-        self._hear(Event(place, before, output, lambda z: func(z, *rest, **named), version, written))
+        self._handle(Event(place, before, output, lambda z: func(z, *rest, **named), version, written))
         return output
 
 
-def _ignore(*_heard: object) -> None:
-    """Hear nothing, receive nothing."""
+def _ignore(*_given: object) -> None:
+    """Do nothing with an event, or with what was caught."""
 
 
 class _Functions(TorchFunctionMode):
-    """Hears functional activations, which no module hook can see."""
+    """Passes on functional activations, which no module hook can see."""
 
-    def __init__(self, ear: _Ear) -> None:
+    def __init__(self, events: _Events) -> None:
         super().__init__()
-        self._ear = ear
+        self._events = events
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "").removesuffix("_")
         if name not in FUNCTIONS:
             return func(*args, **(kwargs or {}))
-        return self._ear.function(name, func, args, kwargs or {})
+        return self._events.function(name, func, args, kwargs or {})
 
 
 @contextmanager
@@ -255,31 +258,31 @@ def tapped(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caught
         function.
     """
     by_place = {tap.place: tap for tap in taps}
-    sources = {tap.place: tap.in_place for tap in taps if tap.bend is not None and tap.bend.pre is not None}
+    sources = {tap.place: tap.in_place for tap in taps if tap.saturation is not None and tap.saturation.pre is not None}
 
-    def hear(event: Event) -> None:
+    def handle(event: Event) -> None:
         tap = by_place[event.place]
-        bend = tap.bend
-        if bend is not None and bend.pre is not None:
-            bend = None if event.source is None else replace(bend, pre=event.source.detach())
-        _hand_over(tap, event.output, bend, event.source, receive)
+        saturation = tap.saturation
+        if saturation is not None and saturation.pre is not None:
+            saturation = None if event.source is None else replace(saturation, pre=event.source.detach())
+        _hand_over(tap, event.output, saturation, receive)
 
     if sources or any(tap.function for tap in taps):
-        with listening(model, hear, wanted=by_place.keys(), sources=sources):
+        with listening(model, handle, wanted=by_place.keys(), sources=sources):
             yield
     else:
         with _hooked(model, taps, receive):
             yield
 
 
-def _hand_over(tap: Tap, output: Any, bend: Bend | None, source: Any, receive: Callable[[Tap, Caught], None]) -> None:
+def _hand_over(tap: Tap, output: Any, saturation: Saturation | None, receive: Callable[[Tap, Caught], None]) -> None:
     if isinstance(output, Tensor) and output.ndim > 1 and not tap.time_first:
-        receive(tap, Caught(output, bend, None, source))
+        receive(tap, Caught(output, saturation))
         return
     found = tensor_of(output)
     if found is not None:
         values = found.tensor.transpose(0, 1) if tap.time_first else found.tensor
-        receive(tap, Caught(values.unsqueeze(1) if values.ndim == 1 else values, bend, found.mask, source))
+        receive(tap, Caught(values.unsqueeze(1) if values.ndim == 1 else values, saturation, found.mask))
 
 
 @contextmanager
@@ -301,13 +304,14 @@ def _hooked(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caugh
 class _Forgetting:
     """Forgets how often each module was called, before every forward pass."""
 
-    __slots__ = ("_calls",)
+    __slots__ = ("_calls", "_thread")
 
     def __init__(self, calls: dict[str, int]) -> None:
-        self._calls = calls
+        self._calls, self._thread = calls, get_ident()
 
     def __call__(self, _module: nn.Module, _args: Any) -> None:
-        self._calls.clear()
+        if get_ident() == self._thread:
+            self._calls.clear()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Forgetting, ({},)
@@ -316,24 +320,26 @@ class _Forgetting:
 class _Hook:
     """Hands the output of one module over. A copy of the model made meanwhile gets one that hands nothing over."""
 
-    __slots__ = ("_calls", "_path", "_receive", "_taps")
+    __slots__ = ("_calls", "_path", "_receive", "_taps", "_thread")
 
     def __init__(
         self, path: str, taps: Mapping[int, Tap], calls: dict[str, int], receive: Callable[[Tap, Caught], None]
     ) -> None:
         self._path, self._taps, self._calls, self._receive = path, taps, calls, receive
+        self._thread = get_ident()
 
-    def __call__(self, _module: nn.Module, args: Any, output: Any) -> None:
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         number = self._calls.get(self._path, 0)
         self._calls[self._path] = number + 1
         tap = self._taps.get(number)
         if tap is None:
             return
-        source = args[0] if args else None
         if type(output) is Tensor and output.ndim > 1 and not tap.time_first:  # as below, but for the cost of a call
-            self._receive(tap, Caught(output, tap.bend, None, source))
+            self._receive(tap, Caught(output, tap.saturation))
         else:
-            _hand_over(tap, output, tap.bend, source, self._receive)
+            _hand_over(tap, output, tap.saturation, self._receive)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Hook, (self._path, {}, {}, _ignore)

@@ -1,26 +1,26 @@
 """Words of the command line to values of the API."""
 
-from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import get_args
-
-from torch import Tensor
-from torch.nn import functional
 
 from unbend.errors import DataError
 from unbend.numerics.views import Rule
 
 
-class Loss(StrEnum):
-    """Losses that can be named."""
+def files_of(words: Iterable[str | Path | None]) -> list[str]:
+    """The files that words for a model, data or weights may name.
 
-    CROSS_ENTROPY = "cross-entropy"
-    MSE = "mse"
-
-
-def loss_of(name: Loss | None) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """The loss of that name."""
-    return None if name is None else {Loss.CROSS_ENTROPY: functional.cross_entropy, Loss.MSE: functional.mse_loss}[name]
+    Example:
+        >>> files_of(["net.py:build", "x.npy,y.npy", None, Path("w.pt")])
+        ['net.py:build', 'net.py', 'x.npy,y.npy', 'x.npy', 'y.npy', 'w.pt']
+    """
+    found: list[str] = []
+    for word in words:
+        text = "" if word is None else str(word)
+        place, colon, _ = text.rpartition(":")
+        found += [text, *([place] if colon else text.split(","))] if text else []
+    return list(dict.fromkeys(found))
 
 
 def rules(words: Sequence[str] | None) -> Mapping[str, Rule] | None:

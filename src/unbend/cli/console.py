@@ -1,4 +1,8 @@
-"""The two consoles. Knows nothing that is slow to import, so that help and a mistyped command come at once."""
+"""The two consoles. Knows nothing that is slow to import, so that help and a mistyped command come at once.
+
+No text is ever parsed on its way to a terminal: names of files, classes and layers are the user's, and a bracket in
+them is a bracket. What is bold or coloured is a `Text` that says so.
+"""
 
 import unicodedata
 from collections.abc import Iterator
@@ -6,6 +10,7 @@ from threading import Event
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
+from rich.text import Text
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
@@ -59,7 +64,7 @@ class _Hook(RenderHook):
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, emoji=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
     console.push_render_hook(_Hook())
     return console
 
@@ -72,3 +77,18 @@ def errors() -> Console:
 def results() -> Console:
     """The console for results."""
     return _console(stderr=False)
+
+
+def wrote(*places: object, end: str = ".") -> Text:
+    r"""The last line of a command that wrote files.
+
+    Args:
+        places: the files.
+        end: what follows them.
+
+    Example:
+        >>> wrote("a.html", "[red]b.unbend", end=" in 2.0 s.").plain
+        '\nWrote a.html and [red]b.unbend in 2.0 s.'
+    """
+    names = Text(" and ").join(Text(str(place), style="bold") for place in places)
+    return Text.assemble("\nWrote ", names, end)

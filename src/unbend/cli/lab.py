@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from unbend.cli.console import INTERRUPTED, errors, results, told
+from unbend.cli.console import INTERRUPTED, errors, results, told, wrote
 from unbend.errors import DataError
 from unbend.lab.claims import SECTIONS, claim, claims
 from unbend.lab.entries import MARKS, Entry, Word, digits, entry, plain
@@ -82,7 +81,7 @@ def lab(
     else:
         results().print(_overview(entries) if every else Group(*(_shown(found, output) for found in entries)))
     if place is not None:
-        errors().print(f"\nWrote [bold]{escape(str(place))}[/].")
+        errors().print(wrote(place))
         if open_:
             webbrowser.open(place.resolve().as_uri())
     if any(found.word == "failed" for found in entries):
@@ -106,7 +105,8 @@ def _run(planned: list[Task], n_workers: int, *, quiet: bool) -> list[Run]:
     """The runs, with a bar and a line for each as it ends."""
     console = errors()
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(),
         console=console, transient=True, disable=quiet or not console.is_terminal,
     )  # fmt: skip
     runs: list[Run] = []
@@ -120,7 +120,8 @@ def _run(planned: list[Task], n_workers: int, *, quiet: bool) -> list[Run]:
                     bar.console.print(_ended(run))
     except KeyboardInterrupt:
         console.print(
-            f"[bold]Interrupted.[/] {len(runs)} of {len(planned)} runs are kept; the same command goes on from there."
+            Text("Interrupted.", style="bold"),
+            f"{len(runs)} of {len(planned)} runs are kept; the same command goes on from there.",
         )
         told.set()
         raise typer.Exit(INTERRUPTED) from None
@@ -158,10 +159,11 @@ def _told(listed: Sequence[dict[str, Any]]) -> None:
         table.add_column()
         for one in listed:
             if one["section"] == section:
-                lacking = "".join(f"\n[yellow]{escape(line)}[/]" for line in one["missing"])
-                table.add_row(f"[bold]{one['claim']}[/]", escape(one["told"]) + lacking)
+                lacking = [(f"\n{line}", "yellow") for line in one["missing"]]
+                table.add_row(Text(one["claim"], style="bold"), Text.assemble(one["told"], *lacking))
         console.print(Text(section, style="bold cyan"), table, Text())
-    console.print("Run one with [bold]unbend lab NAME[/], everything with [bold]unbend lab --all[/].")
+    one, every = Text("unbend lab NAME", style="bold"), Text("unbend lab --all", style="bold")
+    console.print(Text.assemble("Run one with ", one, ", everything with ", every, "."))
 
 
 def _overview(entries: Sequence[Entry]) -> Group:
@@ -170,7 +172,7 @@ def _overview(entries: Sequence[Entry]) -> Group:
     for name in ("claim", "verdict", "truth"):
         table.add_column(name, no_wrap=name != "truth")
     for found in entries:
-        table.add_row(found.claim.name, _badge(found), escape(found.truth or "; ".join(found.trouble)))
+        table.add_row(found.claim.name, _badge(found), found.truth or "; ".join(found.trouble))
     broken = [_shown(found, None) for found in entries if found.word == "failed"]
     return Group(table, *broken)
 
@@ -199,11 +201,12 @@ def _checks(found: Entry) -> Table:
         table.add_column(name, justify="left" if name in ("", "checked") else "right", no_wrap=name != "checked")
     table.add_column("because")
     for line in found.lines:
-        sign = "" if not line.bounds else "[green]✓[/]" if line.passed else "[bold red]✗[/]"
+        sign = Text("✓", style="green") if line.passed else Text("✗", style="bold red")
         spread = [line.spread] if many else []
         table.add_row(
-            sign, escape(line.what), digits(line.middle), *spread, line.bounds, f"[dim]{escape(line.reason)}[/]"
-        )
+            sign if line.bounds else "", line.what, digits(line.middle), *spread, line.bounds,
+            Text(line.reason, style="dim"),
+        )  # fmt: skip
     return table
 
 

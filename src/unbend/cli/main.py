@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 import unbend
 from unbend.cli.console import INTERRUPTED, errors, printable, told
@@ -38,6 +38,8 @@ COMMANDS = {
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
 _NEED_NO_WORDS = ("report", "lab")
+_SOON = 0.05
+"""Seconds after which a swallowed Ctrl-C is raised once more."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -89,7 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after `unbend`; left out, those of this process.
     """
-    _forget_working_directory()
     with _listening():
         try:
             _run(arguments)
@@ -125,28 +126,18 @@ def _said_of_limits(error: Exception) -> str | None:
 
 
 def _refuse(sentence: str) -> None:
-    errors().print(f"[bold red]unbend:[/] {escape(printable(sentence, keep=''))}", soft_wrap=True)
+    errors().print(Text.assemble(("unbend:", "bold red"), " ", printable(sentence, keep="")), soft_wrap=True)
     sys.exit(2)
 
 
 def _leave() -> None:
-    errors().print("[bold]Interrupted.[/] No file was left half written.")
+    errors().print(Text.assemble(("Interrupted.", "bold"), " No file was left half written."))
     sys.exit(INTERRUPTED)
 
 
 def _is_memory(error: Exception) -> bool:
     """Whether it says that there is no memory left; torch says so by a RuntimeError."""
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error)
-
-
-def _forget_working_directory() -> None:
-    """Python puts the working directory first on its path for `-m`: a `statistics.py` there would be imported.
-
-    The user's code is found without it: MODEL and DATA say where it lies (`unbend.load.python`).
-    """
-    here = os.getcwd()  # noqa: PTH109
-    if sys.path and sys.path[0] in ("", here) and not sys.flags.safe_path:
-        del sys.path[0]
 
 
 @contextmanager
@@ -166,9 +157,15 @@ def _listening() -> Generator[None]:
         interrupted.set()
         raise KeyboardInterrupt
 
+    def again() -> None:
+        if interrupted.is_set():
+            signal.raise_signal(signal.SIGINT)
+
     def swallowed(lost: Any) -> None:
         if lost.exc_type is not None and issubclass(lost.exc_type, KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            later = threading.Timer(_SOON, again)  # raised here, it would be swallowed here, and printed
+            later.daemon = True
+            later.start()
         else:
             hook(lost)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 import unbend
-from unbend.cli.console import errors, results
+from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import shown
+from unbend.files import check_place, check_unread
 
 
 def merge(
@@ -22,7 +22,9 @@ def merge(
 
       unbend merge part1.unbend part2.unbend -o whole.unbend
     """
+    check_unread(output, studies)
+    check_place(output, "the study")
     whole = reduce(unbend.merge, [unbend.open(path) for path in studies])
     unbend.save(whole, output)
     results().print(shown(whole))
-    errors().print(f"\nWrote [bold]{escape(str(output))}[/].")
+    errors().print(wrote(output))

@@ -2,19 +2,20 @@
 
 import json
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
-from rich.markup import escape
 
 import unbend
-from unbend.cli.arguments import Loss, loss_of, rules
-from unbend.cli.console import errors, results
+from unbend.cli.arguments import files_of, rules
+from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress, shown
-from unbend.files import check_apart, check_place
+from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
 from unbend.study.initialisation import initialisation
+from unbend.study.items import choice, choices
 from unbend.study.jobs import StudyJob, demo, job
 from unbend.study.progress import Progress
 from unbend.study.ranks import joined
@@ -37,6 +38,19 @@ _Reduce: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
 ]
+_Inputs: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Part of an item that goes into the model, by name or position; repeat.")
+]
+_Target: TypeAlias = Annotated[str | None, typer.Option(help="Part of an item that is the label, by name or position.")]
+_ModelOutput: TypeAlias = Annotated[
+    str | None, typer.Option("--model-output", help="Part of the model's output to study, by name or position.")
+]
+_Group: TypeAlias = Annotated[
+    str | None, typer.Option(help="Part of an item that names its group: groups are held out whole.")
+]
+_Loss: TypeAlias = Annotated[
+    str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
+]
 
 
 def report(
@@ -50,13 +64,20 @@ def report(
     reduce: _Reduce = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
-    loss: Annotated[Loss | None, typer.Option(help="Also measure the gradients of this loss.")] = None,
+    inputs: _Inputs = None,
+    target: _Target = None,
+    model_output: _ModelOutput = None,
+    group: _Group = None,
+    loss: _Loss = None,
     rows: Annotated[int | None, typer.Option(min=2, help="Rows kept per layer to score read-outs on [4096].")] = None,
     classes: Annotated[
         int | None, typer.Option(min=0, help="Number of classes; 0 for a regression [found out].", show_default=False)
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
+    trials: Annotated[
+        bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
+    ] = True,
     proofs: Annotated[
         bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
     ] = False,
@@ -85,14 +106,16 @@ def report(
     """
     with joined() as is_writer:
         if is_writer:
-            _check_places(output, save)
+            _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
             work = _job(model, data, label, weights, seed, told)
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), loss=loss_of(loss), rows=rows, exact=exact, twin=twin, n_classes=classes,
-                untrained=untrained, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
+                reduce=rules(reduce), loss=loss, inputs=choices(inputs), target=choice(target),
+                output=choice(model_output), groups=choice(group), rows=rows, exact=exact, twin=twin, n_classes=classes,
+                untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
+                seed=seed,
             )  # fmt: skip
             if is_writer:
                 if save is not None:
@@ -102,11 +125,7 @@ def report(
         if not is_writer:
             return
     _show(made, as_json=as_json_)
-    errors().print(
-        f"\nWrote [bold]{escape(str(output))}[/]"
-        + (f" and [bold]{escape(str(save))}[/]" if save else "")
-        + f" in {made.about.seconds:.1f} s."
-    )
+    errors().print(wrote(output, *([save] if save else []), end=f" in {made.about.seconds:.1f} s."))
     if open_:
         webbrowser.open(output.resolve().as_uri())
 
@@ -122,7 +141,11 @@ def _job(model: str | None, data: str | None, label: str | None, weights: Path |
     return job(model, data, label=label, weights=weights)
 
 
-def _check_places(output: Path, save: Path | None) -> None:
+def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:
+    """Refuse places that cannot be written, or that are read or written by this command already."""
+    for place in (output, save):
+        if place is not None:
+            check_unread(place, files_of(read))
     check_place(output, "the page")
     if save is not None:
         check_place(save, "the study")

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 import unbend
-from unbend.cli.console import errors, results
+from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import shown
 from unbend.files import check_apart
 from unbend.report.plain import plain
@@ -34,4 +33,4 @@ def show(
         results().print(shown(made))
     if output is not None:
         unbend.report(made, output)
-        errors().print(f"\nWrote [bold]{escape(str(output))}[/].")
+        errors().print(wrote(output))

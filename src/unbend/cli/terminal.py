@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import numpy as np
 from rich.console import Group
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import (
     BarColumn,
@@ -44,7 +43,7 @@ def progress(*, quiet: bool = False) -> Iterator[Report]:
     console = errors()
     bars = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
@@ -96,10 +95,10 @@ def _table(rows: list[Row], labels: list[str]) -> Table:
     table.add_column("layer", overflow="ellipsis", no_wrap=True)
     table.add_column("", no_wrap=True, style="dim")
     for label in labels:
-        table.add_column(escape(label), justify="right")
+        table.add_column(label, justify="right")
     for row in rows:
         numbers = (row.numbers.get(label) for label in labels)
-        table.add_row(escape(row.layer), escape(row.module), *("" if n is None else escape(n.text) for n in numbers))
+        table.add_row(row.layer, row.module, *("" if n is None else n.text for n in numbers))
     return table
 
 
@@ -108,6 +107,8 @@ def _finding(finding: Finding) -> Padding:
     lines = Text.assemble((f"{mark} {finding.severity:<8}", style), (finding.title, "bold"), "\n")
     lines.append(f"{finding.evidence}\n", style="dim")
     lines.append(f"→ {finding.advice}")
+    if finding.instead and finding.severity in {"problem", "warning"}:
+        lines.append(f"\n  Or: {finding.instead}", style="dim")
     return Padding(lines, (1, 0, 0, 0))
 
 
@@ -123,7 +124,7 @@ def compared(comparison: Comparison) -> Group:
         style = "bold" if c.is_beyond_noise[i] else ""
         fisher = (f"{c.fisher_first[i]:.1f}", f"{c.fisher_second[i]:.1f}") if has_fisher else ()
         table.add_row(
-            escape(name), f"{c.held_out_first[i]:.3f}", f"{c.held_out_second[i]:.3f}", f"{c.change[i]:+.3f}",
+            name, f"{c.held_out_first[i]:.3f}", f"{c.held_out_second[i]:.3f}", f"{c.change[i]:+.3f}",
             f"{c.low[i]:+.3f} … {c.high[i]:+.3f}", *fisher, str(c.silent_first[i]), str(c.silent_second[i]),
             style=style,
         )  # fmt: skip

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 import unbend
 from unbend.cli.console import results
@@ -68,8 +68,8 @@ def verify(
     for head in ("layer", "verdict", "proof"):
         table.add_column(head)
     for name, step in zip(ladder.layers, ladder.steps, strict=True):
-        kept = "[green]✔ holds[/]" if holds[name] else "[bold red]✖ does not hold[/]"
-        table.add_row(escape(name), word(step), "nothing to check" if word(step) == "undecided" else kept)
+        kept = Text("✔ holds", style="green") if holds[name] else Text("✖ does not hold", style="bold red")
+        table.add_row(name, word(step), "nothing to check" if word(step) == "undecided" else kept)
     results().print(table)
     refuted = [
         name

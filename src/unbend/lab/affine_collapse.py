@@ -159,7 +159,7 @@ def draw(result: AffineCollapse, figure: Figure) -> None:
     left, middle, right = figure.subplots(1, 3)
     left.semilogy(result.n_layers, np.maximum(result.difference, 1e-17), "o-", color=BLUE, label="no activation, max.")
     left.semilogy(result.n_layers, result.bent_difference, "s-", color=VERMILION, label="tanh, r.m.s. / spread")
-    left.axhline(2.0**-52, color=GREY, linestyle=":", linewidth=1.0, label="rounding, $2^{-52}$")
+    left.axhline(2.0**-52, color=GREY, linestyle=":", linewidth=1.0, label="rounding, 2⁻⁵²")
     left.set(xscale="log", xlabel="Linear layers in the stack", ylabel="distance from one affine map", ylim=(1e-17, 30))
     left.set_xticks(result.n_layers, [str(n) for n in result.n_layers])
     left.minorticks_off()

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from unbend.files import whole
 from unbend.lab.claim import Claim
-from unbend.plot.style import PAPER, RC
+from unbend.plot.style import PAPER, RC, plain_powers
 from unbend.plot.vector import compact
 
 SIZE = (6.4, 3.6)
@@ -49,6 +49,7 @@ def save(claim: Claim, result: Any, folder: Path, stem: str) -> tuple[Path, Path
     with look(claim.name):
         figure = empty()
         claim.draw(result, figure)
+        plain_powers(figure)
         for path in paths:
             with whole(path, "the figure") as temporary:
                 if path.suffix == ".svg":

@@ -126,9 +126,8 @@ def pieces_on_line(model: nn.Sequential, seed: int) -> int:
     A line is a strip of the plane whose second direction the network does not see.
     """
     angle = np.random.default_rng(seed).uniform(0.0, np.pi)
-    lead = nn.Linear(2, 2, bias=False).double()
-    with torch.no_grad():
-        lead.weight.copy_(torch.tensor([[np.cos(angle), 0.0], [np.sin(angle), 0.0]]))
+    lead = nn.utils.skip_init(nn.Linear, 2, 2, bias=False, dtype=torch.float64)
+    lead.load_state_dict({"weight": torch.tensor([[np.cos(angle), 0.0], [np.sin(angle), 0.0]])})
     strip = Plane.box((-_HALF_LINE, 0.0), (_HALF_LINE, 1.0))
     return len(np.unique(unbend.cells(nn.Sequential(lead, *model), strip).pieces()))
 

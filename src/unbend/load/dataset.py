@@ -15,6 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from unbend.errors import DataError
+from unbend.load.labels import coding, column, facts, refuse, total
 
 _CHUNK = 1 << 22
 """Values tested at once, so that the test needs little memory beside the data."""
@@ -37,6 +38,7 @@ class Data:
         class_names: in the order of the class indices; empty for targets and for classes without names.
         name: what the page calls it.
         source: where it came from, what was done to its numbers, and its licence where that is known.
+        groups: the group of each row (a patient, a prompt), which a split keeps on one side; None for none.
     """
 
     x: Any
@@ -45,6 +47,7 @@ class Data:
     class_names: tuple[str, ...] = ()
     name: str = ""
     source: str = ""
+    groups: Any = None
 
 
 def from_arrays(
@@ -52,9 +55,7 @@ def from_arrays(
 ) -> Data:
     """Checked `Data` from pairs of samples and labels (arrays, tensors, lists; samples also dicts of those).
 
-    Labels: integers are class indices; strings become classes in alphabetical order; whole floats that are
-    exactly 0, 1, ..., k-1 (k at most half of n) are class indices too, and `source` says so; other floats are
-    targets.
+    Labels are read by their values alone, as `load.labels.coding` tells; `source` says what was decided.
 
     Raises:
         DataError: no rows, another number of labels than rows, NaN or infinite values, labels that are
@@ -62,26 +63,32 @@ def from_arrays(
     """
     parts = [train] if test is None else [train, test]
     where = ["x", "test x"]
-    xs = [_samples(f"{name}: {place}", x) for place, (x, _) in zip(where, parts, strict=False)]
-    raw = [_plain(f"{name}: {place[:-1]}y", y) for place, (_, y) in zip(where, parts, strict=False)]
+    xs = [samples(f"{name}: {place}", x) for place, (x, _) in zip(where, parts, strict=False)]
+    raw = [column(f"{name}: {place[:-1]}y", y) for place, (_, y) in zip(where, parts, strict=False)]
     for place, x, y in zip(where, xs, raw, strict=False):
-        _check_lengths(f"{name}: {place}", x, y)
+        check_lengths(f"{name}: {place}", x, y)
     if test is not None:
         _check_alike(name, *xs)
     for place, y in zip(where, raw, strict=False):
-        _check_labels(f"{name}: {place[:-1]}y", y)
+        check_labels(f"{name}: {place[:-1]}y", y)
     ys, names, note = _labels(name, raw, class_names)
-    told = ". ".join(part for part in (source.rstrip("."), note) if part)
+    told = ". ".join(part for part in (source.rstrip("."), note.rstrip(".")) if part)
     held_out = None if test is None else Data(xs[1], ys[1], None, names, f"{name}, test part", told)
     return Data(xs[0], ys[0], held_out, names, name, told)
 
 
-def _samples(where: str, x: Any) -> Any:
-    """A checked tensor, or a dict of them."""
+def samples(where: str, x: Any) -> Any:
+    """A checked tensor, or a dict or tuple of them: several inputs.
+
+    Raises:
+        DataError: no rows, no numbers, NaN or infinite values.
+    """
     if isinstance(x, dict):
         if not x:
             raise DataError(f"{where}: the dict of inputs is empty.")
         return {key: _finite(f"{where}[{key!r}]", tensor(where, part)) for key, part in x.items()}
+    if isinstance(x, tuple) and x and all(isinstance(part, Tensor | np.ndarray) and part.ndim for part in x):
+        return tuple(_finite(f"{where}[{i}]", tensor(where, part)) for i, part in enumerate(x))
     whole = tensor(where, x)
     if whole.ndim < 2:
         hint = " For one number per row, save x[:, None]." if whole.ndim else ""
@@ -119,23 +126,15 @@ def _finite(where: str, x: Tensor) -> Tensor:
         return x
     step = max(1, _CHUNK // max(1, x[:1].numel()))
     bad = [~torch.isfinite(rows).flatten(1).all(1) for rows in x.reshape(len(x), -1).split(step)]
-    _refuse(where, torch.cat(bad), "a NaN or infinite value", "Drop or fill these rows first")
+    refuse(where, torch.cat(bad), "a NaN or infinite value", "Drop or fill these rows first")
     return x
 
 
-def _refuse(where: str, bad: Tensor, what: str, advice: str) -> None:
-    """A DataError with the count and the first row, when any row is bad."""
-    if not bool(bad.any()):
-        return
-    first = int(bad.nonzero()[0])
-    count = int(bad.sum())
-    raise DataError(f"{where}: {count:,} of {len(bad):,} rows hold {what}, first row {first}. {advice}.")
-
-
-def _check_lengths(where: str, x: Any, y: np.ndarray) -> None:
-    parts = x if isinstance(x, dict) else {"": x}
+def check_lengths(where: str, x: Any, y: np.ndarray) -> None:
+    """Refuse samples and labels that are not equally many."""
+    parts = x if isinstance(x, dict) else dict(enumerate(x)) if isinstance(x, tuple) else {"": x}
     for key, part in parts.items():
-        at = f"{where}[{key!r}]" if key else where
+        at = where if key == "" else f"{where}[{key!r}]"
         if y.ndim == 0 or len(part) != len(y):
             labels = f"{len(y):,} labels" if y.ndim else "one single label"
             raise DataError(f"{at}: {len(part):,} rows, but {labels}. Give one label per row.")
@@ -143,100 +142,33 @@ def _check_lengths(where: str, x: Any, y: np.ndarray) -> None:
 
 def _check_alike(name: str, train: Any, test: Any) -> None:
     """The two parts must be rows of the same kind."""
-    if isinstance(train, dict) or isinstance(test, dict):
+    if not (isinstance(train, Tensor) and isinstance(test, Tensor)):
         return
     if train.shape[1:] != test.shape[1:]:
         shapes = f"[n, {str(list(train.shape[1:]))[1:]} and [n, {str(list(test.shape[1:]))[1:]}"
         raise DataError(f"{name}: the training and the test part have different shapes, {shapes}.")
 
 
-def _plain(where: str, y: Any) -> np.ndarray:
-    """The labels as an array with one axis, or two for several targets."""
-    if y is None:
-        raise DataError(f"{where}: there are no labels.")
-    if isinstance(y, Tensor):
-        y = y.detach().cpu()
-        y = y.float() if y.dtype == torch.bfloat16 else y
-    array = _array(where, y)
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-
-
-def _check_labels(where: str, y: np.ndarray) -> None:
-    """No label may be missing or negative."""
+def check_labels(where: str, y: np.ndarray) -> None:
+    """Refuse labels that are missing or negative; -1 stands for a class where there is nothing but -1 and 1."""
     kind, rows = y.dtype.kind, y.reshape(len(y), -1)
     if kind == "f":
         bad = torch.from_numpy(~np.isfinite(rows).all(axis=1))
-        _refuse(where, bad, "a missing (NaN or infinite) label", "Drop these rows first")
-    if kind in "US":
-        bad = torch.from_numpy((np.char.strip(rows) == rows.dtype.type()).any(axis=1))
-        _refuse(where, bad, "an empty label", "Drop these rows first")
-    if kind == "i":
+        refuse(where, bad, "a missing (NaN or infinite) label", "Drop these rows first")
+    if kind == "U":
+        bad = torch.from_numpy((np.char.strip(rows) == "").any(axis=1))
+        refuse(where, bad, "an empty label", "Drop these rows first")
+    if kind == "i" and not bool((abs(rows) == 1).all()):
         advice = "Class indices start at 0; give targets of a regression as floats, or labels as strings"
-        _refuse(where, torch.from_numpy((rows < 0).any(axis=1)), "a negative label", advice)
+        refuse(where, torch.from_numpy((rows < 0).any(axis=1)), "a negative label", advice)
 
 
 def _labels(
     name: str, raw: list[np.ndarray], class_names: tuple[str, ...]
 ) -> tuple[list[Tensor], tuple[str, ...], str]:
     """Labels of all parts in one coding, the class names, and what to tell about the coding."""
-    kinds = {"S": "U", "b": "i", "u": "i"}
-    kind = {kinds.get(y.dtype.kind, y.dtype.kind) for y in raw}
-    if len(kind) > 1:
+    kinds = {"b": "i", "u": "i"}
+    if len({kinds.get(y.dtype.kind, y.dtype.kind) for y in raw}) > 1:
         raise DataError(f"{name}: labels are {' in one part and '.join(str(y.dtype) for y in raw)} in the other.")
-    whole = np.concatenate(raw) if len({y.shape[1:] for y in raw}) == 1 else raw[0]
-    ends = [len(y) for y in raw[:-1]]
-    coded, names, note = _CODINGS.get(kind.pop(), _no_coding)(f"{name}: y", whole, class_names)
-    return [tensor(name, part) for part in np.split(coded, ends)], names, note
-
-
-_Coded: TypeAlias = tuple[np.ndarray, tuple[str, ...], str]
-
-
-def _words(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
-    """Strings become indices into the class names, or into their own alphabetical order."""
-    _check_one_axis(where, y)
-    found, codes = np.unique(y, return_inverse=True)
-    own = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in found)
-    if not class_names:
-        return codes.astype(np.int64), own, ""
-    if unknown := sorted(set(own) - set(class_names)):
-        raise DataError(f"{where}: label {unknown[0]!r} is not among the class names {', '.join(class_names)}.")
-    place = np.array([class_names.index(word) for word in own], dtype=np.int64)
-    return place[codes], class_names, ""
-
-
-def _indices(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
-    """Integers are class indices from 0."""
-    _check_one_axis(where, y)
-    top = int(y.max(initial=0))
-    if top > np.iinfo(np.int64).max or (class_names and top >= len(class_names)):
-        limit = f"[0, {len(class_names)})" if class_names else "int64"
-        raise DataError(f"{where}: expected class indices in {limit}, got {top}.")
-    return y.astype(np.int64), class_names, ""
-
-
-def _floats(where: str, y: np.ndarray, class_names: tuple[str, ...]) -> _Coded:
-    """Floats are targets, unless they are whole numbers 0 to k-1 as only classes are."""
-    values = np.unique(y)
-    k = len(values)
-    if y.ndim == 2 and k == 2 and values[0] == 0 and values[1] == 1 and bool((y.sum(axis=1) == 1).all()):
-        raise DataError(f"{where}: looks one-hot, shape {list(y.shape)}. Give class indices: y.argmax(axis=1).")
-    if y.ndim == 1 and 2 <= k <= len(y) // 2 and np.array_equal(values, np.arange(k)):
-        coded, names, _ = _indices(where, y.astype(np.int64), class_names)
-        return coded, names, f"Labels 0 to {k - 1} stored as {y.dtype} are read as {k} classes"
-    if class_names:
-        raise DataError(f"{where}: there are class names, but the labels are {y.dtype} and not 0, 1, ..., k-1.")
-    return y, (), ""
-
-
-def _no_coding(where: str, y: np.ndarray, _class_names: tuple[str, ...]) -> _Coded:
-    raise DataError(f"{where}: expected integers, strings or floats, got {y.dtype}.")
-
-
-_CODINGS = {"U": _words, "i": _indices, "f": _floats}
-
-
-def _check_one_axis(where: str, y: np.ndarray) -> None:
-    if y.ndim != 1:
-        advice = "If they are one-hot, give y.argmax(axis=1)."
-        raise DataError(f"{where}: expected one label per row, got shape {list(y.shape)}. {advice}")
+    found = coding(f"{name}: y", total([facts(f"{name}: y", y) for y in raw]), class_names=class_names)
+    return [found(y) for y in raw], found.class_names, found.note

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 from unbend.errors import LoadError
 from unbend.load.wording import beside, one_line, readable, suggest
 
+_PRIVATE = "_unbend_"
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -57,7 +58,7 @@ def value(spec: str, *, is_ready: Callable[[object], bool]) -> Any:
         raise LoadError(f"{spec}: expected FILE.py:NAME. {suggest('', _names_in(Path(spec)))}")
     is_file = place.endswith(".py")
     folder = _existing(Path(place).expanduser()).parent if is_file else Path.cwd()
-    with _on_path(folder):
+    with _on_path(folder), _own_modules(folder) if is_file else nullcontext():
         module = _run_file(Path(place).expanduser().resolve()) if is_file else _import(place)
         found = _attribute(module, name, place)
         return found if is_ready(found) or not callable(found) else _call(found, spec, folder)
@@ -98,6 +99,42 @@ def _on_path(folder: Path) -> Generator[None]:
             sys.path.remove(entry)
 
 
+@contextmanager
+def _own_modules(folder: Path) -> Generator[None]:
+    """Let a file find the modules of its own folder, not those of the same name that another file took from another.
+
+    A module stays in `sys.modules` until another folder needs its name: code of the user may import it late.
+    """
+    mine = _taken.setdefault(str(folder.resolve()), {})
+    for other in _taken.values():
+        for name, module in other.items():
+            if other is not mine and sys.modules.get(name) is module and _has_module(folder, name.partition(".")[0]):
+                del sys.modules[name]
+    sys.modules.update({name: module for name, module in mine.items() if name not in sys.modules})
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        mine.update({n: m for n, m in list(sys.modules.items()) if n not in before and _is_under(m, folder)})
+
+
+_taken: dict[str, dict[str, ModuleType]] = {}
+"""The modules that files took from their folders, by folder and name."""
+
+
+def _has_module(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.py").is_file() or (folder / name).is_dir()
+
+
+def _is_under(module: ModuleType, folder: Path) -> bool:
+    """Whether a module lies in that folder, and is none of the files that were named themselves."""
+    file = getattr(module, "__file__", None) or next(
+        iter(getattr(module, "__path__", ())), None
+    )  # a folder without one
+    is_named = getattr(module, "__name__", "").startswith(_PRIVATE)
+    return not is_named and file is not None and Path(file).resolve().is_relative_to(folder.resolve())
+
+
 def _existing(path: Path) -> Path:
     if not path.is_file():
         code = [name for name in beside(path) if name.endswith(".py")]
@@ -109,7 +146,7 @@ def _run_file(path: Path) -> ModuleType:
     """The file as a module with a name of its own; the same content is run only once."""
     with readable(path):
         source = path.read_bytes()
-    name = f"_unbend_{path.stem}_{sha256(str(path).encode() + source).hexdigest()[:16]}"
+    name = f"{_PRIVATE}{path.stem}_{sha256(str(path).encode() + source).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = spec_from_file_location(name, path)

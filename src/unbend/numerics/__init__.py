@@ -4,7 +4,11 @@ Knows tensors and arrays. Must not know `torch.nn`, hooks, files, pictures or pr
 registers the measures below, in the order in which they are shown: a new measure is one line more.
 """
 
-from unbend.numerics import (  # noqa: I001  the order is the order of display
+from unbend._cache import find_cache
+
+find_cache()  # before any file of this package imports numba
+
+from unbend.numerics import (  # noqa: E402, I001  the order is the order of display
     readout,
     scatter,
     moments,

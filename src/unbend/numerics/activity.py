@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics import compiled
-from unbend.numerics.batch import Batch, Bend
+from unbend.numerics.batch import Batch, Saturation
 from unbend.numerics.compiled.team import team
 from unbend.numerics.state import measure
 from unbend.numerics.sweep import has_kernel
@@ -53,17 +53,35 @@ class ActivityState:
     @classmethod
     def of(cls, batch: Batch) -> "ActivityState":
         """The counts of one batch. Zeros and saturation are counted where the layer is an activation."""
-        s = batch.swept
-        if batch.bend is None:
-            zero = np.zeros(len(s.count))
-            none = zero.astype(np.int64)
-            return cls(s.n, zero, none, none, zero, s.low, s.high)
-        rectified = s.n if batch.bend.is_rectifier else 0
-        if rectified and batch.bend.high == np.inf and s.zeros is not None and (s.low >= 0).all():
+        s, edges = batch.sweep, batch.saturation
+        if edges is None:
+            return cls.from_extremes(s.n, s.low, s.high)
+        rectified = s.n if edges.is_rectifier else 0
+        if rectified and edges.high == np.inf and s.zeros is not None and (s.low >= 0).all():
             return cls(s.n, s.count, s.zeros, s.zeros, np.abs(s.total), s.low, s.high, rectified)
         one_sign = bool((s.low >= 0).all() or (s.high <= 0).all())
-        zeros, flat, magnitude = _judged(batch, batch.bend, sized=not one_sign)
+        zeros, flat, magnitude = _judge(batch, edges, sized=not one_sign)
         return cls(s.n, s.count, zeros, flat, np.abs(s.total) if one_sign else magnitude, s.low, s.high, rectified)
+
+    @classmethod
+    def from_extremes(cls, n: int, low: Float64[Array, "d"], high: Float64[Array, "d"]) -> "ActivityState":
+        """Of n samples of a layer that is no activation."""
+        zero = np.zeros(len(low))
+        none = zero.astype(np.int64)
+        return cls(n, zero, none, none, zero, low, high)
+
+    @classmethod
+    def from_sums(
+        cls,
+        n: int,
+        total: Float64[Array, "d"],
+        zeros: Int64[Array, "d"],
+        flat: Int64[Array, "d"],
+        low: Float64[Array, "d"],
+        high: Float64[Array, "d"],
+    ) -> "ActivityState":
+        """Of n rows, all of them finite, of an activation that is never negative and saturated at 0."""
+        return cls(n, np.full(len(total), float(n)), zeros, flat, np.abs(total), low, high, n)
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> "ActivityState":  # noqa: ARG003
@@ -163,7 +181,7 @@ def activity(state: ActivityState) -> Activity:
     )
 
 
-def bend(activation: Callable[[Tensor], Tensor]) -> Bend:
+def saturation(activation: Callable[[Tensor], Tensor]) -> Saturation:
     """Where an elementwise activation is saturated, from its own derivative.
 
     Saturated is where the derivative is below 5 % of its greatest on [-3, 3], beyond the first and the last
@@ -178,7 +196,7 @@ def bend(activation: Callable[[Tensor], Tensor]) -> Bend:
         everywhere.
 
     Example:
-        >>> bend(torch.relu).low, bend(torch.relu).high
+        >>> saturation(torch.relu).low, saturation(torch.relu).high
         (0.0, inf)
     """
     z = (torch.arange(-30_000, 30_001, dtype=torch.float64) / 1000).requires_grad_()
@@ -188,23 +206,23 @@ def bend(activation: Callable[[Tensor], Tensor]) -> Bend:
     out, z, size = out.detach(), z.detach(), slope.abs()
     steep = (size >= FLAT * size[z.abs() <= 3].max()).nonzero().flatten()
     if not size.any():
-        return Bend(np.inf, np.inf)
+        return Saturation(np.inf, np.inf)
     first, last = int(steep[0]), int(steep[-1])
     monotone = bool((slope >= -1e-12).all())
     edge = out if monotone else z
     low = float(edge[first - 1]) if first > 0 else -np.inf
     high = float(edge[last + 1]) if last < len(z) - 1 else np.inf
-    return Bend(low, high, None if monotone else torch.empty(0))
+    return Saturation(low, high, None if monotone else torch.empty(0))
 
 
-def _judged(batch: Batch, edge: Bend, *, sized: bool) -> tuple[Array, Array, Array]:
+def _judge(batch: Batch, edge: Saturation, *, sized: bool) -> tuple[Array, Array, Array]:
     """Values that are 0, values that are flat, and, if it is wanted, Σ|x|, per unit; only finite values count.
 
     Cost:
         One more read of the tensor, and one of the activation's input where that is looked at.
     """
     x, z = (_single(values.detach()) for values in (batch.values, batch.values if edge.pre is None else edge.pre))
-    if has_kernel(x) and has_kernel(z) and not batch.swept.nonfinite.any():
+    if has_kernel(x) and has_kernel(z) and not batch.sweep.nonfinite.any():
         return _compiled(x, z, batch, edge, sized=sized)
     x, z = _by_unit(x, batch), _by_unit(z, batch)
     axes = (0, 2) if batch.view.layout == "maps" else (0,)
@@ -231,7 +249,7 @@ def _by_unit(x: Tensor, batch: Batch) -> Tensor:
     return x
 
 
-def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Bend, *, sized: bool) -> tuple[Array, Array, Array]:
+def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Saturation, *, sized: bool) -> tuple[Array, Array, Array]:
     d = batch.view.width
     table, other = ((v.flatten(1) if batch.view.layout == "maps" else v.flatten(0, -2)) for v in (x, z))
     rows = np.arange(len(table)) if batch.mask is None else np.flatnonzero(batch.mask.numpy())

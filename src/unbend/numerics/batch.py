@@ -1,10 +1,11 @@
 """What every state is made of: the output of one tapped layer for one forward pass, with its samples.
 
 `Samples` (labels, row ids, which rows go into the second moments and the row sample) is made once per
-forward pass and shared by all layers; `batch` adds one layer's tensor, swept once and reduced to rows.
+forward pass and shared by all layers; `batch` adds one layer's tensor.
 """
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.hashing import hashes
-from unbend.numerics.sweep import Segments, Sweep, fitted, nothing, segments, sweep
+from unbend.numerics.sweep import Segments, Sweep, check_shape, fit_mask, segments, sweep
 from unbend.numerics.views import View, reduce
 
 SIZE = 4096
@@ -73,7 +74,7 @@ def targets_of(y: Tensor, n_classes: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bend:
+class Saturation:
     """Where an activation's derivative is almost nothing: below `low` and above `high`.
 
     Attributes:
@@ -92,27 +93,44 @@ class Bend:
         return self.pre is None and self.low == 0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@final
 class Batch:
-    """One layer's output for one forward pass.
+    """One layer's output for one forward pass. It is swept, and reduced to rows, when that is first asked for.
 
-    Attributes:
+    Ask before the tensor is overwritten, which is inside the forward pass.
+
+    Args:
         values: the tensor as the layer put it out, first axis the sample.
-        view: where its units are and how its positions are reduced.
-        rows: one row per sample [n, d].
         samples: labels, ids and selections, shared by all layers.
-        swept: sums, extremes and class sums of `values`.
+        view: where its units are and how its positions are reduced.
         mask: for tokens [n, t], true where a token counts; None for all, and for other layouts.
-        bend: for the output of an activation, where that is saturated.
+        saturation: for the output of an activation, where that is saturated.
     """
 
-    values: Tensor
-    view: View
-    rows: Tensor
-    samples: Samples
-    swept: Sweep
-    mask: Tensor | None = None
-    bend: Bend | None = None
+    __slots__ = ("_rows", "_sweep", "mask", "samples", "saturation", "values", "view")
+
+    def __init__(
+        self, values: Tensor, samples: Samples, view: View, mask: Tensor | None, saturation: Saturation | None
+    ) -> None:
+        self.values, self.samples, self.view, self.mask, self.saturation = values, samples, view, mask, saturation
+        self._sweep: Sweep | None = None
+        self._rows: Tensor | None = None
+
+    @property
+    def sweep(self) -> Sweep:
+        """Sums, extremes and class sums of `values`."""
+        if self._sweep is None:
+            is_rectified = self.saturation is not None and self.saturation.is_rectifier
+            self._sweep = sweep(self.values, self.samples.groups, self.view.layout, self.mask, zeros=is_rectified)
+        return self._sweep
+
+    @property
+    def rows(self) -> Shaped[Tensor, "n d"]:
+        """One row per sample; means over positions are those of the sweep."""
+        if self._rows is None:
+            is_mean = self.view.rule == "mean" and self.view.layout != "features"
+            self._rows = reduce(self.values, self.view, mask=self.mask, means=self.sweep.means if is_mean else None)
+        return self._rows
 
 
 def samples(y: Tensor | Array, *, n_classes: int | None = None, ids: Int64[Array, "n"] | None = None) -> Samples:
@@ -161,32 +179,26 @@ def batch(
     *,
     view: View | None = None,
     mask: Tensor | None = None,
-    bend: Bend | None = None,
-    swept: bool = True,
+    saturation: Saturation | None = None,
 ) -> Batch:
-    """One layer's tensor, swept and reduced to rows.
+    """One layer's tensor, to be swept and reduced to rows.
 
     Args:
         values: the layer's output, its first axis the sample.
         of: the samples it belongs to.
         view: how to read it; left out: features [n, d] as they are.
         mask: for tokens [n, t], true where a token counts.
-        bend: for activations, where they are saturated.
-        swept: whether to sweep the tensor; without, only states of rows can be made of the batch.
+        saturation: for activations, where they are saturated.
 
     Raises:
-        ShapeError: the tensor does not fit the samples or the view.
+        ShapeError: the tensor does not fit the samples or the view, or the mask the tensor.
 
     Cost:
-        One read of the tensor.
+        None; the sweep is one read of the tensor.
     """
-    values = values.detach()
+    values = values.detach() if values.requires_grad else values
     view = View("features", "none", values.shape[-1]) if view is None else view
+    check_shape(values, len(of.ids), view.layout)
     if mask is not None:
-        mask = fitted(mask, values.flatten(1, -2)) if view.layout == "tokens" and values.ndim > 2 else None
-    if swept:
-        made = sweep(values, of.groups, view.layout, mask, zeros=bend is not None and bend.is_rectifier)
-    else:
-        made = nothing(of.groups, values.shape[-1])
-    rows = reduce(values, view, mask=mask, means=made.means)
-    return Batch(values, view, rows, of, made, mask, bend)
+        mask = fit_mask(mask, values.flatten(1, -2)) if view.layout == "tokens" else None
+    return Batch(values, of, view, mask, saturation)

@@ -27,8 +27,13 @@ class CentroidState:
     @classmethod
     def of(cls, batch: Batch) -> "CentroidState":
         """The class sums of one batch, taken from its sweep."""
-        s = batch.swept
+        s = batch.sweep
         return cls(s.class_n, s.class_count, s.class_total)
+
+    @classmethod
+    def from_sums(cls, n: Int64[Array, "k"], total: Float64[Array, "k d"]) -> "CentroidState":
+        """From the sums of the rows of each class, all of them finite."""
+        return cls(n, n[:, None].astype(np.float64), total)
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> "CentroidState":

@@ -28,8 +28,21 @@ class MomentState:
     @classmethod
     def of(cls, batch: Batch) -> "MomentState":
         """The sums of one batch, taken from its sweep."""
-        s = batch.swept
+        s = batch.sweep
         return cls(s.n, s.count, s.total, s.m2, s.low, s.high, s.nonfinite)
+
+    @classmethod
+    def from_sums(
+        cls,
+        n: int,
+        total: Float64[Array, "d"],
+        squares: Float64[Array, "d"],
+        low: Float64[Array, "d"],
+        high: Float64[Array, "d"],
+    ) -> "MomentState":
+        """From totals, sums of squares and extremes of n > 0 rows without NaN or infinity."""
+        m2 = np.where(low == high, 0.0, np.maximum(squares - total * total / n, 0.0))
+        return cls(n, np.full(len(total), float(n)), total, m2, low, high, np.zeros(len(total), np.int64))
 
     @classmethod
     def empty(cls, width: int, n_targets: int) -> "MomentState":  # noqa: ARG003

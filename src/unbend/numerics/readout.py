@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
+from unbend.numerics.hashing import hashes
 from unbend.numerics.interval import wilson
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
@@ -22,7 +23,8 @@ from unbend.numerics.state import HeldOut, measure
 
 RIDGES = 10.0 ** np.arange(-6.0, 1.5, 0.5)
 """Ridges tried, in units of the mean eigenvalue of the correlation-scaled scatter."""
-_CONTROL_SEED = 20_260
+_CONTROL_SALT = 20_260
+"""Of the hash of row numbers by which the labels of the control are permuted."""
 _UNKNOWN = (np.nan, np.nan)
 
 
@@ -91,7 +93,8 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
         )
     right = _predictions(rows, weight, bias) == _label(targets)
     guess, truth = _predictions(held_rows, weight, bias), _label(held_targets)
-    control_train, control_held_out = _control(rows, targets, held_rows, held_targets, ridge)
+    shuffled = _permuted(targets, train.settled().ids)
+    control_train, control_held_out = _control(rows, shuffled, held_rows, held_targets, ridge)
     return replace(
         unscored,
         train=_mean(right),
@@ -132,7 +135,7 @@ def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | Non
 
 
 def _control(
-    rows: Tensor, targets: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float
+    rows: Tensor, shuffled: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float
 ) -> tuple[float, float]:
     """Accuracies of the same read-out fitted to permuted labels, on its own rows and on held-out ones.
 
@@ -141,12 +144,18 @@ def _control(
     """
     if len(rows) < 2:
         return np.nan, np.nan
-    order = torch.from_numpy(np.random.default_rng(_CONTROL_SEED).permutation(len(rows)))
-    shuffled = targets[order]
     second = SecondState.of_rows(rows, shuffled).settled()
     weight, bias = _discriminant(second, eigen(second), ridge)
     return (_mean(_predictions(rows, weight, bias) == _label(shuffled)),
             _mean(_predictions(held_rows, weight, bias) == _label(held_targets)))  # fmt: skip
+
+
+def _permuted(targets: Tensor, ids: Int64[Array, "s"]) -> Tensor:
+    """The targets in another order, which depends on the row numbers only: the same in every layer, rank and merge."""
+    by_number, by_chance = np.argsort(ids), np.argsort(hashes(ids, _CONTROL_SALT))
+    places = np.empty_like(by_number)
+    places[by_number] = by_chance
+    return targets[torch.from_numpy(places)]
 
 
 def _best_ridge(second: SecondState, basis: Eigen) -> float:

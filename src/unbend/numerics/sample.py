@@ -37,7 +37,7 @@ class SampleState:
         s = batch.samples
         chosen = np.arange(len(s.ids)) if s.drawn is None else s.drawn
         targets = s.targets(chosen)
-        loose = ((sampled(batch.rows, chosen),), (targets,)) if len(chosen) else ((), ())
+        loose = ((take(batch.rows, chosen),), (targets,)) if len(chosen) else ((), ())
         return cls(s.keep, s.ids[chosen], s.codes[chosen], *loose)
 
     @classmethod
@@ -83,7 +83,7 @@ def in_order(ids: Int64[Array, "m"], codes: Shaped[Array, "m"]) -> Int64[Array, 
     return order[np.sort(first)]
 
 
-def sampled(rows: Tensor, chosen: Int64[Array, "s"]) -> Tensor:
+def take(rows: Tensor, chosen: Int64[Array, "s"]) -> Tensor:
     """Some rows as a sample keeps them: on the CPU, in float32 unless they are float64 [s, d]."""
     taken = rows.index_select(0, torch.from_numpy(chosen).to(rows.device)).cpu()
     return taken if taken.dtype == torch.float64 else taken.float()

@@ -63,6 +63,12 @@ class SecondState:
         return replace(none, loose=((rows.clone(), targets),) if len(rows) else ())
 
     @classmethod
+    def from_products(cls, products: Products) -> "SecondState":
+        """What was added to running products."""
+        found = products.sums()
+        return cls(found.n, products.lost, found.mean, found.gram, found.y_mean, found.cross, found.yy)
+
+    @classmethod
     def empty(cls, width: int, n_targets: int) -> "SecondState":
         """No rows."""
         d, t = np.zeros(width), np.zeros(n_targets)
@@ -87,13 +93,7 @@ class SecondState:
         products = Products(d, t, self.loose[0][0].device)
         for rows, targets in self.loose:
             products.add(rows, targets)
-        return _merged(replace(self, loose=()), from_products(products))
-
-
-def from_products(products: Products) -> SecondState:
-    """The state of everything that was added to the products."""
-    found = products.sums()
-    return SecondState(found.n, products.lost, found.mean, found.gram, found.y_mean, found.cross, found.yy)
+        return _merged(replace(self, loose=()), SecondState.from_products(products))
 
 
 _SETTLED: WeakKeyDictionary[SecondState, SecondState] = WeakKeyDictionary()

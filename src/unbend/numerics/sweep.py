@@ -129,13 +129,9 @@ def sweep(
         One read of the tensor: about 0.5 ns a value on one core for float32, float64 sums throughout.
         Other types, and tensors with NaN or infinity, take several reads.
     """
+    check_shape(values, len(groups.label), layout)
     x = _flat(values.detach(), layout)
-    if len(x) != len(groups.label):
-        raise ShapeError(
-            f"sweep: expected {len(groups.label)} samples, got a tensor of shape {tuple(values.shape)}. "
-            "The first axis must be the sample."
-        )
-    mask = None if mask is None or layout != "tokens" else fitted(mask, x)
+    mask = None if mask is None or layout != "tokens" else fit_mask(mask, x)
     if x.dtype in _SMALL:
         x = x.float()
     if not has_kernel(x):
@@ -149,14 +145,7 @@ def has_kernel(x: Tensor) -> bool:
     return x.is_cpu and x.dtype == torch.float32
 
 
-def nothing(groups: Segments, width: int) -> Sweep:
-    """The sweep of a tensor that nobody looked at."""
-    none, k = np.zeros(width), groups.n_classes
-    return Sweep(0, none, none, none, none + np.inf, none - np.inf, none.astype(np.int64),
-                 np.zeros(k, np.int64), np.zeros((k, 1)), np.zeros((k, width)), None)  # fmt: skip
-
-
-def fitted(mask: Tensor, tokens: Tensor) -> Tensor:
+def fit_mask(mask: Tensor, tokens: Tensor) -> Tensor:
     """The mask as booleans [n, t] on the device of `tokens` [n, t, d].
 
     Raises:
@@ -170,17 +159,27 @@ def fitted(mask: Tensor, tokens: Tensor) -> Tensor:
     return mask.detach().reshape(tokens.shape[:2]).to(tokens.device) != 0
 
 
-def _flat(values: Tensor, layout: Layout) -> Tensor:
-    n_axes = values.ndim
+def check_shape(values: Tensor, n: int, layout: Layout) -> None:
+    """Refuse a tensor that cannot be swept.
+
+    Raises:
+        ShapeError: it is complex, has not n samples, or has not the axes of the layout.
+    """
     if values.is_complex():
         raise ShapeError("sweep: expected real values, got complex ones. Tap a layer with real outputs.")
-    if layout == "features" and n_axes == 2:
+    if values.ndim != 2 if layout == "features" else values.ndim < 3:
+        raise ShapeError(f"sweep: a tensor of shape {tuple(values.shape)} does not fit the layout {layout!r}.")
+    if len(values) != n:
+        raise ShapeError(
+            f"sweep: expected {n} samples, got a tensor of shape {tuple(values.shape)}. "
+            "The first axis must be the sample."
+        )
+
+
+def _flat(values: Tensor, layout: Layout) -> Tensor:
+    if layout == "features":
         return values
-    if layout == "maps" and n_axes >= 3:
-        return values.flatten(2)
-    if layout == "tokens" and n_axes >= 3:
-        return values.flatten(1, -2)
-    raise ShapeError(f"sweep: a tensor of shape {tuple(values.shape)} does not fit the layout {layout!r}.")
+    return values.flatten(2) if layout == "maps" else values.flatten(1, -2)
 
 
 def _compiled(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None, *, zeros: bool) -> Sweep:
@@ -199,7 +198,7 @@ def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, A
     d = x.shape[1]
     totals, squares = np.empty((len(starts) - 1, d)), np.empty(d)
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
-    compiled.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, totals[:0], team())
+    compiled.sweep_rows(x, order, starts, totals, squares, low, high, _NOT_COUNTED, team())
     return totals, totals.sum(0), squares, low.astype(np.float64), high.astype(np.float64)
 
 

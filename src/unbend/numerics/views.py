@@ -15,12 +15,12 @@ from torch import Tensor
 
 from unbend.errors import ShapeError
 from unbend.numerics.hashing import hashes
-from unbend.numerics.sweep import Layout, fitted
+from unbend.numerics.sweep import Layout, fit_mask
 
 Rule: TypeAlias = Literal["none", "mean", "flatten", "cls", "last", "max"]
 RULES: tuple[str, ...] = get_args(Rule)
 WIDEST = 4096
-"""Rows wider than this are folded (`View.fold`): second moments cost width² memory and width³ time."""
+"""Rows wider than this are sketched (`View.sketch`): second moments cost width² memory and width³ time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +33,23 @@ class View:
             `cls` (first token that counts), `last` (last token that counts); `none` where there is nothing
             to reduce. A sample without a token that counts gives NaN.
         width: units (channels) of the layer.
-        fold: 0, or the number of signed sums the row is folded to because it is wider than `WIDEST`.
+        sketch: 0, or the number of signed sums the row is sketched to because it is wider than `WIDEST`.
     """
 
     layout: Layout = "features"
     rule: Rule = "none"
     width: int = 0
-    fold: int = 0
+    sketch: int = 0
 
     def columns(self, shape: tuple[int, ...]) -> int:
-        """Columns of the rows of an output with this shape for one sample, before folding."""
+        """Columns of the rows of an output with this shape for one sample, before sketching."""
         return math.prod(shape) if self.rule == "flatten" else self.width
 
     def __str__(self) -> str:
         words = {"none": "as it is", "mean": "mean over positions", "max": "max over positions",
                  "flatten": "flattened", "cls": "first token", "last": "last token"}  # fmt: skip
-        folded = f", folded to {self.fold} signed sums" if self.fold else ""
-        return words[self.rule] + folded
+        sketch = f", sketched to {self.sketch} signed sums" if self.sketch else ""
+        return words[self.rule] + sketch
 
 
 def reduce(values: Tensor, view: View, *, mask: Tensor | None = None, means: Tensor | None = None) -> Tensor:
@@ -69,7 +69,7 @@ def reduce(values: Tensor, view: View, *, mask: Tensor | None = None, means: Ten
         torch.Size([2, 3])
     """
     rows = _positions(values, view, mask, means)
-    return folded(rows, view.fold) if view.fold else rows
+    return sketch(rows, view.sketch) if view.sketch else rows
 
 
 def _positions(values: Tensor, view: View, mask: Tensor | None, means: Tensor | None) -> Tensor:
@@ -95,7 +95,7 @@ def _maps(values: Tensor, view: View, means: Tensor | None) -> Tensor:
 
 def _tokens(values: Tensor, view: View, mask: Tensor | None, means: Tensor | None) -> Tensor:
     x = values.flatten(1, -2)
-    valid = None if mask is None else fitted(mask, x)
+    valid = None if mask is None else fit_mask(mask, x)
     if view.rule == "mean" and means is not None:
         return means
     if view.rule not in {"mean", "flatten", "cls", "last", "max"}:
@@ -133,11 +133,11 @@ def _real(x: Tensor) -> Tensor:
     return x.float() if x.is_floating_point() else x.double()
 
 
-def folded(rows: Tensor, width: int) -> Tensor:
-    """Rows folded to `width` sums of signed units: unit j goes to sum j mod `width`, its sign is hashed.
+def sketch(rows: Tensor, width: int) -> Tensor:
+    """The count sketch of rows: `width` sums of signed units; unit j goes to sum j mod `width`, its sign is hashed.
 
-    A fixed linear map: whatever a hyperplane separates in the folded rows, a hyperplane separates in the
-    layer, and a linear read-out of the fold is a linear read-out of the layer. Over the choice of signs,
+    A fixed linear map: whatever a hyperplane separates in the sketch, a hyperplane separates in the
+    layer, and a linear read-out of the sketch is a linear read-out of the layer. Over the choice of signs,
     inner products are kept in expectation.
 
     Cost:

@@ -1,7 +1,8 @@
 """Cells on a plane: faces, the kinks between them, the decision boundary, samples; and all of it moving.
 
-In: `Cells`, optionally its `Boundary`. Out: artists on given axes. Faces take the colour of their class, or of
-their pattern: neighbours that differ in few units have near colours, and the scale reads without hue.
+In: `Cells`, optionally its `Boundary`. Out: artists on given axes. Must not know files.
+Faces take the colour of their class, or of their pattern: neighbours that differ in few units have near colours, and
+the scale reads without hue.
 """
 
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def animation(
         ax.clear()
         cells(ax, frames[index], boundary=None if boundaries is None else boundaries[index])
         title = titles[index] if titles is not None else f"{index + 1} of {len(frames)}"
-        ax.set_title(f"{title} · {frames[index].n_faces:,} regions", loc="left")
+        ax.set_title(f"{title} · {frames[index].n_faces:,} regions", loc="left", parse_math=False)
         return []
 
     return FuncAnimation(figure, draw, frames=len(frames), interval=interval)  # type: ignore[arg-type]
@@ -136,10 +137,10 @@ def _faces(result: Cells, boundary: Boundary | None) -> PolyCollection:
 
 def _kinks(result: Cells, *, over_classes: bool) -> LineCollection:
     """The edges, those of early layers heavier; thinner the more there are."""
-    inner = result.bends >= 0
+    inner = result.hinges >= 0
     ends = result.vertices[result.edges[inner]]
-    layer = result.network.hinge_units()[0][result.bends[inner]]
-    depth = layer / max(1, len(result.network.layers) - 1)
+    layer = result.network.hinge_units()[0][result.hinges[inner]]
+    depth = layer / max(1, len(result.network.groups) - 1)
     weight = float(np.clip(26 / np.sqrt(1 + inner.sum()), 0.05, 0.8))
     lines = LineCollection(list(ends), linewidths=weight * (1.35 - 0.8 * depth))
     lines.set_color([(*to_rgb(INK if over_classes else PAPER), float(a)) for a in 0.75 - 0.4 * depth])

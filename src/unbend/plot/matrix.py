@@ -31,8 +31,9 @@ def matrix(
     ax.plot(column, row, ".", color=MUTED, ms=2)
     step = -(-n // _NAMED)
     short = [shortened(name, 16) for name in names]
-    ax.set_xticks(range(0, n, step), short[::step], rotation=90 if max(map(len, short), default=0) > 2 else 0)
-    ax.set_yticks(range(0, n, step), short[::step])
+    turn = 90 if max(map(len, short), default=0) > 2 else 0
+    ax.set_xticks(range(0, n, step), short[::step], rotation=turn, parse_math=False)
+    ax.set_yticks(range(0, n, step), short[::step], parse_math=False)
     ax.tick_params(length=0, labelsize=7.5 if n <= 24 else 6)
     for side in ax.spines.values():
         side.set_visible(False)

@@ -84,7 +84,7 @@ def _names(ax: Axes, result: Projections, points: Array, good: Array, names: Seq
             y += free[0] if free else 0.0
             taken.append((x, y, reach))
             ax.text(x, y, words[i], transform=ax.transAxes, color=INK, ha="center", va="center",
-                    fontweight="bold", gid=f"class-{i}")  # fmt: skip
+                    fontweight="bold", gid=f"class-{i}", parse_math=False)  # fmt: skip
 
 
 def _targets(ax: Axes, result: Projections, points: Array, good: Array) -> None:

@@ -39,7 +39,7 @@ def ladder(ax: Axes, layers: Sequence[str], steps: Sequence[LadderStep]) -> None
     for at, (place, step) in enumerate(zip(places, steps, strict=True)):
         ax.axhline(at, color=style.FAINT, lw=0.6, zorder=0)
         _rung(ax, place, at, step)
-    ax.set_yticks(list(heights), list(layers))
+    ax.set_yticks(list(heights), list(layers), parse_math=False)
     ax.set_xticks([LEFT, RIGHT], ["overlap", "separable"])
     ax.set_xlim(LEFT - 0.15, RIGHT + 0.15)
     ax.set_ylim(len(steps) - 0.4, -0.6)
@@ -95,7 +95,7 @@ def robustness(ax: Axes, layers: Sequence[str], steps: Sequence[LadderStep]) -> 
     ax.set_xscale("log")
     ax.set_xlim(low, 1.0)
     ax.set_ylim(len(steps) - 0.4, -0.6)
-    ax.set_yticks(list(range(len(steps))), list(layers))
+    ax.set_yticks(list(range(len(steps))), list(layers), parse_math=False)
     ax.set_xlabel("relative change of every number survived, at least")
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)

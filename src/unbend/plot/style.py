@@ -5,12 +5,16 @@ of Okabe & Ito (2008), told apart by people with any kind of colour vision, and 
 class and beyond. Each has a word, so that a page can give it another value on a dark ground.
 """
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import takewhile
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, NullFormatter
 
 from unbend._typing import Array, Float
 
@@ -45,7 +49,7 @@ RC: dict[str, object] = {
     "figure.facecolor": "none",
     "lines.linewidth": 1.5,
     "text.color": INK,
-    "text.parse_math": False,  # names of classes and layers are the user's: a dollar in them is a dollar
+    "text.parse_math": False,  # as every drawing function asks where it writes a user's name
     "xtick.color": MUTED,
     "xtick.labelsize": 7.5,
     "xtick.major.size": 2.5,
@@ -86,7 +90,7 @@ def layer_axis(ax: Axes, labels: Sequence[str], *, most: int = 26) -> None:
     """Layers along x: every name while there is room, else every second, third, …, always the first."""
     n = len(labels)
     ticks = range(0, n, -(-n // most))
-    ax.set_xticks(list(ticks), [shortened(labels[i]) for i in ticks])
+    ax.set_xticks(list(ticks), [shortened(labels[i]) for i in ticks], parse_math=False)
     if not _level(labels, most):
         for text in ax.get_xticklabels():
             text.set(rotation=38, ha="right", rotation_mode="anchor")
@@ -146,3 +150,27 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 def _centre(group: list[int], wanted: Sequence[float]) -> float:
     return float(np.mean([wanted[i] for i in group]))
+
+
+def plain_powers(figure: Figure) -> None:
+    """Write powers of ten on logarithmic axes in plain characters: in our figures nothing is parsed as mathematics."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, LogFormatterMathtext):
+                axis.set_major_formatter(FuncFormatter(partial(_power, base=getattr(formatter, "_base", 10.0))))
+            if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+                axis.set_minor_formatter(NullFormatter())
+
+
+def _power(x: float, _pos: int | None, base: float) -> str:
+    """Powers of ten as 10³, others as numbers."""
+    if x <= 0:
+        return ""
+    power = math.log10(x)
+    if base != 10 or abs(power - round(power)) > 1e-9 or 0 <= round(power) <= 2:
+        return f"{x:g}"
+    return "10" + str(round(power)).translate(_RAISED)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -6,6 +6,7 @@ the fallback. Must not know what is drawn.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from hashlib import blake2b
 from html import escape
@@ -18,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from unbend.plot.style import RC, WORDS
+from unbend.plot.style import RC, WORDS, plain_powers
 
 PANEL = (3.4, 2.3)
 """Inches of a small figure, which a page shows about 340 px wide."""
@@ -53,9 +54,11 @@ def vector(
         20 to 80 ms, mostly ticks.
     """
     salt = blake2b(label.encode(), digest_size=6).hexdigest()
-    with rc_context({**_DEFAULT, **RC, "svg.fonttype": "none", "svg.hashsalt": salt}):
+    with rc_context({**_DEFAULT, **RC, "svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+")  # letters stay letters: the reader's own fonts draw them
         figure = Figure(figsize=size, layout=None if margins else "constrained")
         draw(_axes(figure, size, margins))
+        plain_powers(figure)
         text = StringIO()
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
     return compact(text.getvalue(), label)

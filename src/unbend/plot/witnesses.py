@@ -31,7 +31,7 @@ def witnesses(ax: Axes, images: Array, names: list[str]) -> None:
         ax.imshow(
             shade, cmap="gray", vmin=0, vmax=1, extent=(x, x + 0.9, y, y + 0.9), interpolation="nearest", aspect="equal"
         )
-        ax.text(x + 0.45, y - 0.06, name, ha="center", va="top", fontsize=8)
+        ax.text(x + 0.45, y - 0.06, name, ha="center", va="top", fontsize=8, parse_math=False)
     ax.set_xlim(-0.05, COLUMNS)
     ax.set_ylim(-((len(images) - 1) // COLUMNS) * 1.35 - 0.4, 0.95)
     ax.set_axis_off()

@@ -20,6 +20,8 @@ SCHEMA = 1
 
 FORMER = {"Planes": "Projections"}
 """Short names in older files → the class of that shape now."""
+FORMER_FIELDS = {"View": {"fold": "sketch"}}
+"""Class → names of its fields in older files → their names now."""
 
 
 def classes() -> dict[str, type]:

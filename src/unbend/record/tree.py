@@ -26,7 +26,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.errors import RecordError
-from unbend.record.schema import FORMER, classes, fits, hints, is_own, name_of
+from unbend.record.schema import FORMER, FORMER_FIELDS, classes, fits, hints, is_own, name_of
 from unbend.study.unknown import Unknown
 
 Tree: TypeAlias = Any
@@ -224,6 +224,9 @@ class TreeReader:
         kind = self.known.get(name, self.known.get(FORMER.get(name, "")))
         if kind is None:
             return Unknown(name, values)
+        former = FORMER_FIELDS.get(kind.__name__, {}) if is_own(kind) else {}
+        if not set(former.values()) & values.keys():
+            values = {former.get(field, field): value for field, value in values.items()}
         wrong = _misfit(kind, values)
         if wrong is None:
             return kind(**values)

@@ -1,36 +1,27 @@
 """Linear regions as one self-contained, interactive page; with several snapshots, a film of them.
 
-In: `Cells`, boundaries, samples on the plane. Out: the text of an HTML page that opens offline: faces,
-kinks, boundary; pointing at a region shows its affine map and its activation pattern.
+In: `Cells`, boundaries, samples on the plane. Out: the text of an HTML page that opens offline. Must not know models.
+The page shows faces, kinks, boundary; pointing at a region shows its affine map and its activation pattern.
 """
 
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from unbend._typing import Array, Float64, Int64
+from unbend._typing import Array
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
 from unbend.plot.cells import PATTERNS, pattern_level
 from unbend.plot.style import CLASSES
 from unbend.report.html import inlined, template, text
+from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 24_000_000  # of maps and patterns in one page; beyond it they are left out, and the page says so
 _MOST_MAPS = 10
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PlaneSamples:
-    """Samples near the plane: their plane coordinates, and class indices if known."""
-
-    points: Float64[Array, "n 2"]
-    labels: Int64[Array, "n"] | None = None
-    class_names: tuple[str, ...] = ()
 
 
 def regions_page(
@@ -46,7 +37,7 @@ def regions_page(
     Args:
         frames: The cells, one per snapshot.
         boundaries: The decision boundary of every frame.
-        samples: PlaneSamples near the plane, drawn on top.
+        samples: Samples near the plane, drawn on top.
         titles: What each frame is, such as its training step.
         title: The heading.
     """
@@ -104,7 +95,7 @@ def _layers(cells: Cells) -> list[dict[str, Any]]:
     return [
         {"name": layer.name, "n_units": layer.n_units, "first": layer.first,
          "n_rows": layer.n_hinges // max(1, layer.n_units)}
-        for layer in cells.network.layers
+        for layer in cells.network.groups
     ]  # fmt: skip
 
 
@@ -114,7 +105,7 @@ def _points(samples: PlaneSamples) -> list[list[float | int]]:
 
 
 def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, title: str) -> dict[str, Any]:
-    inner = cells.bends >= 0
+    inner = cells.hinges >= 0
     areas = cells.areas()
     layer = cells.network.hinge_units()[0]
     frame: dict[str, Any] = {
@@ -124,7 +115,7 @@ def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, ti
         "ptr": _blob(cells.face_ptr, "u4"),
         "corner": _blob(cells.corner_ids, "u4"),
         "edge": _blob(cells.edges[inner], "u4"),
-        "edge_layer": _blob(layer[cells.bends[inner]], "i2"),
+        "edge_layer": _blob(layer[cells.hinges[inner]], "i2"),
         "level": _blob(np.clip(255 * pattern_level(cells), 0, 255), "u1"),
         "area": _blob(areas, "f4"),
         "facts": _facts(cells, boundary),
@@ -157,7 +148,7 @@ def _facts(cells: Cells, boundary: Boundary | None) -> list[list[str]]:
         ["decided in", "rational arithmetic" if cells.is_proved else "float64, no ties"],
     ]
     if boundary is not None:
-        facts += [["boundary length", f"{boundary.length:.4g}"], ["kinks it crosses", f"{len(boundary.bends):,}"]]
+        facts += [["boundary length", f"{boundary.length:.4g}"], ["kinks it crosses", f"{len(boundary.hinges):,}"]]
     return facts
 
 

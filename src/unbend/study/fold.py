@@ -11,15 +11,17 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from unbend.capture import Caught, Plan, Tap, call, tapped, tensor_of, token_mask
+from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask
 from unbend.errors import DataError
 from unbend.numerics.batch import Samples
-from unbend.numerics.gradient import GradientState
-from unbend.numerics.streaming.layer import Chooser, LayerSums, Selection
+from unbend.numerics.streaming.choose import Chooser, Selection
+from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import WIDEST, View
 from unbend.study.reader import Minibatch
 
 INPUT = "input"
+_LEAST, _LARGEST = 1e-150, 1e37
+"""Between these the square of a float64 number is one, and so is its float32, in which some references are fitted."""
 States = dict[str, dict[str, Any]]
 
 
@@ -60,6 +62,7 @@ class Fold:
 
     def add(self, minibatch: Minibatch) -> None:
         """Run the model on a batch and add it to all sums."""
+        _refuse_extremes("labels", minibatch.y, minibatch)
         inputs = self._fit(minibatch.inputs)
         of = self._of = self._choose(minibatch.y, minibatch.ids)
         self._mask = inputs.get("attention_mask") if isinstance(inputs, dict) else None
@@ -68,6 +71,7 @@ class Fold:
             if INPUT not in self._sums:
                 self._sums[INPUT] = LayerSums(self._kinds, _input_view(flat), self._choose, INPUT)
             _refuse_holes(flat, minibatch)
+            _refuse_extremes("values", flat, minibatch)
             self._sums[INPUT].add(flat, of)
         call(self._model, inputs)
 
@@ -75,11 +79,10 @@ class Fold:
         assert self._of is not None  # noqa: S101  the model runs in `add` only
         mine = self._sums.get(tap.name)
         if mine is None:
-            before = self._sums.get(tap.fed_by or "") if tap.rectifies else None
-            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name, before)
+            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name)
         is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
         mask = token_mask(tap, caught, self._mask) if is_token else None
-        mine.add(caught.values, self._of, mask=mask, bend=caught.bend, source=caught.source)
+        mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
 
     def states(self) -> States:
         """Layer → State class name → State; the input, where it is numeric, comes first. Nothing can be added then."""
@@ -125,48 +128,13 @@ def fold(
     return made.states()
 
 
-def summed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+def add_sums(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """Two sums of States entry by entry, at any depth; a missing one is the sum of nothing."""
     out = {**b, **a}
     for name in a.keys() & b.keys():
         mine, other = a[name], b[name]
-        out[name] = summed(mine, other) if isinstance(mine, dict) else mine + other
+        out[name] = add_sums(mine, other) if isinstance(mine, dict) else mine + other
     return {name: out[name] for name in dict.fromkeys([*a, *b])}
-
-
-def fold_gradients(
-    model: nn.Module,
-    plan: Plan,
-    batches: Iterable[Minibatch],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    *,
-    fit: Callable[[Any], Any] = lambda inputs: inputs,
-    tick: Callable[[int], None] = lambda _n: None,
-) -> dict[str, GradientState]:
-    """Size of the loss gradient at every layer; the model's parameters and their `.grad` are left as they are."""
-    totals: dict[str, GradientState] = {}
-    caught: list[tuple[str, Tensor]] = []
-
-    def receive(tap: Tap, got: Caught) -> None:
-        if got.values.requires_grad:
-            caught.append((tap.name, got.values))
-
-    with tapped(model, plan.taps, receive):
-        for minibatch in batches:
-            caught.clear()
-            found = tensor_of(call(model, fit(minibatch.inputs)))
-            if found is None:
-                break
-            y = minibatch.y.to(found.tensor.device)
-            y = y.to(found.tensor.dtype).reshape(found.tensor.shape) if y.is_floating_point() else y
-            value = loss(found.tensor, y)
-            summed = value.sum() if value.ndim else value * len(y)
-            grads = torch.autograd.grad(summed, [h for _, h in caught], allow_unused=True)
-            for (name, h), grad in zip(caught, grads, strict=True):
-                state = GradientState.of(torch.zeros_like(h) if grad is None else grad)
-                totals[name] = totals.get(name, GradientState.empty()) + state
-            tick(len(y))
-    return totals
 
 
 def input_rows(inputs: Any, n: int) -> Tensor | None:
@@ -190,4 +158,18 @@ def _refuse_holes(flat: Tensor, minibatch: Minibatch) -> None:
         raise DataError(
             f"data: {int((~good).sum())} values are NaN or infinite, first in row "
             f"{int(minibatch.ids[int(bad[0])])}. Drop or fill those rows."
+        )
+
+
+def _refuse_extremes(what: str, found: Tensor, minibatch: Minibatch) -> None:
+    """Refuse float64 numbers whose squares, or the sums of them, are none; narrower floats have no such numbers."""
+    if found.dtype != torch.float64 or not found.numel():
+        return
+    size = found.abs().reshape(len(found), -1).amax(1)
+    wild = size > _LARGEST if size.amax() >= _LEAST else size > 0
+    if wild.any():
+        first = int(wild.nonzero()[0])
+        raise DataError(
+            f"data: expected {what} between {_LEAST:g} and {_LARGEST:g}, got {float(size[first]):.3g} in row "
+            f"{int(minibatch.ids[first])}: what is worked out from it is no number any more. Give them in another unit."
         )

@@ -3,7 +3,8 @@
 In: words. Out: a `Job`. Must not know the command line that the words may come from.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,19 @@ def job(model: str, data: str, *, label: str | None, weights: Path | None) -> St
 
 def demo(seed: int, progress: Progress) -> StudyJob:
     """A small net trained on handwritten digits just now."""
-    model, digits = zoo.digits(seed=seed, progress=lambda done, total: progress("Training a small net", done, total))
-    test = load.Data(digits.x_test, digits.y_test, None, digits.class_names, "digits")
-    data = load.Data(digits.x_train, digits.y_train, test, digits.class_names, "handwritten digits", digits.source)
-    return StudyJob(model, data, "64-128-64-32-10 ReLU net, trained just now", {"demo": str(seed)})
+    work = _demo(zoo.digits, "64-128-64-32-10", "handwritten digits", seed, progress)
+    return replace(work, recipe={"demo": str(seed)})
+
+
+def regions_demo(progress: Progress) -> StudyJob:
+    """A small net of two inputs trained on two half moons just now."""
+    return _demo(zoo.two_moons, "2-16-16-2", "two moons", 0, progress)
+
+
+def _demo(
+    trained: Callable[..., tuple[nn.Module, zoo.DataSet]], widths: str, name: str, seed: int, progress: Progress
+) -> StudyJob:
+    model, found = trained(seed=seed, progress=lambda done, total: progress("Training a small net", done, total))
+    test = load.Data(found.x_test, found.y_test, None, found.class_names, found.name)
+    data = load.Data(found.x_train, found.y_train, test, found.class_names, name, found.source)
+    return StudyJob(model, data, f"{widths} ReLU net, trained just now", {})

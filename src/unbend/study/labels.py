@@ -1,59 +1,127 @@
-"""How many classes there are, and whether the labels fit the model's output."""
+"""What the labels of a study are: classes, targets, or none; decided once, noted, and then written alike.
 
+In: a data set, the width of the model's output, what the loss is written for, what the user says. Out: a `Coding`.
+The rule is `load.labels.coding`; here it is asked with what only a study knows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor
 
-from unbend.capture import call, quiet, tensor_of
 from unbend.errors import DataError
+from unbend.load.labels import Coding, LabelFacts, Task, coding, column, facts, total
 from unbend.study.reader import Minibatch
 from unbend.study.source import Source
 
 
-def count_classes(model: nn.Module, rows: Source, look: Any, first: Minibatch) -> int:
-    """Number of classes, 0 for targets: from the labels if they are at hand, else from the width of the output.
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """What the labels are.
+
+    Attributes:
+        task: classes or targets; None where there are no labels.
+        n_classes: classes; 0 for all else.
+        class_names: names of the classes, one each.
+        code: writes labels for all that is measured.
+        notes: what was decided for the user.
+    """
+
+    task: Task | None
+    n_classes: int
+    class_names: tuple[str, ...]
+    code: Callable[[Any], Tensor]
+    notes: tuple[str, ...] = ()
+
+
+def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None, wish: Task | None) -> Labels:
+    """What the labels of a data set are.
 
     Args:
-        model: from `capture.bare`.
-        rows: the data.
-        look: a few inputs, as the model takes them.
+        rows: the data, with labels as the user wrote them.
         first: a first batch.
+        width: numbers the model puts out for a row; 0 where that is no vector.
+        n_classes: what the user says; None for nothing.
+        wish: what the loss is written for; None where that is not known.
 
     Raises:
-        DataError: the labels do not fit the model's output.
+        DataError: labels that fit no reading, or do not fit the model's output.
 
     Cost:
-        One forward pass on a few rows; where neither the labels nor the output tell, one pass over the data.
+        Where neither the labels at hand nor the output tell, one pass over the data.
     """
-    width = _width(model, look)
-    if first.y.is_floating_point():
-        _check_targets(first, width)
-        return 0
-    if rows.n_classes is not None:
-        _check_range(rows.n_classes, width)
-        return rows.n_classes
-    top = int(first.y.max()) if first.y.numel() else 0
+    if first.y is None:
+        note = "There are no labels: what is measured is what needs none."
+        return Labels(None, 0, (), _nothing, (note,))
+    known = _facts(rows, first, width, wish, n_classes)
+    names = rows.class_names
+    found = coding("y", known, class_names=names, n_classes=n_classes, wish=wish, width=width)
+    if rows.labels is not None:
+        _check_varied(known)
+    if found.task != "classes":
+        _check_columns(found, known, width, n_classes)
+        return Labels(found.task, 0, (), found, _told(found))
+    k = found.n_classes
+    notes = _told(found)
+    if n_classes is None:
+        if rows.labels is None and not names and found.values is None and not known.shape and width > 1:
+            _check_range(k, width)
+            k = width
+        elif names and rows.labels is None:
+            k = len(names)
+        else:
+            _check_range(k, width)
+    k = max(k, 2) if n_classes is None else n_classes
+    own = found.class_names[:k]
+    every = (*own, *(str(i) for i in range(len(own), k)))
+    return Labels("classes", k, every, replace(found, n_classes=k), notes)
+
+
+def _nothing(_y: Any) -> Tensor:
+    raise DataError("y: there are labels in some batches and none in others. Give all rows labels, or none.")
+
+
+def _told(found: Coding) -> tuple[str, ...]:
+    return (found.note,) if found.note else ()
+
+
+def _facts(rows: Source, first: Minibatch, width: int, wish: Task | None, n_classes: int | None) -> LabelFacts:
+    """What is known of the labels: of all of them, unless the first ones and the output tell."""
+    if rows.labels is not None:
+        return total([facts("y", column("y", y)) for y in rows.labels if len(y)])
+    known = facts("y", column("y", first.y))
+    if known.kind == "f" and known.values is None and not known.is_binary:
+        return known
+    is_told = n_classes == 0 or width > 1 or rows.class_names or wish is not None
+    if (
+        known.kind in "ibf"
+        and not known.shape
+        and is_told
+        and not (known.values is not None and known.values.min() < 0)
+    ):
+        return known
+    batches = (b for part in rows.pieces for b in rows.batches(part))
+    return total([facts("y", column("y", b.y)) for b in batches if len(b.y)])
+
+
+def _check_varied(known: LabelFacts) -> None:
+    if known.values is not None and len(known.values) == 1:
+        raise DataError("y: all rows have the same label, so there is nothing to separate. Pass rows of two classes.")
+
+
+def _check_columns(found: Coding, known: LabelFacts, width: int, n_classes: int | None) -> None:
+    """Refuse several yes/no labels, and targets that are not as many as the model's outputs."""
+    k = known.shape[0] if known.shape else 1
+    if found.task == "yes/no":
+        raise DataError(
+            f"y: each row has {k} labels of 0 or 1, several yes/no tasks at once, and a study reads one label per row. "
+            "Study them one by one, with y[:, 0] and output=lambda h: h[:, :1], or leave the labels out: study(net, x)."
+        )
+    if n_classes is not None or not width or width == k or (width == 1 and k == 1):
+        return
     if width > 1:
-        _check_range(top + 1, width)
-        return width
-    top = max([top, *(int(b.y.max()) for part in rows.pieces for b in rows.batches(part) if b.y.numel())])
-    _check_range(top + 1, width)
-    return max(top + 1, 2)
-
-
-def _width(model: nn.Module, look: Any) -> int:
-    """Numbers the model puts out for a sample; 0 where that is no vector."""
-    with quiet(model):
-        found = tensor_of(call(model, look))
-    if found is None or found.tensor.ndim > 2:
-        return 0
-    return found.tensor.shape[1] if found.tensor.ndim == 2 else 1
-
-
-def _check_targets(first: Minibatch, width: int) -> None:
-    targets = first.y.shape[1] if first.y.ndim > 1 else 1
-    if width > 1 and width != targets:
-        given = f"{targets} floating-point targets" if targets > 1 else "one floating-point target"
+        given = f"{k} floating-point targets" if k > 1 else "one floating-point target"
         raise DataError(
             f"y: there is {given} per row, but the model puts out {width} numbers. Give class indices as integers "
             "(y.long()), or say n_classes=0 if they are meant as targets of a regression."
@@ -62,9 +130,9 @@ def _check_targets(first: Minibatch, width: int) -> None:
 
 def _check_range(k: int, width: int) -> None:
     room = max(width, 2)
-    if width and k > room:
+    if width > 1 and k > room:  # one number for more than two classes is a fault of the network, and is diagnosed
         raise DataError(
             f"y: expected class indices in [0, {room}), as the model puts out {width} "
             f"number{'s' if width > 1 else ''} for a row, got {k - 1}. Map your labels to 0..{room - 1}, or say "
-            f"n_classes={k} if the model's output is no score per class."
+            f"n_classes={k} if the model's output is no score per class (n_classes=0 for a regression)."
         )

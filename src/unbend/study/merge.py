@@ -8,11 +8,14 @@ import numpy as np
 
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
+from unbend.study.examine.values import Examination
 from unbend.study.finish import finish
-from unbend.study.fold import summed
+from unbend.study.fold import add_sums
+from unbend.study.source import FAR
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
 
+_EXAMINED = "The network itself was examined on rows of the first of the studies added."
 _CLOSE = 1e-3
 """Rows this close, relative to their scale, are the same row seen by another machine."""
 
@@ -42,7 +45,10 @@ def merge(first: Study, *others: Study) -> Study:
         _check_known(other.sums)
         sums, same_held_out = _total(sums, other.sums)
         about = _about(about, other.about, same_held_out=same_held_out)
-    return finish(about, _bare(first), sums)
+    examination = first.result(Examination)
+    if examination is not None:
+        about = replace(about, notes=(*about.notes, _EXAMINED))
+    return finish(about, _bare(first), sums, more=None if examination is None else {"examination": examination})
 
 
 def _check(a: Study, b: Study) -> None:
@@ -52,6 +58,8 @@ def _check(a: Study, b: Study) -> None:
             raise MergeError(f"{name}: expected one for all studies, got {mine!r} and {other!r}. Use compare.")
     if not _is_same_head(a.sums, b.sums):
         raise MergeError("head: the networks have other weights, so their rows do not add up. Use compare.")
+    if a.about.fingerprint and b.about.fingerprint and a.about.fingerprint != b.about.fingerprint:
+        raise MergeError("weights: the networks have other weights, so their rows do not add up. Use compare.")
     mine, others = ([_face(layer) for layer in study.layers] for study in (a, b))
     if mine != others:
         odd = next((x[0] for x, y in zip(mine, others, strict=False) if x != y), "the end")
@@ -109,16 +117,15 @@ def _total(a: Sums, b: Sums) -> tuple[Sums, bool]:
     if held_out == "same" and not np.array_equal(_ids(a.held_out), _ids(b.held_out)):
         raise MergeError("rows: the held-out sets share some rows, not all. Hold out the same, or others.")
     if "clash" in (_overlap(a.train, b.train), held_out) or _crosses(a, b):
-        offset = 1 + max(int(ids.max()) for ids in (_ids(a.train), _ids(a.held_out)) if len(ids))
-        b = _renumber(b, offset)
+        b = _renumber(b, *_counts(a))
     same, twins = held_out == "same", bool(a.twin_train and b.twin_train)
     whole = replace(
         a,
-        train=summed(a.train, b.train),
-        held_out=a.held_out if same else summed(a.held_out, b.held_out),
-        twin_train=summed(a.twin_train, b.twin_train) if twins else {},
-        twin_held_out=a.twin_held_out if same else summed(a.twin_held_out, b.twin_held_out),
-        gradient=summed(a.gradient, b.gradient),
+        train=add_sums(a.train, b.train),
+        held_out=a.held_out if same else add_sums(a.held_out, b.held_out),
+        twin_train=add_sums(a.twin_train, b.twin_train) if twins else {},
+        twin_held_out=a.twin_held_out if same else add_sums(a.twin_held_out, b.twin_held_out),
+        gradient=add_sums(a.gradient, b.gradient),
     )
     return (whole if twins else replace(whole, twin_held_out={})), same
 
@@ -155,11 +162,20 @@ def _overlap(a: States, b: States) -> str:
     return "same" if near and np.array_equal(y[i], v[j]) else "clash"
 
 
-def _renumber(sums: Sums, offset: int) -> Sums:
+def _counts(sums: Sums) -> tuple[int, int]:
+    """The first free row number of a study: beside the training rows, and beside a held-out set of its own."""
+    ids = np.concatenate([_ids(sums.train), _ids(sums.held_out)])
+    near, far = ids[ids < FAR], ids[ids >= FAR]
+    return 1 + int(near.max(initial=-1)), 1 + int((far - FAR).max(initial=-1))
+
+
+def _renumber(sums: Sums, near: int, far: int) -> Sums:
     """The same with row numbers moved up; the hashes stay, so that both samples are equally deep."""
 
     def move(state: Any) -> Any:
-        return replace(state, ids=state.ids + offset) if isinstance(state, SampleState) else state
+        if not isinstance(state, SampleState):
+            return state
+        return replace(state, ids=state.ids + np.where(state.ids < FAR, near, far))
 
     def move_all(part: States) -> States:
         return {layer: {name: move(s) for name, s in states.items()} for layer, states in part.items()}

@@ -19,6 +19,7 @@ from unbend.numerics.second import SecondState
 from unbend.numerics.similarity import Similarity, similarity
 from unbend.study.across import ACROSS, Across, across
 from unbend.study.depth import Depth, depth
+from unbend.study.examine.values import Examination
 from unbend.study.head import Head, head
 from unbend.study.ladder import Ladder
 from unbend.study.values import Layer, Sums, state_of
@@ -67,6 +68,7 @@ def _gradients(layers: Sequence[Layer], sums: Sums) -> Gradients | None:
     return gradients(sums.gradient) if sums.gradient else None
 
 
+ACROSS["examination"] = Across("examination", Examination, "Examination")
 ACROSS["ladder"] = Across("ladder", Ladder, "Proofs")
 ACROSS["probes"] = Across("probes", Probes, "Probes")
 

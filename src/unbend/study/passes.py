@@ -15,8 +15,11 @@ from unbend.capture import quiet
 from unbend.errors import DataError
 from unbend.numerics.sample import SampleState
 from unbend.numerics.state import HeldOut, Measure
+from unbend.study.examine import Subject, examine
+from unbend.study.examine.values import Examination
 from unbend.study.finish import BASELINE
-from unbend.study.fold import fold, fold_gradients
+from unbend.study.fold import fold
+from unbend.study.gradients import fold_gradients
 from unbend.study.prepare import Preparation
 from unbend.study.probes import Probing
 from unbend.study.progress import Progress, ticker
@@ -77,6 +80,17 @@ class Passes:
         tables = Tables(model, work.plan, self._rows, work.fit, work.n_classes, widths_of(work.frames))
         return collect(tables, makers, tick=lambda name: ticks[name](1))
 
+    def examination(self, model: nn.Module) -> Examination | None:
+        """What the statistics of layers do not tell; every rank asks it of the same rows. None without labels."""
+        how, work = self._how, self._work
+        if work.task is None or work.rows.n["held_out"] == 0:
+            return None
+        subject = Subject(model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss)
+        return examine(
+            subject, is_declared=work.rows.is_declared, with_trials=how.trials,
+            tell=lambda what: self._progress(what, 0, None),
+        )  # fmt: skip
+
     def _part(self, model: nn.Module, part: Part, phase: str, measures: Sequence[Measure]) -> tuple[States, int]:
         """The sums over one part of the data, and its rows, of all ranks."""
         kinds = _kinds(measures, held_out=part == "held_out")
@@ -97,7 +111,7 @@ class Passes:
 
         found = total(mine, self._share)
         seen = gathered(lambda: census, self._share)
-        if part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
+        if work.task is not None and part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
             raise DataError(
                 "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
             )
@@ -112,7 +126,13 @@ class Passes:
             n = min(self._rows.n["train"] or _GRADIENT_ROWS, _GRADIENT_ROWS)
             tick = ticker(self._progress, "Gradients", -(-n // self._share.n))
             batches = self._rows.batches("train", most=_GRADIENT_ROWS, share=self._share)
-            return total(lambda: fold_gradients(model, work.plan, batches, loss, fit=work.fit, tick=tick), self._share)
+
+            def mine() -> dict[str, Any]:
+                return fold_gradients(
+                    model, work.plan, batches, loss, n_classes=work.n_classes, fit=work.fit, tick=tick
+                )
+
+            return total(mine, self._share)
 
 
 @dataclass(slots=True)

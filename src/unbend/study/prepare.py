@@ -11,14 +11,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from unbend.capture import Plan, plan
+from unbend.capture import Plan, call, plan, quiet, tensor_of
 from unbend.errors import DataError
+from unbend.load.labels import Task
 from unbend.numerics.state import MEASURES, Measure
-from unbend.numerics.streaming.layer import Selection
+from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.views import View
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT, input_rows
-from unbend.study.labels import count_classes
+from unbend.study.labels import Labels, labels
+from unbend.study.loss import written_for
 from unbend.study.reader import Minibatch
 from unbend.study.settings import Settings
 from unbend.study.source import Source
@@ -40,7 +42,10 @@ class Preparation:
         plan: where to look.
         frames: the layers in order, without their Results.
         measures: what is made of the sums.
-        n_classes: number of classes, 0 for a regression.
+        rows: the data, with coded labels.
+        task: what the labels are; None where there are none.
+        n_classes: number of classes, 0 for all but classes.
+        class_names: their names.
         fit: makes the inputs of a batch fit the model.
         selection: which rows go where.
         notes: what a reader of the study should know.
@@ -49,7 +54,10 @@ class Preparation:
     plan: Plan
     frames: tuple[Layer, ...]
     measures: tuple[Measure, ...]
+    rows: Source
+    task: Task | None
     n_classes: int
+    class_names: tuple[str, ...]
     fit: Callable[[Any], Any]
     selection: Selection
     notes: tuple[str, ...]
@@ -69,18 +77,28 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
     fit, reshaped = fit_inputs(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
     places = plan(model, look, n, layers=how.layers, reduce=how.reduce)
-    n_classes = how.n_classes if how.n_classes is not None else count_classes(model, rows, look, first)
+    found = labels(rows, first, _width(model, look), n_classes=how.n_classes, wish=written_for(how.loss))
+    _check_task(how, found)
     widest = max(widths_of(places.taps).values(), default=1)
     chosen = selection(rows.n["train"], widest, exact=how.exact, size=how.rows)
     flat = input_rows(look, n)
     return Preparation(
         plan=places,
         frames=_frames(places, look, flat),
-        measures=_measures(how),
-        n_classes=n_classes,
+        measures=_measures(how, found),
+        rows=rows.coded(found.code),
+        task=found.task,
+        n_classes=found.n_classes,
+        class_names=found.class_names,
         fit=fit,
         selection=chosen,
-        notes=(*places.notes, *_notes(reshaped, chosen.rate, has_input=flat is not None)),
+        notes=(
+            *rows.notes,
+            *rows.items.notes,
+            *found.notes,
+            *places.notes,
+            *_notes(reshaped, chosen.rate, has_input=flat is not None),
+        ),
     )
 
 
@@ -124,9 +142,33 @@ def _frames(places: Plan, look: Any, flat: Tensor | None) -> tuple[Layer, ...]:
     return (Layer(INPUT, "input", "data", shape, view), *frames)
 
 
-def _measures(how: Settings) -> tuple[Measure, ...]:
+def _width(model: nn.Module, look: Any) -> int:
+    """Numbers the model puts out for a sample; 0 where that is no vector."""
+    with quiet(model):
+        found = tensor_of(call(model, look))
+    if found is None or found.tensor.ndim > 2:
+        return 0
+    return found.tensor.shape[1] if found.tensor.ndim == 2 else 1
+
+
+def _check_task(how: Settings, found: Labels) -> None:
+    """Refuse before the work what needs classes, or labels, where there are none."""
+    asked = [name for name, is_asked in (("proofs", how.proofs), ("probes", how.probes)) if is_asked]
+    if asked and found.task != "classes":
+        what = {"targets": "the targets are numbers", "yes/no": "each row has several yes/no labels"}
+        why = what.get(found.task or "", "there are no labels")
+        raise DataError(f"{asked[0]}: {why}, and only classes can be told apart by planes. Leave {asked[0]} out.")
+    if how.loss is not None and found.task is None:
+        raise DataError("loss: there are no labels, so there is no loss. Leave it out, or say which part is the label.")
+
+
+_OF_LABELS = ("readout", "scatter", "centroids")
+"""Measures that say nothing without labels."""
+
+
+def _measures(how: Settings, found: Labels) -> tuple[Measure, ...]:
     if how.measures is None:
-        return tuple(MEASURES.values())
+        return tuple(m for m in MEASURES.values() if found.task is not None or m.name not in _OF_LABELS)
     unknown = sorted(set(how.measures) - MEASURES.keys())
     if unknown:
         raise DataError(f"measures: no measure named {unknown[0]!r}. There are: {', '.join(MEASURES)}.")

@@ -17,8 +17,10 @@ from unbend.errors import DataError
 from unbend.numerics.separable import LadderStep, ladder_step
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT
+from unbend.study.items import Items, arguments, choices
+from unbend.study.labels import labels
 from unbend.study.ladder import Ladder
-from unbend.study.source import HELD_OUT, source
+from unbend.study.source import HELD_OUT, Holding, Source, source
 from unbend.study.tables import Table, Tables, widths_of
 from unbend.study.values import Study
 
@@ -103,15 +105,16 @@ def verify(
         raise DataError("verify: this study has no proofs. Make it with proofs=True (--proofs).")
     model = bare(model)
     recipe = study.about.recipe
-    rows = source(data, batch_size=int(recipe.get("batch_size", 512)), share=float(recipe.get("share", HELD_OUT)))
+    rows = _rows_again(model, data, recipe)
     first = next(rows.batches("train", most=32))
+    found = labels(rows, first, 0, n_classes=len(study.about.class_names), wish=None)
     fit, _ = fit_inputs(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
     frames = [layer for layer in study.layers if layer.name in ladder.layers]
     names = [frame.name for frame in frames if frame.name != INPUT]
     reduce = {frame.name: frame.view.rule for frame in frames if frame.view.rule != "none" and frame.name != INPUT}
     places = plan(model, look, n, layers=names, reduce=reduce)
-    tables = Tables(model, places, rows, fit, len(study.about.class_names), widths_of(frames))
+    tables = Tables(model, places, rows.coded(found.code), fit, len(study.about.class_names), widths_of(frames))
     steps = dict(zip(ladder.layers, ladder.steps, strict=True))
     holds: dict[str, bool] = {}
     for name, ids, x, y in tables:
@@ -122,3 +125,13 @@ def verify(
         holds[name] = steps[name].verify(x, y)
         tick(1)
     return holds
+
+
+def _rows_again(model: nn.Module, data: Any, recipe: Mapping[str, str]) -> Source:
+    """The rows of a study, from the words it kept."""
+    inputs, target, groups = (choices(recipe[key].split(",")) if key in recipe else None
+                              for key in ("inputs", "target", "groups"))  # fmt: skip
+    group = None if groups is None else groups[0]
+    items = Items(arguments(model), inputs=inputs, target=None if target is None else target[0], beside=group)
+    holding = Holding(float(recipe.get("share", HELD_OUT)), group, "stratify" in recipe)
+    return source(data, batch_size=int(recipe.get("batch_size", 512)), holding=holding, items=items)

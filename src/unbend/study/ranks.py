@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import reduce
 from itertools import chain
 from typing import Any, TypeVar
@@ -16,10 +17,13 @@ from typing import Any, TypeVar
 from torch import distributed
 
 from unbend._typing import Array, Bool
-from unbend.errors import UnbendError
-from unbend.study.fold import summed
+from unbend.errors import RankError, UnbendError
+from unbend.study.fold import add_sums
 
 T = TypeVar("T")
+PATIENCE = "UNBEND_PATIENCE"
+"""Name of the environment variable that holds the seconds for which a rank waits for the others; 1,800 without it."""
+_SHOWN = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def gathered(make: Callable[[], T], share: Share) -> list[T]:
 
     Raises:
         UnbendError: what any rank raised; on all of them, so that none waits for another.
+        RankError: a rank has died, or was silent for longer than the time limit of the group.
     """
     if share.n == 1:
         return [make()]
@@ -64,7 +69,15 @@ def gathered(make: Callable[[], T], share: Share) -> list[T]:
     except UnbendError as error:
         mine = error
     found: list[Any] = [None] * share.n
-    distributed.all_gather_object(found, mine)
+    try:
+        distributed.all_gather_object(found, mine)
+    except RuntimeError as error:  # gloo and nccl say by it that a connection is closed, or that time is up
+        words = " ".join(str(error).split())
+        reason = words if len(words) <= _SHOWN else f"... {words[-_SHOWN:]}"
+        raise RankError(
+            f"ranks: rank {share.rank} of {share.n} waits for one that has died or is stuck ({reason}). See what the "
+            "others printed, and run all of them again."
+        ) from error
     for value in found:
         if isinstance(value, UnbendError):
             raise value
@@ -89,7 +102,7 @@ def total(make: Callable[[], dict[str, Any]], share: Share) -> dict[str, Any]:
 
 def _sum(name: str, mine: dict[str, Any], share: Share) -> Any:
     parts = gathered(lambda: {name: mine.pop(name)} if name in mine else {}, share)
-    return reduce(summed, parts)[name]
+    return reduce(add_sums, parts)[name]
 
 
 @contextmanager
@@ -102,7 +115,8 @@ def joined() -> Iterator[bool]:
         distributed.is_available() and not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1
     )
     if is_ours:
-        distributed.init_process_group("gloo")
+        patience = timedelta(seconds=float(os.environ.get(PATIENCE, "1800")))
+        distributed.init_process_group("gloo", timeout=patience)
     try:
         yield share().rank == 0
     finally:

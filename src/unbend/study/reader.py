@@ -1,7 +1,8 @@
 """Batches of any data set in an order that never changes: arrays, map-style data sets, streams.
 
-In: `load.Data`. Out: a `Reader`. Whatever a loader shuffles, repeats or drops, a row keeps its number, so that every
-pass over the data sees the same rows under the same numbers.
+In: what was given, and what tells inputs from labels. Out: a `Reader`, whose labels are as the user wrote them.
+Whatever a loader shuffles, repeats or drops, a row keeps its number, so that every pass over the data sees the same
+rows under the same numbers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,18 +27,26 @@ from torch.utils.data import (
 
 from unbend._typing import Array
 from unbend.errors import DataError
-from unbend.load.dataset import Data
-
-LABEL_KEYS = ("labels", "label", "y", "target", "targets")
+from unbend.load.labels import column
+from unbend.study.given import Given
+from unbend.study.items import Items
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Minibatch:
-    """Inputs as the model takes them, labels, and row numbers."""
+    """Some rows of a data set.
+
+    Attributes:
+        inputs: as the model takes them.
+        y: labels as the user wrote them (None where there are none), or coded for all that is measured.
+        ids: row numbers.
+        raw: labels as the user wrote them, beside coded ones.
+    """
 
     inputs: Any
-    y: Tensor
+    y: Any
     ids: Array
+    raw: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,31 +56,27 @@ class Reader:
     Attributes:
         n: rows; None for a stream.
         read: batches of the given rows, by number and in that order; all of them for None, and always for a stream.
-        labels: all labels, where they are at hand without reading the samples.
+        labels: all labels as the user wrote them, where they are at hand without reading the samples.
     """
 
     n: int | None
     read: Callable[[Array | None], Iterator[Minibatch]]
-    labels: Tensor | None = None
+    labels: Any = None
 
 
-def reader(data: Data, batch_size: int) -> Reader:
+def reader(data: Given, batch_size: int, items: Items) -> Reader:
     """How to read a data set.
 
     Args:
         data: samples and labels, a Dataset or a DataLoader.
         batch_size: rows per batch for arrays and Datasets; a DataLoader keeps its own.
-
-    Raises:
-        DataError: arrays without labels.
+        items: tells inputs from labels.
     """
     if isinstance(data.x, DataLoader):
-        return _of_loader(data.x)
+        return _of_loader(data.x, items)
     if isinstance(data.x, Dataset):
-        return _of_loader(DataLoader(data.x, batch_size=batch_size, generator=torch.Generator()))
-    if data.y is None:
-        raise DataError("data: there are no labels. Pass samples and labels, (x, y).")
-    return _of_arrays(data.x, data.y, batch_size)
+        return _of_loader(DataLoader(data.x, batch_size=batch_size, generator=torch.Generator()), items)
+    return _of_arrays(data.x, None if data.y is None else _plain(data.y), batch_size)
 
 
 def take(inputs: Any, index: Tensor, n: int) -> Any:
@@ -85,60 +90,58 @@ def take(inputs: Any, index: Tensor, n: int) -> Any:
     return inputs
 
 
-def split_labels(batch: Any) -> tuple[Any, Tensor]:
-    """Inputs and labels of one batch of a user's loader.
-
-    Raises:
-        DataError: a batch without labels, or with labels that are no numbers.
-    """
-    if isinstance(batch, Mapping):
-        key = next((k for k in LABEL_KEYS if batch.get(k) is not None), None)
-        if key is not None:
-            return {k: v for k, v in batch.items() if k != key}, _numbers(batch[key])
-    elif isinstance(batch, (tuple, list)) and len(batch) >= 2:
-        *inputs, y = batch
-        return (inputs[0] if len(inputs) == 1 else tuple(inputs)), _numbers(y)
-    raise DataError(
-        f"data: a batch is a {type(batch).__name__} without labels. Batches are (inputs, y), or mappings with a key "
-        f"{' or '.join(repr(k) for k in LABEL_KEYS[:2])}."
-    )
+def count(inputs: Any) -> int:
+    """Rows in the inputs of a batch; 0 where nothing has rows."""
+    several = inputs.values() if isinstance(inputs, Mapping) else inputs
+    parts = [inputs] if isinstance(inputs, Tensor) else several
+    return next((len(part) for part in parts if isinstance(part, Tensor) and part.ndim), 0)
 
 
-def _numbers(y: Any) -> Tensor:
-    try:
-        return torch.as_tensor(y).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"y: expected class indices or targets as numbers, got a {type(y).__name__}. Map your labels to 0..k-1."
-        ) from error
+def some_labels(y: Any, index: Tensor) -> Any:
+    """Some rows of labels that are a tensor, an array of words, or None."""
+    return y if y is None else y[index if isinstance(y, Tensor) else index.numpy()]
 
 
-def _of_arrays(x: Any, y: Tensor, batch_size: int) -> Reader:
-    n = len(y)
+def _plain(y: Any) -> Any:
+    """Labels as a tensor, or as an array of words."""
+    if isinstance(y, Tensor):
+        return y.detach().cpu()
+    found = column("y", y)
+    if found.dtype.kind not in "biuf":
+        return found
+    kept = {"u2": np.int32, "u4": np.int64, "u8": np.int64}.get(found.dtype.str[1:], found.dtype.newbyteorder("="))
+    return torch.from_numpy(found.astype(kept, copy=not found.flags.writeable))
+
+
+def _of_arrays(x: Any, y: Any, batch_size: int) -> Reader:
+    n = count(x) if y is None else len(y)
 
     def read(rows: Array | None) -> Iterator[Minibatch]:
-        count = n if rows is None else len(rows)
-        for start in range(0, count, batch_size):
-            stop = min(start + batch_size, count)
+        total = n if rows is None else len(rows)
+        for start in range(0, total, batch_size):
+            stop = min(start + batch_size, total)
             if rows is None:
-                yield Minibatch(_slice(x, start, stop), y[start:stop], np.arange(start, stop))
+                part = None if y is None else y[start:stop]
+                yield Minibatch(_slice(x, start, stop), part, np.arange(start, stop))
             else:
                 index = torch.from_numpy(rows[start:stop])
-                yield Minibatch(take(x, index, n), y[index], rows[start:stop])
+                yield Minibatch(take(x, index, n), some_labels(y, index), rows[start:stop])
 
     return Reader(n, read, y)
 
 
 def _slice(x: Any, start: int, stop: int) -> Any:
-    return {key: value[start:stop] for key, value in x.items()} if isinstance(x, Mapping) else x[start:stop]
+    if isinstance(x, Mapping):
+        return {key: value[start:stop] for key, value in x.items()}
+    return tuple(value[start:stop] for value in x) if isinstance(x, tuple) else x[start:stop]
 
 
-def _of_loader(loader: DataLoader) -> Reader:
+def _of_loader(loader: DataLoader, items: Items) -> Reader:
     data = loader.dataset
     if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
-        return _of_stream(loader)
+        return _of_stream(loader, items)
     if loader.batch_size is None and loader.batch_sampler is None:
-        return _of_stream(_ordered(loader, data, None, batch_size=None))
+        return _of_stream(_ordered(loader, data, None, batch_size=None), items)
     chosen = _chosen(loader, len(data))  # type: ignore[arg-type]
     n = len(data) if chosen is None else len(chosen)  # type: ignore[arg-type]
     batch_size = loader.batch_size or _largest(loader.batch_sampler)
@@ -148,15 +151,21 @@ def _of_loader(loader: DataLoader) -> Reader:
         wanted = numbers if chosen is None else chosen[numbers]
         start = 0
         for batch in _ordered(loader, data, wanted, batch_size=batch_size):
-            inputs, y = split_labels(batch)
-            yield Minibatch(inputs, y, _numbered(numbers[start : start + batch_size], y))
-            start += len(y)
+            inputs, y = _split(items, batch)
+            ids = numbers[start : start + batch_size]
+            yield Minibatch(inputs, y, ids if y is None else _numbered(ids, y))
+            start += len(ids)
 
-    labels = _known_labels(loader)
-    return Reader(n, read, labels if labels is None or chosen is None else labels[torch.from_numpy(chosen)])
+    labels = _known_labels(loader, items)
+    return Reader(n, read, labels if chosen is None else some_labels(labels, torch.from_numpy(chosen)))
 
 
-def _numbered(ids: Array, y: Tensor) -> Array:
+def _split(items: Items, batch: Any) -> tuple[Any, Any]:
+    inputs, y = items.split(batch)
+    return inputs, None if y is None else _plain(y)
+
+
+def _numbered(ids: Array, y: Any) -> Array:
     if y.ndim == 0 or len(y) != len(ids):
         got = f"{len(y)}" if y.ndim else "a single one"
         raise DataError(
@@ -197,16 +206,17 @@ def _largest(batches: Iterable[Any] | None) -> int:
         return max((len(batch) for batch in batches or ()), default=1)
 
 
-def _of_stream(loader: DataLoader) -> Reader:
+def _of_stream(loader: DataLoader, items: Items) -> Reader:
     """Batches as they come; every pass must give as many rows as the first whole one."""
     whole: list[int] = []
 
     def read(_rows: Array | None) -> Iterator[Minibatch]:
         start = 0
         for batch in loader:
-            inputs, y = split_labels(batch)
-            yield Minibatch(inputs, y, np.arange(start, start + len(y)))
-            start += len(y)
+            inputs, y = _split(items, batch)
+            n = count(inputs) if y is None else len(y)
+            yield Minibatch(inputs, y, np.arange(start, start + n))
+            start += n
         whole.append(start)
         if start != whole[0] or not start:
             raise DataError(
@@ -217,23 +227,24 @@ def _of_stream(loader: DataLoader) -> Reader:
     return Reader(None, read)
 
 
-def _known_labels(loader: DataLoader) -> Tensor | None:
+def _known_labels(loader: DataLoader, items: Items) -> Any:
     """All labels of a data set that holds them as one tensor or list, beside its samples."""
-    labels = _held_labels(loader.dataset)
-    if labels is None or loader.collate_fn is not default_collate or not len(labels):
+    if loader.collate_fn is not default_collate:
         return None
-    _, first = split_labels(default_collate([loader.dataset[0]]))
-    return labels if first.shape == labels[:1].shape and torch.equal(first, labels[:1].to(first.dtype)) else None
+    labels = _held_labels(loader.dataset, items)
+    if labels is None or not len(labels):
+        return None
+    _, first = _split(items, default_collate([loader.dataset[0]]))
+    return labels if first is not None and np.array_equal(column("y", first), column("y", labels[:1])) else None
 
 
-def _held_labels(data: Any) -> Tensor | None:
+def _held_labels(data: Any, items: Items) -> Any:
     if isinstance(data, Subset):
-        inner = _held_labels(data.dataset)
-        return None if inner is None else inner[torch.as_tensor(data.indices, dtype=torch.long)]
-    held = data.tensors[-1] if isinstance(data, TensorDataset) else getattr(data, "targets", None)
+        return some_labels(_held_labels(data.dataset, items), torch.as_tensor(data.indices, dtype=torch.long))
+    held = items.split(data.tensors)[1] if isinstance(data, TensorDataset) else getattr(data, "targets", None)
     if not isinstance(held, (Tensor, list, np.ndarray)) or len(held) != len(data):
         return None
     try:
-        return torch.as_tensor(held)
-    except (TypeError, ValueError, RuntimeError):
+        return _plain(held)
+    except DataError:
         return None

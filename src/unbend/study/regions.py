@@ -1,7 +1,7 @@
 """The exact linear regions of a model: lowering and counting in one call.
 
-In: an `nn.Module` and a plane through its input space. Out: `Cells`, one per snapshot if asked. Knows no
-pictures and no files.
+In: an `nn.Module`, and a plane or a line through its input space. Out: `Cells` (one per snapshot if asked), `Boundary`,
+`Slice`. Must not know pictures and files.
 """
 
 from collections.abc import Iterable
@@ -9,11 +9,15 @@ from collections.abc import Iterable
 import numpy as np
 from torch import nn
 
-from unbend._typing import Array
+from unbend._typing import Array, Float
 from unbend.capture.lower import Custom, lower
-from unbend.errors import ShapeError
+from unbend.errors import DataError, ShapeError
 from unbend.numerics.cells import MAX_CELLS, Cells, Plane
 from unbend.numerics.cells import cells as cells_of
+from unbend.numerics.cells.boundary import Boundary
+from unbend.numerics.cells.boundary import boundary as boundary_of
+from unbend.numerics.cells.slice_1d import Slice
+from unbend.numerics.cells.slice_1d import slice_1d as slice_of
 from unbend.numerics.piecewise import PiecewiseAffine
 
 
@@ -34,7 +38,7 @@ def cells(
         plane: `Plane.box` for two inputs; `Plane.through` three samples, or `Plane.at` a point with two
             directions, for more.
         input_shape: The shape of one sample, such as (1, 28, 28); flat if not given.
-        layer: Stop after this layer: its bends and those before it make the cells.
+        layer: Stop after this layer: its kinks and those before it make the cells.
         custom: For your own activation modules, the curve they apply to every element.
         max_cells: Stop cleanly when there are more; the result then has `is_complete=False`.
         exact: Make every decision in rational arithmetic. Slow; the fast engine already asks for it where
@@ -51,7 +55,8 @@ def cells(
         >>> round(float(found.areas().sum()), 9)
         4.0
     """
-    return cells_of(_lowered(model, plane, input_shape, layer, custom), plane, max_cells=max_cells, exact=exact)
+    net = _lowered(model, len(plane.origin), input_shape, layer, custom)
+    return cells_of(net, plane, max_cells=max_cells, exact=exact)
 
 
 def cells_over(
@@ -70,6 +75,82 @@ def cells_over(
     return tuple(cells(model, plane, input_shape=input_shape, layer=layer, max_cells=max_cells) for model in snapshots)
 
 
+def boundary(
+    model: Cells | nn.Module | PiecewiseAffine,
+    plane: Plane | None = None,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    custom: Custom | None = None,
+    max_cells: int = MAX_CELLS,
+) -> Boundary:
+    """The exact decision boundary of a model on a plane, from its cells or from the model itself.
+
+    One output means two classes, cut at zero.
+
+    Args:
+        model: Cells that are known already, the module, or its arrays.
+        plane: Where the boundary of a module is looked for; cells have theirs.
+        input_shape: The shape of one sample, such as (1, 28, 28); flat if not given.
+        custom: For your own activation modules, the curve they apply to every element.
+        max_cells: As for `cells`. The boundary needs all of them.
+
+    Raises:
+        DataError: A module without a plane, or cells with one.
+        ShapeError: The cells are not those of the whole network: there are more than `max_cells`, or they were stopped
+            after a layer.
+
+    Example:
+        >>> import torch
+        >>> _ = torch.manual_seed(0)
+        >>> net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> round(float(boundary(net, Plane.box((-1.0, -1.0), (1.0, 1.0))).class_areas.sum()), 9)
+        4.0
+    """
+    if isinstance(model, Cells):
+        if plane is not None:
+            raise DataError("plane: expected none beside cells, which have theirs. Leave it out, or give the model.")
+        return boundary_of(model)
+    if plane is None:
+        raise DataError("plane: expected one beside a model. Give Plane.box(low, high) or Plane.through(a, b, c).")
+    return boundary_of(cells(model, plane, input_shape=input_shape, custom=custom, max_cells=max_cells))
+
+
+def slice_1d(
+    model: nn.Module | PiecewiseAffine,
+    start: Float[Array, "..."],
+    end: Float[Array, "..."],
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    custom: Custom | None = None,
+) -> Slice:
+    """All breakpoints of a model on the segment between two points of its input space, of any dimension.
+
+    Args:
+        model: The module, or its arrays.
+        start: One end, a point such as a row of the data or an image.
+        end: The other.
+        input_shape: The shape of one sample, such as (1, 28, 28); that of `start` if not given.
+        custom: For your own activation modules, the curve they apply to every element.
+
+    Raises:
+        UnsupportedError: Something in the model is not continuous and piecewise linear.
+
+    Cost: breakpoints x hinges in time and memory.
+
+    Example:
+        >>> tent = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1, bias=False))
+        >>> for parameter, values in zip(tent.parameters(), ([[2.0], [4.0]], [0.0, -2.0], [[1.0, -1.0]])):
+        ...     parameter.data = parameter.data.new_tensor(values)
+        >>> slice_1d(tent, np.array([0.0]), np.array([1.0])).t.tolist()
+        [0.0, 0.5, 1.0]
+    """
+    a, b = (np.asarray(point, np.float64) for point in (start, end))
+    if a.shape != b.shape:
+        raise ShapeError(f"start, end: expected two points of one shape, got {a.shape} and {b.shape}.")
+    shape = (a.shape or (1,)) if input_shape is None else input_shape
+    return slice_of(_lowered(model, a.size, shape, None, custom), a.ravel(), b.ravel())
+
+
 def plane_through(samples: Array, indices: tuple[int, int, int], *, margin: float = 0.25) -> Plane:
     """The plane through three samples of a data set, given by their row numbers."""
     n = len(samples)
@@ -81,14 +162,14 @@ def plane_through(samples: Array, indices: tuple[int, int, int], *, margin: floa
 
 def _lowered(
     model: nn.Module | PiecewiseAffine,
-    plane: Plane,
+    n_inputs: int,
     input_shape: tuple[int, ...] | None,
     layer: str | None,
     custom: Custom | None,
 ) -> PiecewiseAffine:
     if isinstance(model, PiecewiseAffine):
         return model
-    shape = (len(plane.origin),) if input_shape is None else input_shape
-    if int(np.prod(shape)) != len(plane.origin):
-        raise ShapeError(f"input_shape: expected {len(plane.origin)} numbers, as in the plane's points, got {shape}.")
+    shape = (n_inputs,) if input_shape is None else input_shape
+    if int(np.prod(shape)) != n_inputs:
+        raise ShapeError(f"input_shape: expected {n_inputs} numbers, as the points have, got {shape}.")
     return lower(model, shape, layer=layer, custom=custom)

@@ -1,31 +1,33 @@
 """Any data set as batches of inputs, labels and row numbers, split the same way every time.
 
-In: `load.Data`, a pair (x, y), a Dataset or a DataLoader. Out: a `Source`, whose `batches` can be iterated again and
-again. A row belongs to the held-out part by its hashed number, so the split does not depend on batch size, order,
-rank or machine.
+In: whatever a study is given. Out: a `Source`, whose `batches` can be iterated again and again. A row belongs to the
+held-out part by its hashed number (or by its group, or its class and number), so the split does not depend on batch
+size, order, rank or machine.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from unbend._typing import Array
+from unbend._typing import Array, Bool
 from unbend.errors import DataError
-from unbend.load.dataset import Data, from_arrays
+from unbend.load.labels import column
 from unbend.numerics.hashing import hashes
+from unbend.study import split
+from unbend.study.given import given
+from unbend.study.items import Items
 from unbend.study.ranks import Share
-from unbend.study.reader import LABEL_KEYS, Minibatch, Reader, reader, split_labels, take
+from unbend.study.reader import Minibatch, Reader, reader, some_labels, take
 
 Part: TypeAlias = Literal["train", "held_out"]
 HELD_OUT = 0.2
 """Share of rows held out when a data set has no test part of its own."""
-_SALT = 1
-_FAR = 1 << 40
+_SALT = 2
+FAR = 1 << 40
 """Added to the row numbers of a test part, whatever the training part's size: shards with one test part then number
 it alike, and `merge` counts it once."""
 
@@ -36,21 +38,32 @@ class Source:
 
     Attributes:
         n: rows by part; None where that is not known before a pass.
-        n_classes: number of classes if the labels are all at hand, 0 for targets, None when not known.
+        labels: labels of each part as the user wrote them, where they are all at hand.
         class_names: names of the classes, if there are any.
         name: what the data set is called.
         origin: where it came from.
         split: how the parts came about, in one sentence.
         pieces: how each part is read.
+        items: tells inputs from labels.
+        notes: what was decided about the form of the data.
+        coding: writes labels for all that is measured; None to leave them as they are.
     """
 
     n: dict[Part, int | None]
-    n_classes: int | None
+    labels: tuple[Any, ...] | None
     class_names: tuple[str, ...]
     name: str
     origin: str
     split: str
     pieces: "dict[Part, Piece]"
+    items: Items
+    notes: tuple[str, ...] = ()
+    coding: Callable[[Any], Tensor] | None = None
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the caller says which rows are held out: else the network may have been trained on them."""
+        return self.pieces["held_out"].reader is not self.pieces["train"].reader
 
     def batches(self, part: Part, *, most: int | None = None, share: Share | None = None) -> Iterator[Minibatch]:
         """A fresh iterator over the batches of one part.
@@ -60,7 +73,57 @@ class Source:
             most: only that many rows, the first ones; None for all.
             share: of those, the rows this rank takes; None for all.
         """
-        return self.pieces[part].batches(most, share or Share())
+        found = self.pieces[part].batches(most, share or Share())
+        return found if self.coding is None else map(self._coded, found)
+
+    def coded(self, coding: Callable[[Any], Tensor]) -> "Source":
+        """The same with labels written by a coding."""
+        return replace(self, coding=coding)
+
+    def _coded(self, b: Minibatch) -> Minibatch:
+        assert self.coding is not None  # noqa: S101  asked by the caller
+        y = torch.zeros(len(b.ids), 1, dtype=torch.float64) if b.y is None else self.coding(b.y)
+        return Minibatch(b.inputs, y, b.ids, b.y)
+
+    def some(self, part: Part, most: int) -> Iterator[Minibatch]:
+        """The rows of one part whose numbers have the least hashes, at most that many.
+
+        Cost:
+            A pass over the part, for a stream.
+        """
+        piece = self.pieces[part]
+        if piece.n is None:
+            return iter(_least(self.batches(part), most))
+        rows = np.arange(piece.n) if piece.rows is None else piece.rows
+        if len(rows) > most:
+            piece = replace(piece, rows=np.sort(rows[np.argsort(hashes(rows, salt=_SALT), kind="stable")[:most]]))
+        found = piece.batches(None, Share())
+        return found if self.coding is None else map(self._coded, found)
+
+
+def _least(batches: Iterator[Minibatch], most: int) -> list[Minibatch]:
+    """The rows of a stream whose numbers have the least hashes; no more of them are held at a time."""
+    held: list[Minibatch] = []
+    codes: list[Array] = []
+    for b in batches:
+        held.append(b)
+        codes.append(hashes(b.ids, salt=_SALT))
+        n = sum(map(len, codes))
+        if n > most:
+            limit = np.partition(np.concatenate(codes), most - 1)[most - 1]
+            kept = [np.flatnonzero(code <= limit) for code in codes]
+            pairs = [(_only(b, i), code[i]) for b, i, code in zip(held, kept, codes, strict=True) if len(i)]
+            held, codes = [b for b, _ in pairs], [code for _, code in pairs]
+    return held
+
+
+def _only(b: Minibatch, which: Array) -> Minibatch:
+    """Some rows of a batch."""
+    if len(which) == len(b.ids):
+        return b
+    index = torch.from_numpy(which)
+    raw = some_labels(b.raw, index)
+    return Minibatch(take(b.inputs, index, len(b.ids)), b.y[index], b.ids[which], raw)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,15 +132,15 @@ class Piece:
 
     Attributes:
         reader: reads the data set it is a part of.
-        rows: its rows; None for all, or where `held` chooses them as they come.
+        rows: its rows; None for all, or where `is_mine` chooses them as they come.
         shift: added to row numbers, so that two data sets never share one.
-        held: for a part of a stream: share of rows held out, and whether this is the held-out part.
+        is_mine: for a part of a stream: whether rows of these numbers belong to it.
     """
 
     reader: Reader
     rows: Array | None = None
     shift: int = 0
-    held: tuple[float, bool] | None = None
+    is_mine: Callable[[Array], Bool[Array, "_"]] | None = None
 
     @property
     def n(self) -> int | None:
@@ -100,20 +163,41 @@ class Piece:
         seen = 0
         for b in self.reader.read(None):
             kept = np.arange(len(b.ids))
-            if self.held is not None:
-                is_held = _is_held(b.ids, self.held[0])
-                kept = np.flatnonzero(is_held if self.held[1] else ~is_held)
+            if self.is_mine is not None:
+                kept = np.flatnonzero(self.is_mine(b.ids))
             kept = kept[: None if most is None else most - seen]
             mine = kept[share.mine(seen + np.arange(len(kept)))]
             seen += len(kept)
             if len(mine):
                 index = torch.from_numpy(mine)
-                yield Minibatch(take(b.inputs, index, len(b.ids)), b.y[index], b.ids[mine])
+                yield Minibatch(take(b.inputs, index, len(b.ids)), some_labels(b.y, index), b.ids[mine])
             if most is not None and seen >= most:
                 return
 
 
-def source(data: Any, *, held_out: Any = None, batch_size: int = 512, share: float = HELD_OUT) -> Source:
+@dataclass(frozen=True, slots=True, eq=False)
+class Holding:
+    """How rows are held out of a data set that has no test part.
+
+    Attributes:
+        share: of the rows; 0 for none.
+        groups: of each row, or the part of an item that names its group: whole groups are held out. None for rows.
+        stratify: whether the same share of every class is held out.
+    """
+
+    share: float = HELD_OUT
+    groups: Any = None
+    stratify: bool = False
+
+
+def source(
+    data: Any,
+    *,
+    held_out: Any = None,
+    batch_size: int = 512,
+    holding: Holding | None = None,
+    items: Items | None = None,
+) -> Source:
     """A data set, whatever its form, in two parts.
 
     A DataLoader gives its data set, batch size, collate function and workers; the rows are read in the order of the
@@ -121,69 +205,94 @@ def source(data: Any, *, held_out: Any = None, batch_size: int = 512, share: flo
     once for every pass.
 
     Args:
-        data: `load.Data`, a pair of arrays (x, y), a Dataset of pairs, or a DataLoader.
+        data: what `given.given` takes: a pair of arrays (x, y), samples alone, a Dataset, a DataLoader and others.
         held_out: the same for the held-out part; left out, rows are held out by their hashed number.
         batch_size: rows per batch, for arrays and Datasets; a DataLoader keeps its own.
-        share: share of rows held out when there is no test part; 0 for none.
+        holding: how rows are held out when there is no test part.
+        items: tells inputs from labels; left out, the last part of an item is its label.
 
     Raises:
-        DataError: nothing that can be iterated as pairs, too few rows, one class only.
+        DataError: nothing that can be iterated as rows, too few rows, groups that do not fit.
+
+    Cost:
+        Nothing is read but the first item; with groups or classes that are not at hand, one pass over the data.
     """
-    whole = _as_data(data, "data")
-    test = whole.held_out if held_out is None else _as_data(held_out, "held_out")
+    items, holding = items or Items(), holding or Holding()
+    whole = given(data, items, "data")
+    test = whole.held_out if held_out is None else given(held_out, items, "held_out")
     _check_names(whole.class_names)
-    first = reader(whole, batch_size)
+    first = reader(whole, batch_size, items)
     _check_rows(first.n, "data", 2)
     pieces: dict[Part, Piece]
     if test is None:
-        pieces, split = _split(first, share)
-        known = [first.labels]
+        if holding.groups is None and whole.groups is not None:
+            holding = replace(holding, groups=whole.groups)
+        pieces, word = _split(first, holding, lambda own: reader(given(data, own, "data"), batch_size, own))
+        known = (first.labels,)
     else:
-        other = reader(test, batch_size)
+        if holding.groups is not None:
+            raise DataError("groups: the data have a test part already. Pass groups, or a test part.")
+        other = reader(test, batch_size, items)
         _check_rows(other.n, "held_out", 1)
         pieces = {
             "train": Piece(first),
-            "held_out": Piece(other, shift=_FAR),
+            "held_out": Piece(other, shift=FAR),
         }
-        split = "The data set has a test part; it is held out."
-        known = [first.labels, other.labels]
-    n = {part: piece.n for part, piece in pieces.items()}
+        word = "The data set has a test part; it is held out."
+        known = (first.labels, other.labels)
     return Source(
-        n, _n_classes(known, whole.class_names), whole.class_names, whole.name or "data", whole.source, split, pieces
-    )
+        n={part: piece.n for part, piece in pieces.items()},
+        labels=None if any(labels is None for labels in known) else known,
+        class_names=whole.class_names, name=whole.name or "data", origin=whole.source, split=word, pieces=pieces,
+        items=items, notes=whole.notes,
+    )  # fmt: skip
 
 
-def _split(whole: Reader, share: float) -> tuple[dict[Part, Piece], str]:
-    """One data set in two parts."""
-    split = f"{share:.0%} of the rows are held out, chosen by their hashed number." if share else "No row is held out."
-    if whole.n is None:
-        return {"train": Piece(whole, held=(share, False)), "held_out": Piece(whole, held=(share, True))}, split
-    ids = np.arange(whole.n)
-    held = _is_held(ids, share)
-    if share and not 0 < held.sum() < whole.n:
-        held = ids == int(np.argmin(hashes(ids, _SALT)))
-    return {"train": Piece(whole, ids[~held]), "held_out": Piece(whole, ids[held])}, split
+def _split(whole: Reader, holding: Holding, again: Callable[[Items], Reader]) -> tuple[dict[Part, Piece], str]:
+    """One data set in two parts; `again` reads it under another choice of parts."""
+    share = holding.share
+    word = f"{share:.0%} of the rows are held out, chosen by their hashed number." if share else "No row is held out."
+    held: Bool[Array, "_"] | None = None
+    if holding.groups is not None:
+        groups = _groups(whole, holding.groups, again)
+        held = split.by_group(groups, share)
+        word = f"{share:.0%} of the {len(np.unique(groups)):,} groups are held out whole, chosen by their hashed names."
+    elif holding.stratify:
+        held = split.by_class(_all_labels(whole), share)
+        word = f"{share:.0%} of the rows of each class are held out, chosen by their hashed number."
+    elif whole.n is not None:
+        held = split.by_number(whole.n, share)
+    if whole.n is not None and held is not None:
+        ids = np.arange(whole.n)
+        return {"train": Piece(whole, ids[~held]), "held_out": Piece(whole, ids[held])}, word
+
+    def is_held(ids: Array) -> Bool[Array, "_"]:
+        return split.is_held(ids, share) if held is None else held[ids]
+
+    return {
+        "train": Piece(whole, is_mine=lambda ids: ~is_held(ids)), "held_out": Piece(whole, is_mine=is_held),
+    }, word  # fmt: skip
 
 
-def _is_held(ids: Array, share: float) -> Array:
-    return hashes(ids, _SALT) < np.uint64(int(share * 2**64 - 1) if share else 0)
+def _groups(whole: Reader, groups: Any, again: Callable[[Items], Reader]) -> Array:
+    """The group of each row: as given, or read from the part of the items that is named."""
+    if isinstance(groups, str | int) or callable(groups):
+        own = again(Items(target=groups))
+        return _all_labels(own)
+    found = column("groups", groups)
+    if found.ndim != 1 or (whole.n is not None and len(found) != whole.n):
+        raise DataError(f"groups: expected one group per row, got {list(found.shape)} for {whole.n} rows.")
+    return found
 
 
-def _as_data(data: Any, where: str) -> Data:
-    if isinstance(data, Data):
-        return data
-    if isinstance(data, (Dataset, DataLoader)):
-        named = type(data.dataset if isinstance(data, DataLoader) else data).__name__
-        return Data(data, None, name=named)
-    if isinstance(data, (tuple, list)) and len(data) == 2:
-        return from_arrays(where, (data[0], data[1]))
-    if isinstance(data, Mapping) and any(key in data for key in LABEL_KEYS):
-        inputs, y = split_labels(dict(data))
-        return from_arrays(where, (inputs, y))
-    raise DataError(
-        f"{where}: expected a pair (x, y), a Dataset, a DataLoader or unbend.load.data(...), got "
-        f"{type(data).__name__}. Pass labels together with the samples, such as (x, y)."
-    )
+def _all_labels(whole: Reader) -> Array:
+    """The labels of every row, from one pass where they are not at hand."""
+    if whole.labels is not None:
+        return column("y", whole.labels)
+    found = [b.y for b in whole.read(None)]
+    if not found or any(y is None for y in found):
+        raise DataError("stratify: there are no labels to hold out alike. Leave stratify out.")
+    return np.concatenate([column("y", y) for y in found])
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -196,14 +305,3 @@ def _check_rows(n: int | None, where: str, least: int) -> None:
     if n is not None and n < least:
         found = "there are no rows" if n == 0 else f"{n} row is too few to measure anything"
         raise DataError(f"{where}: {found}. Pass at least two rows, better a hundred.")
-
-
-def _n_classes(ys: Sequence[Tensor | None], names: tuple[str, ...]) -> int | None:
-    if any(y is None for y in ys):
-        return len(names) or None
-    known = [y for y in ys if y is not None and len(y)]
-    if any(y.is_floating_point() for y in known):
-        return 0
-    if all(bool((y == known[0].flatten()[0]).all()) for y in known):
-        raise DataError("y: all rows have the same label, so there is nothing to separate. Pass rows of two classes.")
-    return max(max(int(y.max()) for y in known) + 1, len(names))

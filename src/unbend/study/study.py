@@ -7,6 +7,7 @@ finished from their sums; each step stands in the file of its name.
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,19 +16,25 @@ from torch import Tensor, nn
 
 import unbend
 from unbend.capture import bare
-from unbend.capture.quiet import kept_random
+from unbend.capture.quiet import alone, kept_random
 from unbend.capture.twin import Untrained
+from unbend.load.labels import Task
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
+from unbend.study.defaults import fresh_defaults
+from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
+from unbend.study.given import network_of
+from unbend.study.items import Choice, Items, arguments
+from unbend.study.outputs import parted
 from unbend.study.passes import Passes
 from unbend.study.prepare import Preparation, prepare
 from unbend.study.progress import Progress, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
-from unbend.study.source import HELD_OUT, Part, Source, source
+from unbend.study.source import HELD_OUT, Holding, Part, Source, source
 from unbend.study.untrained import untrained_twin
-from unbend.study.values import About, Study
+from unbend.study.values import About, Study, Sums
 
 
 def study(  # noqa: PLR0913  every setting by name, so that an editor completes it
@@ -40,10 +47,15 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     measures: Sequence[str] | None = None,
     twin: bool = True,
     untrained: Untrained | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | str | None = None,
     exact: bool = False,
     rows: int | None = None,
     share: float = HELD_OUT,
+    groups: Any = None,
+    stratify: bool = False,
+    inputs: Choice | Sequence[Choice] | None = None,
+    target: Choice | None = None,
+    output: Choice | None = None,
     batch_size: int = 512,
     n_classes: int | None = None,
     seed: int = 0,
@@ -51,6 +63,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     budget: float | None = BUDGET,
     probes: bool = False,
     ranks: bool = True,
+    trials: bool = True,
     name: str = "",
     progress: Progress = silent,
     recipe: Mapping[str, str] | None = None,
@@ -63,8 +76,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
 
     Args:
         model: any `nn.Module`; compiled and parallel wrappers are looked through.
-        data: a pair (x, y), a Dataset of pairs, a DataLoader, or what `unbend.load.data` gives. Integer labels
-            are classes, floating-point ones targets.
+        data: a pair (x, y), samples alone, a Dataset, a DataLoader, a LightningDataModule, or what `unbend.load.data`
+            gives; (train, test) of two such. `docs/labels.md` tells how labels are read.
         held_out: the same for the held-out part; left out, a fifth of the rows is held out by hash.
         layers: paths or globs; None for a sensible choice.
         reduce: how positions are reduced, for all layers or by glob; None for the mean (last token for recurrent
@@ -73,16 +86,25 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         twin: whether the untrained twin is studied as the baseline.
         untrained: the untrained twin, or a function without arguments that builds it, such as the model's own class:
             its own initialisation. None to draw the weights of a copy again.
-        loss: a loss (output, y) for the gradients per layer; None for none.
+        loss: a loss (output, y) for the gradients per layer, or its name, such as "cross_entropy", "bce" or "mse";
+            None for none.
         exact: take every row into the second moments, however many there are.
         rows: rows kept in the row sample, on which read-outs are scored; None for 4,096.
         share: share of rows held out when the data set has no test part.
+        groups: the group of each row, or the part of an item that names it (a patient, a prompt): whole groups are
+            held out.
+        stratify: hold out the same share of each class.
+        inputs: which parts of an item go into the model: names, positions or functions of the batch; None to find
+            out.
+        target: which part is the label; None to find out.
+        output: which part of the model's output is studied: a name, a position or a function of it; None to find out.
         batch_size: rows per forward pass.
         n_classes: number of classes; None to find out.
         seed: of the untrained twin.
         proofs: also decide for every layer, over all training rows, whether the classes are linearly separable.
         budget: seconds each layer's proof may take; None for no limit.
         probes: also fit a logistic probe of every layer to all training rows, judged on the held-out row sample.
+        trials: where a loss is given, also train copies for some seconds, to see what that would bring.
         ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
         name: what the page calls the model.
         progress: called as the study goes on.
@@ -108,56 +130,81 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     """
     how = Settings(
         layers=layers, reduce=reduce, measures=measures, twin=twin, untrained=untrained, loss=loss, exact=exact,
-        rows=rows, share=share, batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget,
-        probes=probes, ranks=ranks,
+        rows=rows, share=share, groups=groups, stratify=stratify, inputs=inputs, target=target, output=output,
+        batch_size=batch_size, n_classes=n_classes, seed=seed, proofs=proofs, budget=budget, probes=probes, ranks=ranks,
+        trials=trials,
     )  # fmt: skip
     how.check()
-    return _study(model, source(data, held_out=held_out, batch_size=batch_size, share=share), how, progress,
-                  name=name, recipe=dict(recipe or {}))  # fmt: skip
+    module = bare(network_of(model))
+    with fresh_defaults(), parted(module, output):
+        return _study(module, _source(module, data, held_out, how), how, progress, name=name, recipe=dict(recipe or {}))
+
+
+def _source(model: nn.Module, data: Any, held_out: Any, how: Settings) -> Source:
+    """The data in two parts, read as the model takes them."""
+    beside = how.groups if isinstance(how.groups, str | int) else None
+    items = Items(arguments(model), inputs=how.inputs, target=how.target, beside=beside)
+    holding = Holding(how.share, how.groups, how.stratify)
+    return source(data, held_out=held_out, batch_size=how.batch_size, holding=holding, items=items)
 
 
 def _study(
     model: nn.Module, rows: Source, how: Settings, progress: Progress, *, name: str, recipe: dict[str, str]
 ) -> Study:
     started = time.perf_counter()
-    model = bare(model)
     progress("Loading compiled code (half a minute the first time)", 0, None)
     warm_up()
-    with kept_random(model):
+    with alone(model), kept_random(model):
         work = prepare(model, rows, how)
-        fresh, said = untrained_twin(model, rows, work, how)
-        passes = Passes(rows, work, how, progress)
-        sums, seen = passes.sums(model, fresh)
-    more = passes.of_all_rows(model, sums)
-    work = replace(work, notes=(*work.notes, *said))
+        fresh, said = untrained_twin(model, work.rows, work, how)
+        work = replace(work, notes=(*work.notes, *said))
+        passes = Passes(work.rows, work, how, progress)
+        with nullcontext() if fresh is None else parted(fresh, how.output):  # a copy has no hooks of the model's
+            sums, seen = passes.sums(model, fresh)
+        examination = passes.examination(model)
+    more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
-        _about(model, name, rows, work, seen), work.frames, sums, measures=work.measures, more=more,
+        _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more,
         tick=ticker(progress, "Finishing layers", len(work.frames)),
     )  # fmt: skip
-    words = {"batch_size": str(how.batch_size), "share": str(how.share)} | recipe
+    words = how.words() | recipe
     seconds = round(time.perf_counter() - started, 3)
     return replace(done, about=replace(done.about, recipe=words, seconds=seconds))
 
 
-def _about(model: nn.Module, name: str, rows: Source, work: Preparation, seen: Mapping[Part, int]) -> About:
+_TASKS: dict[Task | None, Any] = {
+    "classes": "classification", "yes/no": "yes/no labels", "targets": "regression", None: "no labels",
+}  # fmt: skip
+
+
+def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, int], sums: Sums) -> About:
     """What was studied; of a stream only the passes know how many rows it had."""
-    classes = work.n_classes
-    names = (*rows.class_names, *(str(i) for i in range(len(rows.class_names), classes)))
+    rows = work.rows
     n_train, n_held_out = rows.n["train"], rows.n["held_out"]
     return About(
         model=name or type(model).__name__,
         data=rows.name,
         source=rows.origin,
-        task="classification" if classes else "regression",
-        class_names=names if classes else (),
+        task=_TASKS[work.task],
+        class_names=work.class_names,
         n_train=seen["train"] if n_train is None else n_train,
         n_held_out=seen["held_out"] if n_held_out is None else n_held_out,
         n_parameters=sum(p.numel() for p in model.parameters()),
         split=rows.split,
-        notes=work.notes,
+        notes=(*work.notes, *_unreached(work, sums)),
         versions={
             "unbend": unbend.__version__,
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },
+        fingerprint=fingerprint(model),
     )
+
+
+def _unreached(work: Preparation, sums: Sums) -> tuple[str, ...]:
+    """Which layers no gradient comes from, where a loss was given."""
+    names = [tap.name for tap in work.plan.taps if tap.name not in sums.gradient]
+    if not sums.gradient or not names:
+        return ()
+    few = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    return (f"These layers run without gradients (under torch.no_grad), so none is shown for them: {few}.",)

@@ -110,4 +110,4 @@ def sample_tables(sums: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Tens
 
 def widths_of(frames: Sequence[Any]) -> dict[str, int]:
     """Columns of each layer's rows."""
-    return {frame.name: frame.view.fold or frame.view.columns(frame.shape) for frame in frames}
+    return {frame.name: frame.view.sketch or frame.view.columns(frame.shape) for frame in frames}

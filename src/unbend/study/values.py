@@ -26,7 +26,7 @@ SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "good")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence of diagnosis.
+    """One line of a differential diagnosis.
 
     Attributes:
         rule: the rule that made it.
@@ -35,7 +35,9 @@ class Finding:
         title: what was found, in one sentence.
         evidence: what was measured.
         why: why it matters.
-        advice: what to do.
+        advice: what to do, what to check first in front.
+        instead: what else would explain it; empty for a symptom.
+        explains: rules whose findings it explains, if it leads.
     """
 
     rule: str
@@ -45,6 +47,8 @@ class Finding:
     evidence: str
     why: str
     advice: str
+    instead: str = ""
+    explains: tuple[str, ...] = ()
 
     __repr__ = in_one_line
 
@@ -100,7 +104,7 @@ class About:
         model: what the model is called.
         data: what the data set is called.
         source: where the data came from.
-        task: classification or regression.
+        task: classification, yes/no labels, regression, or no labels.
         class_names: names of the classes.
         n_train: training rows seen.
         n_held_out: held-out rows seen.
@@ -111,12 +115,13 @@ class About:
         seconds: how long the study took.
         recipe: the words that make the study again, as the command line takes them: model, data, label, weights,
             batch_size, share.
+        fingerprint: of the weights and buffers of the network; empty in studies of older versions.
     """
 
     model: str
     data: str
     source: str
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "yes/no labels", "regression", "no labels"]
     class_names: tuple[str, ...]
     n_train: int
     n_held_out: int
@@ -126,6 +131,7 @@ class About:
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     recipe: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
 
     __repr__ = in_one_line
 

@@ -1,13 +1,13 @@
 """Small networks, data sets and their training.
 
-Comes in: widths, names, seeds. Goes out: plain `nn.Module`s, `DataSet`s, the `History` of a training and the
-`Fleet` of many. This package must not know statistics, hooks or drawing.
+In: widths, names, seeds. Out: plain `nn.Module`s, `DataSet`s, the `History` of a training and the `Fleet` of many. Must
+not know statistics, hooks or drawing.
 """
 
 from unbend.zoo.activations import ACTIVATIONS, Activation, Curve, Elementwise, activation, curve
 from unbend.zoo.by_hand import sawtooth, strip_net, xor_relu, xor_sigmoid
 from unbend.zoo.catalogue import DATA_SETS, data
-from unbend.zoo.demo import digits
+from unbend.zoo.demo import digits, two_moons
 from unbend.zoo.fleet import Fleet, Net, fleet_outputs, many, net_of
 from unbend.zoo.initial import Initial, initialise
 from unbend.zoo.narrow import narrowed
@@ -75,6 +75,7 @@ __all__ = [
     "strip_net",
     "tickets",
     "train",
+    "two_moons",
     "widths_of_size",
     "xor",
     "xor_relu",

@@ -16,7 +16,7 @@ def xor_relu() -> nn.Sequential:
     Source: Goodfellow, Bengio & Courville (2016), section 6.1.
     """
     return _filled(
-        mlp([2, 2, 1]),
+        mlp([2, 2, 1], seed=0),
         ([[1.0, 1.0], [1.0, 1.0]], [0.0, -1.0]),
         ([[1.0, -2.0]], [0.0]),
     )
@@ -32,7 +32,7 @@ def xor_sigmoid(scale: float = 10.0) -> nn.Sequential:
         scale: how steep the units are; as it grows, they become steps.
     """
     net = _filled(
-        mlp([2, 2, 1], activation="sigmoid"),
+        mlp([2, 2, 1], activation="sigmoid", seed=0),
         ([[scale, scale], [scale, scale]], [-0.5 * scale, -1.5 * scale]),
         ([[scale, -scale]], [-0.5 * scale]),
     )
@@ -47,7 +47,7 @@ def strip_net() -> nn.Sequential:
     wants them.
     """
     return _filled(
-        mlp([2, 2, 1], activation="tanh"),
+        mlp([2, 2, 1], activation="tanh", seed=0),
         ([[-3.2753847, 3.3264563], [3.2302036, -3.2554653]], [1.5562934, 1.5492057]),
         ([[2.625529, 2.670275]], [-2.0918093]),
     )
@@ -84,7 +84,7 @@ def sawtooth(doublings: int, n_layers: int | None = None, *, dtype: torch.dtype 
     # A layer reads the sawtooth of the one before it, a weighted sum of that one's units.
     layers = [(into, -kinks), *((into @ heights, -kinks) for _ in range(n_layers - 1))]
     widths = [1, *[pieces] * n_layers, 1]
-    return _filled(mlp(widths).to(dtype), *layers, (heights, torch.zeros(1)))
+    return _filled(mlp(widths, seed=0).to(dtype), *layers, (heights, torch.zeros(1)))
 
 
 def _zigzag(pieces: int) -> Tensor:
@@ -96,6 +96,7 @@ def _zigzag(pieces: int) -> Tensor:
 
 
 def _filled(net: nn.Sequential, *layers: tuple[list | Tensor, list | Tensor]) -> nn.Sequential:
+    """Write the weights over the drawn ones, which have a seed only so that torch's generator stays as it was."""
     linear = [module for module in net if isinstance(module, nn.Linear)]
     with torch.no_grad():
         for module, (weight, bias) in zip(linear, layers, strict=True):

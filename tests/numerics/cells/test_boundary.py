@@ -28,7 +28,7 @@ def test_a_diamond(square):
     assert edge.length == pytest.approx(4 * np.sqrt(0.5), abs=1e-13)
     assert len(edge.polylines) == 1
     assert len(edge.polylines[0]) == 5
-    assert sorted(edge.bends.tolist()) == [0, 1, 2, 3] or len(edge.bends) == 2
+    assert sorted(edge.hinges.tolist()) == [0, 1, 2, 3] or len(edge.hinges) == 2
     assert edge.distance(np.array([[0.0, 0.0], [1.0, 1.0]])) == pytest.approx([np.sqrt(1 / 8), 1.5 / np.sqrt(2)])
 
 

@@ -47,7 +47,7 @@ def test_a_slice_is_the_network(make_mlp):
     bits = net.bits(start + middle[:, None] * (end - start))
     differ = bits[1:] != bits[:-1]
     assert (differ.sum(axis=1) == 1).all()
-    assert (differ.argmax(axis=1) == found.bends).all()
+    assert (differ.argmax(axis=1) == found.hinges).all()
 
 
 def test_pieces_and_cells_differ_where_f_does_not_bend():

@@ -22,10 +22,10 @@ def test_locate_finds_the_face_with_the_points_pattern(make_mlp, square):
 def test_neighbours_differ_in_the_hinge_of_their_edge(make_mlp, square):
     found = cells(make_mlp([20, 20]), square)
     bits = found.bits()
-    inner = np.flatnonzero(found.bends >= 0)
+    inner = np.flatnonzero(found.hinges >= 0)
     differ = bits[found.sides[inner, 0]] != bits[found.sides[inner, 1]]
     assert (differ.sum(axis=1) == 1).all()
-    assert (differ.argmax(axis=1) == found.bends[inner]).all()
+    assert (differ.argmax(axis=1) == found.hinges[inner]).all()
     pairs = {frozenset(pair) for pair in found.adjacency().tolist()}
     around = {frozenset((face, other)) for face in range(found.n_faces) for other in found.neighbours(face).tolist()}
     assert pairs == around
@@ -35,10 +35,10 @@ def test_all_units_of_coinciding_kinks_are_named(square):
     net = network([np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])], [np.zeros(3)], np.ones((1, 3)), np.zeros(1))
     found = cells(net, square)
     assert found.n_faces == 4
-    vertical = np.flatnonzero(found.bends == 0)
+    vertical = np.flatnonzero(found.hinges == 0)
     assert len(vertical)
     assert all(found.units_at(int(edge)) == (("0", 0), ("0", 1)) for edge in vertical)
-    assert found.units_at(int(np.flatnonzero(found.bends < 0)[0])) == ()
+    assert found.units_at(int(np.flatnonzero(found.hinges < 0)[0])) == ()
 
 
 def test_linear_pieces_unite_cells_that_f_does_not_tell_apart(square):
@@ -63,5 +63,5 @@ def test_states_and_bits_agree(make_mlp, square, exact):
     found = cells(make_mlp([10, 6]), square, exact=exact)
     assert (found.states() == found.bits()).all()
     assert found.is_proved == exact
-    assert len(found.bend_names()) == 16
-    assert found.bend_names()[10] == "1[0]"
+    assert len(found.hinge_names()) == 16
+    assert found.hinge_names()[10] == "1[0]"

@@ -1,4 +1,4 @@
-"""Running sums give the states that `of` and `+` give."""
+"""Sums in place give the States that `of` and `+` give."""
 
 from dataclasses import fields
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from unbend.numerics.activity import bend
-from unbend.numerics.batch import batch, samples
-from unbend.numerics.streaming.in_place import KINDS, Stream, is_streamable
-from unbend.numerics.views import View
+from unbend.numerics.activity import saturation
+from unbend.numerics.batch import Saturation, batch, samples
+from unbend.numerics.streaming import in_place
+from unbend.numerics.streaming.accumulator import add_states
+from unbend.numerics.streaming.in_place import KINDS, InPlaceSums
 
 
 def batches(n_batches: int, d: int, *, shift: float, seed: int):
@@ -19,45 +20,92 @@ def batches(n_batches: int, d: int, *, shift: float, seed: int):
         yield torch.randn(n, d, generator=generator) + shift, torch.randint(0, 3, (n,), generator=generator)
 
 
+@pytest.fixture
+def n_in_place(monkeypatch):
+    """How many batches were added in place."""
+    count = [0]
+    add = in_place._PlainSums.add
+
+    def counted(*given):
+        is_added = add(*given)
+        count[0] += is_added
+        return is_added
+
+    monkeypatch.setattr(in_place._PlainSums, "add", counted)
+    return lambda: count[0]
+
+
+def assert_same(sums, expected):
+    found = add_states(sums.states())
+    assert list(found) == [type(state).__name__ for state in expected]
+    for state in expected:
+        for field in fields(state):
+            name = f"{type(state).__name__}.{field.name}"
+            ours, theirs = getattr(found[type(state).__name__], field.name), getattr(state, field.name)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-9, err_msg=name)
+
+
+def added(given):
+    whole = None
+    for h, of, edges in given:
+        made = [kind.of(batch(h, of, saturation=edges)) for kind in KINDS]
+        whole = made if whole is None else [a + b for a, b in zip(whole, made, strict=True)]
+    return whole
+
+
 @pytest.mark.parametrize("activation", [None, torch.relu, torch.nn.functional.relu6])
 @pytest.mark.parametrize(("d", "shift"), [(1, 0.0), (64, 1000.0), (130, -0.5)])
-def test_the_same_numbers_as_adding_states(activation, d, shift):
-    edge = None if activation is None else bend(activation)
-    stream, whole = Stream(d, 3, edge), None
+def test_the_same_numbers_as_adding_states(activation, d, shift, n_in_place):
+    edges = None if activation is None else saturation(activation)
+    sums, given = InPlaceSums(KINDS), []
     for x, y in batches(4, d, shift=shift, seed=d):
-        h = x if activation is None else activation(x)
-        of = samples(y, n_classes=3)
-        assert is_streamable(h, View("features", "none", d), edge)
-        assert stream.add(h, of)
-        made = [kind.of(batch(h, of, bend=edge)) for kind in KINDS]
-        whole = made if whole is None else [a + b for a, b in zip(whole, made, strict=True)]
-    for kind, expected in zip(KINDS, whole, strict=True):
-        state = stream.states()[kind.__name__]
-        for field in fields(kind):
-            ours, theirs = getattr(state, field.name), getattr(expected, field.name)
-            np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-9, err_msg=f"{kind.__name__}.{field.name}")
+        given.append((x if activation is None else activation(x), samples(y, n_classes=3), edges))
+        sums.add(batch(given[-1][0], given[-1][1], saturation=edges))
+    assert n_in_place() == 4
+    assert_same(sums, added(given))
 
 
-def test_values_that_are_not_finite_are_left_to_the_slow_path():
-    stream = Stream(3, 2, None)
-    of = samples(torch.tensor([0, 1]))
-    assert not stream.add(torch.tensor([[1.0, float("nan"), 2.0], [0.0, 1.0, 2.0]]), of)
-    assert not stream.add(torch.tensor([[1.0, float("inf"), 2.0], [0.0, 1.0, 2.0]]), of)
-    assert stream.states() == {}
+class Tagged(torch.Tensor):
+    """A tensor whose operations its class may change."""
 
 
-def test_an_activation_that_turns_negative_is_left_to_the_slow_path():
-    stream = Stream(2, 1, bend(torch.relu))
-    of = samples(torch.zeros(1, dtype=torch.int64))
-    assert not stream.add(torch.tensor([[-1.0, 1.0]]), of)
-    assert stream.states() == {}
+def other_batches():
+    x, relu = torch.rand(4, 3), saturation(torch.relu)
+    for name, h, edges in (
+        ("nan", torch.tensor([[1.0, float("nan"), 2.0], [0.0, 1.0, 2.0]]), relu),
+        ("infinite", torch.tensor([[1.0, float("inf"), 2.0], [0.0, 1.0, 2.0]]), relu),
+        ("an activation that turns negative", torch.tensor([[-1.0, 1.0, 0.0]]), relu),
+        ("double", x.double(), relu),
+        ("half", x.half(), relu),
+        ("not contiguous", torch.rand(3, 4).T, relu),
+        ("a subclass of Tensor", x.as_subclass(Tagged), relu),
+        ("no rows", x[:0], relu),
+        ("another activation", x, saturation(torch.tanh)),
+        ("one judged by its input", x, Saturation(-1.0, np.inf, x - 0.5)),
+        ("no activation", x, None),
+    ):
+        yield pytest.param(h, edges, id=name)
 
 
-def test_only_plain_float32_rows_are_streamed():
-    x = torch.ones(2, 3)
-    view = View("features", "none", 3)
-    assert is_streamable(x, view, None)
-    assert not is_streamable(x.double(), view, None)
-    assert not is_streamable(x, View("tokens", "mean", 3), None)
-    assert not is_streamable(x, view, bend(torch.tanh))
-    assert not is_streamable(x, view, bend(torch.nn.functional.gelu))
+@pytest.mark.parametrize(("h", "edges"), list(other_batches()))
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_batch_that_is_not_plain_is_added_whole_as_states(h, edges, is_first, n_in_place):
+    relu = saturation(torch.relu)
+    plain = torch.relu(torch.randn(50, 3)), samples(torch.arange(50) % 2, n_classes=2), relu
+    other = h, samples(torch.arange(len(h)) % 2, n_classes=2), edges
+    given = [other, plain] if is_first else [plain, other]
+    sums = InPlaceSums(KINDS)
+    for values, of, how in given:
+        sums.add(batch(values, of, saturation=how))
+    assert n_in_place() == 1
+    assert_same(sums, added(given))
+
+
+def test_only_the_kinds_asked_for_come_out():
+    sums = InPlaceSums(KINDS[:1])
+    sums.add(batch(torch.ones(2, 3), samples(torch.tensor([0, 1]))))
+    assert [type(state) for state in sums.states()] == [KINDS[0]]
+
+
+def test_nothing_added_is_no_state():
+    assert list(InPlaceSums(KINDS).states()) == []

@@ -1,24 +1,19 @@
 """What all layers share of a batch, and the rows that are held: against the plain way, and by brute force."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from unbend.capture import plan, quiet
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.hashing import hashes
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.numerics.streaming.in_place import KINDS, Stream
-from unbend.numerics.streaming.layer import Chooser, LayerSums, Selection
-from unbend.numerics.streaming.rows import highest
+from unbend.numerics.streaming.bottom_k import highest
+from unbend.numerics.streaming.choose import Chooser, Selection
+from unbend.numerics.streaming.in_place import KINDS
+from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import View, reduce
-from unbend.study.fold import fold
-from unbend.study.reader import Minibatch
 
 N, D, K = 5000, 6, 3
 ROWS = (*KINDS, SecondState, SampleState)
@@ -162,10 +157,10 @@ def test_rows_that_change_their_width_are_refused_by_name(kinds):
             sums.add(wrong.contiguous(), choose(y[50:], np.arange(50, 100)))
 
 
-def test_wide_rows_are_folded_and_their_units_are_not():
+def test_wide_rows_are_sketched_and_their_units_are_not():
     x, y = data(100)
     choose = Chooser(Selection(1.0, 400, 100), ROWS, K)
-    view = View("features", "none", D, fold=2)
+    view = View("features", "none", D, sketch=2)
     sums = LayerSums(ROWS, view, choose)
     for part in (slice(0, 50), slice(50, 100)):
         sums.add(x[part], choose(y[part], np.arange(100)[part]))
@@ -184,90 +179,42 @@ def test_a_tensor_with_too_few_rows_is_refused():
         sums.add(x[:99], choose(y, np.arange(100)))
 
 
-def relu_nets():
-    class Written(nn.Module):
-        """What its layer puts out is written to before the activation."""
-
-        def __init__(self):
-            super().__init__()
-            self.layer, self.act, self.n = nn.Linear(D, 9), nn.ReLU(), 0
-
-        def forward(self, x):
-            z = self.layer(x)
-            self.n += 1
-            if self.n > 3:  # not yet when the plan is made, nor in the first batch
-                z += 1
-            return self.act(z)
-
-    class Other(Written):
-        """Its activation is sometimes given something else."""
-
-        def forward(self, x):
-            z = self.layer(x)
-            self.n += 1
-            return self.act(z + 1 if self.n % 2 else z)
-
-    class Skipping(Written):
-        """Its activation is not always called."""
-
-        def forward(self, x):
-            z = self.layer(x)
-            self.n += 1
-            return z if self.n == 5 else self.act(z)
-
-    class Functional(Written):
-        def forward(self, x):
-            return torch.relu(self.layer(x))
-
-    torch.manual_seed(0)
-    for width in (1, 9, 130, 700):
-        yield f"width {width}", nn.Sequential(nn.Linear(D, width), nn.ReLU(), nn.Linear(width, 2)), True
-    yield "in place", nn.Sequential(nn.Linear(D, 9), nn.ReLU(inplace=True), nn.Linear(9, 2)), True
-    yield "twice", nn.Sequential(nn.Linear(D, 9), nn.ReLU(), nn.ReLU(), nn.Linear(9, 2)), True
-    yield "functional", Functional(), True
-    yield "written to", Written(), True
-    yield "given something else", Other(), None
-    yield "not called", Skipping(), True
-    yield "capped", nn.Sequential(nn.Linear(D, 9), nn.ReLU6(), nn.Linear(9, 2)), False
-    hooked = nn.Sequential(nn.Linear(D, 9), nn.ReLU(), nn.Linear(9, 2))
-    hooked[1].register_forward_hook(lambda _m, _a, out: 2 * out)
-    yield "hooked", hooked, False
+@pytest.mark.parametrize("rule", ["mean", "flatten"])
+def test_positions_may_change_only_where_rows_keep_their_width(rule):
+    choose = Chooser(Selection(), ROWS, K)
+    sums = LayerSums(ROWS, View("tokens", rule, D), choose, "block.3")
+    y, ids = torch.tensor([0, 1]), np.arange(4)
+    sums.add(torch.ones(2, 5, D), choose(y, ids[:2]))
+    longer = torch.ones(2, 7, D), choose(y, ids[2:])
+    if rule == "mean":
+        sums.add(*longer)
+        assert sums.states()["MomentState"].count[0] == 2 * 5 + 2 * 7
+    else:
+        with pytest.raises(ShapeError, match="rows have 30 numbers in one batch and 42 in another"):
+            sums.add(*longer)
 
 
-@pytest.mark.parametrize(("net", "is_swept_at_once"), [pytest.param(n, p, id=name) for name, n, p in relu_nets()])
-@pytest.mark.parametrize("bad", [None, float("nan"), float("inf")])
-def test_a_relu_swept_with_the_layer_before_it_has_the_sums_it_has_alone(net, is_swept_at_once, bad, monkeypatch):
-    x, y = data(700)
-    x = x - 100
-    if bad is not None:
-        x[333, 2] = bad
-    net.n = 0
-    places = plan(net, x[:32], 32)
-    relu = next(tap for tap in places.taps if "relu" in tap.module.lower())
-    if is_swept_at_once is not None:
-        assert relu.rectifies == is_swept_at_once
+def test_flattened_positions_may_change_where_they_are_sketched_to_one_width():
+    choose = Chooser(Selection(), ROWS, K)
+    sums = LayerSums(ROWS, View("tokens", "flatten", D, sketch=4), choose)
+    x, y, ids = torch.randn(2, 7, D), torch.tensor([0, 1]), np.arange(4)
+    padded = torch.cat([x[:, :5], torch.zeros(2, 2, D)], 1)
+    sums.add(x[:, :5], choose(y, ids[:2]))
+    sums.add(padded, choose(y, ids[2:]))
+    sample = sums.states()["SampleState"]
+    order = np.argsort(sample.ids)
+    rows = sample.table()[0][torch.from_numpy(order)]
+    torch.testing.assert_close(rows[:2], rows[2:])
 
-    def go():
-        net.n = 1
-        batches = [Minibatch(x[i : i + 64], y[i : i + 64], np.arange(i, min(i + 64, 700))) for i in range(0, 700, 64)]
-        selection = Selection(0.2, 200, 700)
-        with quiet(net):
-            return fold(net, places, batches, ROWS, n_classes=K, selection=selection, with_input=False)
 
-    found = []
-    is_found = Stream._is_found
-    monkeypatch.setattr(Stream, "_is_found", lambda *given: found.append(is_found(*given)) or found[-1])
-    together = go()
-    monkeypatch.setattr(Stream, "feed", lambda *_: None)
-    apart = go()
-    assert any(found) == relu.rectifies
-    for name, states in apart.items():
-        for kind, expected in states.items():
-            if kind == "SampleState":
-                assert np.array_equal(together[name][kind].ids, expected.ids)
-                np.testing.assert_array_equal(together[name][kind].table()[0], expected.table()[0])
-                continue
-            for field in fields(expected):
-                ours, theirs = getattr(together[name][kind], field.name), getattr(expected, field.name)
-                if field.name != "loose":
-                    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9, err_msg=f"{name} {field.name}")
+def test_a_tensor_may_be_overwritten_as_soon_as_it_is_added():
+    x, y = data(100)
+    before = summed(Selection(1.0, 60, 100), x, y)[1]
+    choose = Chooser(Selection(1.0, 60, 100), ROWS, K)
+    sums, written = LayerSums(ROWS, View("features", "none", D), choose), x.clone()
+    sums.add(written, choose(y, np.arange(100)))
+    written.fill_(float("nan"))
+    after = sums.states()
+    assert np.array_equal(before["MomentState"].m2, after["MomentState"].m2)
+    assert np.array_equal(before["SecondState"].gram, after["SecondState"].gram)
+    assert torch.equal(before["SampleState"].table()[0], after["SampleState"].table()[0])

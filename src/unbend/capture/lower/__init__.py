@@ -1,8 +1,8 @@
 """A module as plain arrays: `lower(model, input_shape)` gives a `PiecewiseAffine`.
 
-In: an `nn.Module` made of affine operations and continuous piecewise-linear activations. Out: arrays. What
-is something else is refused by name, with the reason. The model is run once on a symbolic tensor in
-evaluation mode; it is not changed.
+In: an `nn.Module` made of affine operations and continuous piecewise-linear activations. Out: arrays. Must
+not know planes. What is something else is refused by name, with the reason. The model is run once on a symbolic tensor
+in evaluation mode; it is not changed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ import torch
 from scipy.sparse import csr_array, eye_array
 from torch import nn
 
-from unbend.capture.lower.bends import PiecewiseCurve, bend
+from unbend.capture.lower.activations import PiecewiseCurve, piecewise_linear
 from unbend.capture.lower.trace import Symbol, Trace, shape_of, symbol
 from unbend.errors import LayerError, ModelError, UnbendError
 from unbend.numerics.piecewise import PiecewiseAffine
@@ -50,7 +50,7 @@ def lower(
 
     Example:
         >>> net = lower(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), (2,))
-        >>> net.n_hinges, net.layers[0].name
+        >>> net.n_hinges, net.groups[0].name
         (3, '1')
     """
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
@@ -79,7 +79,7 @@ def _run(model: nn.Module, x: Symbol, layer: str | None, custom: Custom) -> Any:
     with (
         _evaluating(model),
         _watched(model, x.tracer, layer, reached),
-        _replaced(model, custom),
+        _replace_activations(model, custom),
         torch.no_grad(),
     ):
         try:
@@ -143,11 +143,11 @@ def _leave(trace: Trace, reached: list[Any], *, is_last: bool) -> Callable[..., 
 
 
 @contextmanager
-def _replaced(model: nn.Module, custom: Custom) -> Iterator[None]:
+def _replace_activations(model: nn.Module, custom: Custom) -> Iterator[None]:
     """The user's own activations answer with their curve for as long as the run lasts."""
     modules = [(module, custom[type(module)]) for module in model.modules() if type(module) in custom]
     for module, curve in modules:
-        module.__dict__["forward"] = _curved(type(module).__name__, curve)
+        module.__dict__["forward"] = _forward_of(type(module).__name__, curve)
     try:
         yield
     finally:
@@ -155,9 +155,9 @@ def _replaced(model: nn.Module, custom: Custom) -> Iterator[None]:
             del module.__dict__["forward"]
 
 
-def _curved(name: str, curve: PiecewiseCurve) -> Callable[[Symbol], Symbol]:
+def _forward_of(name: str, curve: PiecewiseCurve) -> Callable[[Symbol], Symbol]:
     def forward(x: Symbol) -> Symbol:
-        return bend(x, name, list(curve.breakpoints), list(curve.slopes), curve.value)
+        return piecewise_linear(x, name, list(curve.breakpoints), list(curve.slopes), curve.value)
 
     return forward
 

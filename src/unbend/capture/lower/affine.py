@@ -1,4 +1,7 @@
-"""Rules for affine operations: what moves elements, what adds them up, what multiplies by weights."""
+"""Rules for affine operations: what moves elements, what adds them up, what multiplies by weights.
+
+In: symbols and the arguments of torch's functions. Out: symbols over the same hinges. Must not know modules.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +12,7 @@ from scipy.sparse import csr_array, diags_array, eye_array, kron, vstack
 from torch import Tensor
 from torch.nn import functional
 
-from unbend._typing import Array
+from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.capture.lower.trace import (
     Symbol,
     constant,
@@ -96,7 +99,7 @@ def padded(func: Any, x: Symbol, pad: Any, mode: str = "constant", value: Any = 
     return symbol(x.tracer, rows[flat], tuple(out.shape))
 
 
-def _added(a: Any, b: Any, scale: Any) -> Symbol:
+def _add(a: Any, b: Any, scale: Any) -> Symbol:
     """`a + scale * b` with broadcasting; at least one is a symbol."""
     like = a if isinstance(a, Symbol) else b
     shapes = [shape_of(x) if isinstance(x, Tensor) else np.shape(x) for x in (a, b)]
@@ -111,43 +114,45 @@ def _added(a: Any, b: Any, scale: Any) -> Symbol:
 def add(func: Any, a: Any, b: Any, *, alpha: Any = 1.0, **_: Any) -> Symbol:
     """Sum of two tensors, of which one may be constant."""
     del func
-    return _added(a, b, alpha)
+    return _add(a, b, alpha)
 
 
 def subtract(func: Any, a: Any, b: Any, *, alpha: Any = 1.0, **_: Any) -> Symbol:
     """Difference of two tensors, of which one may be constant."""
-    return _added(b, a, -alpha) if plain_name(func) == "rsub" else _added(a, b, -alpha)
+    return _add(b, a, -alpha) if plain_name(func) == "rsub" else _add(a, b, -alpha)
 
 
-def scaled(x: Symbol, factor: Array) -> Symbol:
+def times(x: Symbol, factor: Shaped[Array, "..."]) -> Symbol:
     """The tensor times constants, with broadcasting."""
     shape = np.broadcast_shapes(shape_of(x), factor.shape)
     index = np.broadcast_to(np.arange(x.rows.shape[0]).reshape(shape_of(x)), shape).ravel()
-    scale = diags_array(np.broadcast_to(factor, shape).ravel().astype(float))
-    return symbol(x.tracer, csr_array(scale @ x.rows[index]), shape)
+    factors = diags_array(np.broadcast_to(factor, shape).ravel().astype(float))
+    return symbol(x.tracer, csr_array(factors @ x.rows[index]), shape)
 
 
 def multiply(func: Any, a: Any, b: Any, **_: Any) -> Symbol:
     """Product with a constant."""
     if isinstance(a, Symbol) and isinstance(b, Symbol):
         raise refusal(a.tracer, plain_name(func), "multiplies two functions of the input")
-    return scaled(a, constant(b)) if isinstance(a, Symbol) else scaled(b, constant(a))
+    return times(a, constant(b)) if isinstance(a, Symbol) else times(b, constant(a))
 
 
 def divide(func: Any, a: Any, b: Any, **_: Any) -> Symbol:
     """Division by a constant."""
     if isinstance(b, Symbol):
         raise refusal(b.tracer, plain_name(func), "divides by a function of the input")
-    return scaled(a, np.asarray(1.0 / constant(b)))
+    return times(a, np.asarray(1.0 / constant(b)))
 
 
 def negate(func: Any, x: Symbol) -> Symbol:
     """Minus."""
     del func
-    return scaled(x, np.array(-1.0))
+    return times(x, np.array(-1.0))
 
 
-def apply(matrix: csr_array, x: Symbol, shape: tuple[int, ...], bias: Array | None = None) -> Symbol:
+def apply(
+    matrix: csr_array, x: Symbol, shape: tuple[int, ...], bias: Float64[Array, "outputs"] | None = None
+) -> Symbol:
     """A linear map of the flattened tensor, plus a constant."""
     rows = csr_array(matrix @ x.rows)
     if bias is not None:
@@ -175,7 +180,7 @@ def addmm(func: Any, bias: Any, x: Symbol, weight: Any, **_: Any) -> Symbol:
 def windows(
     shape: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...],
     padding: tuple[int, ...], out: tuple[int, ...],
-) -> Array:  # fmt: skip
+) -> Int64[Array, "c k p"]:  # fmt: skip
     """Per channel and output position the input elements under the kernel, -1 in the padding: (c, k, p)."""
     channels, height, width = shape
     index = torch.arange(1, channels * height * width + 1, dtype=torch.float64)
@@ -239,7 +244,9 @@ def _wide(value: Any, n: int) -> tuple[int, ...]:
     return values * n if len(values) == 1 else values
 
 
-def _convolution_matrix(weight: Array, index: Array, groups: int, n_inputs: int) -> csr_array:
+def _convolution_matrix(
+    weight: Float64[Array, "o i"], index: Int64[Array, "c k p"], groups: int, n_inputs: int
+) -> csr_array:
     """`weight` (outputs, inputs of a group x kernel) over windows (channels, kernel, positions)."""
     n_out, positions = len(weight), index.shape[2]
     grouped = index.reshape(groups, -1, positions)
@@ -293,7 +300,7 @@ def by_columns(func: Any, *args: Any, **kwargs: Any) -> Symbol:
 
 def batch_norm(
     func: Any, x: Symbol, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-    training: bool = False, momentum: Any = 0.1, eps: Any = 1e-5, *_: Any,  # noqa: FBT001, FBT002
+    training: bool = False, momentum: Any = 0.1, eps: Any = 1e-5, *_: Any,
 ) -> Symbol:  # fmt: skip
     """Batch normalisation with its running statistics."""
     del func, momentum
@@ -306,7 +313,7 @@ def batch_norm(
     if bias is not None:
         offset = offset + constant(bias)
     channels = (1, -1, *(1 for _ in shape_of(x)[2:]))
-    return _added(scaled(x, scale.reshape(channels)), torch.from_numpy(offset.reshape(channels)), 1.0)
+    return _add(times(x, scale.reshape(channels)), torch.from_numpy(offset.reshape(channels)), 1.0)
 
 
 register(_MOVES, moved)

@@ -1,5 +1,7 @@
 """The state of one lowering, and `Symbol`, the tensor that a model is run on to be written down.
 
+In: what the rules return. Out: a `PiecewiseAffine`. Must not know which operations there are.
+
 A `Symbol` carries no numbers. Each of its elements is an affine row over the columns: the constant 1, the
 inputs, the hinges made so far. It meets the model through `__torch_function__`, so whatever Python the
 forward pass runs (modules, functions, methods, loops, skips) is followed as it happens; nothing is parsed.
@@ -14,19 +16,26 @@ import torch
 from scipy.sparse import csr_array, eye_array
 from torch import Tensor
 
-from unbend._typing import Array
+from unbend._typing import Array, Float64
 from unbend.errors import UnsupportedError
 from unbend.numerics.piecewise import PiecewiseAffine, Sparse, Stage, UnitGroup
 
 
 @dataclass(slots=True)
 class Trace:
-    """What the run has met: stages of hinges, the layers they belong to, the module that is running."""
+    """What the run has met.
+
+    Attributes:
+        n_inputs: numbers that go in.
+        stages: the hinges.
+        groups: the units that they make up.
+        running: the modules that run, the innermost last: name, and whether it has submodules.
+    """
 
     n_inputs: int
     stages: list[Stage] = field(default_factory=list)
-    layers: list[UnitGroup] = field(default_factory=list)
-    running: list[tuple[str, bool]] = field(default_factory=list)  # (name, has submodules)
+    groups: list[UnitGroup] = field(default_factory=list)
+    running: list[tuple[str, bool]] = field(default_factory=list)
 
     @property
     def n_hinges(self) -> int:
@@ -42,18 +51,18 @@ class Trace:
         """A name for the operation that is running: its module, or module and function."""
         name, is_container = self.running[-1] if self.running else ("", True)
         plain = name if name and not is_container else f"{name}.{operation}".lstrip(".")
-        taken = {layer.name for layer in self.layers}
+        taken = {group.name for group in self.groups}
         again = (f"{plain}#{count}" for count in range(2, len(taken) + 3))
         return plain if plain not in taken else next(new for new in again if new not in taken)
 
-    def add(self, rows: csr_array, low: Array, high: Array) -> csr_array:
+    def add(self, rows: csr_array, low: Float64[Array, "n"], high: Float64[Array, "n"]) -> csr_array:
         """New hinges on the given rows; returns the rows that read them."""
         before = self.n_columns
         self.stages.append(Stage(Sparse.of(widen(rows, before)), low.astype(float), high.astype(float)))
         n = len(low)
         return csr_array(eye_array(n, before + n, k=before, format="csr"))
 
-    def behind(self, rows: csr_array) -> tuple[csr_array, Array, Array] | None:
+    def behind(self, rows: csr_array) -> tuple[csr_array, Float64[Array, "n"], Float64[Array, "n"]] | None:
         """For rows that each read one hinge of one stage: the rows that those hinges look at, and their slopes."""
         rows = csr_array(rows)
         if not len(rows.data) or (np.diff(rows.indptr) != 1).any() or (rows.data != 1.0).any():
@@ -67,29 +76,29 @@ class Trace:
         return None
 
     def finish(self, rows: csr_array, input_shape: tuple[int, ...]) -> PiecewiseAffine:
-        """The network that returns the given rows, without layers that nothing reads."""
+        """The network that returns the given rows, without groups that nothing reads."""
         matrices = [*(stage.weight.csr() for stage in self.stages), widen(rows, self.n_columns)]
-        stages, layers = list(self.stages), list(self.layers)
+        stages, groups = list(self.stages), list(self.groups)
         for index in reversed(range(len(stages))):
             start = sum(len(stage.low) for stage in stages[:index])
             n, column = len(stages[index].low), 1 + self.n_inputs + start
             later = matrices[index + 1 :]
             if any(matrix[:, column : column + n].count_nonzero() for matrix in later):
                 continue
-            whole = [layer for layer in layers if (layer.first, layer.n_hinges) == (start, n)]
+            whole = [group for group in groups if (group.first, group.n_hinges) == (start, n)]
             if not whole:
                 continue
-            layers = [_moved(layer, start, n) for layer in layers if layer is not whole[0]]
+            groups = [_shift(group, start, n) for group in groups if group is not whole[0]]
             matrices[index + 1 :] = [_cut(matrix, column, n) for matrix in later]
             del matrices[index], stages[index]
-        made = tuple(
+        left = tuple(
             Stage(Sparse.of(matrix), stage.low, stage.high) for matrix, stage in zip(matrices, stages, strict=False)
         )
-        return PiecewiseAffine(self.n_inputs, made, tuple(layers), Sparse.of(matrices[-1]), input_shape)
+        return PiecewiseAffine(self.n_inputs, left, tuple(groups), Sparse.of(matrices[-1]), input_shape)
 
 
-def _moved(layer: UnitGroup, start: int, n: int) -> UnitGroup:
-    return replace(layer, first=layer.first - n) if layer.first > start else layer
+def _shift(group: UnitGroup, start: int, n: int) -> UnitGroup:
+    return replace(group, first=group.first - n) if group.first > start else group
 
 
 def _cut(matrix: csr_array, column: int, n: int) -> csr_array:
@@ -158,7 +167,7 @@ class Symbol(torch.Tensor):
         del types
         name, kwargs = plain_name(func), kwargs or {}
         if name in _PLAIN:
-            with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001 - torch documents it
+            with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **kwargs)
         if name not in RULES:
             raise refusal(_trace_of(args, kwargs), name)
@@ -173,9 +182,9 @@ class Symbol(torch.Tensor):
 
 def symbol(trace: Trace, rows: csr_array, shape: tuple[int, ...]) -> Symbol:
     """A tensor of the given shape with one affine row per element."""
-    made = torch.Tensor._make_subclass(Symbol, torch.empty(shape, device="meta"))  # noqa: SLF001
-    made.rows, made.tracer = rows, trace
-    return made
+    new = torch.Tensor._make_subclass(Symbol, torch.empty(shape, device="meta"))
+    new.rows, new.tracer = rows, trace
+    return new
 
 
 def plain_name(func: Any) -> str:
@@ -188,7 +197,7 @@ def plain_name(func: Any) -> str:
 
 def shape_of(x: Tensor) -> tuple[int, ...]:
     """The shape, asked without going through the rules."""
-    with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001
+    with torch._C.DisableTorchFunctionSubclass():
         return tuple(x.shape)
 
 
@@ -199,7 +208,7 @@ def widen(rows: csr_array, n_columns: int) -> csr_array:
     return csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], n_columns))
 
 
-def constant(x: Any) -> Array:
+def constant(x: Any) -> Float64[Array, "..."]:
     """A weight as float64."""
     if isinstance(x, Tensor):
         return x.detach().to("cpu", torch.float64).numpy()

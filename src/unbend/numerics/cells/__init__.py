@@ -1,7 +1,7 @@
 """Exact linear regions of piecewise-affine networks on a convex polygon of a plane, and along lines.
 
 In: a `PiecewiseAffine` and a `Plane`. Out: `Cells` and what follows from them: boundaries between classes,
-certificates, counts and bounds. Knows nothing of `torch.nn`, of files or of pictures.
+certificates, counts and bounds. Must not know `torch.nn`, files or pictures.
 """
 
 from unbend.numerics.cells.complex import Cells

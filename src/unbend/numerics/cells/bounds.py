@@ -1,7 +1,7 @@
 """How many linear regions a network can have: formulas of the field, in exact integers.
 
 In: the number of inputs and the widths of the hidden layers. Out: integers. For ReLU layers on the whole
-input space; a measured count on a window may be compared with the upper bounds only.
+input space; a measured count on a window may be compared with the upper bounds only. Must not know networks.
 """
 
 from dataclasses import dataclass
@@ -79,7 +79,17 @@ def serra_upper(d: int, widths: tuple[int, ...]) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionBounds:
-    """All bounds for one shape, as integers of any size."""
+    """All bounds for one shape, as integers of any size.
+
+    Attributes:
+        n_inputs: dimensions of the input space.
+        widths: units of every hidden layer.
+        pascanu_lower: some network has so many regions (Pascanu et al. 2014).
+        montufar_lower: some network has so many (Montúfar et al. 2014).
+        serra_lower: some network has so many (Serra et al. 2018); None where a width is below three times the inputs.
+        serra_upper: no network has more (Serra et al. 2018).
+        montufar_upper: no network has more (Montúfar 2017).
+    """
 
     n_inputs: int
     widths: tuple[int, ...]

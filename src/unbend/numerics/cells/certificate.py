@@ -1,5 +1,7 @@
 """Proof that the cells are right and none is missing, without trusting the engine that found them.
 
+In: `Cells`. Out: a `Certificate`. Must not use what the engines computed but the cells themselves.
+
 Two steps, both under a rigorous bound on float64 rounding (Higham 2002, section 3.1):
 
 - *Witness.* In every face a point at which the sign of every hinge is certain. All patterns differ, so
@@ -16,33 +18,54 @@ exact regions of the claimed patterns have positive areas that add up to the win
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
+from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import UInt64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from unbend._typing import Array, Float64
+from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.cells.complex import Cells
 from unbend.numerics.cells.exact import Point, dyadic, homogeneous, polygon_area
-from unbend.numerics.cells.find import undissolved
+from unbend.numerics.cells.find import with_beaten_pairs
 from unbend.numerics.piecewise import PiecewiseAffine
 
 _UNIT = 2.0**-53
+"""Unit roundoff of float64."""
+_INFLATION = 1 + 1e-9
+"""Covers the rounding of the bounds themselves, a few operations on numbers that are not negative."""
 _NUMBERS = 1 << 23
-_NEAR = 1e-8  # share of the window's size by which a drawn corner may differ from the true one
-_FEW_FACES = 200  # faces left open by float64 up to which each is settled in rational arithmetic, and
-_WEIGHTS = 1 << 24  # how many weights may be read for it: some ten seconds
-_RATIONAL_LIMIT = 2_000_000  # faces x hinges up to which the rational proof is tried
+"""How many numbers are made at once: 64 MB."""
+_NEAR = 1e-8
+"""Share of the window's size by which a drawn corner may differ from the true one."""
+_FEW_FACES = 200
+"""Faces left open by float64 up to which each is settled in rational arithmetic, and"""
+_WEIGHTS = 1 << 24
+"""how many weights may be read for it: some ten seconds."""
+_RATIONAL_LIMIT = 2_000_000
+"""Faces x hinges up to which the rational proof is tried by itself; above, it is asked for."""
+_Keys: TypeAlias = UInt64[Array, "hinges"]
+"""A random odd number per hinge."""
+_Hashes: TypeAlias = UInt64[Array, "f"]
+"""Of every face the sum of the keys of the hinges that are on: to cross a kink adds or takes one key."""
+_SEED = 20_260_101
+"""Of the hash keys. Two patterns of equal hash would hide a fault with a chance of about 2 ** -63 per pair."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Certificate:
-    """What has been proved about `n_faces` claimed cells.
+    """What has been proved about claimed cells.
 
-    `n_witnessed` faces have a certain witness, of `n_distinct` different patterns: a proved lower bound.
-    `n_closed` of `n_corners` corners of faces are certain. `smallest_margin` is the least |z| / bound met at
-    a witness; above 1 is certain. `method` is "float64 bounds" or "rational areas"; under maxima of more than
-    two candidates, cells are proved as unions of finer ones, and it says so.
+    Attributes:
+        n_faces: how many are claimed.
+        n_witnessed: how many have a certain witness, and
+        n_distinct: of how many different patterns: a proved lower bound.
+        n_corners: the corners of all faces.
+        n_closed: how many of them are certain.
+        smallest_margin: the least |z| / bound met at a witness; above 1 is certain.
+        method: "float64 bounds" or "rational areas"; under maxima of more than two candidates, cells are proved as
+            unions of finer ones, and it says so.
     """
 
     n_faces: int
@@ -75,7 +98,7 @@ def certify(cells: Cells, *, rational: bool | None = None) -> Certificate:
     is_small = cells.n_faces * cells.network.n_hinges <= _RATIONAL_LIMIT
     if found.is_proved:
         return found
-    finer = undissolved(cells)
+    finer = with_beaten_pairs(cells)
     if finer.n_faces > cells.n_faces:
         return _by_finer(cells, finer, certify(finer, rational=rational))
     return found if rational is False or not is_small else _by_areas(cells)
@@ -94,10 +117,12 @@ def _by_finer(cells: Cells, finer: Cells, proof: Certificate) -> Certificate:
     n_groups, group = connected_components(graph, directed=False)
     face = cells.locate(finer.centres())
     both = np.unique(np.stack([face, group], axis=1), axis=0)
-    held = np.bincount(both[:, 0][both[:, 0] >= 0], minlength=cells.n_faces)
+    n_groups_in = np.bincount(both[:, 0][both[:, 0] >= 0], minlength=cells.n_faces)
     parts = np.bincount(both[:, 1], minlength=n_groups)
     area = np.bincount(face[face >= 0], finer.areas()[face >= 0], minlength=cells.n_faces)
-    right = (held == 1) & np.isclose(area, cells.areas(), rtol=_NEAR, atol=_NEAR * cells.plane.area / cells.n_faces)
+    right = (n_groups_in == 1) & np.isclose(
+        area, cells.areas(), rtol=_NEAR, atol=_NEAR * cells.plane.area / cells.n_faces
+    )
     split = both[parts[both[:, 1]] != 1, 0]
     right[split[split >= 0]] = False
     right &= proof.is_proved
@@ -112,7 +137,9 @@ def _by_finer(cells: Cells, finer: Cells, proof: Certificate) -> Certificate:
     )
 
 
-def bounded(net: PiecewiseAffine, x: Float64[Array, "n d"]) -> tuple[Array, Array]:
+def values_and_bounds(
+    net: PiecewiseAffine, x: Float64[Array, "n d"]
+) -> tuple[Float64[Array, "hinges n"], Float64[Array, "hinges n"]]:
     """Every hinge's `z` at the points, and a bound on its error: (hinges, n) each.
 
     Where the sign itself is uncertain, the bound covers both sides of the kink.
@@ -129,7 +156,7 @@ def bounded(net: PiecewiseAffine, x: Float64[Array, "n d"]) -> tuple[Array, Arra
         gamma = longest * _UNIT / (1 - longest * _UNIT)
         z = stage.weight @ full
         carried = size @ error
-        bound = (gamma * (size @ np.abs(full) + carried) + carried) * (1 + 1e-9)
+        bound = (gamma * (size @ np.abs(full) + carried) + carried) * _INFLATION
         slope = np.where(z > 0, stage.high[:, None], stage.low[:, None])
         steepest = np.maximum(np.abs(stage.low), np.abs(stage.high))[:, None]
         end = at + len(z)
@@ -143,11 +170,12 @@ def bounded(net: PiecewiseAffine, x: Float64[Array, "n d"]) -> tuple[Array, Arra
 
 
 def _by_bounds(cells: Cells) -> Certificate:
+    """Witness and closure under float64 bounds."""
     net = cells.network
-    rng = np.random.default_rng(20_260_101)
+    rng = np.random.default_rng(_SEED)
     key = rng.integers(1, 2**63, size=net.n_hinges, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     hashes, certain, margin = _witnesses(cells, key)
-    closed = _settled(cells, _corners(cells, key, hashes), _flips(cells, key, hashes))
+    closed = _settle(cells, _corners(cells, key, hashes), _flips(cells, key, hashes))
     return Certificate(
         n_faces=cells.n_faces,
         n_witnessed=int(certain.sum()),
@@ -160,17 +188,18 @@ def _by_bounds(cells: Cells) -> Certificate:
 
 
 def _chunks(n: int, width: int) -> list[slice]:
+    """Parts of `n` points, each of which fits with `width` numbers per point."""
     step = max(1, _NUMBERS // (width + 4))
     return [slice(at, min(at + step, n)) for at in range(0, n, step)]
 
 
-def _witnesses(cells: Cells, key: Array) -> tuple[Array, Array, float]:
+def _witnesses(cells: Cells, key: _Keys) -> tuple[_Hashes, Bool[Array, "f"], float]:
     """Per face the hash of its pattern and whether all its signs are certain; the smallest margin."""
     centres = cells.centres()
     hashes, certain = np.zeros(cells.n_faces, np.uint64), np.zeros(cells.n_faces, bool)
     margin = np.inf
     for part in _chunks(cells.n_faces, cells.network.n_hinges):
-        z, bound = bounded(cells.network, centres[part])
+        z, bound = values_and_bounds(cells.network, centres[part])
         hashes[part] = np.where(z > 0, key[:, None], np.uint64(0)).sum(axis=0, dtype=np.uint64)
         share = np.abs(z) / np.maximum(bound, np.finfo(float).tiny)
         margin = min(margin, float(share.min(initial=np.inf)))
@@ -178,7 +207,7 @@ def _witnesses(cells: Cells, key: Array) -> tuple[Array, Array, float]:
     return hashes, certain, margin
 
 
-def _corners(cells: Cells, key: Array, hashes: Array) -> Array:
+def _corners(cells: Cells, key: _Keys, hashes: _Hashes) -> Bool[Array, "h"]:
     """Per corner of a face: whether the polygon drawn is the true region there.
 
     A corner lies between the side it is reached by and the side it is left by, kinks `i` and `j`. The true
@@ -189,7 +218,7 @@ def _corners(cells: Cells, key: Array, hashes: Array) -> Array:
     place = np.arange(len(face)) - first
     corner = cells.corner_ids
     before, after = corner[first + (place - 1) % size], corner[first + (place + 1) % size]
-    label = cells.bends[cells.half_edges >> 1].astype(np.int64)
+    label = cells.hinges[cells.half_edges >> 1].astype(np.int64)
     label = np.where(label >= 0, label, n_hinges - 1 - label)
     i, j = label[first + (place - 1) % size], label
     zi = _values_at(cells, [(before, i), (corner, i), (after, i)])
@@ -216,7 +245,7 @@ def _corners(cells: Cells, key: Array, hashes: Array) -> Array:
     return is_steep & is_near & is_own & is_quiet[corner] & agrees
 
 
-def _settled(cells: Cells, closed: Array, is_single: Array) -> Array:
+def _settle(cells: Cells, closed: Bool[Array, "h"], is_single: Bool[Array, "f"]) -> Bool[Array, "h"]:
     """Corners that float64 left open, closed in rational arithmetic where a face's exact region says so."""
     face = np.repeat(np.arange(cells.n_faces), np.diff(cells.face_ptr))
     open_faces = np.unique(face[~closed])
@@ -229,10 +258,10 @@ def _settled(cells: Cells, closed: Array, is_single: Array) -> Array:
     return closed & is_single[face]
 
 
-def _is_region(cells: Cells, window: list[Point], bits: Array, face: int) -> bool:
+def _is_region(cells: Cells, window: list[Point], bits: Bool[Array, "hinges"], face: int) -> bool:
     """Whether the exact region of a pattern has just the sides that were drawn, and its corners near by."""
     own = slice(cells.face_ptr[face], cells.face_ptr[face + 1])
-    labels = cells.bends[cells.half_edges[own] >> 1].tolist()
+    labels = cells.hinges[cells.half_edges[own] >> 1].tolist()
     polygon, rows = _region(cells.network, window, bits)
     sides = [rows[label] if label >= 0 else _line(window, -1 - label) for label in labels]
     corners = [{index for index, (c, a, b) in enumerate(sides) if c * w + a * x + b * y == 0} for w, x, y in polygon]
@@ -255,9 +284,9 @@ def _line(window: list[Point], side: int) -> list[int]:
     return [x * t - y * v, y * u - w * t, w * v - x * u]
 
 
-def _names(cells: Cells) -> tuple[Array, Array]:
+def _names(cells: Cells) -> tuple[Int64[Array, "v 2"], Bool[Array, "v"]]:
     """The two labels that meet at each vertex, ascending, and whether there are exactly two."""
-    label = cells.bends.astype(np.int64)
+    label = cells.hinges.astype(np.int64)
     label = np.where(label >= 0, label, cells.network.n_hinges - 1 - label)
     ends = np.concatenate([cells.edges[:, 0], cells.edges[:, 1]]).astype(np.int64)
     pairs = np.unique(np.stack([ends, np.concatenate([label, label])], axis=1), axis=0)
@@ -267,7 +296,7 @@ def _names(cells: Cells) -> tuple[Array, Array]:
     return np.stack([pairs[start, 1], pairs[last, 1]], axis=1), count == 2
 
 
-def _window(cells: Cells, points: Array) -> tuple[Array, Array]:
+def _window(cells: Cells, points: Float64[Array, "n 2"]) -> tuple[Float64[Array, "sides n"], Float64[Array, "sides n"]]:
     """Signed distances to the window's sides, and a bound on their rounding."""
     start = cells.plane.corners
     side = np.roll(start, -1, axis=0) - start
@@ -276,14 +305,17 @@ def _window(cells: Cells, points: Array) -> tuple[Array, Array]:
     return distance, np.full_like(distance, 32 * _UNIT * float(np.abs(start).max()))
 
 
-def _values(cells: Cells, part: slice) -> tuple[Array, Array]:
+def _values(cells: Cells, part: slice) -> tuple[Float64[Array, "labels n"], Float64[Array, "labels n"]]:
+    """Values of all hinges and distances to all sides at some vertices, and bounds on their errors."""
     points = cells.vertices[part]
-    z, bound = bounded(cells.network, points)
+    z, bound = values_and_bounds(cells.network, points)
     distance, error = _window(cells, points)
     return np.concatenate([z, distance]), np.concatenate([bound, error])
 
 
-def _values_at(cells: Cells, pairs: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+def _values_at(
+    cells: Cells, pairs: list[tuple[Int64[Array, "h"], Int64[Array, "h"]]]
+) -> tuple[Float64[Array, "pairs h"], Float64[Array, "pairs h"]]:
     """Values and bounds for (vertex, label) pairs, in the order given."""
     vertex = np.concatenate([v for v, _ in pairs])
     label = np.concatenate([name for _, name in pairs])
@@ -298,19 +330,21 @@ def _values_at(cells: Cells, pairs: list[tuple[Array, Array]]) -> tuple[Array, A
     return found.reshape(len(pairs), -1), errors.reshape(len(pairs), -1)
 
 
-def _steepness(cells: Cells) -> Array:
+def _steepness(cells: Cells) -> Float64[Array, "labels"]:
     """For every label a bound on how fast its value changes per unit of |ds| + |dt|."""
     net = cells.network
     slope = np.zeros(3 + net.n_hinges)
     slope[1:3] = 1.0
     for first, stage in zip(net.offsets, net.stages, strict=False):
         own = slice(3 + first, 3 + first + len(stage.low))
-        slope[own] = (abs(stage.weight) @ slope[:, None])[:, 0] * (1 + 1e-9)
+        slope[own] = (abs(stage.weight) @ slope[:, None])[:, 0] * _INFLATION
         slope[own] *= np.maximum(1.0, np.maximum(np.abs(stage.low), np.abs(stage.high)))
     return np.concatenate([slope[3:], np.ones(len(cells.plane.corners))])
 
 
-def _others(cells: Cells, key: Array, names: Array, reach: Array) -> tuple[Array, Array]:
+def _others(
+    cells: Cells, key: _Keys, names: Int64[Array, "v 2"], reach: Float64[Array, "v"]
+) -> tuple[UInt64[Array, "v"], Bool[Array, "v"]]:
     """Per vertex, over all labels but its own two: the hash of the signs, and whether all are certain."""
     n = len(cells.vertices)
     rest, is_quiet = np.zeros(n, np.uint64), np.zeros(n, bool)
@@ -328,12 +362,12 @@ def _others(cells: Cells, key: Array, names: Array, reach: Array) -> tuple[Array
     return rest, is_quiet
 
 
-def _flips(cells: Cells, key: Array, hashes: Array) -> Array:
+def _flips(cells: Cells, key: _Keys, hashes: _Hashes) -> Bool[Array, "f"]:
     """Per face: across each of its sides just that side's hinge changes."""
     inner = np.flatnonzero(cells.sides.min(axis=1) >= 0)
     left, right = cells.sides[inner].T
     step = hashes[left] - hashes[right]
-    own = key[cells.bends[inner]]
+    own = key[cells.hinges[inner]]
     wrong = (step != own) & (step != np.uint64(0) - own)
     good = np.ones(cells.n_faces, bool)
     good[left[wrong]] = False
@@ -358,7 +392,9 @@ def _by_areas(cells: Cells) -> Certificate:
     )
 
 
-def _region(net: PiecewiseAffine, corners: list[Point], bits: Array) -> tuple[list[Point], list[list[int]]]:
+def _region(
+    net: PiecewiseAffine, corners: list[Point], bits: Bool[Array, "hinges"]
+) -> tuple[list[Point], list[list[int]]]:
     """The exact polygon on which the hinges are on and off as claimed, and every hinge's line there."""
     lines: list[list[int]] = []
     rows, exponent = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], object), 0
@@ -370,7 +406,7 @@ def _region(net: PiecewiseAffine, corners: list[Point], bits: Array) -> tuple[li
         on = bits[first : first + len(stage.low)]
         lines.extend(z.tolist())
         for row, is_on in zip(z.tolist(), on.tolist(), strict=True):
-            polygon = _kept(polygon, row if is_on else [-a for a in row])
+            polygon = _clip(polygon, row if is_on else [-a for a in row])
         base = min(low.exponent, high.exponent)
         slope = np.where(on, high.integers * (1 << (high.exponent - base)), low.integers * (1 << (low.exponent - base)))
         level = exponent + weight.exponent + base
@@ -380,7 +416,7 @@ def _region(net: PiecewiseAffine, corners: list[Point], bits: Array) -> tuple[li
     return polygon, lines
 
 
-def _kept(polygon: list[Point], row: list[int]) -> list[Point]:
+def _clip(polygon: list[Point], row: list[int]) -> list[Point]:
     """The part of a polygon where an affine function is not negative."""
     c, a, b = row
     values = [c * w + a * x + b * y for w, x, y in polygon]

@@ -1,5 +1,7 @@
 """Cells in exact arithmetic: every weight is a dyadic rational, so integers decide all signs.
 
+In: a network of two inputs and a polygon. Out: a mesh, proved. Must not know tiles.
+
 The rule for degenerate cuts: a hinge cuts a cell only if its `z` is strictly positive somewhere and strictly
 negative somewhere in it. A hinge that is zero all over a cell counts as off there. So there are no cells
 without area, a line through a vertex adds no vertex, and of coinciding lines the first names the edge.
@@ -21,18 +23,28 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy.sparse import csr_array
 
-from unbend._typing import Array, Bool
-from unbend.numerics.cells.kernel import Mesh
+from unbend._typing import Array, Bool, Float64, Int64, Shaped
+from unbend.numerics.cells.compiled.mesh import Mesh
 from unbend.numerics.piecewise import PiecewiseAffine, Sparse
 
 Point: TypeAlias = tuple[int, int, int]
+"""Homogeneous coordinates `(w, x, y)` in lowest terms."""
 Row: TypeAlias = tuple[int, int, int]
+"""An affine function of the plane: its numbers before 1, s and t, up to a positive factor."""
 UNDERFLOW = 1e-300
 """More than what results below the normal range can be wrong by."""
+_EPSILON = 2.0**-52
+"""Twice the rounding of one operation of float64."""
 
 
 class Exact(NamedTuple):
-    """A mesh, its activation bits, the corners of its faces and their areas as rationals."""
+    """A mesh with what exact arithmetic knows of it.
+
+    Attributes:
+        mesh: its coordinates rounded.
+        bits: which hinges are on in every face.
+        polygons: the corners of every face, exactly.
+    """
 
     mesh: Mesh
     bits: Bool[Array, "faces hinges"]
@@ -43,15 +55,21 @@ class Exact(NamedTuple):
         return [polygon_area(polygon) for polygon in self.polygons]
 
 
-class _Weights(NamedTuple):
-    """Integers times `2 ** exponent`."""
+class Dyadic(NamedTuple):
+    """Integers times `2 ** exponent`; Python's integers, of any size."""
 
-    integers: Array
+    integers: Shaped[Array, "..."]
     exponent: int
 
 
 class _Piece(NamedTuple):
-    """A convex polygon: corners, the label of the side that leaves each, and the bits of the open hinges so far."""
+    """A convex polygon.
+
+    Attributes:
+        corners: its corners.
+        labels: the label of the side that leaves each.
+        bits: of the open hinges so far, whether each is on.
+    """
 
     corners: list[Point]
     labels: list[int]
@@ -59,30 +77,52 @@ class _Piece(NamedTuple):
 
 
 class _Stage(NamedTuple):
-    """A stage as floats for a first look, and as integers times a power of two that all of them share."""
+    """A stage as floats for a first look, and as integers times a power of two that all of them share.
+
+    Attributes:
+        first: its first hinge in the network.
+        weight: the weights.
+        size: their magnitudes.
+        gamma: relative bound on the rounding of a sum over one row (Higham 2002, section 3.1).
+        low: the slope of every hinge where it is off.
+        high: the slope where it is on.
+        rows: per hinge its weights: stage of a column, -1 for 1, s and t; hinge of that stage; integer.
+        slopes: per hinge the two slopes as integers, off and on.
+        exponent: of the hinges' outputs.
+    """
 
     first: int
     weight: csr_array
     size: csr_array
     gamma: float
-    low: Array
-    high: Array
-    rows: list[list[tuple[int, int, int]]]  # stage of a column, -1 for 1, s and t; hinge of that stage; integer
-    slopes: list[tuple[int, int]]  # off, on
-    exponent: int  # of the hinges' outputs
+    low: Float64[Array, "n"]
+    high: Float64[Array, "n"]
+    rows: list[list[tuple[int, int, int]]]
+    slopes: list[tuple[int, int]]
+    exponent: int
 
 
 class _Cell(NamedTuple):
-    """A convex piece with what is known of every column on it."""
+    """A convex piece with what is known of every column on it.
+
+    Attributes:
+        piece: the polygon.
+        bits: which hinges so far are on.
+        value: every column as a function of (1, s, t).
+        error: a bound on the error of each of these numbers.
+        exact: per stage the z of its hinges as integers, of those that were asked for.
+    """
 
     piece: _Piece
-    bits: Array  # bool (hinges so far)
-    value: Array  # float64 (columns, 3): every column as a function of (1, s, t)
-    error: Array  # the same shape
-    exact: list[dict[int, Row]]  # per stage: hinge -> its z as integers, for those that were asked for
+    bits: Bool[Array, "hinges"]
+    value: Float64[Array, "columns 3"]
+    error: Float64[Array, "columns 3"]
+    exact: list[dict[int, Row]]
 
 
-def exact_mesh(net: PiecewiseAffine, corners: Array, labels: Array, *, limit: int | None = None) -> Exact | None:
+def exact_mesh(
+    net: PiecewiseAffine, corners: Float64[Array, "m 2"], labels: Int64[Array, "m"], *, limit: int | None = None
+) -> Exact | None:
     """All cells of a network of two inputs on a convex polygon, proved; None if more than `limit`."""
     start = [homogeneous(x, y) for x, y in corners.tolist()]
     piece = _Piece(start, [int(label) for label in labels], [])
@@ -103,7 +143,7 @@ def exact_mesh(net: PiecewiseAffine, corners: Array, labels: Array, *, limit: in
 def homogeneous(x: float, y: float) -> Point:
     """A point of the plane with float coordinates, exactly."""
     (a, b), (c, d) = x.as_integer_ratio(), y.as_integer_ratio()
-    return _reduced(b * d, a * d, c * b)
+    return _lowest_terms(b * d, a * d, c * b)
 
 
 def polygon_area(corners: list[Point]) -> Fraction:
@@ -131,7 +171,7 @@ def _stages(net: PiecewiseAffine) -> list[_Stage]:
         items = [_item(column, integer, stages, lowest) for column, integer in zip(columns, data, strict=True)]
         rows = [items[a:b] for a, b in pairwise(ends)]
         matrix = stage.weight.csr()
-        gamma = (max((len(row) for row in rows), default=0) + 4) * 2.0**-52
+        gamma = (max((len(row) for row in rows), default=0) + 4) * _EPSILON
         exponent = lowest + weight.exponent + shared
         stages.append(_Stage(first, matrix, abs(matrix), gamma, stage.low, stage.high, rows, slopes, exponent))
         lowest = min(lowest, exponent)
@@ -147,20 +187,20 @@ def _item(column: int, integer: int, stages: list[_Stage], lowest: int) -> tuple
     return at, place - stages[at].first, integer << (stages[at].exponent - lowest)
 
 
-def dyadic(values: Array) -> _Weights:
+def dyadic(values: Float64[Array, "..."]) -> Dyadic:
     """Floats as integers times one power of two."""
     mantissa, exponent = np.frexp(values)
     integers = np.ldexp(mantissa, 53).astype(np.int64)
     some = integers != 0
     if not some.any():
-        return _Weights(integers.astype(object), 0)
+        return Dyadic(integers.astype(object), 0)
     zeros = np.zeros(values.shape, np.int64)
     zeros[some] = np.log2((integers[some] & -integers[some]).astype(float)).astype(np.int64)
     exponent = np.where(some, exponent - 53 + zeros, 0)
     integers = integers >> zeros
     least = int(exponent[some].min())
     shift = np.where(some, exponent - least, 0).astype(object)
-    return _Weights(np.left_shift(integers.astype(object), shift), least)
+    return Dyadic(np.left_shift(integers.astype(object), shift), least)
 
 
 def _cut(cell: _Cell, stages: list[_Stage], index: int) -> list[_Cell]:
@@ -171,20 +211,22 @@ def _cut(cell: _Cell, stages: list[_Stage], index: int) -> list[_Cell]:
     value, error = cell.value[:columns], cell.error[:columns]
     z = stage.weight @ value
     slack = stage.size @ (error + stage.gamma * (error + np.abs(value))) + UNDERFLOW
-    above, is_open = _looked_at(z, slack, cell.piece.corners)
+    above, is_open = _rough_signs(z, slack, cell.piece.corners)
     pieces = [cell.piece._replace(bits=[])]
     for hinge in np.flatnonzero(is_open).tolist():
         row = _row(cell, stages, index, hinge)
         pieces = [part for piece in pieces for part in _halves(piece, row, stage.first + hinge)]
-    return [_descended(cell, piece, stage, z, slack, above, is_open) for piece in pieces]
+    return [_child(cell, piece, stage, z, slack, above, is_open) for piece in pieces]
 
 
-def _looked_at(z: Array, slack: Array, corners: list[Point]) -> tuple[Array, Array]:
+def _rough_signs(
+    z: Float64[Array, "n 3"], slack: Float64[Array, "n 3"], corners: list[Point]
+) -> tuple[Bool[Array, "n"], Bool[Array, "n"]]:
     """Per hinge: whether it is positive at all corners for certain, and whether that is open: it may cut or touch."""
     points = np.array([(1.0, x / w, y / w) for w, x, y in corners]).T
     with np.errstate(over="ignore", invalid="ignore"):
         value = z @ points
-        bound = (slack + 8 * 2.0**-52 * np.abs(z)) @ np.abs(points) + UNDERFLOW
+        bound = (slack + 8 * _EPSILON * np.abs(z)) @ np.abs(points) + UNDERFLOW
         above, below = np.all(value > bound, axis=1), np.all(value < -bound, axis=1)
     return above, np.logical_not(above | below)
 
@@ -240,16 +282,22 @@ def _halves(piece: _Piece, row: Row, label: int) -> list[_Piece]:
 
 def _between(p: Point, q: Point, here: int, there: int) -> Point:
     """The zero between `p` and `q` of a function that is `here` at `p` and `-there` at `q`, up to sign."""
-    return _reduced(*(there * a + here * b for a, b in zip(p, q, strict=True)))
+    return _lowest_terms(*(there * a + here * b for a, b in zip(p, q, strict=True)))
 
 
-def _reduced(w: int, x: int, y: int) -> Point:
+def _lowest_terms(w: int, x: int, y: int) -> Point:
     g = gcd(w, x, y)
     return (w // g, x // g, y // g)
 
 
-def _descended(
-    cell: _Cell, piece: _Piece, stage: _Stage, z: Array, slack: Array, above: Array, is_open: Array
+def _child(
+    cell: _Cell,
+    piece: _Piece,
+    stage: _Stage,
+    z: Float64[Array, "n 3"],
+    slack: Float64[Array, "n 3"],
+    above: Bool[Array, "n"],
+    is_open: Bool[Array, "n"],
 ) -> _Cell:
     """The cell of one piece: its bits are appended and its hinges become columns."""
     on = above.copy()
@@ -260,13 +308,15 @@ def _descended(
         piece._replace(bits=[]),
         np.concatenate([cell.bits, on]),
         np.concatenate([cell.value, new]),
-        np.concatenate([cell.error, np.abs(slope) * slack + 2.0**-52 * np.abs(new) + UNDERFLOW]),
+        np.concatenate([cell.error, np.abs(slope) * slack + _EPSILON * np.abs(new) + UNDERFLOW]),
         cell.exact,
     )
 
 
 @dataclass(slots=True)
 class _Index:
+    """Numbers for points and edges, in the order they are met."""
+
     points: dict[Point, int] = field(default_factory=dict)
     edges: dict[tuple[int, int], int] = field(default_factory=dict)
     labels: list[int] = field(default_factory=list)
@@ -283,7 +333,7 @@ class _Index:
         return 2 * edge
 
 
-def _assemble(net: PiecewiseAffine, pieces: list[_Piece], bits: list[Array]) -> Exact:
+def _assemble(net: PiecewiseAffine, pieces: list[_Piece], bits: list[Bool[Array, "hinges"]]) -> Exact:
     index = _Index()
     half, ptr = [], [0]
     for piece in pieces:
@@ -301,7 +351,7 @@ def _assemble(net: PiecewiseAffine, pieces: list[_Piece], bits: list[Array]) -> 
 
 
 def exact_bits(net: PiecewiseAffine, point: Point) -> list[bool]:
-    """The activation bits at one exact point of the plane."""
+    """The activation bits at one exact point of the plane; a hinge that is zero there is off."""
     columns = [Fraction(1), Fraction(point[1], point[0]), Fraction(point[2], point[0])]
     bits: list[bool] = []
     for stage in net.stages:

@@ -1,6 +1,6 @@
 """A convex polygon on a two-dimensional plane in input space.
 
-In: points of the input space. Out: `Plane`, a value. Knows nothing of networks.
+In: points of the input space. Out: `Plane`, a value. Must not know networks.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,19 @@ import numpy as np
 from unbend._typing import Array, Float64
 from unbend.errors import DataError, ShapeError
 
+_FLAT = 1e-9
+"""A triangle flatter than this share of its base is three points on one line: its direction `v` would be noise."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plane:
     """The points `origin + s * u + t * v`, for `(s, t)` inside the convex polygon `corners`.
+
+    Attributes:
+        origin: a point of the input space.
+        u: the direction of the first coordinate.
+        v: the direction of the second.
+        corners: the polygon in plane coordinates, counter-clockwise.
 
     Example:
         >>> Plane.box((-1.0, -1.0), (1.0, 1.0)).area
@@ -67,7 +76,7 @@ class Plane:
         w = points[2] - points[0]
         w = w - (w @ u) / max(length**2, np.finfo(float).tiny) * u
         height = np.linalg.norm(w)
-        if min(length, height) <= 1e-9 * max(length, height):
+        if min(length, height) <= _FLAT * max(length, height):
             raise DataError("plane: expected three points in general position, got three on one line.")
         u, v = u / length, w / height
         flat = (points - origin) @ np.stack([u, v], axis=1)
@@ -83,12 +92,12 @@ class Plane:
         flat = (np.asarray(p, np.float64).ravel() for p in (origin, u, v))
         return cls(*flat, corners=rectangle((-1.0, -1.0), (1.0, 1.0)))
 
-    def moved(self, share: float = 1e-6, seed: int = 0) -> "Plane":
+    def jitter(self, share: float = 1e-6, seed: int = 0) -> "Plane":
         """The plane moved by chance, by a share of its size: what coincides on it by equal inputs then lies apart.
 
         Args:
-            share: length of the moves of the origin and of both directions, of the polygon's half-width.
-            seed: of the moves.
+            share: Length of the moves of the origin and of both directions, of the polygon's half-width.
+            seed: Of the moves.
         """
         noise = np.random.default_rng(seed).standard_normal((3, len(self.origin)))
         noise *= share / np.linalg.norm(noise, axis=1, keepdims=True)
@@ -130,7 +139,7 @@ def rectangle(
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
 
 
-def _is_convex(corners: Array) -> bool:
+def _is_convex(corners: Float64[Array, "m 2"]) -> bool:
     """Every turn strictly to the left, once round."""
     if len(corners) < 3:
         return False

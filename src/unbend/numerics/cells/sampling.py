@@ -1,6 +1,7 @@
 """Estimates where counting is out of reach: regions and kinks of a network in a box of any dimension.
 
-In: a `PiecewiseAffine` and a box. Out: estimates with standard errors. Every randomness takes a seed.
+In: a `PiecewiseAffine` and a box. Out: estimates with standard errors. Every randomness takes a seed. Must not know how
+cells are found.
 """
 
 from dataclasses import dataclass
@@ -14,12 +15,19 @@ from unbend.numerics.cells.plane import Plane
 from unbend.numerics.cells.slice_1d import slice_1d
 from unbend.numerics.piecewise import PiecewiseAffine
 
-_CHUNK = 1 << 24
+_NUMBERS = 1 << 24
+"""How many numbers are made at once: 128 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """A mean over `n` independent draws and its standard error."""
+    """A mean over independent draws.
+
+    Attributes:
+        mean: of what was drawn.
+        standard_error: of the mean.
+        n: how many draws.
+    """
 
     mean: float
     standard_error: float
@@ -28,11 +36,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatternEstimate:
-    """Activation patterns met by `n` uniform points.
+    """Activation patterns met by uniform points of a box.
 
-    `seen` is a lower bound on the regions in the box. `at_least` is Chao's estimate of a lower bound on all
-    of them, with its standard error. `coverage` is the share of the box's volume whose pattern has been
-    seen (Good-Turing); far below 1, the count is a statement about the sample, not about the box.
+    Attributes:
+        seen: how many: a lower bound on the regions in the box.
+        at_least: Chao's estimate of a lower bound on all of them.
+        standard_error: of that.
+        coverage: the share of the box's volume whose pattern has been seen (Good-Turing); far below 1, the count is a
+            statement about the sample, not about the box.
+        n: how many points.
     """
 
     seen: int
@@ -51,7 +63,7 @@ def patterns_in_box(
     """
     _require(net, low, high)
     rng = np.random.default_rng(seed)
-    chunk = max(1, _CHUNK // (1 + net.n_hinges))
+    chunk = max(1, _NUMBERS // (1 + net.n_hinges))
     packed = [
         np.packbits(net.bits(rng.uniform(low, high, (min(chunk, n - at), len(low)))), axis=1)
         for at in range(0, n, chunk)
@@ -99,6 +111,6 @@ def cells_on_planes(
     return Estimate(float(np.mean(found)), float(spread), n)
 
 
-def _require(net: PiecewiseAffine, low: Array, high: Array) -> None:
+def _require(net: PiecewiseAffine, low: Float64[Array, "_"], high: Float64[Array, "_"]) -> None:
     if low.shape != (net.n_inputs,) or high.shape != low.shape or not (low < high).all():
         raise DataError(f"low, high: expected the corners of a box in {net.n_inputs} dimensions, low < high.")

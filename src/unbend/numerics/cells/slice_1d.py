@@ -1,31 +1,38 @@
 """Linear pieces along a segment: exact breakpoints in any input dimension.
 
-In: a `PiecewiseAffine` and two points. Out: `Slice`. Rule for ties as in the plane: a hinge makes a
-breakpoint only where it changes sign strictly; breakpoints nearer than rounding are one.
+In: a `PiecewiseAffine` and two points. Out: `Slice`. Must not know planes. Rule for ties as in the plane: a hinge
+makes a breakpoint only where it changes sign strictly; breakpoints nearer than rounding are one.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from unbend._typing import Array, Float64, Int64
+from unbend._typing import Array, Bool, Float64, Int64
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.piecewise import PiecewiseAffine
 
 _TIE = 1e-13
+"""Of the sum of a hinge's terms: below, its sign is rounding and it counts as zero."""
+_APART = 1e-16
+"""Breakpoints nearer than this, in units of the segment, are one: the spacing of floats near 1."""
 _SAME = 1e-10
+"""Relative difference up to which two slopes are one, as for the maps of cells."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """The network along `start + t * (end - start)`, `t` from 0 to 1.
 
-    `t` holds both ends and all breakpoints; `bends[i]` is the hinge that makes breakpoint `t[i + 1]`;
-    `values` the outputs at `t`; `slopes` their derivatives by `t` between.
+    Attributes:
+        t: both ends and all breakpoints.
+        hinges: the hinge that makes breakpoint `t[i + 1]`.
+        values: the outputs at `t`.
+        slopes: their derivatives by `t` between.
     """
 
     t: Float64[Array, "b_plus_2"]
-    bends: Int64[Array, "b"]
+    hinges: Int64[Array, "b"]
     values: Float64[Array, "b_plus_2 k"]
     slopes: Float64[Array, "b_plus_1 k"]
 
@@ -58,38 +65,38 @@ def slice_1d(net: PiecewiseAffine, start: Float64[Array, "d"], end: Float64[Arra
     if np.array_equal(start, end):
         raise DataError("start, end: expected two different points, got one. Choose another end.")
     line = net.on(start, (end - start)[:, None])
-    t, bends = np.array([0.0, 1.0]), np.zeros(2, np.int64)
-    full = np.array([[1.0, 1.0], [0.0, 1.0]])
+    t, hinges = np.array([0.0, 1.0]), np.zeros(2, np.int64)
+    columns = np.array([[1.0, 1.0], [0.0, 1.0]])
     for first, stage in zip(line.offsets, line.stages, strict=False):
-        z = stage.weight @ full
-        tie = _TIE * (abs(stage.weight.csr()) @ np.abs(full).max(axis=1))
+        z = stage.weight @ columns
+        tie = _TIE * (abs(stage.weight.csr()) @ np.abs(columns).max(axis=1))
         z[np.abs(z) <= tie[:, None]] = 0.0
+        # The stage's hinges are affine between the points so far: where one changes sign there is a new point.
         hinge, at = np.nonzero(z[:, :-1] * z[:, 1:] < 0)
         share = z[hinge, at] / (z[hinge, at] - z[hinge, at + 1])
         new = t[at] + share * (t[at + 1] - t[at])
-        order = np.lexsort((new,))
+        order = np.argsort(new, kind="stable")
         order = order[_apart(new[order], t)]
         hinge, at, share, new = hinge[order], at[order], share[order], new[order]
-        columns = np.concatenate([full, z])
-        made = columns[:, at] + share * (columns[:, at + 1] - columns[:, at])
-        made[len(full) + hinge, np.arange(len(hinge))] = 0.0
-        t, bends = np.concatenate([t, new]), np.concatenate([bends, first + hinge])
+        values = np.concatenate([columns, z])
+        between = values[:, at] + share * (values[:, at + 1] - values[:, at])
+        between[len(columns) + hinge, np.arange(len(hinge))] = 0.0
+        t, hinges = np.concatenate([t, new]), np.concatenate([hinges, first + hinge])
         order = np.argsort(t, kind="stable")
-        t, bends = t[order], bends[order]
-        columns = np.concatenate([columns, made], axis=1)[:, order]
-        z = columns[len(full) :]
-        full = columns
-        full[-len(z) :] = np.where(z > 0, stage.high[:, None], stage.low[:, None]) * z
+        t, hinges = t[order], hinges[order]
+        columns = np.concatenate([values, between], axis=1)[:, order]
+        z = columns[len(values) - len(stage.low) :]
+        columns[len(values) - len(stage.low) :] = np.where(z > 0, stage.high[:, None], stage.low[:, None]) * z
     middle = 0.5 * (t[:-1] + t[1:])[:, None]
     slopes, _ = line.affine(line.bits(middle))
-    return Slice(t, bends[1:-1], (line.output @ full).T, np.ascontiguousarray(slopes[:, :, 0]))
+    return Slice(t, hinges[1:-1], (line.output @ columns).T, np.ascontiguousarray(slopes[:, :, 0]))
 
 
-def _apart(new: Array, old: Array) -> Array:
+def _apart(new: Float64[Array, "n"], old: Float64[Array, "m"]) -> Bool[Array, "n"]:
     """Which of the sorted new breakpoints differ from the one before and from all old ones."""
     if not len(new):
         return np.zeros(0, bool)
     near = np.searchsorted(old, new)
     gap = np.minimum(new - old[near - 1], old[np.minimum(near, len(old) - 1)] - new)
     before = np.diff(new, prepend=-1.0)
-    return (gap > _TIE * 1e-3) & (before > _TIE * 1e-3)
+    return (gap > _APART) & (before > _APART)

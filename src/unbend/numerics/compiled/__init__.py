@@ -10,7 +10,7 @@ from typing import Any
 
 _HOMES = {
     "kernels": ("grouped", "judge", "mixed", "parts", "sweep_maps", "sweep_rows"),
-    "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepared", "put", "run_at", "settle"),
+    "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepared", "put", "run_at"),
 }
 """The files of this package that import numba, and what others may take from them."""
 

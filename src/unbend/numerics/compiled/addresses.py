@@ -11,17 +11,17 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 
-def compiled(flags):  # noqa: ANN001, ANN201
+def compiled(flags):
     """Compile a function when it is first called, and keep it on the disk; it runs without the interpreter's lock."""
     return nb.njit(cache=True, nogil=True, fastmath=flags, error_model="numpy")
 
 
 @intrinsic
 @no_type_check
-def address(_context, number):  # noqa: ANN001, ANN201
+def address(_context, number):
     """An integer taken for an address."""
 
-    def made(_context, builder, _signature, arguments):  # noqa: ANN001, ANN202
+    def made(_context, builder, _signature, arguments):
         return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
 
     return nb.types.voidptr(number), made
@@ -29,17 +29,17 @@ def address(_context, number):  # noqa: ANN001, ANN201
 
 @compiled(set())
 @no_type_check
-def at(place, shape, kind):  # noqa: ANN001, ANN201
+def at(place, shape, kind):
     """The array at an address."""
     return nb.carray(address(place), shape, kind)
 
 
 @intrinsic
 @no_type_check
-def run(_context, part, job):  # noqa: ANN001, ANN201
+def run(_context, part, job):
     """Call the function at `part` with `job`."""
 
-    def made(context, builder, _signature, arguments):  # noqa: ANN001, ANN202
+    def made(context, builder, _signature, arguments):
         byte = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [byte])
         function, first = builder.inttoptr(arguments[0], kind.as_pointer()), builder.inttoptr(arguments[1], byte)
@@ -51,11 +51,11 @@ def run(_context, part, job):  # noqa: ANN001, ANN201
 
 @intrinsic
 @no_type_check
-def run_team(_context, go, part, job, n):  # noqa: ANN001, ANN201
+def run_team(_context, go, part, job, n):
     """Call the function at `part` with `job` on n threads, and wait for them."""
     byte, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
 
-    def made(context, builder, _signature, arguments):  # noqa: ANN001, ANN202
+    def made(context, builder, _signature, arguments):
         kind = ir.FunctionType(ir.VoidType(), [byte, byte, int32, int32])
         function = builder.inttoptr(arguments[0], kind.as_pointer())
         first, second = (builder.inttoptr(given, byte) for given in arguments[1:3])
@@ -67,10 +67,10 @@ def run_team(_context, go, part, job, n):  # noqa: ANN001, ANN201
 
 @intrinsic
 @no_type_check
-def asked(_context, function):  # noqa: ANN001, ANN201
+def asked(_context, function):
     """What the function of no arguments at an address says."""
 
-    def made(_context, builder, _signature, arguments):  # noqa: ANN001, ANN202
+    def made(_context, builder, _signature, arguments):
         kind = ir.FunctionType(ir.IntType(32), [])
         return builder.sext(builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), []), ir.IntType(64))
 

@@ -11,8 +11,6 @@ one accumulator array per loop, and several short loops instead of one long one.
 A load waits for an earlier store whose address differs by a multiple of 4,096 bytes: hence `APART`.
 """
 
-# ruff: noqa: PLW3301 (nested min and max are trees: a flat one would be a chain of dependent operations)
-
 from functools import cache
 from typing import no_type_check
 
@@ -30,8 +28,8 @@ _ALIGNED = 32
 """Parts of rows begin at multiples of this many columns, so that no two threads write to one line of the cache."""
 _LEAST = 16_384
 """Fewer values than this are not worth a thread."""
-_JOB = ["parts", "number", "n_threads", "m", "d", "n", "n_segments", "n_zeros", "n_bent", "x", "z", "order"]
-_JOB += ["starts", "totals", "squares", "bent", "lows", "highs", "zeros", "flat"]
+_JOB = ["parts", "number", "n_threads", "m", "d", "n", "n_segments", "n_zeros", "n_size", "x", "z", "order"]
+_JOB += ["starts", "totals", "squares", "size", "lows", "highs", "zeros", "flat"]
 JOB = np.dtype([(name, np.int64) for name in _JOB])
 """Sizes and addresses of the arguments of a function that is done in parts by the threads of a team."""
 
@@ -42,12 +40,13 @@ _EXTREMES = {"reassoc", "nsz", "nnan"}
 
 @compiled(SUMS)
 @no_type_check
-def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
+def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):
     """Add rows a … h of one tile of `x` to `acc`: sums from 0 on, sums of squares from `APART` on."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
         v0, v1, v2, v3 = np.float64(x[a, j]), np.float64(x[b, j]), np.float64(x[c, j]), np.float64(x[d, j])
         v4, v5, v6, v7 = np.float64(x[e, j]), np.float64(x[f, j]), np.float64(x[g, j]), np.float64(x[h, j])
+        # A tree of sums: one load and one store of the accumulator for eight rows, and no chain of eight additions.
         acc[k] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
         low = (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
         acc[k + APART] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
@@ -55,7 +54,7 @@ def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def _few_sums(acc, x, a, b, start, width):  # noqa: ANN001, ANN202
+def _few_sums(acc, x, a, b, start, width):
     """The same for rows a and b, the last of a segment; for a alone, if they are the same."""
     if a == b:
         for k in range(width):
@@ -70,43 +69,9 @@ def _few_sums(acc, x, a, b, start, width):  # noqa: ANN001, ANN202
         acc[k + APART] += v * v + w * w
 
 
-@compiled(SUMS)
-@no_type_check
-def _both_sums(acc, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
-    """The same for rows a … h and for what ReLU makes of them: the latter's sums follow from 2·`APART` on."""
-    z = 0.0
-    for k in range(width):
-        j = np.uint64(start) + np.uint64(k)
-        v0, v1, v2, v3 = np.float64(x[a, j]), np.float64(x[b, j]), np.float64(x[c, j]), np.float64(x[d, j])
-        v4, v5, v6, v7 = np.float64(x[e, j]), np.float64(x[f, j]), np.float64(x[g, j]), np.float64(x[h, j])
-        acc[k] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
-        low = (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
-        acc[k + APART] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
-        v0, v1, v2, v3 = max(v0, z), max(v1, z), max(v2, z), max(v3, z)
-        v4, v5, v6, v7 = max(v4, z), max(v5, z), max(v6, z), max(v7, z)
-        acc[k + 2 * APART] += ((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7))
-        low = (v0 * v0 + v1 * v1) + (v2 * v2 + v3 * v3)
-        acc[k + 3 * APART] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
-
-
-@compiled(SUMS)
-@no_type_check
-def _few_both_sums(acc, x, a, b, start, width):  # noqa: ANN001, ANN202
-    """The same for rows a and b; for a alone, if they are the same."""
-    once = 0.0 if a == b else 1.0
-    for k in range(width):
-        j = np.uint64(start) + np.uint64(k)
-        v, w = np.float64(x[a, j]), once * np.float64(x[b, j])
-        acc[k] += v + w
-        acc[k + APART] += v * v + w * w
-        v, w = max(v, 0.0), max(w, 0.0)
-        acc[k + 2 * APART] += v + w
-        acc[k + 3 * APART] += v * v + w * w
-
-
 @compiled(_EXTREMES)
 @no_type_check
-def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
+def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):
     """Widen `ext`, laid out as lows | highs, by rows a … h of one tile of `x`."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
@@ -118,8 +83,8 @@ def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, AN
 
 @compiled(SUMS)
 @no_type_check
-def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN202, PLR0913, PLR0917
-    """Count the values of rows a … h of one tile of `x` that are at most 0: the zeros of an activation, or of ReLU."""
+def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):
+    """Count the values of rows a … h of one tile of `x` that are at most 0: zeros, of a rectifier."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
         left = np.int32(x[a, j] <= 0) + np.int32(x[b, j] <= 0) + (np.int32(x[c, j] <= 0) + np.int32(x[d, j] <= 0))
@@ -129,7 +94,7 @@ def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):  # noqa: ANN001, ANN
 
 @compiled(SUMS)
 @no_type_check
-def _few_zeros(count, x, a, start, width):  # noqa: ANN001, ANN202
+def _few_zeros(count, x, a, start, width):
     """The same for row a."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
@@ -138,8 +103,9 @@ def _few_zeros(count, x, a, start, width):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def _left_over(ext, zeros, x, rows, lo, hi):  # noqa: ANN001, ANN202
+def _left_over(ext, zeros, x, rows, lo, hi):
     """Extremes and zeros, which know no segments, of rows left over: eight by eight, the last as often as needed."""
+    # A row looked at twice changes no extreme, so the last eight are filled up with the last row.
     last = len(rows) - 1
     for i in range(0, len(rows), 8):
         a, b = np.uint64(rows[i]), np.uint64(rows[min(i + 1, last)])
@@ -149,6 +115,7 @@ def _left_over(ext, zeros, x, rows, lo, hi):  # noqa: ANN001, ANN202
         for t in range(len(ext)):
             start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
             _extremes(ext[t], x, a, b, c, e, f, g, h, m, start, width)
+            # It would change a count, so eight are counted at once only where there are eight.
             if len(zeros) and i + 8 <= len(rows):
                 _zeros(zeros, x, a, b, c, e, f, g, h, m, start, width)
     for i in range(len(rows) - len(rows) % 8 if len(zeros) else len(rows), len(rows)):
@@ -157,7 +124,7 @@ def _left_over(ext, zeros, x, rows, lo, hi):  # noqa: ANN001, ANN202
 
 @compiled(set())
 @no_type_check
-def _no_extremes(n, width, x):  # noqa: ANN001, ANN202
+def _no_extremes(n, width, x):
     """Lows | highs of nothing, n times."""
     ext = np.empty((n, 2 * width), x.dtype)
     for i in range(n):
@@ -168,7 +135,7 @@ def _no_extremes(n, width, x):  # noqa: ANN001, ANN202
 
 @compiled(set())
 @no_type_check
-def _move(out, start, acc, first, width):  # noqa: ANN001, ANN202
+def _move(out, start, acc, first, width):
     """Take `width` numbers of `acc` from `first` on over into `out` from `start` on, and begin again at 0."""
     for k in range(width):
         out[start + k] = acc[first + k]
@@ -177,14 +144,11 @@ def _move(out, start, acc, first, width):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def _add_eight(acc, ext, zeros, x, a, b, c, d, e, f, g, h, both, lo, hi):  # noqa: ANN001, ANN202, PLR0913, PLR0917
+def _add_eight(acc, ext, zeros, x, a, b, c, d, e, f, g, h, lo, hi):
     """Add eight rows of a segment, tile by tile."""
     for t in range(len(acc)):
         start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
-        if both:
-            _both_sums(acc[t], x, a, b, c, d, e, f, g, h, start, width)
-        else:
-            _sums(acc[t], x, a, b, c, d, e, f, g, h, start, width)
+        _sums(acc[t], x, a, b, c, d, e, f, g, h, start, width)
         _extremes(ext[t], x, a, b, c, d, e, f, g, h, start, width)
         if len(zeros):
             _zeros(zeros, x, a, b, c, d, e, f, g, h, start, width)
@@ -192,19 +156,16 @@ def _add_eight(acc, ext, zeros, x, a, b, c, d, e, f, g, h, both, lo, hi):  # noq
 
 @compiled(SUMS)
 @no_type_check
-def _add_two(acc, x, a, b, both, lo, hi):  # noqa: ANN001, ANN202
+def _add_two(acc, x, a, b, lo, hi):
     """Add the last two rows of a segment, or the last one twice over, to the sums."""
     for t in range(len(acc)):
         start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
-        if both:
-            _few_both_sums(acc[t], x, a, b, start, width)
-        else:
-            _few_sums(acc[t], x, a, b, start, width)
+        _few_sums(acc[t], x, a, b, start, width)
 
 
 @compiled(SUMS)
 @no_type_check
-def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, bent, team):  # noqa: ANN001, ANN201
+def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, team):
     """One pass over the rows of `x`, segment by segment.
 
     Args:
@@ -216,31 +177,32 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, bent, team
         lows: out, least value [d].
         highs: out, greatest value [d].
         zeros: out, how many values are at most 0 is added [d] (int32); of length 0 if they are not counted.
-        bent: out, totals and squares of what ReLU makes of `x` [s + 1, d]; of length 0 if they are not wanted.
         team: threads, as `team.team` has them; the numbers do not depend on how many.
     """
-    assert (x.itemsize, order.itemsize, starts.itemsize) == (4, 8, 8)  # noqa: S101  from here on nothing is checked
+    assert (x.itemsize, order.itemsize, starts.itemsize) == (4, 8, 8)  # from here on nothing is checked
     d = x.shape[1]
     parts = _parts(len(order) * d, d // _ALIGNED, team)
     jobs = np.zeros(1, JOB)
     job = jobs[0]
     job.m, job.d, job.n, job.n_segments = x.shape[0], d, len(order), len(starts) - 1
-    job.n_zeros, job.n_bent = len(zeros), len(bent)
+    job.n_zeros = len(zeros)
     job.x, job.order, job.starts = x.ctypes.data, order.ctypes.data, starts.ctypes.data
-    job.totals, job.squares, job.bent = totals.ctypes.data, squares.ctypes.data, bent.ctypes.data
+    job.totals, job.squares = totals.ctypes.data, squares.ctypes.data
     job.lows, job.highs, job.zeros = lows.ctypes.data, highs.ctypes.data, zeros.ctypes.data
     _share(jobs, parts, team[4], team)
 
 
 @compiled(SUMS)
 @no_type_check
-def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, bent, lo, hi):  # noqa: ANN001, ANN202, PLR0913, PLR0917
+def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi):
     """The same for columns lo … hi - 1."""
+    # Only columns are divided among threads: the order in which rows are added, and so every bit, stays the same.
     n_tiles = (hi - lo + TILE - 1) // TILE
-    both = len(bent) > 0
-    acc = np.zeros((n_tiles, (4 if both else 2) * APART))
+    # Accumulators of a tile lie together and stay in the nearest cache while the rows of a segment pass by.
+    acc = np.zeros((n_tiles, 2 * APART))
     ext = _no_extremes(n_tiles, TILE, x)
     rest, n_rest = np.empty(min(7 * (len(starts) - 1), len(order)), np.int64), 0
+    # Phase 1: sums of each segment. Its last rows, fewer than eight, are summed now; their extremes wait in `rest`.
     for s in range(len(starts) - 1):
         end = starts[s + 1]
         whole = end - (end - starts[s]) % 8
@@ -248,30 +210,30 @@ def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, bent, lo,
             a, b, c, e = np.uint64(order[i]), np.uint64(order[i + 1]), np.uint64(order[i + 2]), np.uint64(order[i + 3])
             f, g = np.uint64(order[i + 4]), np.uint64(order[i + 5])
             h, m = np.uint64(order[i + 6]), np.uint64(order[i + 7])
-            _add_eight(acc, ext, zeros, x, a, b, c, e, f, g, h, m, both, lo, hi)
+            _add_eight(acc, ext, zeros, x, a, b, c, e, f, g, h, m, lo, hi)
+        # With many small segments most rows come through here: by twos, since a loop over one row is bound by stores.
         for i in range(whole, end, 2):
-            _add_two(acc, x, np.uint64(order[i]), np.uint64(order[min(i + 1, end - 1)]), both, lo, hi)
+            _add_two(acc, x, np.uint64(order[i]), np.uint64(order[min(i + 1, end - 1)]), lo, hi)
         for i in range(whole, end):
             rest[n_rest] = order[i]
             n_rest += 1
+        # Totals begin again for the next segment; squares and extremes know no segments and go on.
         for t in range(n_tiles):
             start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
             _move(totals[s], start, acc[t], 0, width)
-            if both:
-                _move(bent[s], start, acc[t], 2 * APART, width)
+    # Phase 2: extremes and zeros of the rows that waited, eight at a time again.
     _left_over(ext, zeros, x, rest[:n_rest], lo, hi)
+    # Phase 3: what knows no segments is handed out.
     for t in range(n_tiles):
         start, width = lo + t * TILE, min(TILE, hi - lo - t * TILE)
         _move(squares, start, acc[t], APART, width)
         _move(lows, start, ext[t], 0, width)
         _move(highs, start, ext[t], TILE, width)
-        if both:
-            _move(bent[len(bent) - 1], start, acc[t], 3 * APART, width)
 
 
 @compiled(SUMS)
 @no_type_check
-def _map_sums(row):  # noqa: ANN001, ANN202
+def _map_sums(row):
     total = 0.0
     square = 0.0
     for j in range(len(row)):
@@ -283,7 +245,7 @@ def _map_sums(row):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def _map_zeros(row):  # noqa: ANN001, ANN202
+def _map_zeros(row):
     count = np.int32(0)
     for j in range(len(row)):
         count += np.int32(row[np.uint64(j)] <= 0)
@@ -292,7 +254,7 @@ def _map_zeros(row):  # noqa: ANN001, ANN202
 
 @compiled(_EXTREMES)
 @no_type_check
-def _lane_extremes(ext, row, start):  # noqa: ANN001, ANN202
+def _lane_extremes(ext, row, start):
     for k in range(min(LANES, len(row) - start)):
         v = row[np.uint64(start) + np.uint64(k)]
         ext[k] = min(ext[k], v)
@@ -301,7 +263,7 @@ def _lane_extremes(ext, row, start):  # noqa: ANN001, ANN202
 
 @compiled(_EXTREMES)
 @no_type_check
-def _quad_extremes(ext, row, start):  # noqa: ANN001, ANN202
+def _quad_extremes(ext, row, start):
     for k in range(LANES):
         j = np.uint64(start) + np.uint64(k)
         a, b = row[j], row[j + np.uint64(LANES)]
@@ -312,7 +274,7 @@ def _quad_extremes(ext, row, start):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def sweep_maps(x, totals, squares, lows, highs, zeros, team):  # noqa: ANN001, ANN201
+def sweep_maps(x, totals, squares, lows, highs, zeros, team):
     """One pass over feature maps.
 
     The extremes are kept in `LANES` lanes per channel: a minimum along one row would not vectorise.
@@ -326,7 +288,7 @@ def sweep_maps(x, totals, squares, lows, highs, zeros, team):  # noqa: ANN001, A
         zeros: out, how many values are at most 0 [c] (int32); of length 0 if they are not counted.
         team: threads, as `team.team` has them; the numbers do not depend on how many.
     """
-    assert x.itemsize == 4  # noqa: S101  from here on nothing is checked
+    assert x.itemsize == 4  # from here on nothing is checked
     n, c, p = x.shape
     parts = _parts(n * c * p, c, team)
     jobs = np.zeros(1, JOB)
@@ -339,7 +301,7 @@ def sweep_maps(x, totals, squares, lows, highs, zeros, team):  # noqa: ANN001, A
 
 @compiled(SUMS)
 @no_type_check
-def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):  # noqa: ANN001, ANN202
+def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):
     """The same for channels lo … hi - 1."""
     n, _, p = x.shape
     n_quads = p // (4 * LANES)
@@ -347,13 +309,16 @@ def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):  # noqa: ANN001
     for i in range(n):
         for u in range(lo, hi):
             row = x[i, u]
+            # Four vectors a turn: the minimum of two waits for nothing, that of an accumulator for the turn before.
             for q in range(n_quads):
                 _quad_extremes(ext[u - lo], row, 4 * q * LANES)
             for start in range(4 * n_quads * LANES, p, LANES):
                 _lane_extremes(ext[u - lo], row, start)
             totals[i, u], squares[i, u] = _map_sums(row)
+            # The row, just read, is still in the nearest cache.
             if len(zeros):
                 zeros[u] += _map_zeros(row)
+    # The lanes of a channel are one channel.
     for u in range(lo, hi):
         lows[u], highs[u] = np.inf, -np.inf
         for k in range(LANES):
@@ -362,7 +327,7 @@ def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):  # noqa: ANN001
 
 @compiled(SUMS)
 @no_type_check
-def _between(count, x, low, high, a, b, c, d, start, end):  # noqa: ANN001, ANN202
+def _between(count, x, low, high, a, b, c, d, start, end):
     """Count the values of rows a … d of `x` that lie in [low, high]."""
     for k in range(start, end):
         j = np.uint64(k)
@@ -373,7 +338,7 @@ def _between(count, x, low, high, a, b, c, d, start, end):  # noqa: ANN001, ANN2
 
 @compiled(SUMS)
 @no_type_check
-def _sizes(total, x, a, b, c, d, start, end):  # noqa: ANN001, ANN202
+def _sizes(total, x, a, b, c, d, start, end):
     for k in range(start, end):
         j = np.uint64(k)
         low = np.float64(abs(x[a, j])) + np.float64(abs(x[b, j]))
@@ -382,7 +347,7 @@ def _sizes(total, x, a, b, c, d, start, end):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def _judge_row(x, z, a, edges, zeros, flat, size, lo, hi):  # noqa: ANN001, ANN202
+def _judge_row(x, z, a, edges, zeros, flat, size, lo, hi):
     for k in range(lo, hi):
         zeros[k] += 1 if x[a, k] == 0 else 0
         flat[k] += 1 if z[a, k] <= edges[0] or z[a, k] >= edges[1] else 0
@@ -392,7 +357,7 @@ def _judge_row(x, z, a, edges, zeros, flat, size, lo, hi):  # noqa: ANN001, ANN2
 
 @compiled(SUMS)
 @no_type_check
-def judge(x, z, rows, edges, zeros, flat, size, team):  # noqa: ANN001, ANN201
+def judge(x, z, rows, edges, zeros, flat, size, team):
     """Count and measure the chosen rows of an activation's output, column by column.
 
     Args:
@@ -405,25 +370,26 @@ def judge(x, z, rows, edges, zeros, flat, size, team):  # noqa: ANN001, ANN201
         size: out, Σ|x| is added [d]; of length 0 if it is not wanted.
         team: threads, as `team.team` has them; the numbers do not depend on how many.
     """
-    assert (x.itemsize, z.itemsize, rows.itemsize, edges.itemsize) == (4, 4, 8, 4)  # noqa: S101  as above
+    assert (x.itemsize, z.itemsize, rows.itemsize, edges.itemsize) == (4, 4, 8, 4)  # as above
     d = x.shape[1]
     parts = _parts(len(rows) * d, d // _ALIGNED, team)
     jobs = np.zeros(1, JOB)
     job = jobs[0]
-    job.m, job.d, job.n, job.n_bent = x.shape[0], d, len(rows), len(size)
+    job.m, job.d, job.n, job.n_size = x.shape[0], d, len(rows), len(size)
     job.x, job.z, job.order, job.starts = x.ctypes.data, z.ctypes.data, rows.ctypes.data, edges.ctypes.data
-    job.zeros, job.flat, job.bent = zeros.ctypes.data, flat.ctypes.data, size.ctypes.data
+    job.zeros, job.flat, job.size = zeros.ctypes.data, flat.ctypes.data, size.ctypes.data
     _share(jobs, parts, team[6], team)
 
 
 @compiled(SUMS)
 @no_type_check
-def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):  # noqa: ANN001, ANN202
+def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):
     """The same for columns lo … hi - 1."""
     zero, most = np.float32(0), np.float32(np.inf)
     whole = len(rows) - len(rows) % 4
     for i in range(0, whole, 4):
         a, b, c, d = np.uint64(rows[i]), np.uint64(rows[i + 1]), np.uint64(rows[i + 2]), np.uint64(rows[i + 3])
+        # Each question is a loop of its own: with two counts in one LLVM cannot show that they do not overlap.
         _between(zeros, x, zero, zero, a, b, c, d, lo, hi)
         if edges[0] > -most:
             _between(flat, z, -most, edges[0], a, b, c, d, lo, hi)
@@ -437,8 +403,9 @@ def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):  # noqa: ANN001, ANN20
 
 @compiled(SUMS)
 @no_type_check
-def grouped(label, n_classes):  # noqa: ANN001, ANN201
+def grouped(label, n_classes):
     """Positions of each class in turn [n], and where each class starts [k + 1]; no positions if a label is no class."""
+    # A counting sort: how many of each class, then where each starts, then each to its place, in the order seen.
     starts = np.zeros(n_classes + 1, np.int64)
     for i in range(len(label)):
         if label[i] < 0 or label[i] >= n_classes:
@@ -455,7 +422,7 @@ def grouped(label, n_classes):  # noqa: ANN001, ANN201
 
 @compiled(SUMS)
 @no_type_check
-def mixed(ids, shift):  # noqa: ANN001, ANN201
+def mixed(ids, shift):
     """SplitMix64 of `ids` [n], each with `shift` added to it first."""
     out = np.empty(len(ids), np.uint64)
     for i in range(len(ids)):
@@ -468,14 +435,15 @@ def mixed(ids, shift):  # noqa: ANN001, ANN201
 
 @compiled(set())
 @no_type_check
-def _parts(n_values, most, team):  # noqa: ANN001, ANN202
+def _parts(n_values, most, team):
     """Into how many parts work is worth dividing."""
+    # Zero or one part is the caller's own thread, which wakes nobody.
     return min(team[0], most, n_values // _LEAST)
 
 
 @compiled(set())
 @no_type_check
-def _share(jobs, parts, part, team):  # noqa: ANN001, ANN202
+def _share(jobs, parts, part, team):
     """Do a job in parts, on the threads of the team, or at once."""
     jobs[0].parts, jobs[0].number, jobs[0].n_threads = max(parts, 1), team[2], team[3]
     if parts > 1:
@@ -486,36 +454,36 @@ def _share(jobs, parts, part, team):  # noqa: ANN001, ANN202
 
 @compiled(set())
 @no_type_check
-def _mine(job):  # noqa: ANN001, ANN202
+def _mine(job):
     """The first of this thread's parts, and how far it is to the next; all of them, if it is the only thread."""
+    # OpenMP may give fewer threads than were asked for, so each does every n-th part and none is left out.
     return (asked(job.number), asked(job.n_threads)) if job.parts > 1 else (0, 1)
 
 
 @compiled(set())
 @no_type_check
-def _begins(job, i):  # noqa: ANN001, ANN202
+def _begins(job, i):
     """The column at which a part begins."""
     return job.d if i == job.parts else job.d * i // job.parts // _ALIGNED * _ALIGNED
 
 
 # These three are called by their addresses only: what is compiled into each of its callers is compiled over and over.
 @no_type_check
-def _do_rows(place):  # noqa: ANN001, ANN202
+def _do_rows(place):
     job = at(place, (1,), JOB)[0]
     d, k = job.d, job.n_segments
     x, order = at(job.x, (job.m, d), np.float32), at(job.order, (job.n,), np.int64)
     starts, zeros = at(job.starts, (k + 1,), np.int64), at(job.zeros, (job.n_zeros,), np.int32)
     totals, squares = at(job.totals, (k, d), np.float64), at(job.squares, (d,), np.float64)
     lows, highs = at(job.lows, (d,), np.float32), at(job.highs, (d,), np.float32)
-    bent = at(job.bent, (job.n_bent, d), np.float64)
     first, step = _mine(job)
     for i in range(first, job.parts, step):
         lo, hi = _begins(job, i), _begins(job, i + 1)
-        _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, bent, lo, hi)
+        _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi)
 
 
 @no_type_check
-def _do_maps(place):  # noqa: ANN001, ANN202
+def _do_maps(place):
     job = at(place, (1,), JOB)[0]
     x, c = at(job.x, (job.m, job.d, job.n), np.float32), job.d
     totals, squares = at(job.totals, (job.m, c), np.float64), at(job.squares, (job.m, c), np.float64)
@@ -527,20 +495,20 @@ def _do_maps(place):  # noqa: ANN001, ANN202
 
 
 @no_type_check
-def _do_judge(place):  # noqa: ANN001, ANN202
+def _do_judge(place):
     job = at(place, (1,), JOB)[0]
     d = job.d
     x, z = at(job.x, (job.m, d), np.float32), at(job.z, (job.m, d), np.float32)
     rows, edges = at(job.order, (job.n,), np.int64), at(job.starts, (2,), np.float32)
     zeros, flat = at(job.zeros, (d,), np.int32), at(job.flat, (d,), np.int32)
-    size = at(job.bent, (job.n_bent,), np.float64)
+    size = at(job.size, (job.n_size,), np.float64)
     first, step = _mine(job)
     for i in range(first, job.parts, step):
         _judge(x, z, rows, edges, zeros, flat, size, _begins(job, i), _begins(job, i + 1))
 
 
 @cache
-def _compiled_parts():  # noqa: ANN202
+def _compiled_parts():
     made = nb.cfunc(nb.types.void(nb.types.intp), cache=True)
     return [made(do) for do in (_do_rows, _do_maps, _do_judge)]
 

@@ -11,16 +11,14 @@ import numpy as np
 from unbend.numerics.compiled.addresses import at, compiled
 from unbend.numerics.compiled.kernels import SUMS, grouped, judge, mixed, sweep_rows
 
-_LAYER = ["width", "n_segments", "is_bent", "sums", "ends", "counts", "seen", "room", "out"]
-_LAYER += ["out_ids", "waits", "after"]
-LAYER = np.dtype([("flat", np.float64), *((name, np.int64) for name in _LAYER)])
+_LAYER = ["width", "n_segments", "is_rectifier", "sums", "ends", "counts", "seen", "room", "out", "out_ids"]
+LAYER = np.dtype([("high", np.float64), *((name, np.int64) for name in _LAYER)])
 """Sizes and addresses of what is held of a layer, found of a batch, and put aside.
 
-`flat`: from where on an activation is flat above. `is_bent`: it is one that is never negative. Of two parts each, held
-and found: `sums`, totals of each segment and squares [2, s + 1, d]; `ends`, lows and highs [2, 2, d] float32; `counts`,
-zeros and values at or above `flat` [2, 2, d]; `seen`, rows of each segment [2, s]. `out` [room, d] float32 and
-`out_ids` [room]: where rows are put. `waits`: what was found is to be added. `after`: address of the `LAYER` of the
-ReLU that it feeds; 0 for none.
+`is_rectifier`: it is an activation that is never negative and saturated at 0. `high`: from where on it is saturated
+above. Of two parts each, held and found: `sums`, totals of each segment and squares [2, s + 1, d]; `ends`, lows and
+highs [2, 2, d] float32; `counts`, zeros and values at or above `high` [2, 2, d]; `seen`, rows of each segment [2, s].
+`out` [room, d] float32 and `out_ids` [room]: where rows of the row sample are put.
 """
 _BATCH = ["n", "n_segments", "order", "starts", "ids", "n_chosen", "chosen", "places", "team"]
 BATCH = np.dtype([(name, np.int64) for name in _BATCH])
@@ -31,7 +29,7 @@ TEAM = 7
 
 @compiled(set())
 @no_type_check
-def put(x, ids, chosen, places, out, out_ids):  # noqa: ANN001, ANN201
+def put(x, ids, chosen, places, out, out_ids):
     """Write the chosen rows of `x` [n, d] and their `ids` to their places in `out` and `out_ids`."""
     for i in range(len(chosen)):
         a, b = np.uint64(chosen[i]), np.uint64(places[i])
@@ -42,19 +40,78 @@ def put(x, ids, chosen, places, out, out_ids):  # noqa: ANN001, ANN201
 
 @compiled(SUMS)
 @no_type_check
-def _may_add(squares, lows, is_bent):  # noqa: ANN001, ANN202
+def run_at(values, layer, batch):
+    """Sweep a batch, add it to what is held of a layer, put rows aside; False, with nothing done, if that may not be.
+
+    It may not be if a value is not finite, or if an activation that is never negative is negative.
+
+    Args:
+        values: address of x [n, d], C-contiguous float32, for the n of the batch and the d of the layer.
+        layer: address of the `LAYER`, whose arrays must still be there.
+        batch: address of the `BATCH`.
+    """
+    of, now = at(layer, (1,), LAYER)[0], at(batch, (1,), BATCH)[0]
+    if of.n_segments != now.n_segments:
+        return False
+    x = at(values, (now.n, of.width), np.float32)
+    # Phase 1: the batch alone. It is judged as a whole before anything that is held changes.
+    if not _find(x, layer, batch):
+        return False
+    # Phase 2: what was found joins what is held.
+    _join(layer)
+    # Phase 3: rows of the row sample, while they are in the cache.
+    if of.room:
+        chosen, places = at(now.chosen, (now.n_chosen,), np.int64), at(now.places, (now.n_chosen,), np.int64)
+        out, out_ids = at(of.out, (of.room, of.width), np.float32), at(of.out_ids, (of.room,), np.int64)
+        put(x, at(now.ids, (now.n,), np.int64), chosen, places, out, out_ids)
+    return True
+
+
+@compiled(SUMS)
+@no_type_check
+def _find(x, layer, batch):
+    """Sums, extremes and counts of a batch; False if they may not be added."""
+    of, now = at(layer, (1,), LAYER)[0], at(batch, (1,), BATCH)[0]
+    d, k = of.width, of.n_segments
+    order, starts = at(now.order, (now.n,), np.int64), at(now.starts, (k + 1,), np.int64)
+    team = at(now.team, (TEAM,), np.int64)
+    sums = at(of.sums, (2, k + 1, d), np.float64)[1]
+    ends = at(of.ends, (2, 2, d), np.float32)[1]
+    seen = at(of.seen, (2, k), np.int64)[1]
+    # An array of length 0 tells the sweep to count no zeros: only those of a rectifier mean anything.
+    zeros = np.zeros(d if of.is_rectifier else 0, np.int32)
+    sweep_rows(x, order, starts, sums[:k], sums[k], ends[0], ends[1], zeros, team)
+    for s in range(k):
+        seen[s] = starts[s + 1] - starts[s]
+    if of.is_rectifier:
+        _count(x, order, layer, zeros, team)
+    # A NaN or an infinity shows in the squares; the extremes, compiled as if there were none, may hide it.
     whole = 0.0
-    for j in range(len(squares)):
-        whole += squares[j]
-        if lows[j] < 0 and is_bent:
+    for j in range(d):
+        whole += sums[k, j]
+        if ends[0, j] < 0 and of.is_rectifier:
             return False
     return whole < np.inf
 
 
 @compiled(SUMS)
 @no_type_check
-def settle(layer):  # noqa: ANN001, ANN201
-    """Add what was found in a batch to what is held, of the `LAYER` at this address."""
+def _count(x, order, layer, zeros, team):
+    """Enter zeros, and values where a rectifier is saturated above."""
+    of = at(layer, (1,), LAYER)[0]
+    counts = at(of.counts, (2, 2, of.width), np.int64)[1]
+    high, again = np.zeros(of.width, np.int32), np.zeros(of.width, np.int32)
+    # ReLU has no upper edge, and needs no second read of the batch.
+    if of.high < np.inf:
+        judge(x, x, order, np.array([-np.inf, of.high], np.float32), again, high, np.zeros(0), team)
+    for j in range(of.width):
+        counts[0, j], counts[1, j] = zeros[j], high[j]
+
+
+@compiled(SUMS)
+@no_type_check
+def _join(layer):
+    """Add what was found in a batch to what is held."""
     of = at(layer, (1,), LAYER)[0]
     d, k = of.width, of.n_segments
     sums = at(of.sums, (2, k + 1, d), np.float64)
@@ -69,109 +126,16 @@ def settle(layer):  # noqa: ANN001, ANN201
     for j in range(d):
         ends[0, 0, j] = min(ends[0, 0, j], ends[1, 0, j])
         ends[0, 1, j] = max(ends[0, 1, j], ends[1, 1, j])
-    for i in range(2 if of.is_bent else 0):
+    for i in range(2 if of.is_rectifier else 0):
         for j in range(d):
             counts[0, i, j] += counts[1, i, j]
-    at(layer, (1,), LAYER)[0].waits = 0
-
-
-@compiled(SUMS)
-@no_type_check
-def _find(x, order, starts, layer, after, team):  # noqa: ANN001, ANN202
-    """Sums, extremes and counts of a batch, of one layer, and of the ReLU after it (0 for none)."""
-    of = at(layer, (1,), LAYER)[0]
-    d, k = of.width, of.n_segments
-    sums = at(of.sums, (2, k + 1, d), np.float64)[1]
-    ends = at(of.ends, (2, 2, d), np.float32)[1]
-    zeros = np.zeros(d if of.is_bent or after else 0, np.int32)
-    if not after:
-        sweep_rows(x, order, starts, sums[:k], sums[k], ends[0], ends[1], zeros, sums[:0], team)
-        _count(x, order, starts, layer, zeros, team)
-        return _may_add(sums[k], ends[0], of.is_bent)
-    bent = at(after, (1,), LAYER)[0]
-    bent_sums = at(bent.sums, (2, k + 1, d), np.float64)[1]
-    bent_ends = at(bent.ends, (2, 2, d), np.float32)[1]
-    sweep_rows(x, order, starts, sums[:k], sums[k], ends[0], ends[1], zeros, bent_sums, team)
-    for j in range(d):
-        bent_ends[0, j], bent_ends[1, j] = max(ends[0, j], np.float32(0)), max(ends[1, j], np.float32(0))
-    _count(x, order, starts, layer, zeros[:0], team)
-    _count(x, order, starts, after, zeros, team)
-    return _may_add(sums[k], ends[0], False)
-
-
-@compiled(SUMS)
-@no_type_check
-def _count(x, order, starts, layer, zeros, team):  # noqa: ANN001, ANN202
-    """Enter the rows of each segment, zeros, and values where an activation is flat above."""
-    of = at(layer, (1,), LAYER)[0]
-    seen = at(of.seen, (2, of.n_segments), np.int64)[1]
-    for s in range(len(seen)):
-        seen[s] = starts[s + 1] - starts[s]
-    if not of.is_bent:
-        return
-    counts = at(of.counts, (2, 2, of.width), np.int64)[1]
-    high, again = np.zeros(of.width, np.int32), np.zeros(of.width, np.int32)
-    if of.flat < np.inf:
-        judge(x, x, order, np.array([-np.inf, of.flat], np.float32), again, high, np.zeros(0), team)
-    for j in range(of.width):
-        counts[0, j], counts[1, j] = zeros[j], high[j]
-
-
-@compiled(SUMS)
-@no_type_check
-def run_at(values, layer, batch):  # noqa: ANN001, ANN201
-    """Sweep a batch and add it to what is held of a layer; False, with nothing added, if that may not be.
-
-    It may not be if a value is not finite, or if an activation, which is flat below 0, is negative. Rows that have a
-    place are put there even then. Of a layer that feeds a ReLU both are swept at once; what was found of the ReLU is
-    added only when its table says that it `waits`, before anything else is found, and its rows have no numbers yet.
-
-    Args:
-        values: address of x [n, d], C-contiguous float32, for the n of the batch and the d of the layer.
-        layer: address of the `LAYER`, whose arrays must still be there.
-        batch: address of the `BATCH`.
-    """
-    of, now = at(layer, (1,), LAYER)[0], at(batch, (1,), BATCH)[0]
-    if of.n_segments != now.n_segments:
-        return False
-    x = at(values, (now.n, of.width), np.float32)
-    order = at(now.order, (now.n,), np.int64)
-    starts = at(now.starts, (now.n_segments + 1,), np.int64)
-    _put_at(x, layer, batch, False)
-    if of.waits:
-        settle(layer)
-    if of.after:
-        _put_at(x, of.after, batch, True)
-        if at(of.after, (1,), LAYER)[0].waits:
-            settle(of.after)
-    may = _find(x, order, starts, layer, of.after, at(now.team, (TEAM,), np.int64))
-    if may:
-        settle(layer)
-    return may
 
 
 @compiled(set())
 @no_type_check
-def _put_at(x, layer, batch, bent):  # noqa: ANN001, ANN202
-    """Put the rows of a batch that have a place, and their numbers; or what ReLU makes of them, without numbers."""
-    of, now = at(layer, (1,), LAYER)[0], at(batch, (1,), BATCH)[0]
-    if not of.room:
-        return
-    chosen, places = at(now.chosen, (now.n_chosen,), np.int64), at(now.places, (now.n_chosen,), np.int64)
-    out = at(of.out, (of.room, of.width), np.float32)
-    if not bent:
-        put(x, at(now.ids, (now.n,), np.int64), chosen, places, out, at(of.out_ids, (of.room,), np.int64))
-        return
-    for i in range(len(chosen)):
-        a, b = np.uint64(chosen[i]), np.uint64(places[i])
-        for k in range(x.shape[1]):
-            out[b, np.uint64(k)] = max(x[a, np.uint64(k)], np.float32(0))
-
-
-@compiled(set())
-@no_type_check
-def batch_table(order, starts, ids, chosen, places, team):  # noqa: ANN001, ANN201
+def batch_table(order, starts, ids, chosen, places, team):
     """The `BATCH` of these arrays [1], and its address."""
+    # Addresses only: whoever asked for the table keeps the arrays alive as long as it.
     table = np.empty(1, BATCH)
     of = table[0]
     of.n, of.n_segments, of.n_chosen = len(order), len(starts) - 1, len(chosen)
@@ -182,7 +146,7 @@ def batch_table(order, starts, ids, chosen, places, team):  # noqa: ANN001, ANN2
 
 @compiled(SUMS)
 @no_type_check
-def _centred_row(out, x, i, a, pivot):  # noqa: ANN001, ANN202
+def _centred_row(out, x, i, a, pivot):
     for k in range(len(pivot)):
         j = np.uint64(k)
         out[i, j] = np.float64(x[a, j]) - pivot[j]
@@ -190,7 +154,7 @@ def _centred_row(out, x, i, a, pivot):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def _row_sum(x, i):  # noqa: ANN001, ANN202
+def _row_sum(x, i):
     total = 0.0
     for k in range(x.shape[1]):
         total += x[i, np.uint64(k)]
@@ -199,14 +163,14 @@ def _row_sum(x, i):  # noqa: ANN001, ANN202
 
 @compiled(SUMS)
 @no_type_check
-def _add_row(out, x, a):  # noqa: ANN001, ANN202
+def _add_row(out, x, a):
     for k in range(len(out)):
         out[k] += np.float64(x[a, np.uint64(k)])
 
 
 @compiled(SUMS)
 @no_type_check
-def mean_of(x, chosen):  # noqa: ANN001, ANN201
+def mean_of(x, chosen):
     """Mean of the chosen rows of `x` [n, d], float64 [d]."""
     mean = np.zeros(x.shape[1])
     for i in range(len(chosen)):
@@ -216,8 +180,9 @@ def mean_of(x, chosen):  # noqa: ANN001, ANN201
 
 @compiled(set())
 @no_type_check
-def mirror(a):  # noqa: ANN001, ANN201
+def mirror(a):
     """Copy the upper triangle of `a` [d, d] to the lower one, in squares that stay in the cache."""
+    # Row by row one side would be read across the whole matrix, a line of the cache for each number.
     d = a.shape[0]
     for i in range(0, d, 32):
         for j in range(i, d, 32):
@@ -228,12 +193,13 @@ def mirror(a):  # noqa: ANN001, ANN201
 
 @compiled(SUMS)
 @no_type_check
-def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):  # noqa: ANN001, ANN201
+def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):
     """Put the chosen rows of `x` [n, d] - `pivot` and targets `y` [m, t] - `y_pivot` into their rooms from `fill` on.
 
     Returns the sum of the rows: finite only if all of them are.
     """
     total = 0.0
+    # The sum is taken of rows as they were put, while they are in the nearest cache: it finds a NaN for free.
     for i in range(len(chosen)):
         at = np.uint64(fill + i)
         _centred_row(room, x, at, np.uint64(chosen[i]), pivot)
@@ -244,7 +210,7 @@ def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):  # noqa: ANN001, 
 
 @compiled(SUMS)
 @no_type_check
-def prepared(label, ids, shift, n_classes, most, team):  # noqa: ANN001, ANN201
+def prepared(label, ids, shift, n_classes, most, team):
     """What all layers share of a batch: labels `grouped`, row numbers hashed, which hashes are at most `most`.
 
     Last come a `batch_table`, as yet of no chosen rows, and its address.
@@ -252,6 +218,7 @@ def prepared(label, ids, shift, n_classes, most, team):  # noqa: ANN001, ANN201
     order, starts = grouped(label, n_classes)
     codes = mixed(ids, shift)
     low, n = np.empty(len(codes), np.int64), 0
+    # Written always, counted only if it fits: hashes are random, and a branch on them would be guessed wrong.
     for i in range(len(codes)):
         low[n] = i
         n += 1 if codes[i] <= most else 0
@@ -261,7 +228,7 @@ def prepared(label, ids, shift, n_classes, most, team):  # noqa: ANN001, ANN201
 
 @compiled(set())
 @no_type_check
-def note(ids, codes, y, chosen, places, table, out_ids, out_codes, out_y):  # noqa: ANN001, ANN201
+def note(ids, codes, y, chosen, places, table, out_ids, out_codes, out_y):
     """Write number, hash and label or targets [n, t] of the chosen rows of a batch to their places, and enter them."""
     of = table[0]
     of.n_chosen, of.chosen, of.places = len(chosen), chosen.ctypes.data, places.ctypes.data

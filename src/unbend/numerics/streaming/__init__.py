@@ -1,6 +1,7 @@
 """Sums of every layer, batch after batch, in room that does not grow.
 
     choose       which rows of a batch go where, decided once for all layers
+    bottom_k     which rows may be in the row sample
     layer        the sums of one layer: the accumulators it needs, and what they found
     accumulator  the one protocol, and its default form, `of` and `+`
     in_place     moments, activity, class means and the row sample of plain rows, by one compiled call

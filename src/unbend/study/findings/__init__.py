@@ -9,26 +9,78 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from unbend.study.findings.data import (
+    exchanged_labels,
+    leaked,
+    missing_class,
+    noisy_labels,
+    shifted,
+    shuffled_labels,
+    unscaled,
+)
+from unbend.study.findings.differential import INSTEAD
 from unbend.study.findings.evidence import Evidence, Rule
+from unbend.study.findings.output import (
+    applied_twice,
+    clipped_output,
+    constant_softmax,
+    not_repeatable,
+    output_range,
+    raw_scores,
+    squared_error,
+    stale_norm,
+    too_few_outputs,
+)
 from unbend.study.findings.scale import gradient_reach, scale
 from unbend.study.findings.separability import fading, lost_separability, no_better_than_untrained, rises
 from unbend.study.findings.structure import collapsed_rank, head_under_trained, idle_layers
-from unbend.study.findings.trust import chance_would_do, few_rows, over_fitted
+from unbend.study.findings.training import diverged, over_fitted, stuck, under_fitted, untrained
+from unbend.study.findings.trust import chance_would_do, few_rows, read_out_over_fits
 from unbend.study.findings.units import dormant_units, nonfinite, saturated_units, silent_units
+from unbend.study.findings.weights import (
+    affine_stack,
+    constant_weights,
+    exploding,
+    large_weights,
+    missing_bias,
+    narrow_passage,
+    shrunk_weights,
+    strong_dropout,
+    untouched_layer,
+    vanishing,
+)
 from unbend.study.values import SEVERITIES, About, Finding, Layer
 
 __all__ = ["RULES", "Evidence", "Rule", "findings"]
 
-RULES: tuple[Rule, ...] = (
-    nonfinite, silent_units, dormant_units, saturated_units, lost_separability, fading, idle_layers, collapsed_rank,
-    head_under_trained, over_fitted, chance_would_do, few_rows, scale, gradient_reach, no_better_than_untrained, rises,
+CAUSES: tuple[Rule, ...] = (
+    diverged, nonfinite,
+    too_few_outputs, constant_softmax, applied_twice, raw_scores, clipped_output, output_range,
+    not_repeatable, stale_norm,
+    exchanged_labels, leaked, shifted, shuffled_labels,
+    constant_weights, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
+    narrow_passage, vanishing, strong_dropout, untouched_layer, untrained, silent_units, large_weights, saturated_units,
+    noisy_labels, squared_error, over_fitted, under_fitted, missing_class,
 )  # fmt: skip
+"""Rules that name a cause. A cause explains those after it: first what makes numbers meaningless, then what output and
+loss contradict, then the data, then the weights and the structure, then training as a whole."""
+SYMPTOMS: tuple[Rule, ...] = (
+    lost_separability, head_under_trained, gradient_reach, collapsed_rank, fading, idle_layers, dormant_units, scale,
+    no_better_than_untrained, stuck, read_out_over_fits, chance_would_do, few_rows, rises,
+)  # fmt: skip
+"""Rules that name what a cause leads to, or what is worth knowing."""
+RULES = (*CAUSES, *SYMPTOMS)
 MOST = 3
-"""Findings of one rule and severity that are told apart; of more, the others are named in a line."""
+"""Findings of one rule and severity that are told apart; of more, the others are named in a line. Also the greatest
+number of problems and warnings."""
+_LOUD = ("problem", "warning")
 
 
 def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """The findings of every rule, worst first, in the order of the layers."""
+    """The differential diagnosis: the leading cause first, then what else was found, worst first.
+
+    The first cause in the order of `CAUSES` leads. What it explains is told as a note that says so.
+    """
     evidence = Evidence(about, layers, across)
     order = {layer.name: i for i, layer in enumerate(layers)}
 
@@ -36,7 +88,25 @@ def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -
         return SEVERITIES.index(f.severity), order.get(f.layer or "", -1)
 
     found = [finding for rule in RULES for finding in _condensed(sorted(rule(evidence), key=rank))]
-    return tuple(sorted(found, key=rank))
+    leader = next((finding for finding in found if finding.severity in _LOUD), None)
+    if leader is not None:
+        rest = [finding for finding in found if finding is not leader]
+        explained = tuple(dict.fromkeys(f.rule for f in rest if f.severity in _LOUD))
+        found = [replace(leader, explains=explained), *sorted((_explain(f, leader) for f in rest), key=rank)]
+    else:
+        found.sort(key=rank)
+    return tuple(replace(finding, instead=INSTEAD.get(finding.rule, "")) for finding in found)
+
+
+def _explain(finding: Finding, leader: Finding) -> Finding:
+    """A finding that a leading cause explains: a note, which says so."""
+    if finding.severity == "good":
+        return replace(finding, severity="note")
+    if finding.severity not in _LOUD:
+        return finding
+    return replace(
+        finding, severity="note", evidence=f"{finding.evidence} The first finding explains it: {leader.title}"
+    )
 
 
 def _condensed(found: Sequence[Finding]) -> list[Finding]:

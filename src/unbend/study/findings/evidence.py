@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from unbend._typing import Array
 from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
-from unbend.study.values import About, Finding, Layer, R, first_of
+from unbend.study.examine.values import Examination, is_unscaled
+from unbend.study.values import About, Finding, Layer, R, Severity, first_of
 
 SURE = 0.99
 """Level of the intervals rules decide by: a study asks the same of many layers, so .95 would cry wolf."""
@@ -52,8 +53,72 @@ class Evidence:
         return [layer for layer, r in self.measured(Readout) if np.isfinite(r.held_out)]
 
     def steps(self) -> Iterator[tuple[Layer, Layer]]:
-        """Neighbours among them."""
-        return pairwise(self.read())
+        """Layers with what feeds them, where that is known and both are read with nothing left out.
+
+        A map that is reduced to its mean is not compared with one that is flattened, and branches not with each other.
+        """
+        read = {layer.name: layer for layer in self.read()}
+        for layer in read.values():
+            before = read.get(layer.fed_by or "") or (
+                self._input_of(layer) if layer is first_of_all(self.layers) else None
+            )
+            if before is not None and is_whole(before) and is_whole(layer):
+                yield before, layer
+
+    def _input_of(self, layer: Layer) -> Layer | None:
+        """The input, for the first layer after it."""
+        first = self.layers[0] if self.layers else None
+        return first if first is not None and first is not layer and first.result(Readout) is not None else None
+
+    @property
+    def examination(self) -> Examination | None:
+        """What was asked of the network itself, where it was at hand."""
+        return self.result(Examination)
+
+    @property
+    def is_ill(self) -> bool:
+        """Whether the network falls short, held out, of what simple references reach, by more than noise."""
+        return self.examination is not None and self.examination.scores.is_ill
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is known how well the network does against what can be reached."""
+        x = self.examination
+        return x is not None and (bool(np.isfinite(x.scores.reachable)) or x.scores.held_out > 1 - x.scores.margin)
+
+    @property
+    def margin(self) -> float:
+        """A shortfall that is more than noise."""
+        return 0.05 if self.examination is None else self.examination.scores.margin
+
+    @property
+    def confusion(self) -> Array | None:
+        """Held-out rows of class i that the network calls j, where its output is one score per class."""
+        return None if self.examination is None else self.examination.rows.confusion
+
+    @property
+    def is_unscaled(self) -> bool:
+        """Whether the inputs are large, or of widely different scale."""
+        return self.examination is not None and is_unscaled(self.examination.rows)
+
+    @property
+    def own_score(self) -> str:
+        """The network's own score beside the best simple reference, in a sentence."""
+        if self.examination is None:
+            return ""
+        s = self.examination.scores
+        best = f", simple references on the raw input {s.reachable:.3f}" if np.isfinite(s.reachable) else ""
+        return f"The network's own {self.score} is {s.train:.3f} in training and {s.held_out:.3f} held out{best}."
+
+    def symptom(self, *, is_strong: bool) -> Severity:
+        """How loud a symptom is told: a network that does as well as can be is left in peace.
+
+        Args:
+            is_strong: worth a warning where it is not known how well the network does, a problem where it does badly.
+        """
+        if not is_strong:
+            return "note"
+        return "problem" if self.is_ill else "note" if self.is_judged else "warning"
 
     def hidden(self) -> list[Layer]:
         """Those among them that are neither the input nor the output."""
@@ -61,6 +126,16 @@ class Evidence:
 
 
 Rule: TypeAlias = Callable[[Evidence], Iterator[Finding]]
+
+
+def first_of_all(layers: Sequence[Layer]) -> Layer | None:
+    """The first layer after the input."""
+    return next((layer for layer in layers if layer.kind != "input"), None)
+
+
+def is_whole(layer: Layer) -> bool:
+    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched."""
+    return layer.view.rule in {"none", "flatten"} and not layer.view.sketch
 
 
 def readout(layer: Layer) -> Readout:

@@ -30,7 +30,7 @@ def scale(e: Evidence) -> Iterator[Finding]:
             continue
         word, side = ("explode", "above") if rms > middle else ("vanish", "below")
         yield Finding(
-            "scale", "warning", layer.name,
+            "scale", "note", layer.name,
             f"Activations {word} at layer {layer.name}: "
             f"{max(rms / middle, middle / rms):,.0f} times {side} the median.",
             f"Root mean square {rms:.2g}; median over {len(levels)} layers {middle:.2g}.",
@@ -48,7 +48,7 @@ def gradient_reach(e: Evidence) -> Iterator[Finding]:
     is_lost = g.orders_lost > 0
     change = f"by a factor of 10^{abs(g.orders_lost):.0f}" if np.isfinite(g.orders_lost) else "to nothing"
     yield Finding(
-        "gradient_reach", "problem", g.layers[0],
+        "gradient_reach", e.symptom(is_strong=True), g.layers[0],
         f"Gradients {'vanish' if is_lost else 'explode'}: from the last layer to the first they "
         f"{'shrink' if is_lost else 'grow'} {change}.",
         f"Root mean square of dL/dh: {g.norm[-1]:.2e} at layer {g.layers[-1]}, {g.norm[0]:.2e} at layer {g.layers[0]} "

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.study.findings.evidence import Evidence, called, interval, is_better, readout
-from unbend.study.values import Finding, Layer, Severity
+from unbend.study.values import Finding, Layer
 
 LEAST = 0.01
 """Fall of a held-out score below which a layer is left in peace, however sure it is."""
@@ -32,7 +32,7 @@ def fading(e: Evidence) -> Iterator[Finding]:
         return
     if _fell(best, last) >= FADED and is_better(readout(best), readout(last)):
         yield Finding(
-            "fading", "warning", last.name,
+            "fading", "note", last.name,
             f"Separability fades from {called(best)} to {called(last)}, little by little.",
             f"{_scores(e, best, last)} No single layer in between loses much.",
             "The last layers can only use what reaches them.",
@@ -49,7 +49,7 @@ def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
     best, untrained = max(known, key=lambda pair: pair[1].held_out)
     gain = max(readout(layer).held_out - twin.held_out for layer, twin in known)
     yield Finding(
-        "untrained_does_as_well", "warning", None,
+        "untrained_does_as_well", "note", None,
         "No hidden layer reads better than the same layer of an untrained twin of the network.",
         f"The best untrained one is {best.name}: held-out {e.score} "
         f"{untrained.held_out:.3f}; the greatest gain "
@@ -62,6 +62,8 @@ def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
 
 def rises(e: Evidence) -> Iterator[Finding]:
     """The good news: where separability arises."""
+    if e.is_ill or (e.examination is not None and not e.examination.is_declared):
+        return
     hidden, first = e.hidden(), e.layers[0] if e.layers else None
     if not hidden or first is None or first.kind != "input" or first not in e.read():
         return
@@ -83,7 +85,7 @@ def _bottleneck(e: Evidence, before: Layer, after: Layer) -> Finding:
     k = len(readout(after).bias)
     needed = f"{k} classes can need up to {k - 1} directions, and it" if e.about.class_names else "It"
     return Finding(
-        "bottleneck", _severity(before, after), after.name,
+        "bottleneck", e.symptom(is_strong=_fell(before, after) > HEAVY), after.name,
         f"Layer {after.name} is too narrow: a linear read-out loses {_fell(before, after):.3f} of its {e.score} there.",
         f"{_scores(e, before, after)} {needed} keeps {_rank(after)}.{_misled(before, after)}",
         "What does not pass here is gone: no later layer can bring it back.",
@@ -93,7 +95,7 @@ def _bottleneck(e: Evidence, before: Layer, after: Layer) -> Finding:
 
 def _loss(e: Evidence, before: Layer, after: Layer) -> Finding:
     return Finding(
-        "lost_separability", _severity(before, after), after.name,
+        "lost_separability", e.symptom(is_strong=_fell(before, after) > HEAVY), after.name,
         f"Layer {after.name} loses separability: a linear read-out falls by {_fell(before, after):.3f}.",
         f"{_scores(e, before, after)}{_misled(before, after)}",
         "What no linear read-out finds here is harder to reach for every later layer.",
@@ -109,10 +111,6 @@ def _scores(e: Evidence, before: Layer, after: Layer) -> str:
 
 def _fell(before: Layer, after: Layer) -> float:
     return readout(before).held_out - readout(after).held_out
-
-
-def _severity(before: Layer, after: Layer) -> Severity:
-    return "problem" if _fell(before, after) > HEAVY else "warning"
 
 
 def _is_narrow(e: Evidence, before: Layer, after: Layer) -> bool:

@@ -67,7 +67,7 @@ def collapsed_rank(e: Evidence) -> Iterator[Finding]:
             continue
         if not s.effective_rank:
             yield Finding(
-                "collapsed_rank", "problem", layer.name,
+                "collapsed_rank", e.symptom(is_strong=True), layer.name,
                 f"Layer {layer.name} puts out the same for every sample.",
                 f"None of its {d} units varies over {s.n:,} rows.",
                 "Nothing about the sample passes this layer, so nothing behind it can depend on the input.",
@@ -75,7 +75,7 @@ def collapsed_rank(e: Evidence) -> Iterator[Finding]:
             )  # fmt: skip
             continue
         yield Finding(
-            "collapsed_rank", "warning", layer.name,
+            "collapsed_rank", "note", layer.name,
             f"Layer {layer.name} has {d} units, but its samples lie almost in {_directions(s.effective_rank)}.",
             f"Effective rank {s.effective_rank:.1f}, participation ratio {s.participation_ratio:.1f}; "
             f"{s.for_95} of {d} directions hold 95 % of the variance of {s.n:,} rows.",
@@ -98,7 +98,7 @@ def head_under_trained(e: Evidence) -> Iterator[Finding]:
         return
     gain = f" Gain {head.gain:+.3f}, 95 % interval {head.low:+.3f} to {head.high:+.3f}." if has_interval else ""
     yield Finding(
-        "head_under_trained", "problem" if head.gain > 0.05 else "warning", None,
+        "head_under_trained", e.symptom(is_strong=head.gain > 0.05), None,
         f"The last layer is under-trained: refitted on layer {head.layer}, it would do better.",
         f"Held-out {e.score} {head.own:.3f} of the network, {head.refitted:.3f} of a "
         f"linear read-out of layer {head.layer}, "

@@ -18,7 +18,7 @@ FEW_ROWS = 10.0
 """Rows per unit below which second moments are biased."""
 
 
-def over_fitted(e: Evidence) -> Iterator[Finding]:
+def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
     """Read-outs that are much better on their training rows; the widest gap is named."""
     gaps = [
         (r.train - r.held_out, layer, r)
@@ -31,7 +31,7 @@ def over_fitted(e: Evidence) -> Iterator[Finding]:
         gap, layer, r = max(gaps, key=lambda g: g[0])
         others = f"; {len(gaps) - 1} other layers have a gap above {GAP:.2f}" if len(gaps) > 1 else ""
         yield Finding(
-            "over_fitted", "warning", layer.name,
+            "read_out_over_fits", "note", layer.name,
             f"What a read-out of {called(layer)} learns does not carry over: {r.train:.3f} on training rows, "
             f"{r.held_out:.3f} held out.",
             f"{e.score.capitalize()} gap {gap:.3f}, with {r.n_fit:,} rows for {r.weight.shape[1]} units{others}.",
@@ -51,7 +51,7 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
         spread = f"{r.n_train:,} rows lie in {r.n_train - 1:,} directions of its {d} units"
         told = fitted if r.control_train > FREE else spread
         yield Finding(
-            "chance_would_do", "warning", layer.name,
+            "chance_would_do", "note", layer.name,
             f"{where} wide enough to separate even shuffled labels of these rows.",
             f"{_begun(layer)}: {told}, {r.n_train / max(d, 1):.1f} rows per unit.",
             "In enough dimensions a plane separates any labels (Cover 1965), so success on training rows says nothing "

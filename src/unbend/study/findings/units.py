@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from unbend.numerics.activity import Activity
 from unbend.numerics.moments import Moments
 from unbend.study.findings.evidence import UNITS, Evidence
-from unbend.study.values import Finding
+from unbend.study.values import Finding, Severity
 
 MANY = 0.1
 """Share of silent, dormant or saturated units from which a layer is worth a word."""
+HALF = 0.5
+"""From which it may cost accuracy."""
 MOST = 0.9
 """And from which hardly anything of it is left."""
 
@@ -36,9 +38,8 @@ def silent_units(e: Evidence) -> Iterator[Finding]:
         d = len(a.silent)
         if layer.kind not in UNITS or a.n_silent < max(1, MANY * d):
             continue
-        is_dead = a.n_silent >= MOST * d
         yield Finding(
-            "silent_units", "problem" if is_dead else "warning", layer.name,
+            "silent_units", _silent(e, a.n_silent / d), layer.name,
             f"{a.n_silent} of {d} units of layer {layer.name} are silent: they put out 0 for every sample seen.",
             f"{a.n:,} samples; with 95 % confidence a silent unit answers to fewer than "
             f"{100 * a.silent_rate_bound:.2g} % of such data.",
@@ -55,7 +56,7 @@ def dormant_units(e: Evidence) -> Iterator[Finding]:
         if layer.kind in UNITS and extra >= max(2, MANY * d):
             more = "more " if a.n_silent else ""
             yield Finding(
-                "dormant_units", "warning", layer.name,
+                "dormant_units", "note", layer.name,
                 f"{extra} {more}of {d} units of layer {layer.name} are dormant: hardly ever active.",
                 f"Their mean activity is at most 2.5 % of the layer's (Sokar et al. 2023), over {a.n:,} samples.",
                 "Dormant units add next to nothing, and tend to stay dormant as training goes on.",
@@ -69,7 +70,7 @@ def saturated_units(e: Evidence) -> Iterator[Finding]:
         d = len(a.silent)
         if a.n_saturated >= max(2, MANY * d):
             yield Finding(
-                "saturated_units", "warning", layer.name,
+                "saturated_units", e.symptom(is_strong=a.n_saturated - a.n_silent >= HALF * d), layer.name,
                 f"{a.n_saturated} of {d} units of layer {layer.name} are saturated: "
                 "stuck where the activation is flat.",
                 f"At least 95 % of their values lie where its slope is below 5 % of the steepest ({a.n:,} samples).",
@@ -77,3 +78,13 @@ def saturated_units(e: Evidence) -> Iterator[Finding]:
                 "Scale the inputs to unit variance, use Xavier initialisation, put a normalisation in front of the "
                 "activation, or use one that is not flat on both sides.",
             )  # fmt: skip
+
+
+def _silent(e: Evidence, share: float) -> Severity:
+    """How loud silent units are told: where most are left and the network does well, they are worth knowing only."""
+    x = e.examination
+    fresh = None if x is None else x.trial("fresh")
+    has_cost = x is not None and fresh is not None and fresh.held_out - x.scores.held_out > x.scores.margin
+    if e.is_ill:
+        return "problem" if share >= MOST or (share >= HALF and has_cost) else "note"
+    return "warning" if share >= HALF and not e.is_judged else "note"

@@ -129,7 +129,7 @@ def _softplus(x):
 
 @_leaf()
 @no_type_check
-def _bend(code, z, h, n):  # noqa: C901, PLR0912
+def _activation(code, z, h, n):  # noqa: C901, PLR0912
     """Put f(z) in h, for one unit over a block of samples."""
     if code == 1:
         for k in range(n):
@@ -183,7 +183,7 @@ def _bend(code, z, h, n):  # noqa: C901, PLR0912
 
 @_leaf()
 @no_type_check
-def _unbend(code, z, h, d, n):  # noqa: C901, PLR0912
+def _derivative(code, z, h, d, n):  # noqa: C901, PLR0912
     """Multiply d by f'(z), for one unit; the derivative at a kink is torch's."""
     if code == 1:
         for k in range(n):
@@ -396,7 +396,7 @@ def _forward(p, widths, code, zs, hs, size):
         w += (shape[0] + 1) * shape[1]
         if layer < last:
             for j in range(shape[1]):
-                _bend(code, zs[layer + 1, j], hs[layer + 1, j], size)
+                _activation(code, zs[layer + 1, j], hs[layer + 1, j], size)
     return w
 
 
@@ -413,7 +413,7 @@ def _backward(p, g, widths, code, zs, hs, ds, size):
             _back(d, p, w, shape, spare, size)
             d, spare = spare, d
             for i in range(shape[0]):
-                _unbend(code, zs[layer, i], hs[layer, i], d[i], size)
+                _derivative(code, zs[layer, i], hs[layer, i], d[i], size)
 
 
 @_inlined()

@@ -84,18 +84,11 @@ def many(
     chosen = _choose(engine, job)
     kept = {0, recipe.epochs, *(range(0, recipe.epochs, keep_every) if keep_every else ())}
     steps, weights, losses = _run(_ENGINES[chosen](job), recipe, kept, progress)
+    widths, seeds = tuple(tuple(net.widths) for net in nets), np.array([net.seed for net in nets], dtype=np.int64)
     return Fleet(
-        widths=tuple(tuple(net.widths) for net in nets),
-        activations=activation_names(nets),
-        seeds=np.array([net.seed for net in nets], dtype=np.int64),
-        rates=rates,
-        offsets=offsets_of(nets),
-        steps=steps,
-        weights=weights,
-        loss=losses,
-        loss_name=named,
-        engine=chosen,
-    )
+        widths, activation_names(nets), seeds, rates, offsets_of(nets),
+        steps=steps, weights=weights, loss=losses, loss_name=named, engine=chosen,
+    )  # fmt: skip
 
 
 def net_of(fleet: Fleet, index: int, *, kept: int = -1, activation: Bend | None = None) -> nn.Sequential:

@@ -1,0 +1,119 @@
+"""What the network's output leaves last: the functions behind it, reshapes aside.
+
+In: a subject. Out: `Trail`, from a pass over a few rows that is watched function by function, so that a softmax counts
+whether it is a module or is called inside `forward`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from unbend.capture.quiet import heard_here
+from unbend.study.examine.subject import Subject
+
+_FEW = 8
+_MOVES = frozenset({
+    "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone", "detach", "transpose",
+    "permute", "movedim", "t", "float", "double", "to", "type", "expand", "__getitem__", "dropout",
+})  # fmt: skip
+"""Functions that leave values as they are in evaluation mode."""
+ENDS = frozenset({
+    "softmax", "log_softmax", "sigmoid", "logsigmoid", "relu", "relu6", "tanh", "hardtanh", "hardsigmoid", "clamp",
+    "clamp_min", "clip", "softplus", "threshold", "exp",
+})  # fmt: skip
+"""Functions that bound what a network can put out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One function on the way to the output: its name, and the path of the module it ran in."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The last functions before the output, the last one first, reshapes aside."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def end(self) -> Step | None:
+        """The function that bounds the output, if it is the last one."""
+        return self.steps[0] if self.steps and self.steps[0].name in ENDS else None
+
+    @property
+    def before(self) -> Step | None:
+        """The function before that one."""
+        return self.steps[1] if self.end is not None and len(self.steps) > 1 else None
+
+
+def trail(subject: Subject, net: nn.Module | None = None, most: int = 4) -> Trail:
+    """The last functions before the network's output."""
+    net = subject.model if net is None else net
+    inputs, _ = subject.train.rows(0, _FEW)
+    watch = _Watch()
+    with torch.no_grad(), ExitStack() as stack:
+        for path, module in net.named_modules():
+            for hook in (
+                module.register_forward_pre_hook(heard_here(partial(watch.enter, path))),
+                module.register_forward_hook(heard_here(partial(watch.leave, path)), always_call=True),
+            ):
+                stack.callback(hook.remove)
+        stack.enter_context(watch)
+        out = subject.run(net, inputs)
+    return Trail(tuple(_first(watch.back(out), most)))
+
+
+def _first(steps: Iterator[Step], most: int) -> Iterator[Step]:
+    for _, step in zip(range(most), steps, strict=False):
+        yield step
+
+
+class _Watch(TorchFunctionMode):
+    """Notes which function put out each tensor, and from which tensor it was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notes: dict[int, tuple[Step, Tensor | None]] = {}
+        self._alive: list[Tensor] = []  # an address is not used again while its tensor lives
+        self._paths: list[str] = []
+
+    def enter(self, path: str, *_called: Any) -> None:
+        """A module begins."""
+        self._paths.append(path)
+
+    def leave(self, path: str, *_called: Any) -> None:
+        """A module ends."""
+        if self._paths and self._paths[-1] == path:
+            self._paths.pop()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        del types
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor):
+            values = (*args, *(kwargs or {}).values())
+            source = next((value for value in values if isinstance(value, Tensor)), None)
+            name = getattr(func, "__name__", "").removesuffix("_") or "?"
+            self._notes[id(out)] = (Step(name, self._paths[-1] if self._paths else ""), source)
+            self._alive.append(out)
+        return out
+
+    def back(self, out: Tensor) -> Iterator[Step]:
+        """The functions behind a tensor, the last first; an in-place one hides what was there before."""
+        seen: set[int] = set()
+        at: Tensor | None = out
+        while at is not None and id(at) not in seen and id(at) in self._notes:
+            seen.add(id(at))
+            step, at = self._notes[id(at)]
+            if step.name not in _MOVES:
+                yield step

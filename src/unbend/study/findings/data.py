@@ -1,0 +1,189 @@
+"""Rules about the data: labels, scales, and how the two parts relate."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from unbend.study.examine.rows import APART
+from unbend.study.findings.evidence import Evidence
+from unbend.study.findings.words import share
+from unbend.study.values import Finding
+
+_MOVED = 0.5
+"""Share of a class's rows that are called by another name from which the two are said to be exchanged."""
+_FEWEST = 5
+"""Held-out rows of a class from which it is said never to be called."""
+_FAR_APART = 0.9
+"""And from which the difference is one of preparation, not of one sample against another."""
+_COPIES = 0.2
+_NOISE_ROWS = 200
+"""Training rows from which label noise can be told from few rows."""
+_NOISE_ERRORS = 4
+"""Standard errors by which the two parts must differ for it."""
+_BEYOND = 0.25
+"""Accuracy above the majority class from which labels are said to follow from their inputs."""
+
+
+def exchanged_labels(e: Evidence) -> Iterator[Finding]:
+    """The network tells the classes apart but calls some by others' names."""
+    found = e.confusion
+    if found is None or found.sum() == 0:
+        return
+    rows, names = linear_sum_assignment(-found)
+    own, best = np.trace(found) / found.sum(), found[rows, names].sum() / found.sum()
+    counts = found.sum(1)
+    moved = [i for i in rows if names[i] != i and found[i, names[i]] > _MOVED * counts[i] and counts[i] >= 3]
+    if not (best - own > max(0.05, e.margin) and len(moved) > 1 and best > 0.7):
+        return
+    called = [f"{e.about.class_names[i]} is called {e.about.class_names[names[i]]}" for i in moved[:4]]
+    word = "Two classes are swapped" if len(moved) == 2 else "Class labels are mapped to other classes"
+    yield Finding(
+        "exchanged_labels", "problem", None,
+        f"{word}: {', '.join(called)}.",
+        f"Held-out accuracy {own:.3f}; with the names exchanged {best:.3f}, over {int(found.sum()):,} rows.",
+        "The network knows these classes; the numbers of the labels are not those it was trained with.",
+        "Check the mapping of the labels: the order of the class names in training and here.",
+    )  # fmt: skip
+
+
+def missing_class(e: Evidence) -> Iterator[Finding]:
+    """A class that the network never calls."""
+    found, x = e.confusion, e.examination
+    if found is None or x is None or len(found) < 3 or x.rows.counts is None:
+        return
+    counts = x.rows.counts
+    never = [i for i in range(len(found)) if found[i].sum() >= _FEWEST and found[:, i].sum() == 0]
+    unseen = [i for i in never if counts[i] == 0]
+    never = unseen or never
+    own = np.trace(found) / found.sum()
+    if not never or not (unseen or e.is_ill) or own <= 1.5 / len(found) or len(never) > len(found) / 2:
+        return
+    name = e.about.class_names[never[0]]
+    yield Finding(
+        "missing_class", "problem" if unseen else "warning", None,
+        f"Class {name} is never predicted: it was not learned.",
+        f"{int(found[never[0]].sum())} held-out rows are of that class, {int(counts[never[0]])} of "
+        f"{int(counts.sum()):,} training rows examined.",
+        "All of its rows are wrong, which an accuracy over all classes hides.",
+        "Check that the training rows hold this class, and weigh or sample it more often if it is rare.",
+    )  # fmt: skip
+
+
+def shuffled_labels(e: Evidence) -> Iterator[Finding]:
+    """Labels that do not follow from their inputs in one part, though they do in the other."""
+    x = e.examination
+    if x is None or not math.isfinite(x.rows.in_train) or not math.isfinite(x.rows.in_held_out):
+        return
+    t, h, s, r = x.rows.in_train, x.rows.in_held_out, x.scores, x.rows
+    base_t, base_h = r.majority_train, s.majority
+    easy = base_h + 0.25 * (h - base_h)
+    seen = (
+        f"Trees, cross-validated, tell {t:.3f} within the training rows (most frequent class {base_t:.3f}) and {h:.3f} "
+        f"within the held-out rows ({base_h:.3f}). {e.own_score}"
+    )
+    if h > base_h + _BEYOND and t < base_t + 0.25 * (h - base_h) and max(s.held_out, _known(s.reachable)) < easy:
+        part, why = "training", "The training labels look shuffled: they are unrelated to their rows."
+    elif t > base_t + _BEYOND and h < base_h + 0.25 * (t - base_t):
+        part, why = "held-out", "The held-out labels look shuffled: they are unrelated to their rows."
+    elif s.train - s.held_out > 0.3 and t < base_t + 0.03 and h < base_h + 0.05:
+        part, why = "all", "The labels look unrelated to their rows, and are memorised."
+    else:
+        return
+    yield Finding(
+        "shuffled_labels", "problem", None, why, seen,
+        "What does not follow from the inputs can only be learned by heart.",
+        f"Check the order of labels and rows in the {part} data." if part != "all" else
+        "Check the order of the labels against their rows.",
+    )  # fmt: skip
+
+
+def noisy_labels(e: Evidence) -> Iterator[Finding]:
+    """Training labels that trees left out of them tell less well than the labels of the held-out rows."""
+    x = e.examination
+    if x is None or not e.is_ill or x.n_train < _NOISE_ROWS or not math.isfinite(x.rows.in_train + x.scores.curved):
+        return
+    inside, clean = x.rows.in_train, x.scores.curved
+    error = math.sqrt(inside * (1 - inside) / x.n_train + clean * (1 - clean) / x.n_held_out)
+    if clean - inside > max(_NOISE_ERRORS * error, 0.08):
+        yield Finding(
+            "noisy_labels", "problem", None,
+            f"Many training labels are wrong: label noise of about {share(1 - inside / clean)}, which the held-out "
+            "rows do not have.",
+            f"The same trees tell {inside:.3f} of training rows left out and {clean:.3f} of the held-out rows. "
+            f"{e.own_score}",
+            "A network that fits wrong labels learns them by heart.",
+            "Clean the labels, or stop training earlier.",
+        )  # fmt: skip
+
+
+def _known(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def shifted(e: Evidence) -> Iterator[Finding]:
+    """Training and held-out inputs that differ."""
+    x = e.examination
+    if x is None or not x.rows.apart > APART:
+        return
+    s, gap = x.scores, x.scores.train - x.scores.held_out
+    costs = gap > 0.05 and (e.is_ill or x.rows.in_held_out - s.held_out > s.margin)
+    yield Finding(
+        "shifted", "note" if not costs else "problem" if x.rows.apart > _FAR_APART else "warning", None,
+        "Training and held-out inputs come from different distributions: a shift between the parts.",
+        f"Trees tell which part a row is from with an area under the ROC curve of {x.rows.apart:.2f} "
+        f"(one half is chance). {e.own_score}",
+        "What is learned on the one does not hold on the other.",
+        "Prepare both parts in the same way: scaling, order of columns, source.",
+    )  # fmt: skip
+
+
+def leaked(e: Evidence) -> Iterator[Finding]:
+    """A column that tells the label, or held-out rows that were trained on."""
+    x = e.examination
+    if x is None:
+        return
+    if x.rows.copies > _COPIES:
+        yield Finding(
+            "duplicated_rows", "warning", None,
+            f"{share(x.rows.copies)} of the held-out rows are among the training rows too.",
+            f"Equal inputs, over {x.n_held_out:,} held-out and {x.n_train:,} training rows examined.",
+            "The held-out score is then a score on rows the network has seen.",
+            "Split again without copies, by group where rows belong together.",
+        )  # fmt: skip
+    if x.rows.leak >= 0:
+        yield Finding(
+            "leak", "warning", None,
+            f"Input column {x.rows.leak} alone tells the label: a leak of the label?",
+            f"A tree on this column is right on {x.rows.leak_score:.3f} of the held-out rows.",
+            "If the column is made from the label, the network will fail where that is not known.",
+            "Check where this column comes from.",
+        )  # fmt: skip
+
+
+def unscaled(e: Evidence) -> Iterator[Finding]:
+    """Inputs or targets of large or widely different scale."""
+    x = e.examination
+    if x is None or not x.weights:
+        return
+    r, is_regression = x.rows, not e.about.class_names
+    wide = r.spread_high > 20 * r.spread_median and r.spread_high > 10
+    is_bad = not r.is_normalised and (wide or r.size > 20)
+    far = is_regression and (r.y_spread > 100 or abs(r.y_mean) > 5 * max(r.y_spread, 1e-9))
+    if not (is_bad or far):
+        return
+    scaled = x.trial("fresh, scaled")
+    gains = scaled is not None and scaled.train - x.scores.train > 0.03 and scaled.held_out - x.scores.held_out > 0.01
+    more = f" A fresh copy on standardised inputs reaches {scaled.held_out:.3f}." if scaled is not None else ""
+    also = f" Targets have mean {r.y_mean:.3g} and standard deviation {r.y_spread:.3g}." if far else ""
+    what = "The input features are not standardised: their scale is large or differs." if is_bad else (
+        "The targets are not scaled: their mean or scale is large."
+    )  # fmt: skip
+    yield Finding(
+        "unscaled", "problem" if e.is_ill else "warning" if gains else "note", None, what,
+        f"Standard deviations of the columns run from {r.spread_low:.3g} to {r.spread_high:.3g}, overall size "
+        f"{r.size:.3g}.{also}{more} {e.own_score}",
+        "Steps that suit one column are far too large or too small for another, and activations saturate or die.",
+        f"Standardise the inputs{' and the targets' if far else ''} with the mean and spread of the training rows.",
+    )  # fmt: skip

@@ -1,0 +1,39 @@
+"""A claim is run once: its quick run with seed 0 is shared by the laws and by its own tests, all in one worker."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from unbend.lab import claim, claims
+from unbend.lab.needs import missing
+
+_HERE = Path(__file__).parent
+
+
+@cache
+def _result(name):
+    return claim(name).run(0, "quick")
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """`quick(name)`: the result of that claim's quick run with seed 0; nobody may write into it."""
+
+    def result(name):
+        for line in filter(None, map(missing, claim(name).needs)):
+            pytest.skip(line)
+        return _result(name)
+
+    return result
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """The tests of one claim form a group, which one worker runs."""
+    for item in items:
+        if item.path.parent == _HERE:
+            name = getattr(item, "callspec", None) and item.callspec.params.get("name")
+            name = name or item.path.stem.removeprefix("test_")
+            if name in claims():
+                item.add_marker(pytest.mark.xdist_group(name))
