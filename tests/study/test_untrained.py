@@ -61,14 +61,15 @@ def test_a_model_that_cannot_be_drawn_again_costs_the_twin_and_leaves_a_note():
 
 
 class Stages(nn.Module):
-    """Raises on what fresh batch norms let through."""
+    """Raises where its batch norm starts to collect statistics."""
 
     def __init__(self):
         super().__init__()
         self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 2)
+        self.norm.num_batches_tracked += 9
 
     def forward(self, x):
-        if self.norm.training:
+        if self.norm.training and not self.norm.num_batches_tracked:
             raise RuntimeError("frozen for good")
         return self.head(self.norm(x))
 
@@ -94,8 +95,8 @@ def test_batch_norms_of_the_twin_know_the_data_whatever_its_order(order):
             return self.head(self.norm(x))
 
     study(Shown(), (x[order], Y[order]), batch_size=40)
-    assert seen[-1].tolist() == pytest.approx(x.var(0).tolist(), rel=0.1)
-    assert seen[0].tolist() == [1] * 4
+    of_the_twin = [var for var in seen if not torch.equal(var, torch.ones(4))]
+    assert of_the_twin[-1].tolist() == pytest.approx(x.var(0).tolist(), rel=0.1)
 
 
 class Two(nn.Linear):
