@@ -25,7 +25,7 @@ def outputs(net: nn.Module, inputs: Any) -> dict[tuple[str, str], list[Any]]:
         def __torch_function__(self, func, _types, args=(), kwargs=None):
             out = func(*args, **(kwargs or {}))
             if isinstance(out, Tensor) and running:
-                found[running[-1], getattr(func, "__name__", "").strip("_")].append(out.clone())
+                found[running[-1], getattr(func, "__name__", "").strip("_")].append(cloned(out))
             return out
 
     def end(path: str, out: Any) -> None:
