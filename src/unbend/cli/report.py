@@ -14,6 +14,7 @@ from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress, shown
 from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
+from unbend.study.initialisation import initialisation
 from unbend.study.items import choice, choices
 from unbend.study.jobs import StudyJob, demo, job
 from unbend.study.progress import Progress
@@ -116,11 +117,13 @@ def report(
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
             work = _job(model, data, label, weights, seed, told)
+            untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
                 reduce=rules(reduce), axis=axes(axis), loss=loss, inputs=choices(inputs), target=choice(target),
                 output=choice(model_output), groups=choice(group), rows=rows, exact=exact, twin=twin, n_classes=classes,
-                trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size, seed=seed,
+                untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
+                seed=seed,
             )  # fmt: skip
             if is_writer:
                 if save is not None:

@@ -5,7 +5,7 @@ opened gives one clear sentence. This package must not know statistics, hooks or
 """
 
 from unbend.load.data import Data, data
-from unbend.load.models import model
+from unbend.load.models import factory, model
 from unbend.load.shipped import bundled
 
-__all__ = ["Data", "bundled", "data", "model"]
+__all__ = ["Data", "bundled", "data", "factory", "model"]

@@ -3,6 +3,7 @@
 In: `file.py:name`, `package.module:name`, a `.pt2` archive or a Hugging Face folder. Out: the module.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
@@ -54,6 +55,19 @@ def model(spec: str, *, weights: Path | str | None = None) -> nn.Module:
         return _from_disk(spec)
 
 
+def factory(spec: str) -> Callable[[], nn.Module] | None:
+    """What builds the network that `spec` names anew, without its weights; None where nothing does.
+
+    Raises:
+        LoadError: as `model` raises it.
+    """
+    return python.factory(spec, is_ready=_is_module) if python.is_code(spec) else None
+
+
+def _is_module(found: object) -> bool:
+    return isinstance(found, nn.Module)
+
+
 def _from_disk(spec: str) -> nn.Module:
     path = _existing(spec)
     if path.is_dir():
@@ -69,7 +83,7 @@ def _from_disk(spec: str) -> nn.Module:
 
 
 def _from_code(spec: str) -> nn.Module:
-    found = python.value(spec, is_ready=lambda held: isinstance(held, nn.Module))
+    found = python.value(spec, is_ready=_is_module)
     if isinstance(found, nn.Module):
         return found
     hint = " Weights alone go to --weights." if isinstance(found, dict) else ""

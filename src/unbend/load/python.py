@@ -64,6 +64,23 @@ def value(spec: str, *, is_ready: Callable[[object], bool]) -> Any:
         return found if is_ready(found) or not callable(found) else _call(found, spec, folder)
 
 
+def factory(spec: str, *, is_ready: Callable[[object], bool]) -> Callable[[], Any] | None:
+    """What `spec` names, where that has to be called to give a value: calls it again, as `value` did.
+
+    Args:
+        spec: as `value` takes it.
+        is_ready: as `value` takes it.
+
+    Returns:
+        A function that may raise `LoadError`; None where the name stands for the value itself.
+
+    Raises:
+        LoadError: the file or the name is missing, or the code raises.
+    """
+    found = value(spec, is_ready=lambda held: is_ready(held) or callable(held))
+    return None if is_ready(found) else lambda: value(spec, is_ready=is_ready)
+
+
 @contextmanager
 def _on_path(folder: Path) -> Generator[None]:
     """`folder` on `sys.path`, and gone again afterwards.

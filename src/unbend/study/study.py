@@ -7,6 +7,7 @@ finished from their sums; each step stands in the file of its name.
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -161,7 +162,8 @@ def _study(
         fresh, said = untrained_twin(model, work.rows, work, how)
         work = replace(work, notes=(*work.notes, *said))
         passes = Passes(work.rows, work, how, progress)
-        sums, seen = passes.sums(model, fresh)
+        with nullcontext() if fresh is None else parted(fresh, how.output):  # a copy has no hooks of the model's
+            sums, seen = passes.sums(model, fresh)
         examination = passes.examination(model)
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
