@@ -52,12 +52,15 @@ def affine(setup):
     return case(setup, setup.train(net), places=places)
 
 
-def ended(setup, end, places=("end", "head"), **how):
+ENDS = ("last", "head", "end", "end.head", "output")
+
+
+def ended(setup, last, **how):
     """The network with one module behind its head."""
     net = setup.kind.build()
     if setup.is_faulty:
-        net = chain(**dict(net.named_children()), end=end)
-    return case(setup, setup.train(net, **how), places=(*places, "output"))
+        net = chain(**dict(net.named_children()), last=last)
+    return case(setup, setup.train(net, **how), places=ENDS)
 
 
 @fault("softmax twice", "mlp, conv, tcn, vit",
@@ -65,10 +68,10 @@ def ended(setup, end, places=("end", "head"), **how):
        symptoms=[UNDER, VANISH, SATURATED],
        examples=["Softmax is applied twice: the output is one already, and the loss takes logits.", "The outputs are already probabilities, but the loss expects logits."])  # fmt: skip
 def softmax_twice(setup):
-    return ended(setup, nn.Softmax(1), optimiser=SGD, rate=0.05)
+    return ended(setup, nn.Softmax(1), optimiser=SGD, rate=0.2)
 
 
-@fault("sigmoid twice", "one logit, shirts, mlp, series mlp",
+@fault("sigmoid twice", "one logit, shirts, series mlp",
        causes=[[r"sigmoid", r"loss|twice|double|logits|again|already|cross.?entropy"], [OUT, r"already.{0,20}probabilit"]],
        symptoms=[UNDER, VANISH, SATURATED],
        examples=["A sigmoid twice: the output is a sigmoid and the loss takes logits.", "The last layer's output is already a probability, and the loss puts a sigmoid on it again."])  # fmt: skip
@@ -93,9 +96,9 @@ def tanh_end(setup):
     wide = [(x, 5 * y) for x, y in (parts.train, parts.test, parts.fresh)]
     net = setup.kind.build()
     if setup.is_faulty:
-        net = chain(**dict(net.named_children()), end=nn.Tanh())
+        net = chain(**dict(net.named_children()), last=nn.Tanh())
     net = setup.train(net, rows=wide[0])
-    return case(setup, net, train=wide[0], test=wide[1], world=wide[2], places=("end", "head", "output"))
+    return case(setup, net, train=wide[0], test=wide[1], world=wide[2], places=ENDS)
 
 
 @fault("sigmoid as output of a regression", "regression, smooth regression",
@@ -233,9 +236,11 @@ def pooled_away(setup):
     if not setup.is_faulty:
         return case(setup, setup.train(net))
     parts = dict(net.named_children())
-    if kind_of(setup) == "tcn":
-        first = chain(pool=nn.AvgPool1d(20), up=nn.Upsample(scale_factor=20))
-    else:
-        first = chain(pool=nn.MaxPool2d(8), up=nn.Upsample(scale_factor=8))
-    net = chain(first=first, **parts)
-    return case(setup, setup.train(net), places=("first", "first.pool", "first.up", next(iter(parts))))
+    name = kind_of(setup)
+    if name == "tcn":
+        parts |= {"pool": nn.Identity(), "head": nn.Linear(24 * 4, 10)}
+    if name == "conv":
+        parts = {n: m for n, m in parts.items() if n not in ("conv3", "act3", "pool")}
+        parts["conv2"] = nn.Conv2d(12, 24, 3, padding=1)
+    net = chain(first=nn.AvgPool1d(10) if name == "tcn" else nn.AvgPool2d(4), **parts)
+    return case(setup, setup.train(net), places=("first", next(iter(parts))))

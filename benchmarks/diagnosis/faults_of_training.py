@@ -20,11 +20,10 @@ from benchmarks.diagnosis.fault import (
     UNDER,
     UNTRAINED,
     VANISH,
-    Setup,
     case,
     fault,
 )
-from benchmarks.diagnosis.networks import mlp, train
+from benchmarks.diagnosis.networks import chain, mlp
 
 AFFINE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 SGD = torch.optim.SGD
@@ -94,7 +93,7 @@ def dead_bias(setup):
 @fault("dead by a high rate", "mlp, conv, regression", causes=[DEAD, HIGH], symptoms=[LOST, HEAD, UNDER, LARGE, EXPLODE],
        examples=["31 of 32 units of act2 are dead.", "The learning rate is too high."])  # fmt: skip
 def dead_rate(setup):
-    return case(setup, setup.train(rate=0.15 if setup.is_faulty else None))
+    return case(setup, setup.train(rate=0.2 if setup.is_faulty else None))
 
 
 @fault("saturated", "tanh, sigmoid", causes=[SATURATED, LARGE], symptoms=[VANISH, LOST, HEAD, OVER],
@@ -141,9 +140,9 @@ STALE = [[r"batch.?norm|running (mean|variance|statistic|average)s?|statistics",
        examples=["The running statistics of BatchNorm are stale: with batch statistics the network gets 97 %.", "BatchNorm's running mean does not match the data."])  # fmt: skip
 def stale(setup):
     net = setup.kind.build()
-    if not isinstance(net.conv1 if hasattr(net, "conv1") else None, type(None)):
+    if hasattr(net, "conv1"):
         for i in (1, 2, 3):
-            setattr(net, f"act{i}", nn.Sequential(nn.BatchNorm2d(12 if i == 1 else 24), nn.ReLU()))
+            setattr(net, f"act{i}", chain(norm=nn.BatchNorm2d(12 if i == 1 else 24), relu=nn.ReLU()))
     if setup.is_faulty:
         for part in net.modules():
             if isinstance(part, nn.BatchNorm2d):
@@ -171,10 +170,9 @@ class AlwaysDropped(nn.Module):
        symptoms=[OVER, HEAD, UNDER],
        examples=["Dropout is active in evaluation: two passes over the same rows differ.", "The network is random in evaluation mode: a functional dropout is on."])  # fmt: skip
 def dropped(setup):
-    places = {"conv": "flat"}
     net = setup.kind.build()
-    name = "flat" if "flat" in dict(net.named_children()) else "act2"
-    net = AlwaysDropped(net, places.get(name, name), 0.6 if setup.is_faulty else 0.1)
+    place = "flat" if "flat" in dict(net.named_children()) else "act2"
+    net = AlwaysDropped(net, place, 0.6 if setup.is_faulty else 0.1)
     return case(setup, setup.train(net))
 
 

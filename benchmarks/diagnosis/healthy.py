@@ -118,7 +118,7 @@ _PLAIN = KINDS["mlp"]
 ZOO: dict[str, tuple[Kind, float]] = {
     "plain": (_PLAIN, 0.94),
     "plain convolutional": (KINDS["conv"], 0.94),
-    "convolutional on clothes": (Kind(data.clothes, clothing, epochs=15), 0.77),
+    "convolutional on clothes": (Kind(data.clothes, clothing, epochs=25), 0.77),
     "batch norm": (Kind(data.digit_images, batch_norm, rate=0.005, epochs=10), 0.95),
     "residual convolutional": (KINDS["residual"], 0.95),
     "depthwise": (Kind(data.digit_images, depthwise, rate=0.005, epochs=10), 0.93),
