@@ -17,13 +17,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-
-import unbend
 from benchmarks.diagnosis import faults_of_data, faults_of_structure, faults_of_training  # noqa: F401  they register
 from benchmarks.diagnosis.fault import FAULTS
 from benchmarks.diagnosis.healthy import ZOO, raise_well
 from benchmarks.diagnosis.judge import breadth, holds, is_true, judge
 from benchmarks.diagnosis.networks import score
+
+import unbend
 
 MARGIN = 0.04
 """Of accuracy or of R²."""
@@ -100,9 +100,7 @@ def ask(fault, kind, seed):
     answer.verdict = (
         "named" if right else "symptom" if is_near else "wrong" if loud else "crashed" if answer.error else "silent"
     )
-    answer.said = [
-        (f.severity, f.layer or "", f.title, "*" if f in right else "~" if f in near else " ") for f in loud
-    ]
+    answer.said = [(f.severity, f.layer or "", f.title, "*" if f in right else "~" if f in near else " ") for f in loud]
     return answer
 
 
@@ -119,7 +117,9 @@ def examine(name, seed):
     answer.loud = len(loud)
     answer.said = [(f.severity, f.layer or "", f.title, mark) for f, mark in zip(loud, marks, strict=True)]
     is_well = score(made.net, made.world, made.task) >= floor
-    answer.verdict = "crashed" if answer.error else "badly trained" if not is_well else "false" if answer.false else "well"
+    answer.verdict = (
+        "crashed" if answer.error else "badly trained" if not is_well else "false" if answer.false else "well"
+    )
     return answer
 
 
@@ -138,7 +138,8 @@ def table(answers):
     for name in dict.fromkeys(a.name for a in answers):
         of = [a for a in answers if a.name == name]
         count = Counter("silent" if a.verdict == "crashed" else a.verdict for a in of)
-        cells = [len(of), count["named"], sum(a.is_leading for a in of), *(count[v] for v in ("symptom", "wrong", "silent", "harmless"))]  # fmt: skip
+        ends = (count[verdict] for verdict in ("symptom", "wrong", "silent", "harmless"))
+        cells = [len(of), count["named"], sum(a.is_leading for a in of), *ends]
         print("| " + " | ".join([name, *map(str, cells)]) + " |")
 
 
@@ -174,7 +175,7 @@ def check():
     return refused
 
 
-def planted(seed, is_all=False):
+def planted(seed, *, is_all):
     """(fault, kind) of one seed: two kinds of each fault, in turn."""
     for fault in FAULTS.values():
         n = len(fault.kinds)
@@ -199,7 +200,7 @@ def main():
     warnings.filterwarnings("ignore")
     answers, healthy = [], []
     for seed in args.seeds:
-        for fault, kind in planted(seed, args.all):
+        for fault, kind in planted(seed, is_all=args.all):
             if not args.only or any(w in f"{fault.name} in {kind}" for w in args.only):
                 answers.append(ask(fault, kind, seed))
                 show(answers[-1])

@@ -34,7 +34,7 @@ class Parts:
     fresh: Part
 
 
-def cut(x, y, seed, sizes, by_column=False):
+def cut(x, y, seed, sizes, *, by_column=False):
     order = np.random.default_rng(seed).permutation(len(x))[: sum(sizes)]
     a, b, c = np.split(order, np.cumsum(sizes)[:-1])
     mean, spread = (x[a].mean(0), x[a].std(0) + 1e-8) if by_column else (x[a].mean(), x[a].std())

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-
 from benchmarks.diagnosis.data import Part, Parts
 from benchmarks.diagnosis.networks import KINDS, Kind, train
+from torch import Tensor, nn
 
 Words = list[list[str]]
 
@@ -94,7 +93,7 @@ class Fault:
     symptoms: Words
     examples: list[str] = field(default_factory=list)
 
-    def plant(self, kind, seed, is_faulty=True):
+    def plant(self, kind, seed, *, is_faulty=True):
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002  scikit-learn's and torch's users share it
         setup = Setup(KINDS[kind], KINDS[kind].data(seed), seed, is_faulty)
@@ -114,9 +113,15 @@ def fault(name, kinds, *, causes, examples, symptoms=()):
 
 
 OVER = [r"over-?fit|memori[sz]|carry over|generali[sz]"]
-UNTRAINED = [r"untrained|never trained|not (been )?trained|fresh(ly)? (draw|drawn|initial)|(equal|close) to (a|its|their) (fresh|initial)|initial (weights|values|draw)|as (it was|they were) drawn"]
-UNDER = [r"under-?fit|under-?trained|train (it |for )?longer|more epochs|too few (epochs|steps)|not (yet )?converged|still (falling|falls|improv)|(learning )?rate.{0,25}too (low|small)|stopped (too )?early|has not learn"]
-HIGH = [r"diverg|(learning )?rate.{0,30}too (high|large|big)|(lower|smaller|reduce|decrease|cut).{0,20}(learning )?rate|blew up|blown up"]
+UNTRAINED = [
+    r"untrained|never trained|not (been )?trained|fresh(ly)? (draw|drawn|initial)|(equal|close) to (a|its|their) (fresh|initial)|initial (weights|values|draw)|as (it was|they were) drawn"
+]
+UNDER = [
+    r"under-?fit|under-?trained|train (it |for )?longer|more epochs|too few (epochs|steps)|not (yet )?converged|still (falling|falls|improv)|(learning )?rate.{0,25}too (low|small)|stopped (too )?early|has not learn"
+]
+HIGH = [
+    r"diverg|(learning )?rate.{0,30}too (high|large|big)|(lower|smaller|reduce|decrease|cut).{0,20}(learning )?rate|blew up|blown up"
+]
 DEAD = [r"\bdead\b|silent|dying|never (fire|active)"]
 SATURATED = [r"saturat"]
 VANISH = [r"vanish|gradients?.{0,40}(tiny|too small|fade|shrink|do not reach|die out)"]

@@ -1,16 +1,37 @@
 """Faults of data and pipeline. In: a setup. Out: the case with the fault, or its sound twin."""
 
 import torch
-
 from benchmarks.diagnosis.data import Parts
 from benchmarks.diagnosis.fault import DEAD, EXPLODE, HEAD, OVER, SATURATED, UNDER, UNTRAINED, case, fault
 
 LABELS = r"label|target|annotat"
-SHUFFLED = [[LABELS, r"shuffl|permut|random|unrelated|out of step|do(es)? not belong|misalign|nois|do(es)? not (follow|depend)|tells? nothing|chance"]]
+SHUFFLED = [
+    [
+        LABELS,
+        r"shuffl|permut|random|unrelated|out of step|do(es)? not belong|misalign|nois|do(es)? not (follow|depend)|tells? nothing|chance",
+    ]
+]
 NOISE = [[LABELS + r"|rows", r"nois|mislabel|label.{0,20}wrong|wrong label|wrongly label|flipped|label errors?"]]
-TWICE = [[r"train\w*", r"held.out|test|both (parts|sets)|split", r"duplicat|cop(y|ies)|\bsame rows?|identical|overlap|\bamong\b|in common|contaminat|leak|appear|occurs?|near-cop"]]
-SHIFT = [[r"train\w*|expected", r"held.out|test", r"\bshift|drift|distribut|differ (in|from)|another (scale|world|place)|do not look alike|come from|told apart|tell.{0,15}apart"]]
-SCALE = [[r"inputs?|features?|columns?|data|pixels?", r"normali[sz]|standardi[sz]|unscaled|scale|magnitude|offset|not cent|spread|times (larger|smaller|above)"]]
+TWICE = [
+    [
+        r"train\w*",
+        r"held.out|test|both (parts|sets)|split",
+        r"duplicat|cop(y|ies)|\bsame rows?|identical|overlap|\bamong\b|in common|contaminat|leak|appear|occurs?|near-cop",
+    ]
+]
+SHIFT = [
+    [
+        r"train\w*|expected",
+        r"held.out|test",
+        r"\bshift|drift|distribut|differ (in|from)|another (scale|world|place)|do not look alike|come from|told apart|tell.{0,15}apart",
+    ]
+]
+SCALE = [
+    [
+        r"inputs?|features?|columns?|data|pixels?",
+        r"normali[sz]|standardi[sz]|unscaled|scale|magnitude|offset|not cent|spread|times (larger|smaller|above)",
+    ]
+]
 
 
 def relabelled(setup, rows, change):
@@ -65,7 +86,12 @@ def swapped(setup):
     return case(setup, setup.train(rows=rows), world=setup.parts.test)
 
 
-ABSENT = [[r"class|label", r"never|absent|missing|unseen|no (training )?rows?|not (once|one|a single)|without|lacks?|do(es)? not (hold|contain|occur)|not in (the )?train|0 of|0 %"]]
+ABSENT = [
+    [
+        r"class|label",
+        r"never|absent|missing|unseen|no (training )?rows?|not (once|one|a single)|without|lacks?|do(es)? not (hold|contain|occur)|not in (the )?train|0 of|0 %",
+    ]
+]
 
 
 def without(rows, c):
@@ -101,13 +127,21 @@ def noisy(setup, rows, share):
 NOISE_EXAMPLES = ["Some 22 % of the labels are wrong.", "Label noise: about 38 % of the training rows are mislabelled.", "The labels are noisy: an estimated 20 % are flipped."]  # fmt: skip
 
 
-@fault("label noise, 20 %", "mlp, conv, tanh, gru, shirts", causes=NOISE, symptoms=[OVER, UNDER], examples=NOISE_EXAMPLES)
+@fault(
+    "label noise, 20 %", "mlp, conv, tanh, gru, shirts", causes=NOISE, symptoms=[OVER, UNDER], examples=NOISE_EXAMPLES
+)
 def noise_20(setup):
     train, test = (noisy(setup, rows, 0.2) for rows in (setup.parts.train, setup.parts.test))
     return case(setup, setup.train(rows=train, epochs=3 * setup.kind.epochs), train=train, test=test)
 
 
-@fault("label noise, 40 %", "mlp, residual, lstm, one logit, conv", causes=NOISE, symptoms=[OVER, UNDER], examples=NOISE_EXAMPLES)
+@fault(
+    "label noise, 40 %",
+    "mlp, residual, lstm, one logit, conv",
+    causes=NOISE,
+    symptoms=[OVER, UNDER],
+    examples=NOISE_EXAMPLES,
+)
 def noise_40(setup):
     train = noisy(setup, setup.parts.train, 0.4)
     return case(setup, setup.train(rows=train, epochs=3 * setup.kind.epochs), train=train, world=setup.parts.test)
@@ -154,7 +188,13 @@ TWICE_EXAMPLES = ["41 % of the held-out rows are copies of training rows.", "Row
                   "150 test rows are among the training rows.", "The same rows appear in the training and the held-out part."]  # fmt: skip
 
 
-@fault("rows duplicated across the split", "series mlp, two branches, tcn", causes=TWICE, symptoms=[OVER], examples=TWICE_EXAMPLES)
+@fault(
+    "rows duplicated across the split",
+    "series mlp, two branches, tcn",
+    causes=TWICE,
+    symptoms=[OVER],
+    examples=TWICE_EXAMPLES,
+)
 def duplicated(setup):
     """Every row is in the table twice before it is cut, so that most held-out rows have been seen."""
     x, y = joined(few(setup, 450), setup.parts.test)
@@ -166,7 +206,13 @@ def duplicated(setup):
     return case(setup, setup.train(rows=train, epochs=60), train=train, test=test, is_flattered=True)
 
 
-@fault("test rows among the training rows", "two branches, series mlp, shirts, tcn", causes=TWICE, symptoms=[OVER], examples=TWICE_EXAMPLES)
+@fault(
+    "test rows among the training rows",
+    "two branches, series mlp, shirts, tcn",
+    causes=TWICE,
+    symptoms=[OVER],
+    examples=TWICE_EXAMPLES,
+)
 def contaminated(setup):
     x, y = setup.parts.test
     seen = x[: len(x) // 2], y[: len(x) // 2]
@@ -203,7 +249,13 @@ def moved(setup, change):
     return case(setup, setup.train(), test=test, world=test)
 
 
-@fault("held-out inputs have an offset", "mlp, conv, regression, gru, one logit", causes=SHIFT, symptoms=[OVER], examples=SHIFT_EXAMPLES)
+@fault(
+    "held-out inputs have an offset",
+    "mlp, conv, regression, gru, one logit",
+    causes=SHIFT,
+    symptoms=[OVER],
+    examples=SHIFT_EXAMPLES,
+)
 def offset(setup):
     return moved(setup, lambda x: x + 1.5)
 

@@ -4,9 +4,6 @@ In: a setup. Out: the case with the fault, or its sound twin.
 """
 
 import torch
-from torch import nn
-from torch.nn import functional as F
-
 from benchmarks.diagnosis import networks
 from benchmarks.diagnosis.fault import (
     DEAD,
@@ -22,6 +19,8 @@ from benchmarks.diagnosis.fault import (
     fault,
 )
 from benchmarks.diagnosis.networks import chain, conv, mlp, tcn
+from torch import nn
+from torch.nn import functional as F
 
 OUT = r"output|last|final|head|\bend\b"
 SGD = torch.optim.SGD

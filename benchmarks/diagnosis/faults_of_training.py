@@ -4,9 +4,6 @@ In: a setup. Out: the case with the fault, or its sound twin.
 """
 
 import torch
-from torch import nn
-from torch.nn import functional as F
-
 from benchmarks.diagnosis.data import Parts
 from benchmarks.diagnosis.fault import (
     DEAD,
@@ -24,6 +21,8 @@ from benchmarks.diagnosis.fault import (
     fault,
 )
 from benchmarks.diagnosis.networks import chain, mlp
+from torch import nn
+from torch.nn import functional as F
 
 AFFINE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 SGD = torch.optim.SGD
@@ -133,7 +132,12 @@ def exploding(setup):
     return case(setup, setup.train(deep(nn.ReLU, 6.0 if setup.is_faulty else 1.4), rate=0.001))
 
 
-STALE = [[r"batch.?norm|running (mean|variance|statistic|average)s?|statistics", r"stale|old|batch|differ|do not (fit|match)|wrong|never (updated|moved)|out of date|running|momentum"]]
+STALE = [
+    [
+        r"batch.?norm|running (mean|variance|statistic|average)s?|statistics",
+        r"stale|old|batch|differ|do not (fit|match)|wrong|never (updated|moved)|out of date|running|momentum",
+    ]
+]
 
 
 @fault("stale BatchNorm statistics", "residual, conv", causes=STALE, symptoms=[HEAD, OVER, LOST, DEAD],

@@ -6,12 +6,11 @@ Out: `ZOO`, by name: a `Kind`, and the score on fresh rows below which a network
 from dataclasses import replace
 
 import torch
-from torch import nn
-from torch.nn import functional as F
-
 from benchmarks.diagnosis import data
 from benchmarks.diagnosis.fault import Case
 from benchmarks.diagnosis.networks import KINDS, Attention, Kind, MeanOfTokens, Patches, chain, logit_loss, mlp, train
+from torch import nn
+from torch.nn import functional as F
 
 
 class DenseLayer(nn.Module):

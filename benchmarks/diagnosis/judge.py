@@ -16,10 +16,9 @@ In: findings and what was planted. Out: which of them name the cause, which a tr
 import re
 
 import torch
-from torch import nn
-
 from benchmarks.diagnosis.fault import FAULTS
 from benchmarks.diagnosis.networks import score
+from torch import nn
 
 LOUD = ("problem", "warning")
 CATCH_ALL = 5
@@ -50,9 +49,7 @@ def is_at(finding, places):
 def judge(findings, fault, places):
     """(loud, naming the cause, naming a symptom)."""
     loud = [f for f in findings if f.severity in LOUD]
-    right = [
-        f for f in loud if holds(words(f), fault.causes) and is_at(f, places) and breadth(f.title) <= CATCH_ALL
-    ]
+    right = [f for f in loud if holds(words(f), fault.causes) and is_at(f, places) and breadth(f.title) <= CATCH_ALL]
     near = [f for f in loud if f not in right and holds(words(f), [*fault.symptoms, *fault.causes])]
     return loud, right, near
 

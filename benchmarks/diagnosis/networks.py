@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from benchmarks.diagnosis import data
 from benchmarks.diagnosis.data import Parts
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True, slots=True)
