@@ -77,7 +77,7 @@ def digit_rows(seed):
 
 
 def clothes(seed):
-    return cut(*_clothes(), seed, (1200, 500, 800))
+    return cut(*_clothes(), seed, (2000, 500, 800))
 
 
 def flat_clothes(seed):
