@@ -137,7 +137,7 @@ def clamped(out, y):
 
 
 @fault("too few outputs", "mlp, conv, gru, two branches",
-       causes=[[r"output|logit|head|column|unit", r"class", r"too few|only|fewer|has \d+|but|missing|lacks|cannot|number of|more classes"]],
+       causes=[[r"output|logit|head|column|unit", r"class", r"too few|only|fewer|(has|puts out) \d+|but|missing|lacks|cannot|number of|more classes"]],
        symptoms=[[r"class.{0,20}(never|absent)"], HEAD],
        examples=["The output has 6 units, too few for 10 classes.", "10 classes, but only 6 outputs: the head cannot name the others.", "The number of outputs does not match the classes: 6 for 10."])  # fmt: skip
 def few_outputs(setup):
