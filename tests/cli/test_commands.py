@@ -231,9 +231,12 @@ def test_which_part_of_an_output_is_read_is_told(monkeypatch, capsys, folder, na
 
 
 def refused(folder, *words, before=(), **how):
-    """The sentence of a process of its own, which room or rights are taken from."""
+    """The sentence of a process of its own, which room or rights are taken from.
+
+    It writes no bytecode: Python keeps a file that a small limit cut short, and every later process fails on it.
+    """
     done = subprocess.run(
-        [*before, sys.executable, "-m", "unbend", "report", "net.py:net", "data.npz", *words],
+        [*before, sys.executable, "-B", "-m", "unbend", "report", "net.py:net", "data.npz", *words],
         cwd=folder, stderr=subprocess.PIPE, text=True, check=False, **{"stdout": subprocess.DEVNULL, **how},
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
