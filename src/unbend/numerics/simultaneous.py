@@ -63,7 +63,7 @@ def accuracies(right: Float64[Array, "l n"], level: float = 0.95) -> Band:
     return Band(value=right.mean(1), low=low, high=high, level=level, each=each)
 
 
-def differences(right: Float64[Array, "l n"], reference: Float64[Array, "_ n"], level: float = 0.95) -> Band:
+def differences(right: Float64[Array, "l n"], reference: Float64[Array, "*l n"], level: float = 0.95) -> Band:
     """Accuracy of each layer minus that of a reference on the same rows, with intervals that hold at once.
 
     Args:
