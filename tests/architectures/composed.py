@@ -1,9 +1,10 @@
 """Networks of rows, sets and graphs: branches, gates, experts, codes, and inputs and outputs of every form."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
-from tests.architectures.entry import N, Entry, Net, normal, residual
+from tests.architectures.entry import Entry, N, Net, normal, residual
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,7 +13,7 @@ SETS = normal(5, 6)
 
 
 def mlp(*widths: int) -> nn.Sequential:
-    layers = [part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
+    layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 
@@ -81,7 +82,7 @@ class Radial(nn.Module):
         self.centres, self.head = nn.Parameter(torch.randn(7, 6)), nn.Linear(7, 2)
 
     def forward(self, x):
-        return self.head(torch.exp(-torch.cdist(x, self.centres) ** 2 / 6))
+        return self.head(torch.exp(-(torch.cdist(x, self.centres) ** 2) / 6))
 
 
 class Hyper(nn.Module):
@@ -270,8 +271,8 @@ ENTRIES = [
     Entry(name="autoencoder with codes", inputs=ROWS, build=Codes),
     Entry(name="deep sets", inputs=SETS, axes={"body*": "npc"},
           build=lambda: Net(lambda s, x: s.head(s.body(x).sum(1)), body=mlp(6, 8, 5), head=mlp(5, 4, 2))),
-    Entry(name="graph with a dense adjacency", inputs=lambda: (SETS(), (torch.rand(N, 5, 5) > 0.5).float() + torch.eye(5)),
-          axes={"*": "npc", "head": "nc"}, build=Graph),
+    Entry(name="graph with a dense adjacency",
+          inputs=lambda: (SETS(), (torch.rand(N, 5, 5) > 0.5).float() + torch.eye(5)), axes={"*": "npc", "head": "nc"}, build=Graph),
     Entry(name="siamese", inputs=lambda: (ROWS(), ROWS()),
           build=lambda: Net(siamese, body=mlp(6, 8, 4), head=nn.Linear(4, 2))),
     Entry(name="two branches", inputs=ROWS,

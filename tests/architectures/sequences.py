@@ -1,7 +1,7 @@
 """Recurrent networks and attention by hand."""
 
 import torch
-from tests.architectures.entry import N, Entry, Net, normal, padding, residual, tokens
+from tests.architectures.entry import Entry, N, Net, normal, padding, residual, tokens
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence

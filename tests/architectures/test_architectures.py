@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.architectures import composed, convolutional, sequences, transformers_models, wrapped
-from tests.architectures.entry import N, Entry
+from tests.architectures.entry import Entry, N
 from tests.architectures.open_entries import OPEN
 from tests.architectures.reference import outputs, place_of, rows, tokens_of
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ def test_rows_and_moments_are_those_of_a_plain_recomputation(entry):
         is_right(entry)
         return
     for ask in (
-        lambda net, inputs: unbend.representations(net, inputs),
+        unbend.representations,
         lambda net, inputs: unbend.study(net, data_of(inputs), **PLAIN),
     ):
         with pytest.raises(UnbendError, match=re.escape(entry.refusal)):

@@ -4,7 +4,7 @@ from functools import partial
 from importlib.util import find_spec
 
 import torch
-from tests.architectures.entry import N, Entry, normal, padding, tokens
+from tests.architectures.entry import Entry, N, normal, padding, tokens
 
 SMALL = {"vocab_size": 24, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
 GLOBALS = {"num_labels": 3}

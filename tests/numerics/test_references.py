@@ -11,6 +11,7 @@ from torch import nn
 
 from unbend.errors import DataError, ShapeError
 from unbend.numerics import readout as reading
+from unbend.numerics import ridge as penalty
 from unbend.numerics.activity import ActivityState, activity, saturation
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState, centroids
@@ -19,6 +20,7 @@ from unbend.numerics.gradient import GradientState, gradients
 from unbend.numerics.hashing import hashes
 from unbend.numerics.histogram import PER_ROW, HistogramState, histogram
 from unbend.numerics.moments import MomentState, moments
+from unbend.numerics.permuted import order
 from unbend.numerics.planes import planes
 from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
@@ -245,7 +247,7 @@ def test_cka_is_the_explicit_formula_and_near_zero_for_noise():
 
 
 def test_the_read_out_is_linear_discriminant_analysis(monkeypatch):
-    monkeypatch.setattr(reading, "RIDGES", np.array([1e-12]))
+    monkeypatch.setattr(penalty, "RIDGES", np.array([1e-12]))
     x, y = blobs(n=300, d=6, k=4, gap=1.0)
     made = batch(x, samples(y))
     got = readout(SecondState.of(made), SampleState.of(made), SampleState.of(made))
@@ -266,28 +268,36 @@ def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_o
     second, sample = SecondState.of(train), SampleState.of(train)
     got = readout(second, sample, SampleState.of(held_out))
     rows, targets = sample.table()
-    shuffled = reading._permuted(targets, sample.settled().ids)
+    shuffled = targets[torch.from_numpy(order(sample.settled().ids, 0))]
     blind = SecondState.of_rows(rows, shuffled).settled()
-    own = reading._best_ridge(blind, reading.eigen(blind))
-    assert own == reading.RIDGES[-1] > got.ridge
-    guess = reading._predictions(rows, *reading._discriminant(blind, reading.eigen(blind), own))
+    own = penalty.best_ridge(blind, reading.eigen(blind), rows, shuffled)
+    assert own > got.ridge
+    weight, bias = reading._discriminant(blind, reading.eigen(blind), own)
+    guess = (rows.double().numpy() @ weight.T + bias).argmax(1)
     assert got.control_train > (guess == shuffled.argmax(1).numpy()).mean() + 0.02
     assert got.control_held_out == pytest.approx(0.5, abs=0.09)  # four standard errors of 500 rows
 
 
-@pytest.mark.parametrize(("n", "d"), [(80, 5), (30, 60)])
+@pytest.mark.parametrize(("n", "d"), [(80, 5), (30, 60), (31, 30), (30, 12)])
 def test_the_ridge_is_that_of_brute_force_cross_validation(n, d):
     x, t = normal(n, d), normal(n, 2, seed=4)
     t[:, 0] += x[:, 0]
     second = SecondState.of_rows(x, t).settled()
     basis = eigen(second)
-    ridge = reading._best_ridge(second, basis)
-    z = (x - x.mean(0)).numpy() * basis.scale
-    centred, unit, scores = (t - t.mean(0)).numpy(), basis.values.mean(), []
-    for r in reading.RIDGES:
-        hat = z @ np.linalg.solve(z.T @ z + r * unit * np.eye(d), z.T)
-        scores.append(((centred - hat @ centred) ** 2).sum() / (n - 1 - np.trace(hat)) ** 2)
-    assert ridge == reading.RIDGES[int(np.argmin(scores))]
+    ridge = penalty.best_ridge(second, basis, x, t)
+    scaled, unit, scores = x.numpy() * basis.scale, basis.values.mean(), []
+    z = scaled - scaled.mean(0)
+    centred = (t - t.mean(0)).numpy()
+    for r in penalty.RIDGES:
+        if n >= 4 * basis.rank:
+            hat = z @ np.linalg.solve(z.T @ z + r * unit * np.eye(d), z.T)
+            scores.append(((centred - hat @ centred) ** 2).sum() / (n - 1 - np.trace(hat)) ** 2)
+        else:
+            others = [np.arange(n) != i for i in range(n)]
+            fits = [Ridge(alpha=r * unit).fit(scaled[rest], t.numpy()[rest]) for rest in others]
+            errors = [t.numpy()[i] - fit.predict(scaled[i : i + 1])[0] for i, fit in enumerate(fits)]
+            scores.append(np.mean(np.sum(np.square(errors), axis=1)))
+    assert ridge == penalty.RIDGES[int(np.argmin(scores))]
     weight, bias = reading._regression(second, basis, ridge)
     peer = Ridge(alpha=ridge * unit).fit(x.numpy() * basis.scale, t.numpy())
     np.testing.assert_allclose(weight, peer.coef_ * basis.scale, rtol=1e-6, atol=1e-8)
@@ -302,10 +312,25 @@ def test_an_exact_simplex_has_collapsed():
     made = batch(x, samples(y))
     got = collapse(SecondState.of(made), SampleState.of(made), simplex.numpy(), np.zeros(k))
     assert got.nc1 < 1e-12
+    assert got.nc1_even < 1e-12
     assert got.nc2_norm < 1e-12
     assert got.nc2_angle < 1e-12
     assert got.nc3 < 1e-12
     assert got.nc4 == 0
+
+
+def test_nc1_weighs_the_classes_alike():
+    x, y = blobs(n=400, d=5, k=3, gap=2.0)
+    rare = (y < 2) | (torch.arange(400) % 20 == 0)
+    x, y = x[rare], y[rare]
+    made = batch(x, samples(y))
+    got = collapse(SecondState.of(made), SampleState.of(made), np.eye(3, 5), np.zeros(3))
+    means = torch.stack([x[y == c].mean(0) for c in range(3)])
+    between = torch.cov(means.T, correction=0)
+    within = (x - means[y]).T @ (x - means[y]) / len(x)
+    truth = torch.trace(within @ torch.linalg.pinv(between, rtol=1e-9)) / 3
+    assert got.nc1_even == pytest.approx(float(truth), rel=1e-6)
+    assert got.nc1 > 1.3 * got.nc1_even
 
 
 def test_a_row_sample_is_bottom_k_by_hash_whatever_the_order():

@@ -4,8 +4,8 @@ import os
 import random
 import resource
 import stat
-import sys
 import struct
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -34,6 +34,12 @@ _Data: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+_Layers: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
+]
+_Trials: TypeAlias = Annotated[
+    bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
+]
 _Reduce: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
@@ -51,7 +57,6 @@ _Group: TypeAlias = Annotated[
 _Loss: TypeAlias = Annotated[
     str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
 ]
-
 _Axis: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,9 +70,7 @@ def report(
     data: _Data = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
     save: Annotated[Path | None, typer.Option(help="Also save the study, for show, merge and compare.")] = None,
-    layers: Annotated[
-        list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
-    ] = None,
+    layers: _Layers = None,
     reduce: _Reduce = None,
     axis: _Axis = None,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
@@ -83,9 +86,7 @@ def report(
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
-    trials: Annotated[
-        bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
-    ] = True,
+    trials: _Trials = True,
     proofs: Annotated[
         bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
     ] = False,

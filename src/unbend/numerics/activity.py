@@ -5,7 +5,7 @@ Out: `Activity`: shares per unit, and verdicts that say over how many samples th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics import compiled
 from unbend.numerics.batch import Batch, Saturation
 from unbend.numerics.compiled.team import team
+from unbend.numerics.interval import silent_bound
+from unbend.numerics.sample import SampleState
 from unbend.numerics.state import measure
 from unbend.numerics.sweep import has_kernel
 
@@ -124,8 +126,12 @@ class Activity:
         n_silent: how many are silent.
         n_dormant: how many are dormant.
         n_saturated: how many are saturated.
-        silent_rate_bound: a silent unit fires on fewer than this share of samples, at 95 % confidence.
+        silent_rate_bound: with 95 % confidence, a silent unit that was named before fires on fewer than this share of
+            samples.
         is_rectifier: whether the activation is flat at 0, so that `always_on` says something.
+        silent_bound_of_all: with 95 % confidence, every silent unit of the layer does so on fewer than this share.
+        n_wakes: silent units that put out something else on held-out rows; -1 where those were not looked at.
+        n_asked: held-out samples looked at.
     """
 
     n: int
@@ -141,6 +147,9 @@ class Activity:
     n_saturated: int
     silent_rate_bound: float
     is_rectifier: bool = False
+    silent_bound_of_all: float = np.nan
+    n_wakes: int = -1
+    n_asked: int = 0
 
     @property
     def is_judged(self) -> bool:
@@ -153,7 +162,8 @@ def activity(state: ActivityState) -> Activity:
     """Shares and verdicts per unit.
 
     Source:
-        Silent: Lu et al. 2020 for "dead"; the bound is the exact binomial one, 1 - 0.05^(1/n).
+        Silent: Lu et al. 2020 for "dead"; the bound is the exact binomial one, 1 - 0.05^(1/n); for all d units of a
+        layer together 1 - (0.05 / d)^(1/n).
         Dormant: Sokar et al. 2023, threshold 0.025.
     """
     count = np.where(state.count > 0, state.count, np.nan)
@@ -176,9 +186,19 @@ def activity(state: ActivityState) -> Activity:
         n_silent=int(silent.sum()),
         n_dormant=int(dormant.sum()),
         n_saturated=int(saturated.sum()),
-        silent_rate_bound=float(-np.expm1(np.log(0.05) / state.n)) if state.n else 1.0,
+        silent_rate_bound=float(silent_bound(state.n)),
         is_rectifier=state.n_rectified > 0,
+        silent_bound_of_all=float(silent_bound(state.n, units=max(len(silent), 1))),
     )
+
+
+def ask(found: Activity, held_out: SampleState) -> Activity:
+    """The same with how many of the silent units put out something on held-out rows, if those have a column a unit."""
+    rows, _ = held_out.table()
+    if not len(rows) or rows.shape[1] != len(found.silent):
+        return found
+    woke = found.silent & (rows != 0).any(0).numpy()
+    return replace(found, n_wakes=int(woke.sum()), n_asked=len(rows))
 
 
 def saturation(activation: Callable[[Tensor], Tensor]) -> Saturation:

@@ -14,12 +14,13 @@ class Collapse:
     """The four measures of neural collapse, on the training rows; all go to 0.
 
     Attributes:
-        nc1: tr(S_W S_B⁺) / k, variability within classes against between.
+        nc1: tr(S_W S_B⁺) / k, variability within classes against between, every class weighing as many rows as it has.
         nc2_norm: spread of the class means' distances to the mean, over their average.
         nc2_angle: average distance of the cosines between class means from -1/(k-1).
         nc3: squared distance between the normalised head and the normalised class means.
         nc4: share of rows where the head and the nearest class mean disagree.
         n: rows NC1-NC3 were measured on.
+        nc1_even: the same as Papyan defines it: the class means weigh alike in S_B, however many rows they have.
     """
 
     nc1: float
@@ -28,6 +29,7 @@ class Collapse:
     nc3: float
     nc4: float
     n: int
+    nc1_even: float = np.nan
 
 
 def collapse(
@@ -74,4 +76,16 @@ def collapse(
         nc3=float((gap**2).sum()),
         nc4=disagree,
         n=second.n,
+        nc1_even=_even(second, simplex),
     )
+
+
+def _even(second: SecondState, simplex: Float64[Array, "k d"]) -> float:
+    """tr(Σ_W Σ_B⁺) / k with Σ_B the plain average over the classes; the k means span at most k - 1 directions."""
+    k = len(simplex)
+    _, size, across = np.linalg.svd(simplex, full_matrices=False)
+    across, size = across[: k - 1][size[: k - 1] > 0], size[: k - 1][size[: k - 1] > 0]
+    means = second.cross / np.sqrt(second.y_mean * second.n)
+    total = np.einsum("rd,de,re->r", across, second.gram, across, optimize=True)
+    within = np.maximum(total - ((across @ means) ** 2).sum(1), 0) / second.n
+    return float((within / (size**2 / k)).sum() / k)

@@ -145,11 +145,16 @@ def _mid_p(b: int, c: int) -> float:
     return min(1.0, 2 * tail - point)
 
 
-def silent_bound(n: Counts, level: float = 0.95) -> Float[np.ndarray, "..."]:
+def silent_bound(n: Counts, level: float = 0.95, units: int = 1) -> Float[np.ndarray, "..."]:
     """The largest rate at which an event can happen and yet be missing from n rows, at this level.
 
     `1 - (1 - level)^(1/n)`, about 3/n ("rule of three"): a unit that is silent on n rows may still fire
     on that share of all inputs. No rows at all bound nothing, hence 1.
+
+    Args:
+        n: rows on which the event was missing.
+        level: that the bound holds.
+        units: how many events it is to hold for at once, whichever of them are missing (Bonferroni).
 
     Source:
         Hanley and Lippman-Hand, JAMA 249 (1983) 1743; it is the Clopper-Pearson bound at zero successes.
@@ -157,10 +162,12 @@ def silent_bound(n: Counts, level: float = 0.95) -> Float[np.ndarray, "..."]:
     Example:
         >>> silent_bound([1, 10, 1000]).round(4)
         array([0.95  , 0.2589, 0.003 ])
+        >>> round(float(silent_bound(1257, units=512)), 4)
+        0.0073
     """
     _z(level)
     n = np.asarray(n, np.float64)
     if np.any(n < 0):
         raise DataError("n: expected a number of rows, got a negative one. Pass how many rows were seen.")
     with np.errstate(divide="ignore"):
-        return np.asarray(-np.expm1(np.log1p(-level) / n))
+        return np.asarray(-np.expm1(np.log((1 - level) / units) / n))

@@ -1,9 +1,8 @@
-"""A linear read-out of a layer, in closed form from its second moments, beside its own control.
+"""A linear read-out of a layer, in closed form from its second moments, beside its own controls.
 
 In: second moments (to fit), row samples (to score). Out: `Readout`. Classes are read by linear discriminant
-analysis, targets by ridge regression; the ridge is chosen by generalised cross-validation on the same
-moments. The control fits the same rows with permuted labels: what it reaches on its training rows is what
-the layer's width alone can do.
+analysis, targets by ridge regression; the ridge is the one with the least error on rows left out of the fit. The
+controls fit the same rows with permuted labels: what they reach on those rows is what the layer's width alone can do.
 """
 
 from dataclasses import replace
@@ -13,18 +12,17 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
-from unbend.numerics.hashing import hashes
 from unbend.numerics.interval import wilson
+from unbend.numerics.permuted import Fitted, p_value, permuted
+from unbend.numerics.rates import rates
 from unbend.numerics.result import result
+from unbend.numerics.ridge import best_ridge
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import is_one_hot
 from unbend.numerics.second import Eigen, SecondState, eigen
+from unbend.numerics.simultaneous import r2_interval
 from unbend.numerics.state import HeldOut, measure
 
-RIDGES = 10.0 ** np.arange(-6.0, 1.5, 0.5)
-"""Ridges tried, in units of the mean eigenvalue of the correlation-scaled scatter."""
-_CONTROL_SALT = 20_260
-"""Of the hash of row numbers by which the labels of the control are permuted."""
 _UNKNOWN = (np.nan, np.nan)
 
 
@@ -37,17 +35,26 @@ class Readout:
         ridge: ridge chosen, in units of the mean eigenvalue.
         weight: x @ weight.T + bias gives one score per class (or the targets) [k, d].
         bias: [k].
-        n_train: training rows it was scored on.
+        n_train: of the rows it was fitted on, those it was scored on.
         train: accuracy on them (R² for a regression).
         train_interval: 95 % Wilson interval; NaN for a regression.
         n_held_out: held-out rows it was scored on.
         held_out: accuracy on them (R²); NaN without held-out rows.
-        held_out_interval: 95 % Wilson interval.
-        control_train: accuracy the same read-out reaches on its training rows with permuted labels.
+        held_out_interval: 95 % interval of it: Wilson's for an accuracy, a bootstrap of the rows for R².
+        control_train: accuracy (R²) the same read-out reaches on the rows it is fitted on when their labels are
+            permuted, on average over the permutations.
         control_held_out: and on held-out rows: chance.
         confusion: held-out rows of class i read as j [k, k]; None for a regression. Rows with a value that is
             not finite cannot be read: they count as wrong, and stand in no column.
         correct: which of the held-out rows were read rightly, by rising hash [n_held_out]; None for a regression.
+        unexplained: each held-out row's share of 1 - R² [n_held_out]; None for classes.
+        majority: share of the most frequent class among the held-out rows: the accuracy of always naming it.
+        balanced: held-out accuracy averaged over the classes.
+        precision: average precision of each class against the others, averaged over the classes.
+        majority_train: share of the most frequent class among the rows it was fitted on.
+        n_permuted: permutations behind the controls.
+        p_value: share of permutations that do as well on held-out rows, the true order counted; without held-out rows,
+            on the rows fitted.
     """
 
     n_fit: int
@@ -64,6 +71,13 @@ class Readout:
     control_held_out: float
     confusion: Int64[Array, "k k"] | None
     correct: Array | None
+    unexplained: Array | None = None
+    majority: float = np.nan
+    balanced: float = np.nan
+    precision: float = np.nan
+    majority_train: float = np.nan
+    n_permuted: int = 0
+    p_value: float = np.nan
 
 
 @measure(SecondState, SampleState, HeldOut(SampleState))
@@ -71,41 +85,95 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
     """The closed-form linear read-out of a layer, scored on training and held-out rows.
 
     Cost:
-        O(d³) for the layer's eigenvalues, shared with its other measures, and O(s·d·k) to score.
+        O(d³) for the layer's eigenvalues, shared with its other measures, and O(s·d·k) to score, twenty times more for
+        the controls.
     """
     second = state.settled()
     basis = eigen(second)
-    ridge = _best_ridge(second, basis)
-    classes = is_one_hot(second)
-    weight, bias = (_discriminant if classes else _regression)(second, basis, ridge)
-    rows, targets = train.table()
-    held_rows, held_targets = held_out.table()
-    unscored = Readout(
-        n_fit=second.n, ridge=ridge, weight=weight, bias=bias, n_train=len(rows), n_held_out=len(held_rows),
-        train=np.nan, train_interval=_UNKNOWN, held_out=np.nan, held_out_interval=_UNKNOWN,
-        control_train=np.nan, control_held_out=np.nan, confusion=None, correct=None,
+    rows, targets, ids = _finite(train, second)
+    ridge = best_ridge(second, basis, rows, targets)
+    found = Readout(
+        n_fit=second.n, ridge=ridge, weight=np.zeros((0, 0)), bias=np.zeros(0), n_train=len(rows),
+        n_held_out=len(held_out.table()[0]), train=np.nan, train_interval=_UNKNOWN, held_out=np.nan,
+        held_out_interval=_UNKNOWN, control_train=np.nan, control_held_out=np.nan, confusion=None, correct=None,
     )  # fmt: skip
-    if not classes:
-        return replace(
-            unscored,
-            train=_r2(rows, targets, weight, bias),
-            held_out=_r2(held_rows, held_targets, weight, bias),
-        )
-    right = _predictions(rows, weight, bias) == _label(targets)
-    guess, truth = _predictions(held_rows, weight, bias), _label(held_targets)
-    shuffled = _permuted(targets, train.settled().ids)
-    control_train, control_held_out = _control(rows, shuffled, held_rows, held_targets, ridge)
+    fitted = Fitted(rows.double().numpy(), targets.numpy(), ids)
+    if is_one_hot(second):
+        return _of_classes(found, second, basis, fitted, held_out)
+    return _of_targets(found, second, basis, fitted, held_out)
+
+
+def _finite(sample: SampleState, second: SecondState) -> tuple[Tensor, Tensor, Int64[Array, "s"]]:
+    """The rows of the sample that were summed, their targets and numbers: the finite ones of the least hashes."""
+    (rows, targets), ids = sample.table(), sample.settled().ids
+    good = torch.isfinite(rows).all(1) if len(rows) else torch.zeros(0, dtype=torch.bool)
+    if not good.all():
+        rows, targets, ids = rows[good], targets[good], ids[good.numpy()]
+    return rows[: second.n], targets[: second.n], ids[: second.n]
+
+
+def _of_classes(found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState) -> Readout:
+    """With linear discriminants, their scores and controls."""
+    weight, bias = _discriminant(second, basis, found.ridge)
+    rows, targets = (part.double().numpy() for part in held_out.table())
+    score, label = scores(rows, weight, bias), _label(fitted.targets)
+    right, guess, truth = _guess(scores(fitted.rows, weight, bias)) == label, _guess(score), _label(targets)
+    on_fitted, on_held_out = permuted(
+        second, basis, fitted, (rows, targets), lambda sums: _discriminant(sums, basis, found.ridge), _accuracy
+    )
+    base = rates(truth, guess, _posterior(score))
+    held_out_score, train_score = _mean(guess == truth), _mean(right)
     return replace(
-        unscored,
-        train=_mean(right),
+        found,
+        weight=weight,
+        bias=bias,
+        train=train_score,
         train_interval=_interval(right),
-        held_out=_mean(guess == truth),
+        held_out=held_out_score,
         held_out_interval=_interval(guess == truth),
-        control_train=control_train,
-        control_held_out=control_held_out,
+        control_train=_mean(on_fitted),
+        control_held_out=_mean(on_held_out),
         confusion=_confusion(truth, guess, len(bias)),
         correct=guess == truth,
+        majority=base.majority,
+        balanced=base.balanced,
+        precision=base.precision,
+        majority_train=float(np.bincount(label).max() / len(label)) if len(label) else np.nan,
+        n_permuted=len(on_fitted),
+        p_value=p_value(held_out_score, on_held_out) if len(rows) else p_value(train_score, on_fitted),
     )
+
+
+def _of_targets(found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState) -> Readout:
+    """With ridge regressions, their scores and controls."""
+    weight, bias = _regression(second, basis, found.ridge)
+    rows, targets = (part.double().numpy() for part in held_out.table())
+    on_fitted, on_held_out = permuted(
+        second, basis, fitted, (rows, targets), lambda sums: _regression(sums, basis, found.ridge), _r2
+    )
+    train_score, held_out_score = _r2(fitted.rows, fitted.targets, weight, bias), _r2(rows, targets, weight, bias)
+    good = np.isfinite(rows).all(1) if len(rows) else np.zeros(0, bool)
+    squares = (targets[good] - rows[good] @ weight.T - bias) ** 2 if good.any() else np.zeros((0, len(bias)))
+    return replace(
+        found,
+        weight=weight,
+        bias=bias,
+        train=train_score,
+        held_out=held_out_score,
+        held_out_interval=r2_interval(squares, targets[good]) if good.any() else _UNKNOWN,
+        control_train=_mean(on_fitted),
+        control_held_out=_mean(on_held_out),
+        unexplained=_shares(squares, targets[good]) if good.all() and good.any() else None,
+        n_permuted=len(on_fitted),
+        p_value=p_value(held_out_score, on_held_out) if len(rows) else p_value(train_score, on_fitted),
+    )
+
+
+def _shares(squares: Array, targets: Array) -> Array:
+    """Each row's share of 1 - R², averaged over the targets that vary."""
+    total = ((targets - targets.mean(0)) ** 2).sum(0)
+    varies = total > 0
+    return (squares[:, varies] / total[varies]).mean(1) if varies.any() else np.full(len(squares), np.nan)
 
 
 def _confusion(truth: Array, guess: Array, k: int) -> Array:
@@ -132,51 +200,6 @@ def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | Non
     total = ((y - y.mean(0)) ** 2).sum(0)
     varies = total > 0
     return float(np.mean(1 - (residual**2).sum(0)[varies] / total[varies])) if varies.any() else None
-
-
-def _control(
-    rows: Tensor, shuffled: Tensor, held_rows: Tensor, held_targets: Tensor, ridge: float
-) -> tuple[float, float]:
-    """Accuracies of the same read-out fitted to permuted labels, on its own rows and on held-out ones.
-
-    The ridge is that of the true labels. Cross-validation of labels that mean nothing chooses the heaviest there is,
-    so a control with a ridge of its own fits less: it would hide what width can do, and praise the layer for that.
-    """
-    if len(rows) < 2:
-        return np.nan, np.nan
-    second = SecondState.of_rows(rows, shuffled).settled()
-    weight, bias = _discriminant(second, eigen(second), ridge)
-    return (_mean(_predictions(rows, weight, bias) == _label(shuffled)),
-            _mean(_predictions(held_rows, weight, bias) == _label(held_targets)))  # fmt: skip
-
-
-def _permuted(targets: Tensor, ids: Int64[Array, "s"]) -> Tensor:
-    """The targets in another order, which depends on the row numbers only: the same in every layer, rank and merge."""
-    by_number, by_chance = np.argsort(ids), np.argsort(hashes(ids, _CONTROL_SALT))
-    places = np.empty_like(by_number)
-    places[by_number] = by_chance
-    return targets[torch.from_numpy(places)]
-
-
-def _best_ridge(second: SecondState, basis: Eigen) -> float:
-    """The ridge with the least generalised cross-validation error of the linear regression on the targets.
-
-    Residual and free dimensions are written as what is left without a ridge plus what the ridge adds, so that
-    neither is a difference of near equals when there are fewer rows than directions. Of ridges that are
-    equally good, the greatest.
-    """
-    if not basis.rank or second.n < 3:
-        return 1.0
-    projected = basis.vectors.T @ (second.cross * basis.scale[:, None])
-    explained = (projected**2).sum(1)
-    left = second.n - 1 - basis.rank
-    least = max(float(np.trace(second.yy)) - float((explained / basis.values).sum()), 0.0) if left > 0 else 0.0
-    strength = RIDGES[:, None] * basis.values.mean()
-    shrunk = basis.values + strength
-    residual = least + (explained * strength**2 / (basis.values * shrunk**2)).sum(1)
-    free = max(left, 0) + (strength / shrunk).sum(1)
-    scores = residual / free**2
-    return float(RIDGES[np.flatnonzero(scores <= scores.min() * (1 + 1e-9))[-1]])
 
 
 def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
@@ -207,25 +230,44 @@ def _regression(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array,
     return weight, second.y_mean - weight @ second.mean
 
 
-def _predictions(rows: Tensor, weight: Array, bias: Array) -> Array:
-    """The class read from each row; -1 where a row is not finite."""
+def scores(rows: Float64[Array, "n d"], weight: Array, bias: Array) -> Float64[Array, "n k"]:
+    """The score of every class for each row; NaN where a row is not finite."""
     if not len(rows):
-        return np.zeros(0, np.int64)
-    x = rows.double().numpy()
-    good = np.logical_and.reduce(np.isfinite(x), axis=1)
-    score = np.where(good[:, None], x, 0.0) @ weight.T + np.where(np.isfinite(bias), bias, -1e300)
-    return np.where(good, score.argmax(1), -1)
+        return np.zeros((0, len(bias)))
+    good = np.isfinite(rows).all(1)
+    found = (rows if good.all() else np.where(good[:, None], rows, 0.0)) @ weight.T
+    found += np.where(np.isfinite(bias), bias, -1e300)
+    found[~good] = np.nan
+    return found
 
 
-def _label(targets: Tensor) -> Array:
-    return targets.argmax(1).numpy() if len(targets) else np.zeros(0, np.int64)
+def _guess(score: Float64[Array, "n k"]) -> Int64[Array, "n"]:
+    """The class read from each row; -1 where a row cannot be read."""
+    known = ~np.isnan(score[:, 0])
+    return np.where(known, np.where(known[:, None], score, 0.0).argmax(1), -1)
 
 
-def _r2(rows: Tensor, targets: Tensor, weight: Array, bias: Array) -> float:
+def _posterior(score: Float64[Array, "n k"]) -> Float64[Array, "n k"]:
+    """Probabilities of the classes, which are comparable between rows; 0 where a row cannot be read."""
+    known = np.nan_to_num(score, nan=0.0)
+    raised = np.exp(known - known.max(1, keepdims=True, initial=-np.inf))
+    return np.where(np.isnan(score), 0.0, raised / raised.sum(1, keepdims=True))
+
+
+def _accuracy(rows: Array, targets: Array, weight: Array, bias: Array) -> float:
+    return _mean(_guess(scores(rows, weight, bias)) == _label(targets))
+
+
+def _label(targets: Array) -> Array:
+    return targets.argmax(1) if len(targets) else np.zeros(0, np.int64)
+
+
+def _r2(rows: Array, targets: Array, weight: Array, bias: Array) -> float:
     """R² over the finite rows; NaN where there is none."""
-    x, y = rows.double().numpy(), targets.numpy()
-    good = np.isfinite(x).all(1)
-    x, y = x[good], y[good]
+    if not len(rows):
+        return np.nan
+    good = np.isfinite(rows).all(1)
+    x, y = rows[good], targets[good]
     found = r2(y - x @ weight.T - bias, y)
     return np.nan if found is None else found
 

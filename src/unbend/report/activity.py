@@ -7,7 +7,8 @@ from unbend.plot.activity import VERDICTS, grid_width
 from unbend.plot.activity import activity as strip
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import headline, shown, small_share, written
+from unbend.report.text import headline, shown, written
+from unbend.study.silence import bound_in_words
 
 _ALL = 64
 _RATIO = 6.0
@@ -27,9 +28,8 @@ def activity(result: Activity, place: Place = NOWHERE) -> Section:
         **({"always on": int(result.always_on.sum())} if result.is_rectifier else {}),
     }
     label = f"{place.label(place.layer)}: activity of {d} units; " + ", ".join(f"{n} {w}" for w, n in counts.items())
-    bound = small_share(result.silent_rate_bound)
     caption = f"{d:,} units, row by row; the fuller the more active." + (
-        f" With 95 % confidence a silent unit fires on fewer than {bound} of rows." if result.n_silent else ""
+        f" {bound_in_words(result)}" if result.n_silent else ""
     )
     picture = Picture(
         "Units",

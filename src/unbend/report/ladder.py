@@ -30,11 +30,15 @@ def in_words(result: Ladder, labels: Mapping[str, str]) -> str:
         said = f"The {len(result.ids):,} training rows become separable at {clear[0]}."
     free = [name for name, step in zip(names, result.steps, strict=True) if step.frame.is_worthless]
     if free:
-        return f"{said} At {', '.join(free)} shuffled labels are separable as well, so there the verdict says nothing."
+        nothing = "at least every second permutation of the labels is separable as well: there the verdict says nothing"
+        return f"{said} At {', '.join(free)} {nothing}."
+    null = next((step.frame.control for step, w in zip(result.steps, words, strict=True) if w == "separable"), None)
+    if null is None or not null.n:
+        return said
+    open_ = f", {null.n_undecided} were left open" if null.n_undecided else ""
     return (
-        f"{said} Shuffled labels were not separable in any layer, so width alone does not explain it."
-        if clear
-        else said
+        f"{said} There {null.n_separable} of {null.n} permutations of the labels were separable{open_}: "
+        f"p = {null.p_value:.2g} that width alone explains it."
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
+from unbend.numerics.activity import Activity, ask
+from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.state import MEASURES, HeldOut, Measure
 from unbend.study.findings import findings
@@ -51,7 +53,8 @@ def finish(
     for frame in frames:
         train = sums.train.get(frame.name, {})
         with _threads(train):
-            results = _results(wanted, train, sums.held_out.get(frame.name, {}))
+            held_out = sums.held_out.get(frame.name, {})
+            results = _with_held_out_units(_results(wanted, train, held_out), held_out)
             base = [m for m in wanted if m.name in BASELINE]
             twin = _results(base, sums.twin_train.get(frame.name, {}), sums.twin_held_out.get(frame.name, {}))
         layers.append(replace(frame, results=results, twin=twin))
@@ -89,6 +92,14 @@ def _results(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapp
         if all(state is not None for state in states):
             results[measure.name] = measure.finish(*states)
     return {name: result for name, result in results.items() if result is not None}
+
+
+def _with_held_out_units(results: dict[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with the silent units asked again on held-out rows, where both are there."""
+    sample = state_of(held_out, SampleState)
+    if sample is None:
+        return results
+    return {name: ask(found, sample) if isinstance(found, Activity) else found for name, found in results.items()}
 
 
 def _needed(need: type[Any] | HeldOut, train: Mapping[str, Any], held_out: Mapping[str, Any]) -> Any:

@@ -29,6 +29,11 @@ class Control:
         """Permutations asked."""
         return self.n_separable + self.n_overlap + self.n_undecided
 
+    @property
+    def p_value(self) -> float:
+        """Share of orders of the labels, the true one counted, that are separable or may be: (1 + s) / (1 + N)."""
+        return (1 + self.n_separable + self.n_undecided) / (1 + self.n)
+
 
 def control(x: np.ndarray, y: np.ndarray, shuffles: int, limits: Limits) -> Control:
     """Decide for permuted labels until `shuffles` are done or the time is spent; the first is always begun."""

@@ -42,14 +42,15 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
 
 def chance_would_do(e: Evidence) -> Iterator[Finding]:
     """Layers wide enough to fit permuted labels."""
-    free = [(layer, r) for layer, r in e.measured(Readout) if r.control_train > FREE or _is_spread(layer, r.n_train)]
+    free = [(layer, r) for layer, r in e.measured(Readout) if _fits_any(r) or _is_spread(layer, r.n_train)]
     if free:
         layer, r = free[0]
         d = r.weight.shape[1]
         where = f"{len(free)} layers are" if len(free) > 1 else f"{_begun(layer)} is"
-        fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units"
+        most = f", where always naming the largest class gives {r.majority_train:.3f}" * np.isfinite(r.majority_train)
+        fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units{most}"
         spread = f"{r.n_train:,} rows lie in {r.n_train - 1:,} directions of its {d} units"
-        told = fitted if r.control_train > FREE else spread
+        told = fitted if _fits_any(r) else spread
         yield Finding(
             "chance_would_do", "note", layer.name,
             f"{where} wide enough to separate even shuffled labels of these rows.",
@@ -58,6 +59,12 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
             "there.",
             "Judge these layers by the held-out curve only, or measure on more rows.",
         )  # fmt: skip
+
+
+def _fits_any(r: Readout) -> bool:
+    """Whether permuted labels are fitted, and at least half of those that the largest class leaves over."""
+    majority = float(np.nan_to_num(r.majority_train))
+    return r.control_train > FREE and 2 * (1 - r.control_train) <= 1 - majority
 
 
 def _is_spread(layer: Layer, n: int) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from unbend.numerics.activity import Activity
 from unbend.numerics.moments import Moments
 from unbend.study.findings.evidence import UNITS, Evidence
+from unbend.study.silence import bound_in_words
 from unbend.study.values import Finding, Severity
 
 MANY = 0.1
@@ -41,8 +42,7 @@ def silent_units(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "silent_units", _silent(e, a.n_silent / d), layer.name,
             f"{a.n_silent} of {d} units of layer {layer.name} are silent: they put out 0 for every sample seen.",
-            f"{a.n:,} samples; with 95 % confidence a silent unit answers to fewer than "
-            f"{100 * a.silent_rate_bound:.2g} % of such data.",
+            bound_in_words(a),
             "No gradient passes a silent ReLU, so it does not come back by itself; its width is paid for and not used.",
             "Train again with a lower learning rate, He initialisation and zero bias, a normalisation in front, or a "
             "leaky activation. Or make the layer narrower: these units can be cut out, and the outputs stay the same.",

@@ -1,0 +1,173 @@
+"""Intervals that hold for all layers at once, and what the best of several layers owes to chance.
+
+In: which held-out rows each layer reads rightly, or each row's share of another score. Out: intervals. The layers were
+read on the same rows, so their errors go together, and much less is lost to their number than if they did not.
+
+The bootstrap is the one with normal multipliers: a row's deviations are multiplied by independent standard normal
+numbers and added up. Given the rows, those sums are normal with the rows' own covariance, so they are drawn from it
+directly, with as many numbers as there are layers instead of rows.
+"""
+
+from math import erf, sqrt
+from statistics import NormalDist
+
+import numpy as np
+
+from unbend._typing import Array, Float64
+from unbend.errors import DataError
+from unbend.numerics.interval import paired, wilson
+from unbend.numerics.result import result
+
+DRAWS = 10_000
+_SEED = 13
+
+
+@result
+class Band:
+    """Intervals of several numbers that hold together.
+
+    Attributes:
+        value: the numbers [l].
+        low: lower ends [l].
+        high: upper ends [l].
+        level: that all of them hold at once.
+        each: level of every single one.
+    """
+
+    value: Float64[Array, "l"]
+    low: Float64[Array, "l"]
+    high: Float64[Array, "l"]
+    level: float
+    each: float
+
+
+def accuracies(right: Float64[Array, "l n"], level: float = 0.95) -> Band:
+    """Accuracies of several layers with Wilson intervals that hold for all of them at once.
+
+    Args:
+        right: whether each layer reads each row rightly, 0 or 1.
+        level: that all intervals hold at once.
+
+    Source:
+        Chernozhukov, Chetverikov and Kato, Annals of Statistics 41 (2013) 2786, for the bootstrap of a maximum.
+
+    Example:
+        >>> right = (np.random.default_rng(0).random((12, 400)) < 0.9).astype(float)
+        >>> band = accuracies(right)
+        >>> round(band.each, 3) > 0.99, bool((band.low < 0.9).all() and (band.high > 0.9).all())
+        (True, True)
+    """
+    each = single_level(right, level)
+    n = right.shape[1]
+    low, high = wilson(right.sum(1), n, each)
+    return Band(value=right.mean(1), low=low, high=high, level=level, each=each)
+
+
+def differences(right: Float64[Array, "l n"], reference: Float64[Array, "*l n"], level: float = 0.95) -> Band:
+    """Accuracy of each layer minus that of a reference on the same rows, with intervals that hold at once.
+
+    Args:
+        right: whether each layer reads each row rightly, 0 or 1.
+        reference: the same of what it is compared with: one row for all layers, or one each.
+        level: that all intervals hold at once.
+    """
+    other = np.broadcast_to(reference, right.shape)
+    each = single_level(right - other, level)
+    found = [paired(a.astype(bool), b.astype(bool), each) for a, b in zip(right, other, strict=True)]
+    return Band(
+        value=np.array([d.difference for d in found]),
+        low=np.array([d.low for d in found]),
+        high=np.array([d.high for d in found]),
+        level=level,
+        each=each,
+    )
+
+
+def means(values: Float64[Array, "l n"], level: float = 0.95, extra: Float64[Array, "l"] | None = None) -> Band:
+    """Means over the rows with normal intervals that hold at once.
+
+    Args:
+        values: of each layer and row.
+        level: that all intervals hold at once.
+        extra: variance of each mean beyond that of the rows, such as that of a few untrained draws.
+    """
+    each = single_level(values, level)
+    centre = values.mean(1)
+    variance = values.var(1, ddof=1) / values.shape[1] + (0.0 if extra is None else extra)
+    half = _z(each) * np.sqrt(variance)
+    return Band(value=centre, low=centre - half, high=centre + half, level=level, each=each)
+
+
+def single_level(values: Float64[Array, "l n"], level: float = 0.95) -> float:
+    """The level each interval needs for all of them to hold at once."""
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise DataError("values: expected a row of at least two numbers for each layer. Hold out more rows.")
+    noise, _ = _noise(values)
+    if noise is None:
+        return level
+    most = float(np.quantile(np.abs(noise).max(1), level))
+    return max(level, erf(most / sqrt(2)))
+
+
+def optimism(values: Float64[Array, "l n"]) -> float:
+    """How much the mean of the best layer exceeds, on average, what that layer reaches on further rows.
+
+    The best is chosen on the rows it is scored on, so part of its lead is chance.
+
+    Source:
+        Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 17.
+
+    Example:
+        >>> same = np.tile(np.random.default_rng(0).random(500) < 0.8, (6, 1)).astype(float)
+        >>> apart = (np.random.default_rng(0).random((6, 500)) < 0.8).astype(float)
+        >>> round(optimism(same), 6), optimism(apart) > 0.005
+        (0.0, True)
+    """
+    noise, error = _noise(values)
+    if noise is None or len(values) < 2:
+        return 0.0
+    shift = np.zeros((len(noise), len(values)))
+    shift[:, error > 0] = noise * error[error > 0]
+    best = (values.mean(1) + shift).argmax(1)
+    return float(max(shift[np.arange(len(shift)), best].mean(), 0.0))
+
+
+def r2_interval(
+    squares: Float64[Array, "n t"], y: Float64[Array, "n t"], level: float = 0.95, draws: int = 1000
+) -> tuple[float, float]:
+    """Percentile interval of R² over the targets that vary, by a bootstrap of the rows; NaN where it is not known.
+
+    Args:
+        squares: squared errors.
+        y: targets.
+        level: two-sided level.
+        draws: resamples.
+    """
+    n, varies = len(y), np.ptp(y, axis=0) > 0 if len(y) else np.zeros(y.shape[1], bool)
+    if n < 3 or not varies.any():
+        return np.nan, np.nan
+    squares, y = squares[:, varies], y[:, varies] - y[:, varies].mean(0)
+    counts = np.random.default_rng(_SEED).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+    total = counts @ y**2 - (counts @ y) ** 2 / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (1 - (counts @ squares) / total).mean(1)
+    low, high = np.nanquantile(np.where(np.isfinite(found), found, np.nan), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _noise(values: Float64[Array, "l n"]) -> tuple[Float64[Array, "_ _"] | None, Float64[Array, "l"]]:
+    """Draws of the standardised errors of the means that vary, and the standard error of each."""
+    n = values.shape[1]
+    centred = values - values.mean(1, keepdims=True)
+    error = np.sqrt((centred**2).sum(1) / (n - 1) / n)
+    varies = error > 0
+    if not varies.any():
+        return None, error
+    standard = centred[varies] / (error[varies, None] * np.sqrt(n * (n - 1.0)))
+    values_of, vectors = np.linalg.eigh(standard @ standard.T)
+    root = vectors * np.sqrt(np.maximum(values_of, 0))
+    return np.random.default_rng(_SEED).standard_normal((DRAWS, len(root))) @ root.T, error
+
+
+def _z(level: float) -> float:
+    return NormalDist().inv_cdf((1 + level) / 2)
