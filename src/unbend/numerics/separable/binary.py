@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from jaxtyping import Float, Float64, Int64
 
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, clearance
 from unbend.numerics.separable.cone import BinaryCone, Hyperplanes
@@ -15,7 +16,7 @@ HASHED_AT_ONCE = 200_000  # entries up to which equal rows are looked for before
 
 
 def binary(
-    x: np.ndarray, y: np.ndarray, positive: int, negative: int | None, limits: Limits
+    x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], positive: int, negative: int | None, limits: Limits
 ) -> tuple[Separation | Overlap | Undecided, Hyperplanes]:
     """Whether a hyperplane has class `positive` above it and `negative` (None: all others) below.
 
@@ -43,7 +44,14 @@ def binary(
 class _Question:
     """The rows that take part, and how to name them in a verdict."""
 
-    def __init__(self, x: np.ndarray, sign: np.ndarray, which: np.ndarray, positive: int, negative: int | None) -> None:
+    def __init__(
+        self,
+        x: Float[np.ndarray, "n d"],
+        sign: Float64[np.ndarray, "n"],
+        which: Int64[np.ndarray, "n"],
+        positive: int,
+        negative: int | None,
+    ) -> None:
         self.x, self.sign, self.which = x, sign, which
         self.positive, self.negative = positive, negative
         self.n, self.d = x.shape
@@ -66,7 +74,7 @@ class _Question:
             return None
         return self.overlap(pairs[0], np.ones(2), 0.0)
 
-    def overlap(self, index: np.ndarray, weights: np.ndarray, robustness: float) -> Overlap:
+    def overlap(self, index: Int64[np.ndarray, "s"], weights: Float64[np.ndarray, "s"], robustness: float) -> Overlap:
         return Overlap(self.positive, self.negative, self.n, self.d, self.which[index], weights, robustness)
 
     def verdict(self, outcome: Outcome) -> Separation | Overlap | Undecided:
@@ -93,7 +101,7 @@ class _Question:
 
 
 def separation(
-    positive: int, negative: int | None, which: np.ndarray, planes: Hyperplanes, found: Clearance
+    positive: int, negative: int | None, which: Int64[np.ndarray, "n"], planes: Hyperplanes, found: Clearance
 ) -> Separation:
     """State what a clearance has proved."""
     low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1].copy(), float(planes.low[0, -1]))
@@ -112,7 +120,9 @@ def separation(
     )
 
 
-def hull_distance(x: np.ndarray, sign: np.ndarray, forces: np.ndarray) -> float:
+def hull_distance(
+    x: Float[np.ndarray, "n d"], sign: Float64[np.ndarray, "n"], forces: Float64[np.ndarray, "n"]
+) -> float:
     """The distance of the two weighted means: an upper bound of the distance of the hulls."""
     means = []
     for side in (1.0, -1.0):
@@ -126,7 +136,7 @@ def hull_distance(x: np.ndarray, sign: np.ndarray, forces: np.ndarray) -> float:
 
 
 def check_plane(
-    x: np.ndarray, y: np.ndarray, positive: int, negative: int | None, plane: Hyperplane
+    x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], positive: int, negative: int | None, plane: Hyperplane
 ) -> Separation | Undecided:
     """A given hyperplane as a candidate proof."""
     sign = sides(y, positive, negative)

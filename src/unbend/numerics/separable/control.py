@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int64
 
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.joint import joint
@@ -30,7 +31,7 @@ class Control:
         return self.n_separable + self.n_overlap + self.n_undecided
 
 
-def control(x: np.ndarray, y: np.ndarray, shuffles: int, limits: Limits) -> Control:
+def control(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], shuffles: int, limits: Limits) -> Control:
     """Decide for permuted labels until `shuffles` are done or the time is spent; the first is always begun."""
     counts = {True: 0, False: 0, None: 0}
     for at in range(shuffles):
@@ -41,7 +42,7 @@ def control(x: np.ndarray, y: np.ndarray, shuffles: int, limits: Limits) -> Cont
     return Control(counts[True], counts[False], counts[None])
 
 
-def _is_separable(x: np.ndarray, y: np.ndarray, limits: Limits) -> bool | None:
+def _is_separable(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], limits: Limits) -> bool | None:
     classes = np.unique(y).tolist()
     if len(classes) > 2:
         verdict = joint(x, y, limits, pairs_first=True)[0]

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Literal, TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Int64
 from threadpoolctl import ThreadpoolController
 
 from unbend.errors import DataError
@@ -72,7 +73,7 @@ def separate(
         return answer(x, y, form, limits)
 
 
-def answer(x: np.ndarray, y: np.ndarray, form: str, limits: Limits) -> Verdict | Answers:
+def answer(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], form: str, limits: Limits) -> Verdict | Answers:
     """`separate` for arrays that are already checked."""
     classes = _classes(y)
     if form == "one-vs-rest":
@@ -89,7 +90,7 @@ def answer(x: np.ndarray, y: np.ndarray, form: str, limits: Limits) -> Verdict |
     return joint(x, y, limits)[0]
 
 
-def _classes(y: np.ndarray) -> list[int]:
+def _classes(y: Int64[np.ndarray, "n"]) -> list[int]:
     """The labels that occur, sorted; by counting where they are close together."""
     low, high = int(y.min()), int(y.max())
     if high - low > len(y):

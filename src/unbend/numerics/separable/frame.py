@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int64
 
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, is_right
 from unbend.numerics.separable.control import Control, control
@@ -72,11 +73,11 @@ class Decision:
     """A verdict with the read-out that stands for it: one hyperplane, or one per class."""
 
     verdict: Verdict
-    weight: np.ndarray
-    bias: np.ndarray
-    classes: np.ndarray
+    weight: Float64[np.ndarray, "k d"]
+    bias: Float64[np.ndarray, "k"]
+    classes: Int64[np.ndarray, "k"]
 
-    def right(self, x: np.ndarray, y: np.ndarray) -> int:
+    def right(self, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]) -> int:
         """How many rows the read-out provably gets right."""
         if len(self.bias) > 1:
             code = codes(y, self.classes)
@@ -89,8 +90,8 @@ class Decision:
 
 
 def frame(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Float[np.ndarray, "n d"],
+    y: Int64[np.ndarray, "n"],
     decision: Decision,
     held_out: tuple[np.ndarray, np.ndarray] | None,
     unit: float,
@@ -146,7 +147,7 @@ def unit_roundoff(x: ArrayLike) -> float:
     return 2.0**-24 if is_single else 2.0**-53
 
 
-def _rank(x: np.ndarray) -> int:
+def _rank(x: Float[np.ndarray, "n d"]) -> int:
     """Singular values of evenly spaced standardised rows above the rounding of their type."""
     n, d = x.shape
     most = max(RANK_ROWS * d, 2000)
@@ -161,7 +162,7 @@ def _rank(x: np.ndarray) -> int:
     return int((values > values[0] * unit * math.sqrt(max(part.shape))).sum())
 
 
-def _spread(x: np.ndarray) -> float:
+def _spread(x: Float[np.ndarray, "n d"]) -> float:
     top = float(np.abs(x).max(initial=0.0)) or 1.0
     total, step = 0.0, 8192
     mean = sum((x[i : i + step] / top).sum(axis=0, dtype=np.float64) for i in range(0, len(x), step)) / len(x)

@@ -8,6 +8,7 @@ for an overlap. An overlap of one pair is an overlap of all classes.
 from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Int64
 
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.clearance import Clearance, argmax_clearance
@@ -29,8 +30,8 @@ JointVerdict: TypeAlias = JointSeparation | JointOverlap | Undecided
 
 
 def joint(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Float[np.ndarray, "n d"],
+    y: Int64[np.ndarray, "n"],
     limits: Limits,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     *,
@@ -59,7 +60,7 @@ def joint(
 class _Question:
     """Rows, the sorted classes and the code of each row."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+    def __init__(self, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]) -> None:
         self.x, self.y = x, y
         self.n, self.d = x.shape
         self.classes, self.code = np.unique(y, return_inverse=True)
@@ -183,7 +184,7 @@ class _Question:
         return Undecided(None, None, self.n, self.d, reason, best.weight, best.bias, wrong, float("nan"), self.classes)
 
 
-def from_pair(overlap: Overlap, y: np.ndarray) -> JointOverlap:
+def from_pair(overlap: Overlap, y: Int64[np.ndarray, "n"]) -> JointOverlap:
     """An overlap of two classes as a circulation between them."""
     negative = overlap.negative if overlap.negative is not None else -1
     rivals = np.where(y[overlap.rows] == overlap.positive, negative, overlap.positive)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
 from unbend.errors import ShapeError
 from unbend.numerics.separable.binary import binary, check_plane
@@ -124,7 +124,7 @@ def separate_with(
     return cast("Separation | JointSeparation | Undecided", verdict)
 
 
-def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) -> Decision:
+def _by_head(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], head: tuple[ArrayLike, ArrayLike]) -> Decision:
     """The head as a candidate proof."""
     given, offset = head
     weight = values(given.reshape(1, -1) if given.ndim == 1 else given).astype(np.float64)
@@ -152,12 +152,12 @@ def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) ->
     return Decision(verdict, weight, bias, classes)
 
 
-def _check_labels(y: np.ndarray, k: int) -> None:
+def _check_labels(y: Int64[np.ndarray, "n"], k: int) -> None:
     if y.min() < 0 or y.max() >= k:
         raise ShapeError(f"head: expected labels in [0, {k}) for {k} outputs, got {y.min()} to {y.max()}.")
 
 
-def _decide(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decision | None) -> Decision:
+def _decide(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], limits: Limits, head: Decision | None) -> Decision:
     classes, code = np.unique(y, return_inverse=True)
     start = None
     if head is not None and np.array_equal(head.classes, classes):
@@ -176,7 +176,7 @@ def _decide(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decision | None)
     return Decision(verdict, weight, bias, classes)
 
 
-def _witnesses(verdict: Verdict) -> np.ndarray:
+def _witnesses(verdict: Verdict) -> Int64[np.ndarray, "s"]:
     if isinstance(verdict, (Overlap, JointOverlap)):
         heavy = np.argsort(-verdict.weights, kind="stable")
         numbers = verdict.rows[heavy]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import no_type_check
 
 import numpy as np
+from jaxtyping import Float, Float32, Float64, Int64
 from numba import njit
 from scipy.linalg import get_blas_funcs, get_lapack_funcs, solve_triangular
 
@@ -32,8 +33,8 @@ class Descent:
     """
 
     status: str
-    v: np.ndarray
-    forces: np.ndarray
+    v: Float64[np.ndarray, "D"]
+    forces: Float64[np.ndarray, "m"]
     steps: int
 
 
@@ -90,14 +91,14 @@ def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202
     return n
 
 
-def _forces(margins: np.ndarray) -> np.ndarray:
+def _forces(margins: Float64[np.ndarray, "m"]) -> Float64[np.ndarray, "m"]:
     """1 / (1 + exp(margin)) without overflow."""
     out = np.empty(len(margins))
     _pull(margins, margins, 0.0, out)
     return out
 
 
-def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Descent:
+def descend(Z: Float64[np.ndarray, "m D"], v: Float64[np.ndarray, "D"], effort: Effort | None = None) -> Descent:
     """Newton's method from `v`, until separated, converged or stalled."""
     effort = effort or Effort()
     single = Z.astype(np.float32) if Z.shape[1] > WIDE and not effort.is_exact else None
@@ -139,11 +140,13 @@ def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Desce
     return Descent(status, v, forces, step + 1)
 
 
-def _loss(margins: np.ndarray) -> float:
+def _loss(margins: Float64[np.ndarray, "m"]) -> float:
     return float(np.logaddexp(0, -margins).sum())
 
 
-def _line(margins: np.ndarray, slope: np.ndarray, decrement: float) -> tuple[float, np.ndarray]:
+def _line(
+    margins: Float64[np.ndarray, "m"], slope: Float64[np.ndarray, "m"], decrement: float
+) -> tuple[float, Float64[np.ndarray, "m"]]:
     """A step length by the sign of the derivative (the loss is convex), and the forces there."""
     t, best = 1.0, None
     for _ in range(14):
@@ -162,8 +165,13 @@ def _line(margins: np.ndarray, slope: np.ndarray, decrement: float) -> tuple[flo
 
 
 def _direction(
-    Z: np.ndarray, fast: np.ndarray | None, forces: np.ndarray, gradient: np.ndarray, *, use_qr: bool
-) -> tuple[np.ndarray | None, bool]:
+    Z: Float64[np.ndarray, "m D"],
+    fast: Float[np.ndarray, "..."] | None,
+    forces: Float64[np.ndarray, "m"],
+    gradient: Float64[np.ndarray, "D"],
+    *,
+    use_qr: bool,
+) -> tuple[Float64[np.ndarray, "D"] | None, bool]:
     """The Newton direction, and whether the geometry was too flat for a Cholesky factor to be trusted.
 
     `fast` holds the vectors once more: as columns where they are narrow, else in float32 where that is enough.
@@ -191,8 +199,12 @@ def _direction(
 
 
 def _by_cholesky(
-    Z: np.ndarray, single: np.ndarray | None, keep: np.ndarray, root: np.ndarray, gradient: np.ndarray
-) -> tuple[np.ndarray | None, bool]:
+    Z: Float64[np.ndarray, "m D"],
+    single: Float32[np.ndarray, "m D"] | None,
+    keep: Int64[np.ndarray, "s"],
+    root: Float64[np.ndarray, "s"],
+    gradient: Float64[np.ndarray, "D"],
+) -> tuple[Float64[np.ndarray, "D"] | None, bool]:
     D = Z.shape[1]
     is_single = single is not None and len(keep) > D
     if is_single:
@@ -205,8 +217,8 @@ def _by_cholesky(
 
 
 def _by_factor(
-    H: np.ndarray, n_kept: int, gradient: np.ndarray, noise: float, *, is_single: bool
-) -> tuple[np.ndarray | None, bool]:
+    H: Float64[np.ndarray, "D D"], n_kept: int, gradient: Float64[np.ndarray, "D"], noise: float, *, is_single: bool
+) -> tuple[Float64[np.ndarray, "D"] | None, bool]:
     """Solve with the lower triangle of a Hessian summed over `n_kept` rows."""
     D = len(H)
     diagonal = np.arange(D)
@@ -225,13 +237,13 @@ def _by_factor(
     return np.asarray(potrs(factor, gradient, lower=1)[0]), is_hard
 
 
-def _most_curved(forces: np.ndarray) -> float:
+def _most_curved(forces: Float64[np.ndarray, "m"]) -> float:
     """The greatest λ (1 - λ): that of the force nearest to one half."""
     nearest = forces[np.argmin(np.abs(forces - 0.5))]
     return float(nearest * (1 - nearest))
 
 
-def _by_qr(A: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:
+def _by_qr(A: Float64[np.ndarray, "s D"], gradient: Float64[np.ndarray, "D"]) -> Float64[np.ndarray, "D"] | None:
     """Semi-normal equations with one step of refinement: for geometry that is nearly flat."""
     D = A.shape[1]
     R = np.linalg.qr(A, mode="r")

@@ -7,6 +7,7 @@ close in few dimensions and weak in many, where each proof takes d + 2 rows.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Int64
 
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.duplicates import contradictions, groups
@@ -36,7 +37,13 @@ class Packing:
         return all(overlap_holds(overlap, x, y) for overlap in self.overlaps)
 
 
-def packing(x: np.ndarray, y: np.ndarray, first: Overlap | JointOverlap, limits: Limits, most: int = 200) -> Packing:
+def packing(
+    x: Float[np.ndarray, "n d"],
+    y: Int64[np.ndarray, "n"],
+    first: Overlap | JointOverlap,
+    limits: Limits,
+    most: int = 200,
+) -> Packing:
     """Disjoint overlaps, beginning with equal rows of different labels, then found one after the other.
 
     Args:
@@ -65,13 +72,17 @@ def packing(x: np.ndarray, y: np.ndarray, first: Overlap | JointOverlap, limits:
     return Packing(tuple(found))
 
 
-def _decide(x: np.ndarray, y: np.ndarray, like: Overlap | JointOverlap, limits: Limits) -> object:
+def _decide(
+    x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], like: Overlap | JointOverlap, limits: Limits
+) -> object:
     if isinstance(like, JointOverlap):
         return joint(x, y, limits, pairs_first=True)[0] if len(np.unique(y)) > 2 else None
     return binary(x, y, like.positive, like.negative, limits)[0]
 
 
-def _of_pair(like: Overlap | JointOverlap, pair: np.ndarray, y: np.ndarray) -> Overlap | JointOverlap:
+def _of_pair(
+    like: Overlap | JointOverlap, pair: Int64[np.ndarray, "2"], y: Int64[np.ndarray, "n"]
+) -> Overlap | JointOverlap:
     if isinstance(like, JointOverlap):
         return replace(like, rows=pair, rivals=y[pair[::-1]], weights=np.ones(2), robustness=0.0)
     return replace(like, rows=pair, weights=np.ones(2), robustness=0.0)

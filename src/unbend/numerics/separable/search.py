@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float64, Int64, Shaped
 from scipy.linalg import qr, solve_triangular
 
 from unbend.numerics.separable import simplex
@@ -44,8 +45,8 @@ class Separated:
 class Overlapping:
     """Vectors with a proved positive dependency, and the hyperplanes that came nearest."""
 
-    index: np.ndarray
-    weights: np.ndarray
+    index: Int64[np.ndarray, "s"]
+    weights: Float64[np.ndarray, "s"]
     robustness: float
     planes: Hyperplanes | None = None
 
@@ -57,8 +58,8 @@ class Open:
     reason: str
     planes: Hyperplanes
     errors: int
-    index: np.ndarray
-    forces: np.ndarray
+    index: Int64[np.ndarray, "m"]
+    forces: Float64[np.ndarray, "m"]
 
 
 _Back: TypeAlias = Callable[[np.ndarray], Hyperplanes]
@@ -82,11 +83,11 @@ class Limits:
 class _Progress:
     """What the rounds carry along: the working set, the best claim so far, and how hard to try."""
 
-    index: np.ndarray
+    index: Int64[np.ndarray, "m"]
     planes: Hyperplanes
     level: int = 0
     best: Hyperplanes | None = None
-    forces: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    forces: Float64[np.ndarray, "m"] = field(default_factory=lambda: np.zeros(0))
 
     def open(self, reason: str, cone: Cone) -> Open:
         best = self.best or self.planes
@@ -152,7 +153,9 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
     return _by_simplex(cone, progress, chart, limits)
 
 
-def _descent(Z: np.ndarray, v: np.ndarray, progress: _Progress, limits: Limits, attempt: int) -> Descent:
+def _descent(
+    Z: Float64[np.ndarray, "m D"], v: Float64[np.ndarray, "D"], progress: _Progress, limits: Limits, attempt: int
+) -> Descent:
     """Newton as it comes; or from zero to the last digit."""
     effort = Effort(extra=3 + 8 * progress.level, deadline=limits.deadline)
     if attempt == 0 and len(Z) >= Z.shape[1]:
@@ -163,12 +166,16 @@ def _descent(Z: np.ndarray, v: np.ndarray, progress: _Progress, limits: Limits, 
 _Coordinates: TypeAlias = Callable[[Cone, np.ndarray, Chart, Hyperplanes], tuple[np.ndarray, _Back]]
 
 
-def _standard_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperplanes) -> tuple[np.ndarray, _Back]:
+def _standard_coordinates(
+    cone: Cone, index: Int64[np.ndarray, "m"], chart: Chart, like: Hyperplanes
+) -> tuple[Float64[np.ndarray, "m D"], _Back]:
     """Some vectors in standard units, and the way back."""
     return cone.gather(index, chart), lambda v: _out_of(chart, v, like)
 
 
-def _round_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperplanes) -> tuple[np.ndarray, _Back]:
+def _round_coordinates(
+    cone: Cone, index: Int64[np.ndarray, "m"], chart: Chart, like: Hyperplanes
+) -> tuple[Float64[np.ndarray, "m r"], _Back]:
     """Some vectors in coordinates where it is as wide in each direction, and the way back.
 
     Where the rows are nearly flat, such as those of an affine layer in more dimensions than it has inputs, standard
@@ -184,12 +191,12 @@ def _round_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperp
     return dot2(cone.vectors(index), whole), lambda v: _planes(v @ whole, like)
 
 
-def _planes(v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
+def _planes(v: Float64[np.ndarray, "D"], like: Hyperplanes) -> Hyperplanes:
     v = v.reshape(like.weight.shape[0], -1)
     return Hyperplanes(v[:, :-1].copy(), v[:, -1].copy())
 
 
-def _whitening(Z: np.ndarray) -> np.ndarray:
+def _whitening(Z: Float64[np.ndarray, "m D"]) -> Float64[np.ndarray, "D r"]:
     factors = qr(Z, mode="r", pivoting=True, check_finite=False)
     R, order = np.asarray(factors[0]), np.asarray(factors[1])
     size = np.abs(np.diagonal(R))
@@ -200,7 +207,12 @@ def _whitening(Z: np.ndarray) -> np.ndarray:
 
 
 def _overlap(
-    cone: Cone, progress: _Progress, Z: np.ndarray, descent: Descent, coordinates: _Coordinates, limits: Limits
+    cone: Cone,
+    progress: _Progress,
+    Z: Float64[np.ndarray, "m D"],
+    descent: Descent,
+    coordinates: _Coordinates,
+    limits: Limits,
 ) -> Overlapping | None:
     """Few witnesses from the forces of a descent, on the whole working set or on a face of it."""
     index, top = progress.index, descent.forces.max()
@@ -230,7 +242,9 @@ def _overlap(
     return None
 
 
-def _heaviest(Z: np.ndarray, descent: Descent, limits: Limits) -> tuple[np.ndarray, np.ndarray] | None:
+def _heaviest(
+    Z: Float64[np.ndarray, "m D"], descent: Descent, limits: Limits
+) -> tuple[Int64[np.ndarray, "s"], Float64[np.ndarray, "s"]] | None:
     """Fewer vectors that still balance, so that there is less to reduce; None where they do not."""
     m, D = Z.shape
     if m < 4 * D:
@@ -240,7 +254,13 @@ def _heaviest(Z: np.ndarray, descent: Descent, limits: Limits) -> tuple[np.ndarr
     return (part, again.forces) if again.status == "converged" else None
 
 
-def _reduce(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, limits: Limits) -> Overlapping | None:
+def _reduce(
+    cone: Cone,
+    index: Int64[np.ndarray, "m"],
+    Z: Float64[np.ndarray, "m D"],
+    forces: Float64[np.ndarray, "m"],
+    limits: Limits,
+) -> Overlapping | None:
     reduced = None if limits.is_over else reduce(Z, forces)
     if reduced is None:
         return None
@@ -254,7 +274,9 @@ def _reduce(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, li
     return None
 
 
-def _prove(cone: Cone, index: np.ndarray, weights: np.ndarray, limits: Limits) -> Overlapping | None:
+def _prove(
+    cone: Cone, index: Int64[np.ndarray, "s"], weights: Float64[np.ndarray, "s"], limits: Limits
+) -> Overlapping | None:
     """The proof these witnesses make, their weights moved onto the exact ones."""
     vectors = cone.proof_vectors(index)
     exact = polish(balance(vectors)[0], weights)
@@ -290,7 +312,7 @@ def _by_simplex(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -
     return None
 
 
-def _integral(vectors: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def _integral(vectors: Float64[np.ndarray, "m D"]) -> tuple[Shaped[np.ndarray, "m D"], list[int]]:
     """Columns times powers of two that make them integral and, where possible, free of trailing zeros."""
     out, exponents = np.empty(vectors.shape, object), []
     for j, column in enumerate(vectors.T):
@@ -323,7 +345,7 @@ def _exponent(a: Fraction) -> int:
     return a.numerator.bit_length() - a.denominator.bit_length()
 
 
-def _into(chart: Chart, planes: Hyperplanes) -> np.ndarray:
+def _into(chart: Chart, planes: Hyperplanes) -> Float64[np.ndarray, "D"]:
     """Hyperplanes in the coordinates of a chart."""
     weight = planes.weight[:, chart.columns]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -333,7 +355,7 @@ def _into(chart: Chart, planes: Hyperplanes) -> np.ndarray:
     return v if np.isfinite(v).all() else np.zeros_like(v)
 
 
-def _out_of(chart: Chart, v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
+def _out_of(chart: Chart, v: Float64[np.ndarray, "D"], like: Hyperplanes) -> Hyperplanes:
     """Hyperplanes in the units of the data, scores about as large as in the chart."""
     v = v.reshape(like.weight.shape[0], -1)
     part, exponent = np.frexp(v[:, :-1] / chart.scale)
@@ -348,7 +370,9 @@ def _out_of(chart: Chart, v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
     return Hyperplanes(weight, bias)
 
 
-def _grow(progress: _Progress, values: np.ndarray, first: int, dim: int, generator: np.random.Generator) -> None:
+def _grow(
+    progress: _Progress, values: Float64[np.ndarray, "size"], first: int, dim: int, generator: np.random.Generator
+) -> None:
     """Add violated vectors to the working set: the worst, a random part, and the nearest of the others."""
     violated = ~(values > 0)
     wrong = np.flatnonzero(violated)
