@@ -6,7 +6,6 @@ fields of `SecondMoments`, such as the streamed state of `unbend.numerics.second
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
 from unbend.numerics.products import CrossProducts
+from unbend.numerics.result import result
 
 _ROWS = 2048
 _FLOOR = 1e-9
@@ -149,13 +149,17 @@ def squared_error(
     return np.diagonal(moments.yy) - 2 * told + spread + moments.n * off**2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class RidgeFolds:
     """Ridge regression, cross-validated exactly from moments.
 
-    `r2[i, j]` is 1 - residual / total sum of squares of target j at penalty i, over all held-out folds; the
-    total is about the mean of the fitted rows, so a read-out worse than that mean has a negative one.
-    `weight` and `bias` are of all rows, at the penalty with the best mean.
+    Attributes:
+        l2: penalties.
+        r2: 1 - residual / total sum of squares of each target at each penalty, over all held-out folds; the total is
+            about the mean of the fitted rows, so a read-out worse than that mean has a negative one.
+        chosen: the penalty with the best mean over targets.
+        weight: of the read-out of all rows at that penalty.
+        bias: of the same.
     """
 
     l2: Float64[np.ndarray, " m"]
@@ -180,7 +184,7 @@ def ridge_folds(parts: Sequence[SecondMoments], l2s: Sequence[float]) -> RidgeFo
     r2 = 1 - error / np.maximum(spread, 1e-300)
     best = int(r2.mean(1).argmax())
     weight, bias = ridge(total, [l2s[best]])
-    return RidgeFolds(np.asarray(l2s, np.float64), r2, float(l2s[best]), weight[0], bias[0])
+    return RidgeFolds(l2=np.asarray(l2s, np.float64), r2=r2, chosen=float(l2s[best]), weight=weight[0], bias=bias[0])
 
 
 def _correlation(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

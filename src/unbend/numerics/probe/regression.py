@@ -1,7 +1,6 @@
 """Linear read-outs of numbers: representations and targets come in, R² on held-out rows goes out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -12,15 +11,27 @@ from torch import Tensor
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.probe.closed import CrossProducts, RidgeFolds, ridge_folds, sums
 from unbend.numerics.probe.suite import L2S
+from unbend.numerics.result import result
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Regression:
     """The linear read-out of targets from one layer: `h @ weight.T + bias`.
 
-    `r2` is 1 - residual / total sum of squares on held-out rows, for each target, with an interval; `path_r2` the
-    cross-validated one of each penalty, by which `l2` was chosen; `shuffled_r2` the held-out value of the same
-    read-out fitted to shuffled targets (at or below 0), and `capacity` its value on the rows it was fitted to.
+    Attributes:
+        layer: its dotted name.
+        weight: one row per target.
+        bias: one number per target.
+        l2: the chosen penalty.
+        r2: 1 - residual / total sum of squares on held-out rows, for each target.
+        low: lower end of its interval.
+        high: upper end.
+        path: penalties that were tried.
+        path_r2: the cross-validated R² of each, by which `l2` was chosen.
+        shuffled_r2: held-out R² of the same read-out fitted to shuffled targets; at or below 0.
+        capacity: R² of that one on the rows it was fitted to.
+        n: fitted rows.
+        n_test: held-out rows.
     """
 
     layer: str

@@ -4,7 +4,6 @@ Rows and classes come in, cross-validated accuracies go out, with those of shuff
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,18 +15,26 @@ from unbend.numerics.interval import wilson
 from unbend.numerics.probe.closed import join, ridge, subtract, sums
 from unbend.numerics.probe.control import shuffle
 from unbend.numerics.probe.split import folds_of
+from unbend.numerics.result import result
 
 L2S = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class ClosedForm:
     """Ridge regression on one-hot classes, read by the highest score.
 
-    `accuracy[i]` is over all held-out folds at penalty i, with its Wilson interval; `shuffled[s, i]` the same
-    for the s-th shuffle of the labels (chance), and `memorised[s]` the accuracy of that shuffle's read-out on
-    the rows it was fitted to, at the chosen penalty: the capacity of the layer's width. `weight` and `bias` are
-    of all rows at the chosen penalty.
+    Attributes:
+        l2: penalties.
+        accuracy: over all held-out folds, at each penalty.
+        low: lower ends of its Wilson intervals.
+        high: upper ends.
+        chosen: the penalty with the best accuracy.
+        weight: of the read-out of all rows at the chosen penalty.
+        bias: of the same.
+        shuffled: accuracy for each shuffle of the labels, at each penalty: chance.
+        memorised: accuracy of each shuffle's read-out on the rows it was fitted to, at the chosen penalty: the
+            capacity of the layer's width.
     """
 
     l2: Float64[np.ndarray, " m"]

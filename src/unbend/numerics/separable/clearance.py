@@ -22,14 +22,23 @@ from unbend.numerics.separable.rounding import (
     scores,
 )
 
-BLOCK = 8192  # rows held in float64 at a time
-AT_ONCE = 512  # values of which the least is looked at first
+BLOCK = 8192
+"""Rows held in float64 at a time."""
+AT_ONCE = 512
+"""Values of which the least is looked at first."""
 UNIT_SUM = 2.0**-52
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hyperplane:
-    """`x·(weight + weight_low) + bias + bias_low`: two words where one float64 is too coarse."""
+    """`x·(weight + weight_low) + bias + bias_low`: two words where one float64 is too coarse.
+
+    Attributes:
+        weight: its normal.
+        bias: its offset.
+        weight_low: second word of the normal.
+        bias_low: second word of the offset.
+    """
 
     weight: Float64[np.ndarray, "d"]
     bias: float
@@ -48,11 +57,15 @@ class Hyperplane:
 class Clearance:
     """How far every row lies on its own side.
 
-    `values` are lower bounds of the scores, one per row or per row and rival; `wrong` counts the rows that are
-    not proved right; `tightest` are the rows that survive the least relative change, where all rows are right.
+    Attributes:
+        values: lower bounds of the scores, one per row or per row and rival.
+        wrong: rows that are not proved right.
+        margin: lower bound of the distance of the nearest row; -inf where a row is wrong.
+        robustness: lower bound of the relative change that every row survives.
+        tightest: the rows that survive least, where all are right.
     """
 
-    values: np.ndarray
+    values: Float64[np.ndarray, "n"] | Float64[np.ndarray, "n k"]
     wrong: int
     margin: float
     robustness: float
@@ -156,7 +169,7 @@ def _refine_scores(
     return sure
 
 
-def _exact_score(row: np.ndarray, plane: Hyperplane) -> float:
+def _exact_score(row: Float[np.ndarray, "d"], plane: Hyperplane) -> float:
     """The score of one row, its sign exact and its size rounded towards zero."""
     weight, bias = plane.fractions()
     score = sum((Fraction(float(a)) * b for a, b in zip(row, weight, strict=True)), bias)
@@ -236,7 +249,7 @@ def _margins(
     return margin, size
 
 
-def _exact_margin(row: np.ndarray, words: list[tuple[np.ndarray, float, int]]) -> float:
+def _exact_margin(row: Float64[np.ndarray, "d"], words: list[tuple[Float64[np.ndarray, "d"], float, int]]) -> float:
     """Lower bound of a difference of scores: two words of precision first, then exact rationals."""
     long = np.concatenate([s * row for _, _, s in words] + [np.array([float(s) for _, _, s in words])])[None]
     long_weight = np.concatenate([w for w, _, _ in words] + [np.array([b for _, b, _ in words])])[None]

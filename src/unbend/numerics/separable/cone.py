@@ -16,8 +16,10 @@ from jaxtyping import Float, Float64, Int64, Integer
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, argmax_clearance, clearance
 from unbend.numerics.separable.verdicts import binary_vectors, joint_vectors
 
-SAMPLE = 1000  # rows from which shift and scale are taken
-TAME = 400  # squares of numbers below 2 ** TAME neither overflow nor vanish
+SAMPLE = 1000
+"""Rows from which shift and scale are taken."""
+TAME = 400
+"""Squares of numbers below 2 ** TAME neither overflow nor vanish."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

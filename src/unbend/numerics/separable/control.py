@@ -1,17 +1,16 @@
 """The null of every verdict: the same question about the same rows with permuted labels."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float, Int64
 
+from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Overlap, Separation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Control:
     """How often the question has the answer "separable" when the labels mean nothing.
 
@@ -39,7 +38,7 @@ def control(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], shuffles: in
             break
         permuted = np.random.default_rng([limits.seed, at]).permutation(y)
         counts[_is_separable(x, permuted, Limits(limits.deadline, at))] += 1
-    return Control(counts[True], counts[False], counts[None])
+    return Control(n_separable=counts[True], n_overlap=counts[False], n_undecided=counts[None])
 
 
 def _is_separable(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], limits: Limits) -> bool | None:

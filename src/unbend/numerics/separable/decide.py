@@ -19,7 +19,8 @@ from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import Answers, Verdict
 
 Form: TypeAlias = Literal["joint", "one-vs-rest", "pairwise"]
-NARROW = 300  # width up to which more than one BLAS thread costs more than it gains
+NARROW = 300
+"""Width up to which more than one BLAS thread costs more than it gains."""
 
 
 def separate(
@@ -77,10 +78,10 @@ def answer(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], form: str, li
     """`separate` for arrays that are already checked."""
     classes = _classes(y)
     if form == "one-vs-rest":
-        return Answers(form, tuple(binary(x, y, c, None, limits)[0] for c in classes))
+        return Answers(form=form, verdicts=tuple(binary(x, y, c, None, limits)[0] for c in classes))
     if form == "pairwise":
         pairs = combinations(classes, 2)
-        return Answers(form, tuple(binary(x, y, b, a, limits)[0] for a, b in pairs))
+        return Answers(form=form, verdicts=tuple(binary(x, y, b, a, limits)[0] for a, b in pairs))
     if form != "joint":
         raise DataError(f'form: expected "joint", "one-vs-rest" or "pairwise", got {form!r}.')
     if len(classes) == 1:

@@ -20,9 +20,12 @@ from unbend.numerics.separable.rounding import (
     require_gradual_underflow,
 )
 
-WEIGHT_TOLERANCE = 1e-6  # a stated weight may differ from the exact one by this fraction of it
-EXACT_RESIDUAL_SIZE = 20_000  # entries up to which a sum is tried in integers before elimination
-EXACT_ROWS = 260  # witnesses up to which a dependency is solved in integers: some seconds for so many
+WEIGHT_TOLERANCE = 1e-6
+"""A stated weight may differ from the exact one by this fraction of it."""
+EXACT_RESIDUAL_SIZE = 20_000
+"""Entries up to which a sum is tried in integers before elimination."""
+EXACT_ROWS = 260
+"""Witnesses up to which a dependency is solved in integers: some seconds for so many."""
 
 
 def dependency(

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
-BLOCK = 1 << 22  # entries hashed at a time
+BLOCK = 1 << 22
+"""Entries hashed at a time."""
 
 
 def groups(x: Float[np.ndarray, "n d"]) -> Int64[np.ndarray, "n"]:

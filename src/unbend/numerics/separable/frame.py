@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 
+from unbend.numerics.result import result
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, is_right
 from unbend.numerics.separable.control import Control, control
 from unbend.numerics.separable.cover import cover_probability
@@ -24,13 +25,16 @@ from unbend.numerics.separable.verdicts import (
     sides,
 )
 
-LAST_BITS = 8  # a robustness below this many units of rounding of the stored numbers is rounding itself
-BALANCED = (0.4, 0.6)  # share of one class between which Cover's count is used
-RANK_ROWS = 4  # rows per column from which the numerical rank is taken
+LAST_BITS = 8
+"""A robustness below this many units of rounding of the stored numbers is rounding itself."""
+BALANCED = (0.4, 0.6)
+"""Share of one class between which Cover's count is used."""
+RANK_ROWS = 4
+"""Rows per column from which the numerical rank is taken."""
 UNITS = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Frame:
     """The honest frame of a verdict.
 

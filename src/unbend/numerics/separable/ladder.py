@@ -2,13 +2,13 @@
 
 import math
 import time
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from unbend.errors import ShapeError
+from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary, check_plane
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance
 from unbend.numerics.separable.decide import blas
@@ -16,6 +16,7 @@ from unbend.numerics.separable.frame import Decision, Frame, frame, unit_roundof
 from unbend.numerics.separable.hinge import fewest_errors
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.packing import Packing
+from unbend.numerics.separable.question import JointQuestion
 from unbend.numerics.separable.rows import ArrayLike, rows, values
 from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import (
@@ -28,10 +29,12 @@ from unbend.numerics.separable.verdicts import (
 )
 
 N_WITNESSES = 8
-SHARES = (0.6, 0.25, 0.15)  # of the budget: verdict, permuted labels, disjoint overlaps
+"""Rows to look at."""
+SHARES = (0.6, 0.25, 0.15)
+"""Of the budget: verdict, permuted labels, disjoint overlaps."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class LadderStep:
     """Whether the classes are linearly separable in one layer, with everything needed to judge the answer.
 
@@ -95,7 +98,13 @@ def ladder_step(
         around, found_packing = frame(
             x, y, decision, unseen, unit, shuffles, (Limits(ends[1], seed), Limits(ends[2], seed))
         )
-    return LadderStep(decision.verdict, around, _witnesses(decision.verdict), found_packing, by_head)
+    return LadderStep(
+        verdict=decision.verdict,
+        frame=around,
+        witnesses=_witnesses(decision.verdict),
+        packing=found_packing,
+        by_head=by_head,
+    )
 
 
 def separate_with(
@@ -135,21 +144,17 @@ def _by_head(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], head: tuple
             "x must be what the head reads."
         )
     if len(bias) == 1:
-        classes = np.array([0, 1])
         _check_labels(y, 2)
         verdict = check_plane(x, y, 1, 0, Hyperplane(weight[0], float(bias[0])))
-        return Decision(verdict, weight, bias, classes)
-    classes = np.arange(len(bias))
+        return Decision(verdict, weight, bias, np.array([0, 1]))
     _check_labels(y, len(bias))
+    question = JointQuestion(x, y, np.arange(len(bias)), y)
     found = argmax_clearance(x, y, weight, bias, None)
     if found.wrong == 0:
-        verdict = JointSeparation(
-            x.shape[0], x.shape[1], classes, weight, bias, found.margin, found.robustness, found.tightest, None
-        )
+        verdict = question.separation((weight, bias), found)
     else:
-        reason = "the given read-out errs"
-        verdict = Undecided(None, None, len(x), x.shape[1], reason, weight, bias, found.wrong, math.nan, classes)
-    return Decision(verdict, weight, bias, classes)
+        verdict = question.undecided((weight, bias), "the given read-out errs", found.wrong)
+    return Decision(verdict, weight, bias, question.classes)
 
 
 def _check_labels(y: Int64[np.ndarray, "n"], k: int) -> None:

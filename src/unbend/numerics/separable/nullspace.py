@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 PRIME = 2**31 - 1
-FIRST_LOOK = 16  # digits after which fractions are tried for the first time
+FIRST_LOOK = 16
+"""Digits after which fractions are tried for the first time."""
 
 
 def null_vector(matrix: Shaped[np.ndarray, "q m"], deadline: float = math.inf) -> list[int] | None:

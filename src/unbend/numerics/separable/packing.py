@@ -4,11 +4,12 @@ Each proof of overlap means at least one error among its own witnesses. Proofs o
 close in few dimensions and weak in many, where each proof takes d + 2 rows.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int64
 
+from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.joint import joint
@@ -17,9 +18,13 @@ from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import JointOverlap, Overlap, overlap_holds
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Packing:
-    """Overlaps on disjoint rows: every linear read-out errs on at least `n_errors` rows."""
+    """Overlaps on disjoint rows: every linear read-out errs on at least `n_errors` rows.
+
+    Attributes:
+        overlaps: one proof for each of these errors.
+    """
 
     overlaps: tuple[Overlap | JointOverlap, ...]
 
@@ -69,7 +74,7 @@ def packing(
         verdict = replace(verdict, n=first.n, rows=where[verdict.rows])
         found.append(verdict)
         alive[verdict.rows] = False
-    return Packing(tuple(found))
+    return Packing(overlaps=tuple(found))
 
 
 def _decide(

@@ -16,7 +16,8 @@ from unbend.errors import UnsupportedError
 UNIT = 2.0**-53
 # Covers flushed results too: each operation loses less than the least normal number.
 UNDERFLOW = 2.0**-1021
-SPLIT = 134217729.0  # 2**27 + 1, Veltkamp's constant for float64
+SPLIT = 134217729.0
+"""2**27 + 1, Veltkamp's constant for float64."""
 
 
 def gamma(k: int) -> float:

@@ -5,17 +5,18 @@ A verdict holds numbers only, never the data. `verify(x, y)` checks it against t
 question (a pair of classes among many) are passed over, so that `y` is always the labels as the user has them.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from unbend.numerics.result import result
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, clearance, is_right
 from unbend.numerics.separable.dependency import dependency
 from unbend.numerics.separable.rows import ArrayLike, rows
 
-SLACK = 1 + 1e-9  # a stated bound may be larger than the recomputed one by rounding, not more
+SLACK = 1 + 1e-9
+"""A stated bound may be larger than the recomputed one by rounding, not more."""
 
 
 def sides(y: Int64[np.ndarray, "n"], positive: int, negative: int | None) -> Float64[np.ndarray, "n"]:
@@ -25,7 +26,7 @@ def sides(y: Int64[np.ndarray, "n"], positive: int, negative: int | None) -> Flo
     return sign
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Separation:
     """A hyperplane with every row of class `positive` strictly above it and every row of `negative` below.
 
@@ -80,7 +81,7 @@ class Separation:
         return found.wrong == 0 and self.margin <= found.margin * SLACK and self.robustness <= found.robustness * SLACK
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Overlap:
     """A common point of the two convex hulls, so that no hyperplane separates the classes.
 
@@ -115,7 +116,7 @@ class Overlap:
         return overlap_holds(self, *rows(x, y))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class JointSeparation:
     """A linear read-out whose greatest score is strictly that of the own class, in every row.
 
@@ -151,7 +152,7 @@ class JointSeparation:
         return found.wrong == 0 and self.margin <= found.margin * SLACK and self.robustness <= found.robustness * SLACK
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class JointOverlap:
     """A circulation of mass between classes, so that no linear read-out is right in every row.
 
@@ -180,7 +181,7 @@ class JointOverlap:
         return overlap_holds(self, *rows(x, y))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Undecided:
     """The search stopped before it found a proof; what it knows is a bracket, not a guess.
 
@@ -226,7 +227,7 @@ class Undecided:
 Verdict: TypeAlias = Separation | Overlap | JointSeparation | JointOverlap | Undecided
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Answers:
     """One binary verdict for each of several questions about the same rows.
 

@@ -17,7 +17,8 @@ from unbend.numerics.separable.rounding import dot2
 RANK_TOLERANCE = 1e-11
 ZERO = 1e-12
 POLISHES = 6
-SETTLED = 1e-12  # a last change below this part of the greatest weight
+SETTLED = 1e-12
+"""A last change below this part of the greatest weight."""
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
