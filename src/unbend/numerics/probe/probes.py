@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 from torch import Tensor
 
 from unbend.errors import DataError, LayerError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.interval import PairedDifference, paired, wilson
 from unbend.numerics.probe.certificate import Optimality
 from unbend.numerics.probe.control import control_labels, shuffle, types_of
@@ -22,6 +23,7 @@ from unbend.numerics.probe.inputs import (
     held_out_layer,
     known_classes,
     layers_of,
+    require_range,
     type_codes,
 )
 from unbend.numerics.probe.logistic import Folds, Path, fit, folds, path
@@ -164,6 +166,7 @@ class _Task:
     n_types: int
 
 
+@as_shipped()
 def probe(
     representations: Representations | Iterable[Representations],
     y: Table,
@@ -189,7 +192,8 @@ def probe(
         recipe: penalties, shares, controls, levels.
 
     Raises:
-        DataError: fewer than two classes, values that are not finite, a class that only `test` has.
+        DataError: fewer than two classes, values that are not finite or whose squares float64 cannot hold, a class
+            that only `test` has.
         ShapeError: rows and labels that do not fit.
 
     Cost:
@@ -271,9 +275,8 @@ def _probe(
     name: str, h: Shaped[Tensor, "n d"], h_test: Shaped[Tensor, "m d"], task: _Task, recipe: ProbeRecipe
 ) -> Probe:
     """One layer, from standardising to the control."""
+    require_range(name, h)
     standard = Standard.of(h)
-    if not bool(torch.isfinite(standard.mean).all() & torch.isfinite(standard.scale).all()):
-        raise DataError(f"{name}: expected finite values. Look for inf and nan in the model's outputs.")
     rows = Rows.of(standard.apply(h), task.y, task.k)
     l2, chosen, near = _choose(rows, task, recipe)
     start, known = (near.point, near.blocks) if near else (None, None)

@@ -10,13 +10,16 @@ import torch
 from jaxtyping import Float64, Int64, Shaped
 from torch import Tensor
 
-from unbend.errors import DataError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.interval import wilson
 from unbend.numerics.probe.closed import join, ridge, subtract, sums
 from unbend.numerics.probe.control import shuffle
+from unbend.numerics.probe.inputs import require_range
 from unbend.numerics.probe.split import folds_of
 from unbend.numerics.result import result
 
+_LARGE = 1e30
+"""Weights below this, times float32 rows, stay in float32."""
 L2S = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
@@ -48,6 +51,7 @@ class ClosedForm:
     memorised: Float64[np.ndarray, " s"]
 
 
+@as_shipped()
 def closed_form(
     x: Shaped[Tensor, "n d"],
     y: Int64[Tensor, " n"],
@@ -68,20 +72,19 @@ def closed_form(
         seed: draws folds and shuffles.
 
     Raises:
-        DataError: a class with a single row, or values that are not finite.
+        DataError: a class with a single row, values that are not finite or whose squares float64 cannot hold.
 
     Cost:
         n d² / 2 + (folds + 1) · penalties · d³ / 3 multiplications, and n d k · penalties · (shuffles + 1)
         to judge them.
     """
+    require_range("x", x)
     k = int(y.max()) + 1
     labels = torch.stack([y, *(shuffle(y, seed + 1 + s) for s in range(n_shuffles))])
     fold = folds_of(y, n_folds, seed)
     order = [torch.nonzero(fold == f)[:, 0] for f in range(n_folds)]
     parts = [sums(x[rows], _one_hot(labels[:, rows], k)) for rows in order]
     total = join(parts)
-    if not np.isfinite(total.gram).all():
-        raise DataError("x: expected finite values. Look for inf and nan in the model's outputs.")
     right = np.zeros((n_shuffles + 1, len(l2s)), np.int64)
     for rows, part in zip(order, parts, strict=True):
         right += _right(x[rows], labels[:, rows], *ridge(subtract(total, part), l2s))
@@ -112,7 +115,8 @@ def _right(x: Tensor, labels: Tensor, weight: np.ndarray, bias: np.ndarray) -> n
     """How many rows each labelling's read-out gets right, for each penalty: [s, m]."""
     m, t, d = weight.shape
     s = len(labels)
-    dtype = x.dtype if x.dtype == torch.float64 else torch.float32
+    is_narrow = x.dtype != torch.float64 and np.abs(weight).max(initial=0.0) < _LARGE
+    dtype = torch.float32 if is_narrow else torch.float64
     stacked = torch.from_numpy(weight.reshape(m * t, d).T.copy()).to(dtype)
     shift = torch.from_numpy(bias.reshape(m * t)).to(dtype)
     right = torch.zeros(s, m, dtype=torch.int64)

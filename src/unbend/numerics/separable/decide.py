@@ -5,13 +5,14 @@ import math
 import time
 from contextlib import AbstractContextManager
 from itertools import combinations
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int64
 from threadpoolctl import ThreadpoolController
 
 from unbend.errors import DataError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.rows import ArrayLike, rows
@@ -23,6 +24,7 @@ NARROW = 300
 """Width up to which more than one BLAS thread costs more than it gains."""
 
 
+@as_shipped()
 def separate(
     x: ArrayLike, y: ArrayLike, *, form: Form = "joint", budget: float | None = None, seed: int = 0
 ) -> Verdict | Answers:
@@ -104,6 +106,6 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas(d: int) -> AbstractContextManager:
+def blas(d: int) -> AbstractContextManager[Any]:
     """One BLAS thread for narrow problems, for the duration of a `with`."""
     return _controller().limit(limits=1 if d < NARROW else None, user_api="blas")

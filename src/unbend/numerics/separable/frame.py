@@ -74,11 +74,18 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """A verdict with the read-out that stands for it: one hyperplane, or one per class."""
+    """A verdict with the read-out that stands for it.
+
+    Attributes:
+        verdict: the verdict.
+        weight: one normal per class, or one alone for two classes.
+        bias: the offsets.
+        classes: the labels, sorted.
+    """
 
     verdict: Verdict
-    weight: Float64[np.ndarray, "k d"]
-    bias: Float64[np.ndarray, "k"]
+    weight: Float64[np.ndarray, "c d"]
+    bias: Float64[np.ndarray, "c"]
     classes: Int64[np.ndarray, "k"]
 
     def right(self, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from unbend.errors import ShapeError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary, check_plane
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance
@@ -52,12 +53,14 @@ class LadderStep:
     packing: Packing | None
     by_head: bool
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the verdict and the lower bound on errors hold for these rows."""
         is_packed = self.packing is None or self.packing.verify(x, y)
         return is_packed and self.verdict.verify(x, y)
 
 
+@as_shipped()
 def ladder_step(
     x: ArrayLike,
     y: ArrayLike,
@@ -107,6 +110,7 @@ def ladder_step(
     )
 
 
+@as_shipped()
 def separate_with(
     x: ArrayLike, y: ArrayLike, weight: ArrayLike, bias: ArrayLike
 ) -> Separation | JointSeparation | Undecided:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Int64
 
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.duplicates import contradictions, groups
@@ -33,6 +34,7 @@ class Packing:
         """Rows that every read-out must get wrong."""
         return len(self.overlaps)
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether every overlap verifies and no row is used twice."""
         x, y = rows(x, y)

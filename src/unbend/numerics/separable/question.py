@@ -90,8 +90,8 @@ class JointQuestion:
 
     def of_pair(self, overlap: Overlap) -> JointOverlap:
         """An overlap of two classes as a circulation between them."""
-        rivals = np.where(self.y[overlap.rows] == overlap.positive, overlap.negative, overlap.positive)
-        return self.overlap(overlap.rows, rivals.astype(np.int64), overlap.weights, overlap.robustness)
+        pair = overlap.positive + (-1 if overlap.negative is None else overlap.negative)
+        return self.overlap(overlap.rows, pair - self.y[overlap.rows], overlap.weights, overlap.robustness)
 
     def undecided(self, readout: Readout, reason: str, errors: int | None = None) -> Undecided:
         """The best read-out, and how many rows it does not provably get right; counted here unless they are known."""

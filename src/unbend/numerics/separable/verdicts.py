@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.result import result
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, clearance, is_right
 from unbend.numerics.separable.dependency import dependency
@@ -61,6 +62,7 @@ class Separation:
         """The coefficients as one value."""
         return Hyperplane(self.weight, self.bias, self.weight_low, self.bias_low)
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether every row of `x` provably lies on its own side, by at least the stated margin and robustness.
 
@@ -107,6 +109,7 @@ class Overlap:
     weights: Float64[np.ndarray, "s"]
     robustness: float
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the witnesses alone provably exclude every hyperplane, in exact or interval arithmetic.
 
@@ -142,6 +145,7 @@ class JointSeparation:
     tightest: Int64[np.ndarray, "s"]
     low: Float64[np.ndarray, "k d1"] | None = None
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the read-out is provably right in every row, by at least the stated margin and robustness."""
         x, y = rows(x, y)
@@ -176,6 +180,7 @@ class JointOverlap:
     weights: Float64[np.ndarray, "s"]
     robustness: float
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the transfers alone provably exclude every linear read-out."""
         return overlap_holds(self, *rows(x, y))
@@ -209,6 +214,7 @@ class Undecided:
     hull_distance: float
     classes: Int64[np.ndarray, "c"] | None = None
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the best hyperplane really errs on no more rows than stated. It proves no more than that."""
         x, y = rows(x, y)
@@ -246,6 +252,7 @@ class Answers:
             return False
         return None if any(isinstance(v, Undecided) for v in self.verdicts) else True
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether each single verdict verifies."""
         x, y = rows(x, y)

@@ -71,8 +71,11 @@ class Subject:
         n_classes: int,
         loss: Callable[[Tensor, Tensor], Tensor] | None,
     ) -> None:
-        self.model, self.n_classes, self.loss = model, n_classes, loss
-        self.train, self.held_out = (sample(source, part, fit, n_classes) for part in ("train", "held_out"))
+        self.model: nn.Module = model
+        self.n_classes: int = n_classes
+        self.loss: Callable[[Tensor, Tensor], Tensor] | None = loss
+        self.train: Sample | None = sample(source, "train", fit, n_classes)
+        self.held_out: Sample | None = sample(source, "held_out", fit, n_classes)
 
     def run(self, net: nn.Module, inputs: Any) -> Tensor:
         """The output of a network for some inputs."""
