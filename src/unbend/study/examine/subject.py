@@ -74,8 +74,8 @@ class Subject:
         self.model: nn.Module = model
         self.n_classes: int = n_classes
         self.loss: Callable[[Tensor, Tensor], Tensor] | None = loss
-        self.train: Sample | None = sample(source, "train", fit, n_classes)
-        self.held_out: Sample | None = sample(source, "held_out", fit, n_classes)
+        self.train: Sample = sample(source, "train", fit, n_classes)
+        self.held_out: Sample = sample(source, "held_out", fit, n_classes)
 
     def run(self, net: nn.Module, inputs: Any) -> Tensor:
         """The output of a network for some inputs."""
