@@ -68,7 +68,7 @@ def run_team(_context, go, part, job, n):
 
 @intrinsic
 @no_type_check
-def asked(_context, function):
+def ask(_context, function):
     """What the function of no arguments at an address says."""
 
     def made(_context, builder, _signature, arguments):
