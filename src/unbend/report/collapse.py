@@ -2,7 +2,7 @@
 
 from unbend.numerics.collapse import Collapse
 from unbend.report.sections import NOWHERE, Place, Section, section
-from unbend.report.text import Number, written
+from unbend.report.text import Number, in_digits
 
 
 @section.register
@@ -16,4 +16,4 @@ def collapse(result: Collapse, place: Place = NOWHERE) -> Section:
         ("NC3", result.nc3, "distance between the head and the class means"),
         ("NC4", result.nc4, "share of rows where the head and the nearest class mean disagree"),
     )
-    return Section(tuple(Number(label, value, written(value), meaning) for label, value, meaning in said))
+    return Section(tuple(Number(label, value, in_digits(value), meaning) for label, value, meaning in said))
