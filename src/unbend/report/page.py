@@ -66,7 +66,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     }
     depth = across.pop("depth", Section())
     proved, ladder = across.pop("ladder", None), study.result(Ladder)
-    html = template(_HERE, "page.html", written=written).render(
+    html = template(_HERE, "page.html", in_digits=in_digits).render(
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,

@@ -162,4 +162,4 @@ def _values(value: Any) -> Table | None:
     if value.ndim == 1:
         return Table(("", "value"), tuple((str(i), in_digits(v)) for i, v in enumerate(value.tolist())))
     head = ("", *(str(j) for j in range(value.shape[1])))
-    return Table(head, tuple((str(i), *map(written, row)) for i, row in enumerate(value.tolist())))
+    return Table(head, tuple((str(i), *map(in_digits, row)) for i, row in enumerate(value.tolist())))
