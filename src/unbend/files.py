@@ -14,7 +14,7 @@ from threading import Event
 
 from unbend.errors import RecordError
 
-interrupted = Event()
+interrupted: Event = Event()
 """Set by the terminal on Ctrl-C: no file takes its place from then on. An interrupt that arrives inside a callback or a
 `__del__` is swallowed there by Python, and the work goes on as if nothing had been."""
 

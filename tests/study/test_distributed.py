@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from unbend.errors import DataError
-from unbend.study.ranks import Share, gathered, joined, share, total
+from unbend.study.ranks import Share, gather, joined, share, total
 
 pytestmark = pytest.mark.xdist_group("distributed")  # the runs of `ran` are made once, in one worker
 SCRIPT = """
@@ -104,12 +104,12 @@ def test_what_one_rank_refuses_all_refuse(ran):
 
 def test_one_process_is_its_only_rank():
     assert share() == Share(0, 1)
-    assert gathered(lambda: 3, share()) == [3]
+    assert gather(lambda: 3, share()) == [3]
     assert total(lambda: {"a": {"S": 1}}, share()) == {"a": {"S": 1}}
     with joined() as is_writer:
         assert is_writer
     with pytest.raises(DataError):
-        gathered(_refuse, share())
+        gather(_refuse, share())
 
 
 def _refuse():

@@ -14,7 +14,7 @@ from rich.text import Text
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
-told = Event()
+told: Event = Event()
 """Set by a command that has said itself that it was interrupted."""
 _PICTURES = 0x2400
 """The signs that stand for control characters begin here: U+241B is that of ESC."""

@@ -112,7 +112,11 @@ class Batch:
     def __init__(
         self, values: Tensor, samples: Samples, view: View, mask: Tensor | None, saturation: Saturation | None
     ) -> None:
-        self.values, self.samples, self.view, self.mask, self.saturation = values, samples, view, mask, saturation
+        self.values: Tensor = values
+        self.samples: Samples = samples
+        self.view: View = view
+        self.mask: Tensor | None = mask
+        self.saturation: Saturation | None = saturation
         self._sweep: Sweep | None = None
         self._rows: Tensor | None = None
 

@@ -71,7 +71,8 @@ class Products:
         self._total: tuple[Tensor, Tensor] = zeros(width), zeros(n_targets)
         self._pivot: tuple[Tensor, Tensor] | None = None
         self._arrays: tuple[Array, ...] | None = None  # pivots and room once more, for compiled code
-        self._n = self._fill = self.lost = 0
+        self._n = self._fill = 0
+        self.lost: int = 0
 
     def add(self, rows: Tensor, targets: Tensor, chosen: Int64[Array, "m"] | None = None) -> None:
         """Add the chosen ones of some rows [n, d], or all, and their targets [m, t]."""

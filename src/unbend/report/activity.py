@@ -7,7 +7,7 @@ from unbend.plot.activity import VERDICTS, grid_width
 from unbend.plot.activity import activity as strip
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import headline, shown, written
+from unbend.report.text import headline, in_digits, percent
 from unbend.study.silence import bound_in_words
 
 _ALL = 64
@@ -59,7 +59,7 @@ def _table(result: Activity) -> Table:
         note = f"Of {d:,} units: {len(flagged):,} flagged (at most 48 listed), the 8 least and the 8 most active."
     columns = (result.zero_share, result.flat_share)
     rows = tuple(
-        (str(i), written(float(result.score[i])), *(shown(float(c[i])) for c in columns), _verdict(result, int(i)))
+        (str(i), in_digits(float(result.score[i])), *(percent(float(c[i])) for c in columns), _verdict(result, int(i)))
         for i in listed
     )
     return Table(("unit", "activity", "zero", "flat", "verdict"), rows, note)

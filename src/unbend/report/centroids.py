@@ -4,7 +4,7 @@ import numpy as np
 
 from unbend.numerics.centroids import Centroids
 from unbend.report.sections import NOWHERE, Place, Section, Table, section
-from unbend.report.text import written
+from unbend.report.text import in_digits
 
 _LISTED = 12
 
@@ -19,7 +19,7 @@ def centroids(result: Centroids, place: Place = NOWHERE) -> Section:
     order = np.argsort(-result.selectivity, kind="stable")[:_LISTED]
     best = seen[result.mean[seen].argmax(0)]
     rows = tuple(
-        (str(u), written(float(result.selectivity[u])), names[best[u]], written(float(result.mean[best[u], u])))
+        (str(u), in_digits(float(result.selectivity[u])), names[best[u]], in_digits(float(result.mean[best[u], u])))
         for u in order
     )
     note = "The units that tell one class most clearly from the others; 1 is a unit that answers to it alone."

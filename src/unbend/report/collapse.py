@@ -4,7 +4,7 @@ import numpy as np
 
 from unbend.numerics.collapse import Collapse
 from unbend.report.sections import NOWHERE, Place, Section, section
-from unbend.report.text import Number, written
+from unbend.report.text import Number, in_digits
 
 
 @section.register
@@ -22,4 +22,4 @@ def collapse(result: Collapse, place: Place = NOWHERE) -> Section:
         ("NC4", result.nc4, "share of rows where the head and the nearest class mean disagree"),
     )
     shown = [one for one in said if not (of_two and one[0].startswith("NC2"))]
-    return Section(tuple(Number(label, value, written(value), meaning) for label, value, meaning in shown))
+    return Section(tuple(Number(label, value, in_digits(value), meaning) for label, value, meaning in shown))

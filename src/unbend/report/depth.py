@@ -7,7 +7,7 @@ from unbend.plot.depth import fisher, readouts, separation
 from unbend.plot.style import name_room
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, shown, written
+from unbend.report.text import Number, in_digits, percent
 from unbend.study.depth import Depth
 from unbend.study.head import Head
 
@@ -30,7 +30,7 @@ def _curve(result: Depth, labels: list[str], *, accuracy: bool) -> Picture:
     what = "Accuracy" if accuracy else "R²"
     scale = " Equal steps up divide the errors by equal factors." if accuracy else ""
     good = np.flatnonzero(np.isfinite(result.held_out))
-    ends = [f"{shown(result.held_out[i])} at {labels[i]}" for i in (good[:1].tolist() + good[-1:].tolist())]
+    ends = [f"{percent(result.held_out[i])} at {labels[i]}" for i in (good[:1].tolist() + good[-1:].tolist())]
     said = f"{what} of a linear read-out through {len(labels)} layers" + (
         f": held-out {', '.join(ends)}" if ends else ""
     )
@@ -45,9 +45,9 @@ def _curve(result: Depth, labels: list[str], *, accuracy: bool) -> Picture:
     rows = tuple(
         (
             labels[i],
-            shown(result.held_out[i]),
-            f"{shown(result.low[i])} to {shown(result.high[i])}",
-            *(shown(column[i]) for column in (result.train, result.twin, result.control)),
+            percent(result.held_out[i]),
+            f"{percent(result.low[i])} to {percent(result.high[i])}",
+            *(percent(column[i]) for column in (result.train, result.twin, result.control)),
         )
         for i in range(len(labels))
     )
@@ -68,13 +68,13 @@ def _staircase(result: Depth, labels: list[str]) -> Picture:
         "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can.",
         vector(
             lambda ax: fisher(ax, result, labels=labels),
-            f"Fisher value through the layers: {written(result.fisher[0])} first, {written(result.fisher[-1])} last",
+            f"Fisher value by layer: {in_digits(result.fisher[0])} first, {in_digits(result.fisher[-1])} last",
             size=_SMALL,
             margins=(0.42, name_room(labels, most=_FEW), 0.05, 0.08),
         ),
         Table(
             ("layer", "Fisher", "trace ratio"),
-            tuple((label, written(float(f)), written(float(r))) for label, f, r in columns),
+            tuple((label, in_digits(float(f)), in_digits(float(r))) for label, f, r in columns),
             "The trace ratio misleads: one noisy unit lowers it, a bottleneck that destroys information raises it.",
         ),
     )
@@ -96,7 +96,7 @@ def _law(result: Depth, labels: list[str]) -> Picture:
         ),
         Table(
             ("layer", "tr(S_W S_B⁺)"),
-            tuple((label, written(float(v))) for label, v in zip(labels, result.separation, strict=True)),
+            tuple((label, in_digits(float(v))) for label, v in zip(labels, result.separation, strict=True)),
             "He & Su 2023: in well-trained networks it falls by about the same factor at every layer.",
         ),
     )
@@ -109,9 +109,11 @@ def head(result: Head, place: Place = NOWHERE) -> Section:
     feeds = place.label(result.layer)
     return Section(
         (
-            Number("own head", result.own, shown(result.own), f"the network's own output, {result.n:,} held-out rows"),
-            Number("own, train", result.own_train, shown(result.own_train), "the same on training rows"),
-            Number("refitted", result.refitted, shown(result.refitted), f"a linear read-out refitted on {feeds}"),
+            Number(
+                "own head", result.own, percent(result.own), f"the network's own output, {result.n:,} held-out rows"
+            ),
+            Number("own, train", result.own_train, percent(result.own_train), "the same on training rows"),
+            Number("refitted", result.refitted, percent(result.refitted), f"a linear read-out refitted on {feeds}"),
             Number(
                 "gain",
                 result.gain,

@@ -7,7 +7,7 @@ from unbend.plot.gradient import gradients as curve
 from unbend.plot.style import name_room
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import written
+from unbend.report.text import in_digits
 
 _FEW = 14
 _FOLD = 4.0
@@ -29,7 +29,7 @@ def gradients(result: Gradients, place: Place = NOWHERE) -> Section:
         ),
         Table(
             ("layer", "gradient norm"),
-            tuple((label, written(float(v))) for label, v in zip(labels, result.norm, strict=True)),
+            tuple((label, in_digits(float(v))) for label, v in zip(labels, result.norm, strict=True)),
             f"Root mean square over {result.n:,} samples.",
         ),
         size="medium",
@@ -44,4 +44,4 @@ def _said(lost: float) -> str:
     verb = "shrinks" if lost > 0 else "grows"
     if abs(lost) > _FOLD:
         return f" On its way back it {verb} by {abs(lost):.0f} orders of magnitude."
-    return f" On its way back it {verb} {written(float(10 ** abs(lost)))}-fold."
+    return f" On its way back it {verb} {in_digits(float(10 ** abs(lost)))}-fold."

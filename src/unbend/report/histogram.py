@@ -7,7 +7,7 @@ from unbend.plot.histogram import bars
 from unbend.plot.histogram import histogram as drawn
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, shown, small_share, written
+from unbend.report.text import Number, in_digits, percent, small_share
 
 
 @section.register
@@ -18,14 +18,14 @@ def histogram(result: Histogram, place: Place = NOWHERE) -> Section:
         "Signed log scale, four bars an octave; exact zeros stand between the signs.",
         vector(
             lambda ax: drawn(ax, result),
-            f"{place.label(place.layer)}: distribution of values, {shown(bars(result).zero)} exactly zero",
+            f"{place.label(place.layer)}: distribution of values, {percent(bars(result).zero)} exactly zero",
             size=(3.4, 2.0),
             margins=(0.1, 0.38, 0.1, 0.06),
         ),
         _table(result),
     )
     said = "values that are NaN or infinite, among those in the histogram"
-    bad = (Number("not finite", float(result.nonfinite), written(result.nonfinite), said),)
+    bad = (Number("not finite", float(result.nonfinite), in_digits(result.nonfinite), said),)
     return Section(bad if result.nonfinite else (), (picture,))
 
 

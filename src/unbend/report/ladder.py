@@ -10,7 +10,7 @@ from unbend.plot.separable import ladder as rungs
 from unbend.plot.vector import vector
 from unbend.plot.witnesses import COLUMNS, image_side, witnesses
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import written
+from unbend.report.text import in_digits
 from unbend.study.ladder import Ladder, remark, word
 
 _MOST_SHOWN = 2 * COLUMNS
@@ -70,7 +70,7 @@ def ladder(result: Ladder, place: Place = NOWHERE) -> Section:
 def _table(result: Ladder, labels: list[str], place: Place) -> Table:
     rows = tuple(
         (label, word(step), remark(step), f"{step.frame.n:,}", str(step.frame.d), str(step.frame.rank),
-         "" if step.frame.cover is None else written(step.frame.cover), f"{step.frame.robustness:.1e}",
+         "" if step.frame.cover is None else in_digits(step.frame.cover), f"{step.frame.robustness:.1e}",
          _named(result, step, place))
         for label, step in zip(labels, result.steps, strict=True)
     )  # fmt: skip

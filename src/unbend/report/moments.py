@@ -6,7 +6,7 @@ from unbend.numerics.moments import Moments
 from unbend.plot.moments import moments as ranges
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import headline, written
+from unbend.report.text import headline, in_digits
 
 _ALL, _SOME = 64, 24
 
@@ -17,7 +17,7 @@ def moments(result: Moments, place: Place = NOWHERE) -> Section:
     d = len(result.mean)
     listed = np.arange(d) if d <= _ALL else np.unique(np.linspace(0, d - 1, _SOME).astype(int))
     columns = (result.mean, result.std, result.low, result.high)
-    rows = tuple((str(i), *(written(float(c[i])) for c in columns)) for i in np.argsort(result.mean)[listed])
+    rows = tuple((str(i), *(in_digits(float(c[i])) for c in columns)) for i in np.argsort(result.mean)[listed])
     picture = Picture(
         "Mean and range of units",
         "Mean, ± one standard deviation, least and greatest value.",

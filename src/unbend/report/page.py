@@ -12,7 +12,7 @@ from unbend.plot.style import BENDS, WORDS, class_color
 from unbend.report.html import inlined, template, text, write
 from unbend.report.ladder import in_words
 from unbend.report.sections import Place, Section, section
-from unbend.report.text import Number, Row, columns, summary, written
+from unbend.report.text import Number, Row, columns, summary
 from unbend.report.verdict import verdict
 from unbend.study.across import ACROSS
 from unbend.study.ladder import Ladder
@@ -66,7 +66,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     }
     depth = across.pop("depth", Section())
     proved, ladder = across.pop("ladder", None), study.result(Ladder)
-    html = template(_HERE, "page.html", written=written).render(
+    html = template(_HERE, "page.html", in_digits=in_digits).render(
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,

@@ -5,7 +5,7 @@ from unbend.numerics.planes import Projections
 from unbend.plot.planes import discriminant, pca
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import shown
+from unbend.report.text import percent
 
 _SIZE = (3.4, 2.9)
 _BARE = (0.04, 0.04, 0.04, 0.04)
@@ -17,7 +17,7 @@ _CUT = "Mean ± standard deviation of the points. At most 0.5 % of the points on
 def planes(result: Projections, place: Place = NOWHERE) -> Section:
     """The plane of most variance and, for classes, the plane that best tells them apart."""
     n, where = len(result.ids), place.label(place.layer)
-    shares = " and ".join(shown(float(v)) for v in result.pca_share)
+    shares = " and ".join(percent(float(v)) for v in result.pca_share)
     first = Picture(
         "Most variance",
         f"PCA axes hold {shares} of the variance.",

@@ -11,7 +11,7 @@ from unbend.plot.readout import readout as mistakes
 from unbend.plot.style import distinct
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import headline, shown
+from unbend.report.text import headline, percent
 
 _LISTED = 24
 
@@ -49,6 +49,6 @@ def _table(confusion: Array, names: tuple[str, ...]) -> Table:
     order = np.argsort(off, axis=None, kind="stable")[::-1][:_LISTED]
     pairs = [divmod(int(i), off.shape[1]) for i in order]
     rows = tuple(
-        (names[i], names[j], str(off[i, j]), shown(off[i, j] / confusion[i].sum())) for i, j in pairs if off[i, j]
+        (names[i], names[j], str(off[i, j]), percent(off[i, j] / confusion[i].sum())) for i, j in pairs if off[i, j]
     )
     return Table(("true class", "read as", "rows", "of the class"), rows, "The most frequent mistakes.")

@@ -2,7 +2,7 @@
 
 from unbend.numerics.scatter import Scatter
 from unbend.report.sections import NOWHERE, Place, Section, section
-from unbend.report.text import Number, headline, written
+from unbend.report.text import Number, headline, in_digits
 
 
 @section.register
@@ -12,5 +12,5 @@ def scatter(result: Scatter, place: Place = NOWHERE) -> Section:
         "tr B / tr W, what many articles plot; it depends on the scale of every unit, falls when one noisy unit is "
         "scaled up and rises in a bottleneck that destroys information"
     )
-    ratio = Number("trace ratio", result.trace_ratio, written(result.trace_ratio), said)
+    ratio = Number("trace ratio", result.trace_ratio, in_digits(result.trace_ratio), said)
     return Section((*headline(result, place.name), ratio))

@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup
 
 from unbend._typing import Array
-from unbend.report.text import Number, entries, written
+from unbend.report.text import Number, entries, in_digits
 
 SMALL = 64
 """Arrays with at most this many values are written out."""
@@ -109,7 +109,7 @@ def section(result: Any, place: Place = NOWHERE) -> Section:
     numbers, rows, tables = [], [], []
     for name, value, meaning in entries(result):
         if isinstance(value, Real | np.bool_) or value is None:
-            numbers.append(Number(name, float(value or 0), written(value), meaning))
+            numbers.append(Number(name, float(value or 0), in_digits(value), meaning))
         else:
             rows.append((name, summed_up(value), meaning))
             small = _values(value)
@@ -136,7 +136,7 @@ def summed_up(value: Any) -> str:
         return shown + (f", … ({len(value)} in all)" if len(value) > 8 else "") or "none"
     if hasattr(type(value), "__dataclass_fields__"):
         return "; ".join(f"{name}: {summed_up(part)}" for name, part, _ in entries(value))
-    return written(value)
+    return in_digits(value)
 
 
 def _array_words(value: Array) -> str:
@@ -150,8 +150,8 @@ def _array_words(value: Array) -> str:
     if not good.size:
         return f"{shape} values{missing}"
     return (
-        f"{shape} values: least {written(good.min())}, mean {written(good.mean())}, "
-        f"greatest {written(good.max())}{missing}"
+        f"{shape} values: least {in_digits(good.min())}, mean {in_digits(good.mean())}, "
+        f"greatest {in_digits(good.max())}{missing}"
     )
 
 
@@ -160,6 +160,6 @@ def _values(value: Any) -> Table | None:
     if not isinstance(value, np.ndarray) or not 0 < value.size <= SMALL or value.ndim not in {1, 2}:
         return None
     if value.ndim == 1:
-        return Table(("", "value"), tuple((str(i), written(v)) for i, v in enumerate(value.tolist())))
+        return Table(("", "value"), tuple((str(i), in_digits(v)) for i, v in enumerate(value.tolist())))
     head = ("", *(str(j) for j in range(value.shape[1])))
-    return Table(head, tuple((str(i), *map(written, row)) for i, row in enumerate(value.tolist())))
+    return Table(head, tuple((str(i), *map(in_digits, row)) for i, row in enumerate(value.tolist())))

@@ -6,7 +6,7 @@ from unbend.numerics.spectrum import Spectrum
 from unbend.plot.spectrum import spectrum as curve
 from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, headline, shown, small_share, written
+from unbend.report.text import Number, headline, in_digits, percent, small_share
 
 _LISTED = 12
 _FEW = 10
@@ -18,7 +18,7 @@ def spectrum(result: Spectrum, place: Place = NOWHERE) -> Section:
     d = len(result.values)
     share = result.values / max(float(result.values.sum()), np.finfo(float).tiny)
     rows = tuple(
-        (str(i + 1), small_share(float(share[i])), shown(float(share[: i + 1].sum()))) for i in range(min(d, _LISTED))
+        (str(i + 1), small_share(float(share[i])), percent(float(share[: i + 1].sum()))) for i in range(min(d, _LISTED))
     )
     few = result.rows_per_unit < _FEW
     picture = Picture(
@@ -35,4 +35,4 @@ def spectrum(result: Spectrum, place: Place = NOWHERE) -> Section:
     )
     ratio = result.participation_unbiased
     said = "participation ratio (Σλ)²/Σλ² with the sample bias removed: directions in use, small ones counting less"
-    return Section((*headline(result, place.name), Number("participation", ratio, written(ratio), said)), (picture,))
+    return Section((*headline(result, place.name), Number("participation", ratio, in_digits(ratio), said)), (picture,))

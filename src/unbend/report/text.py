@@ -104,7 +104,7 @@ def _numbers(layer: Layer) -> dict[str, Number]:
             out[number.label] = number
         untrained = layer.baseline(Readout)
         if name == "readout" and untrained is not None:
-            out["untrained"] = percent(
+            out["untrained"] = rate(
                 "untrained", untrained.held_out, "held-out read-out of the same layer before training"
             )
     return out
@@ -119,7 +119,7 @@ def headline(result: Any, name: str) -> tuple[Number, ...]:
         name: what it is called in the study.
     """
     return tuple(
-        Number(f"{name}.{field}", float(value), written(value), meaning)
+        Number(f"{name}.{field}", float(value), in_digits(value), meaning)
         for field, value, meaning in entries(result)
         if isinstance(value, Real | np.bool_)
     )
@@ -146,19 +146,19 @@ def _(result: Ladder) -> dict[str, Number]:
 @of_layers.register
 def _(result: Probes) -> dict[str, Number]:
     meaning = "held-out rows that a logistic probe gets right"
-    return {name: percent("probe", probe.accuracy, meaning) for name, probe in result.layers.items()}
+    return {name: rate("probe", probe.accuracy, meaning) for name, probe in result.layers.items()}
 
 
 @headline.register
 def _(result: Readout, name: str) -> tuple[Number, ...]:
     del name
     if np.isnan(result.held_out_interval[0]) and result.confusion is None:
-        return (percent("held-out", result.held_out, "R² of a linear read-out on held-out rows"),
-                percent("train", result.train, "R² on the rows it was fitted on"))  # fmt: skip
+        return (rate("held-out", result.held_out, "R² of a linear read-out on held-out rows"),
+                rate("train", result.train, "R² on the rows it was fitted on"))  # fmt: skip
     return (
-        percent("held-out", result.held_out, "rows a linear read-out of this layer gets right, held out from its fit"),
-        percent("train", result.train, "the same on the rows it was fitted on"),
-        percent("permuted", result.control_train, "training accuracy with shuffled labels: what width alone can do"),
+        rate("held-out", result.held_out, "rows a linear read-out of this layer gets right, held out from its fit"),
+        rate("train", result.train, "the same on the rows it was fitted on"),
+        rate("permuted", result.control_train, "training accuracy with shuffled labels: what width alone can do"),
     )
 
 
@@ -166,8 +166,8 @@ def _(result: Readout, name: str) -> tuple[Number, ...]:
 def _(result: Scatter, name: str) -> tuple[Number, ...]:
     del name
     return (
-        Number("Fisher", result.fisher, written(result.fisher), "debiased tr(W⁻¹B); no affine layer can raise it"),
-        Number("separation", result.separation, written(result.separation), "tr(S_W S_B⁺); smaller is further apart"),
+        Number("Fisher", result.fisher, in_digits(result.fisher), "debiased tr(W⁻¹B); no affine layer can raise it"),
+        Number("separation", result.separation, in_digits(result.separation), "tr(S_W S_B⁺); smaller is further apart"),
     )
 
 
@@ -175,7 +175,7 @@ def _(result: Scatter, name: str) -> tuple[Number, ...]:
 def _(result: Spectrum, name: str) -> tuple[Number, ...]:
     del name
     rank = result.effective_rank
-    return (Number("eff. rank", rank, written(rank), "directions in use: exp of the entropy of the spectrum"),)
+    return (Number("eff. rank", rank, in_digits(rank), "directions in use: exp of the entropy of the spectrum"),)
 
 
 @headline.register
@@ -199,8 +199,8 @@ def _(result: Activity, name: str) -> tuple[Number, ...]:
 def _(result: Moments, name: str) -> tuple[Number, ...]:
     del name
     bad = int(result.nonfinite.sum())
-    scale = Number("rms", result.rms, written(result.rms), "root mean square of all values: the scale of the signal")
-    return (scale, Number("not finite", float(bad), written(bad), "NaN or infinite values")) if bad else (scale,)
+    scale = Number("rms", result.rms, in_digits(result.rms), "root mean square of all values: the scale of the signal")
+    return (scale, Number("not finite", float(bad), in_digits(bad), "NaN or infinite values")) if bad else (scale,)
 
 
 @headline.register(Histogram)
@@ -250,16 +250,16 @@ def meanings(docstring: str) -> dict[str, str]:
     return out
 
 
-def percent(label: str, value: float, meaning: str = "") -> Number:
+def rate(label: str, value: float, meaning: str = "") -> Number:
     """A share as a headline number."""
-    return Number(label, value, shown(value), meaning, None if np.isnan(value) else float(np.clip(value, 0, 1)))
+    return Number(label, value, percent(value), meaning, None if np.isnan(value) else float(np.clip(value, 0, 1)))
 
 
-def shown(share: float) -> str:
+def percent(share: float) -> str:
     """A share in percent, to a tenth; a dash for none.
 
     Example:
-        >>> shown(0.9749), shown(1.0), shown(float("nan"))
+        >>> percent(0.9749), percent(1.0), percent(float("nan"))
         ('97.5 %', '100 %', '—')
     """
     return NONE if np.isnan(share) else f"{100 * share:.1f}".removesuffix(".0") + " %"
@@ -275,11 +275,11 @@ def small_share(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def written(value: Any) -> str:
+def in_digits(value: Any) -> str:
     """A number to three digits, an integer in full, anything else as it says itself.
 
     Example:
-        >>> written(63.5695), written(1438), written(float("nan")), written(1e-9)
+        >>> in_digits(63.5695), in_digits(1438), in_digits(float("nan")), in_digits(1e-9)
         ('63.6', '1,438', '—', '1e-09')
     """
     if isinstance(value, bool | np.bool_):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unbend.report.text import shown
+from unbend.report.text import percent
 from unbend.study.depth import Depth
 from unbend.study.head import Head
 from unbend.study.values import Finding, Study
@@ -39,12 +39,12 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
     right = " right" if accuracy else ""
     if best == first:
         return (
-            f"A linear read-out of the input already {does} {shown(start)} {of}{right}, "
-            f"and no layer does better: the last one reaches {shown(end)}."
+            f"A linear read-out of the input already {does} {percent(start)} {of}{right}, "
+            f"and no layer does better: the last one reaches {percent(end)}."
         )
     within = np.isfinite(depth.low[best]) and depth.low[best] <= start
     return (
-        f"A linear read-out {does} {shown(start)} {of}{right} at the input and {shown(top)} at {at}, its best layer"
+        f"A linear read-out {does} {percent(start)} {of}{right} at the input and {percent(top)} at {at}, its best layer"
         f"{', a difference within the 95 % interval' if within else ''}{_beside(depth, best)}."
     )
 
@@ -55,8 +55,10 @@ def _beside(depth: Depth, best: int) -> str:
     if not np.isfinite(twin):
         return ""
     if np.isfinite(depth.low[best]) and twin >= depth.low[best]:
-        return f"; untrained, that layer reaches {shown(twin)} too, so training is not what separates the classes there"
-    return f"; untrained, the same layer reaches {shown(twin)}"
+        return (
+            f"; untrained, that layer reaches {percent(twin)} too, so training is not what separates the classes there"
+        )
+    return f"; untrained, the same layer reaches {percent(twin)}"
 
 
 def _health(findings: tuple[Finding, ...], head: Head | None) -> str:
@@ -65,7 +67,7 @@ def _health(findings: tuple[Finding, ...], head: Head | None) -> str:
     if not problems and not warnings:
         if head is None or not np.isfinite(head.own):
             return "No rule found a problem."
-        own, refitted = shown(head.own), shown(head.refitted)
+        own, refitted = percent(head.own), percent(head.refitted)
         return f"No rule found a problem; the network's own head reaches {own}, a refitted one {refitted}."
     counts = [_counted(len(found), word) for found, word in ((problems, "problem"), (warnings, "warning")) if found]
     words = " and ".join(counts)

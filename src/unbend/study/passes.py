@@ -24,7 +24,7 @@ from unbend.study.prepare import Preparation
 from unbend.study.probes import Probing
 from unbend.study.progress import Progress, ticker
 from unbend.study.proofs import Proving
-from unbend.study.ranks import Share, gathered, share, total
+from unbend.study.ranks import Share, gather, share, total
 from unbend.study.reader import Minibatch
 from unbend.study.settings import Settings
 from unbend.study.source import Part, Source
@@ -112,7 +112,7 @@ class Passes:
                 )  # fmt: skip
 
         found = total(mine, self._share)
-        seen = gathered(lambda: census, self._share)
+        seen = gather(lambda: census, self._share)
         if work.task is not None and part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
             raise DataError(
                 "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."

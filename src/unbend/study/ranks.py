@@ -54,7 +54,7 @@ def share() -> Share:
     return Share()
 
 
-def gathered(make: Callable[[], T], share: Share) -> list[T]:
+def gather(make: Callable[[], T], share: Share) -> list[T]:
     """What every rank made, in the order of the ranks, on every rank.
 
     Raises:
@@ -96,12 +96,12 @@ def total(make: Callable[[], dict[str, Any]], share: Share) -> dict[str, Any]:
         mine.update(make())
         return list(mine)
 
-    names = dict.fromkeys(chain.from_iterable(gathered(made, share)))
+    names = dict.fromkeys(chain.from_iterable(gather(made, share)))
     return {name: _sum(name, mine, share) for name in names}
 
 
 def _sum(name: str, mine: dict[str, Any], share: Share) -> Any:
-    parts = gathered(lambda: {name: mine.pop(name)} if name in mine else {}, share)
+    parts = gather(lambda: {name: mine.pop(name)} if name in mine else {}, share)
     return reduce(add_sums, parts)[name]
 
 

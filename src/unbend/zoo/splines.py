@@ -57,12 +57,12 @@ class KANLayer(nn.Module):
 
     def __init__(self, d_in: int, d_out: int, grid: Grid) -> None:
         super().__init__()
-        self.degree = grid.degree
+        self.degree: int = grid.degree
         step = (grid.high - grid.low) / grid.n_intervals
         knots = grid.low + step * torch.arange(-grid.degree, grid.n_intervals + grid.degree + 1)
         self.register_buffer("knots", knots)
-        self.base = nn.Parameter(torch.empty(d_out, d_in))
-        self.coefficients = nn.Parameter(torch.empty(d_out, d_in, grid.n_intervals + grid.degree))
+        self.base: nn.Parameter = nn.Parameter(torch.empty(d_out, d_in))
+        self.coefficients: nn.Parameter = nn.Parameter(torch.empty(d_out, d_in, grid.n_intervals + grid.degree))
         nn.init.uniform_(self.base, -(d_in**-0.5), d_in**-0.5)
         nn.init.normal_(self.coefficients, std=0.1 * d_in**-0.5)
 

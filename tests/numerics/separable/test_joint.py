@@ -156,7 +156,7 @@ def test_a_pair_that_is_confused_often_settles_the_question_early(monkeypatch):
     y = rng.integers(0, 4, n)
     x = rng.standard_normal((n, d)).astype(np.float32)
     x[:, :2] += 8 * np.array([[0, 0], [0, 0], [1, 0], [0, 1]])[y]
-    monkeypatch.setattr(question._Question, "by_cone", lambda *_a: pytest.fail("the whole cone was searched"))
+    monkeypatch.setattr(question, "_by_cone", lambda *_a: pytest.fail("the whole cone was searched"))
     steps = []
     readouts = hinge.readouts
     monkeypatch.setattr(question, "readouts", lambda *a: (steps.append(1) or r for r in readouts(*a)))

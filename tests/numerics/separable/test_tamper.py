@@ -128,7 +128,7 @@ def test_no_overlap_is_accepted_on_separable_data():
     rng = np.random.default_rng(1)
     for _ in range(50):
         rows = rng.choice(len(x), 6, replace=False)
-        claim = Overlap(1, 0, len(x), 4, rows, rng.random(6), 0.0)
+        claim = Overlap(positive=1, negative=0, n=len(x), d=4, rows=rows, weights=rng.random(6), robustness=0.0)
         assert not claim.verify(x, y)
 
 

@@ -4,14 +4,15 @@ An address is an integer, which costs nothing to hand over; what lies there must
 be what it is taken for: nothing is checked.
 """
 
-from typing import no_type_check
+from collections.abc import Callable
+from typing import Any, no_type_check
 
 import numba as nb
 from llvmlite import ir
 from numba.extending import intrinsic
 
 
-def compiled(flags):
+def compiled(flags: set[str]) -> Callable[[Any], Callable[..., Any]]:
     """Compile a function when it is first called, and keep it on the disk; it runs without the interpreter's lock."""
     return nb.njit(cache=True, nogil=True, fastmath=flags, error_model="numpy")
 
@@ -67,7 +68,7 @@ def run_team(_context, go, part, job, n):
 
 @intrinsic
 @no_type_check
-def asked(_context, function):
+def ask(_context, function):
     """What the function of no arguments at an address says."""
 
     def made(_context, builder, _signature, arguments):

@@ -17,7 +17,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from unbend.numerics.compiled.addresses import asked, at, compiled, run, run_team
+from unbend.numerics.compiled.addresses import ask, at, compiled, run, run_team
 
 TILE = 512
 LANES = 64
@@ -457,7 +457,7 @@ def _share(jobs, parts, part, team):
 def _mine(job):
     """The first of this thread's parts, and how far it is to the next; all of them, if it is the only thread."""
     # OpenMP may give fewer threads than were asked for, so each does every n-th part and none is left out.
-    return (asked(job.number), asked(job.n_threads)) if job.parts > 1 else (0, 1)
+    return (ask(job.number), ask(job.n_threads)) if job.parts > 1 else (0, 1)
 
 
 @compiled(set())

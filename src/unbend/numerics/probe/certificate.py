@@ -5,18 +5,17 @@ The penalised softmax objective has the Fenchel dual (m = Σ w_i, A = (1/m) Σ w
     D(a) = (1/m) Σ w_i H(a_i + e_y(i)) - |A|² / 2μ       over  a_i + e_y(i) in the simplex,  Σ w_i a_i = 0,
 
 with H the entropy. D is below the optimum for every feasible a. At a_i = p_i - e_y(i) the difference F - D is
-|∂F/∂W|² / 2μ + b·∂F/∂b: the gradient norm *is* the certificate once the bias is solved rowsly, which needs no
+|∂F/∂W|² / 2μ + b·∂F/∂b: the gradient norm *is* the certificate once the bias is solved exactly, which needs no
 pass over the rows. What is left of ∂F/∂b after that, rounding, is made good by mixing a little of one constant
 distribution into every p_i. All in float64, independent of the solver.
 """
-
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from unbend.numerics.probe.objective import Rows, gradient, image, softmax
+from unbend.numerics.result import result
 
 _BIAS_STEPS = 25
 _FLOOR = 1e-12
@@ -25,13 +24,17 @@ _FARTHEST = 30.0
 """A bias moves no farther in a step: that takes a probability of 1e-13 to a half."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Optimality:
     """How near the optimum a fit is, in float64 on the standardised rows.
 
-    `gap` bounds the objective minus its minimum over all weights; `gradient_norm` is the norm of the gradient
-    by the weights, with the bias solved rowsly. `is_converged` says whether the gap is below `tolerance`
-    times the objective.
+    Attributes:
+        objective: the penalised mean log-loss.
+        gap: upper bound of the objective minus its minimum over all weights.
+        gradient_norm: norm of the gradient by the weights, with the bias solved exactly.
+        tolerance: the wanted gap, as a share of the objective.
+        is_converged: the gap is no larger than that.
+        passes: passes over the rows that the solver took.
     """
 
     objective: float
@@ -74,7 +77,15 @@ def certify(
     objective = loss + 0.5 * l2 * float(w.square().sum())
     gap = max(objective - entropy + float(a.square().sum()) / (2 * l2), 0.0)
     norm = float((g[:, :-1] + l2 * w).square().sum().sqrt())
-    return Optimality(objective, gap, norm, tolerance, gap <= tolerance * objective, passes), weight
+    optimality = Optimality(
+        objective=objective,
+        gap=gap,
+        gradient_norm=norm,
+        tolerance=tolerance,
+        is_converged=gap <= tolerance * objective,
+        passes=passes,
+    )
+    return optimality, weight
 
 
 def _bias(rows: Rows, scores: Float64[Tensor, "k n"]) -> tuple[Float64[Tensor, " k"], float, Tensor]:

@@ -6,7 +6,6 @@ fields of `SecondMoments`, such as the streamed state of `unbend.numerics.second
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,8 +15,13 @@ from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
 from unbend.numerics.products import CrossProducts
+from unbend.numerics.result import result
 
 _ROWS = 2048
+_SMALL = 1e-15
+"""Squares of float32 numbers below this lose digits."""
+_TINY = 1e-300
+"""A variance below this has lost digits: the unit counts as constant."""
 _FLOOR = 1e-9
 """Added to the correlation matrix, as a share of its diagonal, so that collinear units can be inverted."""
 
@@ -43,7 +47,7 @@ class SecondMoments(Protocol):
 def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> CrossProducts:
     """Second moments of rows and targets: products in the rows' precision after a shift, sums in float64.
 
-    Where float32 products overflow, the rows are widened. Pass float64 rows where units spread less than 1e-15.
+    Where float32 products overflow or vanish, the rows are widened.
 
     Cost:
         n d² / 2 multiplications, one block of rows in memory.
@@ -52,16 +56,18 @@ def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> CrossProducts:
     n, d, t = len(x), x.shape[1], y.shape[1]
     shift = torch.cat([x[:_ROWS].double().mean(0), y[:_ROWS].double().mean(0)]) if n else torch.zeros(d + t)
     shift = shift.to(x.dtype)
-    products = np.zeros((d + t + 1, d + t + 1))
+    products, size = np.zeros((d + t + 1, d + t + 1)), np.zeros(d + t)
     room = torch.ones(min(_ROWS, n), d + t + 1, dtype=x.dtype)
     for i in range(0, n, _ROWS):
         block = room[: min(_ROWS, n - i)]
         torch.sub(x[i : i + _ROWS], shift[:d], out=block[:, :d])
         torch.sub(y[i : i + _ROWS].to(x.dtype), shift[d:], out=block[:, d:-1])
         one = block.numpy()
+        size = np.maximum(size, np.abs(one[:, :-1]).max(axis=0, initial=0.0))
         with np.errstate(over="ignore", invalid="ignore"):
             products += one.T @ one
-    if x.dtype != torch.float64 and not np.isfinite(products).all() and bool(torch.isfinite(x).all()):
+    is_lost = not np.isfinite(products).all() or bool(((size > 0) & (size < _SMALL)).any())
+    if x.dtype != torch.float64 and is_lost and bool(torch.isfinite(x).all()):
         return sums(x.double(), y)
     mean = products[-1, :-1] / max(n, 1)
     with np.errstate(invalid="ignore"):
@@ -149,13 +155,17 @@ def squared_error(
     return np.diagonal(moments.yy) - 2 * told + spread + moments.n * off**2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class RidgeFolds:
     """Ridge regression, cross-validated exactly from moments.
 
-    `r2[i, j]` is 1 - residual / total sum of squares of target j at penalty i, over all held-out folds; the
-    total is about the mean of the fitted rows, so a read-out worse than that mean has a negative one.
-    `weight` and `bias` are of all rows, at the penalty with the best mean.
+    Attributes:
+        l2: penalties.
+        r2: 1 - residual / total sum of squares of each target at each penalty, over all held-out folds; the total is
+            about the mean of the fitted rows, so a read-out worse than that mean has a negative one.
+        chosen: the penalty with the best mean over targets.
+        weight: of the read-out of all rows at that penalty.
+        bias: of the same.
     """
 
     l2: Float64[np.ndarray, " m"]
@@ -180,12 +190,12 @@ def ridge_folds(parts: Sequence[SecondMoments], l2s: Sequence[float]) -> RidgeFo
     r2 = 1 - error / np.maximum(spread, 1e-300)
     best = int(r2.mean(1).argmax())
     weight, bias = ridge(total, [l2s[best]])
-    return RidgeFolds(np.asarray(l2s, np.float64), r2, float(l2s[best]), weight[0], bias[0])
+    return RidgeFolds(l2=np.asarray(l2s, np.float64), r2=r2, chosen=float(l2s[best]), weight=weight[0], bias=bias[0])
 
 
 def _correlation(gram: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     variance = np.maximum(np.diagonal(gram), 0) / max(n, 1)
-    scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+    scale = np.where(variance > _TINY, np.sqrt(variance), 1.0)
     return scale, gram / (max(n, 1) * scale * scale[:, None])
 
 

@@ -1,5 +1,6 @@
 """What a caller hands to the probes, checked: layers as tensors, classes and types as codes, splits by layer."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,11 @@ from unbend.errors import DataError, ShapeError
 
 Table = Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."]
 Representations = Mapping[str, Table]
+
+
+_LARGE, _SMALL = 1e150, 1e-150
+"""Between these, squares neither overflow nor vanish in float64."""
+_ROWS = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,3 +88,29 @@ def held_out_layer(test_layers: dict[str, Tensor], name: str, h: Tensor) -> Tens
     if name not in test_layers or test_layers[name].shape[1] != h.shape[1]:
         raise ShapeError(f"test: expected layer {name!r} of width {h.shape[1]}. Tap the same layers of one model.")
     return test_layers[name]
+
+
+def require_range(name: str, h: Shaped[Tensor, "n d"]) -> None:
+    """Refuse what is not finite, and rows whose spread has no square in float64; a few small units are no harm.
+
+    Cost:
+        One pass over the rows.
+    """
+    if not h.numel():
+        return
+    largest = spread = 0.0
+    for block in h.split(_ROWS):
+        rows = block.double()
+        largest = max(largest, float(rows.abs().max()))
+        spread = max(spread, float((rows - h[0].double()).abs().max()))
+        if not math.isfinite(float(rows.sum())) and not bool(torch.isfinite(rows).all()):
+            raise DataError(f"{name}: expected finite values. Look for inf and nan in the model's outputs.")
+    if largest > _LARGE:
+        raise DataError(
+            f"{name}: expected numbers up to {_LARGE:g}, got {largest:g}. Divide them by a power of two first."
+        )
+    if 0 < spread < _SMALL:
+        raise DataError(
+            f"{name}: expected rows that differ by more than {_SMALL:g}, got {spread:g}. Multiply them by a power of "
+            "two first."
+        )

@@ -16,6 +16,7 @@ from unbend.numerics.probe.certificate import Optimality, certify
 from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.precondition import Blocks
 from unbend.numerics.probe.solve import Point, Solution, solve
+from unbend.numerics.result import result
 
 _TIGHTEST = 0.01
 """Share of the wanted gap below which rounding, not the estimate, is what the certificate minds."""
@@ -33,12 +34,17 @@ class Fit:
     solution: Solution
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Path:
     """Penalties from strong to weak, each judged on held-out rows.
 
-    `loss` is the held-out log-loss in nats, `accuracy` the share of held-out rows that are right. The path
-    ends early once the loss has risen twice; `is_complete` says whether every penalty asked for was fitted.
+    Attributes:
+        l2: penalties that were fitted; the path ends early once the loss has risen twice.
+        loss: log-loss in nats on the held-out rows.
+        accuracy: share of the held-out rows that are right.
+        chosen: the penalty with the least loss.
+        n_held_out: rows that judged.
+        is_complete: every penalty asked for was fitted.
     """
 
     l2: Float64[np.ndarray, " m"]
@@ -49,9 +55,15 @@ class Path:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Folds:
-    """Held-out loss and accuracy of each fold, at one penalty."""
+    """Held-out loss and accuracy of each fold, at one penalty.
+
+    Attributes:
+        loss: log-loss in nats on the rows of each fold.
+        accuracy: share of its rows that are right.
+        n: its rows.
+    """
 
     loss: Float64[np.ndarray, " f"]
     accuracy: Float64[np.ndarray, " f"]
@@ -112,7 +124,14 @@ def path(
     chosen = float(fitted[int(np.argmin(losses))])
     n = int(held_out.sum())
     return (
-        Path(fitted, np.array(losses), np.array(accuracies), chosen, n, len(fitted) == len(order)),
+        Path(
+            l2=fitted,
+            loss=np.array(losses),
+            accuracy=np.array(accuracies),
+            chosen=chosen,
+            n_held_out=n,
+            is_complete=len(fitted) == len(order),
+        ),
         best,
     )
 
@@ -146,7 +165,7 @@ def folds(rows: Rows, fold: Int64[Tensor, " n"], l2: float, *, near: Solution | 
         losses.append(loss)
         accuracies.append(accuracy)
         sizes.append(int(out.sum()))
-    return Folds(np.array(losses), np.array(accuracies), np.array(sizes))
+    return Folds(loss=np.array(losses), accuracy=np.array(accuracies), n=np.array(sizes))
 
 
 def _judge(rows: Rows, point: Point, chosen: Bool[Tensor, " n"]) -> tuple[float, float]:

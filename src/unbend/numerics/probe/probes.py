@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64, Shaped
 from torch import Tensor
 
 from unbend.errors import DataError, LayerError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.interval import PairedDifference, paired, wilson
 from unbend.numerics.probe.certificate import Optimality
 from unbend.numerics.probe.control import control_labels, shuffle, types_of
@@ -22,14 +23,16 @@ from unbend.numerics.probe.inputs import (
     held_out_layer,
     known_classes,
     layers_of,
+    require_range,
     type_codes,
 )
 from unbend.numerics.probe.logistic import Folds, Path, fit, folds, path
 from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.precondition import blocks
-from unbend.numerics.probe.solve import at
+from unbend.numerics.probe.solve import Solution, at
 from unbend.numerics.probe.split import folds_of, held_out_mask
 from unbend.numerics.probe.standard import Standard
+from unbend.numerics.result import result
 
 _CONTROL_GAP = 1e-2
 _TYPES_PER_CLASS = 20
@@ -65,13 +68,16 @@ class ProbeRecipe:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class ProbeControl:
     """What the same probe does with labels that mean nothing.
 
-    `capacity` is its accuracy on the rows it was fitted to, with shuffled labels; `chance` is the share of the
-    most frequent class there. `task_accuracy` is its held-out accuracy on the control task, and `selectivity`
-    the accuracy on the real labels minus that one, on the same rows. None where that control was left out.
+    Attributes:
+        capacity: its accuracy on the rows it was fitted to, with shuffled labels; None without shuffles.
+        chance: share of the most frequent class there.
+        n_types: types of the control task.
+        task_accuracy: its held-out accuracy on the control task; None without one.
+        selectivity: the accuracy on the real labels minus that one, on the same rows.
     """
 
     capacity: float | None
@@ -81,12 +87,25 @@ class ProbeControl:
     selectivity: PairedDifference | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Probe:
     """The linear read-out of one layer: `h @ weight.T + bias` scores the classes, highest wins.
 
-    `accuracy`, its Wilson interval and `loss` (nats per row) are of held-out rows that chose nothing; `right`
-    says which of them were right. `objective` and gap of `optimality` are of the standardised rows.
+    Attributes:
+        layer: its dotted name.
+        weight: one row per class.
+        bias: one number per class.
+        l2: the chosen penalty.
+        accuracy: share of held-out rows, which chose nothing, that are right.
+        low: lower end of its Wilson interval.
+        high: upper end.
+        loss: log-loss of those rows, nats per row.
+        right: which of them were right.
+        train_accuracy: share of the fitted rows that are right.
+        optimality: how near the optimum the fit is, on the standardised rows.
+        path: how the penalty was chosen; None for a single penalty.
+        folds: cross-validation at that penalty; None without folds.
+        control: the same probe with labels that mean nothing.
     """
 
     layer: str
@@ -105,12 +124,21 @@ class Probe:
     control: ProbeControl
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Probes:
-    """The probes of all layers, fitted and judged on the same rows."""
+    """The probes of all layers, fitted and judged on the same rows.
+
+    Attributes:
+        layers: each layer's read-out.
+        classes: the labels, in the order of the rows of every `weight`.
+        n: fitted rows.
+        n_test: held-out rows.
+        level: of all intervals.
+        seed: of splits, controls and samples.
+    """
 
     layers: dict[str, Probe]
-    classes: np.ndarray
+    classes: Int64[np.ndarray, " k"]
     n: int
     n_test: int
     level: float
@@ -128,16 +156,17 @@ class Probes:
 class _Task:
     """What all layers share: labels, splits, control labels."""
 
-    y: Tensor
-    y_test: Tensor
+    y: Int64[Tensor, " n"]
+    y_test: Int64[Tensor, " m"]
     k: int
-    choose: Tensor | None
-    fold: Tensor | None
-    control: Tensor | None
-    control_test: Tensor | None
+    choose: Bool[Tensor, " n"] | None
+    fold: Int64[Tensor, " n"] | None
+    control: Int64[Tensor, " n"] | None
+    control_test: Int64[Tensor, " m"] | None
     n_types: int
 
 
+@as_shipped()
 def probe(
     representations: Representations | Iterable[Representations],
     y: Table,
@@ -163,7 +192,8 @@ def probe(
         recipe: penalties, shares, controls, levels.
 
     Raises:
-        DataError: fewer than two classes, values that are not finite, a class that only `test` has.
+        DataError: fewer than two classes, values that are not finite or whose squares float64 cannot hold, a class
+            that only `test` has.
         ShapeError: rows and labels that do not fit.
 
     Cost:
@@ -200,10 +230,19 @@ def probe(
     codes = type_codes(types, order, len(y) + len(y_test))
     task = _task(next(iter(both.values())), (y, y_test, len(classes)), codes, recipe)
     results = {name: _probe(name, *split.rows(), task, recipe) for name, split in both.items()}
-    return Probes(results, classes.numpy(), len(y), len(y_test), recipe.level, recipe.seed)
+    return Probes(
+        layers=results,
+        classes=classes.numpy(),
+        n=len(y),
+        n_test=len(y_test),
+        level=recipe.level,
+        seed=recipe.seed,
+    )
 
 
-def control_types(fitted: Tensor, held: Tensor, k: int, recipe: ProbeRecipe) -> Tensor | None:
+def control_types(
+    fitted: Shaped[Tensor, "n d"], held: Shaped[Tensor, "m d"], k: int, recipe: ProbeRecipe
+) -> Int64[Tensor, " r"] | None:
     """Types of the control task as cells of these rows' space, the fitted rows first; None where it is left out.
 
     For layers that are probed one call at a time, so that all get the same task.
@@ -214,8 +253,8 @@ def control_types(fitted: Tensor, held: Tensor, k: int, recipe: ProbeRecipe) -> 
 
 def _task(
     first: Split,
-    labels: tuple[Tensor, Tensor, int],
-    types: Tensor | None,
+    labels: tuple[Int64[Tensor, " n"], Int64[Tensor, " m"], int],
+    types: Int64[Tensor, " r"] | None,
     recipe: ProbeRecipe,
 ) -> _Task:
     y, y_test, k = labels
@@ -232,11 +271,12 @@ def _task(
     return _Task(y, y_test, k, choose, fold, control[: len(y)], control[len(y) :], int(types.max()) + 1)
 
 
-def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: ProbeRecipe) -> Probe:
+def _probe(
+    name: str, h: Shaped[Tensor, "n d"], h_test: Shaped[Tensor, "m d"], task: _Task, recipe: ProbeRecipe
+) -> Probe:
     """One layer, from standardising to the control."""
+    require_range(name, h)
     standard = Standard.of(h)
-    if not bool(torch.isfinite(standard.mean).all() & torch.isfinite(standard.scale).all()):
-        raise DataError(f"{name}: expected finite values. Look for inf and nan in the model's outputs.")
     rows = Rows.of(standard.apply(h), task.y, task.k)
     l2, chosen, near = _choose(rows, task, recipe)
     start, known = (near.point, near.blocks) if near else (None, None)
@@ -267,7 +307,7 @@ def _probe(name: str, h: Tensor, h_test: Tensor, task: _Task, recipe: ProbeRecip
     )
 
 
-def _choose(rows: Rows, task: _Task, recipe: ProbeRecipe) -> tuple:
+def _choose(rows: Rows, task: _Task, recipe: ProbeRecipe) -> tuple[float, Path | None, Solution | None]:
     """The penalty, the path it was chosen on, and the solution there."""
     l2s = recipe.l2 if isinstance(recipe.l2, tuple) else (recipe.l2,)
     if not l2s or min(l2s) <= 0:
@@ -279,7 +319,12 @@ def _choose(rows: Rows, task: _Task, recipe: ProbeRecipe) -> tuple:
 
 
 def _control(
-    rows: Rows, standard: Standard, h_test: Tensor, real: tuple[np.ndarray, float], task: _Task, recipe: ProbeRecipe
+    rows: Rows,
+    standard: Standard,
+    h_test: Shaped[Tensor, "m d"],
+    real: tuple[Bool[np.ndarray, " m"], float],
+    task: _Task,
+    recipe: ProbeRecipe,
 ) -> ProbeControl:
     right, l2 = real
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -300,9 +345,15 @@ def _control(
         task_accuracy, selectivity = float(told.mean()), paired(right, told, recipe.level)
     chance = float(torch.bincount(task.y).max()) / len(task.y)
     return ProbeControl(
-        float(np.mean(memorised)) if memorised else None, chance, task.n_types, task_accuracy, selectivity
+        capacity=float(np.mean(memorised)) if memorised else None,
+        chance=chance,
+        n_types=task.n_types,
+        task_accuracy=task_accuracy,
+        selectivity=selectivity,
     )
 
 
-def _scores(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _scores(
+    h: Shaped[Tensor, "m d"], weight: Float64[Tensor, "k d"], bias: Float64[Tensor, " k"]
+) -> Float64[Tensor, "m k"]:
     return torch.cat([block.double() @ weight.T + bias for block in h.split(4096)])

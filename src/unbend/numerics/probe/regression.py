@@ -1,7 +1,6 @@
 """Linear read-outs of numbers: representations and targets come in, R² on held-out rows goes out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -10,17 +9,31 @@ from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from unbend.errors import DataError, ShapeError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.probe.closed import CrossProducts, RidgeFolds, ridge_folds, sums
+from unbend.numerics.probe.inputs import require_range
 from unbend.numerics.probe.suite import L2S
+from unbend.numerics.result import result
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Regression:
     """The linear read-out of targets from one layer: `h @ weight.T + bias`.
 
-    `r2` is 1 - residual / total sum of squares on held-out rows, for each target, with an interval; `path_r2` the
-    cross-validated one of each penalty, by which `l2` was chosen; `shuffled_r2` the held-out value of the same
-    read-out fitted to shuffled targets (at or below 0), and `capacity` its value on the rows it was fitted to.
+    Attributes:
+        layer: its dotted name.
+        weight: one row per target.
+        bias: one number per target.
+        l2: the chosen penalty.
+        r2: 1 - residual / total sum of squares on held-out rows, for each target.
+        low: lower end of its interval.
+        high: upper end.
+        path: penalties that were tried.
+        path_r2: the cross-validated R² of each, by which `l2` was chosen.
+        shuffled_r2: held-out R² of the same read-out fitted to shuffled targets; at or below 0.
+        capacity: R² of that one on the rows it was fitted to.
+        n: fitted rows.
+        n_test: held-out rows.
     """
 
     layer: str
@@ -38,6 +51,7 @@ class Regression:
     n_test: int
 
 
+@as_shipped()
 def regress(
     representations: Mapping[str, Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."]],
     targets: Float[Tensor, "..."] | Float[np.ndarray, "..."],
@@ -57,7 +71,7 @@ def regress(
 
     Raises:
         ShapeError: rows and targets that do not fit.
-        DataError: values that are not finite, or fewer than ten rows.
+        DataError: fewer than ten rows, values that are not finite or whose squares float64 cannot hold.
 
     Cost:
         One pass over each layer; n d² / 2 + 5 · penalties · d³ / 3 multiplications.
@@ -73,6 +87,7 @@ def regress(
     y = y[:, None] if y.ndim == 1 else y
     if len(y) < 10 or not bool(torch.isfinite(y).all()):
         raise DataError(f"targets: expected at least ten finite rows, got {len(y)}. Leave out rows without a number.")
+    require_range("targets", y)
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
     n_test = max(1, round(test_share * len(y)))
     fitted, held = order[n_test:], order[:n_test]
@@ -83,6 +98,7 @@ def regress(
         h = torch.as_tensor(rows).detach().cpu()
         if h.ndim != 2 or len(h) != len(y):
             raise ShapeError(f"{name}: expected [{len(y)}, d], got {list(h.shape)}. Flatten all axes but the first.")
+        require_range(name, h)
         result[name] = _regression(name, (h[fitted], both), (h[held], y[held]), l2s)
     return result
 
@@ -93,8 +109,6 @@ def _regression(
     (h, both), (h_test, y_test) = fitted, held
     t = y_test.shape[1]
     parts = [sums(h[f::5], both[f::5]) for f in range(5)]
-    if not all(np.isfinite(p.gram).all() for p in parts):
-        raise DataError(f"{name}: expected finite values. Look for inf and nan in the model's outputs.")
     real = ridge_folds([_columns(p, slice(None, t)) for p in parts], l2s)
     null = ridge_folds([_columns(p, slice(t, None)) for p in parts], [real.chosen])
     mean = both[:, :t].mean(0).numpy()

@@ -13,12 +13,13 @@ from torch import Tensor
 _ROWS = 2048
 _SMALL = 2_000_000
 """Up to this many entries, float64 rows cost nothing and the solver's last digits come for free."""
-_TINY = 1e-300
+_TINY = 1e-150
+"""A unit that spreads less than this has no variance in float64: it counts as constant."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standard:
-    """The shift and the scale of each unit. Constant units have scale 1, so they become exactly 0."""
+    """The shift and the scale of each unit. Constant units have scale 1, so they become (nearly) 0."""
 
     mean: Float64[Tensor, " d"]
     scale: Float64[Tensor, " d"]

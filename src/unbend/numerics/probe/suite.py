@@ -4,30 +4,40 @@ Rows and classes come in, cross-validated accuracies go out, with those of shuff
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64, Shaped
 from torch import Tensor
 
-from unbend.errors import DataError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.interval import wilson
 from unbend.numerics.probe.closed import join, ridge, subtract, sums
 from unbend.numerics.probe.control import shuffle
+from unbend.numerics.probe.inputs import require_range
 from unbend.numerics.probe.split import folds_of
+from unbend.numerics.result import result
 
+_LARGE = 1e30
+"""Weights below this, times float32 rows, stay in float32."""
 L2S = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class ClosedForm:
     """Ridge regression on one-hot classes, read by the highest score.
 
-    `accuracy[i]` is over all held-out folds at penalty i, with its Wilson interval; `shuffled[s, i]` the same
-    for the s-th shuffle of the labels (chance), and `memorised[s]` the accuracy of that shuffle's read-out on
-    the rows it was fitted to, at the chosen penalty: the capacity of the layer's width. `weight` and `bias` are
-    of all rows at the chosen penalty.
+    Attributes:
+        l2: penalties.
+        accuracy: over all held-out folds, at each penalty.
+        low: lower ends of its Wilson intervals.
+        high: upper ends.
+        chosen: the penalty with the best accuracy.
+        weight: of the read-out of all rows at the chosen penalty.
+        bias: of the same.
+        shuffled: accuracy for each shuffle of the labels, at each penalty: chance.
+        memorised: accuracy of each shuffle's read-out on the rows it was fitted to, at the chosen penalty: the
+            capacity of the layer's width.
     """
 
     l2: Float64[np.ndarray, " m"]
@@ -41,6 +51,7 @@ class ClosedForm:
     memorised: Float64[np.ndarray, " s"]
 
 
+@as_shipped()
 def closed_form(
     x: Shaped[Tensor, "n d"],
     y: Int64[Tensor, " n"],
@@ -61,20 +72,19 @@ def closed_form(
         seed: draws folds and shuffles.
 
     Raises:
-        DataError: a class with a single row, or values that are not finite.
+        DataError: a class with a single row, values that are not finite or whose squares float64 cannot hold.
 
     Cost:
         n d² / 2 + (folds + 1) · penalties · d³ / 3 multiplications, and n d k · penalties · (shuffles + 1)
         to judge them.
     """
+    require_range("x", x)
     k = int(y.max()) + 1
     labels = torch.stack([y, *(shuffle(y, seed + 1 + s) for s in range(n_shuffles))])
     fold = folds_of(y, n_folds, seed)
     order = [torch.nonzero(fold == f)[:, 0] for f in range(n_folds)]
     parts = [sums(x[rows], _one_hot(labels[:, rows], k)) for rows in order]
     total = join(parts)
-    if not np.isfinite(total.gram).all():
-        raise DataError("x: expected finite values. Look for inf and nan in the model's outputs.")
     right = np.zeros((n_shuffles + 1, len(l2s)), np.int64)
     for rows, part in zip(order, parts, strict=True):
         right += _right(x[rows], labels[:, rows], *ridge(subtract(total, part), l2s))
@@ -105,7 +115,8 @@ def _right(x: Tensor, labels: Tensor, weight: np.ndarray, bias: np.ndarray) -> n
     """How many rows each labelling's read-out gets right, for each penalty: [s, m]."""
     m, t, d = weight.shape
     s = len(labels)
-    dtype = x.dtype if x.dtype == torch.float64 else torch.float32
+    is_narrow = x.dtype != torch.float64 and np.abs(weight).max(initial=0.0) < _LARGE
+    dtype = torch.float32 if is_narrow else torch.float64
     stacked = torch.from_numpy(weight.reshape(m * t, d).T.copy()).to(dtype)
     shift = torch.from_numpy(bias.reshape(m * t)).to(dtype)
     right = torch.zeros(s, m, dtype=torch.int64)

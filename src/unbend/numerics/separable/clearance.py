@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from jaxtyping import Bool, Float, Float64, Int64
 
 from unbend.numerics.separable.rounding import (
     UNDERFLOW,
@@ -21,18 +22,27 @@ from unbend.numerics.separable.rounding import (
     scores,
 )
 
-BLOCK = 8192  # rows held in float64 at a time
-AT_ONCE = 512  # values of which the least is looked at first
+BLOCK = 8192
+"""Rows held in float64 at a time."""
+AT_ONCE = 512
+"""Values of which the least is looked at first."""
 UNIT_SUM = 2.0**-52
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hyperplane:
-    """`x·(weight + weight_low) + bias + bias_low`: two words where one float64 is too coarse."""
+    """`x·(weight + weight_low) + bias + bias_low`: two words where one float64 is too coarse.
 
-    weight: np.ndarray
+    Attributes:
+        weight: its normal.
+        bias: its offset.
+        weight_low: second word of the normal.
+        bias_low: second word of the offset.
+    """
+
+    weight: Float64[np.ndarray, "d"]
     bias: float
-    weight_low: np.ndarray | None = None
+    weight_low: Float64[np.ndarray, "d"] | None = None
     bias_low: float = 0.0
 
     def fractions(self) -> tuple[list[Fraction], Fraction]:
@@ -47,18 +57,24 @@ class Hyperplane:
 class Clearance:
     """How far every row lies on its own side.
 
-    `values` are lower bounds of the scores, one per row or per row and rival; `wrong` counts the rows that are
-    not proved right; `tightest` are the rows that survive the least relative change, where all rows are right.
+    Attributes:
+        values: lower bounds of the scores, one per row or per row and rival.
+        wrong: rows that are not proved right.
+        margin: lower bound of the distance of the nearest row; -inf where a row is wrong.
+        robustness: lower bound of the relative change that every row survives.
+        tightest: the rows that survive least, where all are right.
     """
 
-    values: np.ndarray
+    values: Float64[np.ndarray, "n"] | Float64[np.ndarray, "n k"]
     wrong: int
     margin: float
     robustness: float
-    tightest: np.ndarray
+    tightest: Int64[np.ndarray, "s"]
 
 
-def clearance(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, n_tightest: int = 8) -> Clearance:
+def clearance(
+    x: Float[np.ndarray, "n d"], sign: Float64[np.ndarray, "n"], plane: Hyperplane, n_tightest: int = 8
+) -> Clearance:
     """Check `sign_i (x_i·w + b) > 0` for every row; `margin` and `robustness` are lower bounds.
 
     `robustness` is the least `|score| / Σ_j |x_ij w_j|`: below it, no change of each stored number by that
@@ -76,7 +92,9 @@ def clearance(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, n_tightest: in
     return Clearance(low_end, 0, margin, float(relative.min()), _least(relative, n_tightest))
 
 
-def _low_ends(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> tuple[np.ndarray, np.ndarray]:
+def _low_ends(
+    x: Float[np.ndarray, "n d"], sign: Float64[np.ndarray, "n"], plane: Hyperplane
+) -> tuple[Float64[np.ndarray, "n"], Float64[np.ndarray, "n"]]:
     """Lower bounds of the signed scores, and the sums of magnitudes behind them."""
     if plane.weight_low is None:
         low_end, size, n_open = margins(x, sign, plane.weight, plane.bias)
@@ -97,7 +115,7 @@ def _low_ends(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> tuple[np.nd
     return low_end, size
 
 
-def _least(values: np.ndarray, count: int) -> np.ndarray:
+def _least(values: Float64[np.ndarray, "n"], count: int) -> Int64[np.ndarray, "s"]:
     """Positions of the least values, rising; looked for only where a block has one of the least minima."""
     count = min(count, len(values))
     whole = len(values) // AT_ONCE * AT_ONCE
@@ -111,7 +129,7 @@ def _least(values: np.ndarray, count: int) -> np.ndarray:
     return first[np.argsort(values[first], kind="stable")]
 
 
-def is_right(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> np.ndarray:
+def is_right(x: Float[np.ndarray, "n d"], sign: Float64[np.ndarray, "n"], plane: Hyperplane) -> Bool[np.ndarray, "n"]:
     """Which rows lie strictly on their own side, decided exactly."""
     total, error, _ = scores(x, plane.weight, plane.bias)
     if plane.weight_low is not None:
@@ -125,14 +143,16 @@ def is_right(x: np.ndarray, sign: np.ndarray, plane: Hyperplane) -> np.ndarray:
     return right
 
 
-def _norm(weight: np.ndarray) -> float:
+def _norm(weight: Float64[np.ndarray, "d"]) -> float:
     top = float(np.abs(weight).max(initial=0.0))
     if top == 0.0:
         return 0.0
     return top * float(np.linalg.norm(weight / top)) * (1 + gamma(len(weight) + 4))
 
 
-def _refine_scores(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, which: np.ndarray) -> np.ndarray:
+def _refine_scores(
+    x: Float[np.ndarray, "n d"], sign: Float64[np.ndarray, "n"], plane: Hyperplane, which: Int64[np.ndarray, "s"]
+) -> Float64[np.ndarray, "s"]:
     """Lower bounds of `sign * score` for a few rows: two words of precision, then exact rationals."""
     rows = np.hstack([x[which].astype(np.float64), np.ones((len(which), 1))])
     words = np.append(plane.weight, plane.bias)[None]
@@ -149,7 +169,7 @@ def _refine_scores(x: np.ndarray, sign: np.ndarray, plane: Hyperplane, which: np
     return sure
 
 
-def _exact_score(row: np.ndarray, plane: Hyperplane) -> float:
+def _exact_score(row: Float[np.ndarray, "d"], plane: Hyperplane) -> float:
     """The score of one row, its sign exact and its size rounded towards zero."""
     weight, bias = plane.fractions()
     score = sum((Fraction(float(a)) * b for a, b in zip(row, weight, strict=True)), bias)
@@ -162,7 +182,12 @@ def _exact_score(row: np.ndarray, plane: Hyperplane) -> float:
 
 
 def argmax_clearance(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray, bias: np.ndarray, low: np.ndarray | None, n_tightest: int = 8
+    x: Float[np.ndarray, "n d"],
+    y: Int64[np.ndarray, "n"],
+    weight: Float64[np.ndarray, "k d"],
+    bias: Float64[np.ndarray, "k"],
+    low: Float64[np.ndarray, "k d1"] | None,
+    n_tightest: int = 8,
 ) -> Clearance:
     """Check that class `y_i` has the strictly greatest score in every row; `low` holds second words [k, d+1]."""
     require_gradual_underflow()
@@ -192,8 +217,12 @@ def argmax_clearance(
 
 
 def _margins(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray, bias: np.ndarray, low: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+    x: Float[np.ndarray, "n d"],
+    y: Int64[np.ndarray, "n"],
+    weight: Float64[np.ndarray, "k d"],
+    bias: Float64[np.ndarray, "k"],
+    low: Float64[np.ndarray, "k d1"] | None,
+) -> tuple[Float64[np.ndarray, "n k"], Float64[np.ndarray, "n k"]]:
     """Lower bounds of the margin of the own class over each other class, and the sums of magnitudes behind them."""
     rows = x.astype(np.float64)
     d = rows.shape[1]
@@ -220,7 +249,7 @@ def _margins(
     return margin, size
 
 
-def _exact_margin(row: np.ndarray, words: list[tuple[np.ndarray, float, int]]) -> float:
+def _exact_margin(row: Float64[np.ndarray, "d"], words: list[tuple[Float64[np.ndarray, "d"], float, int]]) -> float:
     """Lower bound of a difference of scores: two words of precision first, then exact rationals."""
     long = np.concatenate([s * row for _, _, s in words] + [np.array([float(s) for _, _, s in words])])[None]
     long_weight = np.concatenate([w for w, _, _ in words] + [np.array([b for _, b, _ in words])])[None]

@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Float64, Int64, Integer
 
 from unbend.numerics.separable.clearance import Clearance, Hyperplane, argmax_clearance, clearance
 from unbend.numerics.separable.verdicts import binary_vectors, joint_vectors
 
-SAMPLE = 1000  # rows from which shift and scale are taken
-TAME = 400  # squares of numbers below 2 ** TAME neither overflow nor vanish
+SAMPLE = 1000
+"""Rows from which shift and scale are taken."""
+TAME = 400
+"""Squares of numbers below 2 ** TAME neither overflow nor vanish."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +30,12 @@ class Chart:
     `mean` and `scale` are in units of the quotient.
     """
 
-    columns: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-    exponent: np.ndarray | None
+    columns: Int64[np.ndarray, "c"]
+    mean: Float64[np.ndarray, "c"]
+    scale: Float64[np.ndarray, "c"]
+    exponent: Integer[np.ndarray, "c"] | None
 
-    def apply(self, x: np.ndarray) -> np.ndarray:
+    def apply(self, x: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n c1"]:
         """`(x - mean) / scale` with a column of ones."""
         if len(self.columns) < x.shape[1]:
             x = x[:, self.columns]
@@ -45,13 +48,13 @@ class Chart:
         return out
 
     @property
-    def size(self) -> np.ndarray:
+    def size(self) -> Integer[np.ndarray, "c"]:
         """The power of two of each column's spread, in units of the data."""
         own = np.frexp(self.scale)[1]
         return own if self.exponent is None else own + self.exponent
 
 
-def chart_of(x: np.ndarray) -> Chart:
+def chart_of(x: Float[np.ndarray, "n d"]) -> Chart:
     """The chart that standardises `x`; columns constant in `x` are left out."""
     columns = np.flatnonzero((x != x[:1]).any(axis=0))
     part = x if len(columns) == x.shape[1] else x[:, columns]
@@ -71,17 +74,17 @@ def chart_of(x: np.ndarray) -> Chart:
 class Hyperplanes:
     """One hyperplane per block in the units of the data; `low` [blocks, d + 1] holds second words."""
 
-    weight: np.ndarray
-    bias: np.ndarray
-    low: np.ndarray | None = None
+    weight: Float64[np.ndarray, "blocks d"]
+    bias: Float64[np.ndarray, "blocks"]
+    low: Float64[np.ndarray, "blocks d1"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryCone:
     """Rows with a sign each."""
 
-    x: np.ndarray
-    sign: np.ndarray
+    x: Float[np.ndarray, "n d"]
+    sign: Float64[np.ndarray, "n"]
     blocks: int = 1
 
     @property
@@ -89,17 +92,17 @@ class BinaryCone:
         """How many vectors there are."""
         return len(self.x)
 
-    def features(self, index: np.ndarray) -> np.ndarray:
+    def features(self, index: Int64[np.ndarray, "m"]) -> Float[np.ndarray, "m d"]:
         """The rows of x behind some vectors."""
         return self.x[index]
 
-    def gather(self, index: np.ndarray, chart: Chart) -> np.ndarray:
+    def gather(self, index: Int64[np.ndarray, "m"], chart: Chart) -> Float64[np.ndarray, "m D"]:
         """Some vectors as float64, in the coordinates of a chart."""
         Z = chart.apply(self.x[index])
         Z *= self.sign[index, None]
         return Z
 
-    def vectors(self, index: np.ndarray) -> np.ndarray:
+    def vectors(self, index: Int64[np.ndarray, "m"]) -> Float64[np.ndarray, "m D"]:
         """Some vectors in the units of the data."""
         long = np.hstack([self.x[index].astype(np.float64), np.ones((len(index), 1))])
         return long * self.sign[index, None]
@@ -109,7 +112,7 @@ class BinaryCone:
         low, bias_low = (None, 0.0) if planes.low is None else (planes.low[0, :-1], float(planes.low[0, -1]))
         return clearance(self.x, self.sign, Hyperplane(planes.weight[0], float(planes.bias[0]), low, bias_low))
 
-    def proof_vectors(self, index: np.ndarray) -> np.ndarray:
+    def proof_vectors(self, index: Int64[np.ndarray, "m"]) -> Float64[np.ndarray, "m b d1"]:
         """Some vectors as a proof states them, [m, blocks, d + 1]."""
         return binary_vectors(self.x[index], self.sign[index])
 
@@ -118,8 +121,8 @@ class BinaryCone:
 class KeslerCone:
     """Rows with a class each; vector i (k - 1) + r is row i against its r-th rival."""
 
-    x: np.ndarray
-    code: np.ndarray
+    x: Float[np.ndarray, "n d"]
+    code: Int64[np.ndarray, "n"]
     k: int
 
     @property
@@ -132,25 +135,25 @@ class KeslerCone:
         """Classes but the last, which is the origin."""
         return self.k - 1
 
-    def transfer(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def transfer(self, index: Int64[np.ndarray, "m"]) -> tuple[Int64[np.ndarray, "m"], Int64[np.ndarray, "m"]]:
         """The row and the rival class behind each vector."""
         row, rival = np.divmod(index, self.k - 1)
         return row, rival + (rival >= self.code[row])
 
-    def features(self, index: np.ndarray) -> np.ndarray:
+    def features(self, index: Int64[np.ndarray, "m"]) -> Float[np.ndarray, "m d"]:
         """The rows of x behind some vectors."""
         return self.x[index // (self.k - 1)]
 
-    def gather(self, index: np.ndarray, chart: Chart) -> np.ndarray:
+    def gather(self, index: Int64[np.ndarray, "m"], chart: Chart) -> Float64[np.ndarray, "m D"]:
         """Some vectors as float64, in the coordinates of a chart."""
         return self._place(chart.apply(self.features(index)), index)
 
-    def vectors(self, index: np.ndarray) -> np.ndarray:
+    def vectors(self, index: Int64[np.ndarray, "m"]) -> Float64[np.ndarray, "m D"]:
         """Some vectors in the units of the data."""
         x = self.features(index).astype(np.float64)
         return self._place(np.hstack([x, np.ones((len(index), 1))]), index)
 
-    def _place(self, long: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def _place(self, long: Float64[np.ndarray, "m d1"], index: Int64[np.ndarray, "m"]) -> Float64[np.ndarray, "m D"]:
         row, rival = self.transfer(index)
         out = np.zeros((len(index), self.k, long.shape[1]))
         here = np.arange(len(index))
@@ -169,13 +172,15 @@ class KeslerCone:
         """Hyperplanes that tell nothing."""
         return Hyperplanes(np.zeros((self.k - 1, self.x.shape[1])), np.zeros(self.k - 1))
 
-    def readout(self, planes: Hyperplanes) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def readout(
+        self, planes: Hyperplanes
+    ) -> tuple[Float64[np.ndarray, "k d"], Float64[np.ndarray, "k"], Float64[np.ndarray, "k d1"] | None]:
         """Weight, bias and second words of all k classes, the last class at zero."""
         d = planes.weight.shape[1]
         low = None if planes.low is None else np.vstack([planes.low, np.zeros((1, d + 1))])
         return np.vstack([planes.weight, np.zeros((1, d))]), np.append(planes.bias, 0.0), low
 
-    def proof_vectors(self, index: np.ndarray) -> np.ndarray:
+    def proof_vectors(self, index: Int64[np.ndarray, "m"]) -> Float64[np.ndarray, "m b d1"]:
         """Some vectors as a proof states them, [m, blocks, d + 1]."""
         row, rival = self.transfer(index)
         return joint_vectors(self.x[row], self.code[row], rival)

@@ -1,16 +1,16 @@
 """The null of every verdict: the same question about the same rows with permuted labels."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from jaxtyping import Float, Int64
 
+from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Overlap, Separation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Control:
     """How often the question has the answer "separable" when the labels mean nothing.
 
@@ -35,7 +35,7 @@ class Control:
         return (1 + self.n_separable + self.n_undecided) / (1 + self.n)
 
 
-def control(x: np.ndarray, y: np.ndarray, shuffles: int, limits: Limits) -> Control:
+def control(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], shuffles: int, limits: Limits) -> Control:
     """Decide for permuted labels until `shuffles` are done or the time is spent; the first is always begun."""
     counts = {True: 0, False: 0, None: 0}
     for at in range(shuffles):
@@ -43,10 +43,10 @@ def control(x: np.ndarray, y: np.ndarray, shuffles: int, limits: Limits) -> Cont
             break
         permuted = np.random.default_rng([limits.seed, at]).permutation(y)
         counts[_is_separable(x, permuted, Limits(limits.deadline, at))] += 1
-    return Control(counts[True], counts[False], counts[None])
+    return Control(n_separable=counts[True], n_overlap=counts[False], n_undecided=counts[None])
 
 
-def _is_separable(x: np.ndarray, y: np.ndarray, limits: Limits) -> bool | None:
+def _is_separable(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], limits: Limits) -> bool | None:
     classes = np.unique(y).tolist()
     if len(classes) > 2:
         verdict = joint(x, y, limits, pairs_first=True)[0]

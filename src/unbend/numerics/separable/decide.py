@@ -5,12 +5,14 @@ import math
 import time
 from contextlib import AbstractContextManager
 from itertools import combinations
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from jaxtyping import Float, Int64
 from threadpoolctl import ThreadpoolController
 
 from unbend.errors import DataError
+from unbend.numerics.floating import as_shipped
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.rows import ArrayLike, rows
@@ -18,9 +20,11 @@ from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import Answers, Verdict
 
 Form: TypeAlias = Literal["joint", "one-vs-rest", "pairwise"]
-NARROW = 300  # width up to which more than one BLAS thread costs more than it gains
+NARROW = 300
+"""Width up to which more than one BLAS thread costs more than it gains."""
 
 
+@as_shipped()
 def separate(
     x: ArrayLike, y: ArrayLike, *, form: Form = "joint", budget: float | None = None, seed: int = 0
 ) -> Verdict | Answers:
@@ -72,14 +76,14 @@ def separate(
         return answer(x, y, form, limits)
 
 
-def answer(x: np.ndarray, y: np.ndarray, form: str, limits: Limits) -> Verdict | Answers:
+def answer(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], form: str, limits: Limits) -> Verdict | Answers:
     """`separate` for arrays that are already checked."""
     classes = _classes(y)
     if form == "one-vs-rest":
-        return Answers(form, tuple(binary(x, y, c, None, limits)[0] for c in classes))
+        return Answers(form=form, verdicts=tuple(binary(x, y, c, None, limits)[0] for c in classes))
     if form == "pairwise":
         pairs = combinations(classes, 2)
-        return Answers(form, tuple(binary(x, y, b, a, limits)[0] for a, b in pairs))
+        return Answers(form=form, verdicts=tuple(binary(x, y, b, a, limits)[0] for a, b in pairs))
     if form != "joint":
         raise DataError(f'form: expected "joint", "one-vs-rest" or "pairwise", got {form!r}.')
     if len(classes) == 1:
@@ -89,7 +93,7 @@ def answer(x: np.ndarray, y: np.ndarray, form: str, limits: Limits) -> Verdict |
     return joint(x, y, limits)[0]
 
 
-def _classes(y: np.ndarray) -> list[int]:
+def _classes(y: Int64[np.ndarray, "n"]) -> list[int]:
     """The labels that occur, sorted; by counting where they are close together."""
     low, high = int(y.min()), int(y.max())
     if high - low > len(y):
@@ -102,6 +106,6 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas(d: int) -> AbstractContextManager:
+def blas(d: int) -> AbstractContextManager[Any]:
     """One BLAS thread for narrow problems, for the duration of a `with`."""
     return _controller().limit(limits=1 if d < NARROW else None, user_api="blas")

@@ -9,6 +9,7 @@ import math
 from fractions import Fraction
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 
 from unbend.numerics.separable.nullspace import null_vector
 from unbend.numerics.separable.rounding import (
@@ -19,12 +20,17 @@ from unbend.numerics.separable.rounding import (
     require_gradual_underflow,
 )
 
-WEIGHT_TOLERANCE = 1e-6  # a stated weight may differ from the exact one by this fraction of it
-EXACT_RESIDUAL_SIZE = 20_000  # entries up to which a sum is tried in integers before elimination
-EXACT_ROWS = 260  # witnesses up to which a dependency is solved in integers: some seconds for so many
+WEIGHT_TOLERANCE = 1e-6
+"""A stated weight may differ from the exact one by this fraction of it."""
+EXACT_RESIDUAL_SIZE = 20_000
+"""Entries up to which a sum is tried in integers before elimination."""
+EXACT_ROWS = 260
+"""Witnesses up to which a dependency is solved in integers: some seconds for so many."""
 
 
-def dependency(vectors: np.ndarray, weights: np.ndarray, deadline: float = math.inf) -> float | None:
+def dependency(
+    vectors: Float64[np.ndarray, "m b d1"], weights: Float64[np.ndarray, "m"], deadline: float = math.inf
+) -> float | None:
     """Prove that some exact, strictly positive combination of the vectors is zero, within rounding of `weights`.
 
     Args:
@@ -52,7 +58,7 @@ def dependency(vectors: np.ndarray, weights: np.ndarray, deadline: float = math.
     return None
 
 
-def balance(vectors: np.ndarray) -> tuple[np.ndarray, bool]:
+def balance(vectors: Float64[np.ndarray, "m b d1"]) -> tuple[Float64[np.ndarray, "m q"], bool]:
     """The columns that must add up to zero, without those that follow from others.
 
     A column that is constant where its block is touched is a multiple of the block's last column. The last
@@ -75,14 +81,14 @@ def balance(vectors: np.ndarray) -> tuple[np.ndarray, bool]:
     return equations, is_generic
 
 
-def _scale(equations: np.ndarray) -> np.ndarray | None:
+def _scale(equations: Float64[np.ndarray, "m q"]) -> Float64[np.ndarray, "m q"] | None:
     """Each equation times a power of two, so that its largest entry is about one; None if that would round."""
     _, exponent = np.frexp(np.abs(equations).max(axis=0, initial=0.0))
     scaled = np.ldexp(equations, -exponent)
     return scaled if np.array_equal(np.ldexp(scaled, exponent), equations) else None
 
 
-def _square(equations: np.ndarray, weights: np.ndarray) -> float | None:
+def _square(equations: Float64[np.ndarray, "m q"], weights: Float64[np.ndarray, "m"]) -> float | None:
     """Existence of an exact solution near `weights`, for one equation fewer than weights.
 
     With the heaviest weight fixed, A λ = r has as many equations as unknowns. If |R A - I| λ <= g λ with g < 1,
@@ -117,7 +123,7 @@ def _square(equations: np.ndarray, weights: np.ndarray) -> float | None:
     return float(0.49 / swing) if swing > 0 else 0.0
 
 
-def _identity_gap(R: np.ndarray, A: np.ndarray, lam: np.ndarray) -> float:
+def _identity_gap(R: Float64[np.ndarray, "q q"], A: Float64[np.ndarray, "q q"], lam: Float64[np.ndarray, "q"]) -> float:
     """An upper bound of `max (|R A - I| λ / λ)`; a second word of precision where one is not enough."""
     q = len(A)
     magnitude = (np.abs(R) @ np.abs(A)) * (1 + gamma(q + 2)) + q * UNDERFLOW
@@ -129,12 +135,14 @@ def _identity_gap(R: np.ndarray, A: np.ndarray, lam: np.ndarray) -> float:
     return gap
 
 
-def _worst_row(product: np.ndarray, error: np.ndarray, lam: np.ndarray) -> float:
+def _worst_row(
+    product: Float64[np.ndarray, "q q"], error: Float64[np.ndarray, "q q"], lam: Float64[np.ndarray, "q"]
+) -> float:
     off = np.abs(product - np.eye(len(product))) * (1 + 1e-15) + error
     return float(((off @ lam) / lam).max() * (1 + gamma(len(lam) + 3)))
 
 
-def _integers(equations: np.ndarray) -> np.ndarray:
+def _integers(equations: Float64[np.ndarray, "m q"]) -> Shaped[np.ndarray, "q m"]:
     """Each equation times the power of two that makes it integral, as Python integers `[q, m]`."""
     out = np.empty(equations.T.shape, object)
     for j, column in enumerate(equations.T):
@@ -144,7 +152,7 @@ def _integers(equations: np.ndarray) -> np.ndarray:
     return out
 
 
-def _is_zero_sum(equations: np.ndarray, weights: np.ndarray) -> bool:
+def _is_zero_sum(equations: Float64[np.ndarray, "m q"], weights: Float64[np.ndarray, "m"]) -> bool:
     """Whether the weights as stored solve every equation exactly."""
     if equations.size > EXACT_RESIDUAL_SIZE:
         return False
@@ -152,7 +160,9 @@ def _is_zero_sum(equations: np.ndarray, weights: np.ndarray) -> bool:
     return not any((_integers(equations) * exact).sum(axis=1)) if equations.size else True
 
 
-def _matches_null_vector(equations: np.ndarray, weights: np.ndarray, deadline: float) -> bool:
+def _matches_null_vector(
+    equations: Float64[np.ndarray, "m q"], weights: Float64[np.ndarray, "m"], deadline: float
+) -> bool:
     """Whether the exact solution is unique, positive, and the stated weights up to rounding."""
     exact = _exact_weights(equations, deadline)
     if exact is None:
@@ -161,12 +171,14 @@ def _matches_null_vector(equations: np.ndarray, weights: np.ndarray, deadline: f
     return bool((np.abs(stated - exact) <= WEIGHT_TOLERANCE * exact).all())
 
 
-def exact_weights(vectors: np.ndarray, deadline: float = math.inf) -> np.ndarray | None:
+def exact_weights(
+    vectors: Float64[np.ndarray, "m b d1"], deadline: float = math.inf
+) -> Float64[np.ndarray, "m"] | None:
     """The one exact dependency, rounded, its greatest weight one; None if it is not unique or not positive."""
     return _exact_weights(balance(vectors)[0], deadline)
 
 
-def _exact_weights(equations: np.ndarray, deadline: float) -> np.ndarray | None:
+def _exact_weights(equations: Float64[np.ndarray, "m q"], deadline: float) -> Float64[np.ndarray, "m"] | None:
     if len(equations) > EXACT_ROWS:
         return None
     solution = null_vector(_integers(equations), deadline)

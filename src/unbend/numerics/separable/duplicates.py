@@ -1,11 +1,13 @@
 """Equal rows with different labels: the smallest proofs of overlap."""
 
 import numpy as np
+from jaxtyping import Float, Int64, Shaped
 
-BLOCK = 1 << 22  # entries hashed at a time
+BLOCK = 1 << 22
+"""Entries hashed at a time."""
 
 
-def groups(x: np.ndarray) -> np.ndarray:
+def groups(x: Float[np.ndarray, "n d"]) -> Int64[np.ndarray, "n"]:
     """A number for each row, the same for rows that are equal (0.0 and -0.0 are).
 
     Cost:
@@ -30,7 +32,7 @@ def groups(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def contradictions(group: np.ndarray, y: np.ndarray) -> np.ndarray:
+def contradictions(group: Int64[np.ndarray, "n"], y: Shaped[np.ndarray, "n"]) -> Int64[np.ndarray, "p 2"]:
     """Disjoint pairs `[p, 2]` of equal rows with different labels, as many as there are."""
     order = np.lexsort((y, group))
     g, label = group[order], y[order]
@@ -41,7 +43,7 @@ def contradictions(group: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.int64)
 
 
-def _match(members: np.ndarray, label: np.ndarray) -> np.ndarray:
+def _match(members: Int64[np.ndarray, "m"], label: Shaped[np.ndarray, "m"]) -> Int64[np.ndarray, "p 2"]:
     """Pair rows half a group apart in the order of labels: no two of a kind meet unless one label has the half."""
     size = np.unique(label, return_counts=True)[1].max()
     count = min(len(members) // 2, len(members) - size)

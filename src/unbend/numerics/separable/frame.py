@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int64
 
+from unbend.numerics.result import result
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, is_right
 from unbend.numerics.separable.control import Control, control
 from unbend.numerics.separable.cover import cover_probability
@@ -23,13 +25,16 @@ from unbend.numerics.separable.verdicts import (
     sides,
 )
 
-LAST_BITS = 8  # a robustness below this many units of rounding of the stored numbers is rounding itself
-BALANCED = (0.4, 0.6)  # share of one class between which Cover's count is used
-RANK_ROWS = 4  # rows per column from which the numerical rank is taken
+LAST_BITS = 8
+"""A robustness below this many units of rounding of the stored numbers is rounding itself."""
+BALANCED = (0.4, 0.6)
+"""Share of one class between which Cover's count is used."""
+RANK_ROWS = 4
+"""Rows per column from which the numerical rank is taken."""
 UNITS = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Frame:
     """The honest frame of a verdict.
 
@@ -69,14 +74,21 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """A verdict with the read-out that stands for it: one hyperplane, or one per class."""
+    """A verdict with the read-out that stands for it.
+
+    Attributes:
+        verdict: the verdict.
+        weight: one normal per class, or one alone for two classes.
+        bias: the offsets.
+        classes: the labels, sorted.
+    """
 
     verdict: Verdict
-    weight: np.ndarray
-    bias: np.ndarray
-    classes: np.ndarray
+    weight: Float64[np.ndarray, "c d"]
+    bias: Float64[np.ndarray, "c"]
+    classes: Int64[np.ndarray, "k"]
 
-    def right(self, x: np.ndarray, y: np.ndarray) -> int:
+    def right(self, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]) -> int:
         """How many rows the read-out provably gets right."""
         if len(self.bias) > 1:
             code = codes(y, self.classes)
@@ -89,8 +101,8 @@ class Decision:
 
 
 def frame(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Float[np.ndarray, "n d"],
+    y: Int64[np.ndarray, "n"],
     decision: Decision,
     held_out: tuple[np.ndarray, np.ndarray] | None,
     unit: float,
@@ -146,7 +158,7 @@ def unit_roundoff(x: ArrayLike) -> float:
     return 2.0**-24 if is_single else 2.0**-53
 
 
-def _rank(x: np.ndarray) -> int:
+def _rank(x: Float[np.ndarray, "n d"]) -> int:
     """Singular values of evenly spaced standardised rows above the rounding of their type."""
     n, d = x.shape
     most = max(RANK_ROWS * d, 2000)
@@ -161,7 +173,7 @@ def _rank(x: np.ndarray) -> int:
     return int((values > values[0] * unit * math.sqrt(max(part.shape))).sum())
 
 
-def _spread(x: np.ndarray) -> float:
+def _spread(x: Float[np.ndarray, "n d"]) -> float:
     top = float(np.abs(x).max(initial=0.0)) or 1.0
     total, step = 0.0, 8192
     mean = sum((x[i : i + step] / top).sum(axis=0, dtype=np.float64) for i in range(0, len(x), step)) / len(x)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int64, Shaped
 from scipy.linalg import cho_factor, cho_solve, get_lapack_funcs
 
 BLOCK = 8192
@@ -35,14 +36,18 @@ MOST_PRODUCTS = 60
 class Candidate:
     """Weights in the units of the data, and how many rows they get wrong in float32."""
 
-    weight: np.ndarray
-    bias: np.ndarray
+    weight: Float64[np.ndarray, "k d"]
+    bias: Float64[np.ndarray, "k"]
     errors: int
-    confusion: np.ndarray
+    confusion: Shaped[np.ndarray, "k k"]
 
 
 def readouts(
-    x: np.ndarray, code: np.ndarray, k: int, deadline: float, start: tuple[np.ndarray, np.ndarray] | None = None
+    x: Float[np.ndarray, "n d"],
+    code: Int64[np.ndarray, "n"],
+    k: int,
+    deadline: float,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Iterator[Candidate]:
     """Read-outs, one per Newton step, each with less loss than the last.
 
@@ -81,7 +86,9 @@ def readouts(
             at = min(at + 1, last)
 
 
-def fewest_errors(x: np.ndarray, code: np.ndarray, k: int, deadline: float, steps: int = 10) -> Candidate:
+def fewest_errors(
+    x: Float[np.ndarray, "n d"], code: Int64[np.ndarray, "n"], k: int, deadline: float, steps: int = 10
+) -> Candidate:
     """The read-out with the fewest errors among the first few."""
     flat = np.bincount(code, minlength=k) / len(code)
     best = Candidate(np.zeros((k, x.shape[1])), flat, int((code != np.argmax(flat)).sum()), np.zeros((k, k), np.int64))
@@ -90,17 +97,22 @@ def fewest_errors(x: np.ndarray, code: np.ndarray, k: int, deadline: float, step
     return best
 
 
-def _loss(V: np.ndarray, margins: np.ndarray) -> float:
+def _loss(V: Float64[np.ndarray, "k e"], margins: Float32[np.ndarray, "n k"]) -> float:
     slack = _slack(margins)
     return 0.5 * RIDGE * float((V * V).sum()) + 0.5 * float(np.einsum("ij,ij", slack, slack, dtype=np.float64))
 
 
-def _slack(margins: np.ndarray) -> np.ndarray:
+def _slack(margins: Float32[np.ndarray, "n k"]) -> Float32[np.ndarray, "n k"]:
     """What each lead lacks of one; a row has an infinite lead over its own class."""
     return np.maximum(np.float32(1) - margins, 0)
 
 
-def _length(V: np.ndarray, step: np.ndarray, margins: np.ndarray, slope_of_margins: np.ndarray) -> float:
+def _length(
+    V: Float64[np.ndarray, "k e"],
+    step: Float64[np.ndarray, "k e"],
+    margins: Float32[np.ndarray, "n k"],
+    slope_of_margins: Float32[np.ndarray, "n k"],
+) -> float:
     """Where the loss along a step is least: its slope rises, so bisection finds the sign change."""
     own = np.isinf(margins)
     gain = np.where(own, 0, slope_of_margins)
@@ -121,7 +133,7 @@ def _length(V: np.ndarray, step: np.ndarray, margins: np.ndarray, slope_of_margi
 class _Problem:
     """The rows, standardised a block at a time in float32, and which of them belong to each class."""
 
-    def __init__(self, x: np.ndarray, code: np.ndarray, k: int) -> None:
+    def __init__(self, x: Float[np.ndarray, "n d"], code: Int64[np.ndarray, "n"], k: int) -> None:
         self.x, self.code, self.k = x, code, k
         self.mean = x[:: max(1, len(x) // 8000)].mean(axis=0, dtype=np.float64)
         square = np.zeros(x.shape[1])
@@ -132,11 +144,13 @@ class _Problem:
         self.scale = np.where(scale > 0, scale, 1.0)
         self.members = [np.flatnonzero(code == c) for c in range(k)]
 
-    def weights_of(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    def weights_of(
+        self, weight: Float64[np.ndarray, "k d"], bias: Float64[np.ndarray, "k"]
+    ) -> Float64[np.ndarray, "k e"]:
         """Weights [k, d + 1] for standardised rows."""
         return np.hstack([weight * self.scale, (bias + weight @ self.mean)[:, None]])
 
-    def least_squares(self) -> np.ndarray:
+    def least_squares(self) -> Float64[np.ndarray, "k e"]:
         """The read-out fitted to 1 for the own class and -1 for the others: for the price of one product."""
         D = self.x.shape[1] + 1
         if D > WIDEST:
@@ -150,14 +164,16 @@ class _Problem:
         factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
         return np.asarray(cho_solve(factor, (2 * sums - sums.sum(axis=0)).T, check_finite=False)).T
 
-    def as_long_as_best(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def as_long_as_best(
+        self, V: Float64[np.ndarray, "k e"]
+    ) -> tuple[Float64[np.ndarray, "k e"], Float32[np.ndarray, "n k"]]:
         """Weights of the length that loses least, and their margins."""
         margins = self.margins(V)
         sizes = 10.0 ** np.arange(-3, 3.1, 0.5)
         best = min(sizes, key=lambda size: _loss(V * size, margins * np.float32(size)))
         return V * best, margins * np.float32(best)
 
-    def readout(self, V: np.ndarray, margins: np.ndarray) -> Candidate:
+    def readout(self, V: Float64[np.ndarray, "k e"], margins: Float32[np.ndarray, "n k"]) -> Candidate:
         """Weights in the units of the data; a row that does not lead counts for the rival that is furthest ahead."""
         weight = V[:, :-1] / self.scale
         wrong = np.flatnonzero(margins.min(axis=1) <= 0)
@@ -165,7 +181,7 @@ class _Problem:
         np.add.at(confusion, (self.code[wrong], margins[wrong].argmin(axis=1)), 1)
         return Candidate(weight, V[:, -1] - weight @ self.mean, len(wrong), confusion)
 
-    def standard(self, index: np.ndarray | slice) -> np.ndarray:
+    def standard(self, index: Int64[np.ndarray, "m"] | slice) -> Float32[np.ndarray, "m e"]:
         """Some rows, standardised, with a column of ones [m, d + 1]."""
         rows = self.x[index]
         out = np.empty((len(rows), self.x.shape[1] + 1), np.float32)
@@ -173,7 +189,7 @@ class _Problem:
         out[:, -1] = 1
         return out
 
-    def margins(self, V: np.ndarray) -> np.ndarray:
+    def margins(self, V: Float64[np.ndarray, "k e"]) -> Float32[np.ndarray, "n k"]:
         """How far each row's own score is ahead of each rival's [n, k]; infinite for itself."""
         out = np.empty((len(self.x), self.k), np.float32)
         weight = V.T.astype(np.float32)
@@ -184,7 +200,9 @@ class _Problem:
         np.put_along_axis(out, self.code[:, None], np.float32(np.inf), axis=1)
         return out
 
-    def newton_step(self, V: np.ndarray, margins: np.ndarray, damping: float, deadline: float) -> np.ndarray | None:
+    def newton_step(
+        self, V: Float64[np.ndarray, "k e"], margins: Float32[np.ndarray, "n k"], damping: float, deadline: float
+    ) -> Float64[np.ndarray, "k e"] | None:
         """Down the loss; None where the rounding of float32 sums left the damped Hessian indefinite."""
         slack = _slack(margins)
         active = np.flatnonzero(slack.any(axis=1))
@@ -200,7 +218,9 @@ class _Problem:
             return self._by_products(gradient, active, slack[active] > 0, damping, deadline)
         return None
 
-    def _by_factor(self, gradient: np.ndarray, is_active: np.ndarray, damping: float) -> np.ndarray | None:
+    def _by_factor(
+        self, gradient: Float64[np.ndarray, "k e"], is_active: Bool[np.ndarray, "n k"], damping: float
+    ) -> Float64[np.ndarray, "k e"] | None:
         """One Cholesky factor of the Hessian of all classes but the last, which stays where it is."""
         D = self.x.shape[1] + 1
         size = (self.k - 1) * D
@@ -229,7 +249,7 @@ class _Problem:
         step[:-1] = -np.asarray(potrs(factor, gradient[:-1].ravel(), lower=0)[0]).reshape(self.k - 1, D)
         return step
 
-    def _gram(self, index: np.ndarray) -> np.ndarray:
+    def _gram(self, index: Int64[np.ndarray, "m"]) -> Float64[np.ndarray, "e e"]:
         """Σ x xᵀ of some standardised rows [d + 1, d + 1]."""
         total = np.zeros((self.x.shape[1] + 1,) * 2)
         for start in range(0, len(index), BLOCK):
@@ -238,8 +258,13 @@ class _Problem:
         return total
 
     def _by_products(
-        self, gradient: np.ndarray, active: np.ndarray, is_active: np.ndarray, damping: float, deadline: float
-    ) -> np.ndarray:
+        self,
+        gradient: Float64[np.ndarray, "k e"],
+        active: Int64[np.ndarray, "m"],
+        is_active: Bool[np.ndarray, "m k"],
+        damping: float,
+        deadline: float,
+    ) -> Float64[np.ndarray, "k e"]:
         """Conjugate gradients, one Cholesky factor per class before them."""
         share = max(1.0, len(active) / MOST_ACTIVE)
         if share > 1:
@@ -252,19 +277,21 @@ class _Problem:
         solvers = [_solver(X, weight[:, c], share, shift) for c in range(self.k)]
         np.put_along_axis(weight, own, np.float32(0), axis=1)
 
-        def hessian(U: np.ndarray) -> np.ndarray:
+        def hessian(U: Float64[np.ndarray, "k e"]) -> Float64[np.ndarray, "k e"]:
             s = X @ U.T.astype(np.float32)
             r = weight * (s - np.take_along_axis(s, own, axis=1))
             np.put_along_axis(r, own, -r.sum(axis=1, keepdims=True), axis=1)
             return share * (r.T @ X).astype(np.float64) + shift * U
 
-        def precondition(U: np.ndarray) -> np.ndarray:
+        def precondition(U: Float64[np.ndarray, "k e"]) -> Float64[np.ndarray, "k e"]:
             return np.stack([solve(u) for solve, u in zip(solvers, U, strict=True)])
 
         return _conjugate(hessian, precondition, -gradient, deadline)
 
 
-def _solver(X: np.ndarray, weight: np.ndarray, share: float, shift: float) -> Callable[[np.ndarray], np.ndarray]:
+def _solver(
+    X: Float32[np.ndarray, "m e"], weight: Float32[np.ndarray, "m"], share: float, shift: float
+) -> Callable[[np.ndarray], np.ndarray]:
     """Solves with Σ weight x xᵀ + shift, of at most six rows for each column."""
     D = X.shape[1]
     rows = np.flatnonzero(weight)
@@ -281,9 +308,9 @@ def _solver(X: np.ndarray, weight: np.ndarray, share: float, shift: float) -> Ca
 def _conjugate(
     hessian: Callable[[np.ndarray], np.ndarray],
     precondition: Callable[[np.ndarray], np.ndarray],
-    r: np.ndarray,
+    r: Float64[np.ndarray, "k e"],
     deadline: float,
-) -> np.ndarray:
+) -> Float64[np.ndarray, "k e"]:
     """Preconditioned conjugate gradients from zero, to a tenth of the first residual."""
     U = np.zeros(r.shape)
     z = precondition(r)

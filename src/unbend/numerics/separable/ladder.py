@@ -2,13 +2,14 @@
 
 import math
 import time
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
 from unbend.errors import ShapeError
+from unbend.numerics.floating import as_shipped
+from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary, check_plane
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance
 from unbend.numerics.separable.decide import blas
@@ -16,6 +17,7 @@ from unbend.numerics.separable.frame import Decision, Frame, frame, unit_roundof
 from unbend.numerics.separable.hinge import fewest_errors
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.packing import Packing
+from unbend.numerics.separable.question import JointQuestion
 from unbend.numerics.separable.rows import ArrayLike, rows, values
 from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import (
@@ -28,10 +30,12 @@ from unbend.numerics.separable.verdicts import (
 )
 
 N_WITNESSES = 8
-SHARES = (0.6, 0.25, 0.15)  # of the budget: verdict, permuted labels, disjoint overlaps
+"""Rows to look at."""
+SHARES = (0.6, 0.25, 0.15)
+"""Of the budget: verdict, permuted labels, disjoint overlaps."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class LadderStep:
     """Whether the classes are linearly separable in one layer, with everything needed to judge the answer.
 
@@ -49,12 +53,14 @@ class LadderStep:
     packing: Packing | None
     by_head: bool
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the verdict and the lower bound on errors hold for these rows."""
         is_packed = self.packing is None or self.packing.verify(x, y)
         return is_packed and self.verdict.verify(x, y)
 
 
+@as_shipped()
 def ladder_step(
     x: ArrayLike,
     y: ArrayLike,
@@ -95,9 +101,16 @@ def ladder_step(
         around, found_packing = frame(
             x, y, decision, unseen, unit, shuffles, (Limits(ends[1], seed), Limits(ends[2], seed))
         )
-    return LadderStep(decision.verdict, around, _witnesses(decision.verdict), found_packing, by_head)
+    return LadderStep(
+        verdict=decision.verdict,
+        frame=around,
+        witnesses=_witnesses(decision.verdict),
+        packing=found_packing,
+        by_head=by_head,
+    )
 
 
+@as_shipped()
 def separate_with(
     x: ArrayLike, y: ArrayLike, weight: ArrayLike, bias: ArrayLike
 ) -> Separation | JointSeparation | Undecided:
@@ -124,7 +137,7 @@ def separate_with(
     return cast("Separation | JointSeparation | Undecided", verdict)
 
 
-def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) -> Decision:
+def _by_head(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], head: tuple[ArrayLike, ArrayLike]) -> Decision:
     """The head as a candidate proof."""
     given, offset = head
     weight = values(given.reshape(1, -1) if given.ndim == 1 else given).astype(np.float64)
@@ -135,29 +148,25 @@ def _by_head(x: np.ndarray, y: np.ndarray, head: tuple[ArrayLike, ArrayLike]) ->
             "x must be what the head reads."
         )
     if len(bias) == 1:
-        classes = np.array([0, 1])
         _check_labels(y, 2)
         verdict = check_plane(x, y, 1, 0, Hyperplane(weight[0], float(bias[0])))
-        return Decision(verdict, weight, bias, classes)
-    classes = np.arange(len(bias))
+        return Decision(verdict, weight, bias, np.array([0, 1]))
     _check_labels(y, len(bias))
+    question = JointQuestion(x, y, np.arange(len(bias)), y)
     found = argmax_clearance(x, y, weight, bias, None)
     if found.wrong == 0:
-        verdict = JointSeparation(
-            x.shape[0], x.shape[1], classes, weight, bias, found.margin, found.robustness, found.tightest, None
-        )
+        verdict = question.separation((weight, bias), found)
     else:
-        reason = "the given read-out errs"
-        verdict = Undecided(None, None, len(x), x.shape[1], reason, weight, bias, found.wrong, math.nan, classes)
-    return Decision(verdict, weight, bias, classes)
+        verdict = question.undecided((weight, bias), "the given read-out errs", found.wrong)
+    return Decision(verdict, weight, bias, question.classes)
 
 
-def _check_labels(y: np.ndarray, k: int) -> None:
+def _check_labels(y: Int64[np.ndarray, "n"], k: int) -> None:
     if y.min() < 0 or y.max() >= k:
         raise ShapeError(f"head: expected labels in [0, {k}) for {k} outputs, got {y.min()} to {y.max()}.")
 
 
-def _decide(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decision | None) -> Decision:
+def _decide(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], limits: Limits, head: Decision | None) -> Decision:
     classes, code = np.unique(y, return_inverse=True)
     start = None
     if head is not None and np.array_equal(head.classes, classes):
@@ -176,7 +185,7 @@ def _decide(x: np.ndarray, y: np.ndarray, limits: Limits, head: Decision | None)
     return Decision(verdict, weight, bias, classes)
 
 
-def _witnesses(verdict: Verdict) -> np.ndarray:
+def _witnesses(verdict: Verdict) -> Int64[np.ndarray, "s"]:
     if isinstance(verdict, (Overlap, JointOverlap)):
         heavy = np.argsort(-verdict.weights, kind="stable")
         numbers = verdict.rows[heavy]

@@ -9,37 +9,81 @@ point of the dual. Newton is affine-invariant, so small margins cost steps only 
 import math
 import time
 from dataclasses import dataclass
+from enum import Enum
 from typing import no_type_check
 
 import numpy as np
+from jaxtyping import Float, Float32, Float64, Int64
 from numba import njit
 from scipy.linalg import get_blas_funcs, get_lapack_funcs, solve_triangular
 
-LOSS_OF_CHANCE = 0.6  # an inseparable sum of losses is at least log 2 = 0.69
-SLIM = 32  # width up to which Hessians are summed by our own loop
-WIDE = 48  # width above which they are summed in float32
-NARROW = 64  # width up to which an orthogonal factorisation is taken at the first sign of flat geometry
-FEW_SLOW, MANY_SLOW = 3, 20  # slow steps on flat geometry before factorising so, and before giving up
+LOSS_OF_CHANCE = 0.6
+"""A sum of losses below this tells of separable vectors: of those that are not, some err, and one that errs loses at
+least log 2 = 0.69."""
+SLIM = 32
+"""Width up to which Hessians are summed by our own loop: BLAS gains nothing on so few columns."""
+WIDE = 48
+"""Width above which they are summed in float32, which halves the time; a step needs no more digits than that."""
+NARROW = 64
+"""Width up to which an orthogonal factor, which costs little there, is taken at the first sign of flat geometry."""
+FEW_SLOW = 3
+"""Slow steps on flat geometry after which wider vectors are factorised so, too."""
+MANY_SLOW = 20
+"""Slow steps on flat geometry after which the method gives up: some other coordinates will do better."""
+FLAT = 1e-9
+"""Square of the ratio of pivots below which a Cholesky factor in float64 has lost half its digits."""
+NEGLIGIBLE = 1e-10
+"""Curvature, as a part of the greatest, of vectors that are left out of a Hessian."""
+NOISE = 1e-13
+"""Added to the diagonal of a Hessian, as a part of its mean: some hundred units of float64 rounding."""
+SINGLE_NOISE = 3e-6
+"""The same where it was summed in float32."""
+ROUNDING = 4e-16
+"""Pivots of an orthogonal factor below this part of the greatest, times the width, are rounding."""
 MAX_STRETCH = 8.0
-BLOCK = 1024  # vectors summed at a time, so that two columns of them stay in the nearest cache
+"""A step is stretched up to this many times: along a separating direction the loss falls without end."""
+BLOCK = 1024
+"""Vectors summed at a time, so that two columns of them stay in the nearest cache."""
+REFRESH = 8
+"""Steps after which margins are computed afresh instead of added up, against the rounding of the additions."""
+
+
+class Status(Enum):
+    """How a descent ended."""
+
+    SEPARATED = "every margin is positive"
+    CONVERGED = "the forces balance"
+    STALLED = "neither, and no step helps or the time is spent"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Descent:
     """Where the method stopped.
 
-    `status` is "separated" (every margin positive), "converged" (the forces balance) or "stalled".
+    Attributes:
+        status: how it ended.
+        v: the last iterate.
+        forces: λ_i = σ(-z_i·v) there.
+        steps: steps begun.
     """
 
-    status: str
-    v: np.ndarray
-    forces: np.ndarray
+    status: Status
+    v: Float64[np.ndarray, "D"]
+    forces: Float64[np.ndarray, "m"]
     steps: int
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """When to stop: centring steps after separation, steps in all, decrement that counts as converged."""
+    """When to stop.
+
+    Attributes:
+        extra: steps towards the middle after separation.
+        steps: steps in all.
+        tolerance: Newton decrement that counts as converged.
+        is_exact: whether Hessians of wide vectors are summed in float64, too.
+        deadline: `time.monotonic()` after which to stop.
+    """
 
     extra: int = 3
     steps: int = 60
@@ -75,8 +119,8 @@ def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202
         pull = forces[start : start + size]
         for i in range(size):
             t = pull[i] * (1.0 - pull[i]) / top
-            n += t > 1e-10
-            c[i] = t if t > 1e-10 else 0.0
+            n += t > NEGLIGIBLE
+            c[i] = t if t > NEGLIGIBLE else 0.0
         for a in range(D):
             left = columns[a, start : start + size]
             for i in range(size):
@@ -90,60 +134,102 @@ def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202
     return n
 
 
-def _forces(margins: np.ndarray) -> np.ndarray:
+def _forces(margins: Float64[np.ndarray, "m"]) -> Float64[np.ndarray, "m"]:
     """1 / (1 + exp(margin)) without overflow."""
     out = np.empty(len(margins))
     _pull(margins, margins, 0.0, out)
     return out
 
 
-def descend(Z: np.ndarray, v: np.ndarray, effort: Effort | None = None) -> Descent:
+@dataclass(slots=True)
+class _State:
+    """What one step hands to the next.
+
+    Attributes:
+        v: the iterate.
+        margins: z_i·v.
+        forces: σ(-z_i·v).
+        decrement: Newton decrement of the last step.
+        n_slow: slow steps on flat geometry.
+        is_flat: whether the next step takes an orthogonal factor.
+    """
+
+    v: Float64[np.ndarray, "D"]
+    margins: Float64[np.ndarray, "m"]
+    forces: Float64[np.ndarray, "m"]
+    decrement: float = math.inf
+    n_slow: int = 0
+    is_flat: bool = False
+
+
+def descend(Z: Float64[np.ndarray, "m D"], v: Float64[np.ndarray, "D"], effort: Effort | None = None) -> Descent:
     """Newton's method from `v`, until separated, converged or stalled."""
     effort = effort or Effort()
-    single = Z.astype(np.float32) if Z.shape[1] > WIDE and not effort.is_exact else None
-    columns = np.ascontiguousarray(Z.T) if Z.shape[1] <= SLIM else None
+    fast = _second_form(Z, effort)
     margins = Z @ v
-    forces = _forces(margins)
-    n_separated, n_slow, last, status = 0, 0, math.inf, "stalled"
-    is_flat = False
+    state = _State(v, margins, _forces(margins))
+    status, step, n_separated = Status.STALLED, 0, 0
     for step in range(effort.steps):
-        if margins.min() > 0:
-            n_separated += 1
-            if n_separated > effort.extra:
-                break
-        gradient = Z.T @ forces
-        p, is_hard = _direction(Z, single if columns is None else columns, forces, gradient, use_qr=is_flat)
-        if p is None:
+        n_separated += state.margins.min() > 0
+        if n_separated > effort.extra:
             break
-        decrement = float(gradient @ p)
-        if not math.isfinite(decrement) or time.monotonic() > effort.deadline:
+        moved = _step(Z, fast, state, effort, is_refreshed=step % REFRESH == 0)
+        if moved is not None:
+            status = moved
             break
-        slope = Z @ p
-        t, new_forces = _line(margins, slope, decrement)
-        if decrement > last and not _loss(margins + t * slope) < _loss(margins):
-            break
-        loss_is_high = decrement < effort.tolerance and margins.min() <= 0 and _loss(margins) > LOSS_OF_CHANCE
-        v = v + t * p
-        margins = margins + t * slope if step & 7 else Z @ v
-        forces = new_forces if step & 7 else _forces(margins)
-        if loss_is_high:
-            status = "converged"
-            break
-        n_slow += is_hard and decrement > 0.5 * last
-        last = decrement
-        if n_slow > MANY_SLOW:
-            break
-        is_flat = is_hard and (is_flat or Z.shape[1] <= NARROW or n_slow >= FEW_SLOW)
-    if margins.min() > 0:
-        status = "separated"
-    return Descent(status, v, forces, step + 1)
+    if state.margins.min() > 0:
+        status = Status.SEPARATED
+    return Descent(status, state.v, state.forces, step + 1)
 
 
-def _loss(margins: np.ndarray) -> float:
+def _second_form(Z: Float64[np.ndarray, "m D"], effort: Effort) -> Float[np.ndarray, "..."] | None:
+    """The vectors once more: as columns where they are narrow, else in float32 where that is enough."""
+    if Z.shape[1] <= SLIM:
+        return np.ascontiguousarray(Z.T)
+    return Z.astype(np.float32) if Z.shape[1] > WIDE and not effort.is_exact else None
+
+
+def _step(
+    Z: Float64[np.ndarray, "m D"],
+    fast: Float[np.ndarray, "..."] | None,
+    state: _State,
+    effort: Effort,
+    *,
+    is_refreshed: bool,
+) -> Status | None:
+    """Move the state by one step; how the descent ended, or None to go on."""
+    gradient = Z.T @ state.forces
+    p, is_hard = _direction(Z, fast, state.forces, gradient, use_qr=state.is_flat)
+    if p is None:
+        return Status.STALLED
+    decrement = float(gradient @ p)
+    if not math.isfinite(decrement) or time.monotonic() > effort.deadline:
+        return Status.STALLED
+    slope, margins = Z @ p, state.margins
+    t, forces = _line(margins, slope, decrement)
+    if decrement > state.decrement and not _loss(margins + t * slope) < _loss(margins):
+        return Status.STALLED
+    is_converged = decrement < effort.tolerance and margins.min() <= 0 and _loss(margins) > LOSS_OF_CHANCE
+    state.v = state.v + t * p
+    state.margins = Z @ state.v if is_refreshed else margins + t * slope
+    state.forces = _forces(state.margins) if is_refreshed else forces
+    if is_converged:
+        return Status.CONVERGED
+    state.n_slow += is_hard and decrement > 0.5 * state.decrement
+    if state.n_slow > MANY_SLOW:
+        return Status.STALLED
+    state.decrement = decrement
+    state.is_flat = is_hard and (state.is_flat or Z.shape[1] <= NARROW or state.n_slow >= FEW_SLOW)
+    return None
+
+
+def _loss(margins: Float64[np.ndarray, "m"]) -> float:
     return float(np.logaddexp(0, -margins).sum())
 
 
-def _line(margins: np.ndarray, slope: np.ndarray, decrement: float) -> tuple[float, np.ndarray]:
+def _line(
+    margins: Float64[np.ndarray, "m"], slope: Float64[np.ndarray, "m"], decrement: float
+) -> tuple[float, Float64[np.ndarray, "m"]]:
     """A step length by the sign of the derivative (the loss is convex), and the forces there."""
     t, best = 1.0, None
     for _ in range(14):
@@ -162,8 +248,13 @@ def _line(margins: np.ndarray, slope: np.ndarray, decrement: float) -> tuple[flo
 
 
 def _direction(
-    Z: np.ndarray, fast: np.ndarray | None, forces: np.ndarray, gradient: np.ndarray, *, use_qr: bool
-) -> tuple[np.ndarray | None, bool]:
+    Z: Float64[np.ndarray, "m D"],
+    fast: Float[np.ndarray, "..."] | None,
+    forces: Float64[np.ndarray, "m"],
+    gradient: Float64[np.ndarray, "D"],
+    *,
+    use_qr: bool,
+) -> tuple[Float64[np.ndarray, "D"] | None, bool]:
     """The Newton direction, and whether the geometry was too flat for a Cholesky factor to be trusted.
 
     `fast` holds the vectors once more: as columns where they are narrow, else in float32 where that is enough.
@@ -174,11 +265,11 @@ def _direction(
     if not use_qr and Z.shape[1] <= SLIM and fast is not None:
         H = np.zeros((Z.shape[1], Z.shape[1]))
         n_kept = _hessian(fast, forces, top, H)
-        p, is_hard = _by_factor(H, n_kept, gradient / top, 1e-13, is_single=False)
+        p, is_hard = _by_factor(H, n_kept, gradient / top, NOISE, is_single=False)
         if p is not None:
             return p, is_hard
     curvature = forces * (1 - forces)
-    keep = np.flatnonzero(curvature > top * 1e-10)
+    keep = np.flatnonzero(curvature > top * NEGLIGIBLE)
     root = np.sqrt(curvature[keep] / top)
     if not use_qr and Z.shape[1] > SLIM:
         p, is_hard = _by_cholesky(Z, fast, keep, root, gradient / top)
@@ -191,8 +282,12 @@ def _direction(
 
 
 def _by_cholesky(
-    Z: np.ndarray, single: np.ndarray | None, keep: np.ndarray, root: np.ndarray, gradient: np.ndarray
-) -> tuple[np.ndarray | None, bool]:
+    Z: Float64[np.ndarray, "m D"],
+    single: Float32[np.ndarray, "m D"] | None,
+    keep: Int64[np.ndarray, "s"],
+    root: Float64[np.ndarray, "s"],
+    gradient: Float64[np.ndarray, "D"],
+) -> tuple[Float64[np.ndarray, "D"] | None, bool]:
     D = Z.shape[1]
     is_single = single is not None and len(keep) > D
     if is_single:
@@ -201,12 +296,12 @@ def _by_cholesky(
     else:
         A = (Z if len(keep) == len(Z) else Z[keep]) * root[:, None]
         H = A.T @ A
-    return _by_factor(H, len(keep), gradient, 3e-6 if is_single else 1e-13, is_single=is_single)
+    return _by_factor(H, len(keep), gradient, SINGLE_NOISE if is_single else NOISE, is_single=is_single)
 
 
 def _by_factor(
-    H: np.ndarray, n_kept: int, gradient: np.ndarray, noise: float, *, is_single: bool
-) -> tuple[np.ndarray | None, bool]:
+    H: Float64[np.ndarray, "D D"], n_kept: int, gradient: Float64[np.ndarray, "D"], noise: float, *, is_single: bool
+) -> tuple[Float64[np.ndarray, "D"] | None, bool]:
     """Solve with the lower triangle of a Hessian summed over `n_kept` rows."""
     D = len(H)
     diagonal = np.arange(D)
@@ -219,19 +314,19 @@ def _by_factor(
     if failed:
         return None, True
     pivots = np.diagonal(factor)
-    is_hard = not is_single and n_kept >= D and bool((pivots.min() / pivots.max()) ** 2 < 1e-9)
+    is_hard = not is_single and n_kept >= D and bool((pivots.min() / pivots.max()) ** 2 < FLAT)
     if is_hard and D <= NARROW:
         return None, True
     return np.asarray(potrs(factor, gradient, lower=1)[0]), is_hard
 
 
-def _most_curved(forces: np.ndarray) -> float:
+def _most_curved(forces: Float64[np.ndarray, "m"]) -> float:
     """The greatest λ (1 - λ): that of the force nearest to one half."""
     nearest = forces[np.argmin(np.abs(forces - 0.5))]
     return float(nearest * (1 - nearest))
 
 
-def _by_qr(A: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:
+def _by_qr(A: Float64[np.ndarray, "s D"], gradient: Float64[np.ndarray, "D"]) -> Float64[np.ndarray, "D"] | None:
     """Semi-normal equations with one step of refinement: for geometry that is nearly flat."""
     D = A.shape[1]
     R = np.linalg.qr(A, mode="r")
@@ -239,10 +334,10 @@ def _by_qr(A: np.ndarray, gradient: np.ndarray) -> np.ndarray | None:
     top = np.abs(np.diagonal(R)).max()
     if not (math.isfinite(top) and top > 0):
         return None
-    flat = np.flatnonzero(np.abs(np.diagonal(R)) < top * 4e-16 * D)
+    flat = np.flatnonzero(np.abs(np.diagonal(R)) < top * ROUNDING * D)
     R[flat, flat] = top * 1e20
 
-    def solve(g: np.ndarray) -> np.ndarray:
+    def solve(g: Float64[np.ndarray, "D"]) -> Float64[np.ndarray, "D"]:
         half = solve_triangular(R, g, trans="T", check_finite=False)
         return np.asarray(solve_triangular(R, half, check_finite=False))
 

@@ -14,12 +14,14 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Int64, Shaped
 
 PRIME = 2**31 - 1
-FIRST_LOOK = 16  # digits after which fractions are tried for the first time
+FIRST_LOOK = 16
+"""Digits after which fractions are tried for the first time."""
 
 
-def null_vector(matrix: np.ndarray, deadline: float = math.inf) -> list[int] | None:
+def null_vector(matrix: Shaped[np.ndarray, "q m"], deadline: float = math.inf) -> list[int] | None:
     """The integer vector, without common factor, that spans the null space; None unless its dimension is one.
 
     A dimension of one that looks larger modulo `PRIME`, which has odds of about one to the prime, counts as not one.
@@ -55,7 +57,7 @@ def null_vector(matrix: np.ndarray, deadline: float = math.inf) -> list[int] | N
     return None
 
 
-def _pivots(a: np.ndarray) -> tuple[list[int], list[int]]:
+def _pivots(a: Int64[np.ndarray, "q m"]) -> tuple[list[int], list[int]]:
     """Rows and columns of a regular part of full rank, in an order that needs no pivoting."""
     order, rows, columns = np.arange(len(a)), [], []
     for column in range(a.shape[1]):
@@ -73,7 +75,7 @@ def _pivots(a: np.ndarray) -> tuple[list[int], list[int]]:
     return order[: len(rows)].tolist(), columns
 
 
-def _inverse(a: np.ndarray) -> np.ndarray:
+def _inverse(a: Int64[np.ndarray, "q q"]) -> Int64[np.ndarray, "q q"]:
     """The inverse modulo the prime, in place, for a matrix whose leading minors are not zero."""
     for k in range(len(a)):
         pivot = pow(int(a[k, k]), -1, PRIME)
@@ -87,7 +89,7 @@ def _inverse(a: np.ndarray) -> np.ndarray:
     return a
 
 
-def _digits(A: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
+def _digits(A: Shaped[np.ndarray, "q q"], b: Shaped[np.ndarray, "q"]) -> Iterator[np.ndarray]:
     """The digits of A⁻¹ b to the base of the prime, least first; sums stay below 2⁶³ for fewer than 2¹⁵ rows."""
     inverse = _inverse((A % PRIME).astype(np.int64))
     limbs, size = _limbs(A)
@@ -101,7 +103,7 @@ def _digits(A: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
         b = (b - product) // PRIME
 
 
-def _limbs(A: np.ndarray) -> tuple[list[np.ndarray], int]:
+def _limbs(A: Shaped[np.ndarray, "q q"]) -> tuple[list[np.ndarray], int]:
     """A as a sum of int64 matrices times powers of two, so short that a product with digits does not overflow."""
     size = 31 - max(len(A), 1).bit_length()
     bits = max((abs(a).bit_length() for a in A.ravel().tolist()), default=0)
@@ -112,7 +114,7 @@ def _limbs(A: np.ndarray) -> tuple[list[np.ndarray], int]:
     return limbs, size
 
 
-def _digits_needed(equations: np.ndarray) -> int:
+def _digits_needed(equations: Shaped[np.ndarray, "q m"]) -> int:
     """Digits from which the fractions are unique, by Hadamard's bound of every minor."""
     bits = sum((int(sum(a * a for a in row)).bit_length() + 1) / 2 for row in equations.tolist())
     return math.ceil((2 * bits + 2) / math.log2(PRIME))

@@ -4,10 +4,13 @@ Each proof of overlap means at least one error among its own witnesses. Proofs o
 close in few dimensions and weak in many, where each proof takes d + 2 rows.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float, Int64
 
+from unbend.numerics.floating import as_shipped
+from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.joint import joint
@@ -16,9 +19,13 @@ from unbend.numerics.separable.search import Limits
 from unbend.numerics.separable.verdicts import JointOverlap, Overlap, overlap_holds
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Packing:
-    """Overlaps on disjoint rows: every linear read-out errs on at least `n_errors` rows."""
+    """Overlaps on disjoint rows: every linear read-out errs on at least `n_errors` rows.
+
+    Attributes:
+        overlaps: one proof for each of these errors.
+    """
 
     overlaps: tuple[Overlap | JointOverlap, ...]
 
@@ -27,6 +34,7 @@ class Packing:
         """Rows that every read-out must get wrong."""
         return len(self.overlaps)
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether every overlap verifies and no row is used twice."""
         x, y = rows(x, y)
@@ -36,7 +44,13 @@ class Packing:
         return all(overlap_holds(overlap, x, y) for overlap in self.overlaps)
 
 
-def packing(x: np.ndarray, y: np.ndarray, first: Overlap | JointOverlap, limits: Limits, most: int = 200) -> Packing:
+def packing(
+    x: Float[np.ndarray, "n d"],
+    y: Int64[np.ndarray, "n"],
+    first: Overlap | JointOverlap,
+    limits: Limits,
+    most: int = 200,
+) -> Packing:
     """Disjoint overlaps, beginning with equal rows of different labels, then found one after the other.
 
     Args:
@@ -62,16 +76,20 @@ def packing(x: np.ndarray, y: np.ndarray, first: Overlap | JointOverlap, limits:
         verdict = replace(verdict, n=first.n, rows=where[verdict.rows])
         found.append(verdict)
         alive[verdict.rows] = False
-    return Packing(tuple(found))
+    return Packing(overlaps=tuple(found))
 
 
-def _decide(x: np.ndarray, y: np.ndarray, like: Overlap | JointOverlap, limits: Limits) -> object:
+def _decide(
+    x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], like: Overlap | JointOverlap, limits: Limits
+) -> object:
     if isinstance(like, JointOverlap):
         return joint(x, y, limits, pairs_first=True)[0] if len(np.unique(y)) > 2 else None
     return binary(x, y, like.positive, like.negative, limits)[0]
 
 
-def _of_pair(like: Overlap | JointOverlap, pair: np.ndarray, y: np.ndarray) -> Overlap | JointOverlap:
+def _of_pair(
+    like: Overlap | JointOverlap, pair: Int64[np.ndarray, "2"], y: Int64[np.ndarray, "n"]
+) -> Overlap | JointOverlap:
     if isinstance(like, JointOverlap):
         return replace(like, rows=pair, rivals=y[pair[::-1]], weights=np.ones(2), robustness=0.0)
     return replace(like, rows=pair, weights=np.ones(2), robustness=0.0)

@@ -8,6 +8,7 @@ word of accuracy (Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26 (2005) 1955, al
 from typing import no_type_check
 
 import numpy as np
+from jaxtyping import Float, Float64
 from numba import njit
 
 from unbend.errors import UnsupportedError
@@ -15,7 +16,8 @@ from unbend.errors import UnsupportedError
 UNIT = 2.0**-53
 # Covers flushed results too: each operation loses less than the least normal number.
 UNDERFLOW = 2.0**-1021
-SPLIT = 134217729.0  # 2**27 + 1, Veltkamp's constant for float64
+SPLIT = 134217729.0
+"""2**27 + 1, Veltkamp's constant for float64."""
 
 
 def gamma(k: int) -> float:
@@ -73,7 +75,9 @@ def require_gradual_underflow() -> None:
         )
 
 
-def scores(x: np.ndarray, weight: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def scores(
+    x: Float[np.ndarray, "n d"], weight: Float64[np.ndarray, "d"], bias: float
+) -> tuple[Float64[np.ndarray, "n"], Float64[np.ndarray, "n"], Float64[np.ndarray, "n"]]:
     """One pass over all rows: `x·w + b`, a bound on its rounding error, and `Σ|x_j w_j|` rounded up."""
     total, size = np.empty(len(x)), np.empty(len(x))
     d = x.shape[1]
@@ -86,7 +90,9 @@ def scores(x: np.ndarray, weight: np.ndarray, bias: float) -> tuple[np.ndarray, 
     return total, error, size
 
 
-def margins(x: np.ndarray, sign: np.ndarray, weight: np.ndarray, bias: float) -> tuple[np.ndarray, np.ndarray, int]:
+def margins(
+    x: Float[np.ndarray, "n d"], sign: Float64[np.ndarray, "n"], weight: Float64[np.ndarray, "d"], bias: float
+) -> tuple[Float64[np.ndarray, "n"], Float64[np.ndarray, "n"], int]:
     """One pass over all rows: lower bounds of `sign * (x·w + b)`, `Σ|x_j w_j|` rounded up, and how many are open.
 
     A bound is nan where the rounding error leaves the sign open.
@@ -124,7 +130,7 @@ def _dot2(a, b, out):  # noqa: ANN001, ANN202
             out[i, k] = s + c
 
 
-def dot2(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def dot2(a: Float64[np.ndarray, "n k"], b: Float64[np.ndarray, "m k"]) -> Float64[np.ndarray, "n m"]:
     """`a @ b.T` to about twice the working precision."""
     out = np.empty((len(a), len(b)))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -132,6 +138,8 @@ def dot2(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return out
 
 
-def dot2_error(result: np.ndarray, magnitude: np.ndarray, k: int) -> np.ndarray:
+def dot2_error(
+    result: Float64[np.ndarray, "*s"], magnitude: Float64[np.ndarray, "*s"], k: int
+) -> Float64[np.ndarray, "*s"]:
     """A bound on the error of `dot2`, from its result and `magnitude >= |a| @ |b|.T` over k products."""
     return 1.01 * (UNIT * np.abs(result) + gamma(2 * k + 2) ** 2 * magnitude) + 8 * (k + 1) * UNDERFLOW

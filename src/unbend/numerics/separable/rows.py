@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Int64, Shaped
 
 from unbend.errors import DataError, ShapeError
 
@@ -16,7 +16,7 @@ ArrayLike: TypeAlias = Shaped[np.ndarray, "..."] | Shaped[torch.Tensor, "..."]
 EXACT_INTEGER = 2**53
 
 
-def values(x: ArrayLike) -> np.ndarray:
+def values(x: ArrayLike) -> Float[np.ndarray, "n d"]:
     """The samples [n, d] as float32 or float64, without changing one of them."""
     if isinstance(x, torch.Tensor):
         x = x.detach().cpu()
@@ -38,7 +38,7 @@ def values(x: ArrayLike) -> np.ndarray:
     return x
 
 
-def labels(y: ArrayLike, n: int) -> np.ndarray:
+def labels(y: ArrayLike, n: int) -> Int64[np.ndarray, "n"]:
     """The labels [n] as int64."""
     y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
     if y.shape != (n,):
@@ -48,7 +48,7 @@ def labels(y: ArrayLike, n: int) -> np.ndarray:
     return y.astype(np.int64, copy=False)
 
 
-def rows(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def rows(x: ArrayLike, y: ArrayLike) -> tuple[Float[np.ndarray, "n d"], Int64[np.ndarray, "n"]]:
     """Values and labels that fit each other."""
     x = values(x)
     y = labels(y, len(x))
@@ -57,7 +57,7 @@ def rows(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def _is_finite(x: np.ndarray) -> bool:
+def _is_finite(x: Float[np.ndarray, "n d"]) -> bool:
     """One product at memory speed; the slow test only where squares overflow."""
     flat = x.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):

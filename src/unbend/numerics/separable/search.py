@@ -13,23 +13,44 @@ from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float64, Int64, Shaped
 from scipy.linalg import qr, solve_triangular
 
 from unbend.numerics.separable import simplex
 from unbend.numerics.separable.clearance import Clearance
 from unbend.numerics.separable.cone import Chart, Cone, Hyperplanes, chart_of
 from unbend.numerics.separable.dependency import balance, dependency
-from unbend.numerics.separable.newton import Descent, Effort, descend
+from unbend.numerics.separable.newton import Descent, Effort, Status, descend
 from unbend.numerics.separable.rounding import dot2
 from unbend.numerics.separable.witness import polish, reduce
 
-SIMPLEX_SIZE = 60_000  # entries of the tableau up to which the exact method is worth its time
+SIMPLEX_SIZE = 60_000
+"""Entries of the tableau up to which the exact method is worth its time: some seconds."""
 ROUNDS = 60
-STATED = 0.5  # of a proved robustness: who verifies it may compute with another order of sums, or other threads
-FORCE_FLOORS = (1e-6, 1e-3, 1e-9)  # forces below this part of the greatest are left out
+STATED = 0.5
+"""Part of a proved robustness that is stated: who verifies it may compute with another order of sums, or threads."""
+FORCE_FLOORS = (1e-6, 1e-3, 1e-9)
+"""Forces below this part of the greatest are left out, the likeliest floor first."""
 FACES = 8
-ROUND_SIZE = 10**9  # products up to which round coordinates are computed in two words
-LARGEST = 1000  # exponent of two that no coefficient exceeds
+"""Faces within faces that are looked at for one floor."""
+ROUND_SIZE = 10**9
+"""Products up to which round coordinates are computed in two words."""
+LARGEST = 1000
+"""Exponent of two that no coefficient exceeds."""
+ROWS_PER_COLUMN = 6
+"""Vectors of the first working set for each column. A random set of 2 D vectors can be separated by chance (Cover);
+with 4 D or more, the hyperplane of the set errs on few of the others."""
+WIDE_ROWS_PER_COLUMN = 4
+"""The same above `WIDE` columns, where a step costs the square of them."""
+WIDE = 300
+LEAST_ROWS = 400
+"""A working set is no smaller: Newton on fewer vectors takes no less time."""
+MOST_SHARE, MOST_ROWS = 50, 20_000
+"""Where there are many vectors, one in fifty of them, at most so many: then the first sweep leaves little to add."""
+WHOLE = 1.5
+"""With no more than this many times the first working set, all vectors are taken at once."""
+MOST_GROWTH = 12
+"""A working set that grows to this many times the first is halved, to the vectors with the least products."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +65,8 @@ class Separated:
 class Overlapping:
     """Vectors with a proved positive dependency, and the hyperplanes that came nearest."""
 
-    index: np.ndarray
-    weights: np.ndarray
+    index: Int64[np.ndarray, "s"]
+    weights: Float64[np.ndarray, "s"]
     robustness: float
     planes: Hyperplanes | None = None
 
@@ -57,11 +78,11 @@ class Open:
     reason: str
     planes: Hyperplanes
     errors: int
-    index: np.ndarray
-    forces: np.ndarray
+    index: Int64[np.ndarray, "m"]
+    forces: Float64[np.ndarray, "m"]
 
 
-_Back: TypeAlias = Callable[[np.ndarray], Hyperplanes]
+_Back: TypeAlias = Callable[[Float64[np.ndarray, "D"]], Hyperplanes]
 Outcome: TypeAlias = Separated | Overlapping | Open
 
 
@@ -82,11 +103,11 @@ class Limits:
 class _Progress:
     """What the rounds carry along: the working set, the best claim so far, and how hard to try."""
 
-    index: np.ndarray
+    index: Int64[np.ndarray, "m"]
     planes: Hyperplanes
     level: int = 0
     best: Hyperplanes | None = None
-    forces: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    forces: Float64[np.ndarray, "m"] = field(default_factory=lambda: np.zeros(0))
 
     def open(self, reason: str, cone: Cone) -> Open:
         best = self.best or self.planes
@@ -106,8 +127,9 @@ def search(cone: Cone, limits: Limits, start: Hyperplanes | None = None) -> Outc
     generator = np.random.default_rng(limits.seed)
     d = cone.features(np.zeros(1, np.int64)).shape[1]
     dim = cone.blocks * (d + 1)
-    first = max((4 if dim > 300 else 6) * dim, min(cone.size // 50, 20_000), 400)
-    index = np.arange(cone.size) if cone.size <= 1.5 * first else np.unique(generator.integers(0, cone.size, first))
+    per_column = WIDE_ROWS_PER_COLUMN if dim > WIDE else ROWS_PER_COLUMN
+    first = max(per_column * dim, min(cone.size // MOST_SHARE, MOST_ROWS), LEAST_ROWS)
+    index = np.arange(cone.size) if cone.size <= WHOLE * first else np.unique(generator.integers(0, cone.size, first))
     zero = Hyperplanes(np.zeros((cone.blocks, d)), np.zeros(cone.blocks))
     progress = _Progress(index, start or zero)
     for _ in range(ROUNDS):
@@ -137,12 +159,12 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
         coordinates = _standard_coordinates if attempt == 0 else _round_coordinates
         Z, back = coordinates(cone, progress.index, chart, progress.planes)
         descent = _descent(Z, _into(chart, progress.planes), progress, limits, attempt)
-        if descent.status == "separated":
+        if descent.status is Status.SEPARATED:
             progress.planes = back(descent.v)
             return None
         progress.forces = descent.forces
         progress.best = back(descent.v)
-        if descent.status == "stalled" and limits.is_over:
+        if descent.status is Status.STALLED and limits.is_over:
             return progress.open("out of time", cone)
         answer = _overlap(cone, progress, Z, descent, coordinates, limits)
         if answer is not None:
@@ -152,7 +174,9 @@ def _round(cone: Cone, progress: _Progress, limits: Limits) -> Overlapping | Ope
     return _by_simplex(cone, progress, chart, limits)
 
 
-def _descent(Z: np.ndarray, v: np.ndarray, progress: _Progress, limits: Limits, attempt: int) -> Descent:
+def _descent(
+    Z: Float64[np.ndarray, "m D"], v: Float64[np.ndarray, "D"], progress: _Progress, limits: Limits, attempt: int
+) -> Descent:
     """Newton as it comes; or from zero to the last digit."""
     effort = Effort(extra=3 + 8 * progress.level, deadline=limits.deadline)
     if attempt == 0 and len(Z) >= Z.shape[1]:
@@ -160,15 +184,21 @@ def _descent(Z: np.ndarray, v: np.ndarray, progress: _Progress, limits: Limits, 
     return descend(Z, np.zeros(Z.shape[1]), replace(effort, steps=80, tolerance=1e-12, is_exact=True))
 
 
-_Coordinates: TypeAlias = Callable[[Cone, np.ndarray, Chart, Hyperplanes], tuple[np.ndarray, _Back]]
+_Coordinates: TypeAlias = Callable[
+    [Cone, Int64[np.ndarray, "m"], Chart, Hyperplanes], tuple[Float64[np.ndarray, "m D"], _Back]
+]
 
 
-def _standard_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperplanes) -> tuple[np.ndarray, _Back]:
+def _standard_coordinates(
+    cone: Cone, index: Int64[np.ndarray, "m"], chart: Chart, like: Hyperplanes
+) -> tuple[Float64[np.ndarray, "m D"], _Back]:
     """Some vectors in standard units, and the way back."""
     return cone.gather(index, chart), lambda v: _out_of(chart, v, like)
 
 
-def _round_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperplanes) -> tuple[np.ndarray, _Back]:
+def _round_coordinates(
+    cone: Cone, index: Int64[np.ndarray, "m"], chart: Chart, like: Hyperplanes
+) -> tuple[Float64[np.ndarray, "m r"], _Back]:
     """Some vectors in coordinates where it is as wide in each direction, and the way back.
 
     Where the rows are nearly flat, such as those of an affine layer in more dimensions than it has inputs, standard
@@ -181,15 +211,18 @@ def _round_coordinates(cone: Cone, index: np.ndarray, chart: Chart, like: Hyperp
         return Z @ P, lambda v: _out_of(chart, P @ v, like)
     columns = [_out_of(chart, p, like) for p in P.T]
     whole = np.stack([np.hstack([p.weight, p.bias[:, None]]).ravel() for p in columns])
-    return dot2(cone.vectors(index), whole), lambda v: _planes(v @ whole, like)
+    exact = dot2(cone.vectors(index), whole)
+    if not np.isfinite(exact).all():  # denormal columns take coefficients so large that their products overflow
+        return Z @ P, lambda v: _out_of(chart, P @ v, like)
+    return exact, lambda v: _planes(v @ whole, like)
 
 
-def _planes(v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
+def _planes(v: Float64[np.ndarray, "D"], like: Hyperplanes) -> Hyperplanes:
     v = v.reshape(like.weight.shape[0], -1)
     return Hyperplanes(v[:, :-1].copy(), v[:, -1].copy())
 
 
-def _whitening(Z: np.ndarray) -> np.ndarray:
+def _whitening(Z: Float64[np.ndarray, "m D"]) -> Float64[np.ndarray, "D r"]:
     factors = qr(Z, mode="r", pivoting=True, check_finite=False)
     R, order = np.asarray(factors[0]), np.asarray(factors[1])
     size = np.abs(np.diagonal(R))
@@ -200,11 +233,16 @@ def _whitening(Z: np.ndarray) -> np.ndarray:
 
 
 def _overlap(
-    cone: Cone, progress: _Progress, Z: np.ndarray, descent: Descent, coordinates: _Coordinates, limits: Limits
+    cone: Cone,
+    progress: _Progress,
+    Z: Float64[np.ndarray, "m D"],
+    descent: Descent,
+    coordinates: _Coordinates,
+    limits: Limits,
 ) -> Overlapping | None:
     """Few witnesses from the forces of a descent, on the whole working set or on a face of it."""
     index, top = progress.index, descent.forces.max()
-    if descent.status == "converged":
+    if descent.status is Status.CONVERGED:
         few = _heaviest(Z, descent, limits)
         for part, forces in ([few] if few else []) + [(np.arange(len(index)), descent.forces)]:
             answer = _reduce(cone, index[part], Z[part], forces, limits)
@@ -218,7 +256,7 @@ def _overlap(
                 return None
             face, _ = coordinates(cone, kept, chart_of(cone.features(kept)), progress.planes)
             again = descend(face, np.zeros(face.shape[1]), Effort(0, 60, 1e-8, is_exact=True, deadline=limits.deadline))
-            if again.status == "separated":
+            if again.status is Status.SEPARATED:
                 break
             heavy = again.forces > 1e-6 * again.forces.max()
             answer = _reduce(cone, kept[heavy], face[heavy], again.forces[heavy], limits)
@@ -230,17 +268,25 @@ def _overlap(
     return None
 
 
-def _heaviest(Z: np.ndarray, descent: Descent, limits: Limits) -> tuple[np.ndarray, np.ndarray] | None:
+def _heaviest(
+    Z: Float64[np.ndarray, "m D"], descent: Descent, limits: Limits
+) -> tuple[Int64[np.ndarray, "s"], Float64[np.ndarray, "s"]] | None:
     """Fewer vectors that still balance, so that there is less to reduce; None where they do not."""
     m, D = Z.shape
     if m < 4 * D:
         return None
     part = np.argpartition(-descent.forces, int(2.5 * D))[: int(2.5 * D)]
     again = descend(Z[part], descent.v, Effort(0, 30, 1e-4, deadline=limits.deadline))
-    return (part, again.forces) if again.status == "converged" else None
+    return (part, again.forces) if again.status is Status.CONVERGED else None
 
 
-def _reduce(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, limits: Limits) -> Overlapping | None:
+def _reduce(
+    cone: Cone,
+    index: Int64[np.ndarray, "m"],
+    Z: Float64[np.ndarray, "m D"],
+    forces: Float64[np.ndarray, "m"],
+    limits: Limits,
+) -> Overlapping | None:
     reduced = None if limits.is_over else reduce(Z, forces)
     if reduced is None:
         return None
@@ -254,7 +300,9 @@ def _reduce(cone: Cone, index: np.ndarray, Z: np.ndarray, forces: np.ndarray, li
     return None
 
 
-def _prove(cone: Cone, index: np.ndarray, weights: np.ndarray, limits: Limits) -> Overlapping | None:
+def _prove(
+    cone: Cone, index: Int64[np.ndarray, "s"], weights: Float64[np.ndarray, "s"], limits: Limits
+) -> Overlapping | None:
     """The proof these witnesses make, their weights moved onto the exact ones."""
     vectors = cone.proof_vectors(index)
     exact = polish(balance(vectors)[0], weights)
@@ -290,7 +338,7 @@ def _by_simplex(cone: Cone, progress: _Progress, chart: Chart, limits: Limits) -
     return None
 
 
-def _integral(vectors: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def _integral(vectors: Float64[np.ndarray, "m D"]) -> tuple[Shaped[np.ndarray, "m D"], list[int]]:
     """Columns times powers of two that make them integral and, where possible, free of trailing zeros."""
     out, exponents = np.empty(vectors.shape, object), []
     for j, column in enumerate(vectors.T):
@@ -323,7 +371,7 @@ def _exponent(a: Fraction) -> int:
     return a.numerator.bit_length() - a.denominator.bit_length()
 
 
-def _into(chart: Chart, planes: Hyperplanes) -> np.ndarray:
+def _into(chart: Chart, planes: Hyperplanes) -> Float64[np.ndarray, "D"]:
     """Hyperplanes in the coordinates of a chart."""
     weight = planes.weight[:, chart.columns]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -333,7 +381,7 @@ def _into(chart: Chart, planes: Hyperplanes) -> np.ndarray:
     return v if np.isfinite(v).all() else np.zeros_like(v)
 
 
-def _out_of(chart: Chart, v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
+def _out_of(chart: Chart, v: Float64[np.ndarray, "D"], like: Hyperplanes) -> Hyperplanes:
     """Hyperplanes in the units of the data, scores about as large as in the chart."""
     v = v.reshape(like.weight.shape[0], -1)
     part, exponent = np.frexp(v[:, :-1] / chart.scale)
@@ -348,7 +396,9 @@ def _out_of(chart: Chart, v: np.ndarray, like: Hyperplanes) -> Hyperplanes:
     return Hyperplanes(weight, bias)
 
 
-def _grow(progress: _Progress, values: np.ndarray, first: int, dim: int, generator: np.random.Generator) -> None:
+def _grow(
+    progress: _Progress, values: Float64[np.ndarray, "size"], first: int, dim: int, generator: np.random.Generator
+) -> None:
     """Add violated vectors to the working set: the worst, a random part, and the nearest of the others."""
     violated = ~(values > 0)
     wrong = np.flatnonzero(violated)
@@ -357,7 +407,7 @@ def _grow(progress: _Progress, values: np.ndarray, first: int, dim: int, generat
     if is_member[wrong].all():
         progress.level += 1
         return
-    room = max(2 * dim, first // 2) if dim <= 300 else max(dim, first // 2)
+    room = max(dim if dim > WIDE else 2 * dim, first // 2)
     if len(wrong) > room:
         worst = np.argpartition(values[wrong], room // 2)
         drawn = generator.choice(worst[room // 2 :], room - room // 2, replace=False)
@@ -366,7 +416,7 @@ def _grow(progress: _Progress, values: np.ndarray, first: int, dim: int, generat
         near = np.argpartition(values, room)[:room]
         wrong = np.concatenate([wrong, near[~violated[near]]])
     new = wrong[~is_member[wrong]]
-    if len(progress.index) + len(new) > 12 * max(first, 2 * dim):
+    if len(progress.index) + len(new) > MOST_GROWTH * max(first, 2 * dim):
         half = len(progress.index) // 2
         progress.index = progress.index[np.argpartition(values[progress.index], half)[:half]]
     progress.index = np.concatenate([progress.index, new])

@@ -8,6 +8,7 @@ the input (Edmonds 1967; Bareiss 1968), so nothing is ever rounded. Bland's rule
 import time
 
 import numpy as np
+from jaxtyping import Int64, Shaped
 
 from unbend.errors import UnbendError
 
@@ -17,7 +18,7 @@ class OutOfTimeError(UnbendError, TimeoutError):
 
 
 def solve(
-    vectors: np.ndarray, guess: np.ndarray, deadline: float
+    vectors: Shaped[np.ndarray, "m D"], guess: Int64[np.ndarray, "m"], deadline: float
 ) -> tuple[dict[int, int], None] | tuple[None, list[int]]:
     """Decide exactly.
 
@@ -56,7 +57,7 @@ def solve(
     return {b: int(t[i, -1]) for i, b in enumerate(basis) if b < m and t[i, -1] != 0}, None
 
 
-def _tableau(vectors: np.ndarray) -> tuple[np.ndarray, list[int]]:
+def _tableau(vectors: Shaped[np.ndarray, "m D"]) -> tuple[Shaped[np.ndarray, "r c"], list[int]]:
     """Equations | artificial variables | right-hand side, and under them the sum of artificials as costs."""
     m, D = vectors.shape
     t = np.zeros((D + 2, m + D + 2), object)
@@ -69,7 +70,7 @@ def _tableau(vectors: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return t, list(range(m, m + D + 1))
 
 
-def _ratio(t: np.ndarray, column: int, basis: list[int] | None = None) -> int | None:
+def _ratio(t: Shaped[np.ndarray, "r c"], column: int, basis: list[int] | None = None) -> int | None:
     """The row that leaves when `column` enters: the least ratio, ties by Bland's rule."""
     best = None
     for i in range(len(t) - 1):
@@ -85,7 +86,9 @@ def _ratio(t: np.ndarray, column: int, basis: list[int] | None = None) -> int | 
     return best
 
 
-def _pivot(t: np.ndarray, row: int, column: int, last: int, deadline: float) -> tuple[np.ndarray, int]:
+def _pivot(
+    t: Shaped[np.ndarray, "r c"], row: int, column: int, last: int, deadline: float
+) -> tuple[Shaped[np.ndarray, "r c"], int]:
     if time.monotonic() > deadline:
         raise OutOfTimeError("The exact simplex method ran out of time.")
     pivot, line = t[row, column], t[row].copy()
@@ -94,6 +97,6 @@ def _pivot(t: np.ndarray, row: int, column: int, last: int, deadline: float) -> 
     return t, pivot
 
 
-def _multipliers(t: np.ndarray, m: int, D: int, last: int) -> np.ndarray:
+def _multipliers(t: Shaped[np.ndarray, "r c"], m: int, D: int, last: int) -> Shaped[np.ndarray, "D"]:
     """The dual values of the first D equations, from the costs of their artificial variables."""
     return last - t[-1, m : m + D]

@@ -5,27 +5,29 @@ A verdict holds numbers only, never the data. `verify(x, y)` checks it against t
 question (a pair of classes among many) are passed over, so that `y` is always the labels as the user has them.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
+from unbend.numerics.floating import as_shipped
+from unbend.numerics.result import result
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, clearance, is_right
 from unbend.numerics.separable.dependency import dependency
 from unbend.numerics.separable.rows import ArrayLike, rows
 
-SLACK = 1 + 1e-9  # a stated bound may be larger than the recomputed one by rounding, not more
+SLACK = 1 + 1e-9
+"""A stated bound may be larger than the recomputed one by rounding, not more."""
 
 
-def sides(y: np.ndarray, positive: int, negative: int | None) -> np.ndarray:
+def sides(y: Int64[np.ndarray, "n"], positive: int, negative: int | None) -> Float64[np.ndarray, "n"]:
     """+1 for the rows of `positive`, -1 for those of `negative` (None: all others), 0 for the rest."""
     sign = (y == positive).astype(np.float64)
     sign -= (y != positive) if negative is None else (y == negative)
     return sign
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Separation:
     """A hyperplane with every row of class `positive` strictly above it and every row of `negative` below.
 
@@ -60,6 +62,7 @@ class Separation:
         """The coefficients as one value."""
         return Hyperplane(self.weight, self.bias, self.weight_low, self.bias_low)
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether every row of `x` provably lies on its own side, by at least the stated margin and robustness.
 
@@ -80,7 +83,7 @@ class Separation:
         return found.wrong == 0 and self.margin <= found.margin * SLACK and self.robustness <= found.robustness * SLACK
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Overlap:
     """A common point of the two convex hulls, so that no hyperplane separates the classes.
 
@@ -106,6 +109,7 @@ class Overlap:
     weights: Float64[np.ndarray, "s"]
     robustness: float
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the witnesses alone provably exclude every hyperplane, in exact or interval arithmetic.
 
@@ -115,7 +119,7 @@ class Overlap:
         return overlap_holds(self, *rows(x, y))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class JointSeparation:
     """A linear read-out whose greatest score is strictly that of the own class, in every row.
 
@@ -141,6 +145,7 @@ class JointSeparation:
     tightest: Int64[np.ndarray, "s"]
     low: Float64[np.ndarray, "k d1"] | None = None
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the read-out is provably right in every row, by at least the stated margin and robustness."""
         x, y = rows(x, y)
@@ -151,7 +156,7 @@ class JointSeparation:
         return found.wrong == 0 and self.margin <= found.margin * SLACK and self.robustness <= found.robustness * SLACK
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class JointOverlap:
     """A circulation of mass between classes, so that no linear read-out is right in every row.
 
@@ -175,12 +180,13 @@ class JointOverlap:
     weights: Float64[np.ndarray, "s"]
     robustness: float
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the transfers alone provably exclude every linear read-out."""
         return overlap_holds(self, *rows(x, y))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Undecided:
     """The search stopped before it found a proof; what it knows is a bracket, not a guess.
 
@@ -208,12 +214,13 @@ class Undecided:
     hull_distance: float
     classes: Int64[np.ndarray, "c"] | None = None
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the best hyperplane really errs on no more rows than stated. It proves no more than that."""
         x, y = rows(x, y)
         return x.shape[1] == self.d and self._errors(x, y) <= self.errors
 
-    def _errors(self, x: np.ndarray, y: np.ndarray) -> int:
+    def _errors(self, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]) -> int:
         if self.positive is None:
             code = codes(y, self.classes) if self.classes is not None else None
             return len(x) if code is None else argmax_clearance(x, code, self.weight, self.bias, None).wrong
@@ -226,7 +233,7 @@ class Undecided:
 Verdict: TypeAlias = Separation | Overlap | JointSeparation | JointOverlap | Undecided
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Answers:
     """One binary verdict for each of several questions about the same rows.
 
@@ -245,13 +252,14 @@ class Answers:
             return False
         return None if any(isinstance(v, Undecided) for v in self.verdicts) else True
 
+    @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether each single verdict verifies."""
         x, y = rows(x, y)
         return all(verdict.verify(x, y) for verdict in self.verdicts)
 
 
-def overlap_holds(overlap: Overlap | JointOverlap, x: np.ndarray, y: np.ndarray) -> bool:
+def overlap_holds(overlap: Overlap | JointOverlap, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]) -> bool:
     """`verify` of an overlap, for arrays that are already checked."""
     vectors = _witness_vectors(overlap, x, y) if isinstance(overlap, Overlap) else _transfer_vectors(overlap, x, y)
     if vectors is None:
@@ -260,7 +268,9 @@ def overlap_holds(overlap: Overlap | JointOverlap, x: np.ndarray, y: np.ndarray)
     return survived is not None and overlap.robustness <= survived * SLACK
 
 
-def _witness_vectors(overlap: Overlap, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+def _witness_vectors(
+    overlap: Overlap, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]
+) -> Float64[np.ndarray, "m 1 d1"] | None:
     """The signed witnesses; None if they are not distinct rows of the question."""
     if x.shape[1] != overlap.d or not _are_row_numbers(overlap.rows, len(x), overlap.d + 2):
         return None
@@ -270,7 +280,9 @@ def _witness_vectors(overlap: Overlap, x: np.ndarray, y: np.ndarray) -> np.ndarr
     return binary_vectors(x[overlap.rows], sign[overlap.rows])
 
 
-def _transfer_vectors(overlap: JointOverlap, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+def _transfer_vectors(
+    overlap: JointOverlap, x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"]
+) -> Float64[np.ndarray, "m b d1"] | None:
     """The transfers as Kesler vectors; None if they are not distinct, or stay within a class."""
     which, rivals = overlap.rows, overlap.rivals
     if x.shape != (overlap.n, overlap.d) or len(rivals) != len(which) or not len(which):
@@ -282,12 +294,14 @@ def _transfer_vectors(overlap: JointOverlap, x: np.ndarray, y: np.ndarray) -> np
     return joint_vectors(x[which], y[which], rivals)
 
 
-def binary_vectors(x: np.ndarray, sign: np.ndarray) -> np.ndarray:
+def binary_vectors(x: Float[np.ndarray, "n d"], sign: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n 1 d1"]:
     """`sign_i (x_i, 1)`, as one block per row."""
     return (sign[:, None] * np.hstack([x.astype(np.float64), np.ones((len(x), 1))]))[:, None, :]
 
 
-def joint_vectors(x: np.ndarray, y: np.ndarray, rivals: np.ndarray) -> np.ndarray:
+def joint_vectors(
+    x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], rivals: Int64[np.ndarray, "n"]
+) -> Float64[np.ndarray, "n b d1"]:
     """`(x_i, 1)` in the block of the own class, its negative in the block of the rival (Kesler)."""
     classes, code = np.unique(np.concatenate([y, rivals]), return_inverse=True)
     m = len(x)
@@ -298,17 +312,17 @@ def joint_vectors(x: np.ndarray, y: np.ndarray, rivals: np.ndarray) -> np.ndarra
     return out
 
 
-def codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray | None:
+def codes(y: Int64[np.ndarray, "n"], classes: Int64[np.ndarray, "k"]) -> Int64[np.ndarray, "n"] | None:
     """The position of each label in the sorted `classes`; None if one is not among them."""
     code = np.searchsorted(classes, y)
     code[code == len(classes)] = 0
     return code if (classes[code] == y).all() else None
 
 
-def _is_plane(weight: np.ndarray, bias: float, d: int) -> bool:
+def _is_plane(weight: Float[np.ndarray, "..."], bias: float, d: int) -> bool:
     return weight.shape == (d,) and bool(np.isfinite(weight).all() and np.isfinite(bias))
 
 
-def _are_row_numbers(numbers: np.ndarray, n: int, most: int) -> bool:
+def _are_row_numbers(numbers: Int64[np.ndarray, "s"], n: int, most: int) -> bool:
     distinct = len(np.unique(numbers)) == len(numbers)
     return bool(0 < len(numbers) <= most and distinct and numbers.min() >= 0 and numbers.max() < n)

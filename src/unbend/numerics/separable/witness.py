@@ -8,6 +8,7 @@ import math
 from typing import Any, no_type_check
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numba import njit
 from scipy.linalg import get_lapack_funcs, qr, solve_triangular
 
@@ -16,7 +17,8 @@ from unbend.numerics.separable.rounding import dot2
 RANK_TOLERANCE = 1e-11
 ZERO = 1e-12
 POLISHES = 6
-SETTLED = 1e-12  # a last change below this part of the greatest weight
+SETTLED = 1e-12
+"""A last change below this part of the greatest weight."""
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
@@ -60,7 +62,9 @@ def _purify(inverse, basis, lam_basis, others, lam_others, first, zero):  # noqa
             inverse[leave, c] = row[c]
 
 
-def reduce(Z: np.ndarray, forces: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def reduce(
+    Z: Float64[np.ndarray, "k r"], forces: Float64[np.ndarray, "k"]
+) -> tuple[Int64[np.ndarray, "s"], Float64[np.ndarray, "s"]] | None:
     """At most r + 1 row numbers of `Z` and their weights, for Z of rank r, or None where Z is too flat.
 
     Cost:
@@ -86,7 +90,9 @@ def reduce(Z: np.ndarray, forces: np.ndarray) -> tuple[np.ndarray, np.ndarray] |
     return kept, weights / weights.max()
 
 
-def _start(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _start(
+    Z: Float64[np.ndarray, "k r"], lam: Float64[np.ndarray, "k"]
+) -> tuple[Float64[np.ndarray, "k q"], Int64[np.ndarray, "k"], Float64[np.ndarray, "q q"]] | None:
     """Independent columns of `Z`, an order of rows that begins with a basis, and the inverse of that basis."""
     k, r = Z.shape
     if k < r + 1:
@@ -112,7 +118,9 @@ def _start(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return Z, order, np.ascontiguousarray(inverse)
 
 
-def _independent(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, int]:
+def _independent(
+    Z: Float64[np.ndarray, "k r"], lam: Float64[np.ndarray, "k"]
+) -> tuple[Float64[np.ndarray, "k q"], int]:
     """Orthonormal coordinates of the space the vectors span."""
     factors = qr(Z * np.sqrt(lam)[:, None], mode="r", pivoting=True, check_finite=False)
     R, order = np.asarray(factors[0]), np.asarray(factors[1])
@@ -121,7 +129,7 @@ def _independent(Z: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, int]:
     return Z[:, order[:r]] @ np.asarray(solve_triangular(R[:r, :r], np.eye(r))) * math.sqrt(len(Z)), r
 
 
-def _refine(Z: np.ndarray) -> np.ndarray | None:
+def _refine(Z: Float64[np.ndarray, "k r"]) -> Float64[np.ndarray, "k"] | None:
     """The one dependency among r + 1 vectors, solved afresh with the last weight fixed."""
     try:
         head = np.linalg.solve(Z[:-1].T, -Z[-1])
@@ -130,7 +138,7 @@ def _refine(Z: np.ndarray) -> np.ndarray | None:
     return np.append(head, 1.0) if np.isfinite(head).all() else None
 
 
-def polish(equations: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+def polish(equations: Float64[np.ndarray, "m q"], weights: Float64[np.ndarray, "m"]) -> Float64[np.ndarray, "m"] | None:
     """The weights moved onto the exact solution near them; None if that is clearly not positive.
 
     For one equation less than weights: Newton's iteration on residuals in two words of precision, right to the last

@@ -35,7 +35,7 @@ class StateSum:
     __slots__ = ("_total", "kind")
 
     def __init__(self, kind: type[State]) -> None:
-        self.kind = kind
+        self.kind: type[State] = kind
         self._total: Any = None
 
     def add(self, batch: Batch) -> None:

@@ -46,8 +46,8 @@ class BottomK:
         self._note = compiled.note
         spare = 0 if n is None else math.ceil(_SIGMAS * math.sqrt(size))
         self._size, self._n = size, 0
-        self.room = size + 2 * spare if n is None else min(size + 2 * spare, max(n, 1))
-        self.most = ALL if n is None else highest((size + spare) / max(n, 1))
+        self.room: int = size + 2 * spare if n is None else min(size + 2 * spare, max(n, 1))
+        self.most: int = ALL if n is None else highest((size + spare) / max(n, 1))
         self._places, self._ids = np.arange(self.room), np.empty(self.room, np.int64)
         self._codes = np.empty(self.room, np.uint64)
         self._y: Array | None = None

@@ -59,10 +59,10 @@ class Chooser:
     def __init__(self, selection: Selection, kinds: Sequence[type[Any]], n_classes: int | None) -> None:
         self._prepared, self._table_of = compiled.prepared, compiled.batch_table
         self._n_classes, self._size, self._team = n_classes, selection.size, team()
-        self.most_dense = highest(selection.rate)
-        self.bottom_k = BottomK(selection.size, selection.n) if SampleState in kinds else None
+        self.most_dense: int = highest(selection.rate)
+        self.bottom_k: BottomK | None = BottomK(selection.size, selection.n) if SampleState in kinds else None
         fits = selection.n is not None and selection.n * selection.rate <= selection.size
-        self.holds_second = SecondState in kinds and self.bottom_k is not None and fits
+        self.holds_second: bool = SecondState in kinds and self.bottom_k is not None and fits
         of_all = {*KINDS, SampleState} | ({SecondState} if self.holds_second else set())
         self._marks_dense = self.most_dense < ALL and not of_all.issuperset(kinds)
         self._fits = SecondState in kinds and not self.holds_second

@@ -80,7 +80,10 @@ class Subject:
         loss: Loss | str | None,
         protect: Callable[[Any], Any] = lambda inputs: inputs,
     ) -> None:
-        self.model, self.n_classes, self.loss, self._protect = model, n_classes, loss, protect
+        self.model: nn.Module = model
+        self.n_classes: int = n_classes
+        self.loss: Callable[[Tensor, Tensor], Tensor] | None = loss
+        self._protect = protect
         self.train, self.held_out = (sample(source, part, fit, n_classes) for part in ("train", "held_out"))
 
     def run(self, net: nn.Module, inputs: Any) -> Tensor:

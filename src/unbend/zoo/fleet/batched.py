@@ -6,6 +6,7 @@ any activation. This module must not know which steps are kept.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,11 +38,11 @@ class Batched:
     """The torch engine."""
 
     def __init__(self, job: Job) -> None:
-        self.job = job
+        self.job: Job = job
         self.offsets = offsets_of(job.nets)
-        self.done = 0
+        self.done: int = 0
         row = initial_weights(job.nets)
-        self.stacks = [self._stack(members, row) for members in alike(job.nets).values()]
+        self.stacks: list[_Stack] = [self._stack(members, row) for members in alike(job.nets).values()]
 
     def _stack(self, members: list[int], row: Tensor) -> _Stack:
         x, net = self.job.x, self.job.nets[members[0]]
@@ -94,9 +95,9 @@ def forward(
     return h
 
 
-def alike(nets: Sequence[Net]) -> dict[tuple, list[int]]:
+def alike(nets: Sequence[Net]) -> dict[tuple[Any, ...], list[int]]:
     """Which nets have the same widths and activation."""
-    groups: dict[tuple, list[int]] = {}
+    groups: dict[tuple[Any, ...], list[int]] = {}
     for i, net in enumerate(nets):
         key = (tuple(net.widths), net.activation)
         groups.setdefault(key, []).append(i)

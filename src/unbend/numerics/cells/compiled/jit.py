@@ -3,7 +3,8 @@
 In: nothing. Out: `entry`, `part`, `inlined`, `summing`. Must not know geometry.
 """
 
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from numba import njit
 
@@ -22,16 +23,16 @@ class Compiler(Protocol):
 # give a compiled function a type that hides its own.
 entry: Compiler = njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[assignment]
 """Called from Python: kept on the disk, runs beside other threads."""
-part: Compiler = njit(  # type: ignore[call-overload]
+part: Callable[[Any], Callable[..., Any]] = njit(  # type: ignore[call-overload]
     nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 """Called from compiled code only."""
-inlined: Compiler = njit(  # type: ignore[call-overload]
+inlined: Callable[[Any], Callable[..., Any]] = njit(  # type: ignore[call-overload]
     nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True
 )
 """A part of a hot loop. It takes plain arrays: passing tuples of arrays costs more than the work, here and in the
 compiler."""
-summing: Compiler = njit(  # type: ignore[call-overload]
+summing: Callable[[Any], Callable[..., Any]] = njit(  # type: ignore[call-overload]
     nogil=True,
     error_model="numpy",
     no_cpython_wrapper=True,
