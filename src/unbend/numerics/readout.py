@@ -234,7 +234,7 @@ def scores(rows: Float64[Array, "n d"], weight: Array, bias: Array) -> Float64[A
     """The score of every class for each row; NaN where a row is not finite."""
     if not len(rows):
         return np.zeros((0, len(bias)))
-    good = np.isfinite(rows).all(1)
+    good = np.logical_and.reduce(np.isfinite(rows), axis=1)
     found = (rows if good.all() else np.where(good[:, None], rows, 0.0)) @ weight.T
     found += np.where(np.isfinite(bias), bias, -1e300)
     found[~good] = np.nan

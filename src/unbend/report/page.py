@@ -12,7 +12,7 @@ from unbend.plot.style import BENDS, WORDS, class_color
 from unbend.report.html import inlined, template, text, write
 from unbend.report.ladder import in_words
 from unbend.report.sections import Place, Section, section
-from unbend.report.text import Number, Row, columns, summary
+from unbend.report.text import Number, Row, columns, in_digits, summary
 from unbend.report.verdict import verdict
 from unbend.study.across import ACROSS
 from unbend.study.ladder import Ladder

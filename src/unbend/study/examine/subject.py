@@ -82,7 +82,7 @@ class Subject:
     ) -> None:
         self.model: nn.Module = model
         self.n_classes: int = n_classes
-        self.loss: Callable[[Tensor, Tensor], Tensor] | None = loss
+        self.loss: Loss | str | None = loss
         self._protect = protect
         self.train, self.held_out = (sample(source, part, fit, n_classes) for part in ("train", "held_out"))
 
