@@ -213,14 +213,23 @@ def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Arra
         return weight, bias
     sums = second.cross[:, seen] * basis.scale[:, None]
     root = sums / np.sqrt(count[seen])
-    solved = basis.solve(root, ridge * float(basis.values.mean()))
-    inner = np.eye(root.shape[1]) - root.T @ solved
-    within_inverse = solved @ np.linalg.pinv(inner, hermitian=True, rcond=1e-13)
+    within_inverse = _within_inverse(basis, root, ridge * float(basis.values.mean()))
     scaled = within_inverse * second.n / np.sqrt(count[seen])
     delta = sums / count[seen]
     weight[seen] = (scaled * basis.scale[:, None]).T
     bias[seen] = -0.5 * (delta * scaled).sum(0) + np.log(count[seen] / second.n) - weight[seen] @ second.mean
     return weight, bias
+
+
+def _within_inverse(basis: Eigen, root: Array, ridge: float) -> Array:
+    """(scaled G + ridge·I - R Rᵀ)⁺ R for the class sums R, solved on its smaller side: classes, or directions."""
+    if root.shape[1] <= basis.rank:
+        solved = basis.solve(root, ridge)
+        inner = np.eye(root.shape[1]) - root.T @ solved
+        return solved @ np.linalg.pinv(inner, hermitian=True, rcond=1e-13)
+    along = basis.vectors.T @ root
+    within = np.diag(basis.values + ridge) - along @ along.T
+    return basis.vectors @ (np.linalg.pinv(within, hermitian=True, rcond=1e-13) @ along)
 
 
 def _regression(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:

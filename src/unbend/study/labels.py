@@ -8,12 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from unbend.errors import DataError
 from unbend.load.labels import Coding, LabelFacts, Task, coding, column, facts, total
 from unbend.study.reader import Minibatch
 from unbend.study.source import Source
+
+MOST_CLASSES = 1024
+"""Classes that are read out: every read-out holds a table of their square, and a row of the sample one number of each.
+On a thousand classes of ImageNet that is 8 MB a layer, on 20,000 it would be 3 GB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +31,7 @@ class Labels:
         class_names: names of the classes, one each.
         code: writes labels for all that is measured.
         notes: what was decided for the user.
+        n_unread: classes that are too many to be read out, so that the rows are studied as if they had no labels.
     """
 
     task: Task | None
@@ -33,6 +39,7 @@ class Labels:
     class_names: tuple[str, ...]
     code: Callable[[Any], Tensor]
     notes: tuple[str, ...] = ()
+    n_unread: int = 0
 
 
 def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None, wish: Task | None) -> Labels:
@@ -73,9 +80,24 @@ def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None,
         else:
             _check_range(k, width)
     k = max(k, 2) if n_classes is None else n_classes
+    if k > MOST_CLASSES:
+        return _crowded(k, notes)
     own = found.class_names[:k]
     every = (*own, *(str(i) for i in range(len(own), k)))
     return Labels("classes", k, every, replace(found, n_classes=k), notes)
+
+
+def _crowded(k: int, notes: tuple[str, ...]) -> Labels:
+    """More classes than can be read out."""
+    note = (
+        f"{k:,} classes are more than the {MOST_CLASSES:,} that are read out, as the cost grows with their square: what "
+        "needs no labels is measured. Group the classes, or study the rows of some of them."
+    )
+    return Labels(None, 0, (), _unread, (*notes, note), k)
+
+
+def _unread(y: Any) -> Tensor:
+    return torch.zeros(len(y), 1, dtype=torch.float64)
 
 
 def _nothing(_y: Any) -> Tensor:

@@ -17,6 +17,7 @@ from unbend.load.labels import Task
 from unbend.numerics.state import MEASURES, Measure
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.views import View
+from unbend.study.cost import costly
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT, input_rows
 from unbend.study.labels import Labels, labels
@@ -49,6 +50,7 @@ class Preparation:
         fit: makes the inputs of a batch fit the model.
         selection: which rows go where.
         notes: what a reader of the study should know.
+        cost: what it will cost beside the forward passes, in a sentence; empty for less than a minute.
     """
 
     plan: Plan
@@ -61,6 +63,7 @@ class Preparation:
     fit: Callable[[Any], Any]
     selection: Selection
     notes: tuple[str, ...]
+    cost: str
 
 
 def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
@@ -84,9 +87,11 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
     widest = max(widths_of(places.taps).values(), default=1)
     chosen = selection(rows.n["train"], widest, exact=how.exact, size=how.rows)
     flat = input_rows(look, n)
+    frames = _frames(places, look, flat)
+    cost = costly(frames, _dense(rows.n["train"], chosen), found.n_classes, has_twin=how.twin)
     return Preparation(
         plan=places,
-        frames=_frames(places, look, flat),
+        frames=frames,
         measures=_measures(how, found),
         rows=rows.coded(found.code),
         task=found.task,
@@ -100,8 +105,15 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
             *found.notes,
             *places.notes,
             *_notes(reshaped, chosen.rate, has_input=flat is not None),
+            *([cost] if cost else []),
         ),
+        cost=cost,
     )
+
+
+def _dense(n: int | None, chosen: Selection) -> int:
+    """Rows that go into second moments; of a stream, as many as a long one gives."""
+    return round(chosen.rate * n) if n is not None else 4 * DENSE
 
 
 def selection(n: int | None, widest: int, *, exact: bool = False, size: int | None = None) -> Selection:
@@ -159,9 +171,10 @@ def _check_task(how: Settings, found: Labels) -> None:
     asked = [name for name, is_asked in (("proofs", how.proofs), ("probes", how.probes)) if is_asked]
     if asked and found.task != "classes":
         what = {"targets": "the targets are numbers", "yes/no": "each row has several yes/no labels"}
-        why = what.get(found.task or "", "there are no labels")
+        none = f"{found.n_unread:,} classes are too many" if found.n_unread else "there are no labels"
+        why = what.get(found.task or "", none)
         raise DataError(f"{asked[0]}: {why}, and only classes can be told apart by planes. Leave {asked[0]} out.")
-    if how.loss is not None and found.task is None:
+    if how.loss is not None and found.task is None and not found.n_unread:
         raise DataError("loss: there are no labels, so there is no loss. Leave it out, or say which part is the label.")
 
 

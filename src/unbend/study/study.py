@@ -29,7 +29,7 @@ from unbend.study.items import Choice, Items, arguments
 from unbend.study.outputs import parted
 from unbend.study.passes import Passes
 from unbend.study.prepare import Preparation, prepare
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, remark, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Holding, Part, Source, source
@@ -159,6 +159,7 @@ def _study(
     warm_up()
     with alone(model), kept_random(model):
         work = prepare(model, rows, how)
+        remark(progress, work.cost)
         fresh, said = untrained_twin(model, work.rows, work, how)
         work = replace(work, notes=(*work.notes, *said))
         passes = Passes(work.rows, work, how, progress)
