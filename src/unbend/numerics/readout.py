@@ -55,6 +55,8 @@ class Readout:
         n_permuted: permutations behind the controls.
         p_value: share of permutations that do as well on held-out rows, the true order counted; without held-out rows,
             on the rows fitted.
+        labels: where rows have several yes/no labels, the read-out of each, in order; all scores are then averages
+            over the labels, and `unexplained` is the share of a row's labels that is read wrongly.
     """
 
     n_fit: int
@@ -78,6 +80,7 @@ class Readout:
     majority_train: float = np.nan
     n_permuted: int = 0
     p_value: float = np.nan
+    labels: "tuple[Readout, ...]" = ()
 
 
 @measure(SecondState, SampleState, HeldOut(SampleState))
@@ -89,7 +92,11 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
         the controls.
     """
     second = state.settled()
-    basis = eigen(second)
+    return read(second, eigen(second), train, held_out)
+
+
+def read(second: SecondState, basis: Eigen, train: SampleState, held_out: SampleState) -> Readout:
+    """The same with the eigenvalues at hand, which other targets of the same rows share."""
     rows, targets, ids = _finite(train, second)
     ridge = best_ridge(second, basis, rows, targets)
     found = Readout(

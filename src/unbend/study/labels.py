@@ -17,8 +17,10 @@ from unbend.study.reader import Minibatch
 from unbend.study.source import Source
 
 MOST_CLASSES = 1024
-"""Classes that are read out: every read-out holds a table of their square, and a row of the sample one number of each.
-On a thousand classes of ImageNet that is 8 MB a layer, on 20,000 it would be 3 GB."""
+"""Classes that are read out. Every read-out holds a table of their square, and a row of the sample one number of each:
+8 MB a layer for the thousand classes of ImageNet, 3 GB for 20,000."""
+MOST_LABELS = 128
+"""Yes/no labels of a row that are read out, each by itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,17 +28,17 @@ class Labels:
     """What the labels are.
 
     Attributes:
-        task: classes or targets; None where there are no labels.
+        task: classes, yes/no labels or targets; None where there are no labels.
         n_classes: classes; 0 for all else.
-        class_names: names of the classes, one each.
+        names: of the classes, one each; of several yes/no labels.
         code: writes labels for all that is measured.
         notes: what was decided for the user.
-        n_unread: classes that are too many to be read out, so that the rows are studied as if they had no labels.
+        n_unread: classes or yes/no labels that are too many to be read out: the rows are studied as if there were none.
     """
 
     task: Task | None
     n_classes: int
-    class_names: tuple[str, ...]
+    names: tuple[str, ...]
     code: Callable[[Any], Tensor]
     notes: tuple[str, ...] = ()
     n_unread: int = 0
@@ -67,7 +69,9 @@ def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None,
     if rows.labels is not None:
         _check_varied(known)
     if found.task != "classes":
-        _check_columns(found, known, width, n_classes)
+        if found.task == "yes/no":
+            return _yes_no(found, known.shape[0], names)
+        _check_columns(known, width, n_classes)
         return Labels(found.task, 0, (), found, _told(found))
     k = found.n_classes
     notes = _told(found)
@@ -87,11 +91,23 @@ def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None,
     return Labels("classes", k, every, replace(found, n_classes=k), notes)
 
 
+def _yes_no(found: Coding, k: int, names: tuple[str, ...]) -> Labels:
+    """Several yes/no labels per row, each with a read-out of its own."""
+    if k > MOST_LABELS:
+        note = (
+            f"Each row has {k:,} yes/no labels, more than the {MOST_LABELS} that are read out: what needs no labels is "
+            "measured. Choose some of them: y[:, :100], or target= with a function."
+        )
+        return Labels(None, 0, (), _unread, (note,), k)
+    own = names if len(names) == k else tuple(str(j) for j in range(k))
+    return Labels("yes/no", 0, own, found, _told(found))
+
+
 def _crowded(k: int, notes: tuple[str, ...]) -> Labels:
     """More classes than can be read out."""
     note = (
-        f"{k:,} classes are more than the {MOST_CLASSES:,} that are read out, as the cost grows with their square: what "
-        "needs no labels is measured. Group the classes, or study the rows of some of them."
+        f"{k:,} classes are more than the {MOST_CLASSES:,} that are read out, as the cost grows with their square: "
+        "what needs no labels is measured. Group the classes, or study the rows of some of them."
     )
     return Labels(None, 0, (), _unread, (*notes, note), k)
 
@@ -132,14 +148,9 @@ def _check_varied(known: LabelFacts) -> None:
         raise DataError("y: all rows have the same label, so there is nothing to separate. Pass rows of two classes.")
 
 
-def _check_columns(found: Coding, known: LabelFacts, width: int, n_classes: int | None) -> None:
-    """Refuse several yes/no labels, and targets that are not as many as the model's outputs."""
+def _check_columns(known: LabelFacts, width: int, n_classes: int | None) -> None:
+    """Refuse targets that are not as many as the model's outputs."""
     k = known.shape[0] if known.shape else 1
-    if found.task == "yes/no":
-        raise DataError(
-            f"y: each row has {k} labels of 0 or 1, several yes/no tasks at once, and a study reads one label per row. "
-            "Study them one by one, with y[:, 0] and output=lambda h: h[:, :1], or leave the labels out: study(net, x)."
-        )
     if n_classes is not None or not width or width == k or (width == 1 and k == 1):
         return
     if width > 1:

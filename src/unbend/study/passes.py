@@ -81,9 +81,12 @@ class Passes:
         return collect(tables, makers, tick=lambda name: ticks[name](1))
 
     def examination(self, model: nn.Module) -> Examination | None:
-        """What the statistics of layers do not tell; every rank asks it of the same rows. None without labels."""
+        """What the statistics of layers do not tell; every rank asks it of the same rows.
+
+        None without labels, and where a row has several yes/no labels, whose output is no score per class.
+        """
         how, work = self._how, self._work
-        if work.task is None or work.rows.n["held_out"] == 0:
+        if work.task not in ("classes", "targets") or work.rows.n["held_out"] == 0:
             return None
         subject = Subject(
             model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss, protect=work.plan.protect

@@ -18,6 +18,7 @@ from unbend.numerics.state import MEASURES, Measure
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.views import View
 from unbend.study.cost import costly
+from unbend.study.finish import fitting
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT, input_rows
 from unbend.study.labels import Labels, labels
@@ -26,12 +27,16 @@ from unbend.study.reader import Minibatch
 from unbend.study.settings import Settings
 from unbend.study.source import Source
 from unbend.study.tables import widths_of
-from unbend.study.values import Layer
+from unbend.study.values import Layer, TaskName
 
 DENSE = 4096
 """Rows the second moments take of a large data set, or eight for each unit of the widest layer. On Fashion-MNIST with
 layers of 512 units, twice as many move held-out read-outs by less than half a point, and cost twice as much."""
 _PER_UNIT = 8
+TASKS: dict[Task | None, TaskName] = {
+    "classes": "classification", "yes/no": "yes/no labels", "targets": "regression", None: "no labels",
+}  # fmt: skip
+"""What a study calls its labels, by what they are read as."""
 _LOOK = 32
 
 
@@ -46,7 +51,7 @@ class Preparation:
         rows: the data, with coded labels.
         task: what the labels are; None where there are none.
         n_classes: number of classes, 0 for all but classes.
-        class_names: their names.
+        names: of the classes, or of several yes/no labels.
         fit: makes the inputs of a batch fit the model.
         selection: which rows go where.
         notes: what a reader of the study should know.
@@ -59,7 +64,7 @@ class Preparation:
     rows: Source
     task: Task | None
     n_classes: int
-    class_names: tuple[str, ...]
+    names: tuple[str, ...]
     fit: Callable[[Any], Any]
     selection: Selection
     notes: tuple[str, ...]
@@ -96,7 +101,7 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
         rows=rows.coded(found.code),
         task=found.task,
         n_classes=found.n_classes,
-        class_names=found.class_names,
+        names=found.names,
         fit=fit,
         selection=chosen,
         notes=(
@@ -178,17 +183,12 @@ def _check_task(how: Settings, found: Labels) -> None:
         raise DataError("loss: there are no labels, so there is no loss. Leave it out, or say which part is the label.")
 
 
-_OF_LABELS = ("readout", "scatter", "centroids")
-"""Measures that say nothing without labels."""
-
-
 def _measures(how: Settings, found: Labels) -> tuple[Measure, ...]:
-    if how.measures is None:
-        return tuple(m for m in MEASURES.values() if found.task is not None or m.name not in _OF_LABELS)
-    unknown = sorted(set(how.measures) - MEASURES.keys())
+    names = MEASURES if how.measures is None else how.measures
+    unknown = sorted(set(names) - MEASURES.keys())
     if unknown:
         raise DataError(f"measures: no measure named {unknown[0]!r}. There are: {', '.join(MEASURES)}.")
-    return tuple(MEASURES[name] for name in how.measures)
+    return fitting((MEASURES[name] for name in names), TASKS[found.task])
 
 
 def _notes(reshaped: str, rate: float, *, has_input: bool) -> list[str]:

@@ -18,7 +18,6 @@ import unbend
 from unbend.capture import bare
 from unbend.capture.quiet import alone, kept_random
 from unbend.capture.twin import Untrained
-from unbend.load.labels import Task
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.defaults import fresh_defaults
@@ -28,7 +27,7 @@ from unbend.study.given import network_of
 from unbend.study.items import Choice, Items, arguments
 from unbend.study.outputs import parted
 from unbend.study.passes import Passes
-from unbend.study.prepare import Preparation, prepare
+from unbend.study.prepare import TASKS, Preparation, prepare
 from unbend.study.progress import Progress, remark, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
@@ -176,11 +175,6 @@ def _study(
     return replace(done, about=replace(done.about, recipe=words, seconds=seconds))
 
 
-_TASKS: dict[Task | None, Any] = {
-    "classes": "classification", "yes/no": "yes/no labels", "targets": "regression", None: "no labels",
-}  # fmt: skip
-
-
 def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, int], sums: Sums) -> About:
     """What was studied; of a stream only the passes know how many rows it had."""
     rows = work.rows
@@ -189,8 +183,9 @@ def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, i
         model=name or type(model).__name__,
         data=rows.name,
         source=rows.origin,
-        task=_TASKS[work.task],
-        class_names=work.class_names,
+        task=TASKS[work.task],
+        class_names=work.names if work.n_classes else (),
+        label_names=() if work.n_classes else work.names,
         n_train=seen["train"] if n_train is None else n_train,
         n_held_out=seen["held_out"] if n_held_out is None else n_held_out,
         n_parameters=sum(p.numel() for p in model.parameters()),
