@@ -8,11 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._typing import Array
 from unbend.errors import DataError
 from unbend.load.labels import Coding, LabelFacts, Task, coding, column, facts, total
+from unbend.study.position_labels import TOLD, OutputForm, PositionCoding, position_coding
+from unbend.study.positions import Positions
 from unbend.study.reader import Minibatch
 from unbend.study.source import Source
 
@@ -33,6 +37,7 @@ class Labels:
         names: of the classes, one each; of several yes/no labels.
         code: writes labels for all that is measured.
         notes: what was decided for the user.
+        positions: how rows are drawn of labels per position; None for one label per row.
         n_unread: classes or yes/no labels that are too many to be read out: the rows are studied as if there were none.
     """
 
@@ -41,16 +46,17 @@ class Labels:
     names: tuple[str, ...]
     code: Callable[[Any], Tensor]
     notes: tuple[str, ...] = ()
+    positions: Positions | None = None
     n_unread: int = 0
 
 
-def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None, wish: Task | None) -> Labels:
+def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | None, wish: Task | None) -> Labels:
     """What the labels of a data set are.
 
     Args:
         rows: the data, with labels as the user wrote them.
         first: a first batch.
-        width: numbers the model puts out for a row; 0 where that is no vector.
+        out: the form of the model's output for it.
         n_classes: what the user says; None for nothing.
         wish: what the loss is written for; None where that is not known.
 
@@ -63,6 +69,10 @@ def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None,
     if first.y is None:
         note = "There are no labels: what is measured is what needs none."
         return Labels(None, 0, (), _nothing, (note,))
+    at = position_coding(first.y, out, values=_values(rows), n_classes=n_classes, wish=wish)
+    if at is not None:
+        return _of_positions(at, rows, first)
+    width = 0 if out.grid else out.width
     known = _facts(rows, first, width, wish, n_classes)
     names = rows.class_names
     found = coding("y", known, class_names=names, n_classes=n_classes, wish=wish, width=width)
@@ -91,6 +101,24 @@ def labels(rows: Source, first: Minibatch, width: int, *, n_classes: int | None,
     return Labels("classes", k, every, replace(found, n_classes=k), notes)
 
 
+def _values(rows: Source) -> Array | None:
+    """The different labels of all rows, where they are numbers and at hand."""
+    if rows.labels is None or any(column("y", y).dtype.kind not in "biuf" for y in rows.labels):
+        return None
+    return np.unique(np.concatenate([np.unique(column("y", y)) for y in rows.labels]))
+
+
+def _of_positions(at: PositionCoding, rows: Source, first: Minibatch) -> Labels:
+    """Labels per position."""
+    grid = tuple(at(first.y).shape[1 : 1 + at.n_axes])
+    k = at.n_classes
+    if k > MOST_CLASSES:
+        return _crowded(k, ())
+    own = rows.class_names[:k]
+    names = (*own, *(str(i) for i in range(len(own), k)))
+    return Labels(at.task, k, names, at, (TOLD,), Positions.of(grid))
+
+
 def _yes_no(found: Coding, k: int, names: tuple[str, ...]) -> Labels:
     """Several yes/no labels per row, each with a read-out of its own."""
     if k > MOST_LABELS:
@@ -98,7 +126,7 @@ def _yes_no(found: Coding, k: int, names: tuple[str, ...]) -> Labels:
             f"Each row has {k:,} yes/no labels, more than the {MOST_LABELS} that are read out: what needs no labels is "
             "measured. Choose some of them: y[:, :100], or target= with a function."
         )
-        return Labels(None, 0, (), _unread, (note,), k)
+        return Labels(None, 0, (), _unread, (note,), n_unread=k)
     own = names if len(names) == k else tuple(str(j) for j in range(k))
     return Labels("yes/no", 0, own, found, _told(found))
 
@@ -109,7 +137,7 @@ def _crowded(k: int, notes: tuple[str, ...]) -> Labels:
         f"{k:,} classes are more than the {MOST_CLASSES:,} that are read out, as the cost grows with their square: "
         "what needs no labels is measured. Group the classes, or study the rows of some of them."
     )
-    return Labels(None, 0, (), _unread, (*notes, note), k)
+    return Labels(None, 0, (), _unread, (*notes, note), n_unread=k)
 
 
 def _unread(y: Any) -> Tensor:

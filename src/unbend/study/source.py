@@ -28,9 +28,6 @@ Part: TypeAlias = Literal["train", "held_out"]
 HELD_OUT = 0.2
 """Share of rows held out when a data set has no test part of its own."""
 _SALT = 2
-FAR = 1 << 40
-"""Added to the row numbers of a test part, whatever the training part's size: shards with one test part then number
-it alike, and `merge` counts it once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,7 +234,7 @@ def source(
         _check_rows(other.n, "held_out", 1)
         pieces = {
             "train": Piece(first),
-            "held_out": Piece(other, shift=FAR),
+            "held_out": Piece(other, shift=split.FAR),
         }
         word = "The data set has a test part; it is held out."
         known = (first.labels, other.labels)

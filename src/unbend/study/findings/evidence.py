@@ -135,8 +135,8 @@ def first_of_all(layers: Sequence[Layer]) -> Layer | None:
 
 
 def is_whole(layer: Layer) -> bool:
-    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched."""
-    return layer.view.rule in {"none", "flatten"} and not layer.view.sketch
+    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched, not of others."""
+    return layer.view.rule in {"none", "flatten"} and not layer.view.sketch and not layer.view.is_near
 
 
 def readout(layer: Layer) -> Readout:
