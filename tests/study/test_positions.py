@@ -305,6 +305,8 @@ def test_a_sentence_says_what_no_reading_fits():
         unbend.study(seeded(UNet), TensorDataset(x, y.clamp(min=0) + 253 * (y == 2)), twin=False)
     with pytest.raises(DataError, match="not one-hot"):
         unbend.study(seeded(UNet, 2), (x, (x > 0).float()), twin=False)
+    with pytest.raises(DataError, match=r"y: expected one label per row, got shape \[60, 2\]. If they are"):
+        unbend.study(nn.Linear(4, 2), Data(torch.randn(N, 4), torch.arange(2 * N).reshape(N, 2) % 3), twin=False)
     with pytest.raises(DataError, match="per position"):
         unbend.study(nn.Sequential(nn.Flatten(), nn.Linear(288, 2)), (x, y), twin=False)
 

@@ -177,10 +177,9 @@ def _of_targets(found: Readout, second: SecondState, basis: Eigen, fitted: Fitte
 
 
 def _shares(squares: Array, targets: Array) -> Array:
-    """Each row's share of 1 - R², averaged over the targets that vary."""
-    total = ((targets - targets.mean(0)) ** 2).sum(0)
-    varies = total > 0
-    return (squares[:, varies] / total[varies]).mean(1) if varies.any() else np.full(len(squares), np.nan)
+    """Each row's share of 1 - R²."""
+    total = ((targets - targets.mean(0)) ** 2).sum()
+    return squares.sum(1) / total if total > 0 else np.full(len(squares), np.nan)
 
 
 def _confusion(truth: Array, guess: Array, k: int) -> Array:
@@ -191,7 +190,7 @@ def _confusion(truth: Array, guess: Array, k: int) -> Array:
 
 
 def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | None:
-    """1 - residual / total sum of squares, averaged over the targets that vary; None where none does.
+    """1 - residual / total sum of squares, each target weighing its variance; None where none varies.
 
     Args:
         residual: what is left of each target.
@@ -204,9 +203,8 @@ def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | Non
     """
     if len(y) < 2:
         return None
-    total = ((y - y.mean(0)) ** 2).sum(0)
-    varies = total > 0
-    return float(np.mean(1 - (residual**2).sum(0)[varies] / total[varies])) if varies.any() else None
+    total = ((y - y.mean(0)) ** 2).sum()
+    return float(1 - (residual**2).sum() / total) if total > 0 else None
 
 
 def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:

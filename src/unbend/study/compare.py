@@ -270,8 +270,7 @@ def _unexplained(read: Readout, sample: SampleState) -> Float64[Array, "s"]:
         return read.unexplained / read.n_held_out if read.unexplained is not None else np.zeros(0)
     rows, targets = (t.double().numpy() for t in sample.table())
     squares = (targets - rows @ read.weight.T - read.bias) ** 2
-    total = ((targets - targets.mean(0)) ** 2).sum(0)
-    return (squares[:, total > 0] / total[total > 0]).mean(1)
+    return squares.sum(1) / ((targets - targets.mean(0)) ** 2).sum()
 
 
 def _own_score(study: Study) -> float:
