@@ -20,7 +20,7 @@ _FEW = 14
 def depth(result: Depth, place: Place = NOWHERE) -> Section:
     """The curve of the read-out with its baselines, the Fisher staircase and the law of equi-separation."""
     labels = [place.label(name) for name in result.layers]
-    curve = _curve(result, labels, accuracy=bool(place.class_names))
+    curve = _curve(result, labels, accuracy=bool(place.class_names or place.label_names))
     if not np.isfinite(result.fisher).any():
         return Section(pictures=(curve,))
     return Section(pictures=(curve, _staircase(result, labels), _law(result, labels)))

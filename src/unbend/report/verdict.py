@@ -24,7 +24,7 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
         labels: what to call each layer.
     """
     depth = study.result(Depth)
-    first = "" if depth is None else _separability(depth, labels, accuracy=bool(study.about.class_names))
+    first = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
     return first, _health(study.findings, study.result(Head))
 
 

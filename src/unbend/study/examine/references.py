@@ -18,6 +18,8 @@ Table: TypeAlias = tuple[Array, Array, Array, Array]
 """x, y of training; x, y of held out."""
 _LEAST, _LEAST_R2 = 0.04, 0.07
 """Shortfalls that are never called one, however many rows there are."""
+_LEAST_PER_CLASS = 3
+"""Rows examined per class below which no simple reader is a reference: with thousands of classes it would only cost."""
 _ONE_SIDED = 1.64
 """Standard errors that a difference exceeds by chance in one case of twenty."""
 
@@ -32,7 +34,8 @@ def scores(subject: Subject) -> Scores:
     unseen = subject.score(subject.out_held_out, subject.held_out.y)
     table = subject.table
     best = 1.0
-    if table is None or best - unseen <= (_LEAST if subject.n_classes else _LEAST_R2) or not len(table[3]):
+    is_sparse = subject.train.n < _LEAST_PER_CLASS * subject.n_classes
+    if is_sparse or table is None or best - unseen <= (_LEAST if subject.n_classes else _LEAST_R2) or not len(table[3]):
         linear = curved = math.nan
     else:
         linear, curved = read_linearly(*table), _curved(subject, table)
