@@ -120,7 +120,8 @@ def loss_value(loss: Loss | str, output: Tensor, labels: LabelForms) -> Tensor:
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     raise DataError(
         f"loss: {name} takes the labels in no form (as given, class indices, floats in the output's shape "
-        f"{list(output.shape)}, one-hot rows, a float a row). It says: {said or 'nothing'}. Wrap it so that it takes (output, y)."
+        f"{list(output.shape)}, one-hot rows, a float a row). It says: {said or 'nothing'}. "
+        "Wrap it so that it takes (output, y)."
     )
 
 

@@ -78,8 +78,9 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
     look, n = fit(first.inputs), len(first.ids)
     places = plan(model, look, n, layers=how.layers, reduce=how.reduce, axis=how.axis)
     found = labels(
-        rows, first, _width(model, places.protect(look)), n_classes=how.n_classes, wish=written_for(how.loss)
-    )
+        rows, first, _width(model, places.protect(look)), n_classes=how.n_classes, wish=written_for(how.loss),
+        has_loss=how.loss is not None,
+    )  # fmt: skip
     _check_task(how, found)
     widest = max(widths_of(places.taps).values(), default=1)
     chosen = selection(rows.n["train"], widest, exact=how.exact, size=how.rows)

@@ -100,6 +100,12 @@ class Evidence:
         return x is not None and (bool(np.isfinite(x.scores.reachable)) or x.scores.held_out > 1 - x.scores.margin)
 
     @property
+    def reachable(self) -> float:
+        """The best held-out score that is known to be attainable; 1 where none is known."""
+        found = float("nan") if self.examination is None else self.examination.scores.reachable
+        return found if np.isfinite(found) else 1.0
+
+    @property
     def margin(self) -> float:
         """A shortfall that is more than noise."""
         return 0.05 if self.examination is None else self.examination.scores.margin
@@ -129,7 +135,8 @@ class Evidence:
         Args:
             is_strong: worth a warning where it is not known how well the network does, a problem where it does badly.
         """
-        if not is_strong:
+        x = self.examination
+        if not is_strong or (x is not None and x.rows.targets_are_inputs):  # an autoencoder is narrow on purpose
             return "note"
         return "problem" if self.is_ill else "note" if self.is_judged else "warning"
 
