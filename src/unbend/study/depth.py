@@ -12,8 +12,11 @@ from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
+from unbend.study.paths import paths
 from unbend.study.values import Layer, R
 
+WHOLE = frozenset({"none", "flatten"})
+"""Rules of a view that leave nothing out."""
 _NAN = float("nan")
 
 
@@ -36,7 +39,9 @@ class Depth:
         effective_rank: of the rows [l].
         line_slope: change of ln(separation) per activation layer, fitted over `line_layers`; NaN with fewer than 3.
         line_correlation: correlation of ln(separation) with depth over those layers; -1 is the law of He & Su.
-        line_layers: the activations the line is fitted over.
+        line_layers: the activations the line is fitted over: those that every path from the input to the output passes.
+        feeders: positions of the layers that feed each one through no other [l]; () where that is not known.
+        is_whole: whether each layer is read with nothing left out: not reduced over positions, not sketched [l].
     """
 
     layers: tuple[str, ...]
@@ -54,6 +59,14 @@ class Depth:
     line_slope: float
     line_correlation: float
     line_layers: tuple[str, ...]
+    feeders: tuple[tuple[int, ...], ...] = ()
+    is_whole: tuple[bool, ...] = ()
+
+    @property
+    def is_one_path(self) -> bool:
+        """Whether the layers are one path, each read with nothing left out: there no affine layer raises `fisher`."""
+        steps = tuple((i,) for i in range(len(self.layers) - 1))
+        return bool(self.is_whole) and all(self.is_whole) and self.feeders[1:] == steps
 
 
 def depth(layers: Sequence[Layer]) -> Depth:
@@ -63,7 +76,9 @@ def depth(layers: Sequence[Layer]) -> Depth:
     twins = [layer.baseline(Readout) for layer in layers]
     spectra = [layer.result(Spectrum) for layer in layers]
     separation = _column(scatters, lambda s: s.separation)
-    bends = [i for i, layer in enumerate(layers) if layer.kind in {"activation", "function"}]
+    graph = paths(layers)
+    trunk, place = graph.trunk(), {layer.name: i for i, layer in enumerate(layers)}
+    bends = [i for i, layer in enumerate(layers) if layer.kind in {"activation", "function"} and layer.name in trunk]
     slope, correlation = line(np.arange(len(bends), dtype=float), separation[bends])
     return Depth(
         layers=tuple(layer.name for layer in layers),
@@ -81,6 +96,11 @@ def depth(layers: Sequence[Layer]) -> Depth:
         line_slope=slope,
         line_correlation=correlation,
         line_layers=tuple(layers[i].name for i in bends),
+        feeders=tuple(
+            tuple(sorted(place[fed] for fed in graph.feeders.get(layer.name, (graph.own[layer.name],)) if fed in place))
+            for layer in layers
+        ),
+        is_whole=tuple(layer.view.rule in WHOLE and not layer.view.sketch for layer in layers),
     )
 
 

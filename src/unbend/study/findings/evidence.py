@@ -9,6 +9,7 @@ import numpy as np
 from unbend._typing import Array
 from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
+from unbend.study.depth import WHOLE
 from unbend.study.examine.values import Examination, is_unscaled
 from unbend.study.paths import Paths, paths
 from unbend.study.values import About, Finding, Layer, R, Severity, first_of
@@ -151,7 +152,7 @@ Rule: TypeAlias = Callable[[Evidence], Iterator[Finding]]
 
 def is_whole(layer: Layer) -> bool:
     """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched."""
-    return layer.view.rule in {"none", "flatten"} and not layer.view.sketch
+    return layer.view.rule in WHOLE and not layer.view.sketch
 
 
 def readout(layer: Layer) -> Readout:
