@@ -54,8 +54,12 @@ def test_names_that_lead_in_a_circle_end():
 
 
 def test_a_study_that_knows_no_feeders_goes_by_the_tensors_that_are_known():
-    old = [Layer("input", "input", "data", (4,), PLAIN), Layer("a", "affine", "Linear", (4,), PLAIN),
-           Layer("b", "affine", "Linear", (4,), PLAIN, fed_by="a"), Layer("c", "affine", "Linear", (4,), PLAIN)]  # fmt: skip
+    old = [
+        Layer("input", "input", "data", (4,), PLAIN),
+        Layer("a", "affine", "Linear", (4,), PLAIN),
+        Layer("b", "affine", "Linear", (4,), PLAIN, fed_by="a"),
+        Layer("c", "affine", "Linear", (4,), PLAIN),
+    ]
     graph = paths(old)
     assert [graph.before(layer.name) for layer in old] == [None, "input", "a", None]
 

@@ -3,6 +3,8 @@
 In: nothing. Out: `Examination` and its parts, which can be saved and judged again without the model.
 """
 
+import math
+
 from unbend._typing import Array, Int64
 from unbend.numerics.result import result
 
@@ -32,6 +34,11 @@ class Scores:
         """The best held-out score that is known to be attainable; NaN where no reference could be fitted."""
         known = [score for score in (self.linear, self.curved) if score == score]  # noqa: PLR0124  NaN
         return max(known, default=float("nan"))
+
+    @property
+    def is_referred(self) -> bool:
+        """Whether any simple reference was fitted."""
+        return math.isfinite(self.reachable)
 
     @property
     def shortfall(self) -> float:
