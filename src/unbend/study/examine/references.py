@@ -35,7 +35,8 @@ def scores(subject: Subject) -> Scores:
     table = subject.table
     best = 1.0
     is_sparse = subject.train.n < _LEAST_PER_CLASS * subject.n_classes
-    if is_sparse or table is None or best - unseen <= (_LEAST if subject.n_classes else _LEAST_R2) or not len(table[3]):
+    is_near = best - unseen <= (_LEAST if subject.n_classes else _LEAST_R2)
+    if is_sparse or table is None or is_near or not len(table[3]) or are_inputs(table):
         linear = curved = math.nan
     else:
         linear, curved = read_linearly(*table), _curved(subject, table)
@@ -48,6 +49,12 @@ def scores(subject: Subject) -> Scores:
         curved=curved,
         margin=_margin(subject, float(reachable)),
     )
+
+
+def are_inputs(table: Table) -> bool:
+    """Whether the targets are the inputs themselves, as those of an autoencoder: to copy them is no feat."""
+    x, y = table[:2]
+    return y.ndim == 2 and y.shape[1] > 1 and y.shape == x.shape and bool(np.allclose(x, y, atol=1e-6))
 
 
 def _majority(subject: Subject) -> float:
