@@ -91,11 +91,11 @@ def _with_shares(about: About, sums: Sums, studies: Sequence[Study]) -> tuple[st
         kept = (*kept, subsampled(whole))
     if max(each) > _ALIKE * min(each):
         shares = ", ".join(f"{share:.0%}" for share in each)
-        kept = (
-            *kept,
+        note = (
             f"The studies weigh unlike in second moments and read-outs: {shares} of their rows are in them. Make them "
-            "with exact=True (--exact) to count all rows alike.",
+            "with exact=True (--exact) to count all rows alike."
         )
+        kept = (*kept, note)
     return kept
 
 
