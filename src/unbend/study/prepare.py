@@ -35,6 +35,8 @@ DENSE = 4096
 """Rows the second moments take of a large data set, or eight for each unit of the widest layer. On Fashion-MNIST with
 layers of 512 units, twice as many move held-out read-outs by less than half a point, and cost twice as much."""
 _PER_UNIT = 8
+SUBSAMPLED = "Second moments and histograms are taken of"
+"""How the note on their rows begins."""
 TASKS: dict[Task | None, TaskName] = {
     "classes": "classification", "yes/no": "yes/no labels", "targets": "regression", None: "no labels",
 }  # fmt: skip
@@ -207,13 +209,15 @@ def _measures(how: Settings, found: Labels) -> tuple[Measure, ...]:
     return fitting((MEASURES[name] for name in names), TASKS[found.task])
 
 
+def subsampled(rate: float) -> str:
+    """A note on the share of the training rows that goes into second moments."""
+    return f"{SUBSAMPLED} {rate:.1%} of the training rows, chosen by hash; exact=True (--exact) takes all."
+
+
 def _notes(reshaped: str, rate: float, *, has_input: bool) -> list[str]:
     notes = [reshaped] if reshaped else []
     if rate < 1:
-        notes.append(
-            f"Second moments and histograms are taken of {rate:.1%} of the training rows, chosen by hash; "
-            "exact=True (--exact) takes all."
-        )
+        notes.append(subsampled(rate))
     if not has_input:
         notes.append("The input is not one numeric tensor, so it is no baseline; compare with the first layer.")
     return notes

@@ -18,10 +18,12 @@ import unbend
 from unbend.capture import bare
 from unbend.capture.quiet import alone, kept_random
 from unbend.capture.twin import Untrained
+from unbend.errors import ModelError
 from unbend.load.dataset import IGNORED
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.defaults import fresh_defaults
+from unbend.study.examine.values import Examination
 from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
 from unbend.study.given import network_of
@@ -165,7 +167,8 @@ def _study(
         passes = Passes(work.rows, work, how, progress)
         with nullcontext() if fresh is None else parted(fresh, how.output):  # a copy has no hooks of the model's
             sums, seen = passes.sums(model, fresh)
-        examination = passes.examination(model)
+        examination, lacking = _examined(model, passes)
+        work = replace(work, notes=(*work.notes, *lacking))
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
         _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more,
@@ -174,6 +177,15 @@ def _study(
     words = how.words() | recipe
     seconds = round(time.perf_counter() - started, 3)
     return replace(done, about=replace(done.about, recipe=words, seconds=seconds))
+
+
+def _examined(model: nn.Module, passes: Passes) -> tuple[Examination | None, tuple[str, ...]]:
+    """What the examination shows, and why there is none where the network cannot be copied."""
+    try:
+        return passes.examination(model), ()
+    except ModelError as error:
+        said = str(error).removeprefix("model: ")
+        return None, (said[0].upper() + said[1:],)
 
 
 def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, Census], sums: Sums) -> About:
