@@ -1,11 +1,15 @@
 """Rules on both sides of their thresholds: a study made by hand, each number just above or just below."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unbend.numerics.gradient import Gradients
 from unbend.numerics.interval import wilson
 from unbend.numerics.moments import Moments
+from unbend.numerics.probe.certificate import Optimality
+from unbend.numerics.probe.probes import Probe, ProbeControl, Probes
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.views import View
@@ -294,3 +298,35 @@ def test_gradients_that_are_lost_altogether_or_not_known():
     (hit,) = reach(0.0, 0.1)
     assert hit.title.endswith("they shrink to nothing.")
     assert not reach(np.nan, 0.1)
+
+
+def probed(**right):
+    """Logistic probes of some layers: so many of N held-out rows are right, the first ones."""
+    layers = {
+        name: Probe(
+            layer=name, weight=np.zeros((K, 20)), bias=np.zeros(K), l2=0.1, accuracy=n / N, low=0.0, high=1.0, loss=0.1,
+            right=np.arange(N) < n, train_accuracy=1.0,
+            optimality=Optimality(
+                objective=1.0, gap=0.0, gradient_norm=0.0, tolerance=1e-3, is_converged=True, passes=1
+            ),
+            path=None, folds=None,
+            control=ProbeControl(capacity=None, chance=0.5, n_types=0, task_accuracy=None, selectivity=None),
+        )
+        for name, n in right.items()
+    }  # fmt: skip
+    return {"probes": Probes(layers=layers, classes=np.arange(K), n=5000, n_test=N, level=0.95, seed=0)}
+
+
+def test_a_probe_outranks_the_closed_form_where_both_exist():
+    (hit,) = read_outs(950, 880, rule="lost_separability", across=probed(input=960, a=900))
+    assert hit.evidence.endswith("Logistic probes: 0.960 and 0.900.")
+    assert not read_outs(950, 880, rule="lost_separability", across=probed(input=960, a=958))
+    assert read_outs(950, 880, rule="lost_separability", across=probed(a=958)), "the input was not probed"
+
+
+def test_nothing_good_is_said_where_the_rows_may_have_been_trained_on():
+    how = {"rule": "separability_rises", "output": False}
+    assert [f.severity for f in read_outs(900, 950, **how, across={"examination": examined(0.95)})] == ["good"]
+    unknown = replace(examined(0.95), is_declared=False)
+    assert not read_outs(900, 950, **how, across={"examination": unknown})
+    assert not read_outs(900, 950, **how)

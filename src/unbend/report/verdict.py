@@ -97,7 +97,8 @@ def _gain(depth: Depth, best: int, start: float) -> str:
         within = np.isfinite(depth.low[best]) and depth.low[best] <= start
         return ", a difference within the 95 % interval" if within else ""
     low, high = depth.gain_low[best], depth.gain_high[best]
-    luck = f", {100 * depth.optimism:.1f} of them the luck of the choice" if depth.optimism >= _LUCK else ""
+    is_partly = _LUCK <= depth.optimism < depth.gain[best]
+    luck = f", {100 * depth.optimism:.1f} of them the luck of choosing the highest" if is_partly else ""
     shown = "" if low > 0 else ", so no difference is shown"
     return f" ({points(depth.gain[best])} points{luck}; 95 % interval {points(low)} to {points(high)}{shown})"
 

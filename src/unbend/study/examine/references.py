@@ -93,21 +93,26 @@ def fitted_score(reader: Any, x: Array, y: Array, x_held_out: Array, y_held_out:
     return pooled_r2(torch.from_numpy(np.asarray(found, np.float64)), torch.from_numpy(y_held_out))
 
 
+def read_by_trees(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> float:
+    """Held-out score of extra trees."""
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    is_classes = y.dtype.kind == "i"
+    reader = (
+        ExtraTreesClassifier(80, random_state=0)
+        if is_classes
+        else ExtraTreesRegressor(80, min_samples_leaf=3, random_state=0)
+    )
+    return fitted_score(reader, x, y, x_held_out, y_held_out)
+
+
 def _curved(subject: Subject, table: Table) -> float:
     """The better of trees and neighbours."""
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     n = len(table[1])
     near = min(5 if subject.n_classes else 10, n)
-    readers: list[Any] = (
-        [ExtraTreesClassifier(80, random_state=0), make_pipeline(StandardScaler(), KNeighborsClassifier(near))]
-        if subject.n_classes
-        else [
-            ExtraTreesRegressor(80, min_samples_leaf=3, random_state=0),
-            make_pipeline(StandardScaler(), KNeighborsRegressor(near)),
-        ]
-    )
-    return max(fitted_score(reader, *table) for reader in readers)
+    neighbours = KNeighborsClassifier(near) if subject.n_classes else KNeighborsRegressor(near)
+    return max(read_by_trees(*table), fitted_score(make_pipeline(StandardScaler(), neighbours), *table))

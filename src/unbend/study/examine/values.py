@@ -156,6 +156,7 @@ class Passage:
         after: of all that leaves.
         units: units (channels) behind it.
         positions: positions behind it.
+        by_trees: whether trees read it; else a linear read-out does.
     """
 
     layer: str
@@ -164,6 +165,7 @@ class Passage:
     after: float
     units: int
     positions: int
+    by_trees: bool = False
 
 
 @result

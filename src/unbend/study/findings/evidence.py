@@ -9,6 +9,7 @@ import numpy as np
 
 from unbend._typing import Array
 from unbend.numerics.interval import paired
+from unbend.numerics.probe import Probes
 from unbend.numerics.readout import Readout
 from unbend.study.depth import WHOLE
 from unbend.study.examine.values import Examination, is_unscaled
@@ -66,6 +67,26 @@ class Evidence:
             before = known.get(graph.before(layer.name) or "")
             if before is not None and is_whole(before) and is_whole(layer):
                 yield before, layer
+
+    def probed(self, better: Layer, worse: Layer) -> tuple[float, float] | None:
+        """What logistic probes read of two layers on the same held-out rows; None where they were not asked for."""
+        found = self.result(Probes)
+        if found is None or not {better.name, worse.name} <= found.layers.keys():
+            return None
+        return found.layers[better.name].accuracy, found.layers[worse.name].accuracy
+
+    def reads_better(self, better: Layer, worse: Layer) -> bool:
+        """Whether one layer reads better than another beyond noise, on the same rows.
+
+        Probes that were fitted outrank the closed form: what only the one of them tells is not told.
+        """
+        found = self.result(Probes)
+        if not is_better(readout(better), readout(worse)):
+            return False
+        if found is None or not {better.name, worse.name} <= found.layers.keys():
+            return True
+        a, b = found.layers[better.name].right, found.layers[worse.name].right
+        return paired(a, b, SURE).low > 0 if len(a) == len(b) else True
 
     def start(self) -> list[Layer]:
         """The input, where it was read out."""

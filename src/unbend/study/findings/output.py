@@ -51,14 +51,15 @@ def applied_twice(e: Evidence) -> Iterator[Finding]:
         return
     o = x.output
     if o.sums_to_one:
-        name, seen = "softmax", "every row sums to 1"
-    elif o.width == 1 and o.end == "sigmoid":
+        name, seen, twice = "softmax", "every row sums to 1", "the softmax is applied twice"
+    elif o.end == "sigmoid":
         name, seen = "sigmoid", f"they lie between {o.low:.3g} and {o.high:.3g}"
+        twice = "the sigmoid is applied twice" if o.width == 1 else "a softmax follows the sigmoid"
     else:
         return
     yield Finding(
         "applied_twice", "problem", o.layer,
-        f"The outputs are already probabilities, but the loss takes logits: the {name} is applied twice.",
+        f"The outputs are already probabilities, but the loss takes logits: {twice}.",
         f"Of the outputs {seen}; the loss of perfect probabilities is {o.loss_one_hot:.2f}, "
         f"of large scores {o.loss_sure:.2f}.",
         "The loss cannot come near 0 and its gradient stays small, so training is slow and stops early.",

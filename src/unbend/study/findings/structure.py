@@ -28,7 +28,7 @@ def idle_branch(e: Evidence) -> Iterator[Finding]:
     """A branch that adds nothing to what it meets: what it puts out hardly varies."""
     layers = {layer.name: layer for layer in e.layers}
     spread = {layer.name: float(np.sqrt(np.mean(m.std**2))) for layer, m in e.measured(Moments)}
-    graph = e.paths()
+    graph, usual = e.paths(), float(np.median(list(spread.values()) or [np.nan]))
     for name, branch, others in graph.joins():
         top = max((spread.get(other, np.nan) for other in others), default=np.nan)
         leads = {INPUT, *(layer.name for layer in e.layers if layer.kind == "input")} & {
@@ -37,7 +37,7 @@ def idle_branch(e: Evidence) -> Iterator[Finding]:
         }
         if branch not in spread or layers[branch].kind in {"input", "embedding"} or not leads:
             continue
-        if not spread[branch] <= IDLE * top:
+        if any(branch in graph.ancestors[other] for other in others) or not spread[branch] <= IDLE * min(top, usual):
             continue
         shortcut = next((other for other in others if other in graph.ancestors[branch]), None)
         past = f", and {called(layers[shortcut])} passes it by" if shortcut in layers else ""

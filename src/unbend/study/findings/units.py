@@ -12,7 +12,7 @@ MANY = 0.1
 """Share of silent, dormant or saturated units from which a layer is worth a word."""
 HALF = 0.5
 """From which it may cost accuracy."""
-MOST = 0.9
+MOST = 0.8
 """And from which hardly anything of it is left."""
 _LIMITS = {"float16": "65,504", "bfloat16": "3.4e38"}
 """Largest finite values."""
@@ -105,4 +105,4 @@ def _silent(e: Evidence, share: float) -> Severity:
     has_cost = x is not None and fresh is not None and fresh.held_out - x.scores.held_out > x.scores.margin
     if e.is_ill:
         return "problem" if share >= MOST or (share >= HALF and has_cost) else "note"
-    return "warning" if share >= HALF and not e.is_judged else "note"
+    return "warning" if share >= MOST or (share >= HALF and not e.is_judged) else "note"
