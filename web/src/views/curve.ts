@@ -68,11 +68,8 @@ export function ribbon(low: readonly [number, number][], high: readonly [number,
   let out = "";
   let piece: number[] = [];
   const close = (): void => {
-    if (piece.length) {
-      const up = piece.map((i) => high[i] ?? [0, 0]);
-      const down = piece.map((i) => low[i] ?? [0, 0]).reverse();
-      out += `${through([...up, ...down])}z`;
-    }
+    const along = (side: readonly [number, number][]): [number, number][] => piece.flatMap((i) => side.slice(i, i + 1));
+    if (piece.length) out += `${through([...along(high), ...along(low).reverse()])}z`;
     piece = [];
   };
   low.forEach(([, a], i) => {
