@@ -125,16 +125,17 @@ export const film: View<Film> = (host, { frames }, place) => {
     };
     request = requestAnimationFrame(tick);
   };
-  slider.oninput = () => {
+  const seek = (): void => {
     stop();
     draw(Number(slider.value));
   };
+  slider.oninput = seek;
   slider.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
     if (step === undefined) return;
     event.preventDefault();
     slider.value = String(Math.round(Number(slider.value)) + step);
-    slider.oninput?.(event);
+    seek();
   };
   slider.onchange = () => {
     slider.value = String(Math.round(Number(slider.value)));
