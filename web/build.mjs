@@ -10,5 +10,5 @@ await build({
   target: "es2022",
   charset: "utf8",
   legalComments: "none",
-  banner: { js: "/* Built from web/ by `npm run build`; d3-array, d3-format, d3-scale, d3-shape: ISC licence, Mike Bostock. */" },
+  banner: { js: "/* Built from web/ by `npm run build`; d3-array, d3-format: ISC licence, Mike Bostock. */" },
 });

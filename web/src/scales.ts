@@ -1,6 +1,9 @@
-/** Axes that d3 has not: accuracies by their errors, and logarithms with ticks under a decade. */
+/**
+ * Axes: plain ones with d3's ticks; accuracies by their errors, and logarithms with ticks under a decade, which d3 has not.
+ * d3-scale itself brings colours and interpolation of anything, 20 kB that nothing here asks for.
+ */
 
-import { scaleLinear, scaleLog } from "d3-scale";
+import { ticks as ticksOf } from "d3-array";
 
 export interface Axis {
   /** Pixels of a value. */
@@ -10,6 +13,11 @@ export interface Axis {
 
 const ACCURACIES = [0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1];
 const ROOM = 0.075;
+
+function between([from, to]: readonly [number, number], [start, end]: readonly [number, number]): (value: number) => number {
+  const step = (end - start) / (to - from || 1);
+  return (value) => start + (value - from) * step;
+}
 
 function finite(values: Iterable<number>): number[] {
   return [...values].filter(Number.isFinite);
@@ -37,7 +45,7 @@ export function odds(values: Iterable<number>, [bottom, top]: readonly [number, 
   const floor = errors.length ? Math.max(Math.min(...errors) / 2, 1e-5) : 1e-3;
   const low = shown.length ? Math.max(0, Math.min(...shown) - 0.03) : 0;
   const place = (value: number): number => -Math.log2(Math.max(1 - value, 0) + floor);
-  const pixels = scaleLinear([place(low), place(1)], [bottom, top]);
+  const pixels = between([place(low), place(1)], [bottom, top]);
   const ticks = [...ACCURACIES.filter((tick) => low <= tick && tick <= 1 - 1.5 * floor), 1];
   const first = ticks[0] ?? 1;
   if (first > low + 0.1 && first !== 1) ticks.unshift(Math.round(10 * (low + 0.04)) / 10);
@@ -51,13 +59,11 @@ export function odds(values: Iterable<number>, [bottom, top]: readonly [number, 
 
 /** A plain axis. */
 export function linear(domain: readonly [number, number], pixels: readonly [number, number], n = 4): Axis {
-  const scale = scaleLinear(domain, pixels);
-  return Object.assign((value: number) => scale(value), { ticks: scale.ticks(n) });
+  return Object.assign(between(domain, pixels), { ticks: ticksOf(...domain, n) });
 }
 
 /** A logarithmic axis: powers of ten while there are three, else plain steps in between. */
 export function log(domain: readonly [number, number], pixels: readonly [number, number], n = 5): Axis {
-  const scale = scaleLog(domain, pixels);
   const [low, high] = domain;
   const decades = Math.floor(Math.log10(high) + 1e-9) - Math.ceil(Math.log10(low) - 1e-9) + 1;
   let ticks: number[];
@@ -70,10 +76,11 @@ export function log(domain: readonly [number, number], pixels: readonly [number,
       Array.from({ length: decades + 2 }, (_, i) => lead * 10 ** (Math.floor(Math.log10(low)) + i)),
     );
     ticks = fine.filter((tick) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9)).sort((a, b) => a - b);
-    if (ticks.length < 2) ticks = scaleLinear(domain, pixels).ticks(n).filter((tick) => tick > 0);
+    if (ticks.length < 2) ticks = ticksOf(low, high, n).filter((tick) => tick > 0);
     if (ticks.length > n + 1) ticks = ticks.filter((_, i) => i % Math.ceil(ticks.length / n) === 0);
   }
-  return Object.assign((value: number) => scale(value), { ticks });
+  const scale = between([Math.log(low), Math.log(high)], pixels);
+  return Object.assign((value: number) => scale(Math.log(value)), { ticks });
 }
 
 /** Heights near the wanted ones, no two nearer than `gap`: room for names at the ends of lines. */

@@ -1,8 +1,7 @@
 /** Rows on the one axis that tells their classes apart: a density for each class, training filled, held-out drawn. */
 
-import { area, curveMonotoneX, line } from "d3-shape";
 import { px, svg } from "../dom.ts";
-import { bottomAxis, drawing } from "../frame.ts";
+import { bottomAxis, drawing, through } from "../frame.ts";
 import { distinct } from "../names.ts";
 import { colour, type View } from "../place.ts";
 import { byGroup, median, type Planes } from "../points.ts";
@@ -35,13 +34,12 @@ export const densities: View<Planes> = (host, data, place) => {
   }));
   const top = Math.max(1e-9, ...groups.flatMap(({ train, held_out }) => [...train, ...held_out]));
   const y = linear([0, top], [box.bottom, box.top]);
-  const bin = (_: number, i: number): number => box.left + ((i + 0.5) * (box.right - box.left)) / BINS;
-  const filled = area<number>().x(bin).y0(box.bottom).y1(y).curve(curveMonotoneX);
-  const drawn = line<number>().x(bin).y(y).curve(curveMonotoneX);
+  const drawn = (shares: readonly number[]): string =>
+    through(shares.map((share, i) => [box.left + ((i + 0.5) * (box.right - box.left)) / BINS, y(share)]));
   const words = distinct(place.page.classes, 14);
   const curves = groups.map(({ group, middle, train, held_out }) => svg("g", { class: `class-${group} ${colour(group)}` },
-    svg("path", { class: "fill", d: filled(train) ?? "" }),
-    svg("path", { class: "outline", d: held_out.some(Boolean) ? drawn(held_out) ?? "" : "" }),
+    svg("path", { class: "fill", d: `${drawn(train)}V${px(box.bottom)}H${px(box.left)}z` }),
+    svg("path", { class: "outline", d: held_out.some(Boolean) ? drawn(held_out) : "" }),
     svg("text", { class: "name", x: px(x(middle)), y: 14, "text-anchor": "middle" }, words[group] ?? String(group))));
   const mark = svg("path", { class: "ring" });
   root.append(...curves, mark);
