@@ -27,7 +27,7 @@ const LINE = 14;
 /** The held-out line runs along the graph: from every layer to those it feeds. */
 export const curve: View<Curve> = (host, data, place) => {
   const narrow = place.width < 480;
-  const chart = course(host, data.layers, place, { left: 46, right: narrow ? 84 : 104, top: 10 });
+  const chart = course(host, data.layers, place, { left: 46, right: narrow ? 98 : 106, top: 10 });
   const { root, box, x } = chart;
   const shown = LINES.filter(([, name]) => data[name].some(Number.isFinite));
   const all = [...shown.flatMap(([, name]) => [...data[name]]), ...data.low];

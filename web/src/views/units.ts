@@ -42,7 +42,7 @@ export const units: View<Units> = (host, data, place) => {
   const frame = svg("rect", { class: "looked-at", width: px(wide), height: px(high) });
   frame.style.display = "none";
   root.append(...cells.elements("cell"), ...silent.elements("cell silent"),
-    ...[...marks].map(([verdict, d]) => svg("path", { class: `verdict v${verdict}`, d })), frame);
+    ...[...marks].map(([verdict, d]) => svg("path", { class: `judged v${verdict}`, d })), frame);
   const { choices, tip } = place.page;
   const end = choices.follow(({ layer, unit }) => {
     const isHere = layer === place.layer && unit !== null;
