@@ -143,7 +143,9 @@ def _film(parts: Sequence[Part], figures: _Figures) -> Picture | None:
         return None
     caption = "The same rows through the layers: move the slider, or press play."
     said = f"The rows in the planes of {len(frames)} layers, one after the other"
-    film = Picture("From layer to layer", caption, view="film", data={"frames": frames}, label=said, ratio=1.4, size="film")
+    film = Picture(
+        "From layer to layer", caption, view="film", data={"frames": frames}, label=said, ratio=1.4, size="film"
+    )
     return figures.picture(film, -1)
 
 
