@@ -1,9 +1,9 @@
-// Builds the one script of the pages into the package; the same source gives the same bytes.
+// Builds the one script of the pages into the package, or into the file that is named; the same source, the same bytes.
 import { build } from "esbuild";
 
 await build({
   entryPoints: ["src/main.ts"],
-  outfile: "../src/unbend/report/web/page.js",
+  outfile: process.argv[2] ?? "../src/unbend/report/web/page.js",
   bundle: true,
   minify: true,
   format: "iife",
