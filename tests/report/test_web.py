@@ -22,7 +22,7 @@ def node() -> str:
 
 
 def run(*words: str) -> None:
-    done = subprocess.run(words, cwd=WEB, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, cwd=WEB, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -43,6 +43,6 @@ def test_the_built_script_is_small_and_reaches_for_nothing():
     text = BUILT.read_text(encoding="utf-8")
     assert len(text) <= 60_000
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "fetch(",
-                 "XMLHttpRequest", "import(", "https://", "setAttribute(\"style\""):  # fmt: skip
+                 "XMLHttpRequest", "import(", "https://", 'setAttribute("style"'):  # fmt: skip
         assert word not in text
     assert "</script" not in text
