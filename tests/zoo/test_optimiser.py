@@ -41,7 +41,8 @@ def test_the_steps_are_those_of_torch_to_the_last_bit(kind, decay):
 
 def test_training_a_small_net_imports_no_compiler_and_reading_digits_no_scikit_learn():
     code = (
-        "import sys; from unbend.zoo import mlp, train, Recipe; from unbend.zoo.tables import digits_data; data = digits_data(); "
+        "import sys; from unbend.zoo import mlp, train, Recipe; from unbend.zoo.tables import digits_data; "
+        "data = digits_data(); "
         "train(mlp([64, 4, 10], seed=0), *data.train, Recipe(epochs=1)); "
         "print(sorted({'torch._dynamo', 'sklearn'} & set(sys.modules)))"
     )

@@ -43,4 +43,7 @@ def unit_ranges(result: Moments) -> UnitRanges:
 
 def _grouped(values: Array, groups: list[Array], how: object) -> Array:
     """One value per group; NaN for a group without a finite one."""
+    if len(groups) == len(values):
+        alone = values[np.concatenate(groups)] if groups else values
+        return np.where(np.isfinite(alone), alone, np.nan)
     return np.array([how(values[g]) if np.isfinite(values[g]).any() else np.nan for g in groups])  # type: ignore[operator]

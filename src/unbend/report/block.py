@@ -19,6 +19,7 @@ VERSION = 1
 _MISSING = 0xFFFF
 """What stands for no value among coordinates of 16 bits."""
 _ALIGNED = 4
+_KINDS = {"b": "u1", "u": "u1", "i": "<i4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class _Writer:
         if values.dtype.kind == "f" and values.ndim == 2 and values.shape[1] == 2:
             packed, more = _quantised(values)
         else:
-            packed, more = values.astype({"b": "u1", "u": "u1", "i": "<i4"}.get(values.dtype.kind, "<f4")), {}
+            with np.errstate(over="ignore"):  # a value that float32 cannot hold is drawn as infinite
+                packed, more = values.astype(_KINDS.get(values.dtype.kind, "<f4")), {}
         raw = packed.tobytes()
         key = packed.dtype.str, blake2b(raw + repr(more).encode(), digest_size=16).digest()
         if key not in self.known:
