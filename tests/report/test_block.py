@@ -17,6 +17,7 @@ def read(data, layer=0, n_layers=2):
 def test_every_kind_of_array_comes_back():
     data = {
         "numbers": np.array([1.5, np.nan, -np.inf]),
+        "huge": np.array([1e-60, 1e60]),
         "counts": np.array([1, -2, 2**31 - 1]),
         "flags": np.array([True, False]),
         "bytes": np.array([0, 255], np.uint8),
@@ -27,6 +28,7 @@ def test_every_kind_of_array_comes_back():
     }
     back = read(data)
     assert np.array_equal(back["numbers"], np.float32([1.5, np.nan, -np.inf]), equal_nan=True)
+    assert back["huge"].tolist() == [1e-60, 1e60]
     assert back["counts"].tolist() == [1, -2, 2**31 - 1]
     assert back["flags"].tolist() == [1, 0]
     assert back["bytes"].tolist() == [0, 255]

@@ -6,7 +6,7 @@ import { ofLayers } from "./names.ts";
 import type { Place } from "./place.ts";
 
 const LETTER = 5.9;
-const LINE = 13;
+const LINE = 18;
 const SLANT = 38;
 
 export interface Course {

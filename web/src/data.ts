@@ -28,8 +28,8 @@ export interface Head {
   readonly figures: readonly Figure[];
 }
 
-export type Numbers = Float32Array | Int32Array | Uint8Array;
-type Kind = "f4" | "i4" | "u1" | "u2";
+export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
+type Kind = "f4" | "f8" | "i4" | "u1" | "u2";
 
 interface Reference {
   readonly $: readonly [block: number, kind: Kind, offset: number, length: number];
@@ -69,6 +69,7 @@ export class Store {
   #array({ $: [block, kind, offset, length], low, step }: Reference): Numbers {
     const bytes = this.#block(block);
     if (kind === "f4") return new Float32Array(bytes, offset, length);
+    if (kind === "f8") return new Float64Array(bytes, offset, length);
     if (kind === "i4") return new Int32Array(bytes, offset, length);
     if (kind === "u1") return new Uint8Array(bytes, offset, length);
     return unpacked(new Uint16Array(bytes, offset, length), low ?? [0, 0], step ?? [1, 1]);

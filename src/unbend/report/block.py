@@ -18,7 +18,7 @@ from unbend._typing import Array
 VERSION = 1
 _MISSING = 0xFFFF
 """What stands for no value among coordinates of 16 bits."""
-_ALIGNED = 4
+_ALIGNED = 8
 _KINDS = {"b": "u1", "u": "u1", "i": "<i4"}
 
 
@@ -87,12 +87,11 @@ class _Writer:
         return None if isinstance(value, float) and not np.isfinite(value) else value
 
     def _array(self, values: Array, block: int) -> dict[str, Any]:
-        """Integers in 32 bits, truth and bytes in 8, numbers as float32; two columns are coordinates, in 16 bits."""
+        """Integers in 32 bits, truth and bytes in 8, coordinates (two columns) in 16, other numbers as float32."""
         if values.dtype.kind == "f" and values.ndim == 2 and values.shape[1] == 2:
             packed, more = _quantised(values)
         else:
-            with np.errstate(over="ignore"):  # a value that float32 cannot hold is drawn as infinite
-                packed, more = values.astype(_KINDS.get(values.dtype.kind, "<f4")), {}
+            packed, more = values.astype(_KINDS.get(values.dtype.kind) or _float_kind(values)), {}
         raw = packed.tobytes()
         key = packed.dtype.str, blake2b(raw + repr(more).encode(), digest_size=16).digest()
         if key not in self.known:
@@ -101,6 +100,13 @@ class _Writer:
             self.known[key] = {"$": [block, packed.dtype.str.lstrip("<|"), len(into), packed.size], **more}
             into.extend(raw)
         return self.known[key]
+
+
+def _float_kind(values: Array) -> str:
+    """float32 where it holds every number, else float64: gradients of deep networks leave it at both ends."""
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
+    single = np.finfo(np.float32)
+    return "<f4" if not size.size or (size.max() <= single.max and size.min() >= single.tiny) else "<f8"
 
 
 def _quantised(points: Array) -> tuple[Array, dict[str, Any]]:

@@ -46,7 +46,7 @@ function grid(root: SVGElement, names: readonly string[], place: Place, titles: 
   const size = Math.max(40, Math.min(place.width - side - 4, place.height - under - 4));
   const at = { left: side, top: 2, size, n: names.length };
   const cell = size / Math.max(names.length, 1);
-  const step = Math.max(1, Math.ceil(names.length / NAMED), Math.ceil(9 / cell));
+  const step = Math.max(1, Math.ceil(names.length / NAMED), Math.ceil(12 / cell));
   const rows = svg("g", { class: "axis", "text-anchor": "end" });
   const columns = svg("g", { class: "axis", "text-anchor": longest > 2 ? "end" : "middle" });
   names.forEach((name, i) => {
@@ -109,7 +109,7 @@ export const confusion: View<Confusion> = (host, data, place) => {
         `${data.n_classes} classes`));
   }
   const cell = at.size / at.n;
-  const wide = Math.max(cell - (isMany ? 0 : 0.5), 1.2);
+  const wide = Math.max(cell - (isMany ? 0 : 0.5), isMany ? 2.5 : 1.2);
   const cells = new Levels();
   const counts = new Map<number, number>();
   data.row.forEach((row, i) => {
@@ -153,7 +153,7 @@ function pairs(root: SVGElement, data: Confusion, names: readonly string[], plac
     const pair = svg("g", { class: "pair" },
       svg("rect", { class: "cell mistake", "fill-opacity": 0.35, x: px(left), y: px(k * step + 2), height: px(step - 4),
         width: px(((data.count[i] ?? 0) / most) * (place.width - left)) }),
-      svg("text", { x: px(left + 5), y: px((k + 0.5) * step), dy: ".32em" }, `${names[row] ?? ""} → ${names[column] ?? ""}  ${data.count[i] ?? 0}`));
+      svg("text", { x: px(left + 5), y: px((k + 0.5) * step), dy: ".32em" }, `${names[row] ?? ""} → ${names[column] ?? ""}: ${data.count[i] ?? 0}`));
     pair.addEventListener("pointerenter", () => { place.page.choices.point({ class: row }); });
     root.append(pair);
   });
