@@ -10,6 +10,7 @@ import typer
 
 import unbend
 from unbend.cli.arguments import axes, files_of, rules
+from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress, shown
 from unbend.files import check_apart, check_place, check_unread
@@ -113,11 +114,13 @@ def report(
 
       unbend report bert/ texts.py:dataset --reduce cls --save run.unbend
     """
+    clock = Clock()
     with joined() as is_writer:
         if is_writer:
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
             work = _job(model, data, label, weights, seed, told)
+            clock.end("data")
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
@@ -126,15 +129,17 @@ def report(
                 untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
                 seed=seed,
             )  # fmt: skip
+            clock.end("study")
             if is_writer:
                 if save is not None:
                     unbend.save(made, save)
                 told("Drawing the page", 0, None)
                 unbend.report(made, output)
+                clock.end("page")
         if not is_writer:
             return
     _show(made, as_json=as_json_)
-    errors().print(wrote(output, *([save] if save else []), end=f" in {made.about.seconds:.1f} s."))
+    errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
     if open_:
         webbrowser.open(output.resolve().as_uri())
 
