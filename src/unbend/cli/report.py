@@ -131,10 +131,7 @@ def report(
             )  # fmt: skip
             clock.end("study")
             if is_writer:
-                if save is not None:
-                    unbend.save(made, save)
-                told("Drawing the page", 0, None)
-                unbend.report(made, output)
+                _write(made, output, save, told)
                 clock.end("page")
         if not is_writer:
             return
@@ -153,6 +150,14 @@ def _job(model: str | None, data: str | None, label: str | None, weights: Path |
         raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
                                  param_hint="DATA")  # fmt: skip
     return job(model, data, label=label, weights=weights)
+
+
+def _write(made: Study, output: Path, save: Path | None, told: Progress) -> None:
+    """The study, where it is to be kept, and its page."""
+    if save is not None:
+        unbend.save(made, save)
+    told("Writing the page", 0, None)
+    unbend.report(made, output)
 
 
 def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:
