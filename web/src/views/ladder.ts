@@ -39,7 +39,7 @@ export const ladder: View<Ladder> = (host, data, place) => {
     const rung = svg("g", { class: `rung ${kind}${data.is_hollow[i] ? " hollow" : ""}` },
       svg("text", { class: "axis", x: px(left - 8), y: px(y(i)), dy: ".32em", "text-anchor": "end" }, names[i] ?? ""),
       svg("path", { d: `M${px(x(at))} ${px(y(i))}${MARKS[kind] ?? DISC}` }),
-      svg("text", { class: "word", x: px(beside), y: px(y(i) - 6), "text-anchor": anchor }, said),
+      svg("text", { class: "said", x: px(beside), y: px(y(i) - 6), "text-anchor": anchor }, said),
       svg("text", { class: "remark", x: px(beside), y: px(y(i) + 15), "text-anchor": anchor },
         shortened(data.remarks[i] ?? "", Math.floor((place.width - left - 40) / LETTER))));
     rung.addEventListener("pointerenter", (event) => {
@@ -51,8 +51,8 @@ export const ladder: View<Ladder> = (host, data, place) => {
     return rung;
   });
   root.append(...rungs,
-    svg("text", { class: "axis", x: px(x(0)), y: px(place.height - 8), "text-anchor": "middle" }, "overlap"),
-    svg("text", { class: "axis", x: px(x(1)), y: px(place.height - 8), "text-anchor": "middle" }, "separable"));
+    svg("text", { class: "axis", x: px(left), y: px(place.height - 8), "text-anchor": "start" }, "overlap"),
+    svg("text", { class: "axis", x: px(place.width), y: px(place.height - 8), "text-anchor": "end" }, "separable"));
   return place.page.choices.follow(({ layer }) => {
     rungs.forEach((rung, i) => rung.classList.toggle("looked-at", layer !== null && data.layers[i] === layer));
   });

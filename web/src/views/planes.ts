@@ -77,7 +77,7 @@ function names(at: Float32Array, groups: ReturnType<typeof byGroup>, place: Plac
       .find((up) => !taken.some(([u, v, r]) => Math.abs(x - u) < reach + r && Math.abs(y + up - v) < 13));
     if (Number.isNaN(x) || (step === undefined && groups.size > ALL_NAMED)) return [];
     taken.push([x, y + (step ?? 0), reach]);
-    return [svg("text", { class: "name", x: px(x), y: px(y + (step ?? 0)), dy: ".32em", "text-anchor": "middle" }, word)];
+    return [svg("text", { class: "name", x: px(x), y: px(Math.max(8, Math.min(place.height - 8, y + (step ?? 0)))), dy: ".32em", "text-anchor": "middle" }, word)];
   });
 }
 
