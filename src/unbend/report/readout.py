@@ -22,6 +22,8 @@ def readout(result: Readout, place: Place = NOWHERE) -> Section:
     if np.isfinite(low):
         first = replace(first, aside=f"{100 * low:.1f} to {100 * high:.1f}")
     numbers = (first, *rest)
+    if result.labels:
+        return Section(numbers, (), (("labels", _of_labels(result, place.label_names)),))
     if result.confusion is None or not result.confusion.sum():
         return Section(numbers)
     names = place.class_names or tuple(map(str, range(len(result.confusion))))
@@ -38,6 +40,7 @@ def readout(result: Readout, place: Place = NOWHERE) -> Section:
     return Section(numbers, (picture,))
 
 
+<<<<<<< HEAD
 def _mistakes(confusion: Array) -> dict[str, Any]:
     """Every mistake that was made; of a thousand classes most pairs have none."""
     share = mistake_share(confusion)
@@ -50,6 +53,17 @@ def _mistakes(confusion: Array) -> dict[str, Any]:
         "shade": mistake_shade(share)[row, column],
         "n_classes": len(confusion),
     }
+=======
+def _of_labels(result: Readout, names: tuple[str, ...]) -> Table:
+    """The read-out of each yes/no label beside its base rate."""
+    names = names if len(names) == len(result.labels) else tuple(map(str, range(len(result.labels))))
+    rows = tuple(
+        (name, *map(percent, (r.held_out, r.majority, r.balanced, r.precision, r.control_held_out)))
+        for name, r in zip(names, result.labels, strict=True)
+    )
+    head = ("label", "held-out", "base rate", "balanced", "average precision", "permuted, held-out")
+    return Table(head, rows, "A read-out of each label by itself; the base rate is that of the more frequent answer.")
+>>>>>>> main
 
 
 def _table(confusion: Array, names: tuple[str, ...]) -> Table:

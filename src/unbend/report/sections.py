@@ -84,12 +84,17 @@ class Section:
 class Place:
     """Where a Result stands, for captions and names.
 
-    Attributes:
-        name: what the Result is called in the study.
-        layer: the layer it belongs to; empty for one that spans layers.
-        kind: kind of that layer.
-        class_names: names of the classes; empty for a regression.
-        labels: what to call each layer, by name, in the order of the page.
+        Attributes:
+            name: what the Result is called in the study.
+            layer: the layer it belongs to; empty for one that spans layers.
+            kind: kind of that layer.
+            class_names: names of the classes; empty for a regression.
+    <<<<<<< HEAD
+            labels: what to call each layer, by name, in the order of the page.
+    =======
+            labels: what to call each layer, by name.
+            label_names: names of the yes/no labels of a row, where there are several.
+    >>>>>>> main
     """
 
     name: str = ""
@@ -97,6 +102,7 @@ class Place:
     kind: str = ""
     class_names: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
 
     def label(self, layer: str) -> str:
         """What to call a layer."""
