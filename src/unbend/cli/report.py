@@ -120,12 +120,8 @@ def report(
         if is_writer:
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
-<<<<<<< HEAD
-            work = _job(model, data, label, weights, seed, told)
-            clock.end("data")
-=======
             work = _job(model, data, label, weights, group, seed, told)
->>>>>>> main
+            clock.end("data")
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,

@@ -15,18 +15,14 @@ _WIDE, _SMALL = 1.8, 2.0
 def depth(result: Depth, place: Place = NOWHERE) -> Section:
     """The curve of the read-out with its baselines, the Fisher staircase and the law of equi-separation."""
     labels = [place.label(name) for name in result.layers]
-<<<<<<< HEAD
     curve = _curve(result, labels, place)
-=======
-    curve = _curve(result, labels, accuracy=bool(place.class_names or place.label_names))
->>>>>>> main
     if not np.isfinite(result.fisher).any():
         return Section(pictures=(curve,))
     return Section(pictures=(curve, _staircase(result, labels, place), _law(result, labels, place)))
 
 
 def _curve(result: Depth, labels: list[str], place: Place) -> Picture:
-    accuracy = bool(place.class_names)
+    accuracy = bool(place.class_names or place.label_names)
     what = "Accuracy" if accuracy else "R²"
     scale = " Equal steps up divide the errors by equal factors." if accuracy else ""
     good = np.flatnonzero(np.isfinite(result.held_out))
@@ -65,23 +61,12 @@ def _staircase(result: Depth, labels: list[str], place: Place) -> Picture:
     columns = zip(labels, result.fisher, result.trace_ratio, strict=True)
     return Picture(
         "Fisher staircase",
-<<<<<<< HEAD
         "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can.",
         view="staircase",
         data={"layers": place.positions(result.layers), "fisher": result.fisher, "trace_ratio": result.trace_ratio},
         label=f"Fisher value by layer: {in_digits(result.fisher[0])} first, {in_digits(result.fisher[-1])} last",
         ratio=_SMALL,
         table=Table(
-=======
-        _stairs_in_words(result),
-        vector(
-            lambda ax: fisher(ax, result, labels=labels),
-            f"Fisher value by layer: {in_digits(result.fisher[0])} first, {in_digits(result.fisher[-1])} last",
-            size=_SMALL,
-            margins=(0.42, name_room(labels, most=_FEW), 0.05, 0.08),
-        ),
-        Table(
->>>>>>> main
             ("layer", "Fisher", "trace ratio"),
             tuple((label, in_digits(float(f)), in_digits(float(r))) for label, f, r in columns),
             "The trace ratio misleads: one noisy unit lowers it, a bottleneck that destroys information raises it.",
@@ -89,21 +74,7 @@ def _staircase(result: Depth, labels: list[str], place: Place) -> Picture:
     )
 
 
-<<<<<<< HEAD
 def _law(result: Depth, labels: list[str], place: Place) -> Picture:
-=======
-def _stairs_in_words(result: Depth) -> str:
-    """What affine layers cannot do, where that is a theorem."""
-    if result.is_one_path:
-        return "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can."
-    return (
-        "Debiased tr(W⁻¹B), activations in green. Only between flat layers of one path can no affine layer raise it: "
-        "here some layers are reduced to means or lie on branches."
-    )
-
-
-def _law(result: Depth, labels: list[str]) -> Picture:
->>>>>>> main
     fit = ""
     if np.isfinite(result.line_slope):
         factor, tied = np.exp(result.line_slope), result.line_correlation

@@ -16,7 +16,7 @@ from unbend.report.text import Number, Row, columns, in_digits, summary
 from unbend.report.verdict import verdict
 from unbend.study.across import ACROSS
 from unbend.study.ladder import Ladder
-from unbend.study.values import About, Layer, Study
+from unbend.study.values import Layer, Study
 
 OPEN = 12
 """Up to this many layers lie open on the page."""
@@ -58,22 +58,21 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     """
     labels = {layer.name: label(layer) for layer in study.layers}
     rows = summary(study)
-<<<<<<< HEAD
     figures = _Figures([])
     across = {
-        name: figures.section(section(result, Place(name, "", "", study.about.class_names, labels)), -1)
-=======
-    parts = tuple(
-        _part(f"layer-{i}", layer, row, study.about, labels)
-        for i, (layer, row) in enumerate(zip(study.layers, rows, strict=True))
-    )
-    across = {
-        name: section(result, Place(name, "", "", study.about.class_names, labels, study.about.label_names))
->>>>>>> main
+        name: figures.section(
+            section(result, Place(name, "", "", study.about.class_names, labels, study.about.label_names)), -1
+        )
         for name, result in study.across.items()
     }
     parts = tuple(
-        _part(i, layer, row, Place("", layer.name, layer.kind, study.about.class_names, labels), figures)
+        _part(
+            i,
+            layer,
+            row,
+            Place("", layer.name, layer.kind, study.about.class_names, labels, study.about.label_names),
+            figures,
+        )
         for i, (layer, row) in enumerate(zip(study.layers, rows, strict=True))
     )
     depth = across.pop("depth", Section())
@@ -110,7 +109,6 @@ def label(layer: Layer) -> str:
     return f"{layer.name} {layer.module}" if last.isdigit() else layer.name
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True, slots=True)
 class _Figures:
     """The pictures of a page that views draw, in the order of their numbers, each with its layer."""
@@ -134,14 +132,6 @@ class _Figures:
 def _part(position: int, layer: Layer, row: Row, place: Place, figures: _Figures) -> Part:
     """The Results of one layer, in the order they are shown, as one section."""
     sections = {name: section(result, replace(place, name=name)) for name, result in layer.results.items()}
-=======
-def _part(anchor: str, layer: Layer, row: Row, about: About, labels: Mapping[str, str]) -> Part:
-    """The Results of one layer, in the order they are shown, as one section."""
-    sections = {
-        name: section(result, Place(name, layer.name, layer.kind, about.class_names, labels, about.label_names))
-        for name, result in layer.results.items()
-    }
->>>>>>> main
     numbers = tuple(number for part in _ordered(sections, _NUMBERS) for number in part.numbers)
     twin = tuple(number for number in row.numbers.values() if number.label == "untrained")
     whole = Section(

@@ -40,7 +40,6 @@ def readout(result: Readout, place: Place = NOWHERE) -> Section:
     return Section(numbers, (picture,))
 
 
-<<<<<<< HEAD
 def _mistakes(confusion: Array) -> dict[str, Any]:
     """Every mistake that was made; of a thousand classes most pairs have none."""
     share = mistake_share(confusion)
@@ -53,7 +52,8 @@ def _mistakes(confusion: Array) -> dict[str, Any]:
         "shade": mistake_shade(share)[row, column],
         "n_classes": len(confusion),
     }
-=======
+
+
 def _of_labels(result: Readout, names: tuple[str, ...]) -> Table:
     """The read-out of each yes/no label beside its base rate."""
     names = names if len(names) == len(result.labels) else tuple(map(str, range(len(result.labels))))
@@ -63,7 +63,6 @@ def _of_labels(result: Readout, names: tuple[str, ...]) -> Table:
     )
     head = ("label", "held-out", "base rate", "balanced", "average precision", "permuted, held-out")
     return Table(head, rows, "A read-out of each label by itself; the base rate is that of the more frequent answer.")
->>>>>>> main
 
 
 def _table(confusion: Array, names: tuple[str, ...]) -> Table:

@@ -84,7 +84,7 @@ class Section:
 class Place:
     """Where a Result stands, for captions and names.
 
-        Attributes:
+    Attributes:
             name: what the Result is called in the study.
             layer: the layer it belongs to; empty for one that spans layers.
             kind: kind of that layer.

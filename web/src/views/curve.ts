@@ -24,7 +24,7 @@ const LINES = [
 const CROWD = 40;
 const LINE = 14;
 
-/** The held-out line runs along the graph: from every layer to those it feeds. */
+/** The lines run along the graph: from every layer to those it feeds. */
 export const curve: View<Curve> = (host, data, place) => {
   const narrow = place.width < 480;
   const chart = course(host, data.layers, place, { left: 46, right: narrow ? 98 : 106, top: 10 });
@@ -38,12 +38,11 @@ export const curve: View<Curve> = (host, data, place) => {
   const n = data.layers.length;
   const points = (values: Float32Array): [number, number][] => [...values].map((v, i) => [x(i), y(v)]);
   root.append(svg("path", { class: "band", d: ribbon(points(data.low), points(data.high)) }));
+  const joined = edges(data.layers, place);
   for (const [, name] of shown.slice().reverse()) {
-    if (name !== "held_out") root.append(svg("path", { class: `line ${name}`, d: through(points(data[name])) }));
+    const at = (i: number): [number, number] => [x(i), y(data[name][i] ?? NaN)];
+    root.append(svg("path", { class: `line ${name}`, d: joined.map(([from, to]) => through([at(from), at(to)])).join("") }));
   }
-  const lines = edges(data.layers, place)
-    .map(([from, to]) => through([[x(from), y(data.held_out[from] ?? NaN)], [x(to), y(data.held_out[to] ?? NaN)]]));
-  root.append(svg("path", { class: "line held_out", d: lines.join("") }));
   const bends = (i: number): boolean => place.page.layers[data.layers[i] ?? -1]?.bends ?? false;
   const dots = points(data.held_out);
   const radius = n <= CROWD ? 3.4 : 1.8;

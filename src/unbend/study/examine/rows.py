@@ -20,10 +20,6 @@ _PAIR = 400
 _COLUMNS = 100
 """Columns that are each asked alone for the label."""
 _FEWEST = 40
-<<<<<<< HEAD
-_TELLS = 0.995
-"""Share of the held-out rows that a column which tells the label gets right."""
-=======
 _FOLDS = 3
 _MEMORISED = 0.1
 """Training above held-out score from which labels may have been learned by heart."""
@@ -31,7 +27,6 @@ _TELLS = 0.995
 """Accuracy of one column alone from which it is said to tell the label."""
 _TELLS_R2 = 0.98
 """R² likewise."""
->>>>>>> main
 APART = 0.75
 """Area under the ROC curve from which two parts are said to differ; 1/2 is chance."""
 
@@ -162,26 +157,16 @@ def _copies(subject: Subject) -> float:
 
 def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
     """A column that tells the label alone, in a table where the network is right on nearly everything."""
-<<<<<<< HEAD
-=======
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
->>>>>>> main
     table, x = subject.table, subject.train.inputs
     if table is None or x.ndim != 2 or x.shape[1] < 5 or scores.held_out < 0.9:
         return -1, math.nan
     if not subject.n_classes and table[1].shape[1] > 1:  # columns that are targets themselves are no leak
         return -1, math.nan
     for j in range(min(x.shape[1], _COLUMNS)):
-<<<<<<< HEAD
-        if _most(table[2][:, j], table[3]) < _TELLS:
+        if subject.n_classes and _most(table[2][:, j], table[3]) < _TELLS:
             continue
-        from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415  as above; no column of most tables gets here
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-        tree = DecisionTreeClassifier(max_leaf_nodes=max(subject.n_classes, 2), random_state=0)
-        found = tree.fit(table[0][:, [j]], table[1]).score(table[2][:, [j]], table[3])
-        if found >= _TELLS:
-=======
         tree = (
             DecisionTreeClassifier(max_leaf_nodes=max(subject.n_classes, 2), random_state=0)
             if subject.n_classes
@@ -189,7 +174,6 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
         )
         found = tree.fit(table[0][:, [j]], table[1]).score(table[2][:, [j]], table[3])
         if found >= (_TELLS if subject.n_classes else _TELLS_R2):
->>>>>>> main
             return j, float(found)
     return -1, math.nan
 
