@@ -157,14 +157,16 @@ def _copies(subject: Subject) -> float:
 
 def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
     """A column that tells the label alone, in a table where the network is right on nearly everything."""
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
     table, x = subject.table, subject.train.inputs
     if table is None or x.ndim != 2 or x.shape[1] < 5 or scores.held_out < 0.9:
         return -1, math.nan
     if not subject.n_classes and table[1].shape[1] > 1:  # columns that are targets themselves are no leak
         return -1, math.nan
     for j in range(min(x.shape[1], _COLUMNS)):
+        if subject.n_classes and _most(table[2][:, j], table[3]) < _TELLS:
+            continue
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
         tree = (
             DecisionTreeClassifier(max_leaf_nodes=max(subject.n_classes, 2), random_state=0)
             if subject.n_classes
@@ -174,3 +176,12 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
         if found >= (_TELLS if subject.n_classes else _TELLS_R2):
             return j, float(found)
     return -1, math.nan
+
+
+def _most(column: Array, y: Array) -> float:
+    """The most that anything made of one column can get right: rows of one value get one answer."""
+    _, value = np.unique(column, return_inverse=True)
+    _, label = np.unique(y, return_inverse=True)
+    counts = np.zeros((value.max(initial=0) + 1, label.max(initial=0) + 1), np.int64)
+    np.add.at(counts, (value, label), 1)
+    return float(counts.max(1).sum() / max(len(y), 1))
