@@ -179,7 +179,7 @@ def test_proofs_are_made_saved_and_verified(monkeypatch, capsys, folder):
         (("report", "net.py:needs", "data.npz"), "needs arguments"),
         (("report", "net.py:mute", "data.npz"), "calling it raised ValueError (line"),
         (("report", "net.py:long", "data.npz"), "RuntimeError: one two"),
-        (("report", "net.py:Fails", "data.npz"), "The inputs are (32, 4). It says: KeyError: 'boom'"),
+        (("report", "net.py:Fails", "data.npz"), "It says: KeyError: 'boom'. The inputs are (32, 4)."),
         (("report", "net.py:Words", "data.npz"), "a str without a tensor"),
         (("report", "cut.pt2", "data.npz"), "cut short"),
         (("report", "whole.pt", "data.npz"), "weights or a pickle"),

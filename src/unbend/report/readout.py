@@ -1,15 +1,13 @@
 """What a page shows of `Readout`: how much a linear read-out gets right, and what it takes for what."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from unbend._typing import Array
+from unbend.chart.matrix import mistake_shade, mistake_share
 from unbend.numerics.readout import Readout
-from unbend.plot.matrix import matrix_margins
-from unbend.plot.readout import readout as mistakes
-from unbend.plot.style import distinct
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import headline, percent
 
@@ -33,15 +31,27 @@ def readout(result: Readout, place: Place = NOWHERE) -> Section:
     picture = Picture(
         "Mistakes of the read-out",
         f"{wrong:,} of {result.n_held_out:,} held-out rows; the true class down, what it was read as across.",
-        vector(
-            lambda ax: mistakes(ax, result, class_names=names),
-            f"{place.label(place.layer)}: {wrong} of {result.n_held_out} held-out rows read as another class",
-            size=(3.4, 2.9),
-            margins=matrix_margins(distinct(names), titled=True),
-        ),
-        _table(result.confusion, names),
+        view="confusion",
+        data=_mistakes(result.confusion),
+        label=f"{place.label(place.layer)}: {wrong} of {result.n_held_out} held-out rows read as another class",
+        ratio=1.15,
+        table=_table(result.confusion, names),
     )
     return Section(numbers, (picture,))
+
+
+def _mistakes(confusion: Array) -> dict[str, Any]:
+    """Every mistake that was made; of a thousand classes most pairs have none."""
+    share = mistake_share(confusion)
+    row, column = np.nonzero(share)
+    return {
+        "row": row,
+        "column": column,
+        "count": confusion[row, column],
+        "share": share[row, column],
+        "shade": mistake_shade(share)[row, column],
+        "n_classes": len(confusion),
+    }
 
 
 def _of_labels(result: Readout, names: tuple[str, ...]) -> Table:

@@ -174,7 +174,12 @@ def _(result: Readout, name: str) -> tuple[Number, ...]:
 def _(result: Scatter, name: str) -> tuple[Number, ...]:
     del name
     return (
-        Number("Fisher", result.fisher, in_digits(result.fisher), "debiased tr(W⁻¹B); no affine layer can raise it"),
+        Number(
+            "Fisher",
+            result.fisher,
+            in_digits(result.fisher),
+            "debiased tr(W⁻¹B); no affine layer raises it between flat layers of one path",
+        ),
         Number("separation", result.separation, in_digits(result.separation), "tr(S_W S_B⁺); smaller is further apart"),
     )
 

@@ -216,10 +216,15 @@ def _refuse_holes(flat: Tensor, minibatch: Minibatch) -> None:
 
 
 def _refuse_extremes(what: str, found: Tensor, minibatch: Minibatch) -> None:
-    """Refuse float64 numbers whose squares, or the sums of them, are none; narrower floats have no such numbers."""
+    """Refuse float64 numbers whose squares, or the sums of them, are none; narrower floats have no such numbers.
+
+    NaN and infinity are refused elsewhere, in words of their own.
+    """
     if found.dtype != torch.float64 or not found.numel():
         return
     size = found.abs().reshape(len(found), -1).amax(1)
+    if not torch.isfinite(size).all():
+        return
     wild = size > _LARGEST if size.amax() >= _LEAST else size > 0
     if wild.any():
         first = int(wild.nonzero()[0])

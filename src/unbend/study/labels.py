@@ -50,7 +50,8 @@ class Labels:
     n_unread: int = 0
 
 
-def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | None, wish: Task | None) -> Labels:
+def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | None, wish: Task | None,
+           has_loss: bool = False) -> Labels:  # fmt: skip
     """What the labels of a data set are.
 
     Args:
@@ -59,6 +60,7 @@ def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | 
         out: the form of the model's output for it.
         n_classes: what the user says; None for nothing.
         wish: what the loss is written for; None where that is not known.
+        has_loss: there is a loss of output and labels, so that too few outputs are diagnosed, not refused.
 
     Raises:
         DataError: labels that fit no reading, or do not fit the model's output.
@@ -87,12 +89,12 @@ def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | 
     notes = _told(found)
     if n_classes is None:
         if rows.labels is None and not names and found.values is None and not known.shape and width > 1:
-            _check_range(k, width)
+            _check_range(k, width, known if has_loss else None)
             k = width
         elif names and rows.labels is None:
             k = len(names)
         else:
-            _check_range(k, width)
+            _check_range(k, width, known if has_loss else None)
     k = max(k, 2) if n_classes is None else n_classes
     if k > MOST_CLASSES:
         return _crowded(k, notes)
@@ -189,8 +191,10 @@ def _check_columns(known: LabelFacts, width: int, n_classes: int | None) -> None
         )
 
 
-def _check_range(k: int, width: int) -> None:
+def _check_range(k: int, width: int, known: LabelFacts | None) -> None:
     room = max(width, 2)
+    if known is not None and known.values is not None and len(known.values) == k:
+        return  # labels of every class up to the last: no stray numbers, but more classes than outputs
     if width > 1 and k > room:  # one number for more than two classes is a fault of the network, and is diagnosed
         raise DataError(
             f"y: expected class indices in [0, {room}), as the model puts out {width} "

@@ -72,10 +72,17 @@ def _as_one_hot(labels: LabelForms, output: Tensor) -> Tensor | None:
     return F.one_hot(labels.y, output.shape[1]).to(output.dtype)
 
 
+def _as_row(labels: LabelForms, output: Tensor) -> Tensor | None:
+    """Floats [n] for one output a row: for a loss that takes the last axis off the output, and refused its shape."""
+    is_one = output.ndim == 2 and output.shape[1] == 1 and labels.y.numel() == len(output)
+    return labels.y.to(output.dtype).reshape(-1) if is_one else None
+
+
 FORMS: tuple[Callable[[LabelForms, Tensor], Tensor | None], ...] = (
-    _as_signs, _as_given, _as_indices, _as_output, _as_one_hot,
+    _as_signs, _as_given, _as_indices, _as_output, _as_one_hot, _as_row,
 )  # fmt: skip
-"""Forms of labels, in the order in which they are tried."""
+"""Forms of labels, in the order in which they are tried. The last one is broadcast by a loss that does not ask for it,
+so it comes when the output's own shape has been refused."""
 
 
 def loss_value(loss: Loss | str, output: Tensor, labels: LabelForms) -> Tensor:
@@ -110,7 +117,8 @@ def loss_value(loss: Loss | str, output: Tensor, labels: LabelForms) -> Tensor:
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     raise DataError(
         f"loss: {name} takes the labels in no form (as given, class indices, floats in the output's shape "
-        f"{list(output.shape)}, one-hot rows). It says: {said or 'nothing'}. Wrap it so that it takes (output, y)."
+        f"{list(output.shape)}, one-hot rows, a float a row). It says: {said or 'nothing'}. "
+        "Wrap it so that it takes (output, y)."
     )
 
 

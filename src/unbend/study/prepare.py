@@ -92,7 +92,7 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
     look, n = fit(first.inputs), len(first.ids)
     places = plan(model, look, n, layers=how.layers, reduce=how.reduce, axis=how.axis)
     out = _output_form(model, places, look)
-    found = labels(rows, first, out, n_classes=how.n_classes, wish=written_for(how.loss))
+    found = labels(rows, first, out, n_classes=how.n_classes, wish=written_for(how.loss), has_loss=how.loss is not None)
     _check_task(how, found)
     at = None if found.positions is None else found.positions.draw(found.code(first.y), first.ids)
     flat = input_rows(look, n, at)
