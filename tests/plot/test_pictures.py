@@ -7,6 +7,7 @@ import pytest
 import studies
 from matplotlib.figure import Figure
 
+from unbend.chart.activity import grid_width
 from unbend.numerics.activity import Activity
 from unbend.numerics.histogram import Histogram
 from unbend.numerics.spectrum import Spectrum
@@ -47,7 +48,7 @@ def test_every_unit_has_a_cell_and_silent_ones_are_marked(ax, d):
 
 def test_cells_are_about_square():
     for d in (17, 64, 1000, 10_000):
-        columns = activity.grid_width(d, ratio=6.0)
+        columns = grid_width(d, ratio=6.0)
         rows = -(-d // columns)
         assert 2 < columns / rows <= 9
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from unbend._typing import Array
+from unbend.chart.depth import law_line
 from unbend.plot.style import BENDS, BLUE, FAINT, GREEN, INK, MUTED, ORANGE, layer_axis, spread
 from unbend.study.depth import Depth
 
@@ -102,11 +103,9 @@ def separation(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -
     ax.plot(x, y, color=FAINT, lw=1)
     ax.plot(x[~bends], y[~bends], "o", mec=MUTED, mfc="none", mew=1, ms=3.5)
     ax.plot(x[bends], y[bends], "o", color=INK, ms=4)
-    good = bends & np.isfinite(y) & (y > 0)
-    if np.isfinite(depth.line_slope) and good.any():
-        step = np.arange(good.sum())
-        fit = np.exp(depth.line_slope * (step - step.mean()) + np.log(y[good]).mean())
-        ax.plot(x[good], fit, color=GREEN, lw=1.4)
+    at, line = law_line(depth)
+    if np.isfinite(line).any():
+        ax.plot(x[at], line, color=GREEN, lw=1.4)
     if (y[np.isfinite(y)] > 0).any():
         ax.set_yscale("log")
         ax.yaxis.set_minor_locator(NullLocator())

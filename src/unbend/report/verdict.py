@@ -31,7 +31,7 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
         labels: what to call each layer.
     """
     depth = study.result(Depth)
-    layers = "" if depth is None else _separability(depth, labels, accuracy=bool(study.about.class_names))
+    layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
     first = " ".join(part for part in (opening(study), layers) if part)
     return first, _health(study.findings, study.result(Head))
 

@@ -18,6 +18,8 @@ Table: TypeAlias = tuple[Array, Array, Array, Array]
 """x, y of training; x, y of held out."""
 _LEAST, _LEAST_R2 = 0.04, 0.07
 """Shortfalls that are never called one, however many rows there are."""
+_LEAST_PER_CLASS = 3
+"""Rows examined per class below which no simple reader is a reference: with thousands of classes it would only cost."""
 _ONE_SIDED = 1.64
 """Standard errors that a difference exceeds by chance in one case of twenty."""
 
@@ -32,8 +34,9 @@ def scores(subject: Subject) -> Scores:
     unseen = subject.score(subject.out_held_out, subject.held_out.y)
     table = subject.table
     best = 1.0
+    is_sparse = subject.train.n < _LEAST_PER_CLASS * subject.n_classes
     is_near = best - unseen <= (_LEAST if subject.n_classes else _LEAST_R2)
-    if table is None or is_near or not len(table[3]) or are_inputs(table):
+    if is_sparse or table is None or is_near or not len(table[3]) or are_inputs(table):
         linear = curved = math.nan
     else:
         linear, curved = read_linearly(*table), _curved(subject, table)
@@ -68,9 +71,9 @@ def _margin(subject: Subject, reachable: float) -> float:
 
 def read_linearly(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> float:
     """Held-out score of a logistic (for targets: ridge) regression on standardised columns."""
-    from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415  a second to load
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     is_classes = y.dtype.kind == "i"
     if is_classes and len(np.unique(y)) < 2:
@@ -92,7 +95,7 @@ def fitted_score(reader: Any, x: Array, y: Array, x_held_out: Array, y_held_out:
 
 def read_by_trees(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> float:
     """Held-out score of extra trees."""
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
     is_classes = y.dtype.kind == "i"
     reader = (
@@ -105,9 +108,9 @@ def read_by_trees(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> f
 
 def _curved(subject: Subject, table: Table) -> float:
     """The better of trees and neighbours."""
-    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     n = len(table[1])
     near = min(5 if subject.n_classes else 10, n)

@@ -110,8 +110,8 @@ def _inside(x: Array, y: Array) -> _Inside:
     median of the right ones. Rows that are merely hard are contradicted by few votes. So twice the share of rows that
     are contradicted by more votes than that median estimates the noise (after Northcutt, Jiang & Chuang 2021).
     """
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor  # noqa: PLC0415  a second to load
-    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 
     if y.dtype.kind != "i":
         trees, folds = (
@@ -135,9 +135,9 @@ def _inside(x: Array, y: Array) -> _Inside:
 
 def _apart(subject: Subject) -> float:
     """Area under the ROC curve with which trees tell training from held-out inputs, cross-validated."""
-    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415  as above
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     table = subject.table
     n = 0 if table is None else min(len(table[1]), len(table[3]), _PAIR)
@@ -166,14 +166,16 @@ def _copies(subject: Subject) -> float:
 
 def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
     """A column that tells the label alone, in a table where the network is right on nearly everything."""
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # noqa: PLC0415  as above
-
     table, x = subject.table, subject.train.inputs
     if table is None or x.ndim != 2 or x.shape[1] < 5 or scores.held_out < 0.9:
         return -1, math.nan
     if not subject.n_classes and table[1].shape[1] > 1:  # columns that are targets themselves are no leak
         return -1, math.nan
     for j in range(min(x.shape[1], _COLUMNS)):
+        if subject.n_classes and _most(table[2][:, j], table[3]) < _TELLS:
+            continue
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
         tree = (
             DecisionTreeClassifier(max_leaf_nodes=max(subject.n_classes, 2), random_state=0)
             if subject.n_classes
@@ -183,3 +185,12 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
         if found >= (_TELLS if subject.n_classes else _TELLS_R2):
             return j, float(found)
     return -1, math.nan
+
+
+def _most(column: Array, y: Array) -> float:
+    """The most that anything made of one column can get right: rows of one value get one answer."""
+    _, value = np.unique(column, return_inverse=True)
+    _, label = np.unique(y, return_inverse=True)
+    counts = np.zeros((value.max(initial=0) + 1, label.max(initial=0) + 1), np.int64)
+    np.add.at(counts, (value, label), 1)
+    return float(counts.max(1).sum() / max(len(y), 1))

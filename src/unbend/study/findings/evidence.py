@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,7 +41,7 @@ class Evidence:
     @property
     def score(self) -> str:
         """What a read-out is scored by."""
-        return "accuracy" if self.about.task == "classification" else "R²"
+        return "accuracy" if self.about.has_accuracy else "R²"
 
     def measured(self, kind: type[R]) -> Iterator[tuple[Layer, R]]:
         """Layers that have a Result of that class, with it."""
@@ -172,8 +173,8 @@ Rule: TypeAlias = Callable[[Evidence], Iterator[Finding]]
 
 
 def is_whole(layer: Layer) -> bool:
-    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched."""
-    return layer.view.rule in WHOLE and not layer.view.sketch
+    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched, not of others."""
+    return layer.view.rule in WHOLE and not layer.view.sketch and not layer.view.is_near
 
 
 def readout(layer: Layer) -> Readout:
@@ -191,11 +192,21 @@ def called(layer: Layer) -> str:
 
 def is_better(a: Readout, b: Readout) -> bool:
     """Whether the first reads held-out rows better than the second, beyond noise: both were scored on the same rows."""
+    if a.labels and b.labels and a.unexplained is not None and b.unexplained is not None:
+        return _is_less_wrong(a.unexplained, b.unexplained)
     if a.correct is None or b.correct is None:
         return a.held_out - b.held_out > CLEAR_R2
     if len(a.correct) != len(b.correct):
         return a.held_out_interval[0] > b.held_out_interval[1]
     return paired(a.correct, b.correct, SURE).low > 0
+
+
+def _is_less_wrong(a: Array, b: Array) -> bool:
+    """Whether the first of two shares of wrong labels per row is less on average, beyond noise."""
+    if len(a) != len(b) or len(a) < 2:
+        return False
+    gain = b - a
+    return float(gain.mean()) > NormalDist().inv_cdf((1 + SURE) / 2) * float(gain.std(ddof=1)) / len(a) ** 0.5
 
 
 def is_alike(a: Readout, b: Readout) -> bool:
