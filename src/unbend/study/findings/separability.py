@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
-from unbend.numerics.interval import paired
 from unbend.study.findings.evidence import SURE, Evidence, called, interval, is_better, is_whole, readout
 from unbend.study.values import Finding, Layer
 
