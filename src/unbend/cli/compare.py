@@ -18,7 +18,7 @@ def compare(
     after: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
     as_json_: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead of a table.")] = False,
 ) -> None:
-    """Tell layer by layer what got better or worse beyond noise.
+    """Tell layer by layer what got better or worse beyond the noise of the rows.
 
     [bold]Example[/bold]
 

@@ -32,7 +32,7 @@ COMMANDS = {
     "lab": "Re-run the claims of the field: each measured, checked, and drawn.",
     "show": "Show a saved study, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
-    "compare": "Tell layer by layer what got better or worse beyond noise.",
+    "compare": "Tell layer by layer what got better or worse beyond the noise of the rows.",
     "verify": "Check every separability proof of a saved study over all rows, "
     "without searching and without trusting the solver.",
 }
