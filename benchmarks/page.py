@@ -89,7 +89,7 @@ def pages(n: int) -> None:
         "120 classes": studies.many(6, 64, 120),
     }
     report(studies.hostile())
-    print("| page | size | made in | first screen | scroll p95, longest frame | class to frame | nodes | heap | PDF |")
+    print("| page | size | made in | first screen | scroll p95, longest | class to frame | nodes | heap | PDF |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
