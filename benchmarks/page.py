@@ -112,8 +112,8 @@ def pages(n: int) -> None:
             start = time.perf_counter()
             pdf = len(page.pdf()) / 1e6
             print(
-                f"| {title} | {file.stat().st_size / 1e3:,.0f} kB | {statistics.median(made):.0f} ms | {first:.0f} ms | "
-                f"{scroll['p95']:.0f}, {scroll['longest']:.0f} ms | {choose:.0f} ms | {nodes:,} | {heap:.0f} MB | "
+                f"| {title} | {file.stat().st_size / 1e3:,.0f} kB | {statistics.median(made):.0f} ms | {first:.0f} ms "
+                f"| {scroll['p95']:.0f}, {scroll['longest']:.0f} ms | {choose:.0f} ms | {nodes:,} | {heap:.0f} MB | "
                 f"{pdf:.1f} MB in {time.perf_counter() - start:.1f} s |",
                 flush=True,
             )
