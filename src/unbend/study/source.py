@@ -257,7 +257,12 @@ def _split(whole: Reader, holding: Holding, again: Callable[[Items], Reader]) ->
         held = split.by_group(groups, share)
         word = f"{share:.0%} of the {len(np.unique(groups)):,} groups are held out whole, chosen by their hashed names."
     elif holding.stratify:
-        held = split.by_class(_all_labels(whole), share)
+        y = _all_labels(whole)
+        if y.ndim > 1:
+            raise DataError(
+                f"stratify: expected one label per row, got shape {list(y.shape)}. Leave stratify out, or pass groups."
+            )
+        held = split.by_class(y, share)
         word = f"{share:.0%} of the rows of each class are held out, chosen by their hashed number."
     elif whole.n is not None:
         held = split.by_number(whole.n, share)

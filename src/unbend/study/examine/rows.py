@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.study.examine.references import are_inputs
-from unbend.study.examine.subject import Subject
+from unbend.study.examine.subject import Subject, pooled_r2
 from unbend.study.examine.values import DataFacts, Scores
 
 _PAIR = 400
@@ -39,7 +39,7 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
     ask = scores.is_ill or differs > 0.2
     apart = _apart(subject) if ask or differs > 0.05 else math.nan
     ask = ask or apart > APART or differs > _MEMORISED
-    table = subject.table if ask and subject.n_classes else None
+    table = subject.table if ask else None
     train, unseen = (_Inside(), _Inside()) if table is None else (_inside(*table[:2]), _inside(*table[2:]))
     leak, leak_score = _leak(subject, scores)
     return DataFacts(
@@ -97,7 +97,7 @@ def confusion(subject: Subject) -> Array | None:
 
 @dataclass(frozen=True, slots=True)
 class _Inside:
-    """What trees tell within one part, cross-validated: their accuracy, and the share of labels that look wrong."""
+    """What trees tell within one part, cross-validated: accuracy or R², and the share of labels that look wrong."""
 
     right: float = math.nan
     noise: float = math.nan
@@ -110,9 +110,18 @@ def _inside(x: Array, y: Array) -> _Inside:
     median of the right ones. Rows that are merely hard are contradicted by few votes. So twice the share of rows that
     are contradicted by more votes than that median estimates the noise (after Northcutt, Jiang & Chuang 2021).
     """
-    from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 
+    if y.dtype.kind != "i":
+        trees, folds = (
+            ExtraTreesRegressor(60, min_samples_leaf=3, random_state=0),
+            KFold(_FOLDS, shuffle=True, random_state=0),
+        )
+        if len(y) < _FEWEST:
+            return _Inside()
+        found = cross_val_predict(trees, x, y[:, 0] if y.shape[1] == 1 else y, cv=folds)
+        return _Inside(pooled_r2(torch.from_numpy(np.asarray(found, np.float64)), torch.from_numpy(y)))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
     if len(counts) < 2 or counts.min() < _FOLDS:

@@ -183,7 +183,7 @@ class DataFacts:
         y_spread: their standard deviation.
         counts: training rows per class; None for a regression.
         confusion: held-out rows of class i that the network calls j; None where its output is no score per class.
-        in_train: accuracy of trees within the training rows, cross-validated; NaN where it was not asked for.
+        in_train: accuracy (R²) of trees within the training rows, cross-validated; NaN where it was not asked for.
         in_held_out: the same within the held-out rows.
         majority_train: share of the most frequent class in training.
         apart: area under the ROC curve with which trees tell training from held-out inputs; NaN where not asked for.

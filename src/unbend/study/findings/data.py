@@ -109,9 +109,11 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
     t, h, s, r = x.rows.in_train, x.rows.in_held_out, x.scores, x.rows
     base_t, base_h = r.majority_train, s.majority
     easy = base_h + 0.25 * (h - base_h)
+    has_classes = bool(e.about.class_names)
+    base, base_too = (f" (most frequent class {base_t:.3f})", f" ({base_h:.3f})") if has_classes else ("", "")
     seen = (
-        f"Trees, cross-validated, tell {t:.3f} within the training rows (most frequent class {base_t:.3f}) and {h:.3f} "
-        f"within the held-out rows ({base_h:.3f}). {e.own_score}"
+        f"Trees, cross-validated, reach an {e.score} of {t:.3f} within the training rows{base} and {h:.3f} within the "
+        f"held-out rows{base_too}. {e.own_score}"
     )
     if h > base_h + _BEYOND and t < base_t + 0.25 * (h - base_h) and max(s.held_out, _known(s.reachable)) < easy:
         part, why = "training", "The training labels look shuffled: they are unrelated to their rows."
@@ -132,7 +134,7 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
 def noisy_labels(e: Evidence) -> Iterator[Finding]:
     """Labels that the other rows contradict as surely as they confirm the right ones."""
     x = e.examination
-    if x is None or x.n_train < _NOISE_ROWS or not math.isfinite(x.rows.in_train):
+    if x is None or not e.about.class_names or x.n_train < _NOISE_ROWS or not math.isfinite(x.rows.in_train):
         return
     share_wrong, seen = _noise_by_parts(x) if e.is_ill else (0.0, "")
     if not share_wrong:
