@@ -47,7 +47,7 @@ SECTIONS: dict[Section, tuple[str, ...]] = {
         "pruning",
         "transfer",
         "kan",
-        "tickets_of_time",
+        "separability_over_time",
     ),
 }
 """The names of the claims by section."""
