@@ -98,8 +98,8 @@ def test_unknown_rule(unchecked):
 def test_patterns(unchecked):
     assert zoo.hidden_widths("constant", 128, 3) == [128, 128, 128]
     assert zoo.hidden_widths("funnel", 128, 4) == [128, 64, 32, 32]
-    assert zoo.hidden_widths("expanding", 128, 4) == [32, 32, 64, 128]
-    assert zoo.hidden_widths("bottleneck", 256, 4) == [256, 128, 128, 256]
+    assert zoo.hidden_widths("reversed funnel", 128, 4) == [32, 32, 64, 128]
+    assert zoo.hidden_widths("symmetric bottleneck", 256, 4) == [256, 128, 128, 256]
     assert zoo.hidden_widths("funnel", 8, 3) == [8, 8, 8]
     with pytest.raises(DataError, match="pattern"):
         zoo.hidden_widths("hourglass", 8, 3)

@@ -73,7 +73,8 @@ class Claim:
     Args:
         name: how it is called on the command line; the name of its module.
         section: the part of the lab it stands in.
-        told: the claim in one sentence, as it is usually told.
+        told: the claim in one sentence, as it is usually told; it is this sentence that is judged.
+        told_by: what kind of source tells it so.
         run: `run(seed, budget)`, the experiment: a Result of plain arrays and numbers, the same for the same
             arguments. The budget decides sizes, never a clock, so that anyone gets the same numbers.
         holds: the verdict over a result.
@@ -88,6 +89,7 @@ class Claim:
     name: str
     section: Section
     told: str
+    told_by: str
     run: Callable[[int, Budget], Any]
     holds: Callable[[Any], Verdict]
     finding: Callable[[Any], str]

@@ -151,6 +151,7 @@ CLAIM = Claim(
     name="neuron",
     section="Foundations",
     told="A neuron is w·x + b, then f.",
+    told_by="textbooks and articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

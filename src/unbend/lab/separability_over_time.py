@@ -230,6 +230,7 @@ CLAIM = Claim(
     name="separability_over_time",
     section="Training",
     told="Training makes the classes separable, layer by layer.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

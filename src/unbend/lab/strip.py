@@ -266,6 +266,7 @@ CLAIM = Claim(
     name="strip",
     section="Seeing separability arise",
     told="A 2-2-1 tanh net cuts a diagonal strip out with two lines, and is at 100 % after 100 epochs.",
+    told_by="an article for beginners, with Keras",
     run=run,
     holds=holds,
     finding=finding,

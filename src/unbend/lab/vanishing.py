@@ -216,6 +216,7 @@ CLAIM = Claim(
     name="vanishing",
     section="Training",
     told="Twenty sigmoid layers make the first layer's gradient twenty orders of magnitude smaller.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,
