@@ -152,8 +152,8 @@ def holds(result: Activations) -> Verdict:
               1, 1.2, "an output above 0 misses every target below 0"),
     )  # fmt: skip
     truth = (
-        "sigmoid(10) is 0.99995, a ReLU with bias -b passes what exceeds b and nothing else, a softmax of two logits is "
-        "the sigmoid of their difference, and a squashed output cannot leave its range, a linear one can."
+        "sigmoid(10) is 0.99995, a ReLU with bias -b passes what exceeds b and nothing else, a softmax of two logits "
+        "is the sigmoid of their difference, and a squashed output cannot leave its range, a linear one can."
     )
     return Verdict("holds", truth, checks)
 

@@ -176,9 +176,9 @@ def holds(result: DeadUnits) -> Verdict:
         ),
     )  # fmt: skip
     truth = (
-        "As a count it is true: more units stay alive in a wider layer. Their dead share need not fall: under Adam at a "
-        "large rate it rises with width, and low first biases kill layers of any width; batch norm prevents both, He's "
-        "weights only the second."
+        "As a count it is true: more units stay alive in a wider layer. Their dead share need not fall: under Adam at "
+        "a large rate it rises with width, and low first biases kill layers of any width; batch norm prevents both, "
+        "He's weights only the second."
     )
     return Verdict("holds with a condition", truth, checks)
 
@@ -190,9 +190,10 @@ def finding(result: DeadUnits) -> str:
     few, many = (2 * result.widths[w] * (1 - dead[-1, w]) for w in (0, -1))
     return (
         f"At rate {result.rates[-1]:g} {dead[-1, 0]:.0%} of the ReLUs die at width {result.widths[0]} and "
-        f"{dead[-1, -1]:.0%} at width {result.widths[-1]}, which leaves {few:.0f} and {many:.0f} alive; at rate {result.rates[0]:g} it is {dead[0, 0]:.0%} and "
-        f"{dead[0, -1]:.0%}. With biases from {result.biases[1]:g} {plain[1]:.0%} are dead, {he[1]:.0%} with He's "
-        f"weights and {norm[1]:.0%} with batch norm."
+        f"{dead[-1, -1]:.0%} at width {result.widths[-1]}, which leaves {few:.0f} and {many:.0f} alive; "
+        f"at rate {result.rates[0]:g} it is {dead[0, 0]:.0%} and {dead[0, -1]:.0%}. With biases from "
+        f"{result.biases[1]:g} {plain[1]:.0%} are dead, {he[1]:.0%} with He's weights and {norm[1]:.0%} with batch "
+        "norm."
     )
 
 

@@ -251,7 +251,8 @@ def finding(result: DoubleDescent) -> str:
     return (
         f"Random ReLU features on {result.samples} digits: held-out squared error {test[first]:.2f} at "
         f"{result.features[first]} features, {test[peak]:.2g} at {result.features[peak]}, {test[-1]:.2f} at "
-        f"{result.features[-1]:,}, with the best ridge {result.ridge_test.mean(axis=0)[peak]:.2f} at the peak; a trained network on MNIST-1D peaks at {result.net_parameters[top]:,} parameters, "
+        f"{result.features[-1]:,}, with the best ridge {result.ridge_test.mean(axis=0)[peak]:.2f} at the peak; "
+        f"a trained network on MNIST-1D peaks at {result.net_parameters[top]:,} parameters, "
         f"with {result.net_samples} samples of {_CLASSES} classes."
     )
 
@@ -268,7 +269,9 @@ def draw(result: DoubleDescent, figure: Figure) -> None:
     law.set(xlabel="features / samples", ylabel="excess error (noise variance = 1)")
     law.set_title(f"least squares, {n} samples", loc="left")
     _curves(fit, result.features / result.samples, result.fit_train, result.fit_test)
-    words.band(fit, result.features / result.samples, result.ridge_test, color=words.GREEN, label="best ridge", mark="^")
+    words.band(
+        fit, result.features / result.samples, result.ridge_test, color=words.GREEN, label="best ridge", mark="^"
+    )
     fit.set(xlabel="features / samples", ylabel="squared error")
     fit.set_title("random ReLU features, digits", loc="left")
     _curves(net, result.net_parameters / (result.net_samples * _CLASSES), result.net_train, result.net_test)

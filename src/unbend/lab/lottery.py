@@ -127,8 +127,8 @@ def holds(result: Lottery) -> Verdict:
         Check("lead over shuffled ones at the smallest share", float(leads[1, -1]), 0.05, 1.0, "0.09 seen in full"),
     )  # fmt: skip
     truth = (
-        "On these small nets it holds: a ticket keeps up with the dense net down to a sixth of its weights or fewer, and "
-        "beats its own structure drawn anew; for large nets rewinding to the very first weights is known to fail "
+        "On these small nets it holds: a ticket keeps up with the dense net down to a sixth of its weights or fewer, "
+        "and beats its own structure drawn anew; for large nets rewinding to the very first weights is known to fail "
         "(Frankle et al. 2020, not measured here)."
     )
     return Verdict("holds with a condition", truth, checks)

@@ -102,7 +102,9 @@ def holds(result: Patterns) -> Verdict:
             0.2,
             reason="what a layer too narrow costs",
         ),
-        Check("the same, over best less worst shape", float(mean.min() - narrowest) / apart, 5.0, reason="10 to 40 seen"),
+        Check(
+            "the same, over best less worst shape", float(mean.min() - narrowest) / apart, 5.0, reason="10 to 40 seen"
+        ),
     )
     truth = (
         "At equal size the four shapes end within five points of each other; a layer of one unit among them costs more "

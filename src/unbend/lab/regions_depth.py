@@ -122,7 +122,9 @@ def run(seed: int = 0, budget: Budget = "full") -> RegionsDepth:
         mosaics=tuple(mosaic(net(w, first)) for w in _PLANE_SHAPES),
         few_shapes=((4,), (16,), (4, 4)),
         few_inputs=np.array([1, 2, 1]),
-        few_regions=np.array([lines_regions(4, 1, first), lines_regions(16, 2, first), pieces_between(zoo.sawtooth(4, 2))]),
+        few_regions=np.array(
+            [lines_regions(4, 1, first), lines_regions(16, 2, first), pieces_between(zoo.sawtooth(4, 2))]
+        ),
         tent_layers=_TENT_LAYERS,
         tent_pieces=pieces_between(zoo.sawtooth(_TENT_LAYERS), 0.0, 1.0),
     )

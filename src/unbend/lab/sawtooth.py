@@ -2,8 +2,8 @@
 
 The tent map composed k times has 2^k teeth, and 2 ReLU units in each of k layers make it, exactly, in floating
 point. One hidden layer needs 2^k units for it. But the price rises late: of twelve layers, half can be taken away
-for no more units at all, so "one layer less needs exponential width" is not what that theorem says. For radial functions
-in high dimension it is: there one hidden layer in place of two needs exponentially many units (Eldan & Shamir 2016).
+for no more units at all, so "one layer less needs exponential width" is not what that theorem says. For radial
+functions in high dimension it is: there one hidden layer in place of two needs exponentially many units (Eldan & Shamir 2016).
 """
 
 from dataclasses import dataclass
@@ -190,8 +190,8 @@ def holds(result: Sawtooth) -> Verdict:
     )
     truth = (
         "For tents a layer less costs nothing, nor do half the layers less; exponential is the price of a depth that "
-        "stays fixed. Elsewhere one layer less can be that dear: for radial functions of many inputs, two hidden layers "
-        "against one (a theorem of Eldan & Shamir 2016, not measured here)."
+        "stays fixed. Elsewhere one layer less can be that dear: for radial functions of many inputs, two hidden "
+        "layers against one (a theorem of Eldan & Shamir 2016, not measured here)."
     )
     return Verdict("holds with a condition", truth, checks)
 

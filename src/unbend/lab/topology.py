@@ -147,8 +147,9 @@ def holds(result: Topology) -> Verdict:
     )
     return Verdict(
         "holds",
-        "Nine pieces become about two through six layers with ReLU, about three with tanh, which lets go of them later; "
-        "LeakyReLU, which can be inverted, stands nearer to ReLU, so that it is not the loss of information that does it.",
+        "Nine pieces become about two through six layers with ReLU, about three with tanh, which lets go of them "
+        "later; LeakyReLU, which can be inverted, stands nearer to ReLU, so that it is not the loss of information "
+        "that does it.",
         checks,
     )
 

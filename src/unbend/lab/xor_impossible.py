@@ -55,7 +55,11 @@ def holds(result: XorImpossible) -> Verdict:
         Check("distance of the two weighted means", float(np.linalg.norm(means[0] - means[1])), 0, 1e-12, "rounding"),
         Check("distance of the first from (1/2, 1/2)", float(np.linalg.norm(means[0] - 0.5)), 0, 1e-12, "rounding"),
     )
-    return Verdict("holds", "The segments between the points of each class cross at (1/2, 1/2), so no line can part the classes.", checks)
+    return Verdict(
+        "holds",
+        "The segments between the points of each class cross at (1/2, 1/2), so no line can part the classes.",
+        checks,
+    )
 
 
 def finding(result: XorImpossible) -> str:
@@ -63,8 +67,8 @@ def finding(result: XorImpossible) -> str:
     shared = result.weights[result.y == 0] @ result.x[result.y == 0]
     return (
         f"Weights {', '.join(f'{weight:g}' for weight in result.weights)} put the point "
-        f"({shared[0]:g}, {shared[1]:g}) between the points of either class, though it belongs to neither: an exact proof "
-        "that no line parts them."
+        f"({shared[0]:g}, {shared[1]:g}) between the points of either class, though it belongs to neither: an exact "
+        "proof that no line parts them."
     )
 
 

@@ -23,7 +23,7 @@ ALWAYS = ("silu", "gelu", "cosine", "square")
 WIDTHS = (1, 2, 3, 4, 8)
 SEEN = {"sigmoid": 0.52, "tanh": 0.50, "relu": 0.22}
 """Share solved by two units over some thousand seeds."""
-MOSTLY = {"abs": 0.77, "gaussian": 0.88}
+MOSTLY = {"abs": 0.75, "gaussian": 0.88}
 """The same, of functions that turn around and do not always get there."""
 STEPS, EVERY = 1000, 25
 
@@ -128,7 +128,8 @@ def holds(result: XorTrained) -> Verdict:
     for name, seen in {**SEEN, **MOSTLY}.items():
         share, n = share_of(result, name, 2)
         slack = 4 * (seen * (1 - seen) / n) ** 0.5
-        checks.append(Check(f"share solved by two {name} units, {n} seeds", share, seen - slack, min(seen + slack, 0.995),
+        low, high = seen - slack, min(seen + slack, 0.995)
+        checks.append(Check(f"share solved by two {name} units, {n} seeds", share, low, high,
                             f"{seen:.2f} over thousands of seeds, ± 4 standard errors"))  # fmt: skip
     checks += [
         Check(f"share solved by eight {name} units", share_of(result, name, 8)[0], 0.8, 1.0, ".95 to 1 seen")
@@ -145,8 +146,8 @@ def holds(result: XorTrained) -> Verdict:
     ]  # fmt: skip
     truth = (
         "Two units suffice to represent XOR, but sigmoid and tanh find it in about half of the runs, ReLU in a fifth; "
-        "one unit of a function that turns around is enough, and two of silu, gelu, cosine or square find it always, of "
-        "abs or gaussian mostly."
+        "one unit of a function that turns around is enough, and two of silu, gelu, cosine or square find it always, "
+        "of abs or gaussian mostly."
     )
     return Verdict("holds with a condition", truth, tuple(checks))
 
