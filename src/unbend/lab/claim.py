@@ -7,9 +7,10 @@ know which claims there are, files or pages.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:  # drawing takes a second to import, and most of what is asked of a claim is words
+    import matplotlib.figure
 
 Number: TypeAlias = float | int
 Budget = Literal["quick", "full"]
@@ -93,8 +94,8 @@ class Claim:
     run: Callable[[int, Budget], Any]
     holds: Callable[[Any], Verdict]
     finding: Callable[[Any], str]
-    draw: Callable[[Any, Figure], None]
-    film: Callable[[Any, Figure, int], None] | None = None
+    draw: "Callable[[Any, matplotlib.figure.Figure], None]"
+    film: "Callable[[Any, matplotlib.figure.Figure, int], None] | None" = None
     n_frames: Callable[[Any], int] | None = None
     needs: tuple[str, ...] = ()
     source: str = ""

@@ -280,6 +280,7 @@ def draw(result: DoubleDescent, figure: Figure) -> None:
     for axes in (law, fit, net):
         axes.axvline(1.0, color=words.FAINT, linewidth=0.8, zorder=-1)
         axes.set(xscale="log", yscale="log")
+        axes.minorticks_off()
         words.legend(axes)
 
 

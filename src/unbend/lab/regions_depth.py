@@ -158,9 +158,8 @@ def lines_regions(n_units: int, n_inputs: int, seed: int) -> int:
 def _layer(weight: Float64[np.ndarray, "n d"], bias: Float64[np.ndarray, " n"]) -> nn.Sequential:
     """One hidden ReLU layer with these weights, and outputs of 1."""
     net = zoo.mlp((weight.shape[1], len(weight), 1), seed=0).double()
-    with torch.no_grad():
-        net[0].weight.copy_(torch.from_numpy(weight))
-        net[0].bias.copy_(torch.from_numpy(bias))
+    first = {"0.weight": torch.from_numpy(weight), "0.bias": torch.from_numpy(bias)}
+    net.load_state_dict({**net.state_dict(), **first})
     return net
 
 
@@ -323,7 +322,8 @@ def draw(result: RegionsDepth, figure: Figure) -> None:
     for i, cells in enumerate(result.mosaics):
         axes = figure.add_subplot(panels[i])
         _mosaic(axes, cells)
-        axes.set(xlabel="input x1", ylabel="input x2" if i == 0 else "")
+        shade = "\nshade: even or odd number of units on" if i == 1 else ""
+        axes.set(xlabel=f"input x1{shade}", ylabel="input x2" if i == 0 else "")
         shown = f"{name_of(result.plane_shapes[i])}: {len(cells.n_on):,} regions shown of {result.regions[0, i]:,}"
         axes.set_title(shown, loc="left", fontsize=7.5)
     axes = figure.add_subplot(rows[1])

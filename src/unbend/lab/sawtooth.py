@@ -3,7 +3,8 @@
 The tent map composed k times has 2^k teeth, and 2 ReLU units in each of k layers make it, exactly, in floating
 point. One hidden layer needs 2^k units for it. But the price rises late: of twelve layers, half can be taken away
 for no more units at all, so "one layer less needs exponential width" is not what that theorem says. For radial
-functions in high dimension it is: there one hidden layer in place of two needs exponentially many units (Eldan & Shamir 2016).
+functions in high dimension it is: there one hidden layer in place of two needs exponentially many units (Eldan &
+Shamir 2016).
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _DOUBLINGS = 12
 _DEEPEST = 60
 _PROBES = {"quick": 500, "full": 4000}
 _DRAWN = (1, 2, 3, 5)
-_FRAMES = 9
+_FRAMES = 7
 _EVEN = (1, 2, 3, 4, 6, 12)
 
 

@@ -149,9 +149,12 @@ def as_told(data: zoo.DataSet, rate: float, seed: int) -> Float64[np.ndarray, " 
     summed, none feels the others.
     """
     x, y = data.x_train, data.y_train.float()
-    made = [zoo.initialise(zoo.mlp((2, 2, 1)), "xavier", seed=100 * seed + s) for s in range(TOLD_SEEDS)]
-    weights = [torch.stack([net[i].weight.detach().T for net in made]).requires_grad_() for i in (0, 2)]
-    biases = [torch.stack([net[i].bias.detach()[None] for net in made]).requires_grad_() for i in (0, 2)]
+    drawn = (zoo.initialise(zoo.mlp((2, 2, 1)), "xavier", seed=100 * seed + s) for s in range(TOLD_SEEDS))
+    stacks = [
+        torch.stack(same) for same in zip(*([p.detach() for p in net.parameters()] for net in drawn), strict=True)
+    ]
+    weights = [stack.transpose(1, 2).contiguous().requires_grad_() for stack in stacks[::2]]
+    biases = [stack[:, None].clone().requires_grad_() for stack in stacks[1::2]]
     optimizer = torch.optim.Adam([*weights, *biases], lr=rate, eps=1e-7)
     generator = torch.Generator().manual_seed(seed)
 
@@ -289,6 +292,7 @@ def _input_plane(axes: Axes, result: Strip, weights: Float64[np.ndarray, "9"], t
     field(axes, lambda x: 1 / (1 + np.exp(-logit(weights, x))))
     plane_lines(axes, weights[:4].reshape(2, 2), weights[4:6], colors=LINES)
     axes.set_title(title, loc="left")
+    axes.set_xlabel("x1 (strokes: where a unit is > 0)")
 
 
 def _hidden_plane(axes: Axes, result: Strip, weights: Float64[np.ndarray, "9"], title: str) -> None:
