@@ -28,10 +28,13 @@ from unbend.zoo.randomness import threads
 
 HEAVY = ("neural_collapse", "topology", "double_descent", "lottery", "transfer")
 """Claims that take up to a minute; they get one seed."""
-COMPILED = (
-    ("regions_one_layer", "regions_depth"),
-    ("xor_trained", "strip", "topology", "universal", "sin_fit", "double_descent", "born_dead"),
-    ("xor_impossible", "strip", "bottleneck", "must_be_separable", "cover"),
+COMPILED = tuple(
+    names.split()
+    for names in (
+        "regions_one_layer regions_depth",
+        "affine_collapse born_dead double_descent must_be_separable sin_fit strip topology universal xor_trained",
+        "bottleneck cover logistic_head must_be_separable strip xor_impossible",
+    )
 )
 """Claims that use the same compiled code. On a machine that has not compiled it yet the first of them does it alone,
 and the others come when it lies on the disk: two workers would compile the same at the same time."""
