@@ -61,9 +61,9 @@ def _margin(subject: Subject, reachable: float) -> float:
 
 def read_linearly(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> float:
     """Held-out score of a logistic (for targets: ridge) regression on standardised columns."""
-    from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415  a second to load
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     is_classes = y.dtype.kind == "i"
     if is_classes and len(np.unique(y)) < 2:
@@ -85,10 +85,10 @@ def fitted_score(reader: Any, x: Array, y: Array, x_held_out: Array, y_held_out:
 
 def _curved(subject: Subject, table: Table) -> float:
     """The better of trees and neighbours."""
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor  # noqa: PLC0415
-    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     n = len(table[1])
     near = min(5 if subject.n_classes else 10, n)

@@ -84,8 +84,8 @@ def confusion(subject: Subject) -> Array | None:
 
 def _inside(subject: Subject) -> tuple[float, float]:
     """Cross-validated accuracy of trees within each part: do its labels follow from its inputs at all?"""
-    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415  a second to load
-    from sklearn.model_selection import StratifiedKFold, cross_val_score  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
 
     table = subject.table
     if table is None:
@@ -102,9 +102,9 @@ def _inside(subject: Subject) -> tuple[float, float]:
 
 def _apart(subject: Subject) -> float:
     """Area under the ROC curve with which trees tell training from held-out inputs, cross-validated."""
-    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415  as above
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     table = subject.table
     n = 0 if table is None else min(len(table[1]), len(table[3]), _PAIR)
@@ -133,7 +133,7 @@ def _copies(subject: Subject) -> float:
 
 def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
     """A column that tells the label alone, in a table where the network is right on nearly everything."""
-    from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415  as above
+    from sklearn.tree import DecisionTreeClassifier
 
     table, x = subject.table, subject.train.inputs
     if table is None or not subject.n_classes or x.ndim != 2 or x.shape[1] < 5 or scores.held_out < 0.9:
