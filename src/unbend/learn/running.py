@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
+from cycler import cycler
 from matplotlib import rc_context, rcdefaults
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from unbend.errors import DataError
 from unbend.learn.source import Lesson
-from unbend.plot.style import RC, plain_powers
+from unbend.plot.style import BLUE, GREEN, ORANGE, PINK, RC, VERMILION, plain_powers
 from unbend.plot.vector import compact
 from unbend.zoo.randomness import seeded, threads
 
+_COLOURS = cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PINK])
 HOLE = re.compile(r"\{\{\s*([A-Za-z_][^{}:]*?)\s*(?::([^{}]+))?\}\}")
 """A place for a number: an expression over the lesson's names, and how to print it."""
 
@@ -82,7 +84,7 @@ def run(lesson: Lesson) -> Ran:
     names: dict[str, Any] = {"__name__": f"lesson_{lesson.name}"}
     with rc_context(), seeded(0), threads(1):
         rcdefaults()
-        with rc_context({**RC, "svg.fonttype": "none", "svg.hashsalt": lesson.name}):
+        with rc_context({**RC, "axes.prop_cycle": _COLOURS, "svg.fonttype": "none", "svg.hashsalt": lesson.name}):
             for number, block in enumerate(lesson.code(), 1):
                 _execute(lesson, number, block, names)
             figure = _drawn(lesson, names.get("figure"))
