@@ -85,17 +85,22 @@ def _given(node: ast.stmt) -> Iterator[str]:
     elif isinstance(node, ast.Import | ast.ImportFrom):
         yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
     else:
-        for each in ast.walk(node):
-            if isinstance(each, ast.comprehension):
-                continue
-            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and not each.id.startswith("_"):
-                yield each.id
+        yield from _stored(node)
+
+
+def _stored(node: ast.AST) -> Iterator[str]:
+    """Names that are stored outside of comprehensions, whose names are their own; one with an underscore stays in its cell."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not node.id.startswith("_"):
+        yield node.id
+    if not isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.Lambda):
+        for child in ast.iter_child_nodes(node):
+            yield from _stored(child)
 
 
 def _slider(asked: Prediction, answer: str, known: set[str]) -> list[str]:
     words = f"start={asked.low:g}, stop={asked.high:g}, step={asked.step:g}, label={asked.ask!r}, show_value=True"
     used = {node.id for node in ast.walk(ast.parse(answer)) if isinstance(node, ast.Name)} & known
-    told = f'mo.md(f"You said {{guess.value:g}} {asked.unit}; it is {{{answer}:.3g}}.")'
+    told = f'mo.md(f"You said {{guess.value:g}} {asked.unit}; it is {{_answer:.3g}}.")'
     return [
         _cell(
             [
@@ -106,7 +111,7 @@ def _slider(asked: Prediction, answer: str, known: set[str]) -> list[str]:
             {"mo"},
             {"guess", "shown"},
         ),
-        _cell(["mo.stop(not shown.value)", told], {"mo", "guess", "shown", *used}, set()),
+        _cell(["mo.stop(not shown.value)", f"_answer = float({answer})", told], {"mo", "guess", "shown", *used}, set()),
     ]
 
 
