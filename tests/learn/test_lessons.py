@@ -9,7 +9,7 @@ import torch
 
 import unbend
 from unbend.errors import DataError, LoadError
-from unbend.learn.export import markdown, names_given_twice, notebook
+from unbend.learn.export import defined_and_used, markdown, names_given_twice, notebook
 from unbend.learn.running import HOLE, fields, run
 from unbend.learn.source import SECTIONS, lesson, lessons, page_text, parse
 
@@ -93,6 +93,8 @@ def test_its_exercises_have_solutions_that_assert(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_no_two_blocks_give_one_name(name):
     assert names_given_twice(lesson(name)) == set()
+    given = {each for block in lesson(name).code() for each in defined_and_used(block)[0]}
+    assert not given & {"mo", "guess", "shown"}, "the notebook's own names"
 
 
 @pytest.mark.parametrize("name", [*NAMES, "install", "glossary", "teachers"])

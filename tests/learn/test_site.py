@@ -90,7 +90,7 @@ def test_a_browser_shows_it_and_confronts_the_guess(site, width, scheme):
         assert page.locator("#result").evaluate("node => node.open")
         verdict = page.locator(".live .verdict")
         assert verdict.text_content().startswith("A line parts the classes")
-        for _ in range(20):
+        for _ in range(60):
             page.locator(".live .handle").nth(1).press("ArrowLeft")
             page.locator(".live .handle").nth(0).press("ArrowLeft")
         assert verdict.text_content().startswith("No line found")

@@ -89,7 +89,7 @@ def _given(node: ast.stmt) -> Iterator[str]:
 
 
 def _stored(node: ast.AST) -> Iterator[str]:
-    """Names that are stored outside of comprehensions, whose names are their own; one with an underscore stays in its cell."""
+    """Names stored outside of comprehensions, whose names are their own; one with an underscore stays in its cell."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not node.id.startswith("_"):
         yield node.id
     if not isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.Lambda):
