@@ -68,7 +68,7 @@ def test_a_saved_study_is_shown_and_drawn_with_its_names_as_they_are(folder):
     assert "[red]net[/] :x: ␛[31m on [/] data :x:" in out
     assert "[bold]0[/] :x:" in out
     assert "[/]Linear␛[2J" in out
-    assert "Wrote [red]x[!] :x:.html." in err
+    assert "Wrote [red]x[!] :x:.html in " in err
     page = (folder / "[red]x[!] :x:.html").read_text(encoding="utf-8")
     for name in ("[red]x", ":x:", "$5_to_$10", "[link=file:///x]y", "&lt;b&gt;&amp;"):
         assert name in page

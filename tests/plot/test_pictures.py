@@ -7,6 +7,7 @@ import pytest
 import studies
 from matplotlib.figure import Figure
 
+from unbend.chart.activity import grid_width
 from unbend.numerics.activity import Activity
 from unbend.numerics.histogram import Histogram
 from unbend.numerics.spectrum import Spectrum
@@ -47,7 +48,7 @@ def test_every_unit_has_a_cell_and_silent_ones_are_marked(ax, d):
 
 def test_cells_are_about_square():
     for d in (17, 64, 1000, 10_000):
-        columns = activity.grid_width(d, ratio=6.0)
+        columns = grid_width(d, ratio=6.0)
         rows = -(-d // columns)
         assert 2 < columns / rows <= 9
 
@@ -90,6 +91,23 @@ def test_only_activations_climb_in_colour(ax, study):
     treads = [line for line in ax.lines if line.get_ydata()[0] == line.get_ydata()[1]]
     green = [line.get_ydata()[0] for line in treads if line.get_color() == "#009e73"]
     assert green == [result.fisher[i] for i, kind in enumerate(result.kinds) if kind == "activation"]
+
+
+def test_lines_run_along_what_feeds_what(ax, study):
+    result = study.across["depth"]
+    n = len(result.layers)
+    shortcut = (*(((i - 1,) if i else ()) for i in range(n - 1)), (0, n - 2))
+    depth.readouts(ax, replace(result, feeders=shortcut))
+    lines = [line.get_xdata().tolist() for line in ax.lines if line.get_label() == "held-out"]
+    assert sorted(lines, key=len) == [[0, n - 1], list(range(n))]
+
+
+def test_no_riser_stands_between_layers_that_do_not_feed_each_other(ax, study):
+    result = study.across["depth"]
+    n = len(result.layers)
+    depth.fisher(ax, replace(result, feeders=((), *(((0,),) * (n - 1)))))
+    risers = [line.get_xdata()[0] for line in ax.lines if line.get_xdata()[0] == line.get_xdata()[1]]
+    assert risers == [0.5]
 
 
 def test_points_are_all_there_by_class_and_part(ax, study):

@@ -52,6 +52,8 @@ def visit(browser, file):
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else wrong.append(r.url))
         page.goto(where.as_uri())
+        if settings.get("java_script_enabled", True) and where == file:
+            page.wait_for_selector("html[data-ready]", state="attached")
         return page
 
     yield opened
@@ -71,17 +73,16 @@ def test_it_fits_the_screen(visit, width):
 
 def test_every_image_that_is_shown_has_a_name(visit):
     page = visit()
-    names = page.eval_on_selector_all(
-        "img, svg, svg image", "all => all.filter(e => !e.closest('svg svg, svg') || e.tagName === 'svg')"
-        ".map(e => e.getAttribute('aria-label') || e.getAttribute('alt') || '')"
-    )  # fmt: skip
+    names = page.eval_on_selector_all("[role=img]", "all => all.map(e => e.getAttribute('aria-label') || '')")
     assert len(names) > 10
     assert all(names)
+    loose = "img, canvas:not([role=img] *), svg:not([role=img] *)"
+    assert page.locator(loose).count() == 0, "every drawing stands in something that has a name"
 
 
 def test_hostile_names_stay_text(visit):
     page = visit()
-    assert page.evaluate("document.querySelectorAll('body script').length") == 1
+    assert page.evaluate("document.querySelectorAll('body script:not([type])').length") == 1
     assert page.locator("h1").inner_text().startswith("<img src=x onerror=alert(3)>")
 
 
@@ -95,7 +96,7 @@ def test_the_theme_follows_the_system_and_the_button(visit):
 
 
 def test_pictures_take_their_colours_from_the_theme(visit):
-    ink = "getComputedStyle(document.querySelector('.broad svg text')).fill"
+    ink = "getComputedStyle(document.querySelector('.curve svg text')).fill"
     assert visit(color_scheme="light").evaluate(ink) != visit(color_scheme="dark").evaluate(ink)
 
 
@@ -113,11 +114,14 @@ def test_the_table_of_layers_sorts(visit):
 
 def test_a_class_comes_forward(visit):
     page = visit()
+    page.locator(".plot[aria-label*='plane']").first.scroll_into_view_if_needed()
+    page.wait_for_selector("svg g.class-1")
     page.click("button[data-class='1']")
     shown = "c => getComputedStyle(document.querySelector(`svg g.class-${c}`)).opacity"
     assert page.evaluate(shown, 1) == "1"
     assert float(page.evaluate(shown, 0)) < 0.2
     page.click("button[data-class='1']")
+    page.mouse.move(0, 0)
     assert page.evaluate(shown, 0) == "1"
 
 
@@ -158,3 +162,158 @@ def test_the_page_of_regions_draws_them_and_tells_the_map_of_one(visit, regions_
     assert page.locator("#region td").count() > 4
     assert "</script><b>" in page.locator("#classes").inner_text()
     page.locator("#play").click()
+
+
+@pytest.fixture(scope="module")
+def digits_file(tmp_path_factory):
+    target = tmp_path_factory.mktemp("digits") / "digits.html"
+    report(studies.digits(), target)
+    return target
+
+
+@pytest.fixture
+def digits(visit, digits_file):
+    page = visit(where=digits_file)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    return page
+
+
+def plot(page, view, nth=0):
+    """A view on the screen, drawn: its host."""
+    figures = page.evaluate("JSON.parse(document.getElementById('data').textContent).figures.map(f => f.view)")
+    number = [i for i, name in enumerate(figures) if name == view][nth]
+    host = page.locator(f"[data-figure='{number}']")
+    host.scroll_into_view_if_needed()
+    host.locator("svg, canvas").first.wait_for(state="attached")
+    return host
+
+
+VIEWS = ("confusion", "curve", "film", "gradient", "histogram", "law", "moments", "planes", "similarity", "spectrum",
+         "staircase", "units")  # fmt: skip
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_draws_its_numbers_and_tells_them_under_the_pointer(digits, view):
+    host = plot(digits, view)
+    assert "NaN" not in host.inner_html()
+    box = host.bounding_box()
+    for share in (0.5, 0.35, 0.65, 0.2, 0.8):
+        for down in (0.5, 0.3, 0.7):
+            digits.mouse.move(box["x"] + share * box["width"], box["y"] + down * box["height"] - 20 * (view == "film"))
+            if digits.locator(".tip").is_visible():
+                words = digits.locator(".tip").inner_text()
+                assert len(words.splitlines()) >= 2
+                assert "NaN" not in words
+                digits.mouse.move(2, 2)
+                assert digits.locator(".tip").is_hidden()
+                return
+    pytest.fail("no tip anywhere")
+
+
+def test_a_row_lights_up_in_every_plane_and_stays_when_it_is_chosen(digits):
+    first = plot(digits, "planes", 0)
+    plot(digits, "planes", 1)
+    first.focus()
+    digits.keyboard.press("ArrowRight")
+    tip = digits.locator(".tip").inner_text()
+    assert re.match(r"row \d+\n", tip)
+    shown = "document.querySelectorAll('.plot svg circle.ring:not([style*=none])').length"
+    assert digits.evaluate(shown) >= 3, "both planes, and the film"
+    digits.keyboard.press("Enter")
+    first.blur()
+    digits.mouse.move(2, 2)
+    assert digits.evaluate(shown) >= 3
+    digits.keyboard.press("Escape")
+    assert (
+        digits.evaluate("document.querySelectorAll('.plot svg:not(.stage svg) circle.ring:not([style*=none])').length")
+        == 0
+    )
+
+
+def test_a_layer_lights_up_in_every_chart_over_the_layers_and_in_the_table(digits):
+    host = plot(digits, "curve")
+    host.focus()
+    for _ in range(3):
+        digits.keyboard.press("ArrowRight")
+    assert digits.locator(".tip b").inner_text() == "1 ReLU"
+    assert digits.locator("tr.looked-at").get_attribute("data-layer") == "2"
+    guides = digits.locator(".first path.guide").evaluate_all("all => all.map(p => p.getAttribute('d'))")
+    assert len(guides) == 3
+    assert all(guides)
+    digits.keyboard.press("Enter")
+    assert digits.evaluate("location.hash") == "#layer-2"
+
+
+def test_a_unit_lights_up_among_the_means_of_its_layer(digits):
+    strip = plot(digits, "units")
+    layer = digits.locator("details.layer", has=strip)
+    means = layer.locator("[aria-label*='mean and range']")
+    means.scroll_into_view_if_needed()
+    means.locator("svg").wait_for()
+    strip.focus()
+    for _ in range(5):
+        digits.keyboard.press("ArrowRight")
+    assert digits.locator(".tip b").inner_text().startswith("unit 4")
+    assert means.locator("path.guide").get_attribute("d")
+    assert strip.locator("rect.looked-at").is_visible()
+
+
+def test_a_true_class_among_the_mistakes_comes_forward_in_the_planes(digits):
+    host = plot(digits, "confusion")
+    host.focus()
+    digits.keyboard.press("ArrowDown")
+    assert digits.locator(".tip b").inner_text() == "digit 1 read as digit 0"
+    planes = plot(digits, "planes")
+    assert planes.locator("g.class-0.back").count() == 1
+    assert planes.locator("g.class-1.back").count() == 0
+
+
+def test_the_film_moves_from_layer_to_layer(digits):
+    host = plot(digits, "film")
+    dots = "e => e.querySelector('.dots').getAttribute('d')"
+    first = host.evaluate(dots)
+    slider = host.locator("input[type=range]")
+    assert slider.get_attribute("aria-valuetext") == "input"
+    slider.focus()
+    digits.keyboard.press("ArrowRight")
+    assert host.locator("output").inner_text() == "0 Linear"
+    assert host.evaluate(dots) != first
+    digits.keyboard.press("Home")
+    host.locator("button").click()
+    digits.wait_for_selector(".reel button:text-is('Play')", timeout=15_000)
+    assert host.locator("output").inner_text() == "6 Linear"
+
+
+def test_what_is_far_from_the_screen_is_not_drawn_and_is_let_go(digits):
+    drawn = "document.querySelectorAll('.plot > svg').length"
+    assert 0 < digits.evaluate(drawn) < 12
+    total = digits.locator(".plot").count()
+    digits.evaluate("scrollTo(0, document.body.scrollHeight)")
+    digits.locator("[aria-label^='Similarity'] svg").wait_for()
+    digits.wait_for_timeout(300)
+    assert digits.evaluate(drawn) < total / 2
+    assert digits.locator(".curve svg").count() == 0
+    digits.evaluate("scrollTo(0, 0)")
+    digits.locator(".curve svg").wait_for()
+
+
+def test_everything_is_drawn_for_print_and_let_go_afterwards(digits):
+    digits.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert digits.locator(".plot:not(:has(svg))").count() == 0
+    digits.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert digits.locator(".plot:not(:has(svg))").count() > 20
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_no_serious_fault(visit, digits_file, width, scheme):
+    axe = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.exists():
+        pytest.skip("axe-core is not installed: run `npm ci` in web/")
+    page = visit(width, digits_file, color_scheme=scheme, bypass_csp=True)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes.length, v.nodes[0].html]))"
+    )
+    assert [fault for fault in found if fault[0] in ("serious", "critical")] == []

@@ -1,5 +1,7 @@
 import re
+from base64 import b64encode
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -82,7 +84,10 @@ def test_the_summary_has_one_row_per_layer_in_order():
 
 def test_names_cannot_become_markup(page):
     body = page[page.index("<body>") :]
-    assert len(re.findall(r"<script", body)) == 1, "only the page's own"
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", body, re.DOTALL)
+    assert len(scripts) == body.count("<script") == body.count("</script>")
+    assert [kind for kind, _ in scripts if "type=" not in kind] == [""], "only the page's own"
+    assert all("<" not in text for kind, text in scripts if kind), "data are no markup"
     assert "<img" not in body
     assert "onerror=alert(3)&gt;" in body
 
@@ -90,7 +95,14 @@ def test_names_cannot_become_markup(page):
 def test_nothing_is_fetched_and_scripts_are_named_by_their_hash(page):
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     assert "default-src 'none'" in policy
-    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}'", policy)
+    script, style = (
+        page[page.rindex("<script>") + 8 : page.rindex("</script>")],
+        re.search("<style>(.*?)</style>", page, re.DOTALL)[1],
+    )
+    for kind, said in (("script", script), ("style", style)):
+        assert f"{kind}-src 'sha256-{b64encode(sha256(said.encode()).digest()).decode()}';" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<[^>]* style=", page)
     links = re.findall(r'(?:href|src)="([^"]*)"', page)
     assert links
     assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
@@ -100,7 +112,7 @@ def test_every_drawing_says_what_it_shows_and_has_its_numbers(page):
     figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
     assert len(figures) > 10
     for figure in figures:
-        drawings = re.findall(r'<svg role="img" aria-label="([^"]+)"', figure)
+        drawings = re.findall(r'<div class="plot r\d+" role="img" tabindex="0" aria-label="([^"]+)"', figure)
         assert drawings
         assert all(len(label) > 12 for label in drawings)
         assert "<details" in figure
@@ -215,16 +227,18 @@ def test_units_are_drawn_only_where_they_are_judged(kind):
     place = Place("activity", "1", kind)
     assert section(activity_of(), place) == Section()
     (picture,) = section(activity_of(torch.relu), place).pictures
-    assert "nan" not in picture.svg.lower()
+    assert all(np.isfinite(values).all() for values in picture.data.values() if isinstance(values, np.ndarray))
 
 
 def test_always_on_is_told_only_of_units_that_could_be_off():
     place = Place("activity", "1", "activation")
     (rectified,) = section(activity_of(torch.relu, shift=10.0), place).pictures
-    assert "4 always on" in rectified.svg
+    assert "4 always on" in rectified.label
+    assert rectified.data["verdict"].tolist() == [4] * 4
     assert ("always", "4 always on") in rectified.legend
     assert {row[-1] for row in rectified.table.rows} == {"always on"}
     (smooth,) = section(activity_of(torch.sigmoid), place).pictures
-    assert "always on" not in smooth.svg
+    assert "always on" not in smooth.label
+    assert not smooth.data["verdict"].any()
     assert smooth.legend == ()
     assert {row[-1] for row in smooth.table.rows} == {""}

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from unbend.errors import DataError
 from unbend.load.labels import coding, column, facts
+from unbend.study.given import ListedItems
 from unbend.study.loss import LabelForms, loss_value
 from unbend.study.split import by_class, by_group
 from unbend.study.study import study
@@ -86,8 +87,7 @@ def test_without_labels_what_needs_none_is_measured():
 
 @pytest.mark.parametrize(
     ("y", "words"),
-    [(torch.stack([Y, 1 - Y, Y], 1).float(), "yes/no"), (torch.full((N, 3, 2), 1), "per position"),
-     (torch.where(Y > 0, 10**9, 0), "class indices")],
+    [(torch.full((N, 3, 2), 1), "per position"), (torch.where(Y > 0, 10**9, 0), "class indices")],
 )  # fmt: skip
 def test_what_is_not_read_is_refused(y, words):
     with pytest.raises(DataError, match=words):
@@ -99,3 +99,34 @@ def test_groups_lie_on_one_side_and_classes_are_held_out_alike():
     held = by_group(groups, 0.2)
     assert all(len(set(held[groups == g])) == 1 for g in set(groups))
     assert by_class(Y.numpy(), 0.25)[Y.numpy() == 1].sum() == round(0.25 * int(Y.sum()))
+
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net()
+
+    def forward(self, first, second):
+        return self.net(first + second)
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_pair_of_inputs_and_a_label_is_read_alike_from_arrays_and_from_a_data_set(kind):
+    items = [(kind((X[i], X[i])), int(Y[i])) for i in range(N)]
+    studies = [
+        study(Sum(), data, twin=False, measures=["readout"])
+        for data in (((X, X), Y), ListedItems(items), DataLoader(ListedItems(items), batch_size=9))
+    ]
+    assert len({s.layers[0].results["readout"].held_out for s in studies}) == 1
+
+
+def test_classes_are_held_out_alike_only_where_rows_have_one_label():
+    with pytest.raises(DataError, match=r"stratify: expected one label per row, got shape \[80, 2\]"):
+        study(net(), (X, torch.stack([Y, Y], 1)), stratify=True, twin=False)
+
+
+def test_the_name_of_a_group_is_refused_where_there_are_no_parts_to_name():
+    with pytest.raises(DataError, match="groups: the data are samples and labels, which have no part 'patient'"):
+        study(net(), (X, Y), groups="patient", twin=False)
+    assert "groups" in study(net(), {"x": X, "y": Y, "patient": torch.arange(N) // 4}, groups="patient", twin=False,
+                             measures=["readout"]).about.split  # fmt: skip

@@ -1,11 +1,15 @@
 """Rules on both sides of their thresholds: a study made by hand, each number just above or just below."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unbend.numerics.gradient import Gradients
 from unbend.numerics.interval import wilson
 from unbend.numerics.moments import Moments
+from unbend.numerics.probe.certificate import Optimality
+from unbend.numerics.probe.probes import Probe, ProbeControl, Probes
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.views import View
@@ -52,13 +56,14 @@ def level(rms, d=4):
     return Moments(N, zero, zero, zero, zero, zero.astype(np.int64), float(rms))
 
 
-def found(*results, rule, across=None, classes=K, output=False, fed_by=None, view=PLAIN):
+def found(*results, rule, across=None, classes=K, output=False, fed_by=None, feeders=None, alias_of=None, view=PLAIN):
     """Findings of one rule in a study of layers with these results: the input, then a, b, c …"""
     names = ["input", *"abcdefgh"][: len(results)]
     layers = [
         Layer(name, "input" if name == "input" else "affine", "Linear", (20,),
               PLAIN if name == "input" else view, dict(made), {},
-              {name: before, **(fed_by or {})}[name], output and name == names[-1])
+              {name: before, **(fed_by or {})}[name], output and name == names[-1],
+              feeders=(feeders or {}).get(name, ()), alias_of=(alias_of or {}).get(name))
         for name, before, made in zip(names, [None, *names], results, strict=False)
     ]  # fmt: skip
     about = About("net", "data", "", "classification" if classes else "regression",
@@ -116,7 +121,27 @@ def test_a_loss_of_more_than_a_twentieth_is_a_warning_where_nothing_is_known_of_
 def test_a_loss_is_told_only_along_what_feeds_a_layer():
     assert read_outs(950, 899, 800, rule="lost_separability")
     assert [f.layer for f in read_outs(950, 899, 800, rule="lost_separability", fed_by={"b": None})] == ["a"]
-    assert [f.layer for f in read_outs(950, 899, 800, rule="lost_separability", fed_by={"b": "input"})] == ["a", "b"]
+    assert [f.layer for f in read_outs(950, 899, 800, rule="lost_separability", feeders={"b": ("a",)})] == ["a", "b"]
+
+
+def test_nothing_is_said_to_be_lost_where_something_passes_by():
+    branches = {"a": ("input",), "b": ("input",)}
+    assert not read_outs(950, 899, 800, rule="lost_separability", feeders=branches)
+    shortcut = {"a": ("input",), "b": ("a",), "c": ("a", "b")}
+    assert [f.layer for f in read_outs(950, 899, 800, 700, rule="lost_separability", feeders=shortcut)] == ["a"]
+    adapter = {"a": ("input",), "b": ("input",), "c": ("b",), "d": ("a", "c")}
+    assert [f.layer for f in read_outs(950, 899, 850, 800, 750, rule="lost_separability", feeders=adapter)] == ["c"]
+
+
+def test_a_layer_is_not_compared_with_another_name_of_itself_nor_over_it():
+    aliased = {"alias_of": {"b": "a"}, "feeders": {"b": ("a",), "c": ("b",)}}
+    assert [f.layer for f in read_outs(950, 899, 899, 800, rule="lost_separability", **aliased)] == ["a", "c"]
+    ended = {"alias_of": {"b": "a"}, "feeders": {"a": ("input",), "b": ("a",)}, "output": True}
+    assert not read_outs(950, 800, 800, rule="lost_separability", **ended)
+
+
+def test_a_layer_fed_by_what_could_not_be_seen_is_compared_with_nothing():
+    assert not read_outs(950, 899, rule="lost_separability", feeders={"a": ("?",)})
 
 
 def test_a_map_reduced_to_its_mean_is_not_compared_with_what_is_not():
@@ -273,3 +298,35 @@ def test_gradients_that_are_lost_altogether_or_not_known():
     (hit,) = reach(0.0, 0.1)
     assert hit.title.endswith("they shrink to nothing.")
     assert not reach(np.nan, 0.1)
+
+
+def probed(**right):
+    """Logistic probes of some layers: so many of N held-out rows are right, the first ones."""
+    layers = {
+        name: Probe(
+            layer=name, weight=np.zeros((K, 20)), bias=np.zeros(K), l2=0.1, accuracy=n / N, low=0.0, high=1.0, loss=0.1,
+            right=np.arange(N) < n, train_accuracy=1.0,
+            optimality=Optimality(
+                objective=1.0, gap=0.0, gradient_norm=0.0, tolerance=1e-3, is_converged=True, passes=1
+            ),
+            path=None, folds=None,
+            control=ProbeControl(capacity=None, chance=0.5, n_types=0, task_accuracy=None, selectivity=None),
+        )
+        for name, n in right.items()
+    }  # fmt: skip
+    return {"probes": Probes(layers=layers, classes=np.arange(K), n=5000, n_test=N, level=0.95, seed=0)}
+
+
+def test_a_probe_outranks_the_closed_form_where_both_exist():
+    (hit,) = read_outs(950, 880, rule="lost_separability", across=probed(input=960, a=900))
+    assert hit.evidence.endswith("Logistic probes: 0.960 and 0.900.")
+    assert not read_outs(950, 880, rule="lost_separability", across=probed(input=960, a=958))
+    assert read_outs(950, 880, rule="lost_separability", across=probed(a=958)), "the input was not probed"
+
+
+def test_nothing_good_is_said_where_the_rows_may_have_been_trained_on():
+    how = {"rule": "separability_rises", "output": False}
+    assert [f.severity for f in read_outs(900, 950, **how, across={"examination": examined(0.95)})] == ["good"]
+    unknown = replace(examined(0.95), is_declared=False)
+    assert not read_outs(900, 950, **how, across={"examination": unknown})
+    assert not read_outs(900, 950, **how)

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 import unbend
-from unbend.cli.console import results
+from unbend.cli.clock import Clock
+from unbend.cli.console import errors, results
 from unbend.cli.terminal import compared
 from unbend.report.plain import plain
 
@@ -23,8 +24,11 @@ def compare(
 
       unbend compare monday.unbend tuesday.unbend
     """
+    clock = Clock()
     made = unbend.compare(unbend.open(before), unbend.open(after))
+    clock.end("study")
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
         results().print(compared(made))
+    errors().print(clock.line())

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import unbend
+from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import shown
 from unbend.files import check_place, check_unread
@@ -22,9 +23,11 @@ def merge(
 
       unbend merge part1.unbend part2.unbend -o whole.unbend
     """
+    clock = Clock()
     check_unread(output, studies)
     check_place(output, "the study")
     whole = reduce(unbend.merge, [unbend.open(path) for path in studies])
     unbend.save(whole, output)
+    clock.end("study")
     results().print(shown(whole))
-    errors().print(wrote(output))
+    errors().print(wrote(output, end=f" in {clock.in_words()}."))

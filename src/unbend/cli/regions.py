@@ -15,6 +15,7 @@ from torch import nn
 
 from unbend import load
 from unbend.cli.arguments import files_of
+from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, LoadError, TiesError
@@ -79,15 +80,18 @@ def regions(
 
       unbend regions net.py:moons --data moons.npz --prove -o moons.svg
     """
+    clock = Clock()
     if output.suffix.lower() not in (".html", *_PICTURES):
         raise LoadError(f"--output: expected .html, .svg, .png or .pdf, got '{output.name}'.")
     check_place(output, "the page" if output.suffix.lower() == ".html" else "the picture")
     check_unread(output, files_of([model, data, weights]))
     network, samples, name = _job(model, data, label, weights)
+    clock.end("data")
     with errors().status("Making the kernels ready; the first time on a machine they are compiled, half a minute"):
         seconds = warm_up()
     if seconds > _SLOW:
         errors().print(f"Compiled the kernels in {seconds:.0f} s; from now on they come from the disk.")
+    clock.end("kernels")
     net = lower_for(network, samples, layer=layer)
     plane = _windowed(plane_for(net.n_inputs, samples, None if through is None else _rows(through)), box)
     start = perf_counter()
@@ -98,8 +102,10 @@ def regions(
     _tell(found, seconds, max_cells, edge)
     if prove:
         _prove(found)
+    clock.end("regions")
     _write(output, found, edge, None if samples is None else samples_on(plane, samples), name)
-    errors().print(wrote(output))
+    clock.end("page")
+    errors().print(wrote(output, end=f" in {clock.in_words()}."))
 
 
 def _job(

@@ -10,6 +10,7 @@ import typer
 
 import unbend
 from unbend.cli.arguments import axes, files_of, rules
+from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import progress, shown
 from unbend.files import check_apart, check_place, check_unread
@@ -52,7 +53,8 @@ _ModelOutput: TypeAlias = Annotated[
     str | None, typer.Option("--model-output", help="Part of the model's output to study, by name or position.")
 ]
 _Group: TypeAlias = Annotated[
-    str | None, typer.Option(help="Part of an item that names its group: groups are held out whole.")
+    str | None,
+    typer.Option(help="Column of a table, or part of an item, that names its group: groups are held out whole."),
 ]
 _Loss: TypeAlias = Annotated[
     str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
@@ -113,41 +115,50 @@ def report(
 
       unbend report bert/ texts.py:dataset --reduce cls --save run.unbend
     """
+    clock = Clock()
     with joined() as is_writer:
         if is_writer:
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
-            work = _job(model, data, label, weights, seed, told)
+            work = _job(model, data, label, weights, group, seed, told)
+            clock.end("data")
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
                 reduce=rules(reduce), axis=axes(axis), loss=loss, inputs=choices(inputs), target=choice(target),
-                output=choice(model_output), groups=choice(group), rows=rows, exact=exact, twin=twin, n_classes=classes,
+                output=choice(model_output), groups=work.groups, rows=rows, exact=exact, twin=twin, n_classes=classes,
                 untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
                 seed=seed,
             )  # fmt: skip
+            clock.end("study")
             if is_writer:
-                if save is not None:
-                    unbend.save(made, save)
-                told("Drawing the page", 0, None)
-                unbend.report(made, output)
+                _write(made, output, save, told)
+                clock.end("page")
         if not is_writer:
             return
     _show(made, as_json=as_json_)
-    errors().print(wrote(output, *([save] if save else []), end=f" in {made.about.seconds:.1f} s."))
+    errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
     if open_:
         webbrowser.open(output.resolve().as_uri())
 
 
-def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, seed: int,
-         told: Progress) -> StudyJob:  # fmt: skip
+def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
+         seed: int, told: Progress) -> StudyJob:  # fmt: skip
     """The network and the data that the words name; the demo without words."""
     if model is None:
         return demo(seed, told)
     if data is None:
         raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
                                  param_hint="DATA")  # fmt: skip
-    return job(model, data, label=label, weights=weights)
+    return job(model, data, label=label, weights=weights, group=group)
+
+
+def _write(made: Study, output: Path, save: Path | None, told: Progress) -> None:
+    """The study, where it is to be kept, and its page."""
+    if save is not None:
+        unbend.save(made, save)
+    told("Writing the page", 0, None)
+    unbend.report(made, output)
 
 
 def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:

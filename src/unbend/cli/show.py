@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import unbend
+from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import shown
 from unbend.files import check_apart
@@ -26,11 +27,16 @@ def show(
     """
     if output is not None:
         check_apart(output, study)
+    clock = Clock()
     made = unbend.open(study)
+    clock.end("study")
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
         results().print(shown(made))
     if output is not None:
         unbend.report(made, output)
-        errors().print(wrote(output))
+        clock.end("page")
+        errors().print(wrote(output, end=f" in {clock.in_words()}."))
+    else:
+        errors().print(clock.line())

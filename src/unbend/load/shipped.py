@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from unbend._digits import digits
 from unbend.errors import LoadError
 from unbend.load import idx
 from unbend.load.dataset import Data, from_arrays
@@ -48,13 +49,10 @@ def read(name: str) -> Data:
 
 
 def _digits() -> Data:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (sklearn takes long to import)
-
-    bunch: Any = load_digits()
-    x = (bunch.data / 16).astype(np.float32)
-    names = tuple(str(digit) for digit in bunch.target_names)
+    pixels, labels = digits()
+    names = tuple(map(str, range(10)))
     source = "Optical recognition of handwritten digits (UCI, test part), scikit-learn; divided by 16; CC BY 4.0"
-    return from_arrays("digits", (x, bunch.target.astype(np.int64)), class_names=names, source=source)
+    return from_arrays("digits", ((pixels / 16).astype(np.float32), labels), class_names=names, source=source)
 
 
 def _table(name: str, title: str, licence: str, **options: Any) -> Callable[[], Data]:

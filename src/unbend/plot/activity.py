@@ -9,20 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from unbend._typing import Array
+from unbend.chart.activity import VERDICTS, unit_strip
 from unbend.numerics.activity import Activity
 from unbend.plot.style import BLUE, INK, MUTED, ORANGE, VERMILION, tint
 
-_SPAN = 2.0
-_LEAST = 1e-12
 _CROWDED = 60
 
-VERDICTS = (
-    ("silent", VERMILION, "x"),
-    ("saturated", INK, "s"),
-    ("dormant", ORANGE, "v"),
-    ("always_on", INK, "o"),
-)
-"""What a unit can be, its colour and its mark; a unit takes the first that holds."""
+_LOOKS = ((VERMILION, "x"), (INK, "s"), (ORANGE, "v"), (INK, "o"))
+"""Colour and mark of each of `VERDICTS`."""
 
 
 def activity(ax: Axes, result: Activity) -> None:
@@ -31,31 +25,20 @@ def activity(ax: Axes, result: Activity) -> None:
     A silent unit is a crossed vermilion cell, a saturated one carries a square, a dormant one a triangle and
     one that is always on a ring. In wide layers the marks shrink to a colour, never below a visible size.
     """
-    d = len(result.score)
-    columns = grid_width(d, ratio=6.0)
+    strip = unit_strip(result)
+    d, columns = len(strip.shade), strip.columns
     rows = -(-d // columns)
-    with np.errstate(divide="ignore"):
-        share = 1 + np.log10(np.maximum(result.score, 1e-12) / max(result.score.max(initial=0), 1e-12)) / _SPAN
     cells = np.full(rows * columns, np.nan)
-    cells[:d] = 0.06 + 0.94 * np.clip(share, 0, 1)
+    cells[:d] = strip.shade
     picture = tint(BLUE, cells.reshape(rows, columns))
-    taken = np.zeros(d, dtype=bool)
-    for name, color, mark in VERDICTS:
-        units = np.flatnonzero(getattr(result, name) & ~taken)
-        taken[units] = True
+    for place, (name, (color, mark)) in enumerate(zip(VERDICTS, _LOOKS, strict=True), 1):
+        units = np.flatnonzero(strip.verdict == place)
         if name == "silent":
             picture.reshape(-1, 4)[units] = tint(color, np.full(len(units), 0.9))
         _marks(ax, units, columns, color, mark)
     ax.imshow(picture, aspect="auto", interpolation="none", extent=(-0.5, columns - 0.5, rows - 0.5, -0.5))
     _rules(ax, d, columns)
     ax.set_axis_off()
-
-
-def grid_width(d: int, *, ratio: float) -> int:
-    """Cells in a row, so that a grid `ratio` times as wide as high has about square cells; up to 16 in one row."""
-    if d <= 16:
-        return max(d, 1)
-    return max(int(np.ceil(np.sqrt(d * ratio))), 1)
 
 
 def _marks(ax: Axes, units: Array, columns: int, color: str, mark: str) -> None:

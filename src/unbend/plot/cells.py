@@ -17,13 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from unbend._typing import Array, Float64, Int64
+from unbend.chart.cells import PATTERN_COLORS, pattern_level
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
 from unbend.plot.style import INK, PAPER, class_color
 
-PATTERNS = LinearSegmentedColormap.from_list(
-    "unbend.patterns", ["#16304f", "#0072b2", "#56b4e9", "#bfe3ee", "#f6efcf", "#f0c35a", "#d98a1f"]
-)
+PATTERNS = LinearSegmentedColormap.from_list("unbend.patterns", list(PATTERN_COLORS))
 """Dark blue over paper to amber: ordered in lightness at both ends, safe for any colour vision."""
 
 _MANY = 20_000  # faces above which fills are drawn as pixels inside a vector figure
@@ -87,24 +86,6 @@ def animation(
         return []
 
     return FuncAnimation(figure, draw, frames=len(frames), interval=interval)  # type: ignore[arg-type]
-
-
-def pattern_level(result: Cells) -> Float64[Array, "f"]:
-    """A number in [0, 1] per face: its pattern on one fixed random direction, the units of early layers first.
-
-    It depends on the pattern alone, so that a region keeps its colour in every picture.
-    """
-    sizes = np.diff(result.network.offsets)
-    n = result.network.n_hinges
-    weight = np.random.default_rng(11).standard_normal(n)
-    weight /= np.repeat(np.sqrt(np.maximum(1, sizes)) * (1.0 + np.arange(len(sizes))), sizes)
-    spread = 0.5 * np.sqrt((weight**2).sum()) or 1.0
-    level = np.empty(result.n_faces)
-    step = max(1, (1 << 24) // (n + 1))
-    for at in range(0, result.n_faces, step):
-        faces = np.arange(at, min(at + step, result.n_faces))
-        level[faces] = (result.bits(faces) - 0.5) @ weight
-    return 0.5 + 0.5 * np.tanh(0.9 * level / spread)
 
 
 def _shaded(color: str, level: Array) -> Array:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from unbend._typing import Array
+from unbend.chart.depth import law_line
 from unbend.plot.style import BENDS, BLUE, FAINT, GREEN, INK, MUTED, ORANGE, layer_axis, spread
 from unbend.study.depth import Depth
 
@@ -48,7 +49,8 @@ def readouts(
     ax.fill_between(x, depth.low, depth.high, color=BLUE, alpha=0.14, lw=0)
     for name, y in shown.items():
         color, dashes, width, above = _LOOK[name]
-        ax.plot(x, y, color=color, ls=dashes, lw=width, label=name, zorder=above)
+        for strand in _strands(depth):
+            ax.plot(x[strand], y[strand], color=color, ls=dashes, lw=width, label=name, zorder=above)
     bends = np.array([kind in BENDS for kind in depth.kinds], dtype=bool)
     size = 4.0 if len(x) <= _CROWD else 1.8
     ax.plot(x[bends], depth.held_out[bends], "o", color=BLUE, ms=size + 0.5, zorder=4)
@@ -58,15 +60,16 @@ def readouts(
 
 
 def fisher(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> None:
-    """The debiased Fisher value as a staircase: an affine layer cannot climb it, an activation can.
+    """The debiased Fisher value as a staircase: between flat layers an affine one cannot climb it, an activation can.
 
-    Treads and risers that end at an activation are coloured, all others grey.
+    Treads and risers that end at an activation are coloured, all others grey. There is no riser between layers that do
+    not feed each other.
     """
     y = depth.fisher
     for i, kind in enumerate(depth.kinds):
         bend = kind in BENDS
         color, width = (GREEN, 2.2) if bend else (MUTED, 1.2)
-        if i and np.isfinite(y[i - 1 : i + 1]).all():
+        if i and np.isfinite(y[i - 1 : i + 1]).all() and (not depth.feeders or i - 1 in depth.feeders[i]):
             ax.plot([i - 0.5, i - 0.5], y[i - 1 : i + 1], color=color, lw=width, solid_capstyle="butt")
         ax.plot([i - 0.5, i + 0.5], [y[i], y[i]], color=color, lw=width, solid_capstyle="projecting")
     good = y[np.isfinite(y) & (y > 0)]
@@ -78,6 +81,21 @@ def fisher(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> No
     layer_axis(ax, labels or depth.layers, most=14)
 
 
+def _strands(depth: Depth) -> list[list[int]]:
+    """Positions along which lines are drawn: from every layer to those it feeds, in as few lines as that takes."""
+    if not any(depth.feeders):
+        return [list(range(len(depth.layers)))]
+    strands: list[list[int]] = []
+    for i, fed in enumerate(depth.feeders):
+        for before in fed:
+            going_on = next((strand for strand in strands if strand[-1] == before), None)
+            if going_on is None:
+                strands.append([before, i])
+            else:
+                going_on.append(i)
+    return strands
+
+
 def separation(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> None:
     """Spread within classes over that between them, with the line of He & Su over the activations."""
     x, y = np.arange(len(depth.layers)), depth.separation
@@ -85,11 +103,9 @@ def separation(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -
     ax.plot(x, y, color=FAINT, lw=1)
     ax.plot(x[~bends], y[~bends], "o", mec=MUTED, mfc="none", mew=1, ms=3.5)
     ax.plot(x[bends], y[bends], "o", color=INK, ms=4)
-    good = bends & np.isfinite(y) & (y > 0)
-    if np.isfinite(depth.line_slope) and good.any():
-        step = np.arange(good.sum())
-        fit = np.exp(depth.line_slope * (step - step.mean()) + np.log(y[good]).mean())
-        ax.plot(x[good], fit, color=GREEN, lw=1.4)
+    at, line = law_line(depth)
+    if np.isfinite(line).any():
+        ax.plot(x[at], line, color=GREEN, lw=1.4)
     if (y[np.isfinite(y)] > 0).any():
         ax.set_yscale("log")
         ax.yaxis.set_minor_locator(NullLocator())

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from unbend._typing import Array, Float64
+from unbend.chart.planes import groups, window
 from unbend.numerics.planes import Projections
 from unbend.plot.style import BLUE, CLASSES, INK, MUTED, VERMILION, class_color, distinct, shortened
 
@@ -38,7 +39,8 @@ def _scattered(ax: Axes, result: Projections, points: Float64[Array, "s 2"], cla
     for side in ax.spines.values():
         side.set_visible(False)
     good = np.asarray(np.isfinite(points).all(1))
-    _window(ax, points[good])
+    low, high = window(points[good])
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     if class_names:
         _classes(ax, result, points, good, class_names)
     else:
@@ -70,17 +72,17 @@ def _dots(ax: Axes, points: Array, color: str, *, held_out: bool, gid: str | Non
 
 def _names(ax: Axes, result: Projections, points: Array, good: Array, names: Sequence[str]) -> None:
     """Class names at the medians, moved up or down to a free place; left out where a crowd has none."""
-    groups = {i: points[good & (result.label == i)] for i in range(len(names))}
+    members = {i: points[good & (result.label == i)] for i in range(len(names))}
     words = [shortened(word, 12) for word in distinct(names)]
     taken: list[tuple[float, float, float]] = []
-    for i in sorted((i for i in groups if len(groups[i])), key=lambda i: -len(groups[i])):
-        x, y = ax.transLimits.transform(np.median(groups[i], axis=0))
+    for i in sorted((i for i in members if len(members[i])), key=lambda i: -len(members[i])):
+        x, y = ax.transLimits.transform(np.median(members[i], axis=0))
         reach = 0.013 * len(words[i]) + 0.01
         free = [
             step for step in _STEPS
             if not any(abs(x - u) < reach + r and abs(y + step - v) < _LINE for u, v, r in taken)
         ]  # fmt: skip
-        if free or len(groups) <= _ALL_NAMED:
+        if free or len(members) <= _ALL_NAMED:
             y += free[0] if free else 0.0
             taken.append((x, y, reach))
             ax.text(x, y, words[i], transform=ax.transAxes, color=INK, ha="center", va="center",
@@ -89,19 +91,8 @@ def _names(ax: Axes, result: Projections, points: Array, good: Array, names: Seq
 
 def _targets(ax: Axes, result: Projections, points: Array, good: Array) -> None:
     """A regression: five steps from the least to the greatest fifth of the targets."""
-    edges = np.quantile(result.label[good], [0.2, 0.4, 0.6, 0.8]) if good.any() else np.zeros(4)
-    step = np.searchsorted(edges, result.label)
+    step = groups(result, good, is_classes=False)
     for fifth, color in enumerate((BLUE, BLUE, MUTED, VERMILION, VERMILION)):
         for part in (False, True):
             mine = good & (step == fifth) & (result.held_out == part)
             _dots(ax, points[mine], color, held_out=part, alpha=0.3 + 0.15 * abs(fifth - 2))
-
-
-def _window(ax: Axes, points: Array) -> None:
-    """Room for all points but the farthest 0.5 % on a side, so that one outlier does not shrink the rest."""
-    if not len(points):
-        ax.set(xlim=(-1, 1), ylim=(-1, 1))
-        return
-    low, high = np.quantile(points, [0.005, 0.995], axis=0)
-    pad = 0.08 * np.maximum(high - low, 1e-9)
-    ax.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from unbend.chart.matrix import mistake_shade, mistake_share
 from unbend.numerics.readout import Readout
 from unbend.plot.matrix import matrix
 from unbend.plot.style import VERMILION, distinct
@@ -19,10 +20,7 @@ def readout(ax: Axes, result: Readout, *, class_names: Sequence[str] = ()) -> No
     The colour is full at the worst share, or at 10 % where all are smaller, so that a good layer looks good.
     """
     counts = np.zeros((1, 1), np.int64) if result.confusion is None else result.confusion
-    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    np.fill_diagonal(share, 0.0)
     words = [[str(v) if v else "" for v in row] for row in counts]
     names = tuple(class_names) or tuple(str(i) for i in range(len(counts)))
-    depth = np.sqrt(share / max(float(share.max()), 0.1))
-    matrix(ax, depth, distinct(names), color=VERMILION, words=words)
+    matrix(ax, mistake_shade(mistake_share(counts)), distinct(names), color=VERMILION, words=words)
     ax.set(xlabel="read as", ylabel="true class")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from unbend.chart.matrix import likeness_shade
 from unbend.numerics.similarity import Similarity
 from unbend.plot.matrix import matrix
 from unbend.plot.style import BLUE
@@ -15,6 +16,5 @@ from unbend.plot.style import BLUE
 
 def similarity(ax: Axes, result: Similarity, *, labels: Sequence[str] | None = None) -> None:
     """Debiased CKA of every two layers; blocks on the diagonal are layers that say the same."""
-    values = np.where(np.isfinite(result.cka), np.clip(result.cka, 0, 1), np.nan)
     words = [[f"{v:.2f}".removeprefix("0") if np.isfinite(v) else "" for v in row] for row in result.cka]
-    matrix(ax, values**2, labels or result.layers, color=BLUE, words=words)
+    matrix(ax, likeness_shade(result), labels or result.layers, color=BLUE, words=words)

@@ -3,14 +3,15 @@
 In: a `Spectrum`. Out: a log-log curve with its effective rank on given axes.
 """
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from unbend.chart.spectrum import LEAST, spectrum_curve
 from unbend.numerics.spectrum import Spectrum
 from unbend.plot.style import BLUE, FAINT, MUTED, VERMILION
 
-_LEAST = 1e-8
+_DOTTED = 16
+"""Up to this many points have dots."""
 
 
 def spectrum(ax: Axes, result: Spectrum) -> None:
@@ -18,21 +19,18 @@ def spectrum(ax: Axes, result: Spectrum) -> None:
 
     Two marks: the effective rank, and how many directions hold 95 % of the variance.
     """
-    total = result.values.sum()
-    if total <= 0:
+    curve = spectrum_curve(result)
+    x, y = curve.direction, curve.share
+    if not len(x):
         ax.text(0.5, 0.5, "constant on this data", transform=ax.transAxes, ha="center", color=MUTED)
         ax.set(xticks=[], yticks=[])
         return
-    share = result.values / total
-    kept = np.flatnonzero(share > _LEAST)
-    shown = np.unique(np.round(np.geomspace(1, len(kept), 120)).astype(int)) - 1
-    x, y = shown + 1, share[kept][shown]
-    if len(kept) > 16:
+    if len(x) > _DOTTED:
         ax.plot(x, y, color=BLUE)
     else:
         ax.plot(x, y, "-o", color=BLUE, ms=3.5)
     ax.set(xscale="log", yscale="log", xlim=(0.9, max(len(result.values) * 1.1, 2)), xlabel="direction")
-    ax.set_ylim(max(y.min() * 0.6, _LEAST), min(y.max() * 3, 1.5))
+    ax.set_ylim(max(y.min() * 0.6, LEAST), min(y.max() * 3, 1.5))
     marks = [(result.effective_rank, f"effective rank {result.effective_rank:.3g}", VERMILION),
              (float(result.for_95), f"95 % in {result.for_95}", MUTED)]  # fmt: skip
     for line, (at, words, color) in enumerate(sorted(marks)):

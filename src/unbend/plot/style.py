@@ -8,7 +8,6 @@ class and beyond. Each has a word, so that a page can give it another value on a
 import math
 from collections.abc import Sequence
 from functools import partial
-from itertools import takewhile
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,23 +16,58 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, NullFormatter
 
 from unbend._typing import Array, Float
+from unbend.chart.style import (
+    BENDS,
+    BLUE,
+    CLASSES,
+    FAINT,
+    GREEN,
+    GREY,
+    INDIGO,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PINK,
+    SKY,
+    VERMILION,
+    WINE,
+    WORDS,
+    YELLOW,
+    class_color,
+    distinct,
+    shortened,
+)
 
-INK, MUTED, FAINT, PAPER = "#1b1d20", "#63686e", "#d5d8dc", "#fdfdfc"
-BLUE, ORANGE, GREEN, VERMILION, PINK = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
-SKY, YELLOW, GREY, WINE, INDIGO = "#56b4e9", "#d9c700", "#7b8087", "#882255", "#4b3fa7"
-
-WORDS = {
-    INK: "ink", MUTED: "muted", FAINT: "faint", PAPER: "paper", BLUE: "blue", ORANGE: "orange", GREEN: "green",
-    VERMILION: "vermilion", PINK: "pink", SKY: "sky", YELLOW: "yellow", GREY: "grey", WINE: "wine",
-    INDIGO: "indigo",
-}  # fmt: skip
-"""The word of each colour; a page sets `--word` to give it another value."""
-
-CLASSES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PINK, GREY, YELLOW, WINE, INDIGO)
-"""Colours of classes, in turn; with more classes than colours they repeat, so class names are written too."""
-
-BENDS = frozenset({"activation", "function"})
-"""Kinds of layers that are not affine: only they can make classes separable that were not."""
+__all__ = [
+    "BENDS",
+    "BLUE",
+    "CLASSES",
+    "FAINT",
+    "GREEN",
+    "GREY",
+    "INDIGO",
+    "INK",
+    "MUTED",
+    "ORANGE",
+    "PAPER",
+    "PINK",
+    "RC",
+    "SKY",
+    "VERMILION",
+    "WINE",
+    "WORDS",
+    "YELLOW",
+    "class_color",
+    "distinct",
+    "layer_axis",
+    "name_room",
+    "plain_powers",
+    "shortened",
+    "spread",
+    "tint",
+]
+"""The colours among them, so that who draws with matplotlib asks in one place."""
 
 RC: dict[str, object] = {
     "font.family": "DejaVu Sans",
@@ -60,24 +94,6 @@ RC: dict[str, object] = {
     "ytick.major.width": 0.6,
 }
 """Settings for `matplotlib.rc_context`, on top of matplotlib's own defaults; never set globally."""
-
-
-def class_color(index: int) -> str:
-    """The colour of a class."""
-    return CLASSES[index % len(CLASSES)]
-
-
-def shortened(name: str, most: int = 18) -> str:
-    """A name with its middle left out when it is longer than `most` characters; both ends tell layers apart.
-
-    Example:
-        >>> shortened("encoder.layer.0.attention.output.dense")
-        'encoder.…put.dense'
-    """
-    if len(name) <= most:
-        return name
-    tail = (most - 1) // 2 + 1
-    return f"{name[: most - 1 - tail]}…{name[-tail:]}"
 
 
 def tint(color: str, share: Float[Array, "..."]) -> Float[Array, "... 4"]:
@@ -108,19 +124,6 @@ def name_room(labels: Sequence[str], *, most: int = 26) -> float:
 def _level(labels: Sequence[str], most: int) -> bool:
     shown = labels[:: -(-len(labels) // most)] if labels else labels
     return max((len(name) for name in shown), default=0) * len(shown) <= 2.4 * most
-
-
-def distinct(names: Sequence[str]) -> list[str]:
-    """Names without the words they all begin with, where a picture has little room.
-
-    Example:
-        >>> distinct(["digit 0", "digit 1"]), distinct(["cat", "car"])
-        (['0', '1'], ['cat', 'car'])
-    """
-    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    start = "".join(letters[0] for letters in same) if len(names) > 1 else ""
-    cut = start.rfind(" ") + 1
-    return [name[cut:] for name in names]
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:

@@ -2,16 +2,15 @@
 
 import numpy as np
 
+from unbend.chart.activity import RATIO, VERDICTS, unit_strip
 from unbend.numerics.activity import Activity
-from unbend.plot.activity import VERDICTS, grid_width
-from unbend.plot.activity import activity as strip
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import headline, in_digits, percent
 from unbend.study.silence import bound_in_words
 
 _ALL = 64
-_RATIO = 6.0
+_LEAST_HEIGHT = 25.0
+"""A strip is at most this many times as wide as high."""
 
 
 @section.register
@@ -31,21 +30,27 @@ def activity(result: Activity, place: Place = NOWHERE) -> Section:
     caption = f"{d:,} units, row by row; the fuller the more active." + (
         f" {bound_in_words(result)}" if result.n_silent else ""
     )
+    strip = unit_strip(result)
     picture = Picture(
         "Units",
         caption,
-        vector(lambda ax: strip(ax, result), label, size=_size(d), margins=(0.02, 0.02, 0.02, 0.02)),
-        _table(result),
-        tuple((word.split()[0], f"{n:,} {word}") for word, n in counts.items() if n),
-        "wide",
+        view="units",
+        data={
+            "score": result.score,
+            "shade": strip.shade,
+            "zero": result.zero_share,
+            "flat": result.flat_share,
+            "verdict": strip.verdict,
+            "words": [name.replace("_", " ") for name in VERDICTS],
+            "columns": strip.columns,
+        },
+        label=label,
+        ratio=float(np.clip(strip.columns / -(-d // strip.columns), RATIO, _LEAST_HEIGHT)),
+        table=_table(result),
+        legend=tuple((word.split()[0], f"{n:,} {word}") for word, n in counts.items() if n),
+        size="wide",
     )
     return Section(numbers, (picture,))
-
-
-def _size(d: int) -> tuple[float, float]:
-    """Inches of the strip, cells about square."""
-    rows = -(-d // grid_width(d, ratio=_RATIO))
-    return 7.0, float(np.clip(7.0 / grid_width(d, ratio=_RATIO) * rows, 0.28, 7.0 / _RATIO))
 
 
 def _table(result: Activity) -> Table:
@@ -66,5 +71,5 @@ def _table(result: Activity) -> Table:
 
 
 def _verdict(result: Activity, i: int) -> str:
-    held = (name for name, _, _ in VERDICTS if getattr(result, name)[i])
+    held = (name for name in VERDICTS if getattr(result, name)[i])
     return next(held, "").replace("_", " ")

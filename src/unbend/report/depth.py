@@ -1,32 +1,28 @@
 """What a page shows of `Depth` and `Head`: separability through the layers, and what the network makes of it."""
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from unbend.plot.depth import fisher, readouts, separation
-from unbend.plot.style import name_room
-from unbend.plot.vector import vector
+from unbend.chart.depth import law_line
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import Number, in_digits, percent
 from unbend.study.depth import Depth
 from unbend.study.head import Head
 
-_WIDE, _NARROW, _SMALL = (7.4, 4.1), (3.6, 3.3), (3.6, 1.75)
-_FEW = 14
-"""Names that fit under a small picture."""
+_WIDE, _SMALL = 1.8, 2.0
 
 
 @section.register
 def depth(result: Depth, place: Place = NOWHERE) -> Section:
     """The curve of the read-out with its baselines, the Fisher staircase and the law of equi-separation."""
     labels = [place.label(name) for name in result.layers]
-    curve = _curve(result, labels, accuracy=bool(place.class_names))
+    curve = _curve(result, labels, place)
     if not np.isfinite(result.fisher).any():
         return Section(pictures=(curve,))
-    return Section(pictures=(curve, _staircase(result, labels), _law(result, labels)))
+    return Section(pictures=(curve, _staircase(result, labels, place), _law(result, labels, place)))
 
 
-def _curve(result: Depth, labels: list[str], *, accuracy: bool) -> Picture:
+def _curve(result: Depth, labels: list[str], place: Place) -> Picture:
+    accuracy = bool(place.class_names or place.label_names)
     what = "Accuracy" if accuracy else "R²"
     scale = " Equal steps up divide the errors by equal factors." if accuracy else ""
     good = np.flatnonzero(np.isfinite(result.held_out))
@@ -34,12 +30,6 @@ def _curve(result: Depth, labels: list[str], *, accuracy: bool) -> Picture:
     said = f"{what} of a linear read-out through {len(labels)} layers" + (
         f": held-out {', '.join(ends)}" if ends else ""
     )
-
-    def draw(ax: Axes) -> None:
-        readouts(ax, result, labels=labels, accuracy=accuracy)
-
-    def narrow(ax: Axes) -> None:
-        readouts(ax, result, labels=labels, accuracy=accuracy, most=_FEW)
 
     head = ("layer", "held-out", "95 % interval", "train", "untrained twin", "permuted labels")
     rows = tuple(
@@ -54,25 +44,29 @@ def _curve(result: Depth, labels: list[str], *, accuracy: bool) -> Picture:
     return Picture(
         "What a straight cut can read",
         f"{what} of a linear read-out of every layer.{scale} Filled dots are activations, open ones all other layers.",
-        vector(draw, said, size=_WIDE, margins=(0.5, name_room(labels), 1.15, 0.1)),
-        Table(head, rows),
+        view="curve",
+        data={
+            "layers": place.positions(result.layers),
+            "is_accuracy": accuracy,
+            **{name: getattr(result, name) for name in ("held_out", "low", "high", "train", "twin", "control")},
+        },
+        label=f"{said}.",
+        ratio=_WIDE,
+        table=Table(head, rows),
         size="curve",
-        narrow=vector(narrow, f"{said}.", size=_NARROW, margins=(0.48, name_room(labels, most=_FEW), 1.0, 0.1)),
     )
 
 
-def _staircase(result: Depth, labels: list[str]) -> Picture:
+def _staircase(result: Depth, labels: list[str], place: Place) -> Picture:
     columns = zip(labels, result.fisher, result.trace_ratio, strict=True)
     return Picture(
         "Fisher staircase",
         "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can.",
-        vector(
-            lambda ax: fisher(ax, result, labels=labels),
-            f"Fisher value by layer: {in_digits(result.fisher[0])} first, {in_digits(result.fisher[-1])} last",
-            size=_SMALL,
-            margins=(0.42, name_room(labels, most=_FEW), 0.05, 0.08),
-        ),
-        Table(
+        view="staircase",
+        data={"layers": place.positions(result.layers), "fisher": result.fisher, "trace_ratio": result.trace_ratio},
+        label=f"Fisher value by layer: {in_digits(result.fisher[0])} first, {in_digits(result.fisher[-1])} last",
+        ratio=_SMALL,
+        table=Table(
             ("layer", "Fisher", "trace ratio"),
             tuple((label, in_digits(float(f)), in_digits(float(r))) for label, f, r in columns),
             "The trace ratio misleads: one noisy unit lowers it, a bottleneck that destroys information raises it.",
@@ -80,21 +74,25 @@ def _staircase(result: Depth, labels: list[str]) -> Picture:
     )
 
 
-def _law(result: Depth, labels: list[str]) -> Picture:
+def _law(result: Depth, labels: list[str], place: Place) -> Picture:
     fit = ""
     if np.isfinite(result.line_slope):
         factor, tied = np.exp(result.line_slope), result.line_correlation
         fit = f" Times {factor:.2g} per activation; correlation with depth {tied:.2f}.".replace("-", "−")
+    fitted, line = law_line(result)
     return Picture(
         "Equi-separation",
         f"tr(S_W S_B⁺): lower is further apart.{fit}",
-        vector(
-            lambda ax: separation(ax, result, labels=labels),
-            f"Equi-separation value through the layers.{fit}",
-            size=_SMALL,
-            margins=(0.42, name_room(labels, most=_FEW), 0.05, 0.08),
-        ),
-        Table(
+        view="law",
+        data={
+            "layers": place.positions(result.layers),
+            "separation": result.separation,
+            "fitted": fitted,
+            "line": line,
+        },
+        label=f"Equi-separation value through the layers.{fit}",
+        ratio=_SMALL,
+        table=Table(
             ("layer", "tr(S_W S_B⁺)"),
             tuple((label, in_digits(float(v))) for label, v in zip(labels, result.separation, strict=True)),
             "He & Su 2023: in well-trained networks it falls by about the same factor at every layer.",

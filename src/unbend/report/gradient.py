@@ -3,13 +3,9 @@
 import numpy as np
 
 from unbend.numerics.gradient import Gradients
-from unbend.plot.gradient import gradients as curve
-from unbend.plot.style import name_room
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import in_digits
 
-_FEW = 14
 _FOLD = 4.0
 
 
@@ -21,13 +17,10 @@ def gradients(result: Gradients, place: Place = NOWHERE) -> Section:
     picture = Picture(
         "How far learning reaches",
         f"Norm of the loss gradient at each layer, log scale.{said}",
-        vector(
-            lambda ax: curve(ax, result, labels=labels),
-            f"Gradient norm through {len(labels)} layers.{said}",
-            size=(3.8, 2.6),
-            margins=(0.5, name_room(labels, most=_FEW), 0.06, 0.1),
-        ),
-        Table(
+        view="gradient",
+        data={"layers": place.positions(result.layers), "norm": result.norm},
+        label=f"Gradient norm through {len(labels)} layers.{said}",
+        table=Table(
             ("layer", "gradient norm"),
             tuple((label, in_digits(float(v))) for label, v in zip(labels, result.norm, strict=True)),
             f"Root mean square over {result.n:,} samples.",

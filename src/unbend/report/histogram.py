@@ -1,11 +1,11 @@
 """What a page shows of `Histogram`: the distribution of a layer's values."""
 
+from dataclasses import asdict
+
 import numpy as np
 
+from unbend.chart.histogram import bars
 from unbend.numerics.histogram import Histogram
-from unbend.plot.histogram import bars
-from unbend.plot.histogram import histogram as drawn
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import Number, in_digits, percent, small_share
 
@@ -13,16 +13,15 @@ from unbend.report.text import Number, in_digits, percent, small_share
 @section.register
 def histogram(result: Histogram, place: Place = NOWHERE) -> Section:
     """The bars on a signed logarithmic axis."""
+    shown = bars(result)
     picture = Picture(
         "Values",
         "Signed log scale, four bars an octave; exact zeros stand between the signs.",
-        vector(
-            lambda ax: drawn(ax, result),
-            f"{place.label(place.layer)}: distribution of values, {percent(bars(result).zero)} exactly zero",
-            size=(3.4, 2.0),
-            margins=(0.1, 0.38, 0.1, 0.06),
-        ),
-        _table(result),
+        view="histogram",
+        data=asdict(shown),
+        label=f"{place.label(place.layer)}: distribution of values, {percent(shown.zero)} exactly zero",
+        ratio=1.7,
+        table=_table(result),
     )
     said = "values that are NaN or infinite, among those in the histogram"
     bad = (Number("not finite", float(result.nonfinite), in_digits(result.nonfinite), said),)

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from unbend._typing import Array
+from unbend.chart.images import COLUMNS, grey, image_side
 from unbend.numerics.separable import LadderStep
-from unbend.plot.separable import ladder as rungs
-from unbend.plot.vector import vector
-from unbend.plot.witnesses import COLUMNS, image_side, witnesses
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import in_digits
 from unbend.study.ladder import Ladder, remark, word
@@ -47,20 +45,22 @@ def ladder(result: Ladder, place: Place = NOWHERE) -> Section:
     """The ladder of verdicts, and the rows that prove them."""
     labels = [place.label(name) for name in result.layers]
     told = "; ".join(f"{label}: {word(step)}" for label, step in zip(labels, result.steps, strict=True))
-    size = (9.0, float(np.clip(0.5 * len(labels) + 0.4, 1.6, 16.0)))
-    left = 0.35 + 0.085 * max((len(label) for label in labels), default=4)
     picture = Picture(
         "The ladder",
         f"Each verdict is proved for all {len(result.ids):,} training rows in exact or rigorously bounded "
         "arithmetic; the command unbend verify checks it again. A hollow mark is a verdict that shuffled labels, or "
         "the last bits of the stored numbers, would also give.",
-        vector(
-            lambda ax: rungs(ax, labels, result.steps),
-            f"Separability of {len(labels)} layers. {told}",
-            size=size,
-            margins=(left, 0.3, 0.05, 0.05),
-        ),
-        _table(result, labels, place),
+        view="ladder",
+        data={
+            "layers": place.positions(result.layers),
+            "words": [word(step) for step in result.steps],
+            "remarks": [remark(step) for step in result.steps],
+            "is_hollow": [bool(step.frame.is_worthless or step.frame.last_bits_only) for step in result.steps],
+            "is_worthless": [bool(step.frame.is_worthless) for step in result.steps],
+        },
+        label=f"Separability of {len(labels)} layers. {told}",
+        ratio=18 / (len(labels) + 0.8),
+        table=_table(result, labels, place),
         size="full",
     )
     seen = _witness_picture(result, place)
@@ -102,12 +102,16 @@ def _witness_picture(result: Ladder, place: Place) -> Picture | None:
     return Picture(
         "The witnesses",
         "Rows that decide: those whose mixture proves an overlap, or those nearest to the separating boundary.",
-        vector(
-            lambda ax: witnesses(ax, images, names),
-            f"{len(order)} input images that witness the verdicts, of classes {', '.join(names)}",
-            size=(9.0, 0.98 * (1 + (len(order) - 1) // COLUMNS)),
-            margins=(0.0, 0.0, 0.0, 0.0),
-        ),
+        view="images",
+        data={
+            "pixels": np.concatenate([np.round(255 * grey(image)).astype(np.uint8).ravel() for image in images]),
+            "shape": list(shape),
+            "ids": result.ids[result.shown[order]],
+            "classes": result.labels[order],
+            "names": names,
+        },
+        label=f"{len(order)} input images that witness the verdicts, of classes {', '.join(names)}",
+        ratio=12 / (1.3 * (1 + (len(order) - 1) // COLUMNS)),
         size="full",
     )
 

@@ -1,10 +1,11 @@
 """What a page shows of `Moments`: mean and range of every unit."""
 
+from dataclasses import asdict
+
 import numpy as np
 
+from unbend.chart.moments import unit_ranges
 from unbend.numerics.moments import Moments
-from unbend.plot.moments import moments as ranges
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import headline, in_digits
 
@@ -21,13 +22,11 @@ def moments(result: Moments, place: Place = NOWHERE) -> Section:
     picture = Picture(
         "Mean and range of units",
         "Mean, ± one standard deviation, least and greatest value.",
-        vector(
-            lambda ax: ranges(ax, result),
-            f"{place.label(place.layer)}: mean and range of {d} units",
-            size=(3.4, 2.0),
-            margins=(0.52, 0.38, 0.06, 0.06),
-        ),
-        Table(
+        view="moments",
+        data=asdict(unit_ranges(result)),
+        label=f"{place.label(place.layer)}: mean and range of {d} units",
+        ratio=1.7,
+        table=Table(
             ("unit", "mean", "std", "least", "greatest"),
             rows,
             "" if d <= _ALL else f"{len(rows)} of {d:,} units, evenly spaced by mean.",

@@ -1,14 +1,16 @@
 """What a page shows of `Projections`: two flat views of a layer."""
 
+from typing import Any
+
+import numpy as np
+
 from unbend._typing import Array
+from unbend.chart.planes import groups, window
 from unbend.numerics.planes import Projections
-from unbend.plot.planes import discriminant, pca
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import percent
 
-_SIZE = (3.4, 2.9)
-_BARE = (0.04, 0.04, 0.04, 0.04)
+_RATIO = 1.17
 _CLASSES = 24
 _CUT = "Mean ± standard deviation of the points. At most 0.5 % of the points on a side lie outside the picture."
 
@@ -21,28 +23,42 @@ def planes(result: Projections, place: Place = NOWHERE) -> Section:
     first = Picture(
         "Most variance",
         f"PCA axes hold {shares} of the variance.",
-        vector(
-            lambda ax: pca(ax, result, class_names=place.class_names),
-            f"{where}: {n} rows in the plane of most variance",
-            size=_SIZE,
-            margins=_BARE,
-        ),
-        _table(result, result.pca, place),
+        view="planes",
+        data=_view(result, result.pca, place),
+        label=f"{where}: {n} rows in the plane of most variance",
+        ratio=_RATIO,
+        table=_table(result, result.pca, place),
     )
     if result.discriminant is None or not result.discriminant.any():
         return Section(pictures=(first,))
+    is_line = not result.discriminant[:, 1].any()
     second = Picture(
         "Best for telling classes apart",
-        "Linear discriminants, in units of the spread within classes.",
-        vector(
-            lambda ax: discriminant(ax, result, class_names=place.class_names),
-            f"{where}: the same {n} rows in the plane that best tells the classes apart",
-            size=_SIZE,
-            margins=_BARE,
-        ),
-        _table(result, result.discriminant, place),
+        "The linear discriminant, in units of the spread within classes; training rows filled, held-out rows drawn."
+        if is_line
+        else "Linear discriminants, in units of the spread within classes.",
+        view="density" if is_line else "planes",
+        data=_view(result, result.discriminant, place),
+        label=f"{where}: the same {n} rows in the plane that best tells the classes apart",
+        ratio=_RATIO,
+        table=_table(result, result.discriminant, place),
     )
     return Section(pictures=(second, first))
+
+
+def _view(result: Projections, points: Array, place: Place) -> dict[str, Any]:
+    """The rows as the page draws them."""
+    good = np.asarray(np.isfinite(points).all(1))
+    low, high = window(points[good])
+    return {
+        "ids": result.ids,
+        "group": groups(result, good, is_classes=bool(place.class_names)),
+        "held_out": result.held_out,
+        "points": points,
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "is_classes": bool(place.class_names),
+    }
 
 
 def _table(result: Projections, points: Array, place: Place) -> Table:

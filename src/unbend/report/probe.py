@@ -1,12 +1,12 @@
 """What a page shows of `Probes`: what a linear reader reads off every layer, and whether that is the layer's merit."""
 
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 from unbend.numerics.interval import PairedDifference
 from unbend.numerics.probe import Probe, Probes
-from unbend.plot.probe import probes as curves
-from unbend.plot.style import name_room
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 
 
@@ -23,16 +23,32 @@ def probes(result: Probes, place: Place = NOWHERE) -> Section:
         "accuracy on the labels. Orange diamonds: the same probe on a control task, one random label for each kind of "
         "input; the distance is the layer's merit, not the probe's capacity. Grey squares: how much of shuffled labels "
         "it memorises on the fitted rows. Dotted: chance.",
-        vector(
-            lambda ax: curves(ax, result, labels=labels),
-            f"Held-out accuracy of the probes of {len(labels)} layers. {told}",
-            size=(9.0, 2.6 + name_room(labels)),
-            margins=(0.6, name_room(labels), 0.1, 0.1),
-        ),
-        _table(result, labels),
+        view="probes",
+        data=_view(result, place),
+        label=f"Held-out accuracy of the probes of {len(labels)} layers. {told}",
+        ratio=2.7,
+        table=_table(result, labels),
         size="full",
     )
     return Section(pictures=(picture,))
+
+
+def _view(result: Probes, place: Place) -> dict[str, Any]:
+    """The curves as the page draws them."""
+    found = list(result.layers.values())
+    return {
+        "layers": place.positions(result.layers),
+        "accuracy": np.array([p.accuracy for p in found]),
+        "low": np.array([p.low for p in found]),
+        "high": np.array([p.high for p in found]),
+        "task": np.array([_or_nan(p.control.task_accuracy) for p in found]),
+        "capacity": np.array([_or_nan(p.control.capacity) for p in found]),
+        "chance": float(found[0].control.chance),
+    }
+
+
+def _or_nan(share: float | None) -> float:
+    return np.nan if share is None else share
 
 
 def _table(result: Probes, labels: list[str]) -> Table:

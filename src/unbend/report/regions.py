@@ -13,10 +13,10 @@ import numpy as np
 from markupsafe import Markup
 
 from unbend._typing import Array
+from unbend.chart.cells import pattern_level, pattern_ramp
+from unbend.chart.style import CLASSES
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
-from unbend.plot.cells import PATTERNS, pattern_level
-from unbend.plot.style import CLASSES
 from unbend.report.html import inlined, template, text
 from unbend.study.window import PlaneSamples
 
@@ -54,7 +54,7 @@ def regions_page(
         "layers": _layers(last),
         "n_maps": n_maps,
         "n_bytes": -(-last.network.n_hinges // 8),
-        "ramp": [_hex(PATTERNS(level)) for level in np.linspace(0, 1, 17)],
+        "ramp": pattern_ramp(17),
         "classes": [{"color": color} for color in CLASSES],
         "class_names": [names[k] if k < len(names) else f"class {k}" for k in range(n_classes)],
         "points": None if samples is None else _points(samples),
@@ -155,7 +155,3 @@ def _facts(cells: Cells, boundary: Boundary | None) -> list[list[str]]:
 def _blob(values: Array, kind: str) -> dict[str, str]:
     raw = np.ascontiguousarray(values).astype(f"<{kind}").tobytes()
     return {"type": kind, "data": base64.b64encode(raw).decode("ascii")}
-
-
-def _hex(color: Sequence[float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in color[:3])

@@ -5,7 +5,7 @@ own gets a table of its fields, so a new measure is on the page at once. `report
 special ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import singledispatch
 from numbers import Real
@@ -32,35 +32,43 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One drawing.
+    """One picture: data, and the view that draws them in the browser.
 
     Attributes:
         title: a few words.
         caption: how to read it, in a sentence.
-        svg: the drawing, an `<svg role="img">` with its own label.
+        view: what draws it, a name in `web/src/views/index.ts`; empty for a drawing that is there already.
+        data: what it draws: numbers, texts, arrays, and lists of them.
+        label: what it shows, for people who cannot see it.
+        ratio: how many times as wide as high it is.
+        svg: a drawing in place of a view, an `<svg role="img">` with its own label.
         table: its numbers.
         legend: words for its marks: (class of the mark, text).
-        size: `small`, `wide` or `full`.
-        narrow: another drawing for narrow screens.
+        size: `small`, `medium`, `wide`, `full` or `curve`.
+        number: its place among the data of a page, which sets it; -1 before.
     """
 
     title: str
     caption: str
-    svg: str
+    view: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    ratio: float = 1.5
+    svg: str = ""
     table: Table | None = None
     legend: tuple[tuple[str, str], ...] = ()
     size: str = "small"
-    narrow: str = ""
+    number: int = -1
+
+    @property
+    def room(self) -> str:
+        """The class that keeps its room before it is drawn."""
+        return f"r{round(100 * self.ratio)}"
 
     @property
     def drawing(self) -> Markup:
         """The drawing as markup: it was made by our own code, with every name in it escaped."""
         return Markup(self.svg)  # noqa: S704
-
-    @property
-    def narrow_drawing(self) -> Markup:
-        """The same for narrow screens."""
-        return Markup(self.narrow)  # noqa: S704
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +85,16 @@ class Place:
     """Where a Result stands, for captions and names.
 
     Attributes:
-        name: what the Result is called in the study.
-        layer: the layer it belongs to; empty for one that spans layers.
-        kind: kind of that layer.
-        class_names: names of the classes; empty for a regression.
-        labels: what to call each layer, by name.
+            name: what the Result is called in the study.
+            layer: the layer it belongs to; empty for one that spans layers.
+            kind: kind of that layer.
+            class_names: names of the classes; empty for a regression.
+    <<<<<<< HEAD
+            labels: what to call each layer, by name, in the order of the page.
+    =======
+            labels: what to call each layer, by name.
+            label_names: names of the yes/no labels of a row, where there are several.
+    >>>>>>> main
     """
 
     name: str = ""
@@ -89,10 +102,16 @@ class Place:
     kind: str = ""
     class_names: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
 
     def label(self, layer: str) -> str:
         """What to call a layer."""
         return self.labels.get(layer, layer)
+
+    def positions(self, layers: Iterable[str]) -> list[int]:
+        """Where layers stand on the page, by their names; -1 for one that is not there."""
+        order = {name: position for position, name in enumerate(self.labels)}
+        return [order.get(name, -1) for name in layers]
 
 
 NOWHERE = Place()

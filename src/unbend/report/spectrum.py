@@ -1,10 +1,11 @@
 """What a page shows of `Spectrum`: how many directions a layer uses."""
 
+from dataclasses import asdict
+
 import numpy as np
 
+from unbend.chart.spectrum import spectrum_curve
 from unbend.numerics.spectrum import Spectrum
-from unbend.plot.spectrum import spectrum as curve
-from unbend.plot.vector import vector
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import Number, headline, in_digits, percent, small_share
 
@@ -25,13 +26,11 @@ def spectrum(result: Spectrum, place: Place = NOWHERE) -> Section:
         "Spectrum",
         "Variance along each principal direction."
         + (" Fewer than 10 rows per unit: the rank is an underestimate." if few else ""),
-        vector(
-            lambda ax: curve(ax, result),
-            f"{place.label(place.layer)}: covariance spectrum, effective rank {result.effective_rank:.3g} of {d}",
-            size=(3.4, 2.0),
-            margins=(0.52, 0.38, 0.06, 0.06),
-        ),
-        Table(("direction", "share", "in all"), rows, f"First {len(rows)} of {d} directions."),
+        view="spectrum",
+        data=asdict(spectrum_curve(result)),
+        label=f"{place.label(place.layer)}: covariance spectrum, effective rank {result.effective_rank:.3g} of {d}",
+        ratio=1.7,
+        table=Table(("direction", "share", "in all"), rows, f"First {len(rows)} of {d} directions."),
     )
     ratio = result.participation_unbiased
     said = "participation ratio (Σλ)²/Σλ² with the sample bias removed: directions in use, small ones counting less"

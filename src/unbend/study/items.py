@@ -162,11 +162,14 @@ class Items:
         inputs = self._by_position(batch, (place,))
         unused = [i for i in range(len(batch)) if i != place and i not in inputs]
         if len(batch) > 2 and (unused or self._target is None):
-            word = f"; {_numbered(unused)} is not used" if unused else ""
+            word = f"; {_numbered(unused)} {'are' if len(unused) > 1 else 'is'} not used" if unused else ""
+            verb = "go" if len(inputs) > 1 else "goes"
             self._note(
-                f"Items have {len(batch)} parts: {_numbered(inputs)} goes into the model and part {place} is the "
+                f"Items have {len(batch)} parts: {_numbered(inputs)} {verb} into the model and part {place} is the "
                 f"label{word}. inputs= and target= say otherwise."
             )
+        if len(inputs) == 1 and self._is_several(batch[inputs[0]]):
+            return lambda b: (tuple(b[inputs[0]]), b[place])
         return lambda b: (_picked(b, inputs if len(inputs) > 1 else inputs[0]), b[place])
 
     def _of_chosen(self, batch: Sequence[Any]) -> Callable[[Any], tuple[Any, Any]]:
@@ -188,6 +191,8 @@ class Items:
     def _label_place(self, batch: Sequence[Any]) -> int | None:
         """The position of the label; None where every part is an input."""
         takes, last = self._takes, len(batch) - 1
+        if len(batch) == 2 and self._is_several(batch[0]):
+            return last
         if takes is None or len(batch) == 2:
             last -= self._beside_place(batch) == last
             return None if takes is not None and takes.least > last else last
@@ -203,6 +208,11 @@ class Items:
             f"data: items have {len(batch)} parts ({', '.join(map(_described, batch))}), and {_numbered(found)} could "
             f"be the label. Say which: target={found[0] if found else last} (--target)."
         )
+
+    def _is_several(self, part: Any) -> bool:
+        """Whether a part is all that the model takes, one by one: a collate function makes a list of a tuple."""
+        is_listed = isinstance(part, (tuple, list)) and all(_is_numeric(one) for one in part)
+        return is_listed and self._takes is not None and self._takes.least == len(part) > 1
 
     def _by_position(self, batch: Sequence[Any], labels: tuple[int, ...]) -> tuple[int, ...]:
         """The positions of the inputs, beside those of the labels."""

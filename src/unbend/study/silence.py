@@ -17,5 +17,5 @@ def bound_in_words(a: Activity) -> str:
         said += f", all of the layer's {d:,} units together on fewer than {100 * a.silent_bound_of_all:.2g} %"
     if a.n_wakes < 0:
         return f"{said}."
-    woke = "none of them" if a.n_wakes == 0 else f"{a.n_wakes:,} of {a.n_silent:,}"
-    return f"{said}. Of {a.n_asked:,} held-out rows, {woke} put out something."
+    woke = "none of them fires" if a.n_wakes == 0 else f"{a.n_wakes:,} of these {a.n_silent:,} fire after all"
+    return f"{said}. On {a.n_asked:,} held-out rows {woke}."

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._digits import digits
 from unbend._places import MLBENCH
 from unbend.errors import LoadError
 from unbend.zoo.sets import DataSet, split
@@ -43,11 +44,9 @@ def digits_data(*, held_out: float = 0.2, seed: int = 0) -> DataSet:
         held_out: share of every class that is held out.
         seed: of the split.
     """
-    from sklearn.datasets import load_digits  # noqa: PLC0415
-
-    bunch: Any = load_digits()
-    x, y = torch.from_numpy(bunch.data / 16.0).float(), torch.from_numpy(bunch.target).long()
-    names = tuple(str(digit) for digit in bunch.target_names)
+    pixels, labels = digits()
+    x, y = torch.from_numpy(pixels / 16.0).float(), torch.from_numpy(labels)
+    names = tuple(map(str, range(10)))
     source = "UCI Optical Recognition of Handwritten Digits by scikit-learn, divided by 16; CC BY 4.0"
     return DataSet(*split(x, y, held_out=held_out, seed=seed), names, "digits", source)
 

@@ -14,6 +14,7 @@ from jaxtyping import Float64, Int64, Shaped
 from torch import Tensor, nn
 
 from unbend.errors import DataError, ModelError, ShapeError
+from unbend.zoo.optimiser import Step, adam_steps, sgd_steps
 from unbend.zoo.randomness import seeded, threads
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -147,21 +148,19 @@ def _fit(
     snapshot_at: frozenset[int],
     progress: Callable[[int, int], None] | None,
 ) -> History:
-    optimizer = _optimizer(model, recipe)
+    take = _steps(model, recipe)
     losses, hits = np.zeros(recipe.epochs), np.full(recipe.epochs, np.nan)
     kept = _Kept(snapshot_at)
     kept.look(0, model)
     step = 0
     for epoch in range(recipe.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * rate_factor(recipe, epoch)
+        rate = recipe.rate * rate_factor(recipe, epoch)
         total, right = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
         for xb, yb in _batches(x, y, recipe.batch_size):
             output = model(xb)
             value = _loss_of(loss, output, yb)(output, yb)
-            optimizer.zero_grad()
             value.backward()
-            optimizer.step()
+            take(rate)
             step += 1
             kept.look(step, model)
             total += value.detach().double().cpu() * len(xb)
@@ -208,14 +207,14 @@ def check_recipe(x: Tensor, y: Tensor, recipe: Recipe) -> None:
         raise DataError(message)
 
 
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _steps(model: nn.Module, recipe: Recipe) -> Step:
     free = [p for p in model.parameters() if p.requires_grad]
     if not free:
         message = "model: expected at least one parameter that requires a gradient, got none."
         raise ModelError(message)
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(free, lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True)
-    return torch.optim.SGD(free, lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True)
+        return adam_steps(free, weight_decay=recipe.weight_decay)
+    return sgd_steps(free, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
 def rate_factor(recipe: Recipe, epoch: int) -> float:

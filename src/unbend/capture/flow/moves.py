@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -196,7 +197,7 @@ def elementwise(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     """What is broadcast together has the same axes."""
     shape = tuple(out.shape)
     fitting = [operand for operand in step.operands.values() if _fits(operand.shape, shape)]
-    if not fitting or tuple(torch.broadcast_shapes(*(operand.shape for operand in fitting))) != shape:
+    if not fitting or np.broadcast_shapes(*(operand.shape for operand in fitting)) != shape:
         return None
     data = [operand for operand in fitting if operand.is_data] or fitting
     axes = broadcast(shape, [operand.layout.axes for operand in data])

@@ -4,21 +4,29 @@ In: a subject. Out: `Passage`s. Nothing is reduced, so a fall is the layer's own
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from unbend._typing import Array
 from unbend.capture.kinds import kind_of
 from unbend.capture.quiet import heard_here
-from unbend.study.examine.references import read_linearly
+from unbend.study.examine.references import read_by_trees, read_linearly
 from unbend.study.examine.subject import COLUMNS, Sample, Subject
 from unbend.study.examine.values import Passage
 from unbend.study.examine.weights import Ran, is_affine_layer
 
 _NARROWER = 3
 """A pool, or an affine layer on maps, narrows when it leaves less than this part of what entered."""
+_LOST = 0.05
+"""Fall of a linear read-out from which trees need not be asked as well."""
+_MOST_TREES = 2
+"""Layers that trees read, those that narrow most: what is lost need not be linear."""
+Reader: TypeAlias = Callable[[Array, Array, Array, Array], float]
+"""Inputs and labels of training, inputs and labels of held-out rows; gives the held-out score."""
 _MOST = 6
 """Layers that are read; of more, those that narrow most."""
 
@@ -36,17 +44,28 @@ def passages(subject: Subject, modules: tuple[Ran, ...], last: str | None) -> tu
         return ()
     paths = [each.path for each in chosen]
     train, unseen = (_features(subject, paths, rows) for rows in (subject.train, subject.held_out))
-    return tuple(
-        Passage(
+
+    def read(each: Ran, side: int, reader: Reader) -> float:
+        x, u = (torch.nan_to_num(part[each.path][side]).double().numpy() for part in (train, unseen))
+        return reader(x, subject.train.y.numpy(), u, subject.held_out.y.numpy())
+
+    def passage(each: Ran, *, by_trees: bool) -> Passage:
+        reader = read_by_trees if by_trees else read_linearly
+        return Passage(
             layer=each.path,
             kind="affine" if is_affine_layer(each.module) else "pool",
-            before=_read(subject, train[each.path][0], unseen[each.path][0]),
-            after=_read(subject, train[each.path][1], unseen[each.path][1]),
+            before=read(each, 0, reader),
+            after=read(each, 1, reader),
             units=each.shape_out[1] if len(each.shape_out) == 4 else each.shape_out[-1],
             positions=math.prod(each.shape_out[2:]) if len(each.shape_out) > 2 else 1,
+            by_trees=by_trees,
         )
-        for each in chosen
-    )
+
+    linear = [passage(each, by_trees=False) for each in chosen]
+    if any(p.before - p.after > _LOST for p in linear):
+        return tuple(linear)
+    most = sorted(chosen, key=lambda each: -_narrows(subject, each))[:_MOST_TREES]
+    return (*linear, *(passage(each, by_trees=True) for each in chosen if each in most))
 
 
 def _narrows(subject: Subject, each: Ran) -> float:
@@ -89,8 +108,3 @@ def _flat(values: Tensor) -> Tensor:
     if flat.shape[1] <= COLUMNS:
         return flat
     return torch.nn.functional.adaptive_avg_pool1d(flat[:, None], COLUMNS)[:, 0]
-
-
-def _read(subject: Subject, train: Tensor, unseen: Tensor) -> float:
-    x, u = (torch.nan_to_num(part).double().numpy() for part in (train, unseen))
-    return read_linearly(x, subject.train.y.numpy(), u, subject.held_out.y.numpy())

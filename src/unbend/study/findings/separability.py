@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
-from unbend.study.findings.evidence import Evidence, called, interval, is_better, readout
+from unbend.study.findings.evidence import Evidence, called, interval, is_better, is_whole, readout
 from unbend.study.values import Finding, Layer
 
 LEAST = 0.01
@@ -18,19 +18,20 @@ FADED = 0.03
 def lost_separability(e: Evidence) -> Iterator[Finding]:
     """A layer after which a linear read-out reads the labels worse, beyond noise."""
     for before, after in e.steps():
-        if not after.is_output and _fell(before, after) >= LEAST and is_better(readout(before), readout(after)):
+        if _fell(before, after) >= LEAST and e.reads_better(before, after):
             yield (_bottleneck if _is_narrow(e, before, after) else _loss)(e, before, after)
 
 
 def fading(e: Evidence) -> Iterator[Finding]:
     """Separability that is lost over several layers, none of which is to blame alone."""
-    read = [layer for layer in e.read() if not layer.is_output]
+    trunk = e.paths().trunk()
+    read = [*e.start(), *(layer for layer in e.hidden() if layer.name in trunk and is_whole(layer))]
     if len(read) < 3 or any(True for _ in lost_separability(e)):
         return
     best, last = max(read, key=lambda layer: readout(layer).held_out), read[-1]
     if best.kind == "input" and len(read) < 4:
         return
-    if _fell(best, last) >= FADED and is_better(readout(best), readout(last)):
+    if _fell(best, last) >= FADED and e.reads_better(best, last):
         yield Finding(
             "fading", "note", last.name,
             f"Separability fades from {called(best)} to {called(last)}, little by little.",
@@ -62,13 +63,13 @@ def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
 
 def rises(e: Evidence) -> Iterator[Finding]:
     """The good news: where separability arises."""
-    if e.is_ill or (e.examination is not None and not e.examination.is_declared):
-        return
+    if e.is_ill or e.examination is None or not e.examination.is_declared:
+        return  # rows the network may have been trained on are no ground for praise
     hidden, first = e.hidden(), e.layers[0] if e.layers else None
     if not hidden or first is None or first.kind != "input" or first not in e.read():
         return
     best = max(hidden, key=lambda layer: readout(layer).held_out)
-    if is_better(readout(best), readout(first)):
+    if e.reads_better(best, first):
         twin = best.baseline(Readout)
         beside = f" ({twin.held_out:.3f} there in the untrained twin)" if twin is not None else ""
         yield Finding(
@@ -106,7 +107,9 @@ def _loss(e: Evidence, before: Layer, after: Layer) -> Finding:
 def _scores(e: Evidence, before: Layer, after: Layer) -> str:
     a, b = readout(before), readout(after)
     where = "on the input" if before.kind == "input" else f"at {called(before)}"
-    return f"Held-out {e.score} {a.held_out:.3f} {where}, {b.held_out:.3f} at {called(after)} ({interval(b)})."
+    probed = e.probed(before, after)
+    also = "" if probed is None else f" Logistic probes: {probed[0]:.3f} and {probed[1]:.3f}."
+    return f"Held-out {e.score} {a.held_out:.3f} {where}, {b.held_out:.3f} at {called(after)} ({interval(b)}).{also}"
 
 
 def _fell(before: Layer, after: Layer) -> float:

@@ -5,18 +5,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from unbend.study.examine.values import Weights
+from unbend.study.examine.values import Examination, Passage, Weights
 from unbend.study.findings.evidence import Evidence
 from unbend.study.findings.words import share
 from unbend.study.values import Finding
 
 _SHRUNK = 0.2
 """Size against a fresh draw below which weights are said to have decayed."""
+_SMALL = 0.5
+"""And below which they are small."""
 _LARGE = 6.0
 """And above which they are large."""
 _EXPLODES = 200.0
 """Growth from the input to the output of at least four layers from which activations explode."""
 _DROP = 0.05
+_DROP_TREES = 0.1
 _VANISHES = 1e-3
 _PULLED = 0.02
 """Gradient against the greatest of all layers from which a layer would have moved, had it been trained."""
@@ -38,7 +41,7 @@ def constant_weights(e: Evidence) -> Iterator[Finding]:
         else:
             continue
         yield Finding(
-            "constant_weights", "problem", w.layer, title, seen,
+            "constant_weights", "problem" if e.is_ill else "note" if e.is_judged else "warning", w.layer, title, seen,
             "Units that start equal get equal gradients and stay equal: the layer is as wide as one unit.",
             "Initialise the weights at random.",
         )  # fmt: skip
@@ -49,15 +52,30 @@ def shrunk_weights(e: Evidence) -> Iterator[Finding]:
     """Weights that have decayed to nearly nothing."""
     x = e.examination
     sizes = [] if x is None else [w.size for w in x.weights]
-    if x is None or not sizes or not np.median(sizes) < _SHRUNK or not max(sizes[:-1] or sizes) > 0:
+    if x is None or not sizes or not max(sizes[:-1] or sizes) > 0:
         return
-    yield Finding(
-        "shrunk_weights", "problem" if e.is_ill else "note", None,
-        "The weights have shrunk to near zero: weight decay is too strong.",
-        f"Size against a usual draw, layer by layer: {_listed(sizes)}. {e.own_score}",
-        "Signals and gradients fade from layer to layer.",
-        "Lower the weight decay.",
-    )  # fmt: skip
+    seen = f"Size against a usual draw, layer by layer: {_listed(sizes)}. {e.own_score}"
+    if np.median(sizes) < _SHRUNK:
+        yield Finding(
+            "shrunk_weights", "problem" if e.is_ill else "note", None,
+            "The weights are near zero: weight decay has shrunk them, or they started too small.", seen,
+            "Signals and gradients fade from layer to layer.",
+            "Lower the weight decay; then start from larger weights (PyTorch's own, He or Xavier).",
+        )  # fmt: skip
+    elif np.median(sizes) < _SMALL and e.is_ill and _starts_better(x):
+        yield Finding(
+            "small_weights", "problem", None,
+            f"The weights are too small: at the median {np.median(sizes):.2f} times those of a usual draw.",
+            f"{seen} A fresh copy, trained briefly, gets further than this network when it is trained on.",
+            "Signals and gradients shrink from layer to layer, so that the first layers hardly learn.",
+            "Start from larger weights (PyTorch's own, He or Xavier), and check the weight decay.",
+        )  # fmt: skip
+
+
+def _starts_better(x: Examination) -> bool:
+    """Whether a fresh copy gets further in a short training than the network itself, by more than noise."""
+    fresh, going_on = x.trial("fresh"), x.trial("on")
+    return fresh is not None and going_on is not None and fresh.held_out - going_on.held_out > x.scores.margin
 
 
 def exploding(e: Evidence) -> Iterator[Finding]:
@@ -83,16 +101,21 @@ def large_weights(e: Evidence) -> Iterator[Finding]:
     if x is None or fresh is None or len(x.weights) < 2:
         return
     sizes, gain = [w.size for w in x.weights], fresh.held_out - x.scores.held_out
-    if np.median(sizes[:-1]) > _LARGE and e.is_ill and gain > x.scores.margin / 2:
-        top = max(x.weights, key=lambda w: w.size)
-        yield Finding(
-            "large_weights", "problem", top.layer,
-            f"The weights are too large: at layer {top.layer} {top.size:.0f} times those of a usual draw.",
-            f"Size against a usual draw, layer by layer: {_listed(sizes)}. A fresh copy, trained briefly, does better "
-            f"by {gain:.3f}.",
-            "Large weights drive activations into their flat parts and make outputs overconfident.",
-            "Initialise with smaller weights.",
-        )  # fmt: skip
+    if not (np.median(sizes[:-1]) > _LARGE and e.is_ill and gain > x.scores.margin / 2):
+        return
+    top = max(x.weights, key=lambda w: w.size)
+    if min(sizes) > _LARGE:
+        title = f"The weights have blown up in every layer: at layer {top.layer}"
+        advice = "Lower the learning rate; then start from smaller weights."
+    else:
+        title = f"The weights are too large: at layer {top.layer}"
+        advice = "Initialise with smaller weights."
+    yield Finding(
+        "large_weights", "problem", top.layer, f"{title} {top.size:.0f} times those of a usual draw.",
+        f"Size against a usual draw, layer by layer: {_listed(sizes)}. A fresh copy, trained briefly, does better "
+        f"by {gain:.3f}.",
+        "Large weights drive activations into their flat parts and make outputs overconfident.", advice,
+    )  # fmt: skip
 
 
 def affine_stack(e: Evidence) -> Iterator[Finding]:
@@ -143,15 +166,16 @@ def missing_bias(e: Evidence) -> Iterator[Finding]:
 def narrow_passage(e: Evidence) -> Iterator[Finding]:
     """A pool or a narrow layer that lets too little through; read with every position kept."""
     x = e.examination
-    lost = [] if x is None else [(p.before - p.after, p) for p in x.passages]
+    lost = [] if x is None else [(p.before - p.after - _least(x, p), p) for p in x.passages]
     if x is None or not lost:
         return
-    drop, p = max(lost, key=lambda pair: pair[0])
-    if not drop > max(_DROP, x.scores.margin):
+    beyond, p = max(lost, key=lambda pair: pair[0])
+    if not beyond > 0:
         return
     k = len(e.about.class_names)
     seen = (
-        f"A linear read-out of all that enters it reads {p.before:.3f}, of all that leaves it {p.after:.3f} held out."
+        f"{'Trees on' if p.by_trees else 'A linear read-out of'} all that enters it read{'s' * (not p.by_trees)} "
+        f"{p.before:.3f}, {'on' if p.by_trees else 'of'} all that leaves it {p.after:.3f} held out."
     )
     if p.kind == "pool":
         left = f"{p.positions} position{'s' if p.positions > 1 else ''}"
@@ -163,6 +187,19 @@ def narrow_passage(e: Evidence) -> Iterator[Finding]:
         "narrow_passage", "problem", p.layer, title, f"{seen} {e.own_score}",
         "What does not pass here is gone: no later layer can bring it back.", advice,
     )  # fmt: skip
+
+
+def _least(x: Examination, p: Passage) -> float:
+    """A fall of what can be read that is more than noise.
+
+    What only trees tell counts where neither going on nor a fresh start brings the network near what can be reached:
+    layers that are not trained yet hold much that trees read and later layers will.
+    """
+    if not p.by_trees:
+        return max(_DROP, x.scores.margin)
+    tried = [t.held_out for t in (x.trial("on"), x.trial("fresh")) if t is not None]
+    is_stuck = len(tried) == 2 and max(tried) < x.scores.reachable - x.scores.margin
+    return _DROP_TREES + x.scores.margin if is_stuck else math.inf
 
 
 def vanishing(e: Evidence) -> Iterator[Finding]:

@@ -1,0 +1,23 @@
+"""Small images of rows."""
+
+from math import isqrt
+
+import numpy as np
+
+from unbend._typing import Array, Float64
+
+COLUMNS = 12
+"""Images in a row."""
+_LEAST = 4
+
+
+def image_side(d: int) -> tuple[int, int] | None:
+    """The shape of a square image of d pixels; None where d is no square of at least 4 × 4."""
+    side = isqrt(d)
+    return (side, side) if side * side == d and side >= _LEAST else None
+
+
+def grey(image: Array) -> Float64[Array, "h w"]:
+    """An image over its own range, dark on light: 1 where it is least, 0 where it is greatest."""
+    low, high = float(image.min()), float(image.max())
+    return 1 - (image - low) / (high - low) if high > low else np.ones(image.shape)

@@ -1,0 +1,39 @@
+/** A table that sorts by the column whose head is pressed. */
+
+import { html } from "../dom.ts";
+
+type Key = string | number;
+
+function key(row: HTMLTableRowElement, column: number, isNumber: boolean): Key {
+  const cell = row.cells[column];
+  return isNumber ? Number(cell?.dataset["value"]) : cell?.textContent?.trim() ?? "";
+}
+
+/** Rising order; a missing number comes last, whichever way. */
+export function compare(a: Key, b: Key, isFalling: boolean): number {
+  if (typeof a === "number" && typeof b === "number") {
+    if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+    return isFalling ? b - a : a - b;
+  }
+  const order = String(a).localeCompare(String(b), undefined, { numeric: true });
+  return isFalling ? -order : order;
+}
+
+export function sortable(table: HTMLTableElement): void {
+  const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
+  const body = table.tBodies[0];
+  if (!body) return;
+  heads.forEach((head, column) => {
+    const press = html("button", { type: "button" }, head.textContent ?? "");
+    head.replaceChildren(press);
+    press.addEventListener("click", () => {
+      const isFalling = head.getAttribute("aria-sort") === "ascending";
+      for (const other of heads) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", isFalling ? "descending" : "ascending");
+      const isNumber = head.dataset["sort"] === "number";
+      const rows = [...body.rows].map((row) => [key(row, column, isNumber), row] as const);
+      rows.sort(([a], [b]) => compare(a, b, isFalling));
+      body.append(...rows.map(([, row]) => row));
+    });
+  });
+}

@@ -1,0 +1,126 @@
+import { expect, test } from "vitest";
+import { marks, nearest, placed, type Planes } from "../src/points.ts";
+import { curve } from "../src/views/curve.ts";
+import { density } from "../src/views/density.ts";
+import { turned } from "../src/views/film.ts";
+import { histogram, slots } from "../src/views/histogram.ts";
+import { confusion } from "../src/views/matrix.ts";
+import { planes } from "../src/views/planes.ts";
+import { staircase } from "../src/views/staircase.ts";
+import { compare } from "../src/views/table.ts";
+import { units } from "../src/views/units.ts";
+import { numbers, page, place } from "./page.ts";
+
+const f = (...values: number[]): Float32Array => new Float32Array(values);
+
+function host(): HTMLElement {
+  return document.body.appendChild(document.createElement("div"));
+}
+
+function rows(): Planes {
+  return {
+    ids: new Int32Array([10, 11, 12, 13]), group: new Int32Array([0, 0, 1, 2]), held_out: new Uint8Array([0, 1, 0, 0]),
+    points: f(0, 0, 1, 1, 0.5, 0.5, 9, 9), low: [0, 0], high: [1, 1], is_classes: true,
+  };
+}
+
+test("points stand where the window puts them, those outside nowhere", () => {
+  const at = placed(rows(), 100, 50);
+  expect([...at]).toEqual([0, 50, 100, 0, 50, 25, NaN, NaN]);
+  expect(marks(at, [0, 1, 3], "dots")).toBe("M0 50h0M100 0h0");
+  expect(nearest(at, 49, 26, 5)).toBe(2);
+  expect(nearest(at, 49, 40, 5)).toBe(-1);
+});
+
+test("a sample that is pointed at anywhere has its ring here, and a class comes forward", () => {
+  const here = page(3);
+  const box = host();
+  const end = planes(box, rows(), place(here, { width: 100, height: 50 }));
+  const ring = box.querySelector<SVGElement>(".ring");
+  expect(ring?.style.display).toBe("none");
+  here.choices.point({ sample: 12 });
+  expect([ring?.getAttribute("cx"), ring?.getAttribute("cy"), ring?.style.display]).toEqual(["50", "25", ""]);
+  here.choices.choose({ class: 1 });
+  const back = [...box.querySelectorAll("g[class^=class-]")].map((g) => g.classList.contains("back"));
+  expect(back).toEqual([true, false, true]);
+  end();
+  here.choices.clear();
+  expect(box.querySelectorAll("g.back")).toHaveLength(2);
+});
+
+test("the held-out line follows the graph: a branch is a branch", () => {
+  const here = page(4);
+  const forked = { ...here, layers: here.layers.map((layer, i) => (i === 3 ? { ...layer, feeders: [0, 2] } : layer)) };
+  const box = host();
+  const values = f(0.5, 0.6, 0.7, 0.8);
+  curve(box, { layers: [0, 1, 2, 3], is_accuracy: true, held_out: values, low: values, high: values, train: values,
+    twin: f(NaN, NaN, NaN, NaN), control: values }, place(forked));
+  const line = box.querySelector("path.line.held_out")?.getAttribute("d") ?? "";
+  expect(line.split("M").length - 1).toBe(4);
+  expect(box.querySelectorAll("text.end")).toHaveLength(3);
+  expect(line).not.toContain("NaN");
+});
+
+test("only activations climb the staircase in colour", () => {
+  const box = host();
+  staircase(box, { layers: [0, 1, 2], fisher: f(1, 3, 2), trace_ratio: f(1, 1, 1) }, place(page(3)));
+  const tread = box.querySelector("path.tread")?.getAttribute("d") ?? "";
+  expect(tread.split("M").length - 1).toBe(2);
+  expect(numbers(tread).every(Number.isFinite)).toBe(true);
+});
+
+test("bars stand beside zero's slot, negative ones to the left", () => {
+  const data = { left: f(0, 1), width: f(1, 1), share: f(0.3, 0.5), negative: new Uint8Array([1, 0]), inner: 0.01, near_zero: 0, zero: 0.2 };
+  const { gap, low, high } = slots(data);
+  expect(gap).toBeCloseTo(0.24);
+  expect([low, high].map((v) => Math.round(100 * v) / 100)).toEqual([-1.31, 2.31]);
+  const box = host();
+  histogram(box, data, place(page(2)));
+  expect(box.textContent).toContain("20 % zero");
+  expect(box.innerHTML).not.toContain("NaN");
+});
+
+test("every unit has a cell, a silent one a mark and its word", () => {
+  const here = page(2);
+  const box = host();
+  units(box, { score: f(0, 1, 2), shade: f(0.06, 0.5, 1), zero: f(1, 0, 0), flat: f(1, 0, 0), verdict: new Uint8Array([1, 0, 0]),
+    words: ["silent"], columns: 3 }, place(here));
+  expect(box.querySelectorAll("path.cell.silent, path.cell")).toHaveLength(3);
+  box.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+  expect(here.choices.now).toMatchObject({ layer: 1, unit: 0 });
+  expect(document.body.textContent).toContain("unit 0: silent");
+  box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+  expect(here.choices.chosen.unit).toBe(0);
+});
+
+test("above thirty classes the most confused pairs are told", () => {
+  const here = page(1, { classes: Array.from({ length: 50 }, (_, i) => `kind ${i}`) });
+  const box = host();
+  confusion(box, { row: new Int32Array([3, 4]), column: new Int32Array([9, 1]), count: new Int32Array([2, 7]), share: f(0.1, 0.4),
+    shade: f(0.5, 1), n_classes: 50 }, place(here));
+  expect([...box.querySelectorAll(".pair text")].map((t) => t.textContent)).toEqual(["4 → 1: 7", "3 → 9: 2"]);
+});
+
+test("a plane that is turned lies on the one before", () => {
+  const from = f(1, 0, 0, 1, -1, 0.5);
+  const [cos, sin] = [Math.cos(2), Math.sin(2)];
+  const spun = from.map((_, i) => {
+    const [x, y] = [from[i - (i % 2)] ?? 0, from[i - (i % 2) + 1] ?? 0];
+    return i % 2 ? sin * x + cos * y : cos * x - sin * y;
+  });
+  const mirrored = spun.map((v, i) => (i % 2 ? -v : v));
+  for (const other of [spun, mirrored]) {
+    turned(from, other).forEach((v, i) => { expect(v).toBeCloseTo(from[i] ?? NaN, 5); });
+  }
+});
+
+test("a density adds up to one where nothing is at the edges", () => {
+  const shares = density([0.4, 0.5, 0.6], 0, 1);
+  expect(shares.reduce((a, b) => a + b, 0)).toBeCloseTo(1);
+});
+
+test("missing numbers come last in both orders", () => {
+  const sorted = (isFalling: boolean): number[] => [2, NaN, 3].sort((a, b) => compare(a, b, isFalling));
+  expect(sorted(false)).toEqual([2, 3, NaN]);
+  expect(sorted(true)).toEqual([3, 2, NaN]);
+});

@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import { distinct, ofLayers, shortened } from "../src/names.ts";
+import { digits, percent, power } from "../src/write.ts";
+
+test("layers lose the start they share, and the middle where they are long", () => {
+  expect(ofLayers(["input", "encoder.layer.0.attention", "encoder.layer.1.attention"])).toEqual(["input", "0.attention", "1.attention"]);
+  expect(shortened("encoder.layer.0.attention.output.dense")).toBe("encoder.…put.dense");
+  expect(ofLayers([])).toEqual([]);
+});
+
+test("classes lose the words they share, never a part of a word", () => {
+  expect(distinct(["digit 0", "digit 1"])).toEqual(["0", "1"]);
+  expect(distinct(["cat", "car"])).toEqual(["cat", "car"]);
+  expect(distinct(["only"])).toEqual(["only"]);
+});
+
+test("numbers are written as the tables write them", () => {
+  expect([63.5695, 1438, NaN, 1e-9, 0, -0.25, Infinity].map(digits)).toEqual(["63.6", "1,438", "—", "1e-9", "0", "-0.25", "∞"]);
+  expect([0.9749, 1, NaN].map(percent)).toEqual(["97.5 %", "100 %", "—"]);
+  expect([1000, 1e-8, 10, 0.02].map(power)).toEqual(["10³", "10⁻⁸", "10", "0.02"]);
+});
