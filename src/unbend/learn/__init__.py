@@ -8,14 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the list of lessons is asked for without torch
-    from unbend.learn.running import Ran, run
+    from unbend.learn.running import MeasuredLesson, run
     from unbend.learn.site import write
     from unbend.learn.source import Lesson, lesson, lessons
 
 _HOME = {
-    "Lesson": "source", "Ran": "running", "lesson": "source", "lessons": "source", "run": "running", "write": "site",
+    "Lesson": "source", "MeasuredLesson": "running", "lesson": "source", "lessons": "source", "run": "running", "write": "site",
 }  # fmt: skip
-__all__ = ["Lesson", "Ran", "lesson", "lessons", "run", "write"]
+__all__ = ["Lesson", "MeasuredLesson", "lesson", "lessons", "run", "write"]
 
 
 def __getattr__(name: str) -> Any:

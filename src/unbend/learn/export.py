@@ -1,14 +1,14 @@
 """A lesson as plain Markdown, and as a marimo notebook.
 
-In: a `Ran`. Out: texts. Must not know HTML.
+In: a `MeasuredLesson`. Out: texts. Must not know HTML.
 """
 
 import ast
 import builtins
 from collections.abc import Iterator
 
-from unbend.learn.running import Prediction, Ran, fields
-from unbend.learn.source import Lesson, Part
+from unbend.learn.running import MeasuredLesson, Prediction, fields
+from unbend.learn.source import Lesson, LessonPart
 
 _HEAD = """import marimo
 
@@ -22,7 +22,7 @@ def _():
 """
 
 
-def markdown(ran: Ran, figure: str) -> str:
+def markdown(ran: MeasuredLesson, figure: str) -> str:
     """The lesson as one Markdown text with its numbers filled in.
 
     Args:
@@ -39,7 +39,7 @@ def markdown(ran: Ran, figure: str) -> str:
     return "\n\n".join(ran.fill(line).strip() if "```" not in line else line.strip() for line in lines if line) + "\n"
 
 
-def _plain(ran: Ran, part: Part) -> str:
+def _plain(ran: MeasuredLesson, part: LessonPart) -> str:
     if part.kind == "python":
         return f"```python\n{part.text}```"
     if part.kind == "prediction":
@@ -50,7 +50,7 @@ def _plain(ran: Ran, part: Part) -> str:
     return part.text
 
 
-def notebook(ran: Ran) -> str:
+def notebook(ran: MeasuredLesson) -> str:
     """The lesson as the source of a marimo notebook: text, code that runs, and the prediction as a slider."""
     lesson = ran.lesson
     cells = [_HEAD, _said(f"# {lesson.number}. {lesson.title}\n\n{lesson.lead}")]

@@ -1,6 +1,6 @@
 """A lesson, run: its code blocks one after the other, its figure, and its sentences with the measured numbers in them.
 
-In: a `Lesson`. Out: a `Ran` of plain texts and an SVG. Must not know pages.
+In: a `Lesson`. Out: a `MeasuredLesson` of plain texts and an SVG. Must not know pages.
 
 A lesson's text names a number as `{{ expression:format }}`; what stands there on a page is what the code gave.
 """
@@ -49,7 +49,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ran:
+class MeasuredLesson:
     """What a lesson's code gave.
 
     Attributes:
@@ -73,7 +73,7 @@ class Ran:
         return {key: _plain(eval(value, dict(self.names))) for key, value in fields(text).items()}  # noqa: S307
 
 
-def run(lesson: Lesson) -> Ran:
+def run(lesson: Lesson) -> MeasuredLesson:
     """Run all code of a lesson, the solutions of its exercises included.
 
     Torch's generator and thread count are afterwards as before.
@@ -89,7 +89,7 @@ def run(lesson: Lesson) -> Ran:
                 _execute(lesson, number, block, names)
             figure = _drawn(lesson, names.get("figure"))
     (asked,) = (part.text for part in lesson.section("Your prediction").parts if part.kind == "prediction")
-    return Ran(lesson, names, figure, _prediction(fields(asked), names))
+    return MeasuredLesson(lesson, names, figure, _prediction(fields(asked), names))
 
 
 def fields(text: str) -> dict[str, str]:

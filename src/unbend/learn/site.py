@@ -9,8 +9,8 @@ from pathlib import Path
 
 from unbend.files import whole
 from unbend.learn import export, markup
-from unbend.learn.running import Ran, run
-from unbend.learn.source import Lesson, Part, lesson, lessons, page_text
+from unbend.learn.running import MeasuredLesson, run
+from unbend.learn.source import Lesson, LessonPart, lesson, lessons, page_text
 from unbend.report.html import inlined, template, text
 
 PAGES = {"install": "Install", "glossary": "Glossary", "teachers": "For teachers"}
@@ -53,7 +53,7 @@ def write(
     return written
 
 
-def lesson_page(ran: Ran, near: tuple[Lesson | None, Lesson | None] = (None, None)) -> str:
+def lesson_page(ran: MeasuredLesson, near: tuple[Lesson | None, Lesson | None] = (None, None)) -> str:
     """One lesson as HTML.
 
     Args:
@@ -75,7 +75,7 @@ def lesson_page(ran: Ran, near: tuple[Lesson | None, Lesson | None] = (None, Non
     )  # fmt: skip
 
 
-def _part(ran: Ran, part: Part) -> dict[str, object]:
+def _part(ran: MeasuredLesson, part: LessonPart) -> dict[str, object]:
     if part.kind == "python":
         return {"kind": "python", "html": markup.code(part.text)}
     if part.kind == "live":

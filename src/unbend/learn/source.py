@@ -46,7 +46,7 @@ _NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LessonPart:
     """A piece of a lesson.
 
     Attributes:
@@ -59,7 +59,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class LessonSection:
     """What stands under one heading of a lesson.
 
     Attributes:
@@ -68,7 +68,7 @@ class Section:
     """
 
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple[LessonPart, ...]
 
     def code(self) -> tuple[str, ...]:
         """Its Python blocks."""
@@ -91,9 +91,9 @@ class Lesson:
     number: int
     title: str
     lead: str
-    sections: tuple[Section, ...]
+    sections: tuple[LessonSection, ...]
 
-    def section(self, title: str) -> Section:
+    def section(self, title: str) -> LessonSection:
         """The section of that title."""
         return next(one for one in self.sections if one.title == title)
 
@@ -140,7 +140,7 @@ def parse(name: str, text: str) -> Lesson:
     """
     head, *rest = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
     title, _, lead = head.strip().removeprefix("# ").partition("\n")
-    sections = tuple(Section(rest[i], tuple(_parts(rest[i + 1]))) for i in range(0, len(rest), 2))
+    sections = tuple(LessonSection(rest[i], tuple(_parts(rest[i + 1]))) for i in range(0, len(rest), 2))
     found = tuple(section.title for section in sections)
     if found != SECTIONS:
         raise LoadError(f"{name}: expected the sections {', '.join(SECTIONS)}, got {', '.join(found)}.")
@@ -156,7 +156,7 @@ def _file(name: str):  # noqa: ANN202  importlib's Traversable moved between Pyt
     return files("unbend.learn").joinpath("lessons", f"{name}.md")
 
 
-def _parts(text: str) -> Iterator[Part]:
+def _parts(text: str) -> Iterator[LessonPart]:
     """Text and fenced blocks in turn; a block of another kind stays in the text."""
     at = 0
     for block in _FENCE.finditer(text):
@@ -164,8 +164,8 @@ def _parts(text: str) -> Iterator[Part]:
         if kind is None:
             continue
         if text[at : block.start()].strip():
-            yield Part("text", text[at : block.start()].strip("\n") + "\n")
-        yield Part(kind, block[2])
+            yield LessonPart("text", text[at : block.start()].strip("\n") + "\n")
+        yield LessonPart(kind, block[2])
         at = block.end()
     if text[at:].strip():
-        yield Part("text", text[at:].strip("\n") + "\n")
+        yield LessonPart("text", text[at:].strip("\n") + "\n")
