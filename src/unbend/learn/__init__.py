@@ -13,7 +13,8 @@ if TYPE_CHECKING:  # the list of lessons is asked for without torch
     from unbend.learn.source import Lesson, lesson, lessons
 
 _HOME = {
-    "Lesson": "source", "MeasuredLesson": "running", "lesson": "source", "lessons": "source", "run": "running", "write": "site",
+    "Lesson": "source", "MeasuredLesson": "running", "lesson": "source", "lessons": "source", "run": "running",
+    "write": "site",
 }  # fmt: skip
 __all__ = ["Lesson", "MeasuredLesson", "lesson", "lessons", "run", "write"]
 
