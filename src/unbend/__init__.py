@@ -54,7 +54,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "save": ("unbend.record.file", "save"),
     "slice_1d": ("unbend.study.regions", "slice_1d"),
 }
-_PACKAGES = ("lab", "load", "report", "study", "zoo")  # `report` and `study` answer calls
+_PACKAGES = ("lab", "learn", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 
