@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what editors and type checkers read; packages that answer calls look like functions to them
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
+    from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
     from unbend.numerics.cells import Plane as Plane
     from unbend.numerics.cells.certificate import certify as certify
     from unbend.numerics.probe import probe as probe
@@ -40,6 +41,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "Plane": ("unbend.numerics.cells", "Plane"),
     "Separation": ("unbend.numerics.separable", "Separation"),
     "Undecided": ("unbend.numerics.separable", "Undecided"),
+    "bottleneck": ("unbend.explain.bottleneck.bottleneck", "bottleneck"),
     "boundary": ("unbend.study.regions", "boundary"),
     "cells": ("unbend.study.regions", "cells"),
     "cells_over": ("unbend.study.regions", "cells_over"),

@@ -29,6 +29,7 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
 COMMANDS = {
     "report": "Tell what every hidden layer of a network does to data, on one page.",
     "regions": "Cut the input space, or a plane through three samples, into the regions on which the model is affine.",
+    "bottleneck": "Put two units before the output, retrain, and prove whether the classes lie apart in their plane.",
     "lab": "Re-run the claims of the field: each measured, checked, and drawn.",
     "show": "Show a saved study, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
@@ -37,7 +38,7 @@ COMMANDS = {
     "without searching and without trusting the solver.",
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
-_NEED_NO_WORDS = ("report", "lab")
+_NEED_NO_WORDS = ("report", "bottleneck", "lab")
 _SOON = 0.05
 """Seconds after which a swallowed Ctrl-C is raised once more."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
