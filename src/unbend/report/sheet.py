@@ -36,7 +36,7 @@ class SheetPart:
         pictures: beside each other where there is room.
         columns: names of the columns of a table; none for no table.
         rows: its cells.
-        markup: what stands below all that.
+        markup: our own markup that stands below all that.
     """
 
     heading: str = ""
@@ -44,7 +44,7 @@ class SheetPart:
     pictures: Sequence[SheetPicture] = ()
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
-    markup: Markup = Markup()
+    markup: str = ""
 
 
 def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style: str = "", script: str = "") -> str:

@@ -196,12 +196,12 @@ def _plane(made: Setup, net: Insertion, how: Retraining, rule: str) -> dict[str,
     y, y_held_out = subject.train.y, subject.held_out.y
     verdict = separate(train.cpu(), y, budget=BUDGET)
     assert not isinstance(verdict, Answers)  # noqa: S101  the joint question has one answer
-    right = [(subject.guess(o) == y_held_out).numpy() for o in (subject.out_held_out, out)]
+    before, after = ((subject.guess(o) == y_held_out).numpy() for o in (subject.out_held_out, out))
     weight, bias = lines(net.output)
     return {
         "layer": net.layer, "reason": net.reason, "only_new": how.only_new, "n_steps": how.n_steps(subject.train.n),
-        "plain_train": subject.score(subject.out, y), "plain_held_out": float(right[0].mean()),
-        "train": subject.score(train_out, y), "held_out": float(right[1].mean()), "cost": paired(*right),
+        "plain_train": subject.score(subject.out, y), "plain_held_out": float(before.mean()),
+        "train": subject.score(train_out, y), "held_out": float(after.mean()), "cost": paired(before, after),
         "verdict": verdict, "is_verified": bool(verdict.verify(train.cpu(), y)),
         "points": train.cpu().numpy(), "y": y.numpy(), "held_out_points": held_out.cpu().numpy(),
         "held_out_y": y_held_out.numpy(), "weight": weight, "bias": bias,

@@ -18,7 +18,6 @@ from unbend.zoo import narrowed
 _SMOOTH = {"softmax", "log_softmax", "sigmoid", "logsigmoid"}
 """Functions behind a layer that leave its order of the classes as it is."""
 _PASSED = {"pool", "other", "container", "block", "output"}
-_BEHIND = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,8 @@ def output_layer(model: nn.Module, inputs: Any, n: int) -> OutputLayer:
     while True:
         site = _site(shown, name)
         if site is None:
-            return OutputLayer(None, "what puts the output out could not be seen")
+            words = "the network is one layer" if name.startswith("input") else "what puts the output out was not seen"
+            return OutputLayer(None, words)
         path, function, _ = site.place
         if not function and path and _is_affine(modules[path]):
             return OutputLayer(path, f"the output is that of `{path}`")
@@ -87,15 +87,9 @@ def _obstacle(site: Site, modules: dict[str, nn.Module]) -> str:
     if len(site.feeders) != 1:
         return f"the output comes of several layers ({', '.join(site.feeders) or 'none'})"
     if own and not _is_smooth(modules.get(path)):
-        return f"the output has gone through {own[0]}"
+        return f"the last layer of it that can be seen is `{site.name}`"
     if function or (path and site.alias_of is None and kind_of(modules[path]) not in _PASSED):
         return "" if function in _SMOOTH or _is_smooth(modules.get(path)) else f"the output is that of `{site.name}`"
-    if (
-        path == ""
-        and site.alias_of is None
-        and any(op in {"matmul", "linear", "einsum", "mm"} for op in site.operations)
-    ):
-        return "the output is a product that forward computes itself"
     return ""
 
 

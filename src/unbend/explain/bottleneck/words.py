@@ -5,6 +5,8 @@ from collections import Counter
 from unbend.explain.bottleneck.bottleneck import BottleneckPlane
 from unbend.numerics.separable import JointOverlap, JointSeparation, Overlap, Separation
 
+_NO_LINES = "What follows them is more than an affine layer, so the lines of the output cannot be drawn in the plane."
+
 
 def sentences(plane: BottleneckPlane) -> tuple[str, ...]:
     """The verdict, what the two units cost, and where they stand."""
@@ -17,8 +19,8 @@ def verdict(plane: BottleneckPlane) -> str:
     if isinstance(found, (JointSeparation, Separation)):
         checked = "the proof was checked" if plane.is_verified else "the proof was not accepted"
         return (
-            f"Separable: a linear read-out of the two units is right in all {n:,} training rows ({checked}; the nearest "
-            f"row is {found.margin:.2g} from its boundary)."
+            f"Separable: a linear read-out of the two units is right in all {n:,} training rows ({checked}; the "
+            f"nearest row is {found.margin:.2g} from its boundary)."
         )
     if isinstance(found, (JointOverlap, Overlap)):
         checked = "the proof was checked" if plane.is_verified else "the proof was not accepted"
@@ -44,17 +46,13 @@ def cost(plane: BottleneckPlane) -> str:
     ends = sorted(100 * (1 if lost >= 0 else -1) * end for end in (gap.low, gap.high))
     return (
         f"It {word} {abs(lost):.1f} points of held-out accuracy (95 % interval {ends[0]:.1f} to {ends[1]:.1f}): "
-        f"{plane.held_out:.1%} instead of {plane.plain_held_out:.1%} of {gap.n:,} rows. On the training rows it is right "
-        f"in {plane.train:.1%} instead of {plane.plain_train:.1%}."
+        f"{plane.held_out:.1%} instead of {plane.plain_held_out:.1%} of {gap.n:,} rows. On the training rows it is "
+        f"right in {plane.train:.1%} instead of {plane.plain_train:.1%}."
     )
 
 
 def place(plane: BottleneckPlane) -> str:
     """Where the units were put, and how the copy was trained."""
     trained = "The new layers alone were" if plane.only_new else "The whole copy was"
-    lines = (
-        ""
-        if plane.has_lines
-        else " What follows them is more than one affine layer, so the lines of the output cannot be drawn in the plane."
-    )
+    lines = "" if plane.has_lines else f" {_NO_LINES}"
     return f"{plane.reason} {trained} trained for {plane.n_steps:,} steps; the network itself stays as it is.{lines}"
