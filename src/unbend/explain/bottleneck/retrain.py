@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from unbend.capture import quiet
 from unbend.errors import DataError
 from unbend.explain.bottleneck.output import Insertion
+from unbend.explain.scores import row_losses
 from unbend.study.examine.subject import Sample, Subject
 from unbend.study.loss import LabelForms
 from unbend.study.progress import Progress, ticker
@@ -168,14 +168,7 @@ def _loss(subject: Subject, out: Tensor, labels: LabelForms) -> Tensor:
     """The caller's loss; without one cross-entropy, of logits or of probabilities."""
     if subject.loss is not None:
         return subject.value(out, labels)
-    y = labels.y.to(out.device)
-    is_share = bool(((out >= 0) & (out <= 1)).all())
-    if out.shape[1] == 1:
-        out, y = out[:, 0], y.to(out.dtype)
-        return F.binary_cross_entropy(out, y) if is_share else F.binary_cross_entropy_with_logits(out, y)
-    if is_share and bool(((out.sum(1) - 1).abs() < 1e-3).all()):
-        return F.nll_loss(out.clamp_min(1e-12).log(), y)
-    return F.cross_entropy(out, y)
+    return row_losses(out, labels.y).mean()
 
 
 def plane(net: Insertion, subject: Subject, rows: Sample, rule: str = "mean") -> tuple[Tensor, Tensor]:

@@ -6,8 +6,9 @@ Modules that have ended before the layer begins hand over what they put out in t
 itself between them is computed again. The structure, which module runs inside of which and when, is read off once.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -151,29 +152,33 @@ class Replay:
 
     def share(self, place: Place) -> float:
         """The share of the modules' calls that runs again when a layer is changed, its own inside left out."""
-        leaves = [s for s in self._spans if not s.place[1] and len(self._inside.get(s.place, [s])) == 1]
+        modules = [s for s in self._spans if not s.place[1]]
+        starts = [*(s.start for s in modules[1:]), math.inf]
+        leaves = [s for s, following in zip(modules, starts, strict=True) if following > s.end]
         target = next(s for s in self._spans if s.place == place)
         return sum(s.start > target.end for s in leaves) / max(len(leaves), 1)
+
+    def output(self, place: Place) -> Any:
+        """What a layer put out for the rows that were recorded last."""
+        return self._outputs[place]
 
     def record(self, inputs: Any) -> Tensor:
         """Run the model as it is, and keep what is needed of it."""
         self._outputs = {}
-        return self._run(inputs, {}, None, None)
+        return self._run(inputs, {}, {})
 
-    def changed(self, inputs: Any, place: Place, change: Change, *, needs_inside: bool = False) -> Tensor:
-        """The output with one layer changed, for the rows that were recorded last.
+    def change(self, inputs: Any, changes: Mapping[Place, Change]) -> Tensor:
+        """The output with some layers changed, for the rows that were recorded last; those layers do not run.
 
         Args:
             inputs: the same rows.
-            place: the layer.
-            change: what is done to its output.
-            needs_inside: whether the layer itself has to run again; else what it put out is taken from the record.
+            changes: what is done to the output of each layer, in the order in which they run.
         """
-        known = {span.place: self._outputs[span.place] for span in self._prefix[place]}
-        return self._run(inputs, known, place, change if not needs_inside else None)
+        known = {span.place: self._outputs[span.place] for span in self._prefix[next(iter(changes))]}
+        return self._run(inputs, known, changes)
 
-    def _run(self, inputs: Any, known: dict[Place, Any], target: Place | None, change: Change | None) -> Tensor:
-        watch = _Player(self, known, target, change)
+    def _run(self, inputs: Any, known: dict[Place, Any], changes: Mapping[Place, Change]) -> Tensor:
+        watch = _Player(self, known, changes)
         with watch.watching(self._model), watch.playing():
             found = tensor_of(call(self._model, inputs))
         if found is None:
@@ -184,9 +189,9 @@ class Replay:
 class _Player(_Watch):
     """Hands over what is known, changes the target, and keeps what the record needs."""
 
-    def __init__(self, replay: Replay, known: dict[Place, Any], target: Place | None, change: Change | None) -> None:
+    def __init__(self, replay: Replay, known: dict[Place, Any], changes: Mapping[Place, Change]) -> None:
         super().__init__(replay._functions)
-        self._replay, self._known, self._target, self._change = replay, known, target, change
+        self._replay, self._known, self._changes = replay, known, changes
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -205,20 +210,20 @@ class _Player(_Watch):
         if place in self._known:
             self._skip_inside(place)
             return _fresh(self._known[place])
-        if place == self._target and self._change is not None:
+        if place in self._changes:
             self._skip_inside(place)
-            return _with(self._replay._outputs[place], self._change, _first(args, kwargs))
+            return _with(self._replay._outputs[place], self._changes[place], _first(args, kwargs))
         output = forward(*args, **kwargs)
-        if self._target is None and place in self._replay._kept:
+        if not self._changes and place in self._replay._kept:
             self._replay._outputs[place] = _fresh(output)
         return output
 
     def function(self, place: Place, func: Any, args: Any, kwargs: Any) -> Any:
         """The same for a function."""
-        if place == self._target and self._change is not None:
-            return self._change(_fresh(self._replay._outputs[place]), _first(args, kwargs))
+        if place in self._changes:
+            return self._changes[place](_fresh(self._replay._outputs[place]), _first(args, kwargs))
         output = func(*args, **kwargs)
-        if self._target is None and place in self._replay._kept:
+        if not self._changes and place in self._replay._kept:
             self._replay._outputs[place] = _fresh(output)
         return output
 
