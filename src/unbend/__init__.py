@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
+    from unbend.explain.surgery.surgery import surgery as surgery
     from unbend.numerics.cells import Plane as Plane
     from unbend.numerics.cells.certificate import certify as certify
     from unbend.numerics.probe import probe as probe
@@ -54,6 +55,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
+    "surgery": ("unbend.explain.surgery.surgery", "surgery"),
     "slice_1d": ("unbend.study.regions", "slice_1d"),
 }
 _PACKAGES = ("lab", "load", "report", "study", "zoo")  # `report` and `study` answer calls

@@ -1,6 +1,5 @@
 """The loss of every row, whatever form the output has: logits, probabilities, a single score."""
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F

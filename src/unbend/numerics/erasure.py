@@ -1,7 +1,7 @@
 """Least-squares concept erasure: the smallest affine change after which no linear read-out beats a constant.
 
-In: the second moments of a layer and its one-hot classes. Out: an `Eraser`, and the proof that the class means are equal
-behind it.
+In: the second moments of a layer and its one-hot classes. Out: an `Eraser`, and the proof that the class means are
+equal behind it.
 """
 
 import numpy as np

@@ -90,11 +90,11 @@ def units_needed(
 
 
 def _steps(n: int) -> Int64[Array, "s"]:
-    """All units, then half as many each time, none in the end."""
-    halves = [n]
-    while halves[-1] > 0:
-        halves.append(halves[-1] // 2)
-    return np.array(halves)
+    """All units, seven and six eighths of them, then half as many each time, none in the end."""
+    kept = [n, n - n // 8, n - n // 4, n // 2]
+    while kept[-1] > 0:
+        kept.append(kept[-1] // 2)
+    return np.array(sorted(set(kept), reverse=True))
 
 
 def _curve(

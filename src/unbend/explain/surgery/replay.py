@@ -65,7 +65,7 @@ class _Watch(TorchFunctionMode):
         self.spans: list[Span] = []
         self.running: list[tuple[str, int, int]] = []
         self.counts: dict[tuple[str, str], int] = defaultdict(int)
-        self._functions, self._time = frozenset(functions), 0
+        self._listened, self._time = frozenset(functions), 0
 
     @contextmanager
     def watching(self, model: nn.Module) -> Iterator[None]:
@@ -76,7 +76,7 @@ class _Watch(TorchFunctionMode):
                 stack.callback(module.register_forward_pre_hook(partial(self._begin, path)).remove)
                 stack.callback(module.register_forward_hook(partial(self._end, path), always_call=True).remove)
             stack.enter_context(tapped(model, (), _nothing))
-            if self._functions:
+            if self._listened:
                 stack.enter_context(self)
             yield
 
@@ -94,7 +94,7 @@ class _Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = name_of(func)
-        if name not in self._functions or not self.running:
+        if name not in self._listened or not self.running:
             return func(*args, **(kwargs or {}))
         path = self.running[-1][0]
         number = self.counts[path, name]
@@ -125,7 +125,9 @@ def _before(known: Sequence[Span], target: Span) -> tuple[Span, ...]:
 
 @final
 class Replay:
-    """Runs a model with one layer's output changed, from that layer on.
+    """Runs a model with the output of some layers changed, from the first of them on.
+
+    It holds what the player below reads: the modules, which calls are kept, what they put out, what ran inside them.
 
     Args:
         model: from `capture.bare`; quiet while it runs.
@@ -137,18 +139,19 @@ class Replay:
     """
 
     def __init__(self, model: nn.Module, inputs: Any, places: Sequence[Place]) -> None:
-        self._model, self._modules = model, dict(model.named_modules())
-        self._functions = {function for _, function, _ in places if function}
-        self._spans = spans(model, inputs, self._functions)
+        self._model = model
+        self.modules: dict[str, nn.Module] = dict(model.named_modules())
+        self.functions: set[str] = {function for _, function, _ in places if function}
+        self._spans = spans(model, inputs, self.functions)
         known = {span.place: span for span in self._spans}
         lost = [place for place in places if place not in known]
         if lost:
             raise ModelError(f"layers: {lost[0][0] or lost[0][1]!r} was not called when the model ran again.")
         self._prefix = {place: _before(self._spans, known[place]) for place in places}
-        self._kept = {span.place for prefix in self._prefix.values() for span in prefix} | set(places)
-        self._outputs: dict[Place, Any] = {}
-        self._inside = {span.place: [s.place for s in self._spans if span.start <= s.start and s.end <= span.end]
-                        for span in self._spans if span.place in self._kept}  # fmt: skip
+        self.kept: set[Place] = {span.place for prefix in self._prefix.values() for span in prefix} | set(places)
+        self.outputs: dict[Place, Any] = {}
+        self.inside: dict[Place, list[Place]] = {span.place: [s.place for s in self._spans if span.start <= s.start and s.end <= span.end]
+                        for span in self._spans if span.place in self.kept}  # fmt: skip
 
     def share(self, place: Place) -> float:
         """The share of the modules' calls that runs again when a layer is changed, its own inside left out."""
@@ -158,13 +161,9 @@ class Replay:
         target = next(s for s in self._spans if s.place == place)
         return sum(s.start > target.end for s in leaves) / max(len(leaves), 1)
 
-    def output(self, place: Place) -> Any:
-        """What a layer put out for the rows that were recorded last."""
-        return self._outputs[place]
-
     def record(self, inputs: Any) -> Tensor:
         """Run the model as it is, and keep what is needed of it."""
-        self._outputs = {}
+        self.outputs = {}
         return self._run(inputs, {}, {})
 
     def change(self, inputs: Any, changes: Mapping[Place, Change]) -> Tensor:
@@ -174,7 +173,7 @@ class Replay:
             inputs: the same rows.
             changes: what is done to the output of each layer, in the order in which they run.
         """
-        known = {span.place: self._outputs[span.place] for span in self._prefix[next(iter(changes))]}
+        known = {span.place: self.outputs[span.place] for span in self._prefix[next(iter(changes))]}
         return self._run(inputs, known, changes)
 
     def _run(self, inputs: Any, known: dict[Place, Any], changes: Mapping[Place, Change]) -> Tensor:
@@ -190,16 +189,16 @@ class _Player(_Watch):
     """Hands over what is known, changes the target, and keeps what the record needs."""
 
     def __init__(self, replay: Replay, known: dict[Place, Any], changes: Mapping[Place, Change]) -> None:
-        super().__init__(replay._functions)
+        super().__init__(replay.functions)
         self._replay, self._known, self._changes = replay, known, changes
 
     @contextmanager
     def playing(self) -> Iterator[None]:
         """Stand between the modules that matter and their forward."""
-        paths = {path for path, function, _ in self._replay._kept if not function}
+        paths = {path for path, function, _ in self._replay.kept if not function}
         with ExitStack() as stack:
             for path in paths:
-                module = self._replay._modules[path]
+                module = self._replay.modules[path]
                 own = vars(module).get("forward")
                 stack.callback(_put_back, module, own)
                 module.forward = partial(self._forward, path, module.forward)  # type: ignore[method-assign]
@@ -212,24 +211,24 @@ class _Player(_Watch):
             return _fresh(self._known[place])
         if place in self._changes:
             self._skip_inside(place)
-            return _with(self._replay._outputs[place], self._changes[place], _first(args, kwargs))
+            return _with(self._replay.outputs[place], self._changes[place], _first(args, kwargs))
         output = forward(*args, **kwargs)
-        if not self._changes and place in self._replay._kept:
-            self._replay._outputs[place] = _fresh(output)
+        if not self._changes and place in self._replay.kept:
+            self._replay.outputs[place] = _fresh(output)
         return output
 
     def function(self, place: Place, func: Any, args: Any, kwargs: Any) -> Any:
         """The same for a function."""
         if place in self._changes:
-            return self._changes[place](_fresh(self._replay._outputs[place]), _first(args, kwargs))
+            return self._changes[place](_fresh(self._replay.outputs[place]), _first(args, kwargs))
         output = func(*args, **kwargs)
-        if not self._changes and place in self._replay._kept:
-            self._replay._outputs[place] = _fresh(output)
+        if not self._changes and place in self._replay.kept:
+            self._replay.outputs[place] = _fresh(output)
         return output
 
     def _skip_inside(self, place: Place) -> None:
         """Count the calls inside a module that is not run, so that later calls keep their numbers."""
-        for path, function, _ in self._replay._inside[place]:
+        for path, function, _ in self._replay.inside[place]:
             if (path, function) != place[:2]:
                 self.counts[path, function] += 1
 

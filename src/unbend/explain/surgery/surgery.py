@@ -123,7 +123,7 @@ class Surgery:
         return next((cut for cut in self.cuts if (cut.layer, cut.operation) == (layer, operation)), None)
 
 
-def surgery(  # noqa: PLR0913  every setting by name, so that an editor completes it
+def surgery(
     model: nn.Module,
     data: Any,
     *,
@@ -139,9 +139,9 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
     """Change one layer at a time and see what the network makes of held-out rows then.
 
     A linear read-out of a layer tells what can be read there; surgery tells what the network uses. Each layer is
-    skipped, replaced by its best affine map and by its mean, and freed of everything that a linear read-out could use of
-    the classes (`unbend.numerics.erasure`), beside a control of as many random directions. What a layer loses is judged
-    on the same rows, so the intervals are paired.
+    skipped, replaced by its best affine map and by its mean, and freed of everything that a linear read-out could use
+    of the classes (`unbend.numerics.erasure`), beside a control of as many random directions. What a layer loses is
+    judged on the same rows, so the intervals are paired.
 
     Args:
         model: any module that puts out one row of scores for each sample; it stays as it is.
@@ -192,7 +192,8 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
         n=len(y), accuracy=made.subject.score(judged.out, y), loss=float(row_losses(judged.out, y).mean()),
         base_rate=base, layers=tuple(tap.name for tap in taps), kinds=tuple(tap.kind for tap in taps), cuts=cuts,
         erasures=tuple(_erasure(tap, known[tap.name], found.get(tap.name), base) for tap in erased),
-        runs=runs, units=needed, affine_r2={name: one.affine.r2 for name, one in known.items() if one.affine is not None},
+        runs=runs, units=needed,
+        affine_r2={name: fit.affine.r2 for name, fit in known.items() if fit.affine is not None},
         impossible=impossible, n_passes=judged.n_passes, class_names=made.class_names,
     )  # fmt: skip
 
