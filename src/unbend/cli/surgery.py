@@ -61,7 +61,7 @@ def surgery(
     with progress() as told:
         work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
         found = cut(
-            work.model, work.data, layers=layers or None, operations=operation or OPERATIONS,  # type: ignore[arg-type]
+            work.model, work.data, layers=layers or None, operations=operation or OPERATIONS,
             units=units, rows=rows, batch_size=batch_size, seed=seed, progress=told,
         )  # fmt: skip
         told("Drawing the page", 0, None)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from unbend.explain.surgery.leak import Leak
 from unbend.explain.surgery.operations import MEANINGS
 from unbend.explain.surgery.surgery import Cut, Surgery
 from unbend.explain.surgery.words import points, sentences
@@ -26,7 +27,7 @@ def surgery_page(result: Surgery, *, title: str) -> str:
     parts = [
         SheetPart("", rest, [_picture(result)]),
         *([_units(result)] if result.units else []),
-        SheetPart("What was done", [f"**{LOOKS[op][2]}**: {MEANINGS[op]}.".replace("**", "`") for op in LOOKS]),
+        SheetPart("What was done", [f"`{LOOKS[op][2]}`: {said}." for op, said in MEANINGS.items()]),
         _numbers(result),
         *([_runs(result)] if result.runs else []),
         *([_erasures(result)] if result.erasures else []),
@@ -39,8 +40,8 @@ def _picture(result: Surgery) -> SheetPicture:
     size = (8.4, 0.9 + 0.42 * len(result.layers))
     name_room = 0.25 + 0.062 * min(28, max(len(name) for name in result.layers))
     caption = (
-        "Each line is a layer, in the order in which they run; a mark tells what the network makes of the held-out rows "
-        "when that layer alone is changed. Full line: the network as it is. Dashed: the most frequent class."
+        "Each line is a layer, in the order in which they run; a mark tells what the network makes of the held-out "
+        "rows when that layer alone is changed. Full line: the network as it is. Dashed: the most frequent class."
     )
     return drawing(vector(lambda ax: draw(ax, result), label, size=size, margins=(name_room, 0.4, 0.1, 0.32)), caption)
 
@@ -78,20 +79,22 @@ def _runs(result: Surgery) -> SheetPart:
     return SheetPart("One matrix for several layers", (), (), ("layers", "R²", "accuracy", "cost"), rows)
 
 
+def _leak(leak: Leak | None) -> tuple[str, str, str]:
+    if leak is None:
+        return "—", "—", "—"
+    after = f"{percent(leak.after)} ({percent(leak.low)} to {percent(leak.high)})"
+    return percent(leak.before), after, percent(leak.base_rate)
+
+
 def _erasures(result: Surgery) -> SheetPart:
     rows = []
     for one in result.erasures:
-        leak = ("—",) * 3 if one.leak is None else (
-            percent(one.leak.before), f"{percent(one.leak.after)} ({percent(one.leak.low)} to {percent(one.leak.high)})",
-            percent(one.leak.base_rate),
-        )  # fmt: skip
-        rows.append(
-            (f"`{one.layer}`", str(one.rank), percent(one.moved), f"{one.gap:.2f}", f"{one.gap_left:.1g}", *leak)
-        )
+        gaps = f"{one.gap:.2f}", f"{one.gap_left:.1g}"
+        rows.append((f"`{one.layer}`", str(one.rank), percent(one.moved), *gaps, *_leak(one.leak)))
     columns = ("layer", "directions", "variance", "class gap", "gap left", "probe", "probe, erased", "base rate")
     words = (
-        "The gap is the greatest distance of a class mean from the mean, in standard deviations of a unit. Where none is "
-        "left, no affine read-out beats a constant on the rows the eraser was fitted on. The probe is fitted to half of the "
-        "held-out rows and judged on the others: those rows can leak."
+        "The gap is the greatest distance of a class mean from the mean, in standard deviations of a unit. Where none "
+        "is left, no affine read-out beats a constant on the rows the eraser was fitted on. The probe is fitted to one "
+        "half of the held-out rows and judged on the other: those rows can leak."
     )
     return SheetPart("Erasure", (words,), (), columns, rows)

@@ -6,6 +6,7 @@ In: a layer, what is known of it. Out: a `Change` of its output, or the reason w
 from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from unbend._typing import Array, Bool, Float64
 from unbend.capture import Tap
 from unbend.explain.surgery.fit import AffineMap, LayerFit
 from unbend.explain.surgery.replay import Change
+from unbend.numerics.erasure import Eraser
 
 Operation: TypeAlias = Literal["skip", "affine", "mean", "erase", "control"]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
@@ -40,15 +42,14 @@ def change_of(operation: Operation, tap: Tap, known: LayerFit) -> Change | str:
         return hand_on if known.takes_its_shape else "its input has another shape than its output"
     if operation == "affine":
         found = known.affine
-        if found is None:
-            return "it has no input at the same positions"
-        return affine_change(tap, found)
+        return "it has no input at the same positions" if found is None else affine_change(tap, found)
     if operation == "mean":
-        mean = torch.from_numpy(known.mean)
-        return lambda out, _given: _at_units(tap, out, out, lambda h: mean.to(h).expand_as(h))
+        return ablate(tap, known.mean, np.ones(len(known.mean), bool))
     eraser = known.eraser if operation == "erase" else known.control
-    if eraser is None:
-        return "its covariance was not taken: it is too wide, or read by its greatest value"
+    return "it is too wide, or read by its greatest value" if eraser is None else _erasing(tap, eraser)
+
+
+def _erasing(tap: Tap, eraser: Eraser) -> Change:
     if tap.view.rule == "flatten":
         return lambda out, _given: eraser(out.flatten(1)).reshape(out.shape)
     return lambda out, _given: _at_units(tap, out, out, eraser)

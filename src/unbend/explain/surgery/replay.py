@@ -150,8 +150,11 @@ class Replay:
         self._prefix = {place: _before(self._spans, known[place]) for place in places}
         self.kept: set[Place] = {span.place for prefix in self._prefix.values() for span in prefix} | set(places)
         self.outputs: dict[Place, Any] = {}
-        self.inside: dict[Place, list[Place]] = {span.place: [s.place for s in self._spans if span.start <= s.start and s.end <= span.end]
-                        for span in self._spans if span.place in self.kept}  # fmt: skip
+        self.inside: dict[Place, list[Place]] = {
+            span.place: [s.place for s in self._spans if span.start <= s.start and s.end <= span.end]
+            for span in self._spans
+            if span.place in self.kept
+        }
 
     def share(self, place: Place) -> float:
         """The share of the modules' calls that runs again when a layer is changed, its own inside left out."""

@@ -129,7 +129,7 @@ def surgery(
     *,
     held_out: Any = None,
     layers: Sequence[str] | None = None,
-    operations: Sequence[Operation] = OPERATIONS,
+    operations: Sequence[str] = OPERATIONS,
     units: bool = False,
     rows: int = ROWS,
     batch_size: int = 256,
@@ -179,7 +179,8 @@ def surgery(
         raise DataError("held_out: there are no held-out rows to judge layers on. Pass some, or more rows.")
     taps = _taps(made)
     known = fit_layers(made, taps, progress, seed=seed)
-    changes, impossible = _changes(taps, known, operations)
+    chosen = [name for name in OPERATIONS if name in operations]
+    changes, impossible = _changes(taps, known, chosen)
     judged = _judge(made, taps, changes, batch_size, progress)
     y = made.subject.held_out.y
     cuts = tuple(_cut(made, key, out, judged.out, y) for key, out in judged.outs.items())
