@@ -38,6 +38,8 @@ def change_of(operation: Operation, tap: Tap, known: LayerFit) -> Change | str:
     """
     if tap.order or tap.n_merged > 1:
         return "its units lie on more than one axis"
+    if tap.alias_of is not None and operation in {"mean", "erase", "control"}:
+        return f"its values are those of `{tap.alias_of}`"
     if operation == "skip":
         return hand_on if known.takes_its_shape else "its input has another shape than its output"
     if operation == "affine":

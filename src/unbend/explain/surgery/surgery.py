@@ -207,10 +207,13 @@ def _runs(made: Setup, taps: Sequence[Tap], cuts: Sequence[Cut], size: int, prog
 
 
 def _taps(made: Setup) -> list[Tap]:
-    """The layers that can be changed: not the output itself, and no layer that only hands another's values on."""
+    """The layers that can be changed: not the output itself, and no layer that only hands another's values on.
+
+    A block whose last layer is looked at too puts out the same values, but to skip it is something else.
+    """
     plan = made.work.plan
     own = [tap for tap in plan.taps if tap.kind != "output" and tap.name not in {plan.output, plan.head}]
-    found = [tap for tap in own if tap.alias_of is None]
+    found = [tap for tap in own if tap.alias_of is None or tap.kind == "block"]
     if not found:
         raise DataError("layers: none of these layers stands before the output. Name others.")
     return found
