@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
     from unbend.explain.surgery.surgery import surgery as surgery
+    from unbend.explain.units.units import units as units
     from unbend.numerics.cells import Plane as Plane
     from unbend.numerics.cells.certificate import certify as certify
     from unbend.numerics.probe import probe as probe
@@ -57,6 +58,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "save": ("unbend.record.file", "save"),
     "surgery": ("unbend.explain.surgery.surgery", "surgery"),
     "slice_1d": ("unbend.study.regions", "slice_1d"),
+    "units": ("unbend.explain.units.units", "units"),
 }
 _PACKAGES = ("lab", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 

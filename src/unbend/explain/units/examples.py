@@ -37,7 +37,7 @@ class Examples:
     x: Shaped[Array, "s ..."]
     y: Shaped[Array, "s"]
 
-    def at(self, ids: Int64[Array, "m"]) -> Int64[Array, "m"]:
+    def at(self, ids: Int64[Array, "*m"]) -> Int64[Array, "*m"]:
         """Where the rows of these numbers are."""
         return np.searchsorted(self.ids, ids)
 

@@ -14,7 +14,7 @@ from unbend._typing import Array, Int64
 from unbend.capture import Tap, quiet
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, examples
-from unbend.explain.units.reasons import Reason, reasons
+from unbend.explain.units.reasons import Reason, TokenRows, reasons
 from unbend.numerics.result import one_line
 from unbend.numerics.sample import SampleState
 from unbend.numerics.streaming.choose import Selection
@@ -58,7 +58,7 @@ class UnitCards:
     states: dict[str, UnitState]
 
     def __repr__(self) -> str:
-        return one_line("UnitCards", {name: found for name, found in self.layers.items()})
+        return one_line("UnitCards", self.layers)
 
 
 def units(
@@ -115,12 +115,30 @@ def units(
     shown = examples(made.work, np.concatenate([part.ravel() for part in named]))
     speak = words.__getitem__ if isinstance(words, Sequence) else words
     names = made.class_names
-    told = {name: reasons(one, shown, names, speak) for name, one in found.items()}
+    told_by = _texts(made, shown, states[taps[0].name], speak)
+    told = {name: reasons(one, shown, names, told_by(states[name])) for name, one in found.items()}
     return UnitCards(
         found, {tap.name: tap.kind for tap in taps}, {tap.name: _places(tap) for tap in taps},
         {name: one for name, (one, _) in told.items()}, {name: order for name, (_, order) in told.items()}, tuned,
         shown, names, speak, {tap.name: states[tap.name]["UnitState"] for tap in taps},
     )  # fmt: skip
+
+
+def _texts(
+    made: Setup, shown: Examples, first: dict[str, Any], words: Callable[[int], str] | None
+) -> Callable[[dict[str, Any]], TokenRows | None]:
+    """From the States of a layer to the row sample as texts, with what the units answer; the texts are read once."""
+    if shown.form != "tokens":
+        return lambda _states: None
+    ids = first["SampleState"].settled().ids
+    texts = examples(made.work, ids)
+    tokens = texts.x[texts.at(ids)]
+
+    def told(states: dict[str, Any]) -> TokenRows | None:
+        rows = _rows(states)
+        return None if rows is None else TokenRows(tokens, rows, words)
+
+    return told
 
 
 def _states(made: Setup, taps: Sequence[Tap], progress: Progress) -> States:

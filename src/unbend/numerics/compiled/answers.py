@@ -1,7 +1,7 @@
 """The compiled pass behind `UnitSums`: sums by class, and the rows to which every unit answers most and least.
 
-In: answers [n, d] of float32, C-contiguous and finite. Out: sums and extremes, added to arrays the caller owns. A list of
-extremes is sorted; an answer that does not beat its last one costs one comparison.
+In: answers [n, d] of float32, C-contiguous and finite. Out: sums and extremes, added to arrays the caller owns. A list
+of extremes is sorted; an answer that does not beat its last one costs one comparison.
 """
 
 from typing import no_type_check
