@@ -32,6 +32,7 @@ COMMANDS = {
     "bottleneck": "Put two units before the output, retrain, and prove whether the classes lie apart in their plane.",
     "units": "Tell what every unit answers to: classes, its strongest and weakest rows, columns of the input, copies.",
     "surgery": "Tell what each layer is worth: skipped, replaced by one matrix, put at its mean, its classes erased.",
+    "steer": "Add the way to a class to each layer, and tell how many other rows the network calls that class then.",
     "lab": "Re-run the claims of the field: each measured, checked, and drawn.",
     "show": "Show a saved study, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",

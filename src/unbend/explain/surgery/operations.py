@@ -67,6 +67,12 @@ def affine_change(tap: Tap, found: AffineMap) -> Change:
     return lambda out, given: _at_units(tap, out, given, lambda x: found(x.to(out.dtype)))
 
 
+def add(tap: Tap, vector: Float64[Array, "d"]) -> Change:
+    """A vector added at every position."""
+    values = torch.from_numpy(vector)
+    return lambda out, _given: _at_units(tap, out, out, lambda h: h + values.to(h))
+
+
 def ablate(tap: Tap, mean: Float64[Array, "d"], dropped: Bool[Array, "d"]) -> Change:
     """Some units of the layer at their mean over the training rows."""
     values, which = torch.from_numpy(mean), torch.from_numpy(dropped)

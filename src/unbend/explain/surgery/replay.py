@@ -214,7 +214,7 @@ class _Player(_Watch):
             return _fresh(self._known[place])
         if place in self._changes:
             self._skip_inside(place)
-            return _with(self._replay.outputs[place], self._changes[place], _first(args, kwargs))
+            return changed_output(self._replay.outputs[place], self._changes[place], _first(args, kwargs))
         output = forward(*args, **kwargs)
         if not self._changes and place in self._replay.kept:
             self._replay.outputs[place] = _fresh(output)
@@ -252,8 +252,8 @@ def _fresh(output: Any) -> Any:
     return map_tensors(output, lambda tensor: tensor.detach().clone())
 
 
-def _with(output: Any, change: Change, given: Tensor | None) -> Any:
-    """An output with its tensor changed, whatever else it holds."""
+def changed_output(output: Any, change: Change, given: Tensor | None) -> Any:
+    """An output with its tensor changed, whatever else it holds; the output given is not written to."""
     found = tensor_of(output)
     if found is None:
         return output
