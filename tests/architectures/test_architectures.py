@@ -107,3 +107,14 @@ def test_there_are_a_hundred_and_each_has_a_name_of_its_own():
     assert set(OPEN) <= set(names)
     if transformers_models.ENTRIES:
         assert len(names) >= 100
+
+
+def test_the_page_counts_and_names_them():
+    if not transformers_models.ENTRIES:
+        pytest.skip("needs transformers")
+    page = (Path(__file__).parents[2] / "docs" / "architectures.md").read_text(encoding="utf-8")
+    refused = [entry for entry in ENTRIES if entry.refusal is not None]
+    assert f"builds {len(ENTRIES)} architectures" in page
+    assert f"{len(ENTRIES) - len(refused)} give a study" in page
+    assert f"{len(refused)} are refused" in page
+    assert [entry.name for entry in ENTRIES if entry.name not in page] == []

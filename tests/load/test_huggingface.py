@@ -108,3 +108,11 @@ def test_a_missing_package_names_the_extra(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'unbend\[transformers\]'"):
         model(str(folder))
+
+
+@pytest.mark.parametrize("number", [10**6, 10**30, float("nan")])
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_a_config_that_asks_for_millions_of_layers_is_refused_before_they_are_built(copy, number, is_inside):
+    layers = {"num_hidden_layers": number}
+    with pytest.raises(LoadError, match="asks for num_hidden_layers"):
+        model(rewritten(copy, **({"text_config": layers} if is_inside else layers)))

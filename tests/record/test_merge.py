@@ -3,11 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import TensorDataset
 
 from unbend.errors import MergeError
 from unbend.record import Unknown, merge, save
 from unbend.record import open as opened
+from unbend.study.prepare import subsampled
 from unbend.study.study import study
 
 N = 300
@@ -202,3 +204,46 @@ def test_ranks_with_row_numbers_of_their_own_keep_them():
     whole = TensorDataset(x, y)
     merged = merge(studied(whole))
     assert sorted(merged.layers[0].results["planes"].ids) == list(range(N))
+
+
+def shard_studies(x, y, *parts, **settings):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(x.shape[1], 6), nn.ReLU(), nn.Linear(6, 2))
+    return [study(net, (x[a:b], y[a:b]), twin=False, trials=False, **settings) for a, b in parts]
+
+
+def labelled(n, width=5):
+    x = torch.randn(n, width, generator=torch.Generator().manual_seed(0))
+    return x, (x[:, 0] > 0).long()
+
+
+def test_rows_that_are_in_two_studies_under_other_numbers_are_told():
+    x, y = labelled(500)
+    told = [
+        note for note in merge(*shard_studies(x, y, (0, 300), (200, 500))).about.notes if note.startswith("At least")
+    ]
+    counts = [int(note.split()[2]) for note in told]
+    assert "are counted twice" in told[0]
+    assert "are held-out rows of another study" in told[1]
+    both_held_out = 100 - sum(counts)
+    assert 0 <= both_held_out < 20
+    apart = merge(*shard_studies(x, y, (0, 250), (250, 500))).about.notes
+    assert not any(note.startswith("At least") for note in apart)
+
+
+def test_rows_that_repeat_within_a_study_are_not_taken_for_those_of_another():
+    x, y = labelled(400, width=3)
+    notes = merge(*shard_studies(x.sign(), y, (0, 200), (200, 400))).about.notes
+    assert not any(note.startswith("At least") for note in notes)
+
+
+def test_a_merge_tells_the_share_of_all_rows_in_second_moments_and_shards_that_weigh_unlike(monkeypatch):
+    monkeypatch.setattr("unbend.study.prepare.DENSE", 100)
+    x, y = labelled(2000)
+    merged = merge(*shard_studies(x, y, (0, 1500), (1500, 2000), rows=100))
+    share = merged.sums.train["0"]["SecondState"].settled().n / merged.about.n_train
+    told = [note for note in merged.about.notes if note.startswith("Second moments")]
+    assert told == [subsampled(share)]
+    assert any(note.startswith("The studies weigh unlike") for note in merged.about.notes)
+    alike = merge(*shard_studies(x, y, (0, 1000), (1000, 2000), rows=100)).about.notes
+    assert not any(note.startswith("The studies weigh unlike") for note in alike)

@@ -169,3 +169,54 @@ def test_the_users_optimizers_step_as_before(code):
     before = one[0].weight.clone()
     torch.optim.SGD(one.parameters(), 0.1).step()
     assert not torch.equal(before, one[0].weight)
+
+
+class Handle(nn.Linear):
+    """Holds what cannot be copied, such as a handle of a library."""
+
+    def __deepcopy__(self, memo):
+        raise ValueError("a handle cannot be copied")
+
+
+class Stubborn(torch.Tensor):
+    def __deepcopy__(self, memo):
+        raise RuntimeError("no copy of this")
+
+
+def packed():
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    net[2].weight = nn.Parameter(torch.randn(2, 8).as_subclass(Stubborn))
+    return net
+
+
+@pytest.mark.parametrize("how", [{}, {"twin": False, "loss": "cross_entropy"}])
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: nn.Sequential(Handle(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2)), "a handle"),
+        (packed, "no copy"),
+    ],
+)
+def test_a_network_that_cannot_be_copied_costs_the_twin_and_the_examination(build, said, how):
+    torch.manual_seed(0)
+    x = torch.randn(200, 4)
+    found = study(build(), (x, (x[:, 0] > 0).long()), **how)
+    told = [note for note in found.about.notes if note.startswith("It cannot be copied") and said in note]
+    assert len(told) == (1 if how else 2)
+    assert found.layers[1].results["readout"].held_out > 0.5
+    assert not found.layers[1].twin
+
+
+def test_a_network_that_holds_a_tensor_with_a_history_is_examined():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 8), nn.Linear(8, 2)
+            self.scale = self.a.weight.sum() * 0 + 1
+
+        def forward(self, x):
+            return self.b(self.a(x).relu() * self.scale.detach())
+
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    found = study(Net(), (x, (x[:, 0] > 0).long()), loss="cross_entropy", twin=False, trials=False)
+    assert "examination" in found.across

@@ -5,16 +5,24 @@ No network is used, no pickle opened, no code of the folder run.
 """
 
 import importlib
-from collections.abc import Generator
+import json
+import re
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from unbend.errors import LoadError, MissingExtraError
-from unbend.load.guard import check_file, check_size
+from unbend.load.guard import check_file, check_size, parsing
 from unbend.load.wording import one_line
+
+_LAYERS = re.compile(r"layers?$|blocks$|depths?$")
+"""What configs call the number of their layers."""
+_LAYERS_PER_TENSOR, _LAYERS_AT_LEAST = 10, 100
+"""Layers that share their weights are more than these; no network has ten times as many."""
 
 
 def pretrained(folder: Path) -> nn.Module:
@@ -32,6 +40,7 @@ def pretrained(folder: Path) -> nn.Module:
         raise LoadError(f"{folder}: no weights in safetensors; {advice}")
     for path in (*weights, *folder.glob("*.json")):
         check_size(check_file(path), path.stat().st_size)
+    _check_layers(folder, weights)
     transformers = _transformers()
     with _quiet(transformers):
         try:
@@ -48,6 +57,38 @@ def pretrained(folder: Path) -> nn.Module:
         advice = "They would be random. To measure it like that, load it in a file.py:name."
         raise LoadError(f"{folder}: has no weights for {shown} of {kind.__name__}. {advice}")
     return module
+
+
+def _check_layers(folder: Path, weights: Sequence[Path]) -> None:
+    """A config that asks for far more layers than there are weights is damaged, and would be built for hours."""
+    n_tensors = 0
+    for path in weights:
+        try:
+            with safe_open(path, framework="pt") as file:
+                n_tensors += len(file.keys())
+        except SafetensorError as error:
+            raise LoadError(f"{folder}: transformers cannot load it ({path.name}: {one_line(error)}).") from error
+    most = _LAYERS_PER_TENSOR * n_tensors + _LAYERS_AT_LEAST
+    with parsing(folder / "config.json"):
+        numbers = list(_numbers(json.loads((folder / "config.json").read_text(encoding="utf-8"))))
+    for name, number in numbers:
+        if _LAYERS.search(name) and not number <= most:
+            raise LoadError(
+                f"{folder}: its config.json asks for {name} = {number:,}, and the folder has {n_tensors} weights. "
+                "It is damaged, or of another network."
+            )
+
+
+def _numbers(config: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers of a config, by their own names."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield from _numbers(value, key)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _numbers(value, name)
+    elif isinstance(config, int | float):
+        yield name, config
 
 
 def _transformers() -> Any:

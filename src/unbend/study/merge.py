@@ -1,5 +1,6 @@
 """Studies of different rows added up to the study of all of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -8,14 +9,18 @@ import numpy as np
 
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
+from unbend.numerics.second import SecondState
 from unbend.study.examine.values import Examination
 from unbend.study.finish import finish
 from unbend.study.fold import add_sums
-from unbend.study.source import FAR
+from unbend.study.prepare import SUBSAMPLED, subsampled
+from unbend.study.split import FAR
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
 
 _EXAMINED = "The network itself was examined on rows of the first of the studies added."
+_ALIKE = 1.25
+"""Ratio of two shares of rows from which they are told to be unlike."""
 _CLOSE = 1e-3
 """Rows this close, relative to their scale, are the same row seen by another machine."""
 
@@ -43,12 +48,62 @@ def merge(first: Study, *others: Study) -> Study:
     for other in others:
         _check(first, other)
         _check_known(other.sums)
+        told = _repeated(sums, other.sums)
         sums, same_held_out = _total(sums, other.sums)
         about = _about(about, other.about, same_held_out=same_held_out)
+        about = replace(about, notes=(*about.notes, *told))
+    about = replace(about, notes=_with_shares(about, sums, (first, *others)))
     examination = first.result(Examination)
     if examination is not None:
         about = replace(about, notes=(*about.notes, _EXAMINED))
     return finish(about, _bare(first), sums, more=None if examination is None else {"examination": examination})
+
+
+def _repeated(a: Sums, b: Sums) -> tuple[str, ...]:
+    """What to tell of rows that both studies have under other numbers, as far as the row samples show them."""
+    pairs = (
+        ("training rows are training rows of another study too, and are counted twice", a.train, b.train),
+        ("training rows are held-out rows of another study, so that they are not unseen", a.train, b.held_out),
+        ("held-out rows are training rows of another study, so that they are not unseen", a.held_out, b.train),
+    )
+    found = ((_n_equal(mine, other), words) for words, mine, other in pairs)
+    return tuple(f"At least {n:,} {words}, if equal rows are the same ones." for n, words in found if n)
+
+
+def _n_equal(a: States, b: States) -> int:
+    """Rows of the first layer's sample of one study that are rows, with the same targets, of another's."""
+    mine, other = _sample(a), _sample(b)
+    if mine is None or other is None or not (len(mine.ids) and len(other.ids)):
+        return 0
+    keys = [
+        {(row.tobytes(), target.tobytes()) for row, target in zip(*(t.numpy() for t in sample.table()), strict=True)}
+        for sample in (mine, other)
+    ]
+    has_few = any(2 * len(unlike) < len(sample.ids) for unlike, sample in zip(keys, (mine, other), strict=True))
+    return 0 if has_few else len(keys[0] & keys[1])  # where most rows repeat within a study, equal ones say nothing
+
+
+def _with_shares(about: About, sums: Sums, studies: Sequence[Study]) -> tuple[str, ...]:
+    """The notes, with the share of the rows in second moments as it is of all, and as it is of each study if unlike."""
+    kept = tuple(note for note in about.notes if not note.startswith(SUBSAMPLED))
+    whole, each = _share(about, sums), [_share(study.about, study.sums) for study in studies]
+    if whole < 1:
+        kept = (*kept, subsampled(whole))
+    if max(each) > _ALIKE * min(each):
+        shares = ", ".join(f"{share:.0%}" for share in each)
+        note = (
+            f"The studies weigh unlike in second moments and read-outs: {shares} of their rows are in them. Make them "
+            "with exact=True (--exact) to count all rows alike."
+        )
+        kept = (*kept, note)
+    return kept
+
+
+def _share(about: About, sums: Sums) -> float:
+    """Which share of the training rows is in second moments; 1 where there are none."""
+    second = state_of(next(iter(sums.train.values()), {}), SecondState)
+    n = 0 if second is None else second.settled().n + second.lost
+    return n / about.n_train if 0 < n < about.n_train else 1.0
 
 
 def _check(a: Study, b: Study) -> None:

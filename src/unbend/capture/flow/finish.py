@@ -59,6 +59,8 @@ def _word(draft: Draft) -> str:
     function = draft.place[1]
     if function in BENDING | CHOOSING or any(name in FUNCTIONS for name in bends):
         return function
+    if not bends:
+        return "step"  # comparisons only, as a spiking unit's
     return bends[0] if bends[0] != function else "gate" if len(bends) < len(draft.activations) else function
 
 

@@ -63,24 +63,45 @@ def _seed(model: nn.Module, seed: int) -> None:
 
 
 def _copied(model: nn.Module) -> nn.Module:
-    memo = _memo(model)
+    return duplicate(model, "there is no untrained twin", with_hooks=False)
+
+
+def duplicate(model: nn.Module, lack: str, *, with_hooks: bool) -> nn.Module:
+    """A deep copy of a model.
+
+    Args:
+        model: left as it is.
+        lack: what there is not where it cannot be copied.
+        with_hooks: whether the user's hooks are copied too; torch's own are.
+
+    Raises:
+        ModelError: it cannot be copied.
+    """
+    memo = _history(model) if with_hooks else _hooks(model) | _history(model)
     try:
         return copy.deepcopy(model, memo)
     except Exception as error:
-        raise ModelError(f"model: it cannot be copied, so there is no untrained twin ({_reason(error)}).") from error
+        raise ModelError(f"model: it cannot be copied, so {lack} ({_reason(error)}).") from error
 
 
 def _reason(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def _memo(model: nn.Module) -> dict[int, Any]:
-    """What a deep copy takes over or leaves behind: the user's hooks, graphs' notes, tensors with a history."""
+def _hooks(model: nn.Module) -> dict[int, Any]:
+    """Hooks as a deep copy without the user's has them."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         for name in _HOOKS:
             hooks = getattr(module, name)
             memo[id(hooks)] = OrderedDict((key, hook) for key, hook in hooks.items() if is_torchs(hook))
+    return memo
+
+
+def _history(model: nn.Module) -> dict[int, Any]:
+    """What a deep copy takes over because it cannot copy it: graphs' notes, tensors with a history."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
         if type(module).__module__ == "torch.export.unflatten":
             memo |= {id(vars(module)[name]): vars(module)[name] for name in _NO_VALUES if name in vars(module)}
         for value in vars(module).values():

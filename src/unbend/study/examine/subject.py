@@ -4,7 +4,6 @@ In: a bare model, a data set. Out: `Subject`. The model is run in evaluation mod
 a network is done to a copy.
 """
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from unbend._typing import Array
 from unbend.capture import call, tensor_of
 from unbend.capture.inputs import join, take, tensors_in
+from unbend.capture.twin.fresh import duplicate
 from unbend.study.loss import LabelForms, Loss, loss_value
 from unbend.study.source import Part, Source
 
@@ -133,8 +133,12 @@ class Subject:
         return float(self.out.min()), float(self.out.max())
 
     def copy(self) -> nn.Module:
-        """A copy that can be changed and trained."""
-        net = copy.deepcopy(self.model)
+        """A copy that can be changed and trained.
+
+        Raises:
+            ModelError: the network cannot be copied.
+        """
+        net = duplicate(self.model, "the network itself was not examined", with_hooks=True)
         for parameter in net.parameters():
             parameter.requires_grad_(parameter.is_floating_point())
         return net
