@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_plane_and_leaves_the_generator_alone():
 
 def test_targets_and_outputs_that_are_no_scores_are_refused():
     x, _ = nets.rows()
-    with pytest.raises(DataError, match="expected classes"):
+    with pytest.raises(DataError, match="expected one class for each row"):
         unbend.bottleneck(zoo.mlp([4, 16, 1], seed=0), (x, x[:, 0]))
     with pytest.raises(ModelError, match="one row of scores"):
         unbend.bottleneck(nn.Sequential(nn.Embedding(20, 3)), nets.words())

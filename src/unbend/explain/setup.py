@@ -40,7 +40,7 @@ class Setup:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, numbers where they have none."""
-        return self.work.class_names or tuple(str(i) for i in range(self.work.n_classes))
+        return self.work.names or tuple(str(i) for i in range(self.work.n_classes))
 
 
 def setup(
@@ -77,8 +77,10 @@ def setup(
     module = bare(network_of(model))
     given = source(data, held_out=held_out, batch_size=batch_size, holding=Holding(), items=Items(arguments(module)))
     work = prepare(module, given, how)
-    if not work.n_classes:
-        raise DataError("y: expected classes, got targets or no labels. Pass a class for each row.")
+    if not work.n_classes or work.positions is not None:
+        raise DataError(
+            "y: expected one class for each row, got targets, several labels a row, or none. Pass a class each."
+        )
     subject = Subject(
         module, work.rows, work.fit, n_classes=work.n_classes, loss=loss, protect=work.plan.protect, most=rows
     )

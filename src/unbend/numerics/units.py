@@ -259,6 +259,29 @@ def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[
     return _scaled(rows).T @ _scaled(inputs)
 
 
+_NO_PLACE = np.zeros((0, 0), np.int32)
+
+
+def _compiled_answers(batch: Batch) -> tuple[Array, Array] | None:
+    """The answers [n, d] and their places, by compiled code; None for what is not finite float32 on the CPU."""
+    x, layout = batch.values.detach(), batch.view.layout
+    if x.dtype != torch.float32 or x.device.type != "cpu" or not x.numel() or not bool(torch.isfinite(x.sum())):
+        return None
+    if layout == "features":
+        return x.contiguous().numpy(), _NO_PLACE
+    flat = (x.flatten(2) if layout == "maps" else x.flatten(1, -2)).contiguous().numpy()
+    d = flat.shape[1] if layout == "maps" else flat.shape[2]
+    value, place = np.empty((len(flat), d), np.float32), np.empty((len(flat), d), np.int32)
+    if layout == "maps":
+        compiled.peaks_of_maps(flat, value, place)
+        return value, place
+    mask = np.zeros((0, 0), np.bool_) if batch.mask is None else batch.mask.cpu().numpy()
+    if len(mask) and not mask.any(1).all():
+        return None
+    compiled.peaks_of_tokens(flat, mask, value, place)
+    return value, place
+
+
 @final
 class UnitSums:
     """Adds up `UnitState`s in room of its own: one compiled pass over the answers of a batch of float32.
@@ -275,26 +298,25 @@ class UnitSums:
 
     def add(self, batch: Batch) -> None:
         """Add a batch."""
-        value, place = best(batch)
         k = batch.samples.groups.n_classes
-        is_fit = value.dtype == torch.float32 and value.device.type == "cpu" and len(value) > 0
-        if not is_fit or not bool(torch.isfinite(value.sum())):
+        found = _compiled_answers(batch)
+        if found is None:
             state = UnitState.of(batch)
             self._rest = state if self._rest is None else self._rest + state
             return
+        value, place = found
         if self._arrays is None:
             self._make(k, value.shape[1])
         assert self._arrays is not None  # noqa: S101  made above
         label = batch.samples.groups.label
-        at = place.numpy() if batch.view.layout != "features" else np.zeros((0, 0), np.int64)
-        compiled.answer(value.contiguous().numpy(), at, batch.samples.ids, label, *self._arrays)
+        compiled.answer(value, place, batch.samples.ids, label, *self._arrays)
         self._n = self._n + np.bincount(label, minlength=k)
 
     def _make(self, k: int, d: int) -> None:
         self._n = np.zeros(k, np.int64)
         ends = [Extremes.empty(d) for _ in range(2)]
         parts = [part for end in ends for part in (end.value, end.ids, end.place)]
-        sums = (np.zeros((k, d)), np.zeros((k, d)), np.zeros((k, d), np.int64))
+        sums = (np.zeros((k, d)), np.zeros((k, d)), np.zeros((k, d)))
         self._arrays = (*sums, *parts)
 
     def states(self) -> tuple[UnitState, ...]:
@@ -304,4 +326,7 @@ class UnitSums:
             return found
         total, squares, fired, *ends = self._arrays
         count = np.broadcast_to(self._n[:, None], total.shape).copy()
-        return (*found, UnitState(self._n, count, total, squares, fired, Extremes(*ends[:3]), Extremes(*ends[3:])))
+        return (
+            *found,
+            UnitState(self._n, count, total, squares, fired.astype(np.int64), Extremes(*ends[:3]), Extremes(*ends[3:])),
+        )

@@ -59,7 +59,7 @@ class Retraining:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class PlaneFrame:
     """The plane of the two units at one moment.
 
     Attributes:
@@ -76,8 +76,8 @@ class Frame:
 
 
 def retrain(
-    net: Insertion, subject: Subject, how: Retraining, look: Callable[[int], Frame], progress: Progress
-) -> list[Frame]:
+    net: Insertion, subject: Subject, how: Retraining, look: Callable[[int], PlaneFrame], progress: Progress
+) -> list[PlaneFrame]:
     """Train the copy in place; what `look` sees at some moments, many at first and few later.
 
     Raises:
@@ -209,7 +209,7 @@ def lines(output: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.zeros(len(rows)) if bias is None else bias.detach().double().cpu().numpy()
 
 
-def frame(net: Insertion, subject: Subject, shown: Sample, step: int, rule: str) -> Frame:
+def frame(net: Insertion, subject: Subject, shown: Sample, step: int, rule: str) -> PlaneFrame:
     """The plane as it is now."""
     h, _ = plane(net, subject, shown, rule)
-    return Frame(step, h.double().cpu().numpy(), *lines(net.output))
+    return PlaneFrame(step, h.double().cpu().numpy(), *lines(net.output))

@@ -1,6 +1,6 @@
 """Runs of layers that one matrix replaces: from the input of the first to the output of the last.
 
-In: a model on data, what single layers cost. Out: a `Run` for every run that was tried.
+In: a model on data, what single layers cost. Out: a `LayerRun` for every run that was tried.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _WHOLE = 4
 
 
 @result
-class Run:
+class LayerRun:
     """Layers in a row with one affine map in their place.
 
     Attributes:
@@ -72,7 +72,7 @@ def parts(run: tuple[Tap, ...]) -> list[tuple[Tap, ...]]:
     return [run[i : i + size] for size in range(n, 1, -1) for i in range(n - size + 1)]
 
 
-def try_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, progress: Progress) -> tuple[Run, ...]:
+def try_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, progress: Progress) -> tuple[LayerRun, ...]:
     """What each run costs when one matrix stands in its place.
 
     Cost:
@@ -90,7 +90,7 @@ def try_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, progress: 
         if out is not None:
             after = (subject.guess(out) == y).numpy()
             names = tuple(tap.name for tap in run)
-            tried.append(Run(layers=names, r2=found.r2, accuracy=float(after.mean()), cost=paired(before, after)))
+            tried.append(LayerRun(layers=names, r2=found.r2, accuracy=float(after.mean()), cost=paired(before, after)))
     return tuple(tried)
 
 
@@ -126,10 +126,10 @@ def _replaced(replay: Replay, inputs: object, run: tuple[Tap, ...], found: Affin
         return None
 
 
-def longest(runs: Sequence[Run]) -> tuple[Run, ...]:
+def longest(runs: Sequence[LayerRun]) -> tuple[LayerRun, ...]:
     """The longest runs without a loss that can be told from chance or is over a point, none inside another."""
     good = [run for run in runs if run.cost.difference <= CHEAP / 2 or run.cost.low <= 0]
-    kept: list[Run] = []
+    kept: list[LayerRun] = []
     for run in sorted(good, key=lambda one: (-len(one.layers), one.cost.difference)):
         if not any(set(run.layers) & set(other.layers) for other in kept):
             kept.append(run)

@@ -21,7 +21,7 @@ from unbend.explain.surgery.leak import Leak, leaks
 from unbend.explain.surgery.needed import UnitsNeeded, units_needed
 from unbend.explain.surgery.operations import OPERATIONS, Operation, change_of
 from unbend.explain.surgery.replay import Change, Replay
-from unbend.explain.surgery.runs import Run, chains, parts, try_runs
+from unbend.explain.surgery.runs import LayerRun, chains, parts, try_runs
 from unbend.numerics.interval import PairedDifference, paired
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker
@@ -111,7 +111,7 @@ class Surgery:
     kinds: tuple[str, ...]
     cuts: tuple[Cut, ...]
     erasures: tuple[Erasure, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[LayerRun, ...]
     units: tuple[UnitsNeeded, ...]
     affine_r2: dict[str, float]
     impossible: dict[str, str]
@@ -199,7 +199,7 @@ def surgery(
     )  # fmt: skip
 
 
-def _runs(made: Setup, taps: Sequence[Tap], cuts: Sequence[Cut], size: int, progress: Progress) -> tuple[Run, ...]:
+def _runs(made: Setup, taps: Sequence[Tap], cuts: Sequence[Cut], size: int, progress: Progress) -> tuple[LayerRun, ...]:
     """Runs of layers that an affine map replaces one by one at little cost, tried with one matrix in their place."""
     costs = {cut.layer: cut.cost.difference for cut in cuts if cut.operation == "affine"}
     candidates = [part for run in chains(taps, costs) for part in parts(run)]

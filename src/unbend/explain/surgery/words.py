@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from unbend.explain.surgery.runs import Run, longest
+from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
 from unbend.numerics.interval import PairedDifference
 
@@ -42,7 +42,7 @@ def sentences(found: Surgery) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _runs(runs: Sequence[Run]) -> list[str]:
+def _runs(runs: Sequence[LayerRun]) -> list[str]:
     return [
         f"Layers {', '.join(f'`{name}`' for name in run.layers)} can be replaced by one matrix at a cost of "
         f"{points(run.cost)}."

@@ -10,6 +10,12 @@ import numpy as np
 
 from unbend.numerics.compiled.addresses import compiled
 
+BLOCK = 64
+"""Units that are passed over together where none of their answers is among the extremes."""
+SUMS = {"reassoc", "contract", "nsz", "arcp"}
+EXTREMES = {"reassoc", "nsz", "nnan"}
+"""NaN is ruled out by the caller, so that extremes vectorise."""
+
 
 @compiled(set())
 @no_type_check
@@ -20,6 +26,80 @@ def _enter(value, id_, place, values, ids, places):
         values[k], ids[k], places[k] = values[k - 1], ids[k - 1], places[k - 1]
         k -= 1
     values[k], ids[k], places[k] = value, id_, place
+
+
+@compiled(EXTREMES)
+@no_type_check
+def peaks_of_tokens(x, mask, value, place):
+    """The greatest value of every unit over the tokens that count, and which token has it.
+
+    Args:
+        x: values [n, t, d], C-contiguous float32, finite.
+        mask: which tokens count [n, t]; empty for all.
+        value: out [n, d]; NaN where no token counts.
+        place: out [n, d] (int32).
+    """
+    n, t, d = x.shape
+    for i in range(n):
+        is_first = True
+        for a in range(t):
+            if len(mask) and not mask[i, a]:
+                continue
+            if is_first:
+                for j in range(d):
+                    value[i, j], place[i, j] = x[i, a, j], a
+                is_first = False
+                continue
+            for j in range(d):
+                is_more = x[i, a, j] > value[i, j]
+                place[i, j] = np.int32(a) if is_more else place[i, j]
+                value[i, j] = x[i, a, j] if is_more else value[i, j]
+        if is_first:
+            value[i, :], place[i, :] = np.nan, 0
+
+
+@compiled(EXTREMES)
+@no_type_check
+def peaks_of_maps(x, value, place):
+    """The greatest value of every channel over its positions, and where it is: two short loops, so that they vectorise.
+
+    Args:
+        x: values [n, d, p], C-contiguous float32, finite.
+        value: out [n, d].
+        place: out [n, d] (int32).
+    """
+    n, d, p = x.shape
+    for i in range(n):
+        for j in range(d):
+            most = x[i, j, 0]
+            for a in range(1, p):
+                most = max(most, x[i, j, a])
+            at = 0
+            while x[i, j, at] != most:
+                at += 1
+            value[i, j], place[i, j] = most, at
+
+
+@compiled(SUMS)
+@no_type_check
+def _add_row(x, total, squares, fired):
+    """Add one row to the sums of its class."""
+    for j in range(len(x)):
+        value = np.float64(x[j])
+        total[j] += value
+        squares[j] += value * value
+    for j in range(len(x)):
+        fired[j] += np.float64(x[j] > 0)
+
+
+@compiled(set())
+@no_type_check
+def _beats(x, top, bottom, start, end):
+    """Whether any answer of a stretch of units beats the last of their extremes."""
+    hits = np.int32(0)
+    for j in range(start, end):
+        hits += np.int32(x[j] > top[j]) + np.int32(x[j] < bottom[j])
+    return hits > 0
 
 
 @compiled(set())
@@ -34,7 +114,7 @@ def answer(x, at, ids, label, total, squares, fired, high, high_ids, high_at, lo
         label: classes [n].
         total: out, their sums by class are added [k, d].
         squares: out, the sums of their squares [k, d].
-        fired: out, how many are above 0 [k, d].
+        fired: out, how many are above 0 [k, d] (float64).
         high: in and out, the greatest answers [d, m].
         high_ids: their rows.
         high_at: their places.
@@ -46,20 +126,27 @@ def answer(x, at, ids, label, total, squares, fired, high, high_ids, high_at, lo
     last = high.shape[1] - 1
     # What an answer has to beat, side by side: two loads that run along with the answers.
     top, bottom = np.empty(d, np.float32), np.empty(d, np.float32)
+    newest = np.int64(-1)
     for j in range(d):
         top[j], bottom[j] = high[j, last], -low[j, last]
+        for k in range(last + 1):
+            newest = max(newest, high_ids[j, k], low_ids[j, k])
     for i in range(n):
         c = label[i]
-        for j in range(d):
-            value = np.float64(x[i, j])
-            total[c, j] += value
-            squares[c, j] += value * value
-            fired[c, j] += x[i, j] > 0
-        for j in range(d):
-            value = x[i, j]
-            if value > top[j] or (value == top[j] and (high_ids[j, last] < 0 or ids[i] < high_ids[j, last])):
-                _enter(np.float64(value), ids[i], at[i, j] if len(at) else 0, high[j], high_ids[j], high_at[j])
-                top[j] = high[j, last]
-            if value < bottom[j] or (value == bottom[j] and (low_ids[j, last] < 0 or ids[i] < low_ids[j, last])):
-                _enter(-np.float64(value), ids[i], at[i, j] if len(at) else 0, low[j], low_ids[j], low_at[j])
-                bottom[j] = -low[j, last]
+        _add_row(x[i], total[c], squares[c], fired[c])
+        # An equal answer enters if its row's number is less; where rows rise, as they mostly do, none does.
+        is_tied = ids[i] < newest
+        newest = max(newest, ids[i])
+        for start in range(0, d, BLOCK):
+            end = min(start + BLOCK, d)
+            if not is_tied and not _beats(x[i], top, bottom, start, end):
+                continue
+            for j in range(start, end):
+                value = x[i, j]
+                place = at[i, j] if len(at) else 0
+                if value > top[j] or (is_tied and value == top[j] and ids[i] < high_ids[j, last]):
+                    _enter(np.float64(value), ids[i], place, high[j], high_ids[j], high_at[j])
+                    top[j] = high[j, last]
+                if value < bottom[j] or (is_tied and value == bottom[j] and ids[i] < low_ids[j, last]):
+                    _enter(-np.float64(value), ids[i], place, low[j], low_ids[j], low_at[j])
+                    bottom[j] = -low[j, last]
