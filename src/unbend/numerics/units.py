@@ -308,9 +308,9 @@ class UnitSums:
         if self._arrays is None:
             self._make(k, value.shape[1])
         assert self._arrays is not None  # noqa: S101  made above
-        label = batch.samples.groups.label
-        compiled.answer(value, place, batch.samples.ids, label, *self._arrays)
-        self._n = self._n + np.bincount(label, minlength=k)
+        groups = batch.samples.groups
+        compiled.answer(value, place, batch.samples.ids, groups.order, groups.starts, *self._arrays)
+        self._n = self._n + np.diff(groups.starts)
 
     def _make(self, k: int, d: int) -> None:
         self._n = np.zeros(k, np.int64)
