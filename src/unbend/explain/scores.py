@@ -9,6 +9,7 @@ def row_losses(out: Float[Tensor, "n k"], y: Int64[Tensor, "n"]) -> Float[Tensor
     """Cross-entropy of each row in nats; of logits, or of outputs that are probabilities already.
 
     Example:
+        >>> import torch
         >>> row_losses(torch.zeros(1, 2), torch.tensor([0])), row_losses(torch.tensor([[0.5, 0.5]]), torch.tensor([1]))
         (tensor([0.6931]), tensor([0.6931]))
     """

@@ -20,7 +20,7 @@ def points(gap: PairedDifference) -> str:
         >>> import numpy as np
         >>> from unbend.numerics.interval import paired
         >>> points(paired(np.ones(100, bool), np.arange(100) < 98))
-        '2.0 (-1.9 to 7.0) points'
+        '2.0 (-2.0 to 7.0) points'
     """
     return f"{100 * gap.difference:.1f} ({100 * gap.low:.1f} to {100 * gap.high:.1f}) points"
 
