@@ -9,7 +9,9 @@ from unbend.study.examine.values import Contract, DataFacts, Examination, Scores
 
 
 def said(study):
-    return verdict(study, {layer.name: label(layer) for layer in study.layers})
+    """What the layers do, and what is wrong."""
+    first, layers = verdict(study, {layer.name: label(layer) for layer in study.layers})
+    return layers, first
 
 
 def with_depth(study, **changes):

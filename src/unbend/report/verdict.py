@@ -1,8 +1,8 @@
 """A few sentences a reader takes away, made by plain rules.
 
 In: a Study. Out: text. First the network's own score, beside chance and simple references, and whether these rows are
-known to be unseen; then what the layers do to separability, beside the untrained twin; last what is wrong, or that
-nothing was found.
+known to be unseen; then what is wrong, or that nothing was found; last what the layers do to separability, beside the
+untrained twin.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
-    """What the network and its layers do, and what is wrong.
+    """What to read first, the network's own score and what is wrong, and then what its layers do.
 
     Args:
         study: the study.
@@ -32,8 +32,8 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
     """
     depth = study.result(Depth)
     layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
-    first = " ".join(part for part in (opening(study), layers) if part)
-    return first, _health(study.findings, study.result(Head))
+    health = _health(study.findings, study.result(Head))
+    return " ".join(part for part in (opening(study), health) if part), layers
 
 
 def opening(study: Study) -> str:
