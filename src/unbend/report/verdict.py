@@ -33,7 +33,7 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
     depth = study.result(Depth)
     layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
     first = " ".join(part for part in (opening(study), layers) if part)
-    return first, _health(study.findings, study.result(Head))
+    return first, _health(study.findings, study.result(Head), study.result(Examination))
 
 
 def opening(study: Study) -> str:
@@ -128,9 +128,12 @@ def _beside(depth: Depth, best: int) -> str:
     return f"; in one untrained draw the same layer reaches {percent(twin)}"
 
 
-def _health(findings: tuple[Finding, ...], head: Head | None) -> str:
+def _health(findings: tuple[Finding, ...], head: Head | None, x: Examination | None) -> str:
     problems = [f for f in findings if f.severity == "problem"]
     warnings = [f for f in findings if f.severity == "warning"]
+    if not problems and not warnings and x is not None and x.scores.is_ill:
+        short = percent(x.scores.shortfall).removesuffix(" %")
+        return f"The network falls short of the best simple reference by {short} points, and no rule found why."
     if not problems and not warnings:
         if head is None or not np.isfinite(head.own):
             return "No rule found a problem."
