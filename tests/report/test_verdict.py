@@ -122,3 +122,12 @@ def test_a_network_that_falls_short_without_a_cause_is_not_called_sound():
     assert said(replace(study, across={**study.across, "examination": ill}))[1] == (
         "The network falls short of the best simple reference by 10 points, and no rule found why."
     )
+
+
+def test_layers_reduced_to_means_are_not_compared_with_a_whole_input():
+    study = with_depth(studies.hostile(), held_out=[0.9, 0.5, 0.95, 0.7], low=[0.8, 0.4, 0.7, 0.6],
+                       is_whole=(True, False, False, True))  # fmt: skip
+    first, _ = said(study)
+    assert "no layer's is higher: the last one reaches 70 %." in first
+    assert first.endswith("2 layers are reduced over positions, so not compared with it: what a mean loses is no loss of "
+                          "the layer.")  # fmt: skip
