@@ -99,9 +99,9 @@ def _comparable(depth: Depth, good: Array) -> tuple[Array, str]:
         return good, ""
     whole = np.array([i for i in good if depth.is_whole[i]])
     n = len(good) - len(whole)
+    are = "layers are" if n > 1 else "layer is"
     return whole, (
-        f" {n} layer{'s are' if n > 1 else ' is'} reduced over positions, so not compared with it: what a mean loses is "
-        "no loss of the layer."
+        f" {n} {are} reduced over positions, so not compared with it: what a mean loses is no loss of the layer."
     )
 
 
