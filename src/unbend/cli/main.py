@@ -29,7 +29,7 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
 COMMANDS = {
     "report": "Tell what every hidden layer of a network does to data, on one page.",
     "regions": "Cut the input space, or a plane through three samples, into the regions on which the model is affine.",
-    "bottleneck": "Put two units before the output, retrain a copy, and prove whether the classes lie apart in their plane.",
+    "bottleneck": "Put two units before the output, retrain a copy, and prove whether the classes lie apart there.",
     "units": "Tell what every unit answers to: classes, its strongest and weakest rows, columns of the input, copies.",
     "surgery": "Tell what each layer is worth: skipped, replaced by one matrix, put at its mean, its classes erased.",
     "steer": "Add the way to a class to each layer, and tell how many other rows the network calls that class then.",
