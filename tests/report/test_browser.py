@@ -350,3 +350,20 @@ def test_a_study_draws_itself_in_the_frame_of_a_notebook(visit, tmp_path):
     assert (
         inside.evaluate("(() => { try { return String(parent.document) } catch { return 'refused' } })()") == "refused"
     )
+
+
+def test_tables_of_a_long_page_become_tables_when_they_are_opened(visit, tmp_path):
+    target = tmp_path / "long.html"
+    report(studies.many(14, 12, 5), target)
+    page = visit(where=target)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.evaluate("document.getElementsByTagName('*').length") < 6000
+    layer = page.locator("details.layer").nth(3)
+    layer.locator("> summary").click()
+    numbers = layer.locator("details.data").first
+    text = numbers.locator("pre").text_content()
+    numbers.locator("summary").click()
+    numbers.locator("table").wait_for()
+    heads = numbers.locator("thead th").all_inner_texts()
+    assert heads == [word.strip() for word in text.splitlines()[0].split("\t")]
+    assert numbers.locator("tbody tr").count() == len(text.splitlines()) - 1
