@@ -21,7 +21,7 @@ def compare(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write a page.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead of a table.")] = False,
 ) -> None:
-    """Tell layer by layer what got better or worse beyond noise.
+    """Tell layer by layer what got better or worse beyond the noise of the rows.
 
     [bold]Example[/bold]
 
