@@ -221,14 +221,16 @@ def test_units_nobody_reads_are_not_needed_and_the_most_important_go_last():
 def test_every_operation_on_every_kind_of_network_leaves_it_as_it_was():
     for build, samples in NETS:
         net, data = build().train(), samples()
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
         before = {name: value.clone() for name, value in net.state_dict().items()}
-        found = unbend.surgery(net, data, rows=40)
+        found = unbend.surgery(net, data, rows=40, units=True)
         assert found.n == 40
         assert {cut.operation for cut in found.cuts} <= set(OPERATIONS)
         assert len(found.cuts) + len(found.impossible) == len(found.layers) * len(OPERATIONS)
         assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
         assert net.training
-        assert all(p.grad is None for p in net.parameters())
+        assert all(bool((p.grad == 1).all()) for p in net.parameters())
 
 
 def test_what_cannot_be_done_is_refused_in_a_sentence():

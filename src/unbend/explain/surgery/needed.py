@@ -119,20 +119,20 @@ def _importance(made: Setup, taps: Sequence[Tap], known: Mapping[str, LayerFit])
 
     def keep(tap: Tap, one: Caught) -> None:
         if one.values.requires_grad:
-            one.values.retain_grad()
             caught[tap.name] = one.values
 
     inputs, labels = made.subject.train.rows(0, _ROWS)
     with quiet(made.model, grad=True), tapped(made.model, [tap for tap in taps if not tap.order], keep):
         out = made.subject.run(made.model, inputs)
-        row_losses(out.float(), labels.y).sum().backward()
-    made.model.zero_grad(set_to_none=True)
+        loss = row_losses(out.float(), labels.y).sum()
+        found = torch.autograd.grad(loss, list(caught.values()), allow_unused=True) if caught else ()
+    slopes = dict(zip(caught, found, strict=True))  # the parameters keep the gradients they have
     scores = {}
     for tap in taps:
-        h = caught.get(tap.name)
-        if h is None or h.grad is None:
+        slope = slopes.get(tap.name)
+        if slope is None:
             continue
-        values, slope = h.detach(), h.grad
+        values = caught[tap.name].detach()
         if tap.view.layout == "maps":
             values, slope = values.movedim(1, -1), slope.movedim(1, -1)
         change = (values - torch.from_numpy(known[tap.name].mean).to(values)) * slope
