@@ -218,6 +218,18 @@ def test_units_nobody_reads_are_not_needed_and_the_most_important_go_last():
     assert curve.kept.tolist() == [16, 14, 12, 8, 4, 2, 1, 0]
 
 
+def test_resampled_units_keep_their_spread_and_lose_what_they_say():
+    x, y = far_rows(1000)
+    found = unbend.surgery(Planted(), ((x, y), (x, y)), layers=["essential"], operations=["resample"], units="resample")
+    cut = found.cut("essential", "resample")
+    assert cut.accuracy == pytest.approx(found.base_rate, abs=0.06)  # another row's class, three times in ten by chance
+    (curve,) = found.units
+    assert curve.by_importance[0] == found.accuracy
+    assert curve.by_importance[-1] == pytest.approx(cut.accuracy, abs=0.06)
+    with pytest.raises(DataError, match="'mean' or 'resample'"):
+        unbend.surgery(Planted(), (x, y), layers=["essential"], operations=["skip"], units="zero")
+
+
 def test_every_operation_on_every_kind_of_network_leaves_it_as_it_was():
     for build, samples in NETS:
         net, data = build().train(), samples()

@@ -14,7 +14,7 @@ from unbend.capture import Caught, Tap, quiet, tapped
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup
 from unbend.explain.surgery.fit import LayerFit
-from unbend.explain.surgery.operations import ablate
+from unbend.explain.surgery.operations import ablate, resample
 from unbend.explain.surgery.replay import Replay
 from unbend.numerics.interval import paired
 from unbend.numerics.result import result
@@ -50,9 +50,25 @@ class UnitsNeeded:
 
 
 def units_needed(
-    made: Setup, taps: Sequence[Tap], known: Mapping[str, LayerFit], size: int, seed: int, progress: Progress
+    made: Setup,
+    taps: Sequence[Tap],
+    known: Mapping[str, LayerFit],
+    size: int,
+    seed: int,
+    progress: Progress,
+    *,
+    resampled: bool = False,
 ) -> tuple[UnitsNeeded, ...]:
     """The curve of each layer.
+
+    Args:
+        made: the model on data.
+        taps: its layers.
+        known: what is known of them.
+        size: rows per forward pass.
+        seed: of the random order, and of the rows that others are taken from.
+        progress: called as it goes on.
+        resampled: whether units that are not kept put out what they do for another row, and not their mean.
 
     Cost:
         A backward pass over 512 rows; then for each layer twice log2(units) times the layers behind it.
@@ -80,7 +96,8 @@ def units_needed(
                     for n in kept[tap.name]:
                         dropped = np.ones(len(order), bool)
                         dropped[order[:n]] = False
-                        change = ablate(tap, known[tap.name].mean, dropped)
+                        mean = known[tap.name].mean
+                        change = resample(tap, dropped, seed) if resampled else ablate(tap, mean, dropped)
                         out = replay.change(given(inputs), {tap.place: change}).cpu()
                         outs.setdefault((tap.name, which, int(n)), []).append(out)
             tick(len(labels.y))
