@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
+    from unbend.explain.saliency import saliency as saliency
     from unbend.explain.steering import adding as adding
     from unbend.explain.steering import steer as steer
     from unbend.explain.surgery.surgery import surgery as surgery
@@ -58,6 +59,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "probe": ("unbend.numerics.probe", "probe"),
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
+    "saliency": ("unbend.explain.saliency", "saliency"),
     "save": ("unbend.record.file", "save"),
     "steer": ("unbend.explain.steering", "steer"),
     "surgery": ("unbend.explain.surgery.surgery", "surgery"),
