@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what editors and type checkers read; packages that answer calls look like functions to them
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
+    from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
+    from unbend.explain.steering import adding as adding
+    from unbend.explain.steering import steer as steer
+    from unbend.explain.surgery.surgery import surgery as surgery
+    from unbend.explain.units.units import units as units
     from unbend.numerics.cells import Plane as Plane
     from unbend.numerics.cells.certificate import certify as certify
     from unbend.numerics.probe import probe as probe
@@ -40,6 +45,8 @@ _HOME: dict[str, tuple[str, str]] = {
     "Plane": ("unbend.numerics.cells", "Plane"),
     "Separation": ("unbend.numerics.separable", "Separation"),
     "Undecided": ("unbend.numerics.separable", "Undecided"),
+    "adding": ("unbend.explain.steering", "adding"),
+    "bottleneck": ("unbend.explain.bottleneck.bottleneck", "bottleneck"),
     "boundary": ("unbend.study.regions", "boundary"),
     "cells": ("unbend.study.regions", "cells"),
     "cells_over": ("unbend.study.regions", "cells_over"),
@@ -52,7 +59,10 @@ _HOME: dict[str, tuple[str, str]] = {
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
+    "steer": ("unbend.explain.steering", "steer"),
+    "surgery": ("unbend.explain.surgery.surgery", "surgery"),
     "slice_1d": ("unbend.study.regions", "slice_1d"),
+    "units": ("unbend.explain.units.units", "units"),
 }
 _PACKAGES = ("lab", "learn", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 

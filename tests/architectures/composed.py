@@ -259,7 +259,7 @@ ENTRIES = [
     Entry(name="mixture of experts", inputs=ROWS, build=lambda: nn.Sequential(Experts(), nn.ReLU(), nn.Linear(4, 2))),
     Entry(name="experts that see some samples each", inputs=ROWS,
           build=lambda: nn.Sequential(SparseExperts(), nn.ReLU(), nn.Linear(4, 2))),
-    Entry(name="functions on edges (KAN)", inputs=ROWS, build=lambda: nn.Sequential(Spline(6, 5), Spline(5, 2))),
+    Entry(name="functions on edges (KAN)", inputs=ROWS, axes={"*:exp": "ncp"}, build=lambda: nn.Sequential(Spline(6, 5), Spline(5, 2))),
     Entry(name="sine network", inputs=ROWS,
           build=lambda: nn.Sequential(nn.Linear(6, 8), Sine(), nn.Linear(8, 8), Sine(), nn.Linear(8, 2))),
     Entry(name="radial basis functions", inputs=ROWS, build=Radial),

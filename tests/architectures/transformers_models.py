@@ -9,7 +9,8 @@ from tests.architectures.entry import Entry, N, normal, padding, tokens
 SMALL = {"vocab_size": 24, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
 GLOBALS = {"num_labels": 3}
 PADDED = {"*": "npc mask", "classifier": "nc", "pre_classifier": "nc", "*pooler*": "nc", "score": "npc mask"}
-BOTH = {"*": "npc mask", "decoder*": "npc decoded", "*encoder_attn*": "npc decoded", "lm_head": "npc decoded"}
+BOTH = {"*": "npc mask", "decoder*": "npc decoded", "*encoder_attn*": "npc decoded", "lm_head": "npc decoded",
+        "*EncDecAttention.[kv]": "npc mask", "*encoder_attn.[kv]_proj": "npc mask"}  # fmt: skip
 
 
 def made(config, model, **settings):
@@ -68,7 +69,7 @@ ENTRIES = [
     Entry(name="OPT", inputs=texts, masks=one_mask, axes=CAUSAL,
           build=partial(made, "OPTConfig", "OPTModel", vocab_size=24, hidden_size=8, num_hidden_layers=2, ffn_dim=16,
                         num_attention_heads=2, max_position_embeddings=16, word_embed_proj_dim=8)),
-    Entry(name="DistilBERT", inputs=texts, masks=one_mask, axes=PADDED,
+    Entry(name="DistilBERT", inputs=texts, masks=one_mask, axes={**PADDED, "relu": "nc"},
           build=partial(made, "DistilBertConfig", "DistilBertForSequenceClassification", vocab_size=24, dim=8,
                         n_layers=2, n_heads=2, hidden_dim=16, num_labels=3)),
     Entry(name="T5", inputs=pairs, masks=two_masks, axes=BOTH,
@@ -91,13 +92,13 @@ ENTRIES = [
                  hidden_sizes=[4, 8], depths=[1, 1], num_stages=2, patch_size=2, num_labels=3),
     images_entry("MobileNetV2", "MobileNetV2Config", "MobileNetV2ForImageClassification",
                  {"*": "ncpp", "classifier": "nc"}, size=32, image_size=32, depth_multiplier=0.25, num_labels=3),
-    Entry(name="Whisper", axes={"*": "npc", "encoder.conv*": "ncp"},
+    Entry(name="Whisper", axes={"*": "npc", "encoder.conv*": "ncp", "encoder:gelu*": "ncp"},
           build=partial(made, "WhisperConfig", "WhisperModel", **{k: v for k, v in BART.items()
                         if k != "max_position_embeddings"}, num_mel_bins=4, max_source_positions=8,
                         max_target_positions=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
                         decoder_start_token_id=1),
           inputs=lambda: {"input_features": normal(4, 16)(), "decoder_input_ids": tokens(4)()}),
-    Entry(name="Wav2Vec2", axes={"*": "npc", "*feature_extractor*": "ncp", "*pos_conv_embed.conv": "ncp"},
+    Entry(name="Wav2Vec2", axes={"*": "npc", "*feature_extractor*": "ncp", "*pos_conv_embed.[ca]*": "ncp"},
           build=partial(made, "Wav2Vec2Config", "Wav2Vec2Model", hidden_size=8, num_hidden_layers=1,
                         num_attention_heads=2, intermediate_size=16, conv_dim=[4, 4], conv_stride=[2, 2],
                         conv_kernel=[4, 2], num_feat_extract_layers=2, num_conv_pos_embeddings=4,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import unbend
 from unbend.capture import bare, kept_random, plan, quiet, representations
 from unbend.errors import ModelError
 
@@ -265,3 +266,50 @@ def test_integer_and_named_weights_are_studied(make):
     found = study(model, (x, y), twin=False, share=0.0)
     assert found.about.fingerprint
     assert found["0"].results["moments"].mean == pytest.approx(model(x).detach().double().mean(0).numpy(), rel=1e-5)
+
+
+class Remembering(nn.Module):
+    """Keeps everything a forward may keep: a tensor, a counter, a list, a buffer, a cache made on the way."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.state, self.calls, self.seen, self.cache = nn.Linear(3, 3), None, 0, [], {}
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, x):
+        state = torch.zeros_like(x) if self.state is None or len(self.state) != len(x) else self.state
+        self.state = self.linear(x + state).detach()
+        self.calls += 1
+        self.seen.append(len(x))
+        self.cache[len(x)] = x
+        self.mean.mul_(0.5).add_(x.mean(0))
+        self.late = x
+        return self.state + self.mean
+
+
+def test_what_forward_keeps_from_one_batch_to_the_next_is_put_back():
+    torch.manual_seed(0)
+    net, x = Remembering(), torch.randn(4, 3)
+    net(x)
+    del net.late
+    before = (net.state.clone(), net.calls, list(net.seen), dict(net.cache), net.mean.clone())
+    with quiet(net):
+        net(x + 1)
+        net(x + 2)
+    assert torch.equal(net.state, before[0])
+    assert (net.calls, net.seen, list(net.cache)) == (before[1], before[2], list(before[3]))
+    assert torch.equal(net.mean, before[4])
+    assert not hasattr(net, "late")
+
+
+def test_every_pass_of_a_study_begins_in_the_state_the_caller_left():
+    torch.manual_seed(0)
+    net, x = Remembering(), torch.randn(60, 3)
+    y = (x[:, 0] > 0).long()
+    twice = [unbend.study(net, (x, y), twin=False, measures=["moments"], batch_size=20, n_classes=2) for _ in range(2)]
+    assert net.calls == 0
+    assert net.state is None
+    means = [study["linear"].results["moments"].mean for study in twice]
+    np.testing.assert_array_equal(*means)
+    mine = unbend.representations(net, x)["linear"]
+    torch.testing.assert_close(mine, net.linear(x).detach())

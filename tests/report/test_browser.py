@@ -10,8 +10,10 @@ import studies
 from unbend.numerics.cells import Plane, cells
 from unbend.numerics.cells.boundary import boundary
 from unbend.numerics.piecewise import network
+from unbend.report.compare import comparison_page
 from unbend.report.page import report
 from unbend.report.regions import PlaneSamples, regions_page
+from unbend.study.compare import compare
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -317,3 +319,18 @@ def test_axe_finds_no_serious_fault(visit, digits_file, width, scheme):
         "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes.length, v.nodes[0].html]))"
     )
     assert [fault for fault in found if fault[0] in ("serious", "critical")] == []
+
+
+def test_the_page_of_a_comparison_draws_itself(visit, tmp_path):
+    target = tmp_path / "changes.html"
+    comparison_page(compare(studies.digits(), studies.digits()), target)
+    page = visit(where=target)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.locator(".plot svg").count() == 2
+    assert "NaN" not in page.locator("main").inner_html().replace('data-value="nan"', "")
+    page.locator(".plot").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".tip b").inner_text() == "input"
+    assert page.locator("tr.looked-at th").inner_text() == "input"
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

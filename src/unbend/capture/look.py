@@ -127,6 +127,11 @@ def look(model: nn.Module, inputs: Any, n: int, *, axis: Mapping[str, int] | Non
             )
         for record in describer.records:
             describer.describe(record)
+        unlike = mixing(  # in the state the passes before left, so that a state that is kept shows
+            [(s.tap, s.tensor) for s in describer.seen],
+            describer.other,
+            lambda: _again(model, given, describer.by_hand),
+        )
     ran = {record.event.place[0] for record in describer.records}
     silent = tuple(
         path
@@ -146,11 +151,7 @@ def look(model: nn.Module, inputs: Any, n: int, *, axis: Mapping[str, int] | Non
         silent=silent,
         mixing=tuple(describer.mixing),
         flow=shown,
-        unlike=mixing(
-            [(s.tap, s.tensor) for s in describer.seen],
-            describer.other,
-            lambda: _again(model, given, describer.by_hand),
-        ),
+        unlike=unlike,
     )
 
 

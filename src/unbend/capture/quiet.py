@@ -1,6 +1,7 @@
 """The module to look at, and a state in which looking at it changes nothing."""
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Lock, RLock, get_ident
@@ -12,11 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from unbend.capture.outputs import version_of
 from unbend.errors import ModelError
 
 _LOCKS: WeakValueDictionary[int, Any] = WeakValueDictionary()
 """The lock of every model that is being looked at, by its id, for as long as somebody holds or awaits it."""
 _LOCKING = Lock()
+_MOST_STATE = 1 << 22
+"""Numbers in buffers and other tensors of a model up to which they are kept, in case forward writes into them."""
+_CONTAINERS = (list, dict, set, deque)
 
 
 def bare(model: object) -> nn.Module:
@@ -91,11 +96,12 @@ def heard_here(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def quiet(model: nn.Module, *, training: bool = False, grad: bool = False) -> Iterator[None]:
+def quiet(model: nn.Module, *, training: bool = False, grad: bool = False, keeps_state: bool = True) -> Iterator[None]:
     """Run `model` in evaluation mode without gradients, and leave no trace.
 
-    Put back on exit, whatever happens: the training flag of every module, the gradient and inference modes, and
-    the random generators of torch (on every device the model is on), numpy and Python. Flags are set one by one,
+    Put back on exit, whatever happens: the training flag of every module, what forward keeps in it from one batch to
+    the next, the gradient and inference modes, and the random generators of torch (on every device the model is on),
+    numpy and Python. Flags are set one by one,
     because a module's own `train()` may do more than that, such as merging its weights. Another thread that looks at
     the same model waits.
 
@@ -104,10 +110,13 @@ def quiet(model: nn.Module, *, training: bool = False, grad: bool = False) -> It
         training: whether modules run in training mode.
         grad: whether gradients are recorded; in-place activations then write to new tensors, so that every
             tapped tensor keeps its place in the graph.
+        keeps_state: whether what forward keeps in the model is put back too.
     """
     with ExitStack() as stack:
         stack.enter_context(alone(model))
         stack.enter_context(kept_random(model))
+        if keeps_state:
+            stack.enter_context(kept_state(model))
         stack.enter_context(torch.inference_mode(mode=False))
         stack.enter_context(torch.set_grad_enabled(grad))
         for module in model.modules():
@@ -130,6 +139,56 @@ def kept_random(model: nn.Module) -> Iterator[None]:
         stack.callback(np.random.set_state, numpy)
         stack.callback(random.setstate, python)
         yield
+
+
+@contextmanager
+def kept_state(model: nn.Module) -> Iterator[None]:
+    """Put back on exit what the modules hold beside parameters: attributes, and buffers that are written to.
+
+    So every pass begins in the state in which the caller left the model, and the caller finds it so. Attributes are
+    kept as they are, lists, dicts and sets with what was in them; large buffers, such as masks, are not.
+
+    Cost:
+        A copy of the buffers of up to 4 million numbers in all.
+    """
+    held = [(module, dict(vars(module)), _contents(module)) for module in model.modules()]
+    tensors = [
+        t for _, own, _ in held for t in (*own.get("_buffers", {}).values(), *own.values()) if isinstance(t, Tensor)
+    ]
+    is_small = sum(t.numel() for t in tensors) <= _MOST_STATE
+    copies = [(t, t.detach().clone(), version_of(t)) for t in tensors] if is_small else []
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, before, version in copies:
+                if version_of(tensor) != version and tensor.shape == before.shape:
+                    tensor.copy_(before)
+        for module, own, contents in held:
+            now = vars(module)
+            for name in [name for name in now if name not in own]:
+                del now[name]
+            now.update(own)
+            for container, before in contents:
+                _refill(container, before)
+
+
+def _contents(module: nn.Module) -> list[tuple[Any, Any]]:
+    """The lists, dicts and sets of a module, each with a copy of what it holds."""
+    own = (value for name, value in vars(module).items() if not name.startswith("_"))
+    return [(value, value.copy()) for value in own if type(value) in _CONTAINERS]
+
+
+def _refill(container: Any, before: Any) -> None:
+    """Put back what a container held, where it holds anything else."""
+    if type(container) is dict or type(container) is set:
+        is_same = container.keys() == before.keys() if type(container) is dict else container == before
+        if not is_same or (type(container) is dict and any(container[key] is not before[key] for key in before)):
+            container.clear()
+            container.update(before)
+    elif len(container) != len(before) or any(a is not b for a, b in zip(container, before, strict=True)):
+        container.clear()
+        container.extend(before)
 
 
 def accelerators(model: nn.Module) -> dict[str, list[int]]:

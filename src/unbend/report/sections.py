@@ -85,16 +85,12 @@ class Place:
     """Where a Result stands, for captions and names.
 
     Attributes:
-            name: what the Result is called in the study.
-            layer: the layer it belongs to; empty for one that spans layers.
-            kind: kind of that layer.
-            class_names: names of the classes; empty for a regression.
-    <<<<<<< HEAD
-            labels: what to call each layer, by name, in the order of the page.
-    =======
-            labels: what to call each layer, by name.
-            label_names: names of the yes/no labels of a row, where there are several.
-    >>>>>>> main
+        name: what the Result is called in the study.
+        layer: the layer it belongs to; empty for one that spans layers.
+        kind: kind of that layer.
+        class_names: names of the classes; empty for a regression.
+        labels: what to call each layer, by name, in the order of the page.
+        label_names: names of the yes/no labels of a row, where there are several.
     """
 
     name: str = ""

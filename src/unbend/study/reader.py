@@ -158,7 +158,7 @@ def _numbered(ids: Array, y: Any) -> Array:
     return ids
 
 
-def _ordered(loader: DataLoader, data: Dataset, rows: Array | None, *, batch_size: int | None) -> DataLoader:
+def _ordered(loader: DataLoader, data: Any, rows: Array | None, *, batch_size: int | None) -> DataLoader:
     """The loader over some rows, in order, without touching the global random generator."""
     return DataLoader(
         data if rows is None else Subset(data, rows.tolist()),

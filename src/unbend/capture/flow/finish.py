@@ -55,7 +55,7 @@ def _is_by_hand(draft: Draft) -> bool:
 
 def _word(draft: Draft) -> str:
     """What an activation is called: by its last function, but a product by what bends it first."""
-    bends = [name for name in draft.activations if name not in COMPARING]
+    bends = [name for name in draft.activations if name not in COMPARING] or list(draft.activations)
     function = draft.place[1]
     if function in BENDING | CHOOSING or any(name in FUNCTIONS for name in bends):
         return function

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from unbend.capture.flow.axes import GIVEN, Factor, Layout, Variable, axis, fresh
+from unbend.capture.flow.axes import GIVEN, PIECE, Factor, Layout, Variable, axis, fresh
 from unbend.capture.flow.finish import finish
 from unbend.capture.flow.masks import candidate, words_of
 from unbend.capture.flow.notes import Note
@@ -76,9 +76,14 @@ def flow(model: nn.Module, inputs: Any, n: int) -> Flow:
 
 
 def _input_layout(tensor: Tensor, n: int, sample: Variable) -> Layout:
-    """The first axis that is as long as there are samples holds them, if it is the first or second."""
+    """The first axis that is as long as there are samples holds them, if it is the first or second.
+
+    Of a table of numbers the other axis holds the units, unless what reads it knows better.
+    """
     at = next((i for i, size in enumerate(tensor.shape[:2]) if size == n), None)
-    return Layout(tuple(axis(sample if i == at else Variable(), size) for i, size in enumerate(tensor.shape)))
+    rest = [Variable("unit", PIECE) if tensor.ndim == 2 and tensor.is_floating_point() else Variable()
+            for _ in tensor.shape]  # fmt: skip
+    return Layout(tuple(axis(sample if i == at else rest[i], size) for i, size in enumerate(tensor.shape)))
 
 
 def _packed_layout(packed: PackedSequence, sample: Variable) -> Layout:

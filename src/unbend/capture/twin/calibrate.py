@@ -31,7 +31,7 @@ def calibrate(model: nn.Module, batches: Iterable[Any]) -> None:
     if not norms:
         return
     with ExitStack() as stack:
-        stack.enter_context(quiet(model))
+        stack.enter_context(quiet(model, keeps_state=False))
         for norm in norms:
             norm.training = True
             if isinstance(norm, nn.modules.batchnorm._NormBase):  # noqa: SLF001  others keep their own momentum
