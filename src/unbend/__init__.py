@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what editors and type checkers read; packages that answer calls look like functions to them
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
+    from unbend.integrations.loop import watch as watch
     from unbend.numerics.cells import Plane as Plane
     from unbend.numerics.cells.certificate import certify as certify
     from unbend.numerics.probe import probe as probe
@@ -53,6 +54,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),
     "slice_1d": ("unbend.study.regions", "slice_1d"),
+    "watch": ("unbend.integrations.loop", "watch"),
 }
 _PACKAGES = ("lab", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 

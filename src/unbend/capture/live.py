@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,7 @@ class Spot:
     is_output: bool = False
 
 
+@runtime_checkable
 class Receiver(Protocol):
     """Takes what one layer puts out, inside the forward pass."""
 

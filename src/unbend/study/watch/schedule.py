@@ -47,7 +47,7 @@ class Schedule:
     Attributes:
         every: steps between reports; None to choose.
         share: what reports may cost, as a share of the run.
-        next: the next step that is reported, from 0.
+        next: the next step that is reported, from 1.
         distance: steps between reports at present.
         steps: seconds of the last steps without a report.
         costs: seconds the last reports added to their steps.
@@ -55,7 +55,7 @@ class Schedule:
 
     every: int | None
     share: float
-    next: int = 0
+    next: int = 1
     distance: int = 1
     steps: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
     costs: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
@@ -79,7 +79,9 @@ class Schedule:
 
     def _affordable(self) -> int:
         """The least distance at which reports cost their share."""
-        if not self.steps or not self.costs or math.isinf(self.share):
+        if math.isinf(self.share):
+            return 1
+        if not self.steps or not self.costs:
             return _FIRST
         usual = max(median(self.steps), 1e-9)
         wanted = math.ceil(median(self.costs) / (self.share * usual))

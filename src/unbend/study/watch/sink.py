@@ -1,11 +1,12 @@
 """What a watched run is told to: a file, a page, somebody's experiment tracker."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from unbend.study.history.rules import Occurrence
 from unbend.study.history.values import AboutRun, History, RunEvent, Snapshot
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Told of a run as it goes on, in this order: `begin`, then the others as they come, then `end`."""
 

@@ -22,13 +22,13 @@ from unbend.capture.live import Spot, Switch, named_arguments, set_around, set_h
 from unbend.errors import DataError, UnbendError
 from unbend.study.history.rules import Occurrence, judge
 from unbend.study.history.values import AboutRun, History, RunEvent, Snapshot, WatchedLayer
+from unbend.study.ranks import share
 from unbend.study.watch.optimiser import Step, StepWatcher
 from unbend.study.watch.report import Reporter
 from unbend.study.watch.schedule import Schedule, share_of
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import Sink
 from unbend.study.watch.sums import CHECKED
-from unbend.study.ranks import share
 
 _UNSEEN = (
     "watch: nothing was seen of the layers in a step of the optimiser, because {why}. Gradients and weights are "
@@ -117,7 +117,7 @@ class Watch:
         """Count on from a run that was interrupted."""
         if past.snapshots:
             self._step, self._offset = past.snapshots[-1].step, past.snapshots[-1].seconds
-            self._schedule.next = self._step
+            self._schedule.next = self._step + 1
 
     def __enter__(self) -> "Watch":
         """Begin to watch.
@@ -156,9 +156,9 @@ class Watch:
 
     def _arm(self) -> None:
         """Decide whether the step that begins is reported."""
-        is_on = self._step >= self._schedule.next
+        is_on = self._step + 1 >= self._schedule.next
         self._steps.is_on = is_on
-        if is_on and self._reporter is not None and not self._switch.is_on:
+        if is_on and self._reporter is not None:
             self._reporter.reset()
         self._switch.is_on = is_on
         self._switch.is_checking = self._how.check
@@ -228,7 +228,7 @@ class Watch:
             self._tell("its graph was compiled before hooks were set: watch before the first call, and call "
                        "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         values = self._take_logged()
-        values["micro_batches"] = max(self._n_passes, 1)
+        values["micro_batches"] = float(max(self._n_passes, 1))
         values["cost"] = self._cost / max(self._seconds - self._offset, 1e-9)
         spend = values["cost"] if self._how.every is not None else 0.0
         found = self._reporter.report(taken, self._y, self._step, values, spend)
@@ -322,8 +322,8 @@ def _layers(model: nn.Module, chosen: Sequence[Spot]) -> tuple[WatchedLayer, ...
     before = 0.0
     for spot in chosen:
         tap = spot.tap
-        at = before if tap.function and tap.fed_by not in order else float(order[tap.fed_by or tap.path])
-        before = at + 0.5 if tap.function else float(order[tap.path])
+        at = float(order[tap.path]) if not tap.function else order.get(tap.fed_by or "", before)
+        before = max(before, at) + (0.01 if tap.function or tap.call else 0.0)
         layer = WatchedLayer(tap.name, tap.kind, tap.module, tap.shape, spot.is_output, tap.fed_by)
         found[tap.name] = before, layer
     return tuple(layer for _, layer in sorted(found.values(), key=lambda one: one[0]))
