@@ -18,7 +18,7 @@ from zlib import crc32
 import numpy as np
 
 from unbend.errors import RecordError
-from unbend.study.history.rules import Occurrence
+from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import FIELDS, AboutRun, History, RunEvent, Snapshot, WatchedLayer
 from unbend.study.ranks import share
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from unbend.study.history.rules import Occurrence
+from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import AboutRun, History, RunEvent, Snapshot
 
 

@@ -20,7 +20,8 @@ import unbend
 from unbend.capture import bare
 from unbend.capture.live import Spot, Switch, named_arguments, set_around, set_hooks, spots
 from unbend.errors import DataError, UnbendError
-from unbend.study.history.rules import Occurrence, judge
+from unbend.study.history.evidence import Occurrence
+from unbend.study.history.rules import judge
 from unbend.study.history.values import AboutRun, History, RunEvent, Snapshot, WatchedLayer
 from unbend.study.ranks import share
 from unbend.study.watch.optimiser import Step, StepWatcher
