@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, logged, rate_rose, since
+from unbend.study.history.evidence import Occurrence, between, logged, rate_rose, since, weighted
 from unbend.study.history.values import History
 from unbend.study.values import Finding
 
@@ -15,8 +15,9 @@ _ENOUGH = 10
 _FALLEN, _SLOW = 0.02, 0.1
 """Share of the first loss by which it has fallen at least."""
 _DIVERGED = 2.0
-_SWING = 0.25
-_TURNS = 0.6
+_SWING = 0.2
+_WIDE = 0.05
+"""Share of its weights that a step moves some layer: less is the noise of small batches, no leaping about."""
 _RISEN = 0.1
 _PATIENCE = 8
 
@@ -75,18 +76,21 @@ def _is_falling(loss: Array) -> bool:
 def oscillating_loss(history: History) -> Iterator[Occurrence]:
     """A loss that swings and does not get better (AUTOTRAINER's oscillating loss)."""
     known, loss = logged(history, "loss")
+    moves = [history.layer(layer.name, "update") for layer in weighted(history)]
+    moved = np.nanmax(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
+    within = np.nan_to_num(history.value("loss_spread")[known])
     for end in range(2 * _ENOUGH, len(loss) + 1):
-        part, before = loss[end - _ENOUGH : end], loss[: end - _ENOUGH]
-        swing = np.diff(part)
-        turns = (swing[1:] * swing[:-1] < 0).mean()
-        height = float(np.median(part))
-        is_stuck = height > 0.9 * np.median(before[-_ENOUGH:])
-        if part.std() > _SWING * height and turns >= _TURNS and is_stuck and height > 0.1 * loss[:_EARLY].mean():
+        part, before = slice(end - _ENOUGH, end), loss[: end - _ENOUGH]
+        height = float(np.median(loss[part]))
+        swing = max(float(np.median(within[part])), float(loss[part].std()))
+        is_stuck = height > 0.9 * np.median(before[-_ENOUGH:]) and height > 0.3 * loss[:_EARLY].mean()
+        if is_stuck and swing > _SWING * height and np.median(moved[part]) > _WIDE:
             place = int(known[end - _ENOUGH])
             yield Occurrence(int(history.steps[place]), Finding(
                 "oscillating_loss", "warning", None,
                 f"The loss oscillates from step {history.steps[place]:,} on and does not get better.",
-                f"It swings by {part.std() / height:.0%} around {height:.3g}.",
+                f"It swings by {swing / height:.0%} around {height:.3g}, and a step changes some layer by "
+                f"{np.median(moved[part]):.0%} of its weights.",
                 "Steps leap over the valley they should go down into.",
                 "Lower the learning rate, or enlarge the batch.",
                 "Batches of very different difficulty, in turn.",
@@ -103,7 +107,8 @@ def over_fit_onset(history: History) -> Iterator[Occurrence]:
     place, after = int(known[best]), len(loss) - 1 - best
     step = int(history.steps[place])
     training = history.value("loss")[known]
-    is_worse = after >= _EARLY and (loss[-_EARLY:] > (1 + _RISEN) * loss[best]).all()
+    height = max((1 + _RISEN) * loss[best], loss[best] + _RISEN * loss[0])
+    is_worse = after >= _EARLY and (loss[-_EARLY:] > height).all()
     if is_worse and training[-1] < training[best]:
         yield Occurrence(step, Finding(
             "over_fit_onset", "warning", None,

@@ -46,6 +46,8 @@ VALUES: dict[str, str] = {
 }
 """What a snapshot knows of the whole network; all else is what the loop logged."""
 
+_FIRST, _LAST = 12, 100
+
 
 @dataclass(frozen=True, slots=True)
 class WatchedLayer:
@@ -161,6 +163,12 @@ class History:
     def value(self, what: str) -> Array:
         """One number of the whole network over the snapshots [r]; NaN where it is not known."""
         return np.array([s.values.get(what, np.nan) for s in self.snapshots], np.float64)
+
+    def recent(self) -> "History":
+        """The same with the first few snapshots and the last hundred: what a run is judged by while it goes on."""
+        if len(self.snapshots) <= _FIRST + _LAST:
+            return self
+        return replace(self, snapshots=(*self.snapshots[:_FIRST], *self.snapshots[-_LAST:]))
 
     def logged(self) -> tuple[str, ...]:
         """Names of the network's numbers that any snapshot knows."""

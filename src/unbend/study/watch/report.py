@@ -35,11 +35,13 @@ class Reported:
         values: of the whole network.
         layers: by layer.
         bad: the step and the layer of the first value that is not finite; the layer is "" where only gradients are.
+        is_deep: whether rows were asked as well.
     """
 
     values: dict[str, float]
     layers: dict[str, dict[str, float]]
     bad: tuple[int, str] | None
+    is_deep: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +149,7 @@ class Reporter:
         bad = self._first_bad(peaks, step) if self._sums else None
         if bad is None and not np.isfinite(found.get("gradient", 0.0)):
             bad = step, ""
-        return Reported(numbers({**_mean_values(parts), **values, **found}), layers, bad)
+        return Reported(numbers({**_mean_values(parts), **values, **found}), layers, bad, parts[0].is_deep)
 
     def _mine(self, taken: Step, y: Any, values: Mapping[str, float], spend: float) -> _Part:
         """What this rank saw."""

@@ -144,6 +144,7 @@ class Watch:
         self._hooks.close()
         self._is_inside = False
         self._flush_checks()
+        self._judge()
         if kind is not None:
             self.event("exception", kind.__name__)
         for sink in self._sinks:
@@ -241,7 +242,8 @@ class Watch:
         self._snapshots.append(snapshot)
         for sink in self._sinks:
             sink.snapshot(snapshot)
-        self._judge()
+        if found.is_deep or found.bad is not None:
+            self._judge()
         if self._how.stop and found.bad is not None:
             self._stop()
 
@@ -273,7 +275,7 @@ class Watch:
 
     def _judge(self) -> None:
         known = {(found.finding.rule, found.finding.layer) for found in self._findings}
-        for found in judge(self.history):
+        for found in judge(self.history.recent() if self._is_inside else self.history):
             if (found.finding.rule, found.finding.layer) not in known:
                 self._findings.append(found)
                 for sink in self._sinks:

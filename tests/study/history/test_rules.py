@@ -1,0 +1,73 @@
+"""Planted runs are named, at the right step; runs with nothing wrong are left alone."""
+
+import numpy as np
+import pytest
+
+from tests.study.history.planted import EVERY, RUNS, blobs, fit, healthy
+from unbend.study.history.rules import RUN_RULES, judge
+from unbend.study.history.values import AboutRun, History
+
+SAGEMAKER = {
+    "dead_relu": "dying_units", "saturated_activation": "saturating_units", "vanishing_gradient": "vanishing_gradient",
+    "exploding_tensor": "not_finite", "weight_update_ratio": "update_ratio", "unchanged_tensor": "unchanged_weights",
+    "poor_weight_initialization": "poor_start", "all_zero": "all_zero", "tensor_variance": "scale_out_of_range",
+    "overfit": "over_fit_onset", "overtraining": "over_training", "loss_not_decreasing": "loss_not_falling",
+    "class_imbalance": "class_imbalance", "confusion": "unread_class",
+}  # fmt: skip
+AUTOTRAINER = {
+    "vanishing gradient": "vanishing_gradient", "exploding gradient": "exploding_gradient", "dying ReLU": "dying_units",
+    "oscillating loss": "oscillating_loss", "slow convergence": "slow_convergence",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_planted_fault_is_named_at_its_step_and_layer(name):
+    planted = RUNS[name]
+    watch = planted.run()
+    found = [one for one in watch.findings if one.finding.rule == planted.rule]
+    assert found, [(one.step, one.finding.rule) for one in watch.findings]
+    if planted.step is not None:
+        steps = watch.history.steps
+        first = int(np.searchsorted(steps, planted.step))
+        near = steps[max(first - 1, 0) : first + 2]
+        assert any(near[0] <= one.step <= near[-1] for one in found), [one.step for one in found]
+    if planted.layer is not None:
+        assert planted.layer in {one.finding.layer for one in found}
+
+
+@pytest.mark.parametrize(("name", "build", "make", "seed"), [pytest.param(*run, id=run[0]) for run in healthy()])
+def test_a_run_with_nothing_wrong_is_left_alone(name, build, make, seed):
+    net = build(seed)
+    watch = fit(net, blobs(seed=seed), optimiser=make(net), seed=seed, valid=blobs(512, seed=seed))
+    accused = [one for one in watch.findings if one.finding.severity in ("problem", "warning")]
+    assert accused == []
+    assert watch.history.value("accuracy")[-1] > 0.9
+    assert watch.history.steps[-1] == 146 == 1 + 29 * EVERY
+
+
+def test_every_rule_of_sagemaker_and_every_symptom_of_autotrainer_has_a_planted_run():
+    planted = {run.rule for run in RUNS.values()} | {"over_training"}
+    assert {*SAGEMAKER.values(), *AUTOTRAINER.values()} <= planted
+
+
+def test_validation_that_no_longer_gets_better_is_told():
+    found = fit(_net(), blobs(seed=1), lr=0.1, n=400, valid=blobs(512, seed=1)).findings
+    assert {one.finding.rule for one in found} & {"over_training", "over_fit_onset"}
+
+
+def test_an_empty_history_has_no_findings():
+    assert judge(History(AboutRun())) == ()
+    assert all(not list(rule(History(AboutRun()))) for rule in RUN_RULES)
+
+
+def test_what_is_found_while_the_run_goes_on_is_what_is_found_in_the_end():
+    watch = RUNS["units die in one bad step"].run()
+    live = {(one.step, one.finding.rule, one.finding.layer) for one in watch.findings}
+    late = {(one.step, one.finding.rule, one.finding.layer) for one in judge(watch.history)}
+    assert (81, "dying_units", "1") in live & late
+
+
+def _net():
+    from tests.study.history.planted import NET, mlp
+
+    return mlp(*NET)
