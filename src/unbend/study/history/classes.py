@@ -50,7 +50,8 @@ def separability_stops(history: History) -> Iterator[Occurrence]:
     layers = [x for x in history.about.layers if np.isfinite(history.layer(x.name, "readout")[-_KNOWN:]).any()]
     if len(history.snapshots) < 2 * _KNOWN or len(layers) < 3:
         return
-    last = np.array([np.nanmean(history.layer(layer.name, "readout")[-_KNOWN:]) for layer in layers])
+    read = [history.layer(layer.name, "readout")[-_KNOWN:] for layer in layers]
+    last = np.array([values[np.isfinite(values)].mean() for values in read])
     stop = next((i for i in range(len(layers)) if last[i] >= last.max() - _RISE), 0)
     if stop < len(layers) - 2:
         yield Occurrence(int(history.steps[-1]), Finding(

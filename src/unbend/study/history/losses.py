@@ -77,7 +77,7 @@ def oscillating_loss(history: History) -> Iterator[Occurrence]:
     """A loss that swings and does not get better (AUTOTRAINER's oscillating loss)."""
     known, loss = logged(history, "loss")
     moves = [history.layer(layer.name, "update") for layer in weighted(history)]
-    moved = np.nanmax(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
+    moved = np.fmax.reduce(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
     within = np.nan_to_num(history.value("loss_spread")[known])
     for end in range(2 * _ENOUGH, len(loss) + 1):
         part, before = slice(end - _ENOUGH, end), loss[: end - _ENOUGH]

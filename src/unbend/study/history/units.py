@@ -45,7 +45,7 @@ def dying_units(history: History) -> Iterator[Occurrence]:
             continue
         least = np.fmin.accumulate(silent)
         lost = silent - least
-        sudden = np.array([silent[i] - np.nanmin(silent[max(i - 3, 0) : i + 1]) for i in range(len(silent))])
+        sudden = np.array([silent[i] - np.fmin.reduce(silent[max(i - 3, 0) : i + 1]) for i in range(len(silent))])
         at = since((lost >= _LOST) & (sudden >= _LOST / 2), 2)
         at = since(lost >= _LOST, 4) if at is None else at
         if at is not None and silent[at] < 1:

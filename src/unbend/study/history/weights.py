@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._typing import Array
 from unbend.study.history.evidence import Occurrence, between, rate_rose, since, weighted
 from unbend.study.history.values import History
 from unbend.study.values import Finding
@@ -63,8 +64,8 @@ def exploding_gradient(history: History) -> Iterator[Occurrence]:
     """A gradient far above what was usual (AUTOTRAINER's exploding gradient)."""
     norm, loss = history.value("gradient"), history.value("loss")
     for i in range(_KNOWN, len(norm)):
-        usual = np.nanmedian(norm[:i])
-        if norm[i] > _EXPLODED * usual > 0 and (not np.isfinite(loss[i]) or loss[i] > np.nanmedian(loss[:i])):
+        usual, before = (_median(values[:i]) for values in (norm, loss))
+        if norm[i] > _EXPLODED * usual > 0 and not loss[i] <= before:
             yield Occurrence(int(history.steps[i]), Finding(
                 "exploding_gradient", "problem", None,
                 f"The gradient exploded {between(history, i)}{rate_rose(history, i)}.",
@@ -74,6 +75,12 @@ def exploding_gradient(history: History) -> Iterator[Occurrence]:
                 "One odd batch does the same once.",
             ))  # fmt: skip
             return
+
+
+def _median(values: Array) -> float:
+    """Of the finite values; NaN where there is none."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else np.nan
 
 
 def update_ratio(history: History) -> Iterator[Occurrence]:
@@ -108,7 +115,7 @@ def unchanged_weights(history: History) -> Iterator[Occurrence]:
     """A layer that stays as it is while others learn (SageMaker's `unchanged_tensor`)."""
     layers = weighted(history)
     moves = {layer.name: history.layer(layer.name, "update") for layer in layers}
-    others = np.nanmax(np.stack(list(moves.values())), 0) if moves else np.zeros(0)
+    others = np.fmax.reduce(np.stack(list(moves.values())), 0) if moves else np.zeros(0)
     for layer in layers:
         at = since((moves[layer.name] == 0) & (others > 0), _KNOWN)
         if at is not None:
@@ -130,7 +137,7 @@ def settled(history: History) -> Iterator[Occurrence]:
     if len(history.snapshots) < 10 or len(layers) < 3:
         return
     moves = np.stack([history.layer(layer.name, "update") for layer in layers])
-    most = np.nanmax(moves, 0)
+    most = np.fmax.reduce(moves, 0)
     still = (moves < 0.02 * most) & (moves > 0) & (moves < 1e-4)
     n = next((i for i in range(len(layers)) if since(still[i][-5:], 5) is None), len(layers) - 1)
     if n:
