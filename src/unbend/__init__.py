@@ -22,7 +22,9 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.numerics.separable import separate as separate
     from unbend.record.file import open as open  # noqa: A004  the name of the field for it
     from unbend.record.file import save as save
+    from unbend.record.history import open_history as open_history
     from unbend.report.page import report as report
+    from unbend.report.run import report_run as report_run
     from unbend.study.compare import compare as compare
     from unbend.study.merge import merge as merge
     from unbend.study.regions import boundary as boundary
@@ -49,7 +51,9 @@ _HOME: dict[str, tuple[str, str]] = {
     "lower": ("unbend.capture.lower", "lower"),
     "merge": ("unbend.study.merge", "merge"),
     "open": ("unbend.record.file", "open"),
+    "open_history": ("unbend.record.history", "open_history"),
     "probe": ("unbend.numerics.probe", "probe"),
+    "report_run": ("unbend.report.run", "report_run"),
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
     "save": ("unbend.record.file", "save"),

@@ -30,7 +30,7 @@ COMMANDS = {
     "report": "Tell what every hidden layer of a network does to data, on one page.",
     "regions": "Cut the input space, or a plane through three samples, into the regions on which the model is affine.",
     "lab": "Re-run the claims of the field: each measured, checked, and drawn.",
-    "show": "Show a saved study, without the model or the data.",
+    "show": "Show a saved study or a training run, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
     "compare": "Tell layer by layer what got better or worse beyond noise.",
     "verify": "Check every separability proof of a saved study over all rows, "

@@ -67,7 +67,8 @@ class HistoryFile:
         """Write nothing: findings are made from the history again."""
 
     def end(self, history: History) -> None:
-        """Write nothing more."""
+        """Write that it is over."""
+        self._write({"end": True})
 
     def _write(self, value: dict[str, Any]) -> None:
         self._write_lines((json.dumps(value, separators=(",", ":"), allow_nan=False),))
@@ -84,6 +85,15 @@ class HistoryFile:
         except OSError as error:
             reason = error.strerror or str(error)
             raise RecordError(f"{self.path}: the history could not be written: {reason}. Choose another place.") from error
+
+
+def is_over(path: str | os.PathLike[str]) -> bool:
+    """Whether the run in a history has ended, for all its last whole line says."""
+    try:
+        lines = list(_lines(Path(path).read_bytes()))
+    except OSError:
+        return True
+    return bool(lines) and isinstance(lines[-1], dict) and "end" in lines[-1]
 
 
 def is_history(path: str | os.PathLike[str]) -> bool:
@@ -138,6 +148,8 @@ def _assembled(lines: Iterable[dict[str, Any]]) -> History:
                 whole = part if whole is None else whole + part
                 snapshots, events = [], []
             about, fields = _about(line["about"]), line["fields"]
+        elif "end" in line:
+            continue
         elif "event" in line:
             step, seconds, what, text = line["event"]
             (events if about.layers else early).append(RunEvent(int(step), float(seconds), str(what), str(text)))
