@@ -36,7 +36,7 @@ class Spot:
         tap: the layer it tells about.
         path: of the module whose hook reads it.
         is_input: whether that module's input is read, because the layer is a function or a module called repeatedly.
-        is_counted: whether one call of several is read, which compiled code cannot tell apart.
+        is_counted: whether one call of several is read, by its number.
         is_output: whether it is the output of the model.
     """
 
@@ -67,12 +67,17 @@ class Switch:
     Attributes:
         is_on: whether values are taken in this step.
         is_checking: whether values are looked at in every other step.
-        calls: how often each module that is called repeatedly ran in this forward pass.
+        counted: the hooks that count calls, to be told when a forward pass begins.
     """
 
     is_on: bool = False
     is_checking: bool = False
-    calls: Counter[str] = field(default_factory=Counter)
+    counted: list["LiveHook"] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """A forward pass of the whole model begins: count calls anew."""
+        for hook in self.counted:
+            hook.n_calls = 0
 
 
 def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
@@ -193,12 +198,15 @@ class LiveHook(_Quiet):
 
     def __init__(self, spot: Spot, module: nn.Module, switch: Switch, receiver: Receiver) -> None:
         self.spot, self.module, self.switch, self.receiver = spot, module, switch, receiver
+        self.n_calls = 0
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
         """Hand the values over, if any are wanted now."""
         if not (self.switch.is_on or self.switch.is_checking):
             return
         if not torch.compiler.is_compiling() and not self._is_meant(module):
+            return
+        if self.spot.is_counted and not self._is_its_turn():
             return
         values = _tensor(args if self.spot.is_input else output)
         if values is None or values.ndim < 2:
@@ -214,13 +222,12 @@ class LiveHook(_Quiet):
         self.receiver.add(arrange(values.detach(), tap), pre)
 
     def _is_meant(self, module: nn.Module) -> bool:
-        if module is not self.module or torch._C._current_graph_task_id() != -1:  # noqa: SLF001  a recompute runs inside the backward pass
-            return False
-        if not self.spot.is_counted:
-            return True
-        number = self.switch.calls[self.spot.path]
-        self.switch.calls[self.spot.path] = number + 1
-        return number == self.spot.tap.call
+        return module is self.module and torch._C._current_graph_task_id() == -1  # noqa: SLF001  a recompute runs inside the backward pass
+
+    def _is_its_turn(self) -> bool:
+        """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
+        self.n_calls += 1
+        return self.n_calls == self.spot.tap.call + 1
 
 
 def _tensor(value: Any) -> Tensor | None:
@@ -247,6 +254,8 @@ def set_hooks(model: nn.Module, where: Mapping[Spot, Receiver], switch: Switch) 
         if module is None:
             raise LayerError(f"watch: no module named {spot.path!r}. Watch the model that was planned for.")
         hook = LiveHook(spot, module, switch, receiver)
+        if spot.is_counted:
+            switch.counted.append(hook)
         handle = module.register_forward_pre_hook(hook) if spot.is_input else module.register_forward_hook(hook)
         stack.callback(handle.remove)
     return stack

@@ -13,15 +13,16 @@ from rich.text import Text
 from unbend._typing import Array
 from unbend.cli.console import results
 from unbend.cli.terminal import finding_lines
+from unbend.plot.style import shortened
 from unbend.record.history import is_over, open_history
 from unbend.report.text import in_digits
 from unbend.study.history.rules import judge
 from unbend.study.history.values import History
 
 _BARS = "▁▂▃▄▅▆▇█"
-_WIDTH = 16
-_COLUMNS = ("readout", "silent", "saturated", "rank", "rms", "gradient", "update")
-_LOGARITHMIC = ("rms", "gradient", "update")
+_WIDTH, _FEW = 16, 6
+_COLUMNS = ("readout", "silent", "saturated", "gradient", "update")
+_LOGARITHMIC = ("gradient", "update")
 _PAUSE = 1.0
 """Seconds between looks at the file of a run that goes on."""
 
@@ -67,16 +68,17 @@ def _network(history: History) -> Table:
 
 
 def _layers(history: History) -> Table:
-    columns = [what for what in _COLUMNS if any(what in layer for s in history.snapshots for layer in s.layers.values())]
-    table = _table(("layer", *(word for what in columns for word in (what, ""))))
+    """A row per layer; a column that is 0 throughout says nothing and is left out."""
+    columns = [what for what in _COLUMNS if any(s.get(what) for snap in history.snapshots for s in snap.layers.values())]
+    table = _table(("layer", *columns))
     for layer in history.about.layers:
-        cells: list[str] = []
+        cells = []
         for what in columns:
             values = history.layer(layer.name, what)
             known = values[np.isfinite(values)]
-            cells += ["" if not len(known) else in_digits(known[-1]),
-                      spark(values, logarithmic=what in _LOGARITHMIC, width=_WIDTH // 2)]  # fmt: skip
-        table.add_row(layer.name or "(the model)", *cells)
+            curve = spark(values, logarithmic=what in _LOGARITHMIC, width=_FEW)
+            cells.append(f"{float(known[-1]):.2g} {curve:<{_FEW}}" if len(known) else "")
+        table.add_row(shortened(layer.name) or "(the model)", *cells)
     return table
 
 

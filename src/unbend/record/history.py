@@ -2,7 +2,7 @@
 
 A line is a checksum and one JSON value: the head, then what was watched, snapshots, events. A line is written by one
 call of the system, so a process that is killed loses at most the line it was writing; a line that is cut short or
-damaged is left out when the file is read. Numbers of layers are float32, packed. Only rank 0 of a run writes.
+damaged is left out when the file is read. Numbers of layers are float32, compressed. Only rank 0 of a run writes.
 """
 
 import json
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
-from zlib import crc32
+from zlib import compress, crc32, decompressobj
+from zlib import error as ZlibError
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from unbend.study.ranks import share
 
 MAGIC = "unbend-history 1"
 """How every file begins, with the number of its form."""
+MOST_BYTES = 1 << 24
+"""Bytes of one snapshot's table, at most, when it is read."""
 _CHECK = 9
 """Characters of a line before its JSON: eight of the checksum and a blank."""
 
@@ -55,7 +58,7 @@ class HistoryFile:
     def snapshot(self, snapshot: Snapshot) -> None:
         """Write a snapshot: one line."""
         rows = [[snapshot.layers.get(name, {}).get(what, np.nan) for what in FIELDS] for name in self._names]
-        packed = b64encode(np.array(rows, "<f4").tobytes()).decode()
+        packed = b64encode(compress(np.array(rows, "<f4").T.tobytes())).decode()
         values = {name: _plain(value) for name, value in snapshot.values.items()}
         self._write({"step": snapshot.step, "at": round(snapshot.seconds, 3), "values": values, "layers": packed})
 
@@ -122,7 +125,7 @@ def open_history(path: str | os.PathLike[str]) -> History:
         raise RecordError(f"{path}: not a history of a training run. unbend.watch writes them.{newer}")
     try:
         return _assembled(lines[1:])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ZlibError) as error:
         raise RecordError(f"{path}: a damaged history: {type(error).__name__} {error}. Copy it again.") from error
 
 
@@ -165,7 +168,7 @@ def _about(tree: dict[str, Any]) -> AboutRun:
 
 
 def _snapshot(line: dict[str, Any], about: AboutRun, fields: list[str]) -> Snapshot:
-    table = np.frombuffer(b64decode(line["layers"]), "<f4").reshape(len(about.layers), len(fields))
+    table = np.frombuffer(_inflated(line["layers"]), "<f4").reshape(len(fields), len(about.layers)).T
     layers = {
         layer.name: {what: float(value) for what, value in zip(fields, row, strict=True) if not math.isnan(value)}
         for layer, row in zip(about.layers, table, strict=True)
@@ -174,9 +177,18 @@ def _snapshot(line: dict[str, Any], about: AboutRun, fields: list[str]) -> Snaps
     return Snapshot(int(line["step"]), float(line["at"]), values, {k: v for k, v in layers.items() if v})
 
 
+def _inflated(text: str) -> bytes:
+    """What was packed, if it is no more than a table of layers can be."""
+    packed = decompressobj()
+    table = packed.decompress(b64decode(text), MOST_BYTES)
+    if packed.unconsumed_tail:
+        raise ValueError("a table larger than any network has")
+    return table
+
+
 def _plain(value: float) -> float | str:
-    """A number as JSON knows it, to seven digits; infinite ones as text."""
-    return float(f"{value:.7g}") if math.isfinite(value) else str(value)
+    """A number as JSON knows it, to six digits; infinite ones as text."""
+    return float(f"{value:.6g}") if math.isfinite(value) else str(value)
 
 
 def _has_content(path: Path) -> bool:

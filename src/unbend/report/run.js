@@ -54,7 +54,21 @@ function path(values, panel, up) {
   return out;
 }
 
+const colors = new Map([[-1, 0]]);
+function chosen(panel) {
+  // A layer keeps its colour from panel to panel, unless another of the same panel has it.
+  const free = [0, 1, 2, 3, 4, 5];
+  return panel.moved.map(i => {
+    const layer = panel.curves[i].layer, wanted = colors.has(layer) ? colors.get(layer) : (colors.size - 1) % 6;
+    const color = free.includes(wanted) ? wanted : free[0];
+    free.splice(free.indexOf(color), 1);
+    if (!colors.has(layer)) colors.set(layer, color);
+    return color;
+  });
+}
+
 function draw(panel, parent) {
+  const color_of = chosen(panel);
   const figure = html("figure", parent);
   const caption = html("figcaption", figure, panel.title);
   html("span", caption, panel.meaning + ".");
@@ -75,7 +89,7 @@ function draw(panel, parent) {
   const order = panel.curves.map((_, i) => i).sort((a, b) => panel.moved.includes(a) - panel.moved.includes(b));
   for (const i of order) {
     const rank = panel.moved.indexOf(i);
-    const color = rank < 0 ? "var(--faint)" : `var(--c${rank % 6})`;
+    const color = rank < 0 ? "var(--faint)" : `var(--c${color_of[rank]})`;
     const line = element("path", { d: path(panel.curves[i].values, panel, up), fill: "none", stroke: color, "stroke-width": rank < 0 ? 1 : 1.6, "stroke-linejoin": "round", "stroke-linecap": "round" }, svg);
     if (panel.curves[i].layer >= 0) element("title", {}, line, layers[panel.curves[i].layer].join(" "));
   }
@@ -86,7 +100,7 @@ function draw(panel, parent) {
     const entry = html("span", key);
     const name = panel.curves[i].layer < 0 ? "" : layers[panel.curves[i].layer][0] || "(the model)";
     const label = html("b", entry, name);
-    label.style.color = `var(--c${rank % 6})`;
+    label.style.color = `var(--c${color_of[rank]})`;
     label.style.fontWeight = "600";
     return [i, html("i", entry, "")];
   });

@@ -77,7 +77,7 @@ def train(model, *, n=6, watched=True, call=None, step=None, optimiser=None, **h
     """Train some steps; the watch, or None. `step(loss, optimiser)` does what follows a loss."""
     torch.manual_seed(7)
     optimiser = optimiser or torch.optim.Adam(model.parameters(), 1e-2)
-    call = call or model
+    call = model if call is None else call
     how = {"every": 2, "budget": None} | how
     with unbend.watch(call if isinstance(call, nn.Module) else model, **how) if watched else nullcontext() as watch:
         for x, y in batches(n):

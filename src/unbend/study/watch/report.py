@@ -197,7 +197,7 @@ class Reporter:
             if spot.is_output and y is not None and len(rows):
                 values |= self._own(rows, y)
             layers[spot.tap.name] = numbers(found)
-        if label is not None:
+        if label is not None and len(label):
             values |= self._balance(label)
         return layers, values
 

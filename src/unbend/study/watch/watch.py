@@ -174,7 +174,7 @@ class Watch:
         if not self._is_planned:
             self._plan(named_arguments(self._model, args, kwargs))
         self._switch.is_on, self._switch.is_checking = self._steps.is_on, self._how.check
-        self._switch.calls.clear()
+        self._switch.begin()
         if self._steps.is_on:
             self._n_passes += 1
             labels = self._how.labels
