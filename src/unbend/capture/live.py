@@ -52,7 +52,7 @@ class Receiver(Protocol):
     """Takes what one layer puts out, inside the forward pass."""
 
     def add(self, values: Tensor, pre: Tensor | None) -> None:
-        """Take the values in a step that is reported; `pre` is an activation's input, where its saturation is about that."""
+        """Take the values in a step that is reported; `pre` is an activation's input, where saturation is about that."""
         ...
 
     def check(self, values: Tensor) -> None:
@@ -117,7 +117,9 @@ def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[
             chosen.append(replace(spot, is_output=tap.name == found.output))
     notes = [note for note in found.notes if not note.startswith("Second moments")]
     if lost:
-        notes.append(f"No module takes in the values of these functions alone, so they are not read: {', '.join(lost)}.")
+        notes.append(
+            f"No module takes in the values of these functions alone, so they are not read: {', '.join(lost)}."
+        )
     return tuple(chosen), tuple(notes)
 
 
@@ -289,9 +291,7 @@ class _Compiled(_Quiet):
         return self.inner(*args, **kwargs)
 
 
-def set_around(
-    outer: nn.Module, model: nn.Module, begin: Begin
-) -> ExitStack:
+def set_around(outer: nn.Module, model: nn.Module, begin: Begin) -> ExitStack:
     """Call `begin` before every forward pass of `outer`, outside of compiled graphs; closing takes it off.
 
     Args:

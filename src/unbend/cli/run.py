@@ -69,7 +69,9 @@ def _network(history: History) -> Table:
 
 def _layers(history: History) -> Table:
     """A row per layer; a column that is 0 throughout says nothing and is left out."""
-    columns = [what for what in _COLUMNS if any(s.get(what) for snap in history.snapshots for s in snap.layers.values())]
+    columns = [
+        what for what in _COLUMNS if any(s.get(what) for snap in history.snapshots for s in snap.layers.values())
+    ]
     table = _table(("layer", *columns))
     for layer in history.about.layers:
         cells = []

@@ -87,7 +87,9 @@ class HistoryFile:
                 file.write(text)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise RecordError(f"{self.path}: the history could not be written: {reason}. Choose another place.") from error
+            raise RecordError(
+                f"{self.path}: the history could not be written: {reason}. Choose another place."
+            ) from error
 
 
 def is_over(path: str | os.PathLike[str]) -> bool:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from tests.study.history.planted import EVERY, RUNS, blobs, fit, healthy
+
 from unbend.study.history.rules import RUN_RULES, judge
 from unbend.study.history.values import AboutRun, History
 

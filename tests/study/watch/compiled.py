@@ -4,11 +4,11 @@ import sys
 import warnings
 
 import torch
+from tests.study.watch.runs import NETS, Functional, Residual, batches, is_same, perceptron, train
 from torch import nn
 from torch.nn import functional as F
 
 import unbend
-from tests.study.watch.runs import NETS, Functional, Residual, batches, is_same, perceptron, train
 
 
 class Counting:

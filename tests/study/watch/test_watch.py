@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from tests.study.watch.runs import NETS, Functional, Residual, batches, is_same, perceptron, train
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -16,7 +17,6 @@ import unbend
 from unbend.errors import DataError
 from unbend.study.watch import NonFiniteError
 from unbend.study.watch.schedule import Schedule
-from tests.study.watch.runs import NETS, Functional, Residual, batches, is_same, perceptron, train
 
 
 def n_hooks(model):

@@ -60,7 +60,7 @@ def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:
 
 
 def effective_rank(x: Tensor) -> float:
-    """exp of the entropy of the variance shares of some rows, at most as many as there are rows (Roy & Vetterli 2007).
+    """Exp of the entropy of the variance shares of some rows, at most as many as there are rows (Roy & Vetterli 2007).
 
     Cost:
         O(m³) for m rows, or O(d³) where there are fewer units.

@@ -224,9 +224,7 @@ class Reporter:
         counts = np.array(list(self._n_labels.values()))
         return {"majority": float(counts.max() / counts.sum()), "balance": float(counts.min() / counts.max())}
 
-    def _of_weights(
-        self, parts: Sequence[_Part], taken: Step, layers: dict[str, dict[str, float]]
-    ) -> dict[str, float]:
+    def _of_weights(self, parts: Sequence[_Part], taken: Step, layers: dict[str, dict[str, float]]) -> dict[str, float]:
         """Norms by the module that owns the parameters, added to `layers`; those of all together come back."""
         norms = {what: _joined([part.norms[what] for part in parts], taken.sharded) for what in parts[0].norms}
         owners = [name.rpartition(".")[0] for name in taken.names]

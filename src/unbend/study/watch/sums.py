@@ -167,4 +167,3 @@ def add_packed(parts: Sequence[Array]) -> Array:
         out[:at] += part[:at]
         out[at:] = np.maximum(out[at:], part[at:])
     return out
-

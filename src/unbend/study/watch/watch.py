@@ -300,9 +300,7 @@ class Watch:
             warnings.warn(_UNSEEN.format(why=why), stacklevel=2)
 
 
-def _about(
-    model: nn.Module, how: WatchSettings, chosen: Sequence[Spot] = (), notes: tuple[str, ...] = ()
-) -> AboutRun:
+def _about(model: nn.Module, how: WatchSettings, chosen: Sequence[Spot] = (), notes: tuple[str, ...] = ()) -> AboutRun:
     """What is watched."""
     return AboutRun(
         model=how.name or type(model).__name__,
