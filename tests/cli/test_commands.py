@@ -369,3 +369,31 @@ def test_axes_are_told_by_glob():
     for wrong in ("1", "head", "head=x", "=1"):
         with pytest.raises(DataError, match=r"--axis: expected GLOB=N"):
             axes([wrong])
+
+
+def test_a_group_column_of_a_table_is_held_out_whole_and_kept_with_the_study(tmp_path):
+    rng = np.random.default_rng(0)
+    x, patient = rng.normal(size=(120, 4)), np.arange(120) // 4
+    table = "patient,a,b,c,d,k\n" + "".join(
+        f"p{p}," + ",".join(f"{v:.3f}" for v in row) + f",{int(row[0] > 0)}\n"
+        for p, row in zip(patient, x, strict=True)
+    )
+    (tmp_path / "a.csv").write_text(table)
+    (tmp_path / "net.py").write_text(
+        "import torch\nnet = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU())\n"
+    )
+    words = ["report", f"{tmp_path / 'net.py'}:net", str(tmp_path / "a.csv"), "--label", "k", "--group", "patient"]
+    save = str(tmp_path / "a.unbend")
+    main_of = CliRunner().invoke(
+        _app("report"),
+        [*words, "--classes", "2", "--proofs", "--no-twin", "--save", save, "-o", str(tmp_path / "a.html")],
+    )
+    assert main_of.exit_code == 0, main_of.output
+    found = unbend.open(save)
+    sides = [{int(i) // 4 for i in part["0"]["SampleState"].ids} for part in (found.sums.train, found.sums.held_out)]
+    assert not sides[0] & sides[1]
+    assert sides[0] | sides[1] == set(range(30))
+    assert "30 groups are held out whole" in found.about.split
+    assert found.about.recipe["group"] == "patient"
+    again = CliRunner().invoke(_app("verify"), ["verify", save])
+    assert again.exit_code == 0, again.output

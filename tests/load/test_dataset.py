@@ -152,11 +152,6 @@ def damaged(row, value):
             "a: y: 1 of 3 rows hold a missing (NaN or infinite) label, first row 1.",
         ),
         (np.zeros((3, 2)), ["a", " ", "b"], "a: y: 1 of 3 rows hold an empty label, first row 1."),
-        (
-            np.zeros((2, 2)),
-            np.array([[0, 2], [1, 0]]),
-            "a: y: expected one label per row, got shape [2, 2]. If they are",
-        ),
         (np.zeros((2, 2)), np.array([1j, 0]), "a: y: expected integers, strings or floats, got complex128."),
         (
             np.zeros((1, 2)),
@@ -193,3 +188,11 @@ def test_both_parts_must_be_alike():
         from_arrays("a", (np.zeros((2, 4)), [0, 1]), test=(np.zeros((2, 4)), ["a", "b"]))
     with pytest.raises(DataError, match="test y: 1 of 2 rows hold a negative"):
         from_arrays("a", (np.zeros((2, 4)), [0, 1]), test=(np.zeros((2, 4)), [0, -1]))
+
+
+def test_labels_that_can_only_stand_at_positions_are_kept_for_a_model_to_place_them():
+    y = np.array([[0, 2, -100], [1, 0, 3]])
+    found = from_arrays("a", (np.zeros((2, 3, 4)), y))
+    assert torch.equal(found.y, torch.from_numpy(y))
+    with pytest.raises(DataError, match="2 of 2 rows hold a negative label"):
+        from_arrays("a", (np.zeros((2, 3, 4)), -1 - abs(y)))

@@ -12,5 +12,5 @@ def test_the_page_runs(tmp_path, monkeypatch):
     names = {}
     for block in blocks:
         exec(compile(block, "docs/load.md", "exec"), names)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     assert tuple(names["digits"].x.shape) == (1797, 64)

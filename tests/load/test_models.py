@@ -137,6 +137,30 @@ def test_checkpoints_and_prefixes(tmp_path, code, key, prefix):
     assert torch.equal(got.first.weight, state["first.weight"])
 
 
+def lightning_checkpoint(state, prefix="net."):
+    """What Lightning's trainer writes."""
+    return {
+        "epoch": 3, "global_step": 120, "pytorch-lightning_version": "2.5.0", "loops": {"fit_loop": {"state_dict": {}}},
+        "callbacks": {"ModelCheckpoint{}": {"best_model_score": torch.tensor(0.1)}}, "lr_schedulers": [],
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 1e-3}]}],
+        "hparams_name": "kwargs", "hyper_parameters": {"width": 5},
+        "state_dict": {f"{prefix}{name}": part for name, part in state.items()},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", ["", "net.", "model.encoder."])
+def test_the_checkpoint_of_a_lightning_trainer_fills_the_network_it_trained(tmp_path, code, prefix):
+    state = {"first.weight": torch.randn(5, 4), "first.bias": torch.randn(5)}
+    got = code("build", weights=saved(tmp_path / "last.ckpt", lightning_checkpoint(state, prefix)))
+    assert all(torch.equal(part, state[name]) for name, part in got.state_dict().items())
+
+
+def test_what_else_a_lightning_checkpoint_holds_is_named(tmp_path, code):
+    state = {"net.first.weight": torch.zeros(5, 4), "net.first.bias": torch.zeros(5), "loss.weight": torch.zeros(2)}
+    with pytest.raises(LoadError, match=r"extra net\.first\.weight, net\.first\.bias, loss\.weight"):
+        code("build", weights=saved(tmp_path / "last.ckpt", lightning_checkpoint(state, "")))
+
+
 def test_a_prefix_that_the_network_has_itself_stays(tmp_path):
     (tmp_path / "nets.py").write_text(
         "from torch import nn\nnet = nn.Sequential()\nnet.add_module('model', nn.Linear(2, 1))\n"

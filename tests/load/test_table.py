@@ -164,3 +164,50 @@ def test_a_missing_package_names_the_extra(tmp_path, monkeypatch, name, package)
 def test_a_label_is_for_tables_only(tmp_path):
     with pytest.raises(LoadError, match=r"digits: a label column is for tables \(\.csv"):
         data("digits", label="kind")
+
+
+NAMED_NA = "a,kind\n1,NA\n2,yes\n3,None\n4,null\n5,NA\n"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz"])
+def test_a_class_may_be_named_as_a_missing_number_is(tmp_path, name):
+    text = NAMED_NA.replace(",", "\t") if name.endswith("tsv") else NAMED_NA
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    found = data(str(tmp_path / name), label="kind")
+    assert found.class_names == ("NA", "None", "null", "yes")
+    assert found.y.tolist() == [0, 3, 1, 2, 0]
+
+
+@pytest.mark.parametrize("word", ["NA", "nan", "", " ", "?"])
+def test_among_numbers_such_a_word_is_a_missing_one(tmp_path, word):
+    put(tmp_path, f"a,k\n1,0.5\n2,{word}\n3,1.5\n")
+    with pytest.raises(DataError, match="label column 'k'"):
+        data(str(tmp_path / "a.csv"), label="k")
+
+
+def test_an_empty_label_among_words_is_missing(tmp_path):
+    put(tmp_path, "a,k\n1,NA\n2,\n3,b\n")
+    with pytest.raises(DataError, match="1 of 3 labels are missing, first in row 1"):
+        data(str(tmp_path / "a.csv"), label="k")
+
+
+def test_a_group_column_is_no_feature_and_names_the_group_of_each_row(tmp_path):
+    put(tmp_path, "patient,a,kind\np1,1,x\np1,2,y\np2,3,x\n")
+    found = data(str(tmp_path / "a.csv"), label="kind", group="patient")
+    assert found.x.tolist() == [[1], [2], [3]]
+    assert found.groups.tolist() == ["p1", "p1", "p2"]
+
+
+@pytest.mark.parametrize(
+    ("group", "error", "sentence"),
+    [("patients", LoadError, "no column named 'patients'"), ("hole", DataError, "1 of 3 rows have no group")],
+)
+def test_a_group_column_that_is_none_is_one_sentence(tmp_path, group, error, sentence):
+    put(tmp_path, "patient,hole,kind\n1,1,x\n1,,y\n2,3,x\n")
+    with pytest.raises(error, match=sentence):
+        data(str(tmp_path / "a.csv"), label="kind", group=group)
+
+
+def test_a_group_column_is_for_tables_only():
+    with pytest.raises(LoadError, match=r"digits: a group column is for tables \(\.csv"):
+        data("digits", group="patient")

@@ -5,16 +5,17 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import RidgeClassifierCV
-from sklearn.metrics import average_precision_score, balanced_accuracy_score
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.permuted import p_value
 from unbend.numerics.rates import rates
-from unbend.numerics.readout import Readout, readout
+from unbend.numerics.readout import Readout, _shares, r2, readout
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
+from unbend.numerics.simultaneous import r2_interval
 
 
 def fit(x, y, n: int, *, keep: int | None = None) -> Readout:
@@ -109,3 +110,15 @@ def test_the_least_p_value_counts_the_true_order():
     assert p_value(2.0, np.zeros(99)) == 0.01
     assert np.isnan(p_value(np.nan, np.zeros(9)))
     assert np.isnan(p_value(0.5, np.zeros(0)))
+
+
+def test_r2_of_several_targets_weighs_them_by_their_variance_as_scikit_learn_does():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(50, 3)) * [1.0, 10.0, 0.0] + 5
+    guess = y + rng.normal(size=(50, 3))
+    wanted = r2_score(y[:, :2], guess[:, :2], multioutput="variance_weighted")
+    residual = (y - guess) * [1, 1, 0]
+    assert r2(residual, y) == pytest.approx(wanted)
+    assert _shares(residual**2, y).sum() == pytest.approx(1 - wanted)
+    low, high = r2_interval(residual**2, y)
+    assert low < wanted < high

@@ -92,6 +92,23 @@ def test_only_activations_climb_in_colour(ax, study):
     assert green == [result.fisher[i] for i, kind in enumerate(result.kinds) if kind == "activation"]
 
 
+def test_lines_run_along_what_feeds_what(ax, study):
+    result = study.across["depth"]
+    n = len(result.layers)
+    shortcut = (*(((i - 1,) if i else ()) for i in range(n - 1)), (0, n - 2))
+    depth.readouts(ax, replace(result, feeders=shortcut))
+    lines = [line.get_xdata().tolist() for line in ax.lines if line.get_label() == "held-out"]
+    assert sorted(lines, key=len) == [[0, n - 1], list(range(n))]
+
+
+def test_no_riser_stands_between_layers_that_do_not_feed_each_other(ax, study):
+    result = study.across["depth"]
+    n = len(result.layers)
+    depth.fisher(ax, replace(result, feeders=((), *(((0,),) * (n - 1)))))
+    risers = [line.get_xdata()[0] for line in ax.lines if line.get_xdata()[0] == line.get_xdata()[1]]
+    assert risers == [0.5]
+
+
 def test_points_are_all_there_by_class_and_part(ax, study):
     result = study.layers[0].results["planes"]
     planes.pca(ax, result, class_names=study.about.class_names)

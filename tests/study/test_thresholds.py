@@ -52,13 +52,14 @@ def level(rms, d=4):
     return Moments(N, zero, zero, zero, zero, zero.astype(np.int64), float(rms))
 
 
-def found(*results, rule, across=None, classes=K, output=False, fed_by=None, view=PLAIN):
+def found(*results, rule, across=None, classes=K, output=False, fed_by=None, feeders=None, alias_of=None, view=PLAIN):
     """Findings of one rule in a study of layers with these results: the input, then a, b, c …"""
     names = ["input", *"abcdefgh"][: len(results)]
     layers = [
         Layer(name, "input" if name == "input" else "affine", "Linear", (20,),
               PLAIN if name == "input" else view, dict(made), {},
-              {name: before, **(fed_by or {})}[name], output and name == names[-1])
+              {name: before, **(fed_by or {})}[name], output and name == names[-1],
+              feeders=(feeders or {}).get(name, ()), alias_of=(alias_of or {}).get(name))
         for name, before, made in zip(names, [None, *names], results, strict=False)
     ]  # fmt: skip
     about = About("net", "data", "", "classification" if classes else "regression",
@@ -116,7 +117,27 @@ def test_a_loss_of_more_than_a_twentieth_is_a_warning_where_nothing_is_known_of_
 def test_a_loss_is_told_only_along_what_feeds_a_layer():
     assert read_outs(950, 899, 800, rule="lost_separability")
     assert [f.layer for f in read_outs(950, 899, 800, rule="lost_separability", fed_by={"b": None})] == ["a"]
-    assert [f.layer for f in read_outs(950, 899, 800, rule="lost_separability", fed_by={"b": "input"})] == ["a", "b"]
+    assert [f.layer for f in read_outs(950, 899, 800, rule="lost_separability", feeders={"b": ("a",)})] == ["a", "b"]
+
+
+def test_nothing_is_said_to_be_lost_where_something_passes_by():
+    branches = {"a": ("input",), "b": ("input",)}
+    assert not read_outs(950, 899, 800, rule="lost_separability", feeders=branches)
+    shortcut = {"a": ("input",), "b": ("a",), "c": ("a", "b")}
+    assert [f.layer for f in read_outs(950, 899, 800, 700, rule="lost_separability", feeders=shortcut)] == ["a"]
+    adapter = {"a": ("input",), "b": ("input",), "c": ("b",), "d": ("a", "c")}
+    assert [f.layer for f in read_outs(950, 899, 850, 800, 750, rule="lost_separability", feeders=adapter)] == ["c"]
+
+
+def test_a_layer_is_not_compared_with_another_name_of_itself_nor_over_it():
+    aliased = {"alias_of": {"b": "a"}, "feeders": {"b": ("a",), "c": ("b",)}}
+    assert [f.layer for f in read_outs(950, 899, 899, 800, rule="lost_separability", **aliased)] == ["a", "c"]
+    ended = {"alias_of": {"b": "a"}, "feeders": {"a": ("input",), "b": ("a",)}, "output": True}
+    assert not read_outs(950, 800, 800, rule="lost_separability", **ended)
+
+
+def test_a_layer_fed_by_what_could_not_be_seen_is_compared_with_nothing():
+    assert not read_outs(950, 899, rule="lost_separability", feeders={"a": ("?",)})
 
 
 def test_a_map_reduced_to_its_mean_is_not_compared_with_what_is_not():

@@ -21,7 +21,7 @@ _ACTIVATIONS = tuple(
     for value in vars(activation).values()
     if isinstance(value, type) and value.__module__ == activation.__name__ and value not in _NOT_ELEMENTWISE
 )
-_NORMS = (batchnorm._NormBase, instancenorm._InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm)  # noqa: SLF001
+_NORMS = (batchnorm._NormBase, instancenorm._InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm)
 _POOLS = tuple(
     value for value in vars(pooling).values() if isinstance(value, type) and value.__module__ == pooling.__name__
 )
@@ -35,7 +35,7 @@ _SILENT = (
     nn.PixelUnshuffle,
     nn.ZeroPad2d,
 )
-_CHANNELS_SECOND = (conv._ConvNd, batchnorm._NormBase, instancenorm._InstanceNorm, nn.GroupNorm, *_POOLS)  # noqa: SLF001
+_CHANNELS_SECOND = (conv._ConvNd, batchnorm._NormBase, instancenorm._InstanceNorm, nn.GroupNorm, *_POOLS)
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, nn.RNNBase)
 
 FUNCTIONS = frozenset({
@@ -57,7 +57,7 @@ def kind_of(module: nn.Module) -> Kind:
     if issubclass(made_as, _CONTAINERS):
         return "container"
     for kinds, name in (
-        ((nn.Linear, nn.Bilinear, conv._ConvNd), "affine"),  # noqa: SLF001
+        ((nn.Linear, nn.Bilinear, conv._ConvNd), "affine"),
         ((nn.Embedding, nn.EmbeddingBag), "embedding"),
         (_ACTIVATIONS, "activation"),
         (_NORMS, "norm"),

@@ -36,6 +36,7 @@ class Plan:
         head: name of the last affine layer, when its output is the model's (a softmax or sigmoid behind it aside).
         notes: what was decided, for the reader.
         writes: names of the inputs that the model writes into.
+        end: the tap that puts out what the model does, among the taps or not; None where that is no tap.
     """
 
     taps: tuple[Tap, ...]
@@ -43,6 +44,7 @@ class Plan:
     head: str | None
     notes: tuple[str, ...]
     writes: tuple[str, ...] = ()
+    end: Tap | None = None
 
     def protect(self, inputs: Any) -> Any:
         """A batch as it may be given to the model: a copy where forward writes into it, else the batch itself."""
@@ -99,7 +101,8 @@ def plan(
         notes += remarks(_between(shown.flow, chosen, set(axis or {})))
     output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.identity == shown.end), None)
     writes = () if shown.flow is None else shown.flow.writes
-    return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes), writes)
+    end = next((s.tap for s in shown.seen if s.tap.kind == "output" or s.identity == shown.end), None)
+    return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes), writes, end)
 
 
 def _joined(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, inputs: Any) -> list[Tap]:

@@ -52,7 +52,8 @@ _ModelOutput: TypeAlias = Annotated[
     str | None, typer.Option("--model-output", help="Part of the model's output to study, by name or position.")
 ]
 _Group: TypeAlias = Annotated[
-    str | None, typer.Option(help="Part of an item that names its group: groups are held out whole.")
+    str | None,
+    typer.Option(help="Column of a table, or part of an item, that names its group: groups are held out whole."),
 ]
 _Loss: TypeAlias = Annotated[
     str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
@@ -117,12 +118,12 @@ def report(
         if is_writer:
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
-            work = _job(model, data, label, weights, seed, told)
+            work = _job(model, data, label, weights, group, seed, told)
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
                 reduce=rules(reduce), axis=axes(axis), loss=loss, inputs=choices(inputs), target=choice(target),
-                output=choice(model_output), groups=choice(group), rows=rows, exact=exact, twin=twin, n_classes=classes,
+                output=choice(model_output), groups=work.groups, rows=rows, exact=exact, twin=twin, n_classes=classes,
                 untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
                 seed=seed,
             )  # fmt: skip
@@ -139,15 +140,15 @@ def report(
         webbrowser.open(output.resolve().as_uri())
 
 
-def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, seed: int,
-         told: Progress) -> StudyJob:  # fmt: skip
+def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
+         seed: int, told: Progress) -> StudyJob:  # fmt: skip
     """The network and the data that the words name; the demo without words."""
     if model is None:
         return demo(seed, told)
     if data is None:
         raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
                                  param_hint="DATA")  # fmt: skip
-    return job(model, data, label=label, weights=weights)
+    return job(model, data, label=label, weights=weights, group=group)
 
 
 def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:

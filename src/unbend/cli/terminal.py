@@ -56,6 +56,9 @@ def progress(*, quiet: bool = False) -> Iterator[Report]:
     tasks: dict[str, int] = {}
 
     def told(phase: str, done: int, total: int | None) -> None:
+        if phase.endswith("."):
+            console.print(Text(phase, style="dim"))
+            return
         if phase not in tasks:
             tasks[phase] = int(bars.add_task(phase, total=total))
         bars.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def verify(
             raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
                                      param_hint="DATA")  # fmt: skip
         else:
-            work = job(words, data or recipe["data"], label=label or recipe.get("label"),
+            work = job(words, data or recipe["data"], label=label or recipe.get("label"), group=recipe.get("group"),
                         weights=weights or (Path(recipe["weights"]) if "weights" in recipe else None))  # fmt: skip
         done = 0
 

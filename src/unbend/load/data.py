@@ -28,7 +28,7 @@ _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 _LABEL_KEYS = ("labels", "label", "y")
 
 
-def data(spec: str, *, label: str | None = None) -> Data:
+def data(spec: str, *, label: str | None = None, group: str | None = None) -> Data:
     """The data set that `spec` names.
 
     Args:
@@ -38,6 +38,7 @@ def data(spec: str, *, label: str | None = None) -> Data:
             (x, y), a dict of tensors with `labels`, or a zero-argument factory of these. That form runs the
             file's code.
         label: the column of a table that holds the labels.
+        group: the column of a table that names the group of each row, such as a patient.
 
     Raises:
         LoadError: the line names nothing that can be opened.
@@ -48,17 +49,23 @@ def data(spec: str, *, label: str | None = None) -> Data:
         >>> data("iris").x.shape, data("iris").class_names
         (torch.Size([150, 4]), ('setosa', 'versicolor', 'virginica'))
     """
-    if label is not None and not spec.lower().endswith(SUFFIXES):
-        raise LoadError(f"{spec}: a label column is for tables ({', '.join(SUFFIXES)}) only. Leave --label out.")
+    for what, column in (("label", label), ("group", group)):
+        if column is not None and not is_table(spec):
+            raise LoadError(f"{spec}: a {what} column is for tables ({', '.join(SUFFIXES)}) only. Leave --{what} out.")
     if spec in bundled():
         return read(spec)
     if python.is_code(spec):
         return _from_code(spec)
     with readable(spec):
-        return _from_disk(spec, label)
+        return _from_disk(spec, label, group)
 
 
-def _from_disk(spec: str, label: str | None) -> Data:
+def is_table(spec: str) -> bool:
+    """Whether a line names a table, whose columns can be labels and groups."""
+    return spec.lower().endswith(SUFFIXES)
+
+
+def _from_disk(spec: str, label: str | None, group: str | None) -> Data:
     if spec.lower().count(".npy") == 2 and "," in spec:
         first, _, second = spec.partition(",")
         return npy(Path(first.strip()).expanduser(), Path(second.strip()).expanduser())
@@ -66,7 +73,7 @@ def _from_disk(spec: str, label: str | None) -> Data:
     if path.is_dir():
         return folder(path)
     check_file(path)
-    return table(path, label) if spec.lower().endswith(SUFFIXES) else _from_file(path)
+    return table(path, label, group) if is_table(spec) else _from_file(path)
 
 
 def _existing(spec: str) -> Path:

@@ -20,6 +20,8 @@ from unbend.load.labels import coding, column, facts, refuse, total
 _CHUNK = 1 << 22
 """Values tested at once, so that the test needs little memory beside the data."""
 
+IGNORED = -100
+"""A label that says that its position has none, as in torch's losses."""
 Pair: TypeAlias = tuple[Any, Any]
 
 
@@ -32,8 +34,8 @@ class Data:
 
     Attributes:
         x: Tensor `[n, ...]`, a Dataset, a DataLoader, or a dict of tensors (Hugging Face inputs).
-        y: int64 class indices, or float targets `[n]` or `[n, t]`; None when `x` is a Dataset or a
-            DataLoader, which give pairs.
+        y: int64 class indices, or float targets `[n]` or `[n, t]`, or these at positions of each row; None when `x` is
+            a Dataset or a DataLoader, which give pairs.
         held_out: the test part; None when the source has none.
         class_names: in the order of the class indices; empty for targets and for classes without names.
         name: what the page calls it.
@@ -42,7 +44,7 @@ class Data:
     """
 
     x: Any
-    y: Int64[Tensor, "n"] | Float[Tensor, "n *t"] | None
+    y: Int64[Tensor, "n *p"] | Float[Tensor, "n *t"] | None
     held_out: Data | None = None
     class_names: tuple[str, ...] = ()
     name: str = ""
@@ -150,7 +152,10 @@ def _check_alike(name: str, train: Any, test: Any) -> None:
 
 
 def check_labels(where: str, y: np.ndarray) -> None:
-    """Refuse labels that are missing or negative; -1 stands for a class where there is nothing but -1 and 1."""
+    """Refuse labels that are missing or negative.
+
+    -1 stands for a class where there is nothing but -1 and 1, and -100 for a position without a label.
+    """
     kind, rows = y.dtype.kind, y.reshape(len(y), -1)
     if kind == "f":
         bad = torch.from_numpy(~np.isfinite(rows).all(axis=1))
@@ -159,6 +164,7 @@ def check_labels(where: str, y: np.ndarray) -> None:
         bad = torch.from_numpy((np.char.strip(rows) == "").any(axis=1))
         refuse(where, bad, "an empty label", "Drop these rows first")
     if kind == "i" and not bool((abs(rows) == 1).all()):
+        rows = np.where(rows == IGNORED, 0, rows) if y.ndim > 1 else rows
         advice = "Class indices start at 0; give targets of a regression as floats, or labels as strings"
         refuse(where, torch.from_numpy((rows < 0).any(axis=1)), "a negative label", advice)
 
@@ -170,5 +176,13 @@ def _labels(
     kinds = {"b": "i", "u": "i"}
     if len({kinds.get(y.dtype.kind, y.dtype.kind) for y in raw}) > 1:
         raise DataError(f"{name}: labels are {' in one part and '.join(str(y.dtype) for y in raw)} in the other.")
+    if all(_is_per_position(y) for y in raw):
+        return [tensor(f"{name}: y", y) for y in raw], class_names, ""
     found = coding(f"{name}: y", total([facts(f"{name}: y", y) for y in raw]), class_names=class_names)
     return [found(y) for y in raw], found.class_names, found.note
+
+
+def _is_per_position(y: np.ndarray) -> bool:
+    """Whether labels can only stand at positions of a row: only the model's output tells at which."""
+    is_column = y.ndim == 2 and (y.dtype.kind not in "iu" or bool(((y == 0) | (y == 1)).all()))
+    return y.ndim > 1 and not is_column and y.dtype.kind in "biuf"

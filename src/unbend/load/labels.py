@@ -223,7 +223,7 @@ def coding(
     """
     names = tuple(class_names)
     if len(known.shape) == 1:
-        return _several(where, known, names, n_classes)
+        return _several(where, known, names, n_classes, wish)
     if known.shape:
         raise DataError(
             f"{where}: expected one label per row, got shape {[known.n, *known.shape]}. Labels per position "
@@ -236,13 +236,13 @@ def coding(
     return _whole(where, known, names, n_classes)
 
 
-def _several(where: str, known: LabelFacts, names: tuple[str, ...], n_classes: int | None) -> Coding:
+def _several(where: str, known: LabelFacts, names: tuple[str, ...], n_classes: int | None, wish: Task | None) -> Coding:
     """Several numbers per row: one-hot, yes/no labels, or targets."""
     k = known.shape[0]
     if known.is_one_hot and n_classes != 0:
         return Coding("classes", max(k, n_classes or 0), names,
                       note=f"Labels are one-hot rows of {k}; they are read as {k} classes.")  # fmt: skip
-    if known.is_binary and k > 1:
+    if known.is_binary and k > 1 and n_classes is None and wish != "targets":
         return Coding("yes/no", note=f"Each row has {k} labels of 0 or 1; they are read as {k} yes/no labels.")
     if known.kind == "f" or n_classes == 0:
         return Coding("targets")

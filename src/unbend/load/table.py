@@ -5,6 +5,7 @@ In: a path and the name of the label column. Out: `Data`, one row per row, every
 
 import gzip
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +21,60 @@ MOST_CLASSES = 100
 """Whole numbers in a label column with more different values than this are targets of a regression."""
 
 
-def table(path: Path, label: str | None) -> Data:
-    """The features and labels of a table.
+_NO_NUMBER = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "?", "."})
+"""Words that stand for a missing number; among other words each is a word like them."""
+
+
+def table(path: Path, label: str | None, group: str | None = None) -> Data:
+    """The features and labels of a table, and the group of each row where a column is named for it.
 
     Labels of text, or of whole numbers that are not 0, 1, ..., k-1, become classes with the values as their
     names; other numbers are targets. A column without a name that counts the rows, which pandas writes by
     default, is left out, and `source` says so.
 
     Raises:
-        LoadError: no label column of that name, or a damaged file.
+        LoadError: no label or group column of that name, or a damaged file.
         DataError: columns of text, missing values.
         MissingExtraError: pandas, or pyarrow for `.parquet`, is not installed.
     """
     with parsing(check_file(path)):
-        return _read(path, label)
+        return _read(path, label, group)
 
 
-def _read(path: Path, label: str | None) -> Data:
-    frame = _frame(path)
+def _read(path: Path, label: str | None, group: str | None) -> Data:
+    frame = _frame(path, label)
     columns = [str(column) for column in frame.columns]
     frame.columns = columns
     if not len(frame):
         raise DataError(f"{path}: is empty: a header and no row.")
     if label is None:
         raise LoadError(f"{path}: which column holds the labels? {suggest('label', columns)} Pass --label NAME.")
-    if columns.count(label) != 1:
-        how = "no column" if label not in columns else "several columns"
-        raise LoadError(f"{path}: {how} named {label!r}. {suggest(label, columns)}")
-    rest, dropped = _without_counter(frame.drop(columns=label))
+    for name in (label, group):
+        if name is not None and columns.count(name) != 1:
+            how = "no column" if name not in columns else "several columns"
+            raise LoadError(f"{path}: {how} named {name!r}. {suggest(name, columns)}")
+    groups = None if group is None else _groups(f"{path.name}: group column {group!r}", frame[group])
+    apart = [label] if group is None or group == label else [label, group]
+    rest, dropped = _without_counter(frame.drop(columns=apart))
     _check_columns(path, rest)
     is_wide = any(kind.kind == "f" or (kind.kind == "u" and kind.itemsize == 8) for kind in rest.dtypes)
     x = rest.to_numpy(dtype=np.float64 if is_wide else np.int64)
     y, names, note = _labels(f"{path.name}: label column {label!r}", frame[label])
     source = "; ".join(part for part in (str(path), dropped, note) if part)
-    return from_arrays(path.name, (x, y), class_names=names, source=source)
+    return replace(from_arrays(path.name, (x, y), class_names=names, source=source), groups=groups)
 
 
-def _frame(path: Path) -> Any:
-    """The file as a pandas data frame."""
+def _groups(where: str, column: Any) -> np.ndarray:
+    """The group of each row, by its name."""
+    missing = column.isna().to_numpy()
+    if missing.any():
+        first, count = int(missing.argmax()), int(missing.sum())
+        raise DataError(f"{where}: {count:,} of {len(missing):,} rows have no group, first row {first}. Fill them.")
+    return column.astype(str).to_numpy(dtype=str)
+
+
+def _frame(path: Path, label: str | None) -> Any:
+    """The file as a pandas data frame; in one of text, the label column is read by what all of it is."""
     pandas = _needed("pandas")
     is_parquet = path.suffix.lower() == ".parquet"
     if is_parquet:
@@ -67,12 +84,28 @@ def _frame(path: Path) -> Any:
             _check_parquet(path)
             return pandas.read_parquet(path)
         _check_text(path)
-        return pandas.read_csv(path, sep=_separator(path), low_memory=False)
+        separator = _separator(path)
+        frame = pandas.read_csv(path, sep=separator, low_memory=False)
+        if label in frame.columns and (frame[label].isna().any() or _kind(frame[label].dtype) not in "biuf"):
+            text = pandas.read_csv(path, sep=separator, usecols=[label], dtype=str, keep_default_na=False)
+            frame[label] = _typed(pandas, text[label])
     except KeyError as error:
         notes = f"it names a column that is not there ({one_line(error)}); pandas' notes in it are damaged"
         raise LoadError(f"{path}: is not a table that pandas can read: {notes}. Write it anew.") from error
     except ValueError as error:
         raise LoadError(f"{path}: is not a table that pandas can read ({one_line(error)}).") from error
+    return frame
+
+
+def _typed(pandas: Any, words: Any) -> Any:
+    """A column of text as numbers, if it is numbers and words for missing ones; else as words, of which `NA` is one."""
+    words = words.str.strip()
+    is_none = words.eq("")
+    is_no_number = is_none | words.str.lower().isin(_NO_NUMBER)
+    numbers = pandas.to_numeric(words[~is_no_number], errors="coerce")
+    if len(numbers) and not numbers.isna().any():
+        return numbers if len(numbers) == len(words) else numbers.reindex(words.index)
+    return words.mask(is_none)
 
 
 def _check_parquet(path: Path) -> None:

@@ -18,16 +18,15 @@ from unbend.errors import LoadError
 from unbend.load.guard import check_file, check_size
 from unbend.load.wording import one_line
 
-SUFFIXES = (".pt", ".pth", ".safetensors")
+SUFFIXES = (".pt", ".pth", ".safetensors", ".ckpt")
 _INSIDE = ("state_dict", "model_state_dict", "model")
-_PREFIXES = ("module.", "_orig_mod.", "model.")
 
 
 def fill(module: nn.Module, path: Path) -> nn.Module:
     """`module` with the weights of the file, every one of them and no other.
 
     A checkpoint that holds its state dict under `state_dict`, `model_state_dict` or `model`, and names with
-    the prefix of DataParallel, torch.compile or Lightning on all of them, are understood.
+    the same prefix on all of them, as DataParallel, torch.compile and Lightning leave it, are understood.
 
     Raises:
         LoadError: no such file, not a state dict, damaged, or names and shapes that do not fit the module.
@@ -139,10 +138,12 @@ def _described(held: object) -> str:
 
 
 def _stripped(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-    """The same weights without a prefix that all names have and the module's do not."""
-    for prefix in _PREFIXES:
-        if not wanted & set(found) and all(name.startswith(prefix) for name in found):
-            found = {name.removeprefix(prefix): part for name, part in found.items()}
+    """The same weights without the words in front that all names have and the module's do not."""
+    while found and not wanted & set(found):
+        first, dot, _ = next(iter(found)).partition(".")
+        if not dot or not all(name.startswith(first + dot) for name in found):
+            break
+        found = {name.removeprefix(first + dot): part for name, part in found.items()}
     return found
 
 

@@ -20,6 +20,8 @@ _LEAST = 3
 _BUDGET = 2e10
 """Operations the permutations of one layer may take: about a second of one core. With a thousand classes of thousands
 of units there are fewer of them."""
+_SOLVE = 20
+"""Operations for each cube of the smaller side of a pseudo-inverse."""
 _SALT = 20_260
 """Of the hash of row numbers by which labels are permuted first; the next permutations have the salts after it."""
 
@@ -101,7 +103,7 @@ def order(ids: Int64[Array, "s"], i: int) -> Int64[Array, "s"]:
 def _count(second: SecondState, basis: Eigen, n: int) -> int:
     """As many permutations as there is time for."""
     d, t = second.cross.shape
-    each = 4 * d * t * (basis.rank + n)
+    each = 4 * d * t * (basis.rank + n) + _SOLVE * min(t, basis.rank) ** 3
     return int(np.clip(_BUDGET / max(each, 1), _LEAST, N))
 
 

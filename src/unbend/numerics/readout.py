@@ -55,6 +55,8 @@ class Readout:
         n_permuted: permutations behind the controls.
         p_value: share of permutations that do as well on held-out rows, the true order counted; without held-out rows,
             on the rows fitted.
+        labels: where rows have several yes/no labels, the read-out of each, in order; all scores are then averages
+            over the labels, and `unexplained` is the share of a row's labels that is read wrongly.
     """
 
     n_fit: int
@@ -78,6 +80,7 @@ class Readout:
     majority_train: float = np.nan
     n_permuted: int = 0
     p_value: float = np.nan
+    labels: "tuple[Readout, ...]" = ()
 
 
 @measure(SecondState, SampleState, HeldOut(SampleState))
@@ -89,7 +92,11 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Re
         the controls.
     """
     second = state.settled()
-    basis = eigen(second)
+    return read(second, eigen(second), train, held_out)
+
+
+def read(second: SecondState, basis: Eigen, train: SampleState, held_out: SampleState) -> Readout:
+    """The same with the eigenvalues at hand, which other targets of the same rows share."""
     rows, targets, ids = _finite(train, second)
     ridge = best_ridge(second, basis, rows, targets)
     found = Readout(
@@ -170,10 +177,9 @@ def _of_targets(found: Readout, second: SecondState, basis: Eigen, fitted: Fitte
 
 
 def _shares(squares: Array, targets: Array) -> Array:
-    """Each row's share of 1 - R², averaged over the targets that vary."""
-    total = ((targets - targets.mean(0)) ** 2).sum(0)
-    varies = total > 0
-    return (squares[:, varies] / total[varies]).mean(1) if varies.any() else np.full(len(squares), np.nan)
+    """Each row's share of 1 - R²."""
+    total = ((targets - targets.mean(0)) ** 2).sum()
+    return squares.sum(1) / total if total > 0 else np.full(len(squares), np.nan)
 
 
 def _confusion(truth: Array, guess: Array, k: int) -> Array:
@@ -184,7 +190,7 @@ def _confusion(truth: Array, guess: Array, k: int) -> Array:
 
 
 def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | None:
-    """1 - residual / total sum of squares, averaged over the targets that vary; None where none does.
+    """1 - residual / total sum of squares, each target weighing its variance; None where none varies.
 
     Args:
         residual: what is left of each target.
@@ -197,9 +203,8 @@ def r2(residual: Float64[Array, "n t"], y: Float64[Array, "n t"]) -> float | Non
     """
     if len(y) < 2:
         return None
-    total = ((y - y.mean(0)) ** 2).sum(0)
-    varies = total > 0
-    return float(np.mean(1 - (residual**2).sum(0)[varies] / total[varies])) if varies.any() else None
+    total = ((y - y.mean(0)) ** 2).sum()
+    return float(1 - (residual**2).sum() / total) if total > 0 else None
 
 
 def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:
@@ -213,14 +218,23 @@ def _discriminant(second: SecondState, basis: Eigen, ridge: float) -> tuple[Arra
         return weight, bias
     sums = second.cross[:, seen] * basis.scale[:, None]
     root = sums / np.sqrt(count[seen])
-    solved = basis.solve(root, ridge * float(basis.values.mean()))
-    inner = np.eye(root.shape[1]) - root.T @ solved
-    within_inverse = solved @ np.linalg.pinv(inner, hermitian=True, rcond=1e-13)
+    within_inverse = _within_inverse(basis, root, ridge * float(basis.values.mean()))
     scaled = within_inverse * second.n / np.sqrt(count[seen])
     delta = sums / count[seen]
     weight[seen] = (scaled * basis.scale[:, None]).T
     bias[seen] = -0.5 * (delta * scaled).sum(0) + np.log(count[seen] / second.n) - weight[seen] @ second.mean
     return weight, bias
+
+
+def _within_inverse(basis: Eigen, root: Array, ridge: float) -> Array:
+    """(scaled G + ridge·I - R Rᵀ)⁺ R for the class sums R, solved on its smaller side: classes, or directions."""
+    if root.shape[1] <= basis.rank:
+        solved = basis.solve(root, ridge)
+        inner = np.eye(root.shape[1]) - root.T @ solved
+        return solved @ np.linalg.pinv(inner, hermitian=True, rcond=1e-13)
+    along = basis.vectors.T @ root
+    within = np.diag(basis.values + ridge) - along @ along.T
+    return basis.vectors @ (np.linalg.pinv(within, hermitian=True, rcond=1e-13) @ along)
 
 
 def _regression(second: SecondState, basis: Eigen, ridge: float) -> tuple[Array, Array]:

@@ -135,7 +135,7 @@ def optimism(values: Float64[Array, "l n"]) -> float:
 def r2_interval(
     squares: Float64[Array, "n t"], y: Float64[Array, "n t"], level: float = 0.95, draws: int = 1000
 ) -> tuple[float, float]:
-    """Percentile interval of R² over the targets that vary, by a bootstrap of the rows; NaN where it is not known.
+    """Percentile interval of R², each target weighing its variance, by a bootstrap of the rows; NaN where not known.
 
     Args:
         squares: squared errors.
@@ -143,14 +143,14 @@ def r2_interval(
         level: two-sided level.
         draws: resamples.
     """
-    n, varies = len(y), np.ptp(y, axis=0) > 0 if len(y) else np.zeros(y.shape[1], bool)
-    if n < 3 or not varies.any():
+    n = len(y)
+    if n < 3 or not np.ptp(y, axis=0).any():
         return np.nan, np.nan
-    squares, y = squares[:, varies], y[:, varies] - y[:, varies].mean(0)
+    squares, y = squares.sum(1), y - y.mean(0)
     counts = np.random.default_rng(_SEED).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
-    total = counts @ y**2 - (counts @ y) ** 2 / n
+    total = counts @ (y**2).sum(1) - ((counts @ y) ** 2).sum(1) / n
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = (1 - (counts @ squares) / total).mean(1)
+        found = 1 - (counts @ squares) / total
     low, high = np.nanquantile(np.where(np.isfinite(found), found, np.nan), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

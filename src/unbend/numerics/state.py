@@ -27,16 +27,16 @@ class State(Protocol):
     # Methods of states name their class: beartype, which checks shapes in tests, knows no Self in methods.
 
     @classmethod
-    def of(cls: type[S], batch: Batch) -> S:  # noqa: PYI019
+    def of(cls: type[S], batch: Batch) -> S:
         """The summary of one batch."""
         ...
 
     @classmethod
-    def empty(cls: type[S], width: int, n_targets: int) -> S:  # noqa: PYI019
+    def empty(cls: type[S], width: int, n_targets: int) -> S:
         """The summary of nothing, for a layer of `width` and `n_targets` classes or targets."""
         ...
 
-    def __add__(self: S, other: S) -> S: ...  # noqa: PYI019
+    def __add__(self: S, other: S) -> S: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,15 @@ class View:
             to reduce. A sample without a token that counts gives NaN.
         width: units (channels) of the layer.
         sketch: 0, or the number of signed sums the row is sketched to because it is wider than `WIDEST`.
+        is_near: for labels per position, that the layer has other positions, so that its row is that of the one which
+            covers the label's, or of the whole item.
     """
 
     layout: Layout = "features"
     rule: Rule = "none"
     width: int = 0
     sketch: int = 0
+    is_near: bool = False
 
     def columns(self, shape: tuple[int, ...]) -> int:
         """Columns of the rows of an output with this shape for one sample, before sketching."""
@@ -49,7 +52,8 @@ class View:
         words = {"none": "as it is", "mean": "mean over positions", "max": "max over positions",
                  "flatten": "flattened", "cls": "first token", "last": "last token"}  # fmt: skip
         sketch = f", sketched to {self.sketch} signed sums" if self.sketch else ""
-        return words[self.rule] + sketch
+        rule = "at the position that covers the label's" if self.is_near else words[self.rule]
+        return rule + sketch
 
 
 def reduce(values: Tensor, view: View, *, mask: Tensor | None = None, means: Tensor | None = None) -> Tensor:

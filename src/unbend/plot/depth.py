@@ -48,7 +48,8 @@ def readouts(
     ax.fill_between(x, depth.low, depth.high, color=BLUE, alpha=0.14, lw=0)
     for name, y in shown.items():
         color, dashes, width, above = _LOOK[name]
-        ax.plot(x, y, color=color, ls=dashes, lw=width, label=name, zorder=above)
+        for strand in _strands(depth):
+            ax.plot(x[strand], y[strand], color=color, ls=dashes, lw=width, label=name, zorder=above)
     bends = np.array([kind in BENDS for kind in depth.kinds], dtype=bool)
     size = 4.0 if len(x) <= _CROWD else 1.8
     ax.plot(x[bends], depth.held_out[bends], "o", color=BLUE, ms=size + 0.5, zorder=4)
@@ -58,15 +59,16 @@ def readouts(
 
 
 def fisher(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> None:
-    """The debiased Fisher value as a staircase: an affine layer cannot climb it, an activation can.
+    """The debiased Fisher value as a staircase: between flat layers an affine one cannot climb it, an activation can.
 
-    Treads and risers that end at an activation are coloured, all others grey.
+    Treads and risers that end at an activation are coloured, all others grey. There is no riser between layers that do
+    not feed each other.
     """
     y = depth.fisher
     for i, kind in enumerate(depth.kinds):
         bend = kind in BENDS
         color, width = (GREEN, 2.2) if bend else (MUTED, 1.2)
-        if i and np.isfinite(y[i - 1 : i + 1]).all():
+        if i and np.isfinite(y[i - 1 : i + 1]).all() and (not depth.feeders or i - 1 in depth.feeders[i]):
             ax.plot([i - 0.5, i - 0.5], y[i - 1 : i + 1], color=color, lw=width, solid_capstyle="butt")
         ax.plot([i - 0.5, i + 0.5], [y[i], y[i]], color=color, lw=width, solid_capstyle="projecting")
     good = y[np.isfinite(y) & (y > 0)]
@@ -76,6 +78,21 @@ def fisher(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> No
         ax.set_ylim(bottom=0)
     ax.grid(visible=True, axis="y", color=FAINT, lw=0.5)
     layer_axis(ax, labels or depth.layers, most=14)
+
+
+def _strands(depth: Depth) -> list[list[int]]:
+    """Positions along which lines are drawn: from every layer to those it feeds, in as few lines as that takes."""
+    if not any(depth.feeders):
+        return [list(range(len(depth.layers)))]
+    strands: list[list[int]] = []
+    for i, fed in enumerate(depth.feeders):
+        for before in fed:
+            going_on = next((strand for strand in strands if strand[-1] == before), None)
+            if going_on is None:
+                strands.append([before, i])
+            else:
+                going_on.append(i)
+    return strands
 
 
 def separation(ax: Axes, depth: Depth, *, labels: Sequence[str] | None = None) -> None:

@@ -20,7 +20,7 @@ _FEW = 14
 def depth(result: Depth, place: Place = NOWHERE) -> Section:
     """The curve of the read-out with its baselines, the Fisher staircase and the law of equi-separation."""
     labels = [place.label(name) for name in result.layers]
-    curve = _curve(result, labels, accuracy=bool(place.class_names))
+    curve = _curve(result, labels, accuracy=bool(place.class_names or place.label_names))
     if not np.isfinite(result.fisher).any():
         return Section(pictures=(curve,))
     return Section(pictures=(curve, _staircase(result, labels), _law(result, labels)))
@@ -65,7 +65,7 @@ def _staircase(result: Depth, labels: list[str]) -> Picture:
     columns = zip(labels, result.fisher, result.trace_ratio, strict=True)
     return Picture(
         "Fisher staircase",
-        "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can.",
+        _stairs_in_words(result),
         vector(
             lambda ax: fisher(ax, result, labels=labels),
             f"Fisher value by layer: {in_digits(result.fisher[0])} first, {in_digits(result.fisher[-1])} last",
@@ -77,6 +77,16 @@ def _staircase(result: Depth, labels: list[str]) -> Picture:
             tuple((label, in_digits(float(f)), in_digits(float(r))) for label, f, r in columns),
             "The trace ratio misleads: one noisy unit lowers it, a bottleneck that destroys information raises it.",
         ),
+    )
+
+
+def _stairs_in_words(result: Depth) -> str:
+    """What affine layers cannot do, where that is a theorem."""
+    if result.is_one_path:
+        return "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can."
+    return (
+        "Debiased tr(W⁻¹B), activations in green. Only between flat layers of one path can no affine layer raise it: "
+        "here some layers are reduced to means or lie on branches."
     )
 
 

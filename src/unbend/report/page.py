@@ -16,7 +16,7 @@ from unbend.report.text import Number, Row, columns, in_digits, summary
 from unbend.report.verdict import verdict
 from unbend.study.across import ACROSS
 from unbend.study.ladder import Ladder
-from unbend.study.values import Layer, Study
+from unbend.study.values import About, Layer, Study
 
 OPEN = 12
 """Up to this many layers lie open on the page."""
@@ -57,11 +57,11 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     labels = {layer.name: label(layer) for layer in study.layers}
     rows = summary(study)
     parts = tuple(
-        _part(f"layer-{i}", layer, row, study.about.class_names, labels)
+        _part(f"layer-{i}", layer, row, study.about, labels)
         for i, (layer, row) in enumerate(zip(study.layers, rows, strict=True))
     )
     across = {
-        name: section(result, Place(name, "", "", study.about.class_names, labels))
+        name: section(result, Place(name, "", "", study.about.class_names, labels, study.about.label_names))
         for name, result in study.across.items()
     }
     depth = across.pop("depth", Section())
@@ -95,10 +95,10 @@ def label(layer: Layer) -> str:
     return f"{layer.name} {layer.module}" if last.isdigit() else layer.name
 
 
-def _part(anchor: str, layer: Layer, row: Row, class_names: tuple[str, ...], labels: Mapping[str, str]) -> Part:
+def _part(anchor: str, layer: Layer, row: Row, about: About, labels: Mapping[str, str]) -> Part:
     """The Results of one layer, in the order they are shown, as one section."""
     sections = {
-        name: section(result, Place(name, layer.name, layer.kind, class_names, labels))
+        name: section(result, Place(name, layer.name, layer.kind, about.class_names, labels, about.label_names))
         for name, result in layer.results.items()
     }
     numbers = tuple(number for part in _ordered(sections, _NUMBERS) for number in part.numbers)

@@ -24,6 +24,8 @@ def readout(result: Readout, place: Place = NOWHERE) -> Section:
     if np.isfinite(low):
         first = replace(first, aside=f"{100 * low:.1f} to {100 * high:.1f}")
     numbers = (first, *rest)
+    if result.labels:
+        return Section(numbers, (), (("labels", _of_labels(result, place.label_names)),))
     if result.confusion is None or not result.confusion.sum():
         return Section(numbers)
     names = place.class_names or tuple(map(str, range(len(result.confusion))))
@@ -40,6 +42,17 @@ def readout(result: Readout, place: Place = NOWHERE) -> Section:
         _table(result.confusion, names),
     )
     return Section(numbers, (picture,))
+
+
+def _of_labels(result: Readout, names: tuple[str, ...]) -> Table:
+    """The read-out of each yes/no label beside its base rate."""
+    names = names if len(names) == len(result.labels) else tuple(map(str, range(len(result.labels))))
+    rows = tuple(
+        (name, *map(percent, (r.held_out, r.majority, r.balanced, r.precision, r.control_held_out)))
+        for name, r in zip(names, result.labels, strict=True)
+    )
+    head = ("label", "held-out", "base rate", "balanced", "average precision", "permuted, held-out")
+    return Table(head, rows, "A read-out of each label by itself; the base rate is that of the more frequent answer.")
 
 
 def _table(confusion: Array, names: tuple[str, ...]) -> Table:

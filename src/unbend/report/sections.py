@@ -82,6 +82,7 @@ class Place:
         kind: kind of that layer.
         class_names: names of the classes; empty for a regression.
         labels: what to call each layer, by name.
+        label_names: names of the yes/no labels of a row, where there are several.
     """
 
     name: str = ""
@@ -89,6 +90,7 @@ class Place:
     kind: str = ""
     class_names: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
 
     def label(self, layer: str) -> str:
         """What to call a layer."""

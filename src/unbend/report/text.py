@@ -152,6 +152,14 @@ def _(result: Probes) -> dict[str, Number]:
 @headline.register
 def _(result: Readout, name: str) -> tuple[Number, ...]:
     del name
+    if result.labels:
+        return (
+            rate("held-out", result.held_out, f"of {len(result.labels)} yes/no labels a row, those a linear read-out "
+                 "gets right, held out from its fit"),
+            rate("train", result.train, "the same on the rows it was fitted on"),
+            rate("base rate", result.majority, "the same by always saying the more frequent answer"),
+            rate("permuted", result.control_train, "training accuracy with shuffled labels: what width alone can do"),
+        )  # fmt: skip
     if np.isnan(result.held_out_interval[0]) and result.confusion is None:
         return (rate("held-out", result.held_out, "R² of a linear read-out on held-out rows"),
                 rate("train", result.train, "R² on the rows it was fitted on"))  # fmt: skip
@@ -166,7 +174,12 @@ def _(result: Readout, name: str) -> tuple[Number, ...]:
 def _(result: Scatter, name: str) -> tuple[Number, ...]:
     del name
     return (
-        Number("Fisher", result.fisher, in_digits(result.fisher), "debiased tr(W⁻¹B); no affine layer can raise it"),
+        Number(
+            "Fisher",
+            result.fisher,
+            in_digits(result.fisher),
+            "debiased tr(W⁻¹B); no affine layer raises it between flat layers of one path",
+        ),
         Number("separation", result.separation, in_digits(result.separation), "tr(S_W S_B⁺); smaller is further apart"),
     )
 

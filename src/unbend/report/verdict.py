@@ -1,31 +1,73 @@
-"""Two sentences a reader takes away, made by plain rules.
+"""A few sentences a reader takes away, made by plain rules.
 
-In: a Study. Out: text. The first sentence says what the layers do to separability, beside the untrained twin;
-the second what is wrong, or that nothing was found, with the network's own head.
+In: a Study. Out: text. First the network's own score, beside chance and simple references, and whether these rows are
+known to be unseen; then what the layers do to separability, beside the untrained twin; last what is wrong, or that
+nothing was found.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from unbend.numerics.interval import wilson
 from unbend.report.text import percent
 from unbend.study.depth import Depth
+from unbend.study.examine.values import Examination
 from unbend.study.head import Head
 from unbend.study.values import Finding, Study
 
+_UNEVEN = 0.3
+"""How far the largest class lies between an even share and all rows, from which an accuracy alone misleads."""
+_LUCK = 0.001
+"""Points of a score that are owed to choosing the highest, from which they are told."""
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
-    """What the layers do, and what is wrong.
+    """What the network and its layers do, and what is wrong.
 
     Args:
         study: the study.
         labels: what to call each layer.
     """
     depth = study.result(Depth)
-    first = "" if depth is None else _separability(depth, labels, accuracy=bool(study.about.class_names))
+    layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
+    first = " ".join(part for part in (opening(study), layers) if part)
     return first, _health(study.findings, study.result(Head))
+
+
+def opening(study: Study) -> str:
+    """The network's own score beside chance and references, and whether the rows are known to be unseen."""
+    x = study.result(Examination)
+    if x is None or not np.isfinite(x.scores.held_out):
+        return ""
+    s, has_classes = x.scores, bool(study.about.class_names)
+    rows = f"{x.n_held_out:,} held-out rows"
+    if has_classes:
+        low, high = (percent(float(end)) for end in wilson(round(s.held_out * x.n_held_out), x.n_held_out))
+        said = f"The network is right on {percent(s.held_out)} of {rows} (95 % interval {low} to {high})"
+        chance = f"always naming their largest class gives {percent(s.majority)}{_balanced(x)}"
+    else:
+        said, chance = (
+            f"The network explains {percent(s.held_out)} of the variance of {rows}",
+            "their mean explains 0 %",
+        )
+    seen = f" and on {percent(s.train)} of training rows" if np.isfinite(s.train) else ""
+    best = f", the best of three simple references on the raw input {percent(s.reachable)}" if s.is_referred else ""
+    warning = "" if x.is_declared else (
+        " These rows were held out from the read-outs only: unbend cannot know whether the network was trained on them."
+    )  # fmt: skip
+    return f"{said}{seen}; {chance}{best}.{warning}"
+
+
+def _balanced(x: Examination) -> str:
+    """The accuracy averaged over the classes, where one class is much larger than the others."""
+    found = x.rows.confusion
+    if found is None or not x.scores.majority > _UNEVEN * (1 - 1 / len(found)) + 1 / len(found):
+        return ""
+    counts = found.sum(1)
+    recall = np.diag(found)[counts > 0] / counts[counts > 0]
+    return f"; averaged over the classes the network is right on {percent(float(recall.mean()))}"
 
 
 def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) -> str:
@@ -37,16 +79,37 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
     of, at = "of held-out rows" if accuracy else "of the held-out variance", labels[depth.layers[best]]
     does = "gets" if accuracy else "explains"
     right = " right" if accuracy else ""
+    where = "the input" if depth.kinds[first] == "input" else labels[depth.layers[first]]
     if best == first:
         return (
-            f"A linear read-out of the input already {does} {percent(start)} {of}{right}, "
-            f"and no layer does better: the last one reaches {percent(end)}."
+            f"A linear read-out of {where} already {does} {percent(start)} {of}{right}, and no layer's is higher: "
+            f"the last one reaches {percent(end)}."
         )
-    within = np.isfinite(depth.low[best]) and depth.low[best] <= start
     return (
-        f"A linear read-out {does} {percent(start)} {of}{right} at the input and {percent(top)} at {at}, its best layer"
-        f"{', a difference within the 95 % interval' if within else ''}{_beside(depth, best)}."
+        f"A linear read-out {does} {percent(start)} {of}{right} at {where} and {percent(top)} at {at}, the highest of "
+        f"{len(good)} layers{_gain(depth, best, start)}{_beside(depth, best)}."
     )
+
+
+def _gain(depth: Depth, best: int, start: float) -> str:
+    """The difference between the two, on the same rows, with its interval."""
+    if not len(depth.gain) or not np.isfinite(depth.gain[best]):
+        within = np.isfinite(depth.low[best]) and depth.low[best] <= start
+        return ", a difference within the 95 % interval" if within else ""
+    low, high = depth.gain_low[best], depth.gain_high[best]
+    luck = f", {100 * depth.optimism:.1f} of them the luck of the choice" if depth.optimism >= _LUCK else ""
+    shown = "" if low > 0 else ", so no difference is shown"
+    return f" ({points(depth.gain[best])} points{luck}; 95 % interval {points(low)} to {points(high)}{shown})"
+
+
+def points(share: float) -> str:
+    """A difference of shares in points.
+
+    Example:
+        >>> points(0.018), points(-0.2)
+        ('+1.8', '−20.0')
+    """
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _beside(depth: Depth, best: int) -> str:
@@ -54,11 +117,14 @@ def _beside(depth: Depth, best: int) -> str:
     twin = depth.twin[best]
     if not np.isfinite(twin):
         return ""
+    if len(depth.over_twin_low) and np.isfinite(depth.over_twin_low[best]):
+        low, high = depth.over_twin_low[best], depth.over_twin_high[best]
+        shown = "" if low > 0 else ": no difference from an untrained draw is shown"
+        gain = f"{points(depth.held_out[best] - twin)} points by training, {points(low)} to {points(high)}"
+        return f"; in one untrained draw the same layer reaches {percent(twin)} ({gain}){shown}"
     if np.isfinite(depth.low[best]) and twin >= depth.low[best]:
-        return (
-            f"; untrained, that layer reaches {percent(twin)} too, so training is not what separates the classes there"
-        )
-    return f"; untrained, the same layer reaches {percent(twin)}"
+        return f"; in one untrained draw that layer reaches {percent(twin)}: no difference by training is shown"
+    return f"; in one untrained draw the same layer reaches {percent(twin)}"
 
 
 def _health(findings: tuple[Finding, ...], head: Head | None) -> str:

@@ -265,11 +265,12 @@ def _difference_of_r2(
 
 
 def _unexplained(read: Readout, sample: SampleState) -> Float64[Array, "s"]:
-    """Each row's share of 1 - R²."""
+    """Each row's share of 1 - R², or of its yes/no labels that are read wrongly over the rows."""
+    if read.labels:
+        return read.unexplained / read.n_held_out if read.unexplained is not None else np.zeros(0)
     rows, targets = (t.double().numpy() for t in sample.table())
     squares = (targets - rows @ read.weight.T - read.bias) ** 2
-    total = ((targets - targets.mean(0)) ** 2).sum(0)
-    return (squares[:, total > 0] / total[total > 0]).mean(1)
+    return squares.sum(1) / ((targets - targets.mean(0)) ** 2).sum()
 
 
 def _own_score(study: Study) -> float:

@@ -4,6 +4,7 @@ In: layers with their Results. Out: `Depth`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,10 +12,20 @@ from unbend._typing import Array, Float64
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
 from unbend.numerics.scatter import Scatter
+from unbend.numerics.simultaneous import accuracies, differences, means, optimism
 from unbend.numerics.spectrum import Spectrum
+from unbend.study.paths import paths
 from unbend.study.values import Layer, R
 
+WHOLE = frozenset({"none", "flatten"})
+"""Rules of a view that leave nothing out."""
 _NAN = float("nan")
+_LEAST = 3
+"""Held-out rows from which scores get intervals that hold at once."""
+
+
+def _nothing() -> Float64[Array, "_"]:
+    return np.zeros(0)
 
 
 @result
@@ -26,7 +37,7 @@ class Depth:
         kinds: what they are.
         train: training accuracy (R²) of the linear read-out [l].
         held_out: held-out accuracy (R²) [l].
-        low: lower end of its 95 % interval [l].
+        low: lower end of its 95 % interval, which holds for all layers at once [l].
         high: upper end [l].
         twin: held-out accuracy of the read-out of the same layer in the untrained twin [l]; NaN without one.
         control: training accuracy with permuted labels [l].
@@ -36,7 +47,15 @@ class Depth:
         effective_rank: of the rows [l].
         line_slope: change of ln(separation) per activation layer, fitted over `line_layers`; NaN with fewer than 3.
         line_correlation: correlation of ln(separation) with depth over those layers; -1 is the law of He & Su.
-        line_layers: the activations the line is fitted over.
+        line_layers: the activations the line is fitted over: those that every path from the input to the output passes.
+        feeders: positions of the layers that feed each one through no other [l]; () where that is not known.
+        is_whole: whether each layer is read with nothing left out: not reduced over positions, not sketched [l].
+        gain: `held_out` minus that of the first layer that is read, on the same rows [l]; empty where not known.
+        gain_low: lower end of its 95 % interval, which holds for all layers at once [l].
+        gain_high: upper end [l].
+        over_twin_low: lower end of the 95 % interval of `held_out` minus `twin` on the same rows, likewise [l].
+        over_twin_high: upper end [l].
+        optimism: how much the highest of these scores owes, on average, to being chosen among so many.
     """
 
     layers: tuple[str, ...]
@@ -54,6 +73,20 @@ class Depth:
     line_slope: float
     line_correlation: float
     line_layers: tuple[str, ...]
+    feeders: tuple[tuple[int, ...], ...] = ()
+    is_whole: tuple[bool, ...] = ()
+    gain: Float64[Array, "g"] = field(default_factory=_nothing)
+    gain_low: Float64[Array, "g"] = field(default_factory=_nothing)
+    gain_high: Float64[Array, "g"] = field(default_factory=_nothing)
+    over_twin_low: Float64[Array, "g"] = field(default_factory=_nothing)
+    over_twin_high: Float64[Array, "g"] = field(default_factory=_nothing)
+    optimism: float = _NAN
+
+    @property
+    def is_one_path(self) -> bool:
+        """Whether the layers are one path, each read with nothing left out: there no affine layer raises `fisher`."""
+        steps = tuple((i,) for i in range(len(self.layers) - 1))
+        return bool(self.is_whole) and all(self.is_whole) and self.feeders[1:] == steps
 
 
 def depth(layers: Sequence[Layer]) -> Depth:
@@ -63,15 +96,18 @@ def depth(layers: Sequence[Layer]) -> Depth:
     twins = [layer.baseline(Readout) for layer in layers]
     spectra = [layer.result(Spectrum) for layer in layers]
     separation = _column(scatters, lambda s: s.separation)
-    bends = [i for i, layer in enumerate(layers) if layer.kind in {"activation", "function"}]
+    graph = paths(layers)
+    trunk, place = graph.trunk(), {layer.name: i for i, layer in enumerate(layers)}
+    bends = [i for i, layer in enumerate(layers) if layer.kind in {"activation", "function"} and layer.name in trunk]
+    bands = _bands(reads, twins)
     slope, correlation = line(np.arange(len(bends), dtype=float), separation[bends])
     return Depth(
         layers=tuple(layer.name for layer in layers),
         kinds=tuple(layer.kind for layer in layers),
         train=_column(reads, lambda r: r.train),
         held_out=_column(reads, lambda r: r.held_out),
-        low=_column(reads, lambda r: r.held_out_interval[0]),
-        high=_column(reads, lambda r: r.held_out_interval[1]),
+        low=bands.low,
+        high=bands.high,
         twin=_column(twins, lambda r: r.held_out),
         control=_column(reads, lambda r: r.control_train),
         fisher=_column(scatters, lambda s: s.fisher),
@@ -81,11 +117,74 @@ def depth(layers: Sequence[Layer]) -> Depth:
         line_slope=slope,
         line_correlation=correlation,
         line_layers=tuple(layers[i].name for i in bends),
+        feeders=tuple(
+            tuple(sorted(place[fed] for fed in graph.feeders.get(layer.name, (graph.own[layer.name],)) if fed in place))
+            for layer in layers
+        ),
+        gain=bands.gain,
+        gain_low=bands.gain_low,
+        gain_high=bands.gain_high,
+        over_twin_low=bands.over_twin_low,
+        over_twin_high=bands.over_twin_high,
+        optimism=bands.optimism,
+        is_whole=tuple(layer.view.rule in WHOLE and not layer.view.sketch for layer in layers),
     )
 
 
 def _column(results: Iterable[R | None], pick: Callable[[R], float]) -> Float64[Array, "l"]:
     return np.array([_NAN if one is None else pick(one) for one in results], dtype=np.float64)
+
+
+@dataclass(slots=True, eq=False)
+class _Bands:
+    """Intervals of the layers' scores that hold at once, one entry per layer."""
+
+    low: Array
+    high: Array
+    gain: Array
+    gain_low: Array
+    gain_high: Array
+    over_twin_low: Array
+    over_twin_high: Array
+    optimism: float = _NAN
+
+
+def _bands(reads: Sequence[Readout | None], twins: Sequence[Readout | None]) -> _Bands:
+    """Intervals of the scores, of their gain over the first layer and over the twin: for all layers at once.
+
+    Layers scored on other rows than the first one, such as where some are not finite, keep their own interval.
+    """
+    gain, gain_low, gain_high, over_twin_low, over_twin_high = np.full((5, len(reads)), _NAN)
+    found = _Bands(
+        _column(reads, lambda r: r.held_out_interval[0]), _column(reads, lambda r: r.held_out_interval[1]),
+        gain, gain_low, gain_high, over_twin_low, over_twin_high,
+    )  # fmt: skip
+    shares = [_shares(read) for read in reads]
+    n = next((len(share) for share in shares if share is not None), 0)
+    at = [i for i, share in enumerate(shares) if share is not None and len(share) == n]
+    if n < _LEAST or not at:
+        return found
+    values = np.array([shares[i] for i in at])
+    is_right = reads[at[0]].correct is not None  # type: ignore[union-attr]
+    band = accuracies(values) if is_right else means(values)
+    found.low[at], found.high[at], found.optimism = band.low, band.high, optimism(values)
+    gain = differences(values, values[0]) if is_right else means(values - values[0])
+    found.gain[at], found.gain_low[at], found.gain_high[at] = gain.value, gain.low, gain.high
+    fresh = {i: share for i in at if (share := _shares(twins[i])) is not None and len(share) == n}
+    if fresh:
+        own, other = np.array([shares[i] for i in fresh]), np.array(list(fresh.values()))
+        over = differences(own, other) if is_right else means(own - other)
+        found.over_twin_low[list(fresh)], found.over_twin_high[list(fresh)] = over.low, over.high
+    return found
+
+
+def _shares(read: Readout | None) -> Array | None:
+    """Each held-out row's share of a score: their mean is the score; None where it is not known by rows."""
+    if read is None:
+        return None
+    if read.correct is not None:
+        return read.correct.astype(np.float64)
+    return None if read.unexplained is None else 1 - len(read.unexplained) * read.unexplained
 
 
 def line(depth: Float64[Array, "m"], separation: Float64[Array, "m"]) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 A merged study is finished from the added States by the same function, so its numbers are those of one run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -12,15 +12,19 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from unbend.numerics.activity import Activity, ask
+from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.state import MEASURES, HeldOut, Measure
+from unbend.numerics.yes_no import label_readouts
 from unbend.study.findings import findings
 from unbend.study.network import spanning
-from unbend.study.values import About, Layer, Study, Sums, state_of
+from unbend.study.values import About, Layer, Study, Sums, TaskName, state_of
 
 BASELINE = ("readout", "scatter")
 """Measures that are also made of the untrained twin."""
+_OF_LABELS = ("readout", "scatter", "centroids")
+"""Measures that say nothing without labels."""
 _SMALL = 768
 _LEAST_ROWS = 50
 """HeldOut-out rows from which layers are compared on them, and not on training rows."""
@@ -48,7 +52,7 @@ def finish(
     Cost:
         O(d³) per layer of width d, once.
     """
-    wanted = tuple(MEASURES.values()) if measures is None else tuple(measures)
+    wanted = fitting(MEASURES.values() if measures is None else measures, about.task)
     layers = []
     for frame in frames:
         train = sums.train.get(frame.name, {})
@@ -61,6 +65,20 @@ def finish(
         tick(1)
     across = spanning(layers, sums) | dict(more or {})
     return Study(about=about, layers=tuple(layers), across=across, findings=findings(about, layers, across), sums=sums)
+
+
+def fitting(measures: Iterable[Measure], task: TaskName) -> tuple[Measure, ...]:
+    """The measures that say something about such labels, in order; several yes/no labels have a read-out each.
+
+    Args:
+        measures: those to choose from.
+        task: what the labels are, as `About.task` has it.
+    """
+    if task == "no labels":
+        return tuple(m for m in measures if m.name not in _OF_LABELS)
+    if task == "yes/no labels":
+        return tuple(replace(m, finish=label_readouts) if m.name == readout.__name__ else m for m in measures)
+    return tuple(measures)
 
 
 def _threads(states: Mapping[str, Any]) -> AbstractContextManager[Any]:

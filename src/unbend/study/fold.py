@@ -6,6 +6,7 @@ callback, a distributed run and a study all call this; nothing else iterates ove
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, final
 
 import torch
@@ -15,10 +16,11 @@ from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask, token_ma
 from unbend.capture.inputs import tensors_in
 from unbend.capture.outputs import version_of
 from unbend.errors import DataError, ModelError
-from unbend.numerics.batch import Samples
+from unbend.numerics.batch import Samples, Saturation
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import WIDEST, View
+from unbend.study.positions import DrawnPositions, Positions, row_view
 from unbend.study.reader import Minibatch
 
 INPUT = "input"
@@ -39,6 +41,7 @@ class Fold:
         fit: applied to the inputs of each batch.
         selection: which rows go into second moments and the row sample; left out, all do, or as many as it holds.
         with_input: whether the input is measured like a layer.
+        positions: how rows are drawn of labels per position; None for one label per row.
     """
 
     def __init__(
@@ -51,8 +54,12 @@ class Fold:
         fit: Callable[[Any], Any] = lambda inputs: inputs,
         selection: Selection | None = None,
         with_input: bool = True,
+        positions: Positions | None = None,
     ) -> None:
+        self._positions = positions
+        self._drawn: DrawnPositions | None = None
         self._model, self._plan, self._kinds, self._fit, self._with_input = model, plan, kinds, fit, with_input
+        self._masked = plan.taps if plan.end is None or positions is None else (*plan.taps, plan.end)
         self._choose = Chooser(selection or Selection(), kinds, n_classes)
         self._sums: dict[str, LayerSums] = {}
         self._of: Samples | None = None
@@ -66,9 +73,15 @@ class Fold:
         """Run the model on a batch and add it to all sums."""
         _refuse_extremes("labels", minibatch.y, minibatch)
         inputs = self._fit(minibatch.inputs)
-        of = self._of = self._choose(minibatch.y, minibatch.ids)
-        self._masks = token_masks(inputs, self._plan.taps)
-        flat = input_rows(inputs, len(of.ids)) if self._with_input else None
+        self._masks = token_masks(inputs, self._masked)
+        if self._positions is None:
+            of = self._of = self._choose(minibatch.y, minibatch.ids)
+        else:
+            drawn = self._drawn = self._positions.draw(minibatch.y, minibatch.ids, self._counts(minibatch.y))
+            if not len(drawn.ids):
+                return
+            of = self._of = self._choose(drawn.y, drawn.ids)
+        flat = input_rows(inputs, len(minibatch.ids), self._drawn) if self._with_input else None
         if flat is not None:
             if INPUT not in self._sums:
                 self._sums[INPUT] = LayerSums(self._kinds, _input_view(flat), self._choose, INPUT)
@@ -88,10 +101,25 @@ class Fold:
         assert self._of is not None  # noqa: S101  the model runs in `add` only
         mine = self._sums.get(tap.name)
         if mine is None:
-            mine = self._sums[tap.name] = LayerSums(self._kinds, tap.view, self._choose, tap.name)
+            view = tap.view if self._drawn is None else row_view(tap.shape, tap.view, self._drawn.grid)
+            mine = self._sums[tap.name] = LayerSums(self._kinds, view, self._choose, tap.name)
         is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
         mask = token_mask(tap, caught, self._masks) if is_token else None
-        mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
+        if self._drawn is None:
+            mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
+        else:
+            at = self._drawn
+            mine.add(at.rows(caught.values, tap.view, mask), self._of, saturation=_saturation(at, tap, caught))
+
+    def _counts(self, y: Tensor) -> Tensor | None:
+        """Where a token of the model's output counts, if a mask tells it of each position of the labels."""
+        end, positions = self._plan.end, self._positions
+        if end is None or end.mask is None or positions is None or positions.n_axes != 1:
+            return None
+        found = self._masks.get(end.mask.name)
+        if found is not None and found.ndim == 1:
+            found = torch.arange(y.shape[1], device=found.device) < found[:, None]
+        return found if found is not None and found.shape == y.shape[:2] else None
 
     def states(self) -> States:
         """Layer → State class name → State; the input, where it is numeric, comes first. Nothing can be added then."""
@@ -109,6 +137,7 @@ def fold(
     selection: Selection | None = None,
     tick: Callable[[int], None] = lambda _n: None,
     with_input: bool = True,
+    positions: Positions | None = None,
 ) -> States:
     """Run the model over the batches and add up every State of every layer.
 
@@ -122,6 +151,7 @@ def fold(
         selection: which rows go where.
         tick: called with the number of rows after each batch.
         with_input: whether the input is measured like a layer.
+        positions: how rows are drawn of labels per position.
 
     Returns:
         Layer → State class name → State; the input, where it is numeric, comes first as `input`.
@@ -129,7 +159,10 @@ def fold(
     Cost:
         One forward pass per batch; memory independent of the number of batches.
     """
-    made = Fold(model, plan, kinds, n_classes=n_classes, fit=fit, selection=selection, with_input=with_input)
+    made = Fold(
+        model, plan, kinds, n_classes=n_classes, fit=fit, selection=selection, with_input=with_input,
+        positions=positions,
+    )  # fmt: skip
     with made.listening():
         for minibatch in batches:
             made.add(minibatch)
@@ -146,11 +179,23 @@ def add_sums(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     return {name: out[name] for name in dict.fromkeys([*a, *b])}
 
 
-def input_rows(inputs: Any, n: int) -> Tensor | None:
-    """The input as rows, if it is one numeric tensor; token numbers are no representation."""
+def input_rows(inputs: Any, n: int, drawn: DrawnPositions | None = None) -> Tensor | None:
+    """The input as rows, if it is one numeric tensor; token numbers are no representation.
+
+    Args:
+        inputs: of a batch.
+        n: samples in it.
+        drawn: for labels per position, those that are rows.
+    """
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or inputs.ndim < 2 or len(inputs) != n:
         return None
-    return inputs.flatten(1)
+    return inputs.flatten(1) if drawn is None else drawn.input_rows(inputs)
+
+
+def _saturation(drawn: DrawnPositions, tap: Tap, caught: Caught) -> Saturation | None:
+    """Where a layer is saturated, at the positions drawn."""
+    found = caught.saturation
+    return found if found is None or found.pre is None else replace(found, pre=drawn.rows(found.pre, tap.view))
 
 
 def _input_view(flat: Tensor) -> View:

@@ -11,8 +11,11 @@ from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
-from unbend.study.network_score import r2_of_output, right_rows
+from unbend.study.network_score import r2_of_output, right_rows, right_shares
 from unbend.study.values import Layer, Sums
+
+_NORMAL = 1.959963984540054
+"""Half of a 95 % interval, in standard errors."""
 
 
 @result
@@ -52,6 +55,8 @@ def head(layers: Sequence[Layer], sums: Sums) -> Head | None:
     train = sums.state(output.name, SampleState)
     if readout is None or held_out is None or train is None or not len(held_out.ids):
         return None
+    if readout.labels:
+        return _of_labels(output, feeding.name, readout, (held_out, train))
     if readout.correct is None:
         return _of_targets(feeding.name, readout, held_out, train)
     right = right_rows(output, held_out, train)
@@ -62,6 +67,21 @@ def head(layers: Sequence[Layer], sums: Sums) -> Head | None:
     return Head(
         n=len(own), layer=feeding.name, own=float(own.mean()), own_train=float(own_train.mean()),
         refitted=readout.held_out, gain=gap.difference, low=gap.low, high=gap.high,
+    )  # fmt: skip
+
+
+def _of_labels(output: Layer, layer: str, readout: Readout, samples: tuple[SampleState, SampleState]) -> Head | None:
+    """The same for several yes/no labels: the share of them that is read rightly, paired by row."""
+    found = right_shares(output, *samples)
+    if found is None or readout.unexplained is None or len(found[0]) != len(readout.unexplained):
+        return None
+    own, own_train = found
+    gains = 1 - readout.unexplained - own
+    error = float(gains.std(ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else np.nan
+    gain, half = float(gains.mean()), _NORMAL * error
+    return Head(
+        n=len(own), layer=layer, own=float(own.mean()), own_train=float(own_train.mean()), refitted=readout.held_out,
+        gain=gain, low=gain - half, high=gain + half,
     )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 
 from unbend import load, zoo
+from unbend.load.data import is_table
+from unbend.study.items import Choice, choice
 from unbend.study.progress import Progress
 
 
@@ -23,15 +25,17 @@ class StudyJob:
         data: its data.
         name: what a page calls the network.
         recipe: the words, to be kept with a study.
+        groups: the part of an item that names its group; None where there is none, or the data hold the groups.
     """
 
     model: nn.Module
     data: Any
     name: str
     recipe: dict[str, str]
+    groups: Choice | None = None
 
 
-def job(model: str, data: str, *, label: str | None, weights: Path | None) -> StudyJob:
+def job(model: str, data: str, *, label: str | None, weights: Path | None, group: str | None = None) -> StudyJob:
     """The network and the data that the words name.
 
     Args:
@@ -39,10 +43,14 @@ def job(model: str, data: str, *, label: str | None, weights: Path | None) -> St
         data: as `unbend.load.data` takes it.
         label: column of a table that holds the labels.
         weights: state dict for a factory.
+        group: column of a table, or part of an item, that names the group of a row.
     """
-    words = {"model": model, "data": data, "label": label, "weights": None if weights is None else str(weights)}
+    column = group if is_table(data) else None
+    words = {"model": model, "data": data, "label": label, "weights": None if weights is None else str(weights),
+             "group": column}  # fmt: skip
     recipe = {key: value for key, value in words.items() if value is not None}
-    return StudyJob(load.model(model, weights=weights), load.data(data, label=label), model, recipe)
+    found = load.data(data, label=label, group=column)
+    return StudyJob(load.model(model, weights=weights), found, model, recipe, None if column else choice(group))
 
 
 def demo(seed: int, progress: Progress) -> StudyJob:

@@ -5,7 +5,7 @@ order, `FORMS`; one that only works because shapes are broadcast does not count.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unbend.errors import DataError
+from unbend.load.dataset import IGNORED
 from unbend.load.labels import Task
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -24,7 +25,7 @@ class LabelForms:
     """The labels of one batch.
 
     Attributes:
-        y: as they are coded: class indices int64 [n], or floats [n] or [n, t].
+        y: as they are coded: class indices int64 [n], or floats [n] or [n, t]; or these at positions of each row.
         raw: as the user wrote them; None where they are not numbers.
         n_classes: number of classes; 0 for targets and yes/no labels.
     """
@@ -71,10 +72,17 @@ def _as_one_hot(labels: LabelForms, output: Tensor) -> Tensor | None:
     return F.one_hot(labels.y, output.shape[1]).to(output.dtype)
 
 
+def _as_row(labels: LabelForms, output: Tensor) -> Tensor | None:
+    """Floats [n] for one output a row: for a loss that takes the last axis off the output, and refused its shape."""
+    is_one = output.ndim == 2 and output.shape[1] == 1 and labels.y.numel() == len(output)
+    return labels.y.to(output.dtype).reshape(-1) if is_one else None
+
+
 FORMS: tuple[Callable[[LabelForms, Tensor], Tensor | None], ...] = (
-    _as_signs, _as_given, _as_indices, _as_output, _as_one_hot,
+    _as_signs, _as_given, _as_indices, _as_output, _as_one_hot, _as_row,
 )  # fmt: skip
-"""Forms of labels, in the order in which they are tried."""
+"""Forms of labels, in the order in which they are tried. The last one is broadcast by a loss that does not ask for it,
+so it comes when the output's own shape has been refused."""
 
 
 def loss_value(loss: Loss | str, output: Tensor, labels: LabelForms) -> Tensor:
@@ -95,15 +103,11 @@ def loss_value(loss: Loss | str, output: Tensor, labels: LabelForms) -> Tensor:
     """
     function = named(loss) if isinstance(loss, str) else loss
     said = ""
-    for form in FORMS:
-        y = form(labels, output)
-        if y is None:
-            continue
-        y = y.to(output.device)
+    for scores, y in _readings(labels, output):
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", message="Using a target size")
-                value = function(output, y)
+                value = function(scores, y.to(output.device))
         except (RuntimeError, ValueError, TypeError, IndexError, UserWarning) as error:
             said = said or str(error).strip().partition("\n")[0]
             continue
@@ -113,8 +117,41 @@ def loss_value(loss: Loss | str, output: Tensor, labels: LabelForms) -> Tensor:
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     raise DataError(
         f"loss: {name} takes the labels in no form (as given, class indices, floats in the output's shape "
-        f"{list(output.shape)}, one-hot rows). It says: {said or 'nothing'}. Wrap it so that it takes (output, y)."
+        f"{list(output.shape)}, one-hot rows, a float a row). It says: {said or 'nothing'}. "
+        "Wrap it so that it takes (output, y)."
     )
+
+
+def _readings(labels: LabelForms, output: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Outputs and labels in every form, in the order in which they are tried."""
+    if labels.y.ndim > 1 and (labels.n_classes or labels.y.ndim > 2):
+        yield from _at_positions(labels, output)
+        return
+    for form in FORMS:
+        y = form(labels, output)
+        if y is not None:
+            yield output, y
+
+
+def _at_positions(labels: LabelForms, output: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Labels per position: as given; with one row for each position that has a label, whichever axis holds scores."""
+    y, raw = labels.y, labels.raw
+    has_all = not labels.n_classes or bool((y != IGNORED).all())
+    if isinstance(raw, Tensor) and (has_all or (not raw.is_floating_point() and raw.shape != output.shape)):
+        yield output, raw.to(output.dtype) if raw.is_floating_point() else raw
+    width = 1 if labels.n_classes else y.shape[-1]
+    flat = y.reshape(-1) if labels.n_classes else y.reshape(-1, width)
+    kept = flat != IGNORED if labels.n_classes else torch.ones(len(flat), dtype=torch.bool)
+    for axis in (-1, 1):
+        scores = output.movedim(axis, -1).flatten(0, -2) if output.ndim > 2 else output
+        if output.numel() == len(flat):
+            scores = output.reshape(-1, 1)
+        if len(scores) == len(flat):
+            rows = LabelForms(flat[kept], None, labels.n_classes)
+            for form in FORMS:
+                found = form(rows, scores[kept.to(scores.device)])
+                if found is not None:
+                    yield scores[kept.to(scores.device)], found
 
 
 def _bce(output: Tensor, y: Tensor) -> Tensor:

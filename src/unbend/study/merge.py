@@ -11,7 +11,7 @@ from unbend.numerics.sample import SampleState
 from unbend.study.examine.values import Examination
 from unbend.study.finish import finish
 from unbend.study.fold import add_sums
-from unbend.study.source import FAR
+from unbend.study.split import FAR
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
 

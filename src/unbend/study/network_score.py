@@ -36,6 +36,22 @@ def r2_of_output(sample: SampleState) -> float | None:
     return r2(y - rows.double().numpy(), y)
 
 
+def right_shares(output: Layer, *samples: SampleState) -> list[Array] | None:
+    """Of each row, the share of its yes/no labels that the network reads rightly.
+
+    None where its output is not one number per label.
+
+    Args:
+        output: the layer of the network's output.
+        samples: rows of that layer, as for `right_rows`.
+    """
+    tables = [sample.table() for sample in samples]
+    if any(rows.shape != targets.shape for rows, targets in tables):
+        return None
+    middle = 0.0 if output.is_head else _middle(rows for rows, _ in tables)
+    return [((rows > middle) == (targets > 0.5)).double().mean(1).numpy() for rows, targets in tables]
+
+
 def _correct(rows: Tensor, targets: Tensor, middle: float) -> Array | None:
     k = targets.shape[1]
     label = targets.argmax(1) if k else targets.new_zeros(0)

@@ -5,8 +5,10 @@ In: a model, a data set, what was prepared. Out: `Sums`, and how many rows were 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,6 +22,7 @@ from unbend.study.examine.values import Examination
 from unbend.study.finish import BASELINE
 from unbend.study.fold import fold
 from unbend.study.gradients import fold_gradients
+from unbend.study.positions import PER_ITEM, Positions
 from unbend.study.prepare import Preparation
 from unbend.study.probes import Probing
 from unbend.study.progress import Progress, ticker
@@ -49,11 +52,11 @@ class Passes:
         self._rows, self._work, self._how, self._progress = rows, work, how, progress
         self._share = share() if how.ranks else Share()
 
-    def sums(self, model: nn.Module, fresh: nn.Module | None) -> tuple[Sums, dict[Part, int]]:
-        """The sums of the model and of its untrained twin, where there is one, and how many rows each part had."""
-        measures = self._work.measures
-        train, n_train = self._part(model, "train", "Training rows", measures)
-        held_out, n_held_out = self._part(model, "held_out", "Held-out rows", measures)
+    def sums(self, model: nn.Module, fresh: nn.Module | None) -> "tuple[Sums, dict[Part, Census]]":
+        """The sums of the model and of its untrained twin, where there is one, and what was counted of each part."""
+        measures, counted = self._work.measures, {}
+        train, counted["train"] = self._part(model, "train", "Training rows", measures)
+        held_out, counted["held_out"] = self._part(model, "held_out", "Held-out rows", measures)
         weight, bias = _head_of(model, self._work)
         sums = Sums(train, held_out, head_weight=weight, head_bias=bias)
         if fresh is not None:
@@ -63,7 +66,7 @@ class Passes:
                 twin_train=self._part(fresh, "train", "Untrained twin", base)[0],
                 twin_held_out=self._part(fresh, "held_out", "Untrained twin, held out", base)[0],
             )
-        return replace(sums, gradient=self._gradient(model)), {"train": n_train, "held_out": n_held_out}
+        return replace(sums, gradient=self._gradient(model)), counted
 
     def of_all_rows(self, model: nn.Module, sums: Sums) -> dict[str, Any]:
         """The Results that need all rows of every layer, of those asked for; the rows are collected once."""
@@ -77,13 +80,17 @@ class Passes:
             makers["probes"] = Probing(held_out)
         phases = {"ladder": "Proving separability", "probes": "Fitting probes"}
         ticks = {name: ticker(self._progress, phases[name], len(work.frames)) for name in makers}
-        tables = Tables(model, work.plan, self._rows, work.fit, work.n_classes, widths_of(work.frames))
+        tables = Tables(model, work.plan, self._rows, work.fit, work.n_classes, widths_of(work.frames), work.positions)
         return collect(tables, makers, tick=lambda name: ticks[name](1))
 
     def examination(self, model: nn.Module) -> Examination | None:
-        """What the statistics of layers do not tell; every rank asks it of the same rows. None without labels."""
+        """What the statistics of layers do not tell; every rank asks it of the same rows.
+
+        None without labels, and where the output is no score per class of a row: for several yes/no labels, and for
+        labels per position.
+        """
         how, work = self._how, self._work
-        if work.task is None or work.rows.n["held_out"] == 0:
+        if work.positions is not None or work.task not in ("classes", "targets") or work.rows.n["held_out"] == 0:
             return None
         subject = Subject(
             model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss, protect=work.plan.protect
@@ -93,31 +100,33 @@ class Passes:
             tell=lambda what: self._progress(what, 0, None),
         )  # fmt: skip
 
-    def _part(self, model: nn.Module, part: Part, phase: str, measures: Sequence[Measure]) -> tuple[States, int]:
-        """The sums over one part of the data, and its rows, of all ranks."""
+    def _part(self, model: nn.Module, part: Part, phase: str, measures: Sequence[Measure]) -> "tuple[States, Census]":
+        """The sums over one part of the data, and what was counted of it, of all ranks."""
         kinds = _kinds(measures, held_out=part == "held_out")
         if part == "held_out" and SampleState in _kinds(measures, held_out=False) and SampleState not in kinds:
             kinds = (*kinds, SampleState)
         if not kinds:
-            return {}, 0
+            return {}, Census()
         n, work = self._rows.n[part], self._work
         tick = ticker(self._progress, phase, None if n is None else -(-n // self._share.n))
-        census = _Census()
+        census = Census(work.positions)
 
         def mine() -> States:
             with quiet(model):
                 return fold(
                     model, work.plan, census.note(self._rows.batches(part, share=self._share)), kinds,
-                    n_classes=work.n_classes, fit=work.fit, selection=replace(work.selection, n=n), tick=tick,
+                    n_classes=work.n_classes, fit=work.fit, tick=tick, positions=work.positions,
+                    selection=replace(work.selection, n=n if work.positions is None else None),
                 )  # fmt: skip
 
         found = total(mine, self._share)
         seen = gather(lambda: census, self._share)
-        if work.task is not None and part == "train" and len(set().union(*(each.labels for each in seen))) < 2:
+        counted = reduce(Census.__add__, seen)
+        if work.task is not None and part == "train" and len(counted.labels) < 2:
             raise DataError(
                 "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
             )
-        return found, sum(each.n for each in seen)
+        return found, counted
 
     def _gradient(self, model: nn.Module) -> dict[str, Any]:
         """The sums of squared loss gradients, where a loss is given."""
@@ -138,23 +147,44 @@ class Passes:
 
 
 @dataclass(slots=True)
-class _Census:
+class Census:
     """What is counted as the batches go by.
 
     Attributes:
+        positions: how rows are drawn of labels per position; None for one label per row.
         n: rows.
+        n_positions: positions of all items, where labels stand at positions.
+        n_ignored: those without a label.
         labels: the first two labels that differ.
     """
 
+    positions: Positions | None = None
     n: int = 0
+    n_positions: int = 0
+    n_ignored: int = 0
     labels: set[tuple[float, ...]] = field(default_factory=set)
+
+    def __add__(self, other: "Census") -> "Census":
+        """What was counted on two ranks."""
+        return Census(
+            self.positions, self.n + other.n, self.n_positions + other.n_positions, self.n_ignored + other.n_ignored,
+            self.labels | other.labels,
+        )  # fmt: skip
 
     def note(self, batches: Iterator[Minibatch]) -> Iterator[Minibatch]:
         """The batches as they are."""
         for minibatch in batches:
-            self.n += len(minibatch.ids)
+            y = minibatch.y
+            if self.positions is None:
+                self.n += len(y)
+            else:
+                has_label = self.positions.labelled(y)
+                self.n += int(np.minimum(has_label.sum(1), PER_ITEM).sum())
+                self.n_positions += has_label.size
+                self.n_ignored += has_label.size - int(has_label.sum())
+                y = self.positions.flat(y)[torch.from_numpy(has_label)]
             if len(self.labels) < 2:
-                found = torch.unique(minibatch.y.reshape(len(minibatch.y), -1), dim=0)[:2]
+                found = torch.unique(y.reshape(len(y), -1), dim=0)[:2]
                 self.labels.update(tuple(row) for row in found.tolist())
             yield minibatch
 

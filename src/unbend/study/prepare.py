@@ -16,21 +16,29 @@ from unbend.errors import DataError
 from unbend.load.labels import Task
 from unbend.numerics.state import MEASURES, Measure
 from unbend.numerics.streaming.choose import Selection
-from unbend.numerics.views import View
+from unbend.numerics.views import WIDEST, View
+from unbend.study.cost import costly
+from unbend.study.finish import fitting
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import INPUT, input_rows
 from unbend.study.labels import Labels, labels
 from unbend.study.loss import written_for
+from unbend.study.position_labels import OutputForm
+from unbend.study.positions import DrawnPositions, Positions, row_view
 from unbend.study.reader import Minibatch
 from unbend.study.settings import Settings
 from unbend.study.source import Source
 from unbend.study.tables import widths_of
-from unbend.study.values import Layer
+from unbend.study.values import Layer, TaskName
 
 DENSE = 4096
 """Rows the second moments take of a large data set, or eight for each unit of the widest layer. On Fashion-MNIST with
 layers of 512 units, twice as many move held-out read-outs by less than half a point, and cost twice as much."""
 _PER_UNIT = 8
+TASKS: dict[Task | None, TaskName] = {
+    "classes": "classification", "yes/no": "yes/no labels", "targets": "regression", None: "no labels",
+}  # fmt: skip
+"""What a study calls its labels, by what they are read as."""
 _LOOK = 32
 
 
@@ -45,10 +53,12 @@ class Preparation:
         rows: the data, with coded labels.
         task: what the labels are; None where there are none.
         n_classes: number of classes, 0 for all but classes.
-        class_names: their names.
+        names: of the classes, or of several yes/no labels.
         fit: makes the inputs of a batch fit the model.
         selection: which rows go where.
+        positions: how rows are drawn of labels per position; None for one label per row.
         notes: what a reader of the study should know.
+        cost: what it will cost beside the forward passes, in a sentence; empty for less than a minute.
     """
 
     plan: Plan
@@ -57,10 +67,12 @@ class Preparation:
     rows: Source
     task: Task | None
     n_classes: int
-    class_names: tuple[str, ...]
+    names: tuple[str, ...]
     fit: Callable[[Any], Any]
     selection: Selection
+    positions: Positions | None
     notes: tuple[str, ...]
+    cost: str
 
 
 def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
@@ -77,31 +89,42 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
     fit, reshaped = fit_inputs(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
     places = plan(model, look, n, layers=how.layers, reduce=how.reduce, axis=how.axis)
-    found = labels(
-        rows, first, _width(model, places.protect(look)), n_classes=how.n_classes, wish=written_for(how.loss)
-    )
+    out = _output_form(model, places, look)
+    found = labels(rows, first, out, n_classes=how.n_classes, wish=written_for(how.loss), has_loss=how.loss is not None)
     _check_task(how, found)
-    widest = max(widths_of(places.taps).values(), default=1)
-    chosen = selection(rows.n["train"], widest, exact=how.exact, size=how.rows)
-    flat = input_rows(look, n)
+    at = None if found.positions is None else found.positions.draw(found.code(first.y), first.ids)
+    flat = input_rows(look, n, at)
+    frames = _frames(places, look, flat, at)
+    n_rows = _n_rows(rows.n["train"], n, at)
+    widest = max(widths_of(frames).values(), default=1)
+    chosen = selection(n_rows, widest, exact=how.exact, size=how.rows)
+    cost = costly(frames, _dense(n_rows, chosen), found.n_classes, has_twin=how.twin)
     return Preparation(
         plan=places,
-        frames=_frames(places, look, flat),
+        frames=frames,
         measures=_measures(how, found),
         rows=rows.coded(found.code),
         task=found.task,
         n_classes=found.n_classes,
-        class_names=found.class_names,
+        names=found.names,
         fit=fit,
         selection=chosen,
+        positions=found.positions,
         notes=(
             *rows.notes,
             *rows.items.notes,
             *found.notes,
             *places.notes,
             *_notes(reshaped, chosen.rate, has_input=flat is not None),
+            *([cost] if cost else []),
         ),
+        cost=cost,
     )
+
+
+def _dense(n: int | None, chosen: Selection) -> int:
+    """Rows that go into second moments; of a stream, as many as a long one gives."""
+    return round(chosen.rate * n) if n is not None else 4 * DENSE
 
 
 def selection(n: int | None, widest: int, *, exact: bool = False, size: int | None = None) -> Selection:
@@ -130,10 +153,16 @@ def _first(rows: Source) -> Minibatch:
     return first
 
 
-def _frames(places: Plan, look: Any, flat: Tensor | None) -> tuple[Layer, ...]:
+def _n_rows(n_items: int | None, n: int, at: DrawnPositions | None) -> int | None:
+    """Training rows, as far as they are known: of labels per position, as many an item as the first `n` have."""
+    return n_items if at is None or n_items is None else round(n_items * len(at.ids) / n)
+
+
+def _frames(places: Plan, look: Any, flat: Tensor | None, at: DrawnPositions | None) -> tuple[Layer, ...]:
     """The layers without their Results, the input first where it is numeric."""
     frames = tuple(
-        Layer(tap.name, tap.kind, tap.module, tap.shape, tap.view, fed_by=tap.fed_by,
+        Layer(tap.name, tap.kind, tap.module, tap.shape,
+              tap.view if at is None else row_view(tap.shape, tap.view, at.grid), fed_by=tap.fed_by,
               is_output=tap.name == places.output, is_head=tap.name == places.head,
               feeders=tap.feeders, alias_of=tap.alias_of)
         for tap in places.taps
@@ -141,17 +170,19 @@ def _frames(places: Plan, look: Any, flat: Tensor | None) -> tuple[Layer, ...]:
     if flat is None:
         return frames
     shape = tuple(look.shape[1:])
-    view = View("features", "flatten" if len(shape) > 1 else "none", flat.shape[1])
+    is_flat = at is None and len(shape) > 1
+    sketch = WIDEST // 2 if at is not None and flat.shape[1] > WIDEST else 0
+    view = View("features", "flatten" if is_flat else "none", flat.shape[1], sketch)
     return (Layer(INPUT, "input", "data", shape, view), *frames)
 
 
-def _width(model: nn.Module, look: Any) -> int:
-    """Numbers the model puts out for a sample; 0 where that is no vector."""
+def _output_form(model: nn.Module, places: Plan, look: Any) -> OutputForm:
+    """The form of the model's output for a sample."""
     with quiet(model):
-        found = tensor_of(call(model, look))
-    if found is None or found.tensor.ndim > 2:
-        return 0
-    return found.tensor.shape[1] if found.tensor.ndim == 2 else 1
+        found = tensor_of(call(model, places.protect(look)))
+    if found is None:
+        return OutputForm()
+    return OutputForm.of(found.tensor, None if places.end is None else places.end.view)
 
 
 def _check_task(how: Settings, found: Labels) -> None:
@@ -159,23 +190,21 @@ def _check_task(how: Settings, found: Labels) -> None:
     asked = [name for name, is_asked in (("proofs", how.proofs), ("probes", how.probes)) if is_asked]
     if asked and found.task != "classes":
         what = {"targets": "the targets are numbers", "yes/no": "each row has several yes/no labels"}
-        why = what.get(found.task or "", "there are no labels")
+        none = f"{found.n_unread:,} classes are too many" if found.n_unread else "there are no labels"
+        why = what.get(found.task or "", none)
         raise DataError(f"{asked[0]}: {why}, and only classes can be told apart by planes. Leave {asked[0]} out.")
-    if how.loss is not None and found.task is None:
+    if how.proofs and found.positions is not None:
+        raise DataError("proofs: rows are positions of items, of which some are drawn. Leave proofs out.")
+    if how.loss is not None and found.task is None and not found.n_unread:
         raise DataError("loss: there are no labels, so there is no loss. Leave it out, or say which part is the label.")
 
 
-_OF_LABELS = ("readout", "scatter", "centroids")
-"""Measures that say nothing without labels."""
-
-
 def _measures(how: Settings, found: Labels) -> tuple[Measure, ...]:
-    if how.measures is None:
-        return tuple(m for m in MEASURES.values() if found.task is not None or m.name not in _OF_LABELS)
-    unknown = sorted(set(how.measures) - MEASURES.keys())
+    names = MEASURES if how.measures is None else how.measures
+    unknown = sorted(set(names) - MEASURES.keys())
     if unknown:
         raise DataError(f"measures: no measure named {unknown[0]!r}. There are: {', '.join(MEASURES)}.")
-    return tuple(MEASURES[name] for name in how.measures)
+    return fitting((MEASURES[name] for name in names), TASKS[found.task])
 
 
 def _notes(reshaped: str, rate: float, *, has_input: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """How far a study is: what it calls as it goes on."""
 
+import warnings
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +16,19 @@ class Progress(Protocol):
 
 def silent(phase: str, done: int, total: int | None) -> None:
     """Say nothing."""
+
+
+def remark(progress: Progress, sentence: str) -> None:
+    """Say something that stays; where nobody listens to the progress, as a warning of Python's.
+
+    Args:
+        progress: told of a phase that ends in a full stop.
+        sentence: with its full stop; nothing is said of an empty one.
+    """
+    if sentence and progress is silent:
+        warnings.warn(sentence, stacklevel=2)
+    elif sentence:
+        progress(sentence, 0, None)
 
 
 def ticker(progress: Progress, phase: str, total: int | None) -> Callable[[int], None]:

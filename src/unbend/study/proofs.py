@@ -20,6 +20,7 @@ from unbend.study.fold import INPUT
 from unbend.study.items import Items, arguments, choices
 from unbend.study.labels import labels
 from unbend.study.ladder import Ladder
+from unbend.study.position_labels import OutputForm
 from unbend.study.settings import axis_of
 from unbend.study.source import HELD_OUT, Holding, Source, source
 from unbend.study.tables import Table, Tables, widths_of
@@ -108,7 +109,7 @@ def verify(
     recipe = study.about.recipe
     rows = _rows_again(model, data, recipe)
     first = next(rows.batches("train", most=32))
-    found = labels(rows, first, 0, n_classes=len(study.about.class_names), wish=None)
+    found = labels(rows, first, OutputForm(), n_classes=len(study.about.class_names), wish=None)
     fit, _ = fit_inputs(model, first.inputs)
     look, n = fit(first.inputs), len(first.ids)
     frames = [layer for layer in study.layers if layer.name in ladder.layers]

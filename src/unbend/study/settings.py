@@ -8,6 +8,7 @@ from torch import Tensor
 
 from unbend.capture.twin import Untrained
 from unbend.errors import DataError
+from unbend.load.labels import MOST_VALUES
 from unbend.numerics.views import Rule
 from unbend.study.items import Choice
 
@@ -76,7 +77,11 @@ class Settings:
             ("batch_size", self.batch_size >= 1, "at least 1"),
             ("rows", self.rows is None or self.rows >= 2, "at least 2, or None"),
             ("share", 0 <= self.share < 1, "a share from 0 up to, but not including, 1"),
-            ("n_classes", self.n_classes is None or self.n_classes >= 0, "None, 0 for a regression, or at least 2"),
+            (
+                "n_classes",
+                self.n_classes is None or 0 <= self.n_classes <= MOST_VALUES,
+                f"None, 0 for a regression, or 2 to {MOST_VALUES:,}",
+            ),
         ):
             if not is_right:
                 raise DataError(f"{name}: expected {wanted}, got {getattr(self, name)}.")

@@ -5,7 +5,7 @@ held-out part by its hashed number (or by its group, or its class and number), s
 size, order, rank or machine.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -19,7 +19,7 @@ from unbend.errors import DataError
 from unbend.load.labels import column
 from unbend.numerics.hashing import hashes
 from unbend.study import split
-from unbend.study.given import given
+from unbend.study.given import Given, given
 from unbend.study.items import Items
 from unbend.study.ranks import Share
 from unbend.study.reader import Minibatch, Reader, reader, some_labels
@@ -28,9 +28,6 @@ Part: TypeAlias = Literal["train", "held_out"]
 HELD_OUT = 0.2
 """Share of rows held out when a data set has no test part of its own."""
 _SALT = 2
-FAR = 1 << 40
-"""Added to the row numbers of a test part, whatever the training part's size: shards with one test part then number
-it alike, and `merge` counts it once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,6 +225,7 @@ def source(
     if test is None:
         if holding.groups is None and whole.groups is not None:
             holding = replace(holding, groups=whole.groups)
+        _check_named(holding.groups, data, whole)
         pieces, word = _split(first, holding, lambda own: reader(given(data, own, "data"), batch_size, own))
         known = (first.labels,)
     else:
@@ -237,7 +235,7 @@ def source(
         _check_rows(other.n, "held_out", 1)
         pieces = {
             "train": Piece(first),
-            "held_out": Piece(other, shift=FAR),
+            "held_out": Piece(other, shift=split.FAR),
         }
         word = "The data set has a test part; it is held out."
         known = (first.labels, other.labels)
@@ -273,6 +271,16 @@ def _split(whole: Reader, holding: Holding, again: Callable[[Items], Reader]) ->
     return {
         "train": Piece(whole, is_mine=lambda ids: ~is_held(ids)), "held_out": Piece(whole, is_mine=is_held),
     }, word  # fmt: skip
+
+
+def _check_named(groups: Any, data: Any, whole: Given) -> None:
+    """Refuse the name of a part where the data are samples and labels at hand, which have no parts."""
+    if (isinstance(groups, str | int) or callable(groups)) and whole.y is not None and not isinstance(data, Mapping):
+        name = f"no part {groups!r}" if isinstance(groups, str | int) else "no parts to choose from"
+        raise DataError(
+            f"groups: the data are samples and labels, which have {name}. Give the group of each row, groups=[...] "
+            "(of a table, --group COLUMN)."
+        )
 
 
 def _groups(whole: Reader, groups: Any, again: Callable[[Items], Reader]) -> Array:

@@ -12,6 +12,9 @@ from unbend._typing import Array, Bool, Int64
 from unbend.errors import DataError
 from unbend.numerics.hashing import hashes
 
+FAR = 1 << 40
+"""Added to the row numbers of a test part, whatever the training part's size: shards with one test part then number
+it alike, and `merge` counts it once."""
 _SALT = 1
 
 

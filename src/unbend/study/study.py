@@ -18,7 +18,7 @@ import unbend
 from unbend.capture import bare
 from unbend.capture.quiet import alone, kept_random
 from unbend.capture.twin import Untrained
-from unbend.load.labels import Task
+from unbend.load.dataset import IGNORED
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.views import Rule
 from unbend.study.defaults import fresh_defaults
@@ -27,9 +27,9 @@ from unbend.study.finish import finish
 from unbend.study.given import network_of
 from unbend.study.items import Choice, Items, arguments
 from unbend.study.outputs import parted
-from unbend.study.passes import Passes
-from unbend.study.prepare import Preparation, prepare
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.passes import Census, Passes
+from unbend.study.prepare import TASKS, Preparation, prepare
+from unbend.study.progress import Progress, remark, silent, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Holding, Part, Source, source
@@ -159,6 +159,7 @@ def _study(
     warm_up()
     with alone(model), kept_random(model):
         work = prepare(model, rows, how)
+        remark(progress, work.cost)
         fresh, said = untrained_twin(model, work.rows, work, how)
         work = replace(work, notes=(*work.notes, *said))
         passes = Passes(work.rows, work, how, progress)
@@ -175,26 +176,23 @@ def _study(
     return replace(done, about=replace(done.about, recipe=words, seconds=seconds))
 
 
-_TASKS: dict[Task | None, Any] = {
-    "classes": "classification", "yes/no": "yes/no labels", "targets": "regression", None: "no labels",
-}  # fmt: skip
-
-
-def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, int], sums: Sums) -> About:
+def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, Census], sums: Sums) -> About:
     """What was studied; of a stream only the passes know how many rows it had."""
     rows = work.rows
     n_train, n_held_out = rows.n["train"], rows.n["held_out"]
+    is_counted = work.positions is not None
     return About(
         model=name or type(model).__name__,
         data=rows.name,
         source=rows.origin,
-        task=_TASKS[work.task],
-        class_names=work.class_names,
-        n_train=seen["train"] if n_train is None else n_train,
-        n_held_out=seen["held_out"] if n_held_out is None else n_held_out,
+        task=TASKS[work.task],
+        class_names=work.names if work.n_classes else (),
+        label_names=() if work.n_classes else work.names,
+        n_train=seen["train"].n if is_counted or n_train is None else n_train,
+        n_held_out=seen["held_out"].n if is_counted or n_held_out is None else n_held_out,
         n_parameters=sum(p.numel() for p in model.parameters()),
         split=rows.split,
-        notes=(*work.notes, *_unreached(work, sums)),
+        notes=(*work.notes, *_ignored(seen), *_unreached(work, sums)),
         versions={
             "unbend": unbend.__version__,
             "torch": str(torch.__version__),
@@ -202,6 +200,12 @@ def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, i
         },
         fingerprint=fingerprint(model),
     )
+
+
+def _ignored(seen: Mapping[Part, Census]) -> tuple[str, ...]:
+    """How many positions have no label, where labels stand at positions."""
+    n, of = (sum(getattr(each, name) for each in seen.values()) for name in ("n_ignored", "n_positions"))
+    return (f"{n:,} of {of:,} positions carry {IGNORED} and are left out.",) if n else ()
 
 
 def _unreached(work: Preparation, sums: Sums) -> tuple[str, ...]:

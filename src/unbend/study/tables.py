@@ -15,6 +15,7 @@ from unbend.capture import Plan, quiet
 from unbend.numerics.sample import SampleState
 from unbend.numerics.table import TableState
 from unbend.study.fold import INPUT, fold
+from unbend.study.positions import PER_ITEM, Positions
 from unbend.study.source import Source
 from unbend.study.values import state_of
 
@@ -66,6 +67,7 @@ class Tables:
         fit: applied to the inputs of each batch.
         n_classes: number of classes.
         widths: columns of each layer's rows, the input first where it is numeric.
+        positions: how rows are drawn of labels per position; None for one label per row.
     """
 
     model: nn.Module
@@ -74,6 +76,7 @@ class Tables:
     fit: Callable[[Any], Any]
     n_classes: int
     widths: Mapping[str, int]
+    positions: Positions | None = None
 
     def __iter__(self) -> Iterator[Table]:
         """Layer after layer: its name, row numbers, rows and labels of all training rows."""
@@ -82,13 +85,13 @@ class Tables:
             with quiet(self.model):
                 sums = fold(
                     self.model, places, self.source.batches("train"), (TableState,), n_classes=self.n_classes,
-                    fit=self.fit, with_input=INPUT in names,
+                    fit=self.fit, with_input=INPUT in names, positions=self.positions,
                 )  # fmt: skip
             for name in names:
                 yield (name, *sums.pop(name)["TableState"].by_id())
 
     def _groups(self) -> Iterator[list[str]]:
-        n = self.source.n["train"] or 1
+        n = (self.source.n["train"] or 1) * (1 if self.positions is None else PER_ITEM)
         group: list[str] = []
         size = 0
         for name, width in self.widths.items():

@@ -20,6 +20,8 @@ States: TypeAlias = dict[str, dict[str, Any]]
 Part: TypeAlias = Literal["train", "held_out", "twin_train", "twin_held_out"]
 """A part of the sums of a study: which rows, and whether of the network or of its untrained twin."""
 
+TaskName: TypeAlias = Literal["classification", "yes/no labels", "regression", "no labels"]
+"""What the labels of a study are."""
 Severity: TypeAlias = Literal["problem", "warning", "note", "good"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note", "good")
 
@@ -110,7 +112,7 @@ class About:
         data: what the data set is called.
         source: where the data came from.
         task: classification, yes/no labels, regression, or no labels.
-        class_names: names of the classes.
+        class_names: names of the classes; none for all but a classification.
         n_train: training rows seen.
         n_held_out: held-out rows seen.
         n_parameters: parameters of the model.
@@ -121,12 +123,13 @@ class About:
         recipe: the words that make the study again, as the command line takes them: model, data, label, weights,
             batch_size, share.
         fingerprint: of the weights and buffers of the network; empty in studies of older versions.
+        label_names: names of the yes/no labels of a row, where there are several.
     """
 
     model: str
     data: str
     source: str
-    task: Literal["classification", "yes/no labels", "regression", "no labels"]
+    task: TaskName
     class_names: tuple[str, ...]
     n_train: int
     n_held_out: int
@@ -137,8 +140,14 @@ class About:
     seconds: float = 0.0
     recipe: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    label_names: tuple[str, ...] = ()
 
     __repr__ = in_one_line
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether read-outs are scored by their accuracy; else by R²."""
+        return self.task in ("classification", "yes/no labels")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

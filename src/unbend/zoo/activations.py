@@ -1,6 +1,6 @@
 """Activation functions: every elementwise one of torch, a few of the field, and yours.
 
-Comes in: a name or a function. Goes out: an `Activation` (module, range, what is known of it) or its `Curve`
+In: a name or a function. Out: an `Activation` (module, range, what is known of it) or its `Curve`
 (values and derivative on a grid). This module must not know networks, data or drawing.
 """
 

@@ -1,6 +1,6 @@
 """Networks whose weights were written down, not trained.
 
-Comes in: at most a size. Goes out: an `nn.Sequential` in evaluation mode. This module must not know data.
+In: at most a size. Out: an `nn.Sequential` in evaluation mode. This module must not know data.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Data sets by name.
 
-Comes in: a name. Goes out: a `DataSet`. This module must not know networks.
+In: a name. Out: a `DataSet`. This module must not know networks.
 """
 
 import difflib

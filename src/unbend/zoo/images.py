@@ -1,6 +1,6 @@
 """Real images, and MNIST-1D: files and packages that a person has installed.
 
-Comes in: a folder or nothing. Goes out: `DataSet` with images `[n, 1, 28, 28]` from 0 to 1. This module must
+In: a folder or nothing. Out: `DataSet` with images `[n, 1, 28, 28]` from 0 to 1. This module must
 not know networks. What is missing is said with the one line that installs it.
 """
 

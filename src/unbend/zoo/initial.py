@@ -1,6 +1,6 @@
 """Initial weights: the rules of the field, drawn from a seed.
 
-Comes in: a module, or a weight with its bias. Goes out: the same, filled. This module must not know what a
+In: a module, or a weight with its bias. Out: the same, filled. This module must not know what a
 network is for.
 """
 

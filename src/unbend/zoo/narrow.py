@@ -1,6 +1,6 @@
 """A narrow layer put before the output of a network, so that what reaches the output can be looked at.
 
-Comes in: any module. Goes out: a copy of it with one more layer. This module must not know what is looked at.
+In: any module. Out: a copy of it with one more layer. This module must not know what is looked at.
 """
 
 import copy

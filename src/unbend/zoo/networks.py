@@ -1,6 +1,6 @@
 """Networks from a list of widths.
 
-Comes in: widths and a few choices. Goes out: a plain `nn.Sequential`. This module must not know data or
+In: widths and a few choices. Out: a plain `nn.Sequential`. This module must not know data or
 training.
 """
 

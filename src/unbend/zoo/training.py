@@ -1,6 +1,6 @@
 """Training of small networks, the same bits for the same seed.
 
-Comes in: a module, samples, labels, a `Recipe`, a seed. Goes out: the module, trained in place, and its
+In: a module, samples, labels, a `Recipe`, a seed. Out: the module, trained in place, and its
 `History`. This module must not know which network or which data.
 """
 

@@ -1,6 +1,6 @@
 """Two small networks for images.
 
-Comes in: sizes. Goes out: a plain `nn.Sequential`. This module must not know data or training.
+In: sizes. Out: a plain `nn.Sequential`. This module must not know data or training.
 """
 
 from torch import nn

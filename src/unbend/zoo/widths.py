@@ -1,6 +1,6 @@
 """Hidden widths after the four patterns of the field.
 
-Comes in: a pattern, the widest layer, the depth. Goes out: widths. This module must not know what they are
+In: a pattern, the widest layer, the depth. Out: widths. This module must not know what they are
 for.
 """
 

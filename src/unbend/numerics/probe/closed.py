@@ -31,17 +31,17 @@ class SecondMoments(Protocol):
     """Means and centred products of rows x [n, d] and targets y [n, t]."""
 
     @property
-    def n(self) -> int: ...  # noqa: D102
+    def n(self) -> int: ...
     @property
-    def mean(self) -> np.ndarray: ...  # noqa: D102
+    def mean(self) -> np.ndarray: ...
     @property
-    def gram(self) -> np.ndarray: ...  # noqa: D102
+    def gram(self) -> np.ndarray: ...
     @property
-    def y_mean(self) -> np.ndarray: ...  # noqa: D102
+    def y_mean(self) -> np.ndarray: ...
     @property
-    def cross(self) -> np.ndarray: ...  # noqa: D102
+    def cross(self) -> np.ndarray: ...
     @property
-    def yy(self) -> np.ndarray: ...  # noqa: D102
+    def yy(self) -> np.ndarray: ...
 
 
 def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> CrossProducts:

@@ -1,6 +1,6 @@
 """What a user hands over, as plain arrays: values exactly as stored, labels as integers.
 
-Comes in: numpy arrays or torch tensors. Goes out: C-contiguous float32 or float64 values that are *equal* to
+In: numpy arrays or torch tensors. Out: C-contiguous float32 or float64 values that are *equal* to
 the input (a proof is about the stored numbers, so nothing may be rounded here), and int64 labels.
 """
 

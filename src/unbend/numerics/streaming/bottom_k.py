@@ -40,7 +40,8 @@ class BottomK:
         n: rows that will come; None where that is not known.
     """
 
-    __slots__ = ("_codes", "_ids", "_n", "_n_classes", "_note", "_order", "_places", "_size", "_y", "most", "room")
+    __slots__ = ("_codes", "_ids", "_known", "_n", "_n_classes", "_note", "_order", "_places", "_size", "_y",
+                 "most", "room")  # fmt: skip
 
     def __init__(self, size: int, n: int | None) -> None:
         self._note = compiled.note
@@ -53,6 +54,7 @@ class BottomK:
         self._y: Array | None = None
         self._n_classes = 0
         self._order: Array | None = None
+        self._known: list[tuple[Array, Tensor]] = []
 
     def draw(
         self, ids: Int64[Array, "n"], codes: Shaped[Array, "n"], y: Shaped[Array, "n *t"], n_classes: int,
@@ -64,7 +66,7 @@ class BottomK:
         """
         n, end, labels = self._n, self._n + len(low), y.reshape(len(y), -1)
         chosen, places = (low, self._places[n:end]) if end <= self.room else self._replaced(codes, low)
-        self._n, self._order = min(end, self.room), None
+        self._n, self._order, self._known = min(end, self.room), None, []
         if self._y is None:
             self._y, self._n_classes = np.empty((self.room, labels.shape[1]), labels.dtype), n_classes
         self._note(ids, codes, labels, chosen, places, table, self._ids, self._codes, self._y)
@@ -100,6 +102,11 @@ class BottomK:
         return SecondState.from_products(products)
 
     def _targets(self, there: Array) -> Tensor:
+        """The targets at some places, one tensor for all layers that ask for the same: it can be as large as theirs."""
         assert self._y is not None  # noqa: S101  rows were drawn
-        y = torch.from_numpy(self._y[there])
-        return targets_of(y[:, 0] if self._n_classes else y, self._n_classes)
+        known = next((targets for places, targets in self._known if np.array_equal(places, there)), None)
+        if known is None:
+            y = torch.from_numpy(self._y[there])
+            known = targets_of(y[:, 0] if self._n_classes else y, self._n_classes)
+            self._known = [*self._known[-1:], (there, known)]  # of the sample, of second moments
+        return known

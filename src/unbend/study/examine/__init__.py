@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unbend.capture import quiet
 from unbend.capture.kinds import kind_of
@@ -71,6 +71,7 @@ def examine(
         flats = _flats(modules, end.layer)
         dropout, dropout_layer = _dropout(subject.model)
         norm = next((p for p, m in subject.model.named_modules() if _has_statistics(m)), None)
+        on_batch = (math.nan, math.nan) if norm is None else _on_batch_statistics(subject)
         last = layers[-1].layer if layers else None
         return Examination(
             n_train=subject.train.n,
@@ -87,8 +88,10 @@ def examine(
             fresh_reach=fresh_reach(subject, [w.layer for w in layers]) if flats > 2 and found.is_ill else math.nan,
             dropout=dropout,
             dropout_layer=dropout_layer,
-            on_batch_statistics=_on_batch_statistics(subject) if norm is not None else math.nan,
+            on_batch_statistics=on_batch[1],
             norm_layer=norm,
+            train_on_batch_statistics=on_batch[0],
+            precision=next((str(p.dtype).removeprefix("torch.") for p in subject.model.parameters()), ""),
         )
 
 
@@ -125,14 +128,14 @@ def _has_statistics(module: nn.Module) -> bool:
     return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats  # noqa: SLF001
 
 
-def _on_batch_statistics(subject: Subject) -> float:
-    """Held-out score with batch normalisation on the statistics of each batch."""
+def _on_batch_statistics(subject: Subject) -> tuple[float, float]:
+    """Scores of both parts with batch normalisation on the statistics of each batch."""
     net = subject.copy().eval()
     for module in net.modules():
         if _has_statistics(module):
             module.train()
     try:
-        out: Tensor = subject.outputs(net, subject.held_out)
+        seen, unseen = (subject.outputs(net, part) for part in (subject.train, subject.held_out))
     except ValueError:  # one row a batch has no statistics
-        return math.nan
-    return subject.score(out, subject.held_out.y)
+        return math.nan, math.nan
+    return subject.score(seen, subject.train.y), subject.score(unseen, subject.held_out.y)

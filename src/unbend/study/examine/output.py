@@ -49,6 +49,7 @@ def output(subject: Subject) -> Contract:
         loss_one_hot=probe[2],
         loss_sure=probe[3],
         loss_growth=probe[4],
+        loss_climb=_climb(subject, path) if subject.loss is not None and is_finite else math.nan,
     )
 
 
@@ -73,6 +74,24 @@ def _probe(subject: Subject) -> list[float]:
         _ask(subject, lambda: now), _ask(subject, lambda: 10 * now), _ask(subject, lambda: hot),
         _ask(subject, lambda: far), two / one if one > 0 else math.nan,
     ]  # fmt: skip
+
+
+def _climb(subject: Subject, path: Trail) -> float:
+    """How much the loss still rises from wrong to more wrong outputs, over its rise from right to wrong ones.
+
+    Outputs are made of the kind that the network puts out: probabilities where it ends in a softmax or sigmoid.
+    """
+    out, hot = subject.out, _one_hot(subject, subject.train.y[:_ROWS])
+    if out.shape[1] == 1:
+        return math.nan
+    if path.end is not None and path.end.name not in {"softmax", "sigmoid", "log_softmax"}:
+        return math.nan
+    right = torch.full_like(hot, 1e-7) / hot.shape[1] + hot * (1 - 1e-7)
+    wrong = right.roll(1, 1)
+    rows = [mix / mix.sum(1, keepdim=True) for mix in (right, wrong + 1e-3 * hot, wrong + 1e-6 * hot)]
+    is_logged = path.end is None or path.end.name == "log_softmax"
+    low, high, higher = (_ask(subject, lambda p=p: p.log() if is_logged else p) for p in rows)
+    return (higher - high) / (high - low) if high > low else math.nan
 
 
 def _ask(subject: Subject, make: Callable[[], Tensor]) -> float:

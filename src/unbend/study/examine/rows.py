@@ -4,12 +4,14 @@ In: a subject, its scores. Out: `DataFacts`. Trees are asked only where the netw
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unbend._typing import Array
+from unbend.study.examine.references import are_inputs
 from unbend.study.examine.subject import Subject
 from unbend.study.examine.values import DataFacts, Scores
 
@@ -18,6 +20,13 @@ _PAIR = 400
 _COLUMNS = 100
 """Columns that are each asked alone for the label."""
 _FEWEST = 40
+_FOLDS = 3
+_MEMORISED = 0.1
+"""Training above held-out score from which labels may have been learned by heart."""
+_TELLS = 0.995
+"""Accuracy of one column alone from which it is said to tell the label."""
+_TELLS_R2 = 0.98
+"""R² likewise."""
 APART = 0.75
 """Area under the ROC curve from which two parts are said to differ; 1/2 is chance."""
 
@@ -29,8 +38,9 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
     differs = scores.train - scores.held_out
     ask = scores.is_ill or differs > 0.2
     apart = _apart(subject) if ask or differs > 0.05 else math.nan
-    ask = ask or apart > APART
-    inside = _inside(subject) if ask and subject.n_classes else (math.nan, math.nan)
+    ask = ask or apart > APART or differs > _MEMORISED
+    table = subject.table if ask and subject.n_classes else None
+    train, unseen = (_Inside(), _Inside()) if table is None else (_inside(*table[:2]), _inside(*table[2:]))
     leak, leak_score = _leak(subject, scores)
     return DataFacts(
         spread_low=spread[0],
@@ -43,13 +53,16 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
         y_spread=math.nan if targets is None else float(targets.std()),
         counts=np.bincount(subject.train.y.numpy(), minlength=subject.n_classes) if subject.n_classes else None,
         confusion=confusion(subject),
-        in_train=inside[0],
-        in_held_out=inside[1],
+        in_train=train.right,
+        in_held_out=unseen.right,
         majority_train=_majority(subject.train.y) if subject.n_classes else 0.0,
         apart=apart,
         copies=_copies(subject),
         leak=leak,
         leak_score=leak_score,
+        targets_are_inputs=subject.table is not None and are_inputs(subject.table),
+        noise=train.noise,
+        noise_held_out=unseen.noise,
     )
 
 
@@ -82,29 +95,40 @@ def confusion(subject: Subject) -> Array | None:
     return found
 
 
-def _inside(subject: Subject) -> tuple[float, float]:
-    """Cross-validated accuracy of trees within each part: do its labels follow from its inputs at all?"""
-    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415  a second to load
-    from sklearn.model_selection import StratifiedKFold, cross_val_score  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What trees tell within one part, cross-validated: their accuracy, and the share of labels that look wrong."""
 
-    table = subject.table
-    if table is None:
-        return math.nan, math.nan
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    trees = ExtraTreesClassifier(60, random_state=0)
-    found = []
-    for x, y in ((table[0], table[1]), (table[2], table[3])):
-        counts = np.bincount(y)
-        can = len(counts[counts > 0]) > 1 and counts[counts > 0].min() >= folds.get_n_splits()
-        found.append(float(cross_val_score(trees, x, y, cv=folds).mean()) if can else math.nan)
-    return found[0], found[1]
+    right: float = math.nan
+    noise: float = math.nan
+
+
+def _inside(x: Array, y: Array) -> _Inside:
+    """Do labels follow from their inputs at all, and how many contradict what the other rows of the part say?
+
+    A wrong label is contradicted as surely as a right one is confirmed: half of the wrong ones by more votes than the
+    median of the right ones. Rows that are merely hard are contradicted by few votes. So twice the share of rows that
+    are contradicted by more votes than that median estimates the noise (after Northcutt, Jiang & Chuang 2021).
+    """
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if len(counts) < 2 or counts.min() < _FOLDS:
+        return _Inside()
+    votes = cross_val_predict(ExtraTreesClassifier(60, random_state=0), x, y, cv=folds, method="predict_proba")
+    is_right, most = votes.argmax(1) == y, votes.max(1)
+    if not is_right.any():
+        return _Inside(0.0)
+    return _Inside(float(is_right.mean()), float(2 * (~is_right & (most >= np.median(most[is_right]))).mean()))
 
 
 def _apart(subject: Subject) -> float:
     """Area under the ROC curve with which trees tell training from held-out inputs, cross-validated."""
-    from sklearn.ensemble import ExtraTreesClassifier  # noqa: PLC0415  as above
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     table = subject.table
     n = 0 if table is None else min(len(table[1]), len(table[3]), _PAIR)
@@ -133,14 +157,20 @@ def _copies(subject: Subject) -> float:
 
 def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
     """A column that tells the label alone, in a table where the network is right on nearly everything."""
-    from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415  as above
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     table, x = subject.table, subject.train.inputs
-    if table is None or not subject.n_classes or x.ndim != 2 or x.shape[1] < 5 or scores.held_out < 0.9:
+    if table is None or x.ndim != 2 or x.shape[1] < 5 or scores.held_out < 0.9:
+        return -1, math.nan
+    if not subject.n_classes and table[1].shape[1] > 1:  # columns that are targets themselves are no leak
         return -1, math.nan
     for j in range(min(x.shape[1], _COLUMNS)):
-        tree = DecisionTreeClassifier(max_leaf_nodes=max(subject.n_classes, 2), random_state=0)
+        tree = (
+            DecisionTreeClassifier(max_leaf_nodes=max(subject.n_classes, 2), random_state=0)
+            if subject.n_classes
+            else DecisionTreeRegressor(min_samples_leaf=5, random_state=0)
+        )
         found = tree.fit(table[0][:, [j]], table[1]).score(table[2][:, [j]], table[3])
-        if found >= 0.995:
+        if found >= (_TELLS if subject.n_classes else _TELLS_R2):
             return j, float(found)
     return -1, math.nan

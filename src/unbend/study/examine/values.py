@@ -3,6 +3,8 @@
 In: nothing. Out: `Examination` and its parts, which can be saved and judged again without the model.
 """
 
+import math
+
 from unbend._typing import Array, Int64
 from unbend.numerics.result import result
 
@@ -32,6 +34,11 @@ class Scores:
         """The best held-out score that is known to be attainable; NaN where no reference could be fitted."""
         known = [score for score in (self.linear, self.curved) if score == score]  # noqa: PLR0124  NaN
         return max(known, default=float("nan"))
+
+    @property
+    def is_referred(self) -> bool:
+        """Whether any simple reference was fitted."""
+        return math.isfinite(self.reachable)
 
     @property
     def shortfall(self) -> float:
@@ -66,6 +73,8 @@ class Contract:
         loss_one_hot: the loss of outputs that are 1 for the right class and 0 for the others.
         loss_sure: the loss of outputs thirty times as far apart.
         loss_growth: the loss two away from the one-hot outputs over that one away; 4 for a squared error.
+        loss_climb: how much the loss still rises from wrong to more wrong outputs, over its rise from right to wrong;
+            about 1 for cross-entropy, 0 for a loss that is bounded.
     """
 
     layer: str | None
@@ -85,6 +94,7 @@ class Contract:
     loss_one_hot: float
     loss_sure: float
     loss_growth: float
+    loss_climb: float = float("nan")
 
     @property
     def takes_scores(self) -> bool:
@@ -177,7 +187,11 @@ class DataFacts:
         apart: area under the ROC curve with which trees tell training from held-out inputs; NaN where not asked for.
         copies: share of the held-out rows whose inputs are in the training set too.
         leak: input column that tells the label alone, and with what held-out accuracy; -1 and NaN for none.
-        leak_score: that accuracy.
+        leak_score: that accuracy, or R².
+        noise: share of the training labels that the other training rows contradict as surely as they confirm the right
+            ones; NaN where it was not asked for.
+        noise_held_out: the same within the held-out rows.
+        targets_are_inputs: the targets are the inputs themselves, as those of an autoencoder.
     """
 
     spread_low: float
@@ -197,6 +211,9 @@ class DataFacts:
     copies: float
     leak: int
     leak_score: float
+    noise: float = float("nan")
+    noise_held_out: float = float("nan")
+    targets_are_inputs: bool = False
 
 
 @result
@@ -238,6 +255,8 @@ class Examination:
         dropout_layer: where it is.
         on_batch_statistics: held-out score with batch normalisation on the statistics of the batch; NaN without one.
         norm_layer: the first layer of batch normalisation.
+        train_on_batch_statistics: the same score on the training rows.
+        precision: type of the weights, such as `float16`.
     """
 
     n_train: int
@@ -256,6 +275,8 @@ class Examination:
     dropout_layer: str | None
     on_batch_statistics: float
     norm_layer: str | None
+    train_on_batch_statistics: float = float("nan")
+    precision: str = ""
 
     def trial(self, name: str) -> Trial | None:
         """The trial of that name, if it was made."""

@@ -16,6 +16,7 @@ from unbend.study.findings.data import (
     noisy_labels,
     shifted,
     shuffled_labels,
+    unpredicted_class,
     unscaled,
 )
 from unbend.study.findings.differential import INSTEAD
@@ -33,7 +34,7 @@ from unbend.study.findings.output import (
 )
 from unbend.study.findings.scale import gradient_reach, scale
 from unbend.study.findings.separability import fading, lost_separability, no_better_than_untrained, rises
-from unbend.study.findings.structure import collapsed_rank, head_under_trained, idle_layers
+from unbend.study.findings.structure import collapsed_rank, head_under_trained, idle_branch, idle_layers
 from unbend.study.findings.training import diverged, over_fitted, stuck, under_fitted, untrained
 from unbend.study.findings.trust import chance_would_do, few_rows, read_out_over_fits
 from unbend.study.findings.units import dormant_units, nonfinite, saturated_units, silent_units
@@ -57,10 +58,10 @@ CAUSES: tuple[Rule, ...] = (
     diverged, nonfinite,
     too_few_outputs, constant_softmax, applied_twice, raw_scores, clipped_output, output_range,
     not_repeatable, stale_norm,
-    exchanged_labels, leaked, shifted, shuffled_labels,
-    constant_weights, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
+    exchanged_labels, leaked, shifted, shuffled_labels, missing_class,
+    constant_weights, idle_branch, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
     narrow_passage, vanishing, strong_dropout, untouched_layer, untrained, silent_units, large_weights, saturated_units,
-    noisy_labels, squared_error, over_fitted, under_fitted, missing_class,
+    noisy_labels, squared_error, over_fitted, under_fitted, unpredicted_class,
 )  # fmt: skip
 """Rules that name a cause. A cause explains those after it: first what makes numbers meaningless, then what output and
 loss contradict, then the data, then the weights and the structure, then training as a whole."""

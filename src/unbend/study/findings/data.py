@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from unbend._typing import Array
 from unbend.study.examine.rows import APART
+from unbend.study.examine.values import Examination
 from unbend.study.findings.evidence import Evidence
 from unbend.study.findings.words import share
-from unbend.study.values import Finding
+from unbend.study.values import Finding, Severity
 
 _MOVED = 0.5
 """Share of a class's rows that are called by another name from which the two are said to be exchanged."""
@@ -22,6 +24,13 @@ _NOISE_ROWS = 200
 """Training rows from which label noise can be told from few rows."""
 _NOISE_ERRORS = 4
 """Standard errors by which the two parts must differ for it."""
+_LEAST_NOISE = 0.08
+"""Share of wrong labels from which they are told."""
+_TELL_REST = 0.7
+"""Share of the rightly labelled rows that trees must tell for what they contradict to count."""
+_BY_HEART = 0.1
+"""Training above held-out score from which wrong labels have been learned."""
+_ONE_SIDED = 1.64
 _BEYOND = 0.25
 """Accuracy above the majority class from which labels are said to follow from their inputs."""
 
@@ -49,25 +58,46 @@ def exchanged_labels(e: Evidence) -> Iterator[Finding]:
 
 
 def missing_class(e: Evidence) -> Iterator[Finding]:
-    """A class that the network never calls."""
+    """A class that the network never calls, where that is all it falls short by."""
+    never = _never_called(e)
+    if never is None:
+        return
+    found, i, is_unseen = never
+    others = np.delete(found, i, axis=0)
+    right = float((np.trace(found) - found[i, i]) / max(others.sum(), 1))
+    if is_unseen or (e.is_ill and right >= e.reachable - e.margin):
+        yield _missing(e, found, i, "problem")
+
+
+def unpredicted_class(e: Evidence) -> Iterator[Finding]:
+    """A class that the network never calls, where it is wrong about others too."""
+    never = _never_called(e)
+    if never is not None and e.is_ill and not any(True for _ in missing_class(e)):
+        yield _missing(e, never[0], never[1], "warning")
+
+
+def _never_called(e: Evidence) -> tuple[Array, int, bool] | None:
+    """The confusions, the first class that is never called, and whether no training row shown is of it."""
     found, x = e.confusion, e.examination
     if found is None or x is None or len(found) < 3 or x.rows.counts is None:
-        return
-    counts = x.rows.counts
+        return None
     never = [i for i in range(len(found)) if found[i].sum() >= _FEWEST and found[:, i].sum() == 0]
-    unseen = [i for i in never if counts[i] == 0]
-    never = unseen or never
+    unseen = [i for i in never if x.rows.counts[i] == 0]
     own = np.trace(found) / found.sum()
-    if not never or not (unseen or e.is_ill) or own <= 1.5 / len(found) or len(never) > len(found) / 2:
-        return
-    name = e.about.class_names[never[0]]
-    yield Finding(
-        "missing_class", "problem" if unseen else "warning", None,
-        f"Class {name} is never predicted: it was not learned.",
-        f"{int(found[never[0]].sum())} held-out rows are of that class, {int(counts[never[0]])} of "
-        f"{int(counts.sum()):,} training rows examined.",
+    if not never or own <= 1.5 / len(found) or len(unseen or never) > len(found) / 2:
+        return None
+    return found, (unseen or never)[0], bool(unseen)
+
+
+def _missing(e: Evidence, found: Array, i: int, level: Severity) -> Finding:
+    counts = None if e.examination is None else e.examination.rows.counts
+    seen = "" if counts is None else f", {int(counts[i])} of {int(counts.sum()):,} training rows examined"
+    return Finding(
+        "missing_class", level, None,
+        f"Class {e.about.class_names[i]} is never predicted: it was not learned.",
+        f"{int(found[i].sum())} held-out rows are of that class{seen}. {e.own_score}",
         "All of its rows are wrong, which an accuracy over all classes hides.",
-        "Check that the training rows hold this class, and weigh or sample it more often if it is rare.",
+        "Check that the rows the network was trained on hold this class; weigh or sample it more often if it is rare.",
     )  # fmt: skip
 
 
@@ -100,22 +130,50 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
 
 
 def noisy_labels(e: Evidence) -> Iterator[Finding]:
-    """Training labels that trees left out of them tell less well than the labels of the held-out rows."""
+    """Labels that the other rows contradict as surely as they confirm the right ones."""
     x = e.examination
-    if x is None or not e.is_ill or x.n_train < _NOISE_ROWS or not math.isfinite(x.rows.in_train + x.scores.curved):
+    if x is None or x.n_train < _NOISE_ROWS or not math.isfinite(x.rows.in_train):
         return
+    share_wrong, seen = _noise_by_parts(x) if e.is_ill else (0.0, "")
+    if not share_wrong:
+        share_wrong, seen = _noise_within(x)
+    if not share_wrong or not (e.is_ill or x.scores.train - x.scores.held_out > _BY_HEART):
+        return
+    also = ""
+    if x.rows.noise_held_out > _LEAST_NOISE and x.n_held_out >= _NOISE_ROWS:
+        also = f"; among the held-out labels about {share(x.rows.noise_held_out)}"
+    yield Finding(
+        "noisy_labels", "problem", None,
+        f"Many training labels are wrong: label noise of about {share(share_wrong)}.",
+        f"{seen}{also}. {e.own_score}",
+        "A network that fits wrong labels learns them by heart.",
+        "Clean the labels, or stop training earlier.",
+    )  # fmt: skip
+
+
+def _noise_by_parts(x: Examination) -> tuple[float, str]:
+    """The share of wrong training labels where the held-out ones are clean, and how it was found; 0 for none."""
     inside, clean = x.rows.in_train, x.scores.curved
+    if not math.isfinite(clean):
+        return 0.0, ""
     error = math.sqrt(inside * (1 - inside) / x.n_train + clean * (1 - clean) / x.n_held_out)
-    if clean - inside > max(_NOISE_ERRORS * error, 0.08):
-        yield Finding(
-            "noisy_labels", "problem", None,
-            f"Many training labels are wrong: label noise of about {share(1 - inside / clean)}, which the held-out "
-            "rows do not have.",
-            f"The same trees tell {inside:.3f} of training rows left out and {clean:.3f} of the held-out rows. "
-            f"{e.own_score}",
-            "A network that fits wrong labels learns them by heart.",
-            "Clean the labels, or stop training earlier.",
-        )  # fmt: skip
+    if not clean - inside > max(_NOISE_ERRORS * error, 0.08):
+        return 0.0, ""
+    seen = f"The same trees tell {inside:.3f} of training rows left out and {clean:.3f} of the held-out rows"
+    return 1 - inside / clean, seen
+
+
+def _noise_within(x: Examination) -> tuple[float, str]:
+    """The same from the training rows alone, where trees can tell the rest of them."""
+    noise, inside = x.rows.noise, x.rows.in_train
+    half = noise / 2
+    error = 2 * math.sqrt(max(half * (1 - half), 0.0) / x.n_train) if math.isfinite(noise) else math.nan
+    if not (noise - _ONE_SIDED * error > _LEAST_NOISE and inside >= _TELL_REST * (1 - noise)):
+        return 0.0, ""
+    return noise, (
+        f"{share(half)} of the training labels are contradicted by trees that were fitted to the other rows, by more "
+        "votes than the median of those they confirm: about half of the wrong ones"
+    )
 
 
 def _known(value: float) -> float:
@@ -156,7 +214,8 @@ def leaked(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "leak", "warning", None,
             f"Input column {x.rows.leak} alone tells the label: a leak of the label?",
-            f"A tree on this column is right on {x.rows.leak_score:.3f} of the held-out rows.",
+            f"A tree on this column is right on {x.rows.leak_score:.3f} of the held-out rows."
+            if e.about.class_names else f"A tree on this column has a held-out R² of {x.rows.leak_score:.3f}.",
             "If the column is made from the label, the network will fail where that is not known.",
             "Check where this column comes from.",
         )  # fmt: skip

@@ -6,6 +6,7 @@ In: nothing. Out: `INSTEAD`. One sentence for every cause; `docs/diagnosis.md` s
 INSTEAD: dict[str, str] = {
     "diverged": "Inputs or targets of huge scale, or a loss that takes the log of zero, end here too.",
     "nonfinite": "A hole in the data, a division by zero, or float16 that overflows in this one layer.",
+    "overflow": "Weights blown up by too high a learning rate.",
     "too_few_outputs": "Labels that are meant as a number on a scale: then it is a regression (n_classes=0).",
     "constant_softmax": "Nothing else: a softmax over one number is always 1.",
     "applied_twice": "A loss of your own that takes probabilities but is bounded away from 0.",
@@ -21,6 +22,8 @@ INSTEAD: dict[str, str] = {
     "shuffled_labels": "Labels that only the order or context of rows explains, which trees on single rows cannot see.",
     "noisy_labels": "A held-out part that is easier than the training part.",
     "constant_weights": "Layers pruned to zero on purpose.",
+    "idle_branch": "A branch that is switched off on purpose, such as an adapter before its training.",
+    "small_weights": "Weight decay that is too strong, or a normalisation in front that makes their size meaningless.",
     "shrunk_weights": "A normalisation behind each layer, which makes the size of its weights meaningless.",
     "affine_stack": "A factorised layer (low rank on purpose), where the two are meant as one map.",
     "missing_bias": "Inputs that are not centred: standardising them may do as well.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from unbend._typing import Array
 from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
+from unbend.study.depth import WHOLE
 from unbend.study.examine.values import Examination, is_unscaled
+from unbend.study.paths import Paths, paths
 from unbend.study.values import About, Finding, Layer, R, Severity, first_of
 
 SURE = 0.99
@@ -37,7 +40,7 @@ class Evidence:
     @property
     def score(self) -> str:
         """What a read-out is scored by."""
-        return "accuracy" if self.about.task == "classification" else "R²"
+        return "accuracy" if self.about.has_accuracy else "R²"
 
     def measured(self, kind: type[R]) -> Iterator[tuple[Layer, R]]:
         """Layers that have a Result of that class, with it."""
@@ -53,22 +56,34 @@ class Evidence:
         return [layer for layer, r in self.measured(Readout) if np.isfinite(r.held_out)]
 
     def steps(self) -> Iterator[tuple[Layer, Layer]]:
-        """Layers with what feeds them, where that is known and both are read with nothing left out.
+        """Layers with the one that feeds them, where everything passes both and both are read with nothing left out.
 
-        A map that is reduced to its mean is not compared with one that is flattened, and branches not with each other.
+        A map that is reduced to its mean is not compared with one that is flattened, and no layer across a branch.
         """
-        read = {layer.name: layer for layer in self.read()}
-        for layer in read.values():
-            before = read.get(layer.fed_by or "") or (
-                self._input_of(layer) if layer is first_of_all(self.layers) else None
-            )
+        hidden, graph = self.hidden(), self.paths()
+        known = {layer.name: layer for layer in [*self.start(), *hidden]}
+        for layer in hidden:
+            before = known.get(graph.before(layer.name) or "")
             if before is not None and is_whole(before) and is_whole(layer):
                 yield before, layer
 
-    def _input_of(self, layer: Layer) -> Layer | None:
-        """The input, for the first layer after it."""
-        first = self.layers[0] if self.layers else None
-        return first if first is not None and first is not layer and first.result(Readout) is not None else None
+    def start(self) -> list[Layer]:
+        """The input, where it was read out."""
+        return [layer for layer in self.read() if layer.kind == "input"]
+
+    def paths(self) -> Paths:
+        """What feeds what."""
+        return paths(self.layers)
+
+    def inner(self) -> list[Layer]:
+        """Layers with values of their own that are neither the input nor the output."""
+        own = self.paths().own
+        outputs = {own[layer.name] for layer in self.layers if layer.is_output}
+        return [
+            layer
+            for layer in self.layers
+            if layer.kind != "input" and own[layer.name] == layer.name and layer.name not in outputs
+        ]
 
     @property
     def examination(self) -> Examination | None:
@@ -85,6 +100,12 @@ class Evidence:
         """Whether it is known how well the network does against what can be reached."""
         x = self.examination
         return x is not None and (bool(np.isfinite(x.scores.reachable)) or x.scores.held_out > 1 - x.scores.margin)
+
+    @property
+    def reachable(self) -> float:
+        """The best held-out score that is known to be attainable; 1 where none is known."""
+        found = float("nan") if self.examination is None else self.examination.scores.reachable
+        return found if np.isfinite(found) else 1.0
 
     @property
     def margin(self) -> float:
@@ -116,26 +137,23 @@ class Evidence:
         Args:
             is_strong: worth a warning where it is not known how well the network does, a problem where it does badly.
         """
-        if not is_strong:
+        x = self.examination
+        if not is_strong or (x is not None and x.rows.targets_are_inputs):  # an autoencoder is narrow on purpose
             return "note"
         return "problem" if self.is_ill else "note" if self.is_judged else "warning"
 
     def hidden(self) -> list[Layer]:
-        """Those among them that are neither the input nor the output."""
-        return [layer for layer in self.read() if layer.kind != "input" and not layer.is_output]
+        """Those among them whose values are their own, and neither the input nor the output."""
+        inner = self.inner()
+        return [layer for layer in self.read() if layer in inner]
 
 
 Rule: TypeAlias = Callable[[Evidence], Iterator[Finding]]
 
 
-def first_of_all(layers: Sequence[Layer]) -> Layer | None:
-    """The first layer after the input."""
-    return next((layer for layer in layers if layer.kind != "input"), None)
-
-
 def is_whole(layer: Layer) -> bool:
-    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched."""
-    return layer.view.rule in {"none", "flatten"} and not layer.view.sketch
+    """Whether a layer's rows are all that it puts out: not reduced over positions, not sketched, not of others."""
+    return layer.view.rule in WHOLE and not layer.view.sketch and not layer.view.is_near
 
 
 def readout(layer: Layer) -> Readout:
@@ -153,11 +171,21 @@ def called(layer: Layer) -> str:
 
 def is_better(a: Readout, b: Readout) -> bool:
     """Whether the first reads held-out rows better than the second, beyond noise: both were scored on the same rows."""
+    if a.labels and b.labels and a.unexplained is not None and b.unexplained is not None:
+        return _is_less_wrong(a.unexplained, b.unexplained)
     if a.correct is None or b.correct is None:
         return a.held_out - b.held_out > CLEAR_R2
     if len(a.correct) != len(b.correct):
         return a.held_out_interval[0] > b.held_out_interval[1]
     return paired(a.correct, b.correct, SURE).low > 0
+
+
+def _is_less_wrong(a: Array, b: Array) -> bool:
+    """Whether the first of two shares of wrong labels per row is less on average, beyond noise."""
+    if len(a) != len(b) or len(a) < 2:
+        return False
+    gain = b - a
+    return float(gain.mean()) > NormalDist().inv_cdf((1 + SURE) / 2) * float(gain.std(ddof=1)) / len(a) ** 0.5
 
 
 def is_alike(a: Readout, b: Readout) -> bool:

@@ -8,6 +8,8 @@ from unbend.study.values import Finding
 
 _CLIPPED = 0.05
 """Share of outputs held at a bound that the loss pulls them across, from which it is a fault."""
+_BOUNDED = 0.02
+"""Rise of a loss from wrong to more wrong outputs, over that from right to wrong, below which it is bounded."""
 _OUTSIDE = 0.02
 """Share of targets that cannot be put out, likewise."""
 
@@ -123,12 +125,21 @@ def output_range(e: Evidence) -> Iterator[Finding]:
 def squared_error(e: Evidence) -> Iterator[Finding]:
     """Squared error on classes."""
     x = e.examination
-    if x is None or not e.about.class_names or x.output.width < 2 or not x.output.is_squared:
+    if x is None or not e.about.class_names or x.output.width < 2:
+        return
+    if x.output.is_squared:
+        what = "it is a squared error on class outputs."
+        seen = "It is 0 for one-hot outputs and four times as large at twice the distance."
+    elif x.output.loss_climb < _BOUNDED:
+        what = "it is bounded, as a squared error on class probabilities is."
+        seen = (
+            f"From wrong to more wrong outputs it rises {x.output.loss_climb:.2g} times as much as from right to wrong."
+        )
+    else:
         return
     yield Finding(
         "squared_error", "warning" if e.is_ill else "note", None,
-        "The loss does not suit the task: it is a squared error on class outputs.",
-        f"It is 0 for one-hot outputs and four times as large at twice the distance. {e.own_score}",
+        f"The loss does not suit the task: {what}", f"{seen} {e.own_score}",
         "Its gradient fades for rows that are wrong with confidence, so they are learned last.",
         "Use cross-entropy on the scores.",
     )  # fmt: skip
@@ -150,12 +161,19 @@ def not_repeatable(e: Evidence) -> Iterator[Finding]:
 def stale_norm(e: Evidence) -> Iterator[Finding]:
     """Batch normalisation whose running statistics are not those of the data."""
     x = e.examination
-    if x is None or not x.on_batch_statistics - x.scores.held_out > max(0.05, x.scores.margin):
+    if x is None:
+        return
+    least = max(0.05, x.scores.margin)
+    gain, gain_train = x.on_batch_statistics - x.scores.held_out, x.train_on_batch_statistics - x.scores.train
+    if not (
+        gain > least and gain_train > least
+    ):  # where they suit the training rows, it is the held-out rows that differ
         return
     yield Finding(
         "stale_norm", "problem", x.norm_layer,
         "The running statistics of batch normalisation are stale: they are not those of the data.",
-        f"Held-out {e.score} {x.scores.held_out:.3f}; with the statistics of each batch {x.on_batch_statistics:.3f}.",
+        f"Held-out {e.score} {x.scores.held_out:.3f}, with the statistics of each batch {x.on_batch_statistics:.3f}; "
+        f"in training {x.scores.train:.3f} and {x.train_on_batch_statistics:.3f}.",
         "In evaluation mode the layers behind it see values of another scale than in training.",
         f"Re-estimate them: a pass over the training data in training mode without gradients{at(x.norm_layer)}.",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
-from unbend.study.findings.evidence import Evidence, called, interval, is_better, readout
+from unbend.study.findings.evidence import Evidence, called, interval, is_better, is_whole, readout
 from unbend.study.values import Finding, Layer
 
 LEAST = 0.01
@@ -18,13 +18,14 @@ FADED = 0.03
 def lost_separability(e: Evidence) -> Iterator[Finding]:
     """A layer after which a linear read-out reads the labels worse, beyond noise."""
     for before, after in e.steps():
-        if not after.is_output and _fell(before, after) >= LEAST and is_better(readout(before), readout(after)):
+        if _fell(before, after) >= LEAST and is_better(readout(before), readout(after)):
             yield (_bottleneck if _is_narrow(e, before, after) else _loss)(e, before, after)
 
 
 def fading(e: Evidence) -> Iterator[Finding]:
     """Separability that is lost over several layers, none of which is to blame alone."""
-    read = [layer for layer in e.read() if not layer.is_output]
+    trunk = e.paths().trunk()
+    read = [*e.start(), *(layer for layer in e.hidden() if layer.name in trunk and is_whole(layer))]
     if len(read) < 3 or any(True for _ in lost_separability(e)):
         return
     best, last = max(read, key=lambda layer: readout(layer).held_out), read[-1]

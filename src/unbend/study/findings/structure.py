@@ -4,20 +4,51 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend.numerics.moments import Moments
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.similarity import Similarity
 from unbend.numerics.spectrum import Spectrum
 from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, called, is_alike, readout
 from unbend.study.head import Head
+from unbend.study.paths import INPUT
 from unbend.study.values import Finding, Layer
 
 ALIKE = 0.99
 """Debiased CKA above which two layers carry the same representation."""
 SAME_FISHER = 0.05
 """Relative change of the Fisher value below which a layer leaves separability as it was."""
+IDLE = 1e-3
+"""Spread of a branch, over that of what it meets, from which it adds something."""
 USED = 0.05
 """Share of a layer's directions below which it is said to have collapsed."""
 LEAST_WIDTH = 8
+
+
+def idle_branch(e: Evidence) -> Iterator[Finding]:
+    """A branch that adds nothing to what it meets: what it puts out hardly varies."""
+    layers = {layer.name: layer for layer in e.layers}
+    spread = {layer.name: float(np.sqrt(np.mean(m.std**2))) for layer, m in e.measured(Moments)}
+    graph = e.paths()
+    for name, branch, others in graph.joins():
+        top = max((spread.get(other, np.nan) for other in others), default=np.nan)
+        leads = {INPUT, *(layer.name for layer in e.layers if layer.kind == "input")} & {
+            branch,
+            *graph.ancestors.get(branch, ()),
+        }
+        if branch not in spread or layers[branch].kind in {"input", "embedding"} or not leads:
+            continue
+        if not spread[branch] <= IDLE * top:
+            continue
+        shortcut = next((other for other in others if other in graph.ancestors[branch]), None)
+        past = f", and {called(layers[shortcut])} passes it by" if shortcut in layers else ""
+        yield Finding(
+            "idle_branch", "problem" if e.is_ill else "note" if e.is_judged else "warning", branch,
+            f"The branch that ends in layer {branch} does nothing: it adds next to nothing to layer {name}.",
+            f"Standard deviation of what it puts out {spread[branch]:.2g}, of what it meets {top:.2g}{past}.",
+            "The network is as good without this branch: all that is computed there is lost.",
+            "Check the last scale of the branch: weights or a normalisation's gain that start at zero, a gate that is "
+            "shut, or units that are dead.",
+        )  # fmt: skip
 
 
 def idle_layers(e: Evidence) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from unbend.study.values import Finding
 
 _GAIN, _GAIN_R2 = 0.04, 0.07
 """Rise of the training score by a short trial from which the network is said to be under-fitted."""
+_MUCH = 0.1
+"""Rise of the held-out score from which that is a fault even of a network that does no worse than references."""
 _ENOUGH = 48
 """Weights of a layer from which it can be told whether they look like a fresh draw."""
 _GAP = 0.1
@@ -22,15 +24,20 @@ def diverged(e: Evidence) -> Iterator[Finding]:
     if x is None:
         return
     bad = next((w.layer for w in x.weights if not w.is_finite), None)
-    if not x.is_finite:
-        where = f"Weights of layer {bad} are NaN or infinite." if bad is not None else "Outputs are NaN or infinite."
+    if bad is not None:
         yield Finding(
             "diverged", "problem", bad,
-            "Training diverged: weights or outputs are NaN or infinite.", where,
+            "Training diverged: weights are NaN or infinite.", f"Weights of layer {bad} are NaN or infinite.",
             "Nothing is left of what was learned.",
             "Lower the learning rate and train anew; clip gradients if it happens again.",
         )  # fmt: skip
-    elif not e.about.class_names and x.scores.train < _FAR and not e.is_unscaled and not x.output.outside > 0.02:
+    elif (
+        x.is_finite
+        and not e.about.class_names
+        and x.scores.train < _FAR
+        and not e.is_unscaled
+        and not x.output.outside > 0.02
+    ):
         yield Finding(
             "diverged", "problem", None,
             "Training diverged: the outputs are further from the targets than their mean is.",
@@ -65,8 +72,9 @@ def under_fitted(e: Evidence) -> Iterator[Finding]:
     small = _GAIN if e.about.class_names else _GAIN_R2
     gain, unseen = going_on.train - x.scores.train, going_on.held_out - x.scores.held_out
     if gain > small and unseen > max(small, x.scores.margin):
+        does_well = e.is_judged and not e.is_ill and unseen <= _MUCH
         yield Finding(
-            "under_fitted", "problem" if gain > 0.15 else "warning", None,
+            "under_fitted", "note" if does_well else "problem" if gain > 0.15 else "warning", None,
             "The network is under-fitted: training has not converged.",
             f"{going_on.n_steps} more steps of Adam on a copy raise the training {e.score} from {x.scores.train:.3f} "
             f"to {going_on.train:.3f}, held out from {x.scores.held_out:.3f} to {going_on.held_out:.3f}.",

@@ -47,7 +47,8 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
         layer, r = free[0]
         d = r.weight.shape[1]
         where = f"{len(free)} layers are" if len(free) > 1 else f"{_begun(layer)} is"
-        most = f", where always naming the largest class gives {r.majority_train:.3f}" * np.isfinite(r.majority_train)
+        is_known = bool(np.isfinite(r.majority_train))
+        most = f", where always naming the largest class gives {r.majority_train:.3f}" if is_known else ""
         fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units{most}"
         spread = f"{r.n_train:,} rows lie in {r.n_train - 1:,} directions of its {d} units"
         told = fitted if _fits_any(r) else spread

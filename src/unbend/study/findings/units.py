@@ -14,23 +14,41 @@ HALF = 0.5
 """From which it may cost accuracy."""
 MOST = 0.9
 """And from which hardly anything of it is left."""
+_LIMITS = {"float16": "65,504", "bfloat16": "3.4e38"}
+"""Largest finite values."""
+_RECTIFIERS = frozenset({"ReLU", "ReLU6", "relu", "relu6", "relu_", "Hardswish", "threshold", "clamp", "clamp_min"})
+"""Activations whose flat side is 0: where they are flat, units are silent or dormant, and told so."""
 
 
 def nonfinite(e: Evidence) -> Iterator[Finding]:
     """NaN or infinite activations; only the first layer that has them is named."""
     bad = [(layer, m) for layer, m in e.measured(Moments) if m.nonfinite.any()]
-    if bad:
-        layer, m = bad[0]
-        others = f" {len(bad) - 1} later layers are affected." if len(bad) > 1 else ""
+    if not bad:
+        return
+    layer, m = bad[0]
+    others = f" {len(bad) - 1} later layers are affected." if len(bad) > 1 else ""
+    seen = (
+        f"{int(m.nonfinite.sum()):,} values in {int((m.nonfinite > 0).sum())} of {len(m.nonfinite)} units, over "
+        f"{m.n:,} samples.{others}"
+    )
+    x = e.examination
+    limit = None if x is None or layer.kind == "input" else _LIMITS.get(x.precision)
+    if limit is not None and x is not None and all(w.is_finite for w in x.weights):
         yield Finding(
-            "nonfinite", "problem", layer.name,
-            f"Layer {layer.name} puts out NaN or infinite values, and is the first to do so.",
-            f"{int(m.nonfinite.sum()):,} values in {int((m.nonfinite > 0).sum())} of {len(m.nonfinite)} units, over "
-            f"{m.n:,} samples.{others}",
-            "Everything behind it is undefined on these samples, and training on them destroys the weights.",
-            "Look at what goes into that layer: a division by zero, a log of zero, an overflow in float16, or weights "
-            "blown up by too high a learning rate.",
+            "overflow", "problem", layer.name,
+            f"Layer {layer.name} overflows in {x.precision}: it puts out infinite values, and is the first to do so.",
+            f"{seen} All weights are finite; {x.precision} ends at {limit}.",
+            "Everything behind it is undefined on these samples.",
+            "Compute this layer in float32, or scale what goes into it down.",
         )  # fmt: skip
+        return
+    yield Finding(
+        "nonfinite", "problem", layer.name,
+        f"Layer {layer.name} puts out NaN or infinite values, and is the first to do so.", seen,
+        "Everything behind it is undefined on these samples, and training on them destroys the weights.",
+        "Look at what goes into that layer: a division by zero, a log of zero, an overflow in float16, or weights "
+        "blown up by too high a learning rate.",
+    )  # fmt: skip
 
 
 def silent_units(e: Evidence) -> Iterator[Finding]:
@@ -68,7 +86,7 @@ def saturated_units(e: Evidence) -> Iterator[Finding]:
     """Units on the flat parts of their activation."""
     for layer, a in e.measured(Activity):
         d = len(a.silent)
-        if a.n_saturated >= max(2, MANY * d):
+        if a.n_saturated >= max(2, MANY * d) and layer.module not in _RECTIFIERS:
             yield Finding(
                 "saturated_units", e.symptom(is_strong=a.n_saturated - a.n_silent >= HALF * d), layer.name,
                 f"{a.n_saturated} of {d} units of layer {layer.name} are saturated: "

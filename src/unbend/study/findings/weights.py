@@ -5,13 +5,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from unbend.study.examine.values import Weights
+from unbend.study.examine.values import Examination, Weights
 from unbend.study.findings.evidence import Evidence
 from unbend.study.findings.words import share
 from unbend.study.values import Finding
 
 _SHRUNK = 0.2
 """Size against a fresh draw below which weights are said to have decayed."""
+_SMALL = 0.5
+"""And below which they are small."""
 _LARGE = 6.0
 """And above which they are large."""
 _EXPLODES = 200.0
@@ -38,7 +40,7 @@ def constant_weights(e: Evidence) -> Iterator[Finding]:
         else:
             continue
         yield Finding(
-            "constant_weights", "problem", w.layer, title, seen,
+            "constant_weights", "problem" if e.is_ill else "note" if e.is_judged else "warning", w.layer, title, seen,
             "Units that start equal get equal gradients and stay equal: the layer is as wide as one unit.",
             "Initialise the weights at random.",
         )  # fmt: skip
@@ -49,15 +51,30 @@ def shrunk_weights(e: Evidence) -> Iterator[Finding]:
     """Weights that have decayed to nearly nothing."""
     x = e.examination
     sizes = [] if x is None else [w.size for w in x.weights]
-    if x is None or not sizes or not np.median(sizes) < _SHRUNK or not max(sizes[:-1] or sizes) > 0:
+    if x is None or not sizes or not max(sizes[:-1] or sizes) > 0:
         return
-    yield Finding(
-        "shrunk_weights", "problem" if e.is_ill else "note", None,
-        "The weights have shrunk to near zero: weight decay is too strong.",
-        f"Size against a usual draw, layer by layer: {_listed(sizes)}. {e.own_score}",
-        "Signals and gradients fade from layer to layer.",
-        "Lower the weight decay.",
-    )  # fmt: skip
+    seen = f"Size against a usual draw, layer by layer: {_listed(sizes)}. {e.own_score}"
+    if np.median(sizes) < _SHRUNK:
+        yield Finding(
+            "shrunk_weights", "problem" if e.is_ill else "note", None,
+            "The weights have shrunk to near zero: weight decay is too strong.", seen,
+            "Signals and gradients fade from layer to layer.",
+            "Lower the weight decay.",
+        )  # fmt: skip
+    elif np.median(sizes) < _SMALL and e.is_ill and _starts_better(x):
+        yield Finding(
+            "small_weights", "problem", None,
+            f"The weights are too small: at the median {np.median(sizes):.2f} times those of a usual draw.",
+            f"{seen} A fresh copy, trained briefly, gets further than this network when it is trained on.",
+            "Signals and gradients shrink from layer to layer, so that the first layers hardly learn.",
+            "Start from larger weights (PyTorch's own, He or Xavier), and check the weight decay.",
+        )  # fmt: skip
+
+
+def _starts_better(x: Examination) -> bool:
+    """Whether a fresh copy gets further in a short training than the network itself, by more than noise."""
+    fresh, going_on = x.trial("fresh"), x.trial("on")
+    return fresh is not None and going_on is not None and fresh.held_out - going_on.held_out > x.scores.margin
 
 
 def exploding(e: Evidence) -> Iterator[Finding]:

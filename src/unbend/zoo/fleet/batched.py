@@ -1,6 +1,6 @@
 """Many networks at once in torch: nets of equal widths and activation are stacked into batched products.
 
-Comes in: a `Job`. Goes out: an engine that advances by steps. Runs on any device and in any precision, with
+In: a `Job`. Out: an engine that advances by steps. Runs on any device and in any precision, with
 any activation. This module must not know which steps are kept.
 """
 

@@ -1,6 +1,6 @@
 """Many networks by compiled loops on the CPU, every one free to have its own widths, activation and rate.
 
-Comes in: a `Job`. Goes out: an engine that advances by steps. This module must not know which steps are kept.
+In: a `Job`. Out: an engine that advances by steps. This module must not know which steps are kept.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,7 @@
 # ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
 """The compiled loops: one small network at a time, all its steps, everything in cache.
 
-Comes in: flat arrays. Goes out: the same arrays, advanced. Serial and without the interpreter's lock, so that
+In: flat arrays. Out: the same arrays, advanced. Serial and without the interpreter's lock, so that
 threads can each take some of the nets. This module must not know `Net` or torch.
 
 Samples lie along the last axis, so that every inner loop runs over contiguous samples and becomes vector

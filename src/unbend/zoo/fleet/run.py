@@ -1,6 +1,6 @@
 """Many small networks, trained in one call.
 
-Comes in: a list of `Net`s and one data set. Goes out: a `Fleet`. This module checks, chooses the engine, and
+In: a list of `Net`s and one data set. Out: a `Fleet`. This module checks, chooses the engine, and
 keeps the weights that are to be kept; it must not know how an engine computes.
 """
 

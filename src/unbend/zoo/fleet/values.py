@@ -1,6 +1,6 @@
 """What a fleet is: the networks asked for, the job made of them, and the result.
 
-Comes in: `Net`s and data. Goes out: `Job` for the engines, `Fleet` for everybody. This module must not know
+In: `Net`s and data. Out: `Job` for the engines, `Fleet` for everybody. This module must not know
 how an engine works.
 """
 
