@@ -52,7 +52,7 @@ class Receiver(Protocol):
     """Takes what one layer puts out, inside the forward pass."""
 
     def add(self, values: Tensor, pre: Tensor | None) -> None:
-        """Take the values in a step that is reported; `pre` is an activation's input, where saturation is about that."""
+        """Take the values in a step that is reported; `pre` is an activation's input, where saturation is of that."""
         ...
 
     def check(self, values: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""How the terminal shows a training run: a row per layer with its curves, what happened, and the same while it goes on."""
+"""How the terminal shows a training run: a row per layer with its curves, what happened; also while it goes on."""
 
 import time
 from collections.abc import Sequence
@@ -50,8 +50,10 @@ def shown_run(history: History) -> Group:
     """The terminal's view of a run: the network's numbers, a row per layer, what happened."""
     about = history.about
     last = history.snapshots[-1] if history.snapshots else None
-    head = Text.assemble((about.model or "a run", "bold"), "  ·  ", "no snapshot yet" if last is None else
-                         f"step {last.step:,}  ·  {len(history.snapshots):,} snapshots  ·  {last.seconds:,.0f} s")  # fmt: skip
+    said = "no snapshot yet"
+    if last is not None:
+        said = f"step {last.step:,}  ·  {len(history.snapshots):,} snapshots  ·  {last.seconds:,.0f} s"
+    head = Text.assemble((about.model or "a run", "bold"), "  ·  ", said)
     found = [finding_lines(one.finding, f"step {one.step:,}") for one in judge(history)]
     notes = [Text(note, style="dim") for note in about.notes]
     return Group(head, *notes, Text(), _network(history), Text(), _layers(history), *found)

@@ -10,7 +10,7 @@ import math
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 from zlib import compress, crc32, decompressobj
@@ -69,7 +69,7 @@ class HistoryFile:
     def finding(self, found: Occurrence) -> None:
         """Write nothing: findings are made from the history again."""
 
-    def end(self, history: History) -> None:
+    def end(self, history: History) -> None:  # noqa: ARG002  what it holds is in the file
         """Write that it is over."""
         self._write({"end": True})
 
@@ -165,8 +165,8 @@ def _assembled(lines: Iterable[dict[str, Any]]) -> History:
 
 
 def _about(tree: dict[str, Any]) -> AboutRun:
-    layers = tuple(WatchedLayer(**{**layer, "shape": tuple(layer["shape"])}) for layer in tree["layers"])
-    return AboutRun(**{**tree, "layers": layers, "notes": tuple(tree["notes"])})
+    layers = tuple(replace(WatchedLayer(**layer), shape=tuple(layer["shape"])) for layer in tree["layers"])
+    return replace(AboutRun(**tree), layers=layers, notes=tuple(tree["notes"]))
 
 
 def _snapshot(line: dict[str, Any], about: AboutRun, fields: list[str]) -> Snapshot:

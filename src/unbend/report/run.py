@@ -104,7 +104,8 @@ def _network_names(history: History) -> list[str]:
 def _network_panel(history: History, what: str) -> dict[str, Any]:
     values = history.value(what)
     return {
-        "name": what, "title": what.replace("_", " ").capitalize(), "meaning": VALUES.get(what, "as the loop logged it"),
+        "name": what, "title": what.replace("_", " ").capitalize(),
+        "meaning": VALUES.get(what, "as the loop logged it"),
         "log": what in _LOGARITHMIC and bool((values[np.isfinite(values)] > 0).all()), "share": what in _SHARES,
         "curves": [{"layer": -1, "values": _plain(values)}], "moved": [0],
     }  # fmt: skip

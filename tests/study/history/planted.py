@@ -1,6 +1,7 @@
 """Training runs with one thing wrong from a known step on, and runs with nothing wrong."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ class Planted:
 def mlp(*widths, act=nn.ReLU, seed=0, norm=False):
     torch.manual_seed(seed)
     layers = []
-    for a, b in zip(widths[:-2], widths[1:-1], strict=True):
+    for a, b in pairwise(widths[:-1]):
         layers += [nn.Linear(a, b), *([nn.BatchNorm1d(b)] if norm else []), act()]
     return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
 

@@ -12,7 +12,8 @@ import unbend
 def perceptron(seed=0):
     torch.manual_seed(seed)
     return nn.Sequential(
-        nn.Linear(20, 48), nn.BatchNorm1d(48), nn.ReLU(), nn.Dropout(0.2), nn.Linear(48, 24), nn.Tanh(), nn.Linear(24, 3)
+        nn.Linear(20, 48), nn.BatchNorm1d(48), nn.ReLU(), nn.Dropout(0.2), nn.Linear(48, 24), nn.Tanh(),
+        nn.Linear(24, 3),
     )  # fmt: skip
 
 

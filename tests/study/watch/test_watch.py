@@ -246,11 +246,17 @@ def test_model_and_optimiser_can_be_copied_and_pickled_inside_and_copies_are_sil
 def test_hooks_come_off_when_the_loop_raises():
     model = perceptron()
     optimiser = torch.optim.Adam(model.parameters())
-    with pytest.raises(KeyError), unbend.watch(model, every=1) as watch:
-        for x, y in batches(2):
-            F.cross_entropy(model(x), y).backward()
-            optimiser.step()
-        raise KeyError
+    watch = unbend.watch(model, every=1)
+
+    def run():
+        with watch:
+            for x, y in batches(2):
+                F.cross_entropy(model(x), y).backward()
+                optimiser.step()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        run()
     assert n_hooks(model) == 0
     assert [event.what for event in watch.history.events] == ["exception"]
     optimiser.step()

@@ -57,7 +57,7 @@ def separability_stops(history: History) -> Iterator[Occurrence]:
         yield Occurrence(int(history.steps[-1]), Finding(
             "separability_stops", "note", layers[stop].name,
             f"Separability has stopped rising at layer {layers[stop].name}.",
-            f"A linear read-out of it finds {last[stop]:.0%} of the held-out samples, of the last layer {last[-1]:.0%}.",
+            f"A linear read-out of it finds {last[stop]:.0%} of held-out samples, of the last layer {last[-1]:.0%}.",
             "The layers behind it add nothing that a read-out of 256 samples could show.",
             "Try a network without them.",
         ))  # fmt: skip

@@ -1,7 +1,7 @@
 """The findings of a training run: plain rules, each one function from a history to what happened in it, and when.
 
-In: a `History`. Out: `Occurrence`s by rising step. Among them are the neural-network rules of SageMaker Debugger and the
-five symptoms of AUTOTRAINER (Zhang et al. 2021).
+In: a `History`. Out: `Occurrence`s by rising step. Among them are the neural-network rules of SageMaker Debugger and
+the five symptoms of AUTOTRAINER (Zhang et al. 2021).
 """
 
 from unbend.study.history.classes import class_imbalance, separability_stops, unread_class

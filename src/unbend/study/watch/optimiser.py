@@ -7,7 +7,7 @@ hooks for all optimisers, so none has to be handed over.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, final
@@ -157,7 +157,7 @@ class _Hook:
         return Silent()
 
 
-def _norms(tensors: list[Tensor | None]) -> Tensor:
+def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
     """The norm of each tensor, 0 for none, as one float32 vector."""
     there = [t for t in tensors if t is not None and t.numel()]
     if not there:

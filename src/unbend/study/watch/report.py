@@ -1,7 +1,7 @@
 """One snapshot of a run: what the spots added up and the optimiser's step, made into numbers.
 
-In: sums in buffers, norms on their device, labels. Out: numbers by layer. The only place of a watched run that waits for
-a device or for other ranks.
+In: sums in buffers, norms on their device, labels. Out: numbers by layer. The only place of a watched run that waits
+for a device or for other ranks.
 """
 
 import time
