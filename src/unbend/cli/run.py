@@ -17,7 +17,7 @@ from unbend.plot.style import shortened
 from unbend.record.history import is_over, open_history
 from unbend.report.text import in_digits
 from unbend.study.history.rules import judge
-from unbend.study.history.values import History
+from unbend.study.history.values import RunHistory
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH, _FEW = 16, 6
@@ -46,7 +46,7 @@ def spark(values: Array, *, logarithmic: bool = False, width: int = _WIDTH) -> s
     return "".join(_BARS[round(float(value) * (len(_BARS) - 1))] for value in level)
 
 
-def shown_run(history: History) -> Group:
+def shown_run(history: RunHistory) -> Group:
     """The terminal's view of a run: the network's numbers, a row per layer, what happened."""
     about = history.about
     last = history.snapshots[-1] if history.snapshots else None
@@ -59,7 +59,7 @@ def shown_run(history: History) -> Group:
     return Group(head, *notes, Text(), _network(history), Text(), _layers(history), *found)
 
 
-def _network(history: History) -> Table:
+def _network(history: RunHistory) -> Table:
     table = _table(("network", "first", "now", ""))
     names = ("loss", "validation_loss", "accuracy", "validation_accuracy", "learning_rate", "gradient", "cost")
     for name in (name for name in names if name in history.logged()):
@@ -69,7 +69,7 @@ def _network(history: History) -> Table:
     return table
 
 
-def _layers(history: History) -> Table:
+def _layers(history: RunHistory) -> Table:
     """A row per layer; a column that is 0 throughout says nothing and is left out."""
     columns = [
         what for what in _COLUMNS if any(s.get(what) for snap in history.snapshots for s in snap.layers.values())
@@ -94,7 +94,7 @@ def _table(names: Sequence[str]) -> Table:
     return table
 
 
-def follow(path: Path) -> History:
+def follow(path: Path) -> RunHistory:
     """Show a run while it goes on, until it is over or Ctrl-C; what was last read comes back."""
     console = results()
     history = open_history(path)

@@ -10,7 +10,7 @@ import math
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 from zlib import compress, crc32, decompressobj
@@ -20,7 +20,7 @@ import numpy as np
 
 from unbend.errors import RecordError
 from unbend.study.history.evidence import Occurrence
-from unbend.study.history.values import FIELDS, AboutRun, History, RunEvent, Snapshot, WatchedLayer
+from unbend.study.history.values import FIELDS, AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
 from unbend.study.ranks import share
 
 MAGIC = "unbend-history 1"
@@ -45,7 +45,7 @@ class HistoryFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
         is_there = _has_content(self.path)
-        self.past: History = open_history(path) if is_there else History(AboutRun())
+        self.past: RunHistory = open_history(path) if is_there else RunHistory(AboutRun())
         self._names: tuple[str, ...] = ()
         self._is_writer = share().rank == 0
         self._write_lines(() if is_there else (json.dumps(MAGIC),), is_first=True)
@@ -69,7 +69,7 @@ class HistoryFile:
     def finding(self, found: Occurrence) -> None:
         """Write nothing: findings are made from the history again."""
 
-    def end(self, history: History) -> None:  # noqa: ARG002  what it holds is in the file
+    def end(self, history: RunHistory) -> None:  # noqa: ARG002  what it holds is in the file
         """Write that it is over."""
         self._write({"end": True})
 
@@ -110,7 +110,7 @@ def is_history(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def open_history(path: str | os.PathLike[str]) -> History:
+def open_history(path: str | os.PathLike[str]) -> RunHistory:
     """The history in a file, also while a run writes it; lines that are not whole are left out.
 
     Raises:
@@ -139,9 +139,9 @@ def _lines(text: bytes) -> Iterator[Any]:
             yield json.loads(body)
 
 
-def _assembled(lines: Iterable[dict[str, Any]]) -> History:
+def _assembled(lines: Iterable[dict[str, Any]]) -> RunHistory:
     """Parts of a run, one from each `about` on, added."""
-    whole: History | None = None
+    whole: RunHistory | None = None
     about, fields = AboutRun(), list(FIELDS)
     snapshots: list[Snapshot] = []
     events: list[RunEvent] = []
@@ -149,7 +149,7 @@ def _assembled(lines: Iterable[dict[str, Any]]) -> History:
     for line in lines:
         if "about" in line:
             if about.layers:
-                part = History(about, tuple(snapshots), tuple(events))
+                part = RunHistory(about, tuple(snapshots), tuple(events))
                 whole = part if whole is None else whole + part
                 snapshots, events = [], []
             about, fields = _about(line["about"]), line["fields"]
@@ -160,13 +160,22 @@ def _assembled(lines: Iterable[dict[str, Any]]) -> History:
             (events if about.layers else early).append(RunEvent(int(step), float(seconds), str(what), str(text)))
         else:
             snapshots.append(_snapshot(line, about, fields))
-    part = History(about, tuple(snapshots), (*early, *events))
+    part = RunHistory(about, tuple(snapshots), (*early, *events))
     return part if whole is None else whole + part
 
 
 def _about(tree: dict[str, Any]) -> AboutRun:
-    layers = tuple(replace(WatchedLayer(**layer), shape=tuple(layer["shape"])) for layer in tree["layers"])
-    return replace(AboutRun(**tree), layers=layers, notes=tuple(tree["notes"]))
+    layers = tuple(
+        WatchedLayer(
+            name=layer["name"], kind=layer["kind"], module=layer["module"], shape=tuple(layer["shape"]),
+            is_output=layer["is_output"], fed_by=layer["fed_by"],
+        )
+        for layer in tree["layers"]
+    )  # fmt: skip
+    return AboutRun(
+        model=tree["model"], layers=layers, n_parameters=tree["n_parameters"], ranks=tree["ranks"],
+        notes=tuple(tree["notes"]), versions=dict(tree["versions"]), started=float(tree["started"]),
+    )  # fmt: skip
 
 
 def _snapshot(line: dict[str, Any], about: AboutRun, fields: list[str]) -> Snapshot:

@@ -1,6 +1,6 @@
 """A training run as one self-contained page: what happened, the curves that moved, and a slider through the snapshots.
 
-In: a `History`. Out: the text of an HTML page that opens offline. Must not know models.
+In: a `RunHistory`. Out: the text of an HTML page that opens offline. Must not know models.
 """
 
 import json
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from unbend._typing import Array
 from unbend.report.html import inlined, template, text, write
 from unbend.study.history.rules import judge
-from unbend.study.history.values import FIELDS, VALUES, History
+from unbend.study.history.values import FIELDS, VALUES, RunHistory
 
 TITLES: dict[str, str] = {
     "readout": "Read-out, held out",
@@ -41,7 +41,7 @@ POINTS = 600
 """Snapshots that a page shows; of more, evenly spaced ones, the first and the last among them."""
 
 
-def report_run(history: History, path: str | os.PathLike[str]) -> None:
+def report_run(history: RunHistory, path: str | os.PathLike[str]) -> None:
     """Write the page of a training run.
 
     Args:
@@ -54,7 +54,7 @@ def report_run(history: History, path: str | os.PathLike[str]) -> None:
     write(run_page(history), path)
 
 
-def run_page(history: History) -> str:
+def run_page(history: RunHistory) -> str:
     """The page of a training run as text."""
     shown = _thinned(history)
     found = judge(history)
@@ -87,21 +87,21 @@ def movers(curves: Array, most: int = MOST) -> list[int]:
     return sorted(int(i) for i in chosen if moved[i] >= 0)
 
 
-def _thinned(history: History) -> History:
+def _thinned(history: RunHistory) -> RunHistory:
     n = len(history.snapshots)
     if n <= POINTS:
         return history
     places = np.unique(np.linspace(0, n - 1, POINTS).round().astype(int))
-    return History(history.about, tuple(history.snapshots[i] for i in places), history.events)
+    return RunHistory(history.about, tuple(history.snapshots[i] for i in places), history.events)
 
 
-def _network_names(history: History) -> list[str]:
+def _network_names(history: RunHistory) -> list[str]:
     known = history.logged()
     others = [name for name in known if name not in VALUES and name not in _NETWORK]
     return [name for name in (*_NETWORK, *others) if name in known and np.isfinite(history.value(name)).any()]
 
 
-def _network_panel(history: History, what: str) -> dict[str, Any]:
+def _network_panel(history: RunHistory, what: str) -> dict[str, Any]:
     values = history.value(what)
     return {
         "name": what, "title": what.replace("_", " ").capitalize(),
@@ -111,7 +111,7 @@ def _network_panel(history: History, what: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _panel(history: History, what: str) -> dict[str, Any] | None:
+def _panel(history: RunHistory, what: str) -> dict[str, Any] | None:
     """One number of all layers; None where no layer knows it, or it is 0 throughout."""
     curves = np.stack([history.layer(layer.name, what) for layer in history.about.layers]) \
         if history.about.layers else np.zeros((0, 0))  # fmt: skip
@@ -133,7 +133,7 @@ def _plain(values: Array) -> list[float | None]:
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
 
 
-def _marks(history: History, found: Sequence[tuple[int, str, str]]) -> list[dict[str, Any]]:
+def _marks(history: RunHistory, found: Sequence[tuple[int, str, str]]) -> list[dict[str, Any]]:
     """What happened, for the time line: events, findings, changes of the learning rate."""
     marks = [{"step": e.step, "kind": "event", "text": f"{e.what}: {e.text}" if e.text else e.what}
              for e in history.events if e.what != "end"]  # fmt: skip
@@ -146,7 +146,7 @@ def _marks(history: History, found: Sequence[tuple[int, str, str]]) -> list[dict
     return sorted(marks, key=lambda mark: mark["step"])
 
 
-def _lead(history: History) -> str:
+def _lead(history: RunHistory) -> str:
     about = history.about
     if not history.snapshots:
         return "No snapshot was taken yet."
@@ -160,7 +160,7 @@ def _lead(history: History) -> str:
     )
 
 
-def _verdict(history: History, n: int) -> str:
+def _verdict(history: RunHistory, n: int) -> str:
     loss = history.value("loss")
     loss = loss[np.isfinite(loss)]
     said = f"The loss went from {loss[0]:.3g} to {loss[-1]:.3g}. " if len(loss) > 1 else ""

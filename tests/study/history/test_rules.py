@@ -5,7 +5,7 @@ import pytest
 from tests.study.history.planted import EVERY, RUNS, blobs, fit, healthy
 
 from unbend.study.history.rules import RUN_RULES, judge
-from unbend.study.history.values import AboutRun, History
+from unbend.study.history.values import AboutRun, RunHistory
 
 SAGEMAKER = {
     "dead_relu": "dying_units", "saturated_activation": "saturating_units", "vanishing_gradient": "vanishing_gradient",
@@ -56,8 +56,8 @@ def test_validation_that_no_longer_gets_better_is_told():
 
 
 def test_an_empty_history_has_no_findings():
-    assert judge(History(AboutRun())) == ()
-    assert all(not list(rule(History(AboutRun()))) for rule in RUN_RULES)
+    assert judge(RunHistory(AboutRun())) == ()
+    assert all(not list(rule(RunHistory(AboutRun()))) for rule in RUN_RULES)
 
 
 def test_what_is_found_while_the_run_goes_on_is_what_is_found_in_the_end():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from unbend.study.history.evidence import Occurrence, since
-from unbend.study.history.values import History
+from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
 _RARE = 0.1
@@ -14,7 +14,7 @@ _RISE = 0.02
 _KNOWN = 5
 
 
-def class_imbalance(history: History) -> Iterator[Occurrence]:
+def class_imbalance(history: RunHistory) -> Iterator[Occurrence]:
     """A class that is far rarer than another (SageMaker's `class_imbalance`)."""
     balance = history.value("balance")
     at = since(balance < _RARE, _KNOWN)
@@ -29,7 +29,7 @@ def class_imbalance(history: History) -> Iterator[Occurrence]:
         ))  # fmt: skip
 
 
-def unread_class(history: History) -> Iterator[Occurrence]:
+def unread_class(history: RunHistory) -> Iterator[Occurrence]:
     """A class that the network does not name although it does well (SageMaker's `confusion`)."""
     recall, accuracy = history.value("recall"), history.value("accuracy")
     late = np.arange(len(recall)) >= 2 * _KNOWN
@@ -45,7 +45,7 @@ def unread_class(history: History) -> Iterator[Occurrence]:
         ))  # fmt: skip
 
 
-def separability_stops(history: History) -> Iterator[Occurrence]:
+def separability_stops(history: RunHistory) -> Iterator[Occurrence]:
     """The layer from which on classes get no further apart."""
     layers = [x for x in history.about.layers if np.isfinite(history.layer(x.name, "readout")[-_KNOWN:]).any()]
     if len(history.snapshots) < 2 * _KNOWN or len(layers) < 3:

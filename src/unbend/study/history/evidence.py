@@ -1,6 +1,6 @@
 """What rules about a run share: an occurrence, and the questions rules ask of curves.
 
-In: a `History`. Out: places in it. A rule names the first snapshot from which something holds.
+In: a `RunHistory`. Out: places in it. A rule names the first snapshot from which something holds.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from unbend._typing import Array
-from unbend.study.history.values import History, WatchedLayer
+from unbend.study.history.values import RunHistory, WatchedLayer
 from unbend.study.values import Finding
 
 
@@ -27,7 +27,7 @@ class Occurrence:
     finding: Finding
 
 
-RunRule: TypeAlias = Callable[[History], Iterator[Occurrence]]
+RunRule: TypeAlias = Callable[[RunHistory], Iterator[Occurrence]]
 """Finds one thing in a run, in as many layers as it is so."""
 
 
@@ -46,12 +46,12 @@ def since(holds: Array, n: int = 1) -> int | None:
     return None
 
 
-def bends(history: History) -> list[WatchedLayer]:
+def bends(history: RunHistory) -> list[WatchedLayer]:
     """The activations of a run, in order."""
     return [layer for layer in history.about.layers if layer.kind in ("activation", "function")]
 
 
-def weighted(history: History) -> list[WatchedLayer]:
+def weighted(history: RunHistory) -> list[WatchedLayer]:
     """The layers with weights that were trained, in order; norms left out."""
     return [
         layer
@@ -60,13 +60,13 @@ def weighted(history: History) -> list[WatchedLayer]:
     ]
 
 
-def between(history: History, at: int) -> str:
+def between(history: RunHistory, at: int) -> str:
     """When something came about, in words."""
     steps = history.steps
     return f"between steps {steps[at - 1]:,} and {steps[at]:,}" if at > 0 else f"by step {steps[at]:,}"
 
 
-def rate_rose(history: History, at: int) -> str:
+def rate_rose(history: RunHistory, at: int) -> str:
     """That the learning rate rose shortly before, in words; empty if it did not."""
     rate = history.value("learning_rate")
     for i in range(at, max(at - 3, 0), -1):
@@ -75,7 +75,7 @@ def rate_rose(history: History, at: int) -> str:
     return ""
 
 
-def logged(history: History, what: str) -> tuple[Array, Array]:
+def logged(history: RunHistory, what: str) -> tuple[Array, Array]:
     """The snapshots that know a number, and the number there."""
     values = history.value(what)
     known = np.flatnonzero(np.isfinite(values))

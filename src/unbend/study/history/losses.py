@@ -6,7 +6,7 @@ import numpy as np
 
 from unbend._typing import Array
 from unbend.study.history.evidence import Occurrence, between, logged, rate_rose, since, weighted
-from unbend.study.history.values import History
+from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
 _EARLY = 3
@@ -22,7 +22,7 @@ _RISEN = 0.1
 _PATIENCE = 8
 
 
-def diverging(history: History) -> Iterator[Occurrence]:
+def diverging(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that ends far above where it was."""
     known, loss = logged(history, "loss")
     if len(loss) < _EARLY:
@@ -42,7 +42,7 @@ def diverging(history: History) -> Iterator[Occurrence]:
         ))  # fmt: skip
 
 
-def loss_not_falling(history: History) -> Iterator[Occurrence]:
+def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that has not moved (SageMaker's `loss_not_decreasing`) or hardly (AUTOTRAINER's slow convergence)."""
     known, loss = logged(history, "loss")
     if len(loss) < 2 * _ENOUGH or not np.isfinite(loss).all() or loss[0] <= 0:
@@ -73,7 +73,7 @@ def _is_falling(loss: Array) -> bool:
     return bool(a.mean() - b.mean() > 2 * np.sqrt(a.var() / len(a) + b.var() / len(b)))
 
 
-def oscillating_loss(history: History) -> Iterator[Occurrence]:
+def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that swings and does not get better (AUTOTRAINER's oscillating loss)."""
     known, loss = logged(history, "loss")
     moves = [history.layer(layer.name, "update") for layer in weighted(history)]
@@ -98,7 +98,7 @@ def oscillating_loss(history: History) -> Iterator[Occurrence]:
             return
 
 
-def over_fit_onset(history: History) -> Iterator[Occurrence]:
+def over_fit_onset(history: RunHistory) -> Iterator[Occurrence]:
     """Validation that gets worse while training gets better (SageMaker's `overfit` and `overtraining`)."""
     known, loss = logged(history, "validation_loss")
     if len(loss) < _EARLY + 2:

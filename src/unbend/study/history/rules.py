@@ -1,6 +1,6 @@
 """The findings of a training run: plain rules, each one function from a history to what happened in it, and when.
 
-In: a `History`. Out: `Occurrence`s by rising step. Among them are the neural-network rules of SageMaker Debugger and
+In: a `RunHistory`. Out: `Occurrence`s by rising step. Among them are the neural-network rules of SageMaker Debugger and
 the five symptoms of AUTOTRAINER (Zhang et al. 2021).
 """
 
@@ -16,7 +16,7 @@ from unbend.study.history.units import (
     saturating_units,
     scale_out_of_range,
 )
-from unbend.study.history.values import History
+from unbend.study.history.values import RunHistory
 from unbend.study.history.weights import (
     exploding_gradient,
     not_finite,
@@ -35,7 +35,7 @@ RUN_RULES: tuple[RunRule, ...] = (
 """Every rule, in the order in which what they find is told within one step."""
 
 
-def judge(history: History) -> tuple[Occurrence, ...]:
+def judge(history: RunHistory) -> tuple[Occurrence, ...]:
     """What happened in a run, by rising step, the worse first within one."""
     found = [occurrence for rule in RUN_RULES for occurrence in rule(history)] if history.snapshots else []
     return tuple(sorted(found, key=lambda one: (one.step, SEVERITIES.index(one.finding.severity))))

@@ -6,7 +6,7 @@ import numpy as np
 
 from unbend.study.findings.words import share
 from unbend.study.history.evidence import Occurrence, bends, between, rate_rose, since
-from unbend.study.history.values import History
+from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
 _LOST = 0.3
@@ -21,7 +21,7 @@ _WAS_WIDE = 4.0
 _ALIKE = 0.02
 
 
-def all_zero(history: History) -> Iterator[Occurrence]:
+def all_zero(history: RunHistory) -> Iterator[Occurrence]:
     """A layer that puts out nothing but zeros (SageMaker's `all_zero`)."""
     for layer in bends(history):
         at = since(history.layer(layer.name, "silent") == 1)
@@ -37,7 +37,7 @@ def all_zero(history: History) -> Iterator[Occurrence]:
             ))  # fmt: skip
 
 
-def dying_units(history: History) -> Iterator[Occurrence]:
+def dying_units(history: RunHistory) -> Iterator[Occurrence]:
     """Units that fell silent (SageMaker's `dead_relu`, AUTOTRAINER's dying ReLU)."""
     for layer in bends(history):
         silent = history.layer(layer.name, "silent")
@@ -61,7 +61,7 @@ def dying_units(history: History) -> Iterator[Occurrence]:
             ))  # fmt: skip
 
 
-def born_silent(history: History) -> Iterator[Occurrence]:
+def born_silent(history: RunHistory) -> Iterator[Occurrence]:
     """Units that are silent from the first step."""
     for layer in bends(history):
         silent = history.layer(layer.name, "silent")
@@ -76,7 +76,7 @@ def born_silent(history: History) -> Iterator[Occurrence]:
             ))  # fmt: skip
 
 
-def saturating_units(history: History) -> Iterator[Occurrence]:
+def saturating_units(history: RunHistory) -> Iterator[Occurrence]:
     """Units that are driven to where their activation is flat (SageMaker's `saturated_activation`)."""
     for layer in bends(history):
         saturated, silent = history.layer(layer.name, "saturated"), history.layer(layer.name, "silent")
@@ -93,7 +93,7 @@ def saturating_units(history: History) -> Iterator[Occurrence]:
             ))  # fmt: skip
 
 
-def scale_out_of_range(history: History) -> Iterator[Occurrence]:
+def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
     """Activations that all but vanish or grow without bound (SageMaker's `tensor_variance`)."""
     for layer in history.about.layers:
         rms = history.layer(layer.name, "rms")
@@ -112,7 +112,7 @@ def scale_out_of_range(history: History) -> Iterator[Occurrence]:
                 break
 
 
-def collapse(history: History) -> Iterator[Occurrence]:
+def collapse(history: RunHistory) -> Iterator[Occurrence]:
     """Rows that fall into one direction: the representation collapses."""
     for layer in bends(history):
         rank = history.layer(layer.name, "rank")
@@ -135,7 +135,7 @@ def collapse(history: History) -> Iterator[Occurrence]:
             ))  # fmt: skip
 
 
-def poor_start(history: History) -> Iterator[Occurrence]:
+def poor_start(history: RunHistory) -> Iterator[Occurrence]:
     """Weights that were drawn badly (SageMaker's `poor_weight_initialization`)."""
     if not history.snapshots:
         return

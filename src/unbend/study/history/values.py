@@ -1,6 +1,6 @@
 """What a training run left behind: snapshots of its layers, events between them, as plain values.
 
-A `History` is a sequence of small studies, each of one step, told in numbers: what a layer does, how far apart it puts
+A `RunHistory` is a sequence of small studies, each of one step, told in numbers: what a layer does, how far apart it puts
 the classes, how its weights move. It can be saved, drawn and judged without the model. Histories of one run that was
 interrupted and taken up again are added with `+`.
 """
@@ -131,7 +131,7 @@ class RunEvent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class History:
+class RunHistory:
     """A training run.
 
     Attributes:
@@ -164,7 +164,7 @@ class History:
         """One number of the whole network over the snapshots [r]; NaN where it is not known."""
         return np.array([s.values.get(what, np.nan) for s in self.snapshots], np.float64)
 
-    def recent(self) -> "History":
+    def recent(self) -> "RunHistory":
         """The same with the first few snapshots and the last hundred: what a run is judged by while it goes on."""
         if len(self.snapshots) <= _FIRST + _LAST:
             return self
@@ -174,7 +174,7 @@ class History:
         """Names of the network's numbers that any snapshot knows."""
         return tuple(dict.fromkeys(name for s in self.snapshots for name in s.values))
 
-    def __add__(self, other: "History") -> "History":
+    def __add__(self, other: "RunHistory") -> "RunHistory":
         """The run taken up again: where the two overlap, the later one counts.
 
         Raises:
@@ -194,7 +194,7 @@ class History:
 
     def __repr__(self) -> str:
         last = self.snapshots[-1].step if self.snapshots else 0
-        return one_line("History", {
+        return one_line("RunHistory", {
             "model": self.about.model, "steps": last, "snapshots": self.snapshots, "layers": self.about.layers,
             "events": self.events,
         })  # fmt: skip

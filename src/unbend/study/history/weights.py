@@ -6,7 +6,7 @@ import numpy as np
 
 from unbend._typing import Array
 from unbend.study.history.evidence import Occurrence, between, rate_rose, since, weighted
-from unbend.study.history.values import History
+from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
 _VANISHED = 1e-4
@@ -20,7 +20,7 @@ _STUCK = 1e-8
 _KNOWN = 3
 
 
-def not_finite(history: History) -> Iterator[Occurrence]:
+def not_finite(history: RunHistory) -> Iterator[Occurrence]:
     """The first value that is NaN or infinite (SageMaker's `exploding_tensor`)."""
     for event in history.events:
         if event.what == "non-finite":
@@ -37,7 +37,7 @@ def not_finite(history: History) -> Iterator[Occurrence]:
             return
 
 
-def vanishing_gradient(history: History) -> Iterator[Occurrence]:
+def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
     """A gradient that does not reach the first layers (SageMaker's and AUTOTRAINER's vanishing gradient)."""
     layers = weighted(history)
     if len(layers) < 2:
@@ -60,7 +60,7 @@ def vanishing_gradient(history: History) -> Iterator[Occurrence]:
     ))  # fmt: skip
 
 
-def exploding_gradient(history: History) -> Iterator[Occurrence]:
+def exploding_gradient(history: RunHistory) -> Iterator[Occurrence]:
     """A gradient far above what was usual (AUTOTRAINER's exploding gradient)."""
     norm, loss = history.value("gradient"), history.value("loss")
     for i in range(_KNOWN, len(norm)):
@@ -83,7 +83,7 @@ def _median(values: Array) -> float:
     return float(np.median(known)) if len(known) else np.nan
 
 
-def update_ratio(history: History) -> Iterator[Occurrence]:
+def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
     """Steps that throw a layer's weights about, or do not move them (SageMaker's `weight_update_ratio`)."""
     for layer in weighted(history):
         update, gradient = history.layer(layer.name, "update"), history.layer(layer.name, "gradient")
@@ -111,7 +111,7 @@ def update_ratio(history: History) -> Iterator[Occurrence]:
             ))  # fmt: skip
 
 
-def unchanged_weights(history: History) -> Iterator[Occurrence]:
+def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
     """A layer that stays as it is while others learn (SageMaker's `unchanged_tensor`)."""
     layers = weighted(history)
     moves = {layer.name: history.layer(layer.name, "update") for layer in layers}
@@ -131,7 +131,7 @@ def unchanged_weights(history: History) -> Iterator[Occurrence]:
             ))  # fmt: skip
 
 
-def settled(history: History) -> Iterator[Occurrence]:
+def settled(history: RunHistory) -> Iterator[Occurrence]:
     """Layers that hardly move any more while others do: freezing them would cost nothing."""
     layers = weighted(history)
     if len(history.snapshots) < 10 or len(layers) < 3:

@@ -27,7 +27,7 @@ _DEEPEST = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class OptimiserStep:
     """One step of the optimiser, as tensors that no one has waited for.
 
     Attributes:
@@ -65,7 +65,7 @@ class StepWatcher:
         on_step: called after every step of the optimiser, with what was measured if the step was wanted.
     """
 
-    def __init__(self, model: nn.Module, on_step: Callable[[Step | None], None]) -> None:
+    def __init__(self, model: nn.Module, on_step: Callable[[OptimiserStep | None], None]) -> None:
         self._model, self._on_step = model, on_step
         self.is_on: bool = False
         self._optimiser: Any = None
@@ -138,7 +138,7 @@ class StepWatcher:
         moved = _norms(list(torch._foreach_sub([_some(p) for p in parameters], self._before)))  # noqa: SLF001  one kernel for all
         self._before = []
         weights = _norms([_local(p.detach()) for p in parameters])
-        self._on_step(Step(weights=weights, moved=moved, before=old, **taken))
+        self._on_step(OptimiserStep(weights=weights, moved=moved, before=old, **taken))
 
 
 class _Hook:

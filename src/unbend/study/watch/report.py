@@ -18,7 +18,7 @@ from unbend.capture.live import Spot
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
 from unbend.study.watch.measure import codes, guesses, of_rows, of_sums
-from unbend.study.watch.optimiser import Step
+from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, add_packed
@@ -124,7 +124,9 @@ class Reporter:
                     return at + 1, spot.tap.name
         return None
 
-    def report(self, taken: Step, y: Any, step: int, values: Mapping[str, float], spend: float) -> Reported | None:
+    def report(
+        self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], spend: float
+    ) -> Reported | None:
         """The numbers of a step; None where the optimiser skipped it.
 
         Args:
@@ -151,7 +153,7 @@ class Reporter:
             bad = step, ""
         return Reported(numbers({**_mean_values(parts), **values, **found}), layers, bad, parts[0].is_deep)
 
-    def _mine(self, taken: Step, y: Any, values: Mapping[str, float], spend: float) -> _Part:
+    def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float], spend: float) -> _Part:
         """What this rank saw."""
         limit = share_of(self._how.budget)
         is_deep = self._how.every is None or self._deep_cost == 0 or spend < limit
@@ -224,7 +226,9 @@ class Reporter:
         counts = np.array(list(self._n_labels.values()))
         return {"majority": float(counts.max() / counts.sum()), "balance": float(counts.min() / counts.max())}
 
-    def _of_weights(self, parts: Sequence[_Part], taken: Step, layers: dict[str, dict[str, float]]) -> dict[str, float]:
+    def _of_weights(
+        self, parts: Sequence[_Part], taken: OptimiserStep, layers: dict[str, dict[str, float]]
+    ) -> dict[str, float]:
         """Norms by the module that owns the parameters, added to `layers`; those of all together come back."""
         norms = {what: _joined([part.norms[what] for part in parts], taken.sharded) for what in parts[0].norms}
         owners = [name.rpartition(".")[0] for name in taken.names]

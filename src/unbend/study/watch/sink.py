@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from unbend.study.history.evidence import Occurrence
-from unbend.study.history.values import AboutRun, History, RunEvent, Snapshot
+from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot
 
 
 @runtime_checkable
@@ -26,6 +26,6 @@ class Sink(Protocol):
         """Something was found out."""
         ...
 
-    def end(self, history: History) -> None:
+    def end(self, history: RunHistory) -> None:
         """The run is over, or was given up."""
         ...

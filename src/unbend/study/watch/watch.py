@@ -1,6 +1,6 @@
 """Watching a training run: a sequence of small studies, taken while it goes on and without changing it.
 
-In: a model that trains in a loop of anybody's. Out: a `History`, and whatever sinks make of it. Hooks come off when the
+In: a model that trains in a loop of anybody's. Out: a `RunHistory`, and whatever sinks make of it. Hooks come off when the
 block ends, however it ends.
 """
 
@@ -22,9 +22,9 @@ from unbend.capture.live import Spot, Switch, named_arguments, set_around, set_h
 from unbend.errors import DataError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
-from unbend.study.history.values import AboutRun, History, RunEvent, Snapshot, WatchedLayer
+from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
 from unbend.study.ranks import share
-from unbend.study.watch.optimiser import Step, StepWatcher
+from unbend.study.watch.optimiser import OptimiserStep, StepWatcher
 from unbend.study.watch.report import Reporter
 from unbend.study.watch.schedule import Schedule, share_of
 from unbend.study.watch.settings import WatchSettings
@@ -105,16 +105,16 @@ class Watch:
         self._stepped(None)
 
     @property
-    def history(self) -> History:
+    def history(self) -> RunHistory:
         """What is known of the run so far."""
-        return History(self._about, tuple(self._snapshots), tuple(self._events))
+        return RunHistory(self._about, tuple(self._snapshots), tuple(self._events))
 
     @property
     def findings(self) -> tuple[Occurrence, ...]:
         """What was found so far, in the order in which it was found."""
         return tuple(self._findings)
 
-    def continue_from(self, past: History) -> None:
+    def continue_from(self, past: RunHistory) -> None:
         """Count on from a run that was interrupted."""
         if past.snapshots:
             self._step, self._offset = past.snapshots[-1].step, past.snapshots[-1].seconds
@@ -200,7 +200,7 @@ class Watch:
             sink.begin(self._about)
         self._last += time.perf_counter() - started  # planning is no part of a step
 
-    def _stepped(self, taken: Step | None) -> None:
+    def _stepped(self, taken: OptimiserStep | None) -> None:
         """The optimiser has stepped."""
         now = time.perf_counter()
         lasted, self._last = now - self._last, now
@@ -220,7 +220,7 @@ class Watch:
         self._arm()
         self._last = time.perf_counter()
 
-    def _report(self, taken: Step) -> None:
+    def _report(self, taken: OptimiserStep) -> None:
         if self._reporter is None:
             if not self._has_told:
                 self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
