@@ -1,5 +1,7 @@
 """Training runs with one thing wrong from a known step on, and runs with nothing wrong."""
 
+import json
+import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -214,3 +216,19 @@ def healthy():
         for name, make in optimisers.items():
             for seed in (0, 1):
                 yield f"{net}-{name}-{seed}", build, make, seed
+
+
+def _accused(half):
+    """Every other healthy run: what it is accused of, as a line of JSON each."""
+    for name, build, make, seed in list(healthy())[half::2]:
+        net = build(seed)
+        watch = fit(net, blobs(seed=seed), optimiser=make(net), seed=seed, valid=blobs(512, seed=seed))
+        loud = [
+            (one.step, one.finding.title) for one in watch.findings if one.finding.severity in ("problem", "warning")
+        ]
+        n, accuracy = len(watch.history.snapshots), float(watch.history.value("accuracy")[-4:].mean())
+        sys.stdout.write(json.dumps({"name": name, "accused": loud, "n": n, "accuracy": accuracy}) + "\n")
+
+
+if __name__ == "__main__":
+    _accused(int(sys.argv[1]))

@@ -1,8 +1,8 @@
 """What a training run left behind: snapshots of its layers, events between them, as plain values.
 
-A `RunHistory` is a sequence of small studies, each of one step, told in numbers: what a layer does, how far apart it puts
-the classes, how its weights move. It can be saved, drawn and judged without the model. Histories of one run that was
-interrupted and taken up again are added with `+`.
+A `RunHistory` is a sequence of small studies, each of one step, told in numbers: what a layer does, how far apart it
+puts the classes, how its weights move. It can be saved, drawn and judged without the model. Histories of one run that
+was interrupted and taken up again are added with `+`.
 """
 
 from collections.abc import Mapping

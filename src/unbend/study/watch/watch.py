@@ -1,7 +1,7 @@
 """Watching a training run: a sequence of small studies, taken while it goes on and without changing it.
 
-In: a model that trains in a loop of anybody's. Out: a `RunHistory`, and whatever sinks make of it. Hooks come off when the
-block ends, however it ends.
+In: a model that trains in a loop of anybody's. Out: a `RunHistory`, and whatever sinks make of it. Hooks come off when
+the block ends, however it ends.
 """
 
 import platform
