@@ -1,10 +1,10 @@
 """What watching a training run costs: steps with and without, in turns, in one run on one thread.
 
-Every method trains its own copy of a network on the same batches; they take turns at every step, in random order, and CPU
-time counts. The ratio is that of the sums over all steps, reports included, to the bare run; `bare, again` is a second bare
-run and shows the noise. `default` keeps to its budget of 2 %, `every step` takes a snapshot at each step, `off` none after
-the first. Peers do less: `wandb.watch(log="all")` (offline) takes histograms of weights and gradients, `plain hooks` the
-same sums by `register_forward_hook` with `.item()`, as people write them.
+Every method trains its own copy of a network on the same batches; they take turns at every step, in random order, and
+CPU time counts. The ratio is that of the sums over all steps, snapshots included, to the bare run; `bare, again` is a
+second bare run and shows the noise. `default` keeps to its budget of 2 %, `every step` takes a snapshot at each step,
+`off` none after the first. Peers do less: `wandb.watch(log="all")` (offline) takes histograms of weights and gradients,
+`plain hooks` the same sums by `register_forward_hook` with `.item()`, as people write them.
 
     python benchmarks/watch.py [--compiled] [--steps 60] [--only mlp cnn transformer]
 """
@@ -64,7 +64,7 @@ BATCH = {"mlp": (512, 784), "cnn": (64, 3, 32, 32), "transformer": (16, 64, 384)
 
 def network(name):
     space = {"nn": nn}
-    exec(SOURCES[name], space)  # noqa: S102  the text above
+    exec(SOURCES[name], space)
     torch.manual_seed(0)
     return space["Net"]()
 
@@ -105,7 +105,7 @@ class Method:
 
     def step(self, x, y):
         if self.watch is not None:
-            self.watch._last = time.perf_counter()  # the others' turns are none of this run
+            self.watch._last = time.perf_counter()  # noqa: SLF001  the others' turns are none of this run
         start = time.process_time()
         self.optimiser.zero_grad()
         loss = F.cross_entropy(self.call(x), y)
