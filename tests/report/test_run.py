@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from tests.study.watch.runs import perceptron, train
 
 import unbend
-from tests.study.watch.runs import perceptron, train
 from unbend.cli.main import main
 from unbend.cli.run import spark
 from unbend.report.run import POINTS, movers, run_page
@@ -24,6 +24,13 @@ def history(n=20, name="net"):
         for i in range(n)
     )  # fmt: skip
     return RunHistory(AboutRun(name, layers, 100), snapshots, (RunEvent(50, 5.0, "checkpoint", "a<b>.pt"),))
+
+
+def run(*words):
+    """A command that ends well."""
+    with pytest.raises(SystemExit) as left:
+        main(list(words))
+    assert not left.value.code
 
 
 def payload(page):
@@ -67,12 +74,12 @@ def test_a_run_without_a_snapshot_has_a_page():
 def test_the_terminal_shows_a_run_and_writes_its_page(tmp_path, capsys):
     place, page = tmp_path / "run.unbend", tmp_path / "run.html"
     train(perceptron(), n=8, every=1, file=place, name="mine")
-    main(["show", str(place), "--live", "-o", str(page)])
+    run("show", str(place), "--live", "-o", str(page))
     said = capsys.readouterr().out
     assert "mine  ·  step 8  ·  8 snapshots" in said
     assert re.search(r"^2 .*▁", said, re.MULTILINE)
     assert page.read_text(encoding="utf-8") == run_page(unbend.open_history(place))
-    main(["show", str(place), "--json"])
+    run("show", str(place), "--json")
     assert len(json.loads(capsys.readouterr().out)["snapshots"]) == 8
 
 

@@ -70,6 +70,7 @@ class StepWatcher:
         self.is_on: bool = False
         self._optimiser: Any = None
         self._pending = False
+        self._rate: Callable[[], float] | None = None
         self._gradients: Tensor | None = None
         self._before: list[Tensor] = []
         self._taken: dict[str, Any] = {}
@@ -83,6 +84,30 @@ class StepWatcher:
         stack.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
         stack.callback(register_optimizer_step_post_hook(_Hook(self._after_step)).remove)
         return stack
+
+    def arm(self, *, is_on: bool) -> None:
+        """Say whether the step that begins is wanted."""
+        self.is_on = is_on
+        self._gradients = None
+        if is_on and self._rate is not None:
+            self._before = [_some(p).clone() for p in self._parameters()]
+
+    def count_by_hand(self, rate: Callable[[], float]) -> None:
+        """Say that `take_step` will be called after every step, since no hook of torch is."""
+        self._rate = rate
+
+    def take_step(self) -> OptimiserStep | None:
+        """What was measured of the step that is over; None where it is not wanted, or nothing was armed before it."""
+        if not self.is_on or self._rate is None or not self._before:
+            self.arm(is_on=self.is_on)
+            return None
+        names, parameters = zip(*self._named(), strict=True)
+        found = _norms([_local(p.grad) for p in parameters]) if self._gradients is None else self._gradients
+        self._taken = {
+            "names": names, "gradients": found, "scale": None, "skipped": None, "rate": self._rate(), "flow": found,
+            "sharded": tuple(hasattr(p, "to_local") for p in parameters),
+        }  # fmt: skip
+        return self._measured()
 
     def _parameters(self) -> list[Tensor]:
         return [p for p in self._model.parameters() if p.requires_grad]
@@ -129,16 +154,17 @@ class StepWatcher:
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if not self._is_ours(optimiser):
             return
+        self._on_step(self._measured() if self._taken else None)
+
+    def _measured(self) -> OptimiserStep:
+        """What was measured, now that the step is over."""
         taken, self._taken, self._gradients = self._taken, {}, None
-        if not taken:
-            self._on_step(None)
-            return
         parameters = [p for _, p in self._named()]
         old = _norms(self._before)
         moved = _norms(list(torch._foreach_sub([_some(p) for p in parameters], self._before)))  # noqa: SLF001  one kernel for all
         self._before = []
         weights = _norms([_local(p.detach()) for p in parameters])
-        self._on_step(OptimiserStep(weights=weights, moved=moved, before=old, **taken))
+        return OptimiserStep(weights=weights, moved=moved, before=old, **taken)
 
 
 class _Hook:

@@ -69,13 +69,19 @@ class Watch:
         self._started = self._last = time.perf_counter()
         self._cost = self._offset = 0.0
         self._about = _about(self._model, how)
-        self._is_inside = self._is_planned = self._has_told = False
+        self.is_inside: bool = False
+        self._is_planned = self._has_told = False
 
     # What a loop calls
 
     def label(self, y: Tensor) -> None:
         """Say which labels the samples of this step have; of several micro-batches, those of the last."""
         self._y = y
+
+    def label_if_known(self, y: Any) -> None:
+        """The same for labels that may be none."""
+        if isinstance(y, Tensor):
+            self._y = y
 
     def log(self, **values: Tensor | float) -> None:
         """Note numbers of this step, such as `loss=loss`; they are read only when the next snapshot is made.
@@ -102,7 +108,15 @@ class Watch:
 
     def step(self) -> None:
         """Say that a step is over, for optimisers that are none of torch's."""
-        self._stepped(None)
+        self._stepped(self._steps.take_step())
+
+    def by_hand(self, rate: Callable[[], float]) -> None:
+        """Say that `step` will be called, because the optimiser is none of torch's.
+
+        Args:
+            rate: its learning rate now.
+        """
+        self._steps.count_by_hand(rate)
 
     @property
     def history(self) -> RunHistory:
@@ -126,12 +140,12 @@ class Watch:
         Raises:
             DataError: this watch was used before.
         """
-        if self._is_inside or self._snapshots:
+        if self.is_inside or self._snapshots:
             raise DataError("watch: expected a watch that was not used yet. Make another for another run.")
-        self._is_inside = True
+        self.is_inside = True
         self._started = self._last = time.perf_counter()
         self._hooks.enter_context(self._steps.set())
-        self._hooks.enter_context(set_around(self._outer, self._model, self._begin))
+        self._hooks.enter_context(set_around(self._outer, self._model, self.begin))
         if self._how.example is not None:
             self._plan(self._how.example)
         self._arm()
@@ -142,7 +156,7 @@ class Watch:
     ) -> None:
         self._switch.is_on = self._switch.is_checking = self._steps.is_on = False
         self._hooks.close()
-        self._is_inside = False
+        self.is_inside = False
         self._flush_checks()
         self._judge()
         if kind is not None:
@@ -159,15 +173,15 @@ class Watch:
     def _arm(self) -> None:
         """Decide whether the step that begins is reported."""
         is_on = self._step + 1 >= self._schedule.next
-        self._steps.is_on = is_on
+        self._steps.arm(is_on=is_on)
         if is_on and self._reporter is not None:
             self._reporter.reset()
         self._switch.is_on = is_on
         self._switch.is_checking = self._how.check
         self._n_passes = 0
 
-    def _begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """A forward pass of the whole model begins."""
+    def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """A forward pass of the whole model begins; hooks say so, and integrations that begin in the middle of one."""
         if not torch.is_grad_enabled():
             self._switch.is_on = self._switch.is_checking = False
             return
@@ -254,7 +268,7 @@ class Watch:
             self._notice(bad)
             if bad is not None:
                 self._judge()
-                if self._how.stop and self._is_inside:
+                if self._how.stop and self.is_inside:
                     self._stop()
 
     def _notice(self, bad: tuple[int, str] | None) -> None:
@@ -275,7 +289,7 @@ class Watch:
 
     def _judge(self) -> None:
         known = {(found.finding.rule, found.finding.layer) for found in self._findings}
-        for found in judge(self.history.recent() if self._is_inside else self.history):
+        for found in judge(self.history.recent() if self.is_inside else self.history):
             if (found.finding.rule, found.finding.layer) not in known:
                 self._findings.append(found)
                 for sink in self._sinks:
