@@ -385,7 +385,7 @@ def test_the_distance_between_snapshots_keeps_the_budget():
         step += 1
         is_reported = step >= schedule.next
         if is_reported:
-            schedule.plan(step)
+            schedule.plan(step, schedule.wish())
             spent += 0.05
         schedule.note(0.02 + 0.05 * is_reported, 0.05 if is_reported else None)
     assert spent <= 0.02 * 0.02 * steps * 1.5

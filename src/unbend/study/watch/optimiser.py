@@ -102,9 +102,8 @@ class StepWatcher:
             self.arm(is_on=self.is_on)
             return None
         names, parameters = zip(*self._named(), strict=True)
-        found = _norms([_local(p.grad) for p in parameters]) if self._gradients is None else self._gradients
         self._taken = {
-            "names": names, "gradients": found, "scale": None, "skipped": None, "rate": self._rate(), "flow": found,
+            "names": names, "scale": None, "skipped": None, "rate": self._rate(),
             "sharded": tuple(hasattr(p, "to_local") for p in parameters),
         }  # fmt: skip
         return self._measured()
@@ -138,33 +137,38 @@ class StepWatcher:
         if not self.is_on or not self._is_ours(optimiser):
             return
         names, parameters = zip(*self._named(), strict=True)
-        flow = _norms([_local(p.grad) for p in parameters])
         self._before = [_some(p).clone() for p in parameters]
         scaler = _scaler()
         self._taken = {
             "names": names,
-            "gradients": flow if self._gradients is None else self._gradients,
             "scale": None if scaler is None else scaler._scale,  # noqa: SLF001  `get_scale` would wait for the device
             "skipped": getattr(optimiser, "found_inf", None),
             "rate": _rate(optimiser),
-            "flow": flow,
             "sharded": tuple(hasattr(p, "to_local") for p in parameters),
         }
 
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if not self._is_ours(optimiser):
             return
-        self._on_step(self._measured() if self._taken else None)
+        self._on_step(self._measured(getattr(optimiser, "grad_scale", None)) if self._taken else None)
 
-    def _measured(self) -> OptimiserStep:
-        """What was measured, now that the step is over."""
-        taken, self._taken, self._gradients = self._taken, {}, None
+    def _measured(self, scale: Tensor | None = None) -> OptimiserStep:
+        """What was measured, now that the step is over: a closure may have run the passes inside of it.
+
+        Args:
+            scale: what the optimiser itself divides gradients by, as fused ones do.
+        """
         parameters = [p for _, p in self._named()]
+        flow = _norms([_local(p.grad) for p in parameters])
+        gradients = flow if self._gradients is None else self._gradients
         old = _norms(self._before)
         moved = _norms(list(torch._foreach_sub([_some(p) for p in parameters], self._before)))  # noqa: SLF001  one kernel for all
-        self._before = []
         weights = _norms([_local(p.detach()) for p in parameters])
-        return OptimiserStep(weights=weights, moved=moved, before=old, **taken)
+        taken, self._taken, self._gradients, self._before = self._taken, {}, None, []
+        return OptimiserStep(
+            gradients=gradients, flow=flow if scale is None else flow / scale, weights=weights, moved=moved, before=old,
+            **taken,
+        )  # fmt: skip
 
 
 class _Hook:

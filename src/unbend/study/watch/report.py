@@ -6,7 +6,7 @@ for a device or for other ranks.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -36,12 +36,14 @@ class Reported:
         layers: by layer.
         bad: the step and the layer of the first value that is not finite; the layer is "" where only gradients are.
         is_deep: whether rows were asked as well.
+        distance: steps until the next snapshot, on which all ranks agree.
     """
 
     values: dict[str, float]
     layers: dict[str, dict[str, float]]
     bad: tuple[int, str] | None
     is_deep: bool
+    distance: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +57,7 @@ class _Part:
     norms: dict[str, Array]
     values: dict[str, float]
     is_deep: bool
+    distance: int = 1
 
 
 @final
@@ -125,7 +128,7 @@ class Reporter:
         return None
 
     def report(
-        self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], spend: float
+        self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], spend: float, distance: int
     ) -> Reported | None:
         """The numbers of a step; None where the optimiser skipped it.
 
@@ -135,13 +138,14 @@ class Reporter:
             step: how many steps there have been, this one included.
             values: of the whole network, as far as they are known.
             spend: share of the run's time that watching has taken.
+            distance: steps until this rank may take the next snapshot.
 
         Raises:
             RankError: a rank has died.
         """
         if taken.skipped is not None and bool(torch.as_tensor(taken.skipped).max() > 0):
             return None
-        mine = self._mine(taken, y, values, spend)
+        mine = replace(self._mine(taken, y, values, spend), distance=distance)
         parts = gather(lambda: mine, self._ranks)
         started = time.perf_counter()
         layers, values = self._of_spots(parts)
@@ -151,15 +155,17 @@ class Reporter:
         bad = self._first_bad(peaks, step) if self._sums else None
         if bad is None and not np.isfinite(found.get("gradient", 0.0)):
             bad = step, ""
-        return Reported(numbers({**_mean_values(parts), **values, **found}), layers, bad, parts[0].is_deep)
+        whole = numbers({**_mean_values(parts), **values, **found})
+        return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts))
 
     def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float], spend: float) -> _Part:
         """What this rank saw."""
         limit = share_of(self._how.budget)
         is_deep = self._how.every is None or self._deep_cost == 0 or spend < limit
+        has_rows = is_deep or self._ranks.n > 1  # the first rank decides for all
         packed = tuple(sums.packed().cpu().numpy() for sums in self._sums)
         rows = tuple(
-            sums.rows.cpu().clone() if is_deep or spot.is_output else torch.zeros(0, sums.rows.shape[1])
+            sums.rows.cpu().clone() if has_rows or spot.is_output else torch.zeros(0, sums.rows.shape[1])
             for spot, sums in zip(self.spots, self._sums, strict=True)
         )
         n = min((int(sums.counts[0]) for sums in self._sums), default=0)

@@ -72,10 +72,13 @@ class Schedule:
         beyond = seconds - median(self.steps) if self.steps else 0.0
         self.costs.append(max(own, min(beyond, 2 * own)))
 
-    def plan(self, step: int) -> None:
-        """Choose the step after `step` that is reported next."""
-        self.distance = self.every or self._affordable()
-        self.next = step + self.distance
+    def wish(self) -> int:
+        """How many steps from now a snapshot may be taken again."""
+        return self.every or self._affordable()
+
+    def plan(self, step: int, distance: int) -> None:
+        """Take the next snapshot so many steps after `step`; ranks of one run must agree on it."""
+        self.distance, self.next = distance, step + distance
 
     def _affordable(self) -> int:
         """The least distance at which reports cost their share."""

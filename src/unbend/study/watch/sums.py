@@ -59,11 +59,12 @@ class SpotSums:
         width: its units.
         device: where its values are.
         at: where in `peaks` the step stands that runs now [1], shared by all spots.
-        samples: how many of a report's samples are kept as rows.
+        samples: how many samples of a forward pass are looked at.
     """
 
     def __init__(self, spot: Spot, width: int, at: Tensor, samples: int = SAMPLES) -> None:
         device = at.device
+        self.samples: int = samples
         self.view: View = spot.tap.view
         saturation = spot.tap.saturation
         self.is_judged: bool = saturation is not None
@@ -90,12 +91,12 @@ class SpotSums:
         if values.shape[-1 if self.view.layout != "maps" else 1] != self.sums.shape[1]:
             return
         self.check(values)
-        x = values[:SAMPLES].float()
+        x = values[: self.samples].float()
         axes = [0, *range(2, x.ndim)] if self.view.layout == "maps" else list(range(x.ndim - 1))
         self.sums[0].add_(x.sum(axes))
         self.sums[1].add_((x * x).sum(axes))
         if self.is_judged:
-            self._judge(x, None if pre is None else pre[:SAMPLES].float(), axes)
+            self._judge(x, None if pre is None else pre[: self.samples].float(), axes)
         self.extremes[0].copy_(torch.maximum(self.extremes[0], -x.amin(axes)))
         self.extremes[1].copy_(torch.maximum(self.extremes[1], x.amax(axes)))
         self.counts[0].add_(x.shape[0])

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import unbend
 from unbend.capture import bare
 from unbend.capture.live import Spot, Switch, named_arguments, set_around, set_hooks, spots
-from unbend.errors import DataError, UnbendError
+from unbend.errors import DataError, ModelError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
@@ -53,7 +53,8 @@ class Watch:
 
     def __init__(self, model: nn.Module, how: WatchSettings, sinks: tuple[Sink, ...] = ()) -> None:
         how.check_values()
-        self._outer, self._model, self._how, self._sinks = model, bare(model), how, sinks
+        self._outer, self._model, self._how = model, _watchable(model), how
+        self._sinks = sinks if share().rank == 0 or not how.ranks else ()
         self._switch = Switch()
         self._schedule = Schedule(how.every, share_of(how.budget))
         self._steps = StepWatcher(self._model, self._stepped)
@@ -225,7 +226,6 @@ class Watch:
             self._report(taken)
             own = time.perf_counter() - now
             self._cost += own
-            self._schedule.plan(self._step)
         elif self._reporter is not None and self._since % CHECKED == 0:
             self._flush_checks()
         self._schedule.note(lasted, own)
@@ -247,8 +247,9 @@ class Watch:
         values["micro_batches"] = float(max(self._n_passes, 1))
         values["cost"] = self._cost / max(self._seconds - self._offset, 1e-9)
         spend = values["cost"] if self._how.every is not None else 0.0
-        found = self._reporter.report(taken, self._y, self._step, values, spend)
+        found = self._reporter.report(taken, self._y, self._step, values, spend, self._schedule.wish())
         self._y = None
+        self._schedule.plan(self._step, 1 if found is None else found.distance)
         if found is None:
             return
         self._notice(found.bad)
@@ -312,6 +313,20 @@ class Watch:
         if not self._has_told:
             self._has_told = True
             warnings.warn(_UNSEEN.format(why=why), stacklevel=2)
+
+
+def _watchable(model: nn.Module) -> nn.Module:
+    """The module inside its wrappers.
+
+    Raises:
+        ModelError: it cannot be looked into, or its parameters are spread over ranks.
+    """
+    if isinstance(model, nn.Module) and any(hasattr(p, "to_local") for p in model.parameters()):
+        raise ModelError(
+            "model: its parameters are spread over ranks (fully_shard, tensor parallel), and no layer can be looked "
+            "at without gathering them. Watch a run of DistributedDataParallel, or one of a smaller copy on one process."
+        )
+    return bare(model)
 
 
 def _about(model: nn.Module, how: WatchSettings, chosen: Sequence[Spot] = (), notes: tuple[str, ...] = ()) -> AboutRun:
