@@ -1,6 +1,6 @@
 """From what a step's spots added up to the numbers of a snapshot.
 
-In: States and rows on the host, labels. Out: numbers by name, as in `history.values.FIELDS`.
+In: sums and rows on the host, labels. Out: numbers by name, as in `history.values.FIELDS`.
 """
 
 import numpy as np
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
-from unbend.numerics.activity import ActivityState, activity
-from unbend.numerics.moments import MomentState, moments
+from unbend.numerics.activity import DORMANT, MOSTLY
 from unbend.numerics.scatter import scatter
 from unbend.numerics.second import SecondState
 from unbend.numerics.views import sketch
+from unbend.study.watch.sums import Taken
 
 SUMS = 64
 """Signed sums of a wide layer's units that questions about classes are asked of: 256 rows tell nothing of 512 units."""
@@ -22,18 +22,40 @@ _FEWEST = 2
 """Rows of a class, at least, for it to be told from others on rows left out."""
 
 
-def of_sums(moment: MomentState, active: ActivityState) -> dict[str, float]:
-    """What the units of a layer did."""
-    m, a = moments(moment), activity(active)
-    found = {"rms": m.rms, "silent": float(a.silent.mean()), "spread": float(np.sqrt(np.nanmean(m.std**2)))} \
-        if np.isfinite(m.std).any() else {"silent": float(a.silent.mean())}  # fmt: skip
-    if a.is_judged:
-        found |= {
-            "dormant": float(a.dormant.mean()),
-            "saturated": float(a.saturated.mean()),
-            "zeros": float(np.nanmean(a.zero_share)),
-        }
-    return found
+def of_sums(taken: Taken, *, is_judged: bool) -> dict[str, float]:
+    """What the units of a layer did: the numbers of `numerics.moments` and `numerics.activity`, for the whole layer.
+
+    Made in a dozen operations on all units at once, since a snapshot may be taken at every step. A unit with a value
+    that is not finite counts nothing.
+
+    Args:
+        taken: what its spot added up.
+        is_judged: whether it is an activation, of whose units more can be said than that they are silent.
+    """
+    good = np.isfinite(taken.sums[:2]).all(0) & np.isfinite(taken.low) & np.isfinite(taken.high)
+    if not good.any():
+        return {}
+    whole = good.all()
+    sums, low, high = (part if whole else part[..., good] for part in (taken.sums, taken.low, taken.high))
+    n, d = taken.count, len(good)
+    total, squares, magnitude, zeros, flat = sums
+    silent = (low == 0) & (high == 0)
+    variance = np.maximum(squares / n - (total / n) ** 2, 0)
+    found = {
+        "rms": float(np.sqrt(squares.mean() / n)),
+        "spread": float(np.sqrt(variance.mean())),
+        "silent": float(silent.sum() / d),
+    }
+    if not is_judged:
+        return found
+    mean = magnitude.mean()
+    dormant = silent if mean == 0 else (magnitude <= DORMANT * mean) | silent
+    saturated = (flat >= MOSTLY * n) & ~silent
+    return found | {
+        "dormant": float(dormant.sum() / d),
+        "saturated": float(saturated.sum() / d),
+        "zeros": float(zeros.mean() / n),
+    }
 
 
 def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:

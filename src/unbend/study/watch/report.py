@@ -191,11 +191,13 @@ class Reporter:
         values: dict[str, float] = {}
         for i, (spot, sums) in enumerate(zip(self.spots, self._sums, strict=True)):
             each = [sums.unpack(part.packed[i], part.rows[i]) for part in parts]
-            whole = sums.unpack(add_packed([part.packed[i] for part in parts]), torch.zeros(0, 1))
+            whole = each[0]
+            if len(parts) > 1:
+                whole = sums.unpack(add_packed([part.packed[i] for part in parts]), torch.zeros(0, 1))
             if whole.n == 0:
                 continue
-            found = of_sums(*sums.states(whole))
-            rows = torch.cat([taken.rows for taken in each])
+            found = of_sums(whole, is_judged=sums.is_judged)
+            rows = each[0].rows if len(each) == 1 else torch.cat([taken.rows for taken in each])
             if label is not None and len(rows) and sum(len(y) for y in labels if y is not None) != len(rows):
                 rows, y = _matched(each, parts)
             else:

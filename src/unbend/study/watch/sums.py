@@ -1,6 +1,6 @@
 """What one spot adds up in a step that is reported: sums per unit and some rows, in buffers that stay where they are.
 
-In: a layer's values inside the forward pass, eager or in a compiled graph. Out: States and rows, on the host. There is
+In: a layer's values inside the forward pass, eager or in a compiled graph. Out: sums and rows, on the host. There is
 no branch on values and no transfer in `add`, so that it breaks no graph and waits for no device.
 """
 
@@ -14,9 +14,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.capture.live import Spot
-from unbend.numerics.activity import ActivityState
 from unbend.numerics.batch import Saturation
-from unbend.numerics.moments import MomentState
 from unbend.numerics.views import View, reduce
 
 SAMPLES = 256
@@ -68,7 +66,7 @@ class SpotSums:
         self.view: View = spot.tap.view
         saturation = spot.tap.saturation
         self.is_judged: bool = saturation is not None
-        self.is_rectifier: bool = saturation is not None and saturation.is_rectifier
+        self.is_rectifier: bool = saturation is not None and saturation.is_rectifier and saturation.high == np.inf
         self.edges: tuple[float, float] = (0.0, 0.0) if saturation is None else _inside(saturation)
         columns = min(width, COLUMNS)
         self.sums: Tensor = torch.zeros(len(_ROWS), width, dtype=torch.float64, device=device)
@@ -147,22 +145,6 @@ class SpotSums:
         if self.is_rectifier:
             sums[2], sums[4] = np.abs(sums[0]), sums[3]
         return Taken(n, count, sums, low, high, rows[: min(n, len(rows))])
-
-    def states(self, taken: Taken) -> tuple[MomentState, ActivityState]:
-        """The States of what was taken; where a value was not finite, its unit counts nothing."""
-        total, squares, magnitude, zeros, flat = taken.sums
-        good = np.isfinite(total) & np.isfinite(squares) & np.isfinite(taken.low) & np.isfinite(taken.high)
-        count = np.where(good, float(taken.count), 0.0)
-        total, squares, magnitude = (np.where(good, part, 0.0) for part in (total, squares, magnitude))
-        low, high = np.where(good, taken.low, np.inf), np.where(good, taken.high, -np.inf)
-        m2 = np.where(low == high, 0.0, np.maximum(squares - total * total / np.maximum(count, 1), 0.0))
-        lost = np.where(good, 0, 1).astype(np.int64)
-        moments = MomentState(taken.n, count, total, m2, low, high, lost)
-        if not self.is_judged:
-            return moments, ActivityState.from_extremes(taken.n, low, high)
-        zeros, flat = (np.where(good, part, 0).astype(np.int64) for part in (zeros, flat))
-        rectified = taken.n if self.is_rectifier else 0
-        return moments, ActivityState(taken.n, count, zeros, flat, magnitude, low, high, rectified)
 
 
 def _inside(saturation: Saturation) -> tuple[float, float]:

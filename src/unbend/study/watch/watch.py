@@ -323,8 +323,8 @@ def _watchable(model: nn.Module) -> nn.Module:
     """
     if isinstance(model, nn.Module) and any(hasattr(p, "to_local") for p in model.parameters()):
         raise ModelError(
-            "model: its parameters are spread over ranks (fully_shard, tensor parallel), and no layer can be looked "
-            "at without gathering them. Watch a run of DistributedDataParallel, or one of a smaller copy on one process."
+            "model: its parameters are spread over ranks (fully_shard, tensor parallel), and no layer can be looked at "
+            "before they are gathered. Watch a run of DistributedDataParallel, or a smaller one on one process."
         )
     return bare(model)
 
