@@ -36,7 +36,7 @@ COMMANDS = {
     "steer": "Add the way to a class to each layer, and tell how many other rows the network calls that class then.",
     "lab": "Re-run the claims of the field: each measured, checked, and drawn.",
     "learn": "Write the course: twelve lessons, run here, as pages that open offline, as notebooks and as Markdown.",
-    "show": "Show a saved study, without the model or the data.",
+    "show": "Show a saved study or a training run, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
     "compare": "Tell layer by layer what got better or worse beyond the noise of the rows.",
     "verify": "Check every separability proof of a saved study over all rows, "
