@@ -41,7 +41,7 @@ def saliency(
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
     seed: Annotated[int, typer.Option(help="Of noise and of random weights.")] = 0,
 ) -> None:
-    """Show what of the input the output hangs on, each method beside its map of random weights (needs Captum).
+    """Show what of the input the output hangs on, each method beside its map of random weights.
 
     Without arguments it does so with a small net on scikit-learn's handwritten digits.
 
