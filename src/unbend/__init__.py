@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
     from unbend.explain.saliency import saliency as saliency
+    from unbend.explain.shape import shape as shape
     from unbend.explain.steering import adding as adding
     from unbend.explain.steering import steer as steer
     from unbend.explain.surgery.surgery import surgery as surgery
@@ -65,6 +66,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
     "saliency": ("unbend.explain.saliency", "saliency"),
+    "shape": ("unbend.explain.shape", "shape"),
     "save": ("unbend.record.file", "save"),
     "steer": ("unbend.explain.steering", "steer"),
     "surgery": ("unbend.explain.surgery.surgery", "surgery"),
