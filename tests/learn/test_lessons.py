@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import unbend
-from unbend.errors import DataError, LoadError
+from unbend.errors import DataError, LoadError, MissingExtraError
 from unbend.learn.export import defined_and_used, markdown, names_given_twice, notebook
 from unbend.learn.markup import mathml
 from unbend.learn.running import HOLE, fields, run
@@ -163,6 +163,12 @@ def returned(cell):
 def test_a_solution_that_is_wrong_is_noticed():
     text = page_text("neurons").replace("assert abs(doubled) < 1e-12", "assert abs(doubled) > 1")
     with pytest.raises(DataError, match="neurons, block 4: AssertionError"):
+        run(parse("neurons", text))
+
+
+def test_a_package_that_is_missing_is_named():
+    text = page_text("neurons").replace("import torch\n", "import torch\nimport no_such_package\n", 1)
+    with pytest.raises(MissingExtraError, match=r"neurons: needs the package no_such_package. Install it"):
         run(parse("neurons", text))
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from unbend.cli.main import main
+from unbend.errors import MissingExtraError
 from unbend.learn import markup
+from unbend.learn import site as site_module
 from unbend.learn.site import write
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -64,6 +66,20 @@ def test_the_command_writes_what_it_is_asked_for(tmp_path, capsys):
     assert {"neurons.html", "neurons.md", "neurons.py", "neurons.svg"} <= {
         p.name for p in (tmp_path / "course").iterdir()
     }
+
+
+def test_a_lesson_that_lacks_a_package_is_left_out_of_the_whole_and_refused_by_name(tmp_path, monkeypatch):
+    def absent(_lesson):
+        raise MissingExtraError("xor: needs the package x. Install it: pip install 'unbend[learn]'.")
+
+    monkeypatch.setattr(site_module, "lessons", lambda: ("xor",))
+    monkeypatch.setattr(site_module, "run", absent)
+    said = []
+    write(tmp_path, progress=said.append)
+    assert said[-1].startswith("Left out: xor: needs")
+    assert not (tmp_path / "xor.html").exists()
+    with pytest.raises(MissingExtraError):
+        write(tmp_path, ["xor"])
 
 
 @pytest.mark.browser

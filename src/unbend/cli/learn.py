@@ -42,8 +42,8 @@ def learn(
         raise DataError(f"--output: expected a folder, got the file '{output}'. Name a folder, such as course/.")
     from unbend.learn.site import write
 
-    chosen = list(dict.fromkeys(lesson(name).name for name in names or lessons()))
-    write(output, chosen, progress=lambda name: errors().print(Text(f"Running {name} …", style="dim")))
+    chosen = list(dict.fromkeys(lesson(name).name for name in names or ()))
+    write(output, chosen or None, progress=lambda sentence: errors().print(Text(sentence, style="dim")))
     place = output / "index.html"
     errors().print(wrote(place))
     if open_:

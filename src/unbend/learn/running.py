@@ -16,7 +16,7 @@ from matplotlib import rc_context, rcdefaults
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from unbend.errors import DataError
+from unbend.errors import DataError, MissingExtraError
 from unbend.learn.source import Lesson
 from unbend.plot.style import BLUE, GREEN, ORANGE, PINK, RC, VERMILION, plain_powers
 from unbend.plot.vector import compact
@@ -80,6 +80,7 @@ def run(lesson: Lesson) -> MeasuredLesson:
 
     Raises:
         DataError: a block that fails, such as a solution whose assertion does not hold.
+        MissingExtraError: a package that the lesson needs is not installed.
     """
     names: dict[str, Any] = {"__name__": f"lesson_{lesson.name}"}
     with rc_context(), seeded(0), threads(1):
@@ -100,6 +101,10 @@ def fields(text: str) -> dict[str, str]:
 def _execute(lesson: Lesson, number: int, block: str, names: dict[str, Any]) -> None:
     try:
         exec(compile(block, f"{lesson.name}, block {number}", "exec"), names)  # noqa: S102  our own lessons
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{lesson.name}: needs the package {error.name}. Install it: pip install 'unbend[learn]'."
+        ) from error
     except Exception as error:
         raise DataError(f"{lesson.name}, block {number}: {type(error).__name__}: {error}") from error
 

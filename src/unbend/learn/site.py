@@ -4,9 +4,10 @@ In: a folder. Out: files in it. Must not know the terminal.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from unbend.errors import MissingExtraError
 from unbend.files import whole
 from unbend.learn import export, markup
 from unbend.learn.running import MeasuredLesson, run
@@ -25,32 +26,43 @@ def write(
 
     Args:
         folder: where they go; made if it is not there.
-        names: of the lessons to run; all when left out. The index lists what is written.
-        progress: called with the name of each lesson before it is run.
+        names: of the lessons to run; when left out, all whose packages are installed. The index lists what is written.
+        progress: called with a sentence before each lesson is run, and for one that is left out.
 
     Raises:
         RecordError: a file cannot be written.
         DataError: a lesson's code fails.
+        MissingExtraError: a package is not installed that a named lesson needs.
 
     Cost:
-        The code of all lessons takes about a minute on one core; a page is 60 to 200 kB.
+        The code of all lessons takes about a minute and a half on one core; a page is 40 to 200 kB.
     """
-    chosen = [lesson(name) for name in names or lessons()]
     folder.mkdir(parents=True, exist_ok=True)
+    found = list(_run(names, progress or (lambda _sentence: None)))
+    chosen = [one.lesson for one in found]
     written = []
-    for place, one in enumerate(chosen):
-        if progress is not None:
-            progress(one.name)
-        ran = run(one)
-        near = (chosen[place - 1] if place else None, chosen[place + 1] if place + 1 < len(chosen) else None)
-        written.append(_put(folder / f"{one.name}.html", lesson_page(ran, near)))
-        _put(folder / f"{one.name}.svg", ran.figure)
-        _put(folder / f"{one.name}.md", export.markdown(ran, f"{one.name}.svg"))
-        _put(folder / f"{one.name}.py", export.notebook(ran))
+    for ran, before, after in zip(found, [None, *chosen[:-1]], [*chosen[1:], None], strict=True):
+        name = ran.lesson.name
+        written.append(_put(folder / f"{name}.html", lesson_page(ran, (before, after))))
+        _put(folder / f"{name}.svg", ran.figure)
+        _put(folder / f"{name}.md", export.markdown(ran, f"{name}.svg"))
+        _put(folder / f"{name}.py", export.notebook(ran))
     for name, title in PAGES.items():
         written.append(_put(folder / f"{name}.html", plain_page(title, page_text(name))))
     written.append(_put(folder / "index.html", index_page(chosen)))
     return written
+
+
+def _run(names: Sequence[str] | None, tell: Callable[[str], None]) -> Iterator[MeasuredLesson]:
+    """The lessons one by one; of a whole course, those that lack a package are left out and named."""
+    for one in map(lesson, names or lessons()):
+        tell(f"Running {one.name} …")
+        try:
+            yield run(one)
+        except MissingExtraError as error:
+            if names is not None:
+                raise
+            tell(f"Left out: {error}")
 
 
 def lesson_page(ran: MeasuredLesson, near: tuple[Lesson | None, Lesson | None] = (None, None)) -> str:
