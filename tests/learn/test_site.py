@@ -90,9 +90,9 @@ def test_a_browser_shows_it_and_confronts_the_guess(site, width, scheme):
         assert page.locator("#result").evaluate("node => node.open")
         verdict = page.locator(".live .verdict")
         assert verdict.text_content().startswith("A line parts the classes")
-        for _ in range(60):
-            page.locator(".live .handle").nth(1).press("ArrowLeft")
-            page.locator(".live .handle").nth(0).press("ArrowLeft")
+        for _ in range(26):  # turns the first unit's line until it runs through (0, 0) and (1, 1)
+            page.locator(".live .handle").nth(0).press("ArrowUp")
+            page.locator(".live .handle").nth(1).press("ArrowDown")
         assert verdict.text_content().startswith("No line found")
         page.reload()
         page.wait_for_selector("html[data-ready]")

@@ -23,7 +23,7 @@ from unbend.plot.vector import compact
 from unbend.zoo.randomness import seeded, threads
 
 _COLOURS = cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PINK])
-HOLE = re.compile(r"\{\{\s*([A-Za-z_][^{}:]*?)\s*(?::([^{}]+))?\}\}")
+HOLE = re.compile(r"\{\{([^{}:]+)(?::([^{}]+))?\}\}")
 """A place for a number: an expression over the lesson's names, and how to print it."""
 
 
@@ -66,7 +66,7 @@ class MeasuredLesson:
 
     def fill(self, text: str) -> str:
         """The text with the measured numbers where it names them."""
-        return HOLE.sub(lambda hole: format(eval(hole[1], dict(self.names)), hole[2] or ""), text)  # noqa: S307
+        return HOLE.sub(lambda hole: format(eval(hole[1].strip(), dict(self.names)), hole[2] or ""), text)  # noqa: S307
 
     def live(self, text: str) -> dict[str, Any]:
         """What a live figure starts from: its lines `key: expression`, evaluated over the lesson's names."""
