@@ -89,7 +89,7 @@ def pages(n: int) -> None:
         "120 classes": studies.many(6, 64, 120),
     }
     report(studies.hostile())
-    print("| page | size | made in | first screen | scroll p95, longest frame | class to frame | nodes | heap | PDF |")
+    print("| page | size | made in | first screen | scroll p95, longest | class to frame | nodes | heap | PDF |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
@@ -112,8 +112,8 @@ def pages(n: int) -> None:
             start = time.perf_counter()
             pdf = len(page.pdf()) / 1e6
             print(
-                f"| {title} | {file.stat().st_size / 1e3:,.0f} kB | {statistics.median(made):.0f} ms | {first:.0f} ms | "
-                f"{scroll['p95']:.0f}, {scroll['longest']:.0f} ms | {choose:.0f} ms | {nodes:,} | {heap:.0f} MB | "
+                f"| {title} | {file.stat().st_size / 1e3:,.0f} kB | {statistics.median(made):.0f} ms | {first:.0f} ms "
+                f"| {scroll['p95']:.0f}, {scroll['longest']:.0f} ms | {choose:.0f} ms | {nodes:,} | {heap:.0f} MB | "
                 f"{pdf:.1f} MB in {time.perf_counter() - start:.1f} s |",
                 flush=True,
             )

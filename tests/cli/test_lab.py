@@ -110,7 +110,7 @@ def test_an_interrupt_keeps_what_is_done(run, monkeypatch, tmp_path):
         yield runner.perform(planned[0])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "together", interrupted)
+    monkeypatch.setattr(runner, "together", interrupted)
     status, _, err = run("neuron", "xor_impossible", "--quick")
     assert status == 130
     assert "1 of 2 runs are kept" in err

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from unbend.errors import LoadError
 from unbend.lab import Check, Verdict, claim, claims, results
-from unbend.lab.claims import SECTIONS
+from unbend.lab.claims import SECTIONS, card
 from unbend.lab.page import code
 from unbend.lab.pictures import look
 from unbend.lab.results import Run
@@ -89,6 +89,15 @@ def test_its_words_are_filled(name):
     assert (one.film is None) == (one.n_frames is None)
     parameters = inspect.signature(one.run).parameters
     assert {key: value.default for key, value in parameters.items()} == {"seed": 0, "budget": "full"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_says_what_the_claim_says(name):
+    one, words = claim(name), card(name)
+    assert {field.name: getattr(words, field.name) for field in fields(words)} == {
+        field.name: getattr(one, field.name) for field in fields(words)
+    }
+    assert words.told_by
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -227,6 +236,16 @@ def test_a_verdict_names_the_checks_that_failed():
 def test_importing_the_list_imports_no_claim():
     words = "import sys, unbend.lab; print([m for m in sys.modules if m.startswith('unbend.lab.xor')])"
     assert subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_command_that_lists_imports_neither_torch_nor_drawing():
+    words = (
+        "import sys; from unbend.cli import main; sys.argv = ['unbend', 'lab']\n"
+        "try: main()\nfinally: print([m for m in ('torch', 'matplotlib', 'scipy', 'numba') if m in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert ended.stdout.endswith("[]\n"), ended.stderr
+    assert "xor_trained" in ended.stdout
 
 
 def test_known_classes_cover_what_a_result_holds():

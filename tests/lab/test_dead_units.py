@@ -14,10 +14,10 @@ def result(quick):
     return quick("dead_units")
 
 
-def test_the_claim_is_false_as_told(result):
+def test_the_claim_holds_as_a_count(result):
     verdict = dead_units.holds(result)
     assert verdict.passed, [check for check in verdict.checks if not check.passed]
-    assert verdict.outcome == "false as told"
+    assert verdict.outcome == "holds with a condition"
     assert f"{result.dead[-1, 0, -1]:.0%}" in dead_units.finding(result)
 
 

@@ -1,4 +1,4 @@
-"""KANs against perceptrons: the experiment passes, the curves are the true ones, and swapped targets are noticed."""
+"""KANs against MLPs: the experiment passes, the curves are the true ones, and swapped targets are noticed."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_a_kan_without_splines_is_noticed(monkeypatch):
 
     monkeypatch.setattr(kan, "_kan", without)
     failed = kan.holds(kan.run(0, "quick")).failed
-    assert "exp(sin πx + y²): best KAN over best perceptron" in failed
+    assert "exp(sin πx + y²): best KAN over best MLP" in failed
 
 
 def test_the_figure_draws_errors_and_edges(result):

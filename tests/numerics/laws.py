@@ -19,6 +19,7 @@ from unbend.numerics.moments import MomentState
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.state import MEASURES, HeldOut
+from unbend.numerics.units import UnitState
 from unbend.numerics.views import View
 
 
@@ -45,6 +46,7 @@ STATES = [
     streaming(SecondState),
     streaming(HistogramState),
     streaming(SampleState),
+    streaming(UnitState),
     Law(GradientState, lambda b: GradientState.of(b.values.double().nan_to_num()), lambda *_: GradientState.empty()),
 ]
 

@@ -1,5 +1,7 @@
 """Networks from widths, their initial weights, and the patterns of widths."""
 
+from bisect import bisect_left
+
 import pytest
 import torch
 from hypothesis import given
@@ -98,26 +100,44 @@ def test_unknown_rule(unchecked):
 def test_patterns(unchecked):
     assert zoo.hidden_widths("constant", 128, 3) == [128, 128, 128]
     assert zoo.hidden_widths("funnel", 128, 4) == [128, 64, 32, 32]
-    assert zoo.hidden_widths("expanding", 128, 4) == [32, 32, 64, 128]
-    assert zoo.hidden_widths("bottleneck", 256, 4) == [256, 128, 128, 256]
+    assert zoo.hidden_widths("reversed funnel", 128, 4) == [32, 32, 64, 128]
+    assert zoo.hidden_widths("symmetric bottleneck", 256, 4) == [256, 128, 128, 256]
     assert zoo.hidden_widths("funnel", 8, 3) == [8, 8, 8]
+    assert zoo.hidden_widths("bottleneck", 256, 5) == [256, 128, 64, 64, 128]
+    assert zoo.hidden_widths("expanding", 256, 6) == [64, 128, 256, 512, 512, 512]
     with pytest.raises(DataError, match="pattern"):
         zoo.hidden_widths("hourglass", 8, 3)
 
 
 @given(
-    pattern=st.sampled_from(["constant", "funnel", "bottleneck", "expanding"]),
+    pattern=st.sampled_from(["constant", "funnel", "bottleneck", "expanding", "symmetric bottleneck"]),
     size=st.integers(500, 200_000),
     depth=st.integers(1, 6),
 )
 def test_widths_of_size_are_the_closest(pattern, size, depth):
     widths = zoo.widths_of_size(pattern, size, depth, ends=(10, 3))
     found = zoo.parameter_count(widths)
-    widest = max(widths[1:-1])
-    for other in (widest - 1, widest + 1):
+    bases = range(1, 5 * max(widths))
+    base = bases[bisect_left(bases, sum(widths[1:-1]), key=lambda one: sum(zoo.hidden_widths(pattern, one, depth)))]
+    for other in (base - 1, base + 1):
         if other >= 1:
             near = [10, *zoo.hidden_widths(pattern, other, depth), 3]
             assert abs(found - size) <= abs(zoo.parameter_count(near) - size)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "widths"),
+    [
+        ("constant", [256, 256, 256, 256]),
+        ("funnel", [256, 128, 64, 32]),
+        ("bottleneck", [256, 128, 64, 128]),
+        ("expanding", [64, 128, 256, 512]),
+    ],
+)
+def test_the_builder_has_the_widths_that_articles_print(pattern, widths):
+    net = zoo.hidden_layers(784, 10, 4, 256, pattern, "tanh", seed=0)
+    assert [net[0].in_features, *(layer.out_features for layer in net[::2])] == [784, *widths, 10]
+    assert all(isinstance(bend, nn.Tanh) for bend in net[1::2])
 
 
 def test_parameter_count_counts():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from os import cpu_count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
@@ -17,14 +17,17 @@ from rich.text import Text
 
 from unbend.cli.console import INTERRUPTED, errors, results, told, wrote
 from unbend.errors import DataError
-from unbend.lab.claims import SECTIONS, claim, claims
-from unbend.lab.entries import MARKS, Entry, Word, digits, entry, plain
+from unbend.lab.claims import N_SEEDS, SECTIONS, card, check_name, claim, claims
 from unbend.lab.needs import missing
-from unbend.lab.results import Run
-from unbend.lab.runner import N_SEEDS, Task, tasks, together
+
+if TYPE_CHECKING:  # the experiments bring torch, which the list does without
+    from unbend.lab.entries import Entry, Word
+    from unbend.lab.results import Run
+    from unbend.lab.runner import Task
+
 
 FOLDER = Path("lab")
-_STYLES: dict[Word, str] = {
+_STYLES: "dict[Word, str]" = {
     "holds": "green",
     "holds with a condition": "cyan",
     "false as told": "yellow",
@@ -64,12 +67,15 @@ def lab(
 
       unbend lab --all --quick -o lab/ --open
     """
-    wanted = list(dict.fromkeys(claim(name).name for name in names or ()))
+    wanted = list(dict.fromkeys(map(check_name, names or ())))
     _check(seed, seeds, output)
     if not wanted and not every:
         listed = _listed()
         _told(listed) if not as_json else typer.echo(json.dumps(listed, indent=1))
         return
+    from unbend.lab.entries import entry, plain
+    from unbend.lab.runner import tasks
+
     chosen = list(claims()) if every else wanted
     first = None if every and seeds is None and seed == 0 else range(seed, seed + (seeds or 1))
     planned = tasks(chosen, output, budget="quick" if quick else "full", seeds=first, films=film, fresh=fresh)
@@ -101,15 +107,17 @@ def _command(*, every: bool, quick: bool, names: Sequence[str]) -> str:
     return " ".join(["unbend lab", *(["--all"] if every else names), *(["--quick"] if quick else [])])
 
 
-def _run(planned: list[Task], n_workers: int, *, quiet: bool) -> list[Run]:
+def _run(planned: "list[Task]", n_workers: int, *, quiet: bool) -> "list[Run]":
     """The runs, with a bar and a line for each as it ends."""
+    from unbend.lab.runner import together
+
     console = errors()
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console, transient=True, disable=quiet or not console.is_terminal,
     )  # fmt: skip
-    runs: list[Run] = []
+    runs: "list[Run]" = []
     try:
         with bar, closing(together(planned, n_workers=n_workers)) as ending:
             shown = bar.add_task("Running", total=len(planned))
@@ -128,7 +136,7 @@ def _run(planned: list[Task], n_workers: int, *, quiet: bool) -> list[Run]:
     return runs
 
 
-def _ended(run: Run) -> Text:
+def _ended(run: "Run") -> Text:
     word, style = {
         "passed": ("✓", "green"), "failed": ("! failed", "bold red"), "error": ("! broke down", "bold red"),
         "not run": ("– not run", "dim"),
@@ -141,10 +149,10 @@ def _listed() -> list[dict[str, Any]]:
     found = []
     for section, names in SECTIONS.items():
         for name in names:
-            one = claim(name)
+            one = card(name)
             lacking = [line for line in map(missing, one.needs) if line]
             found.append({
-                "claim": name, "section": section, "told": one.told, "source": one.source,
+                "claim": name, "section": section, "told": one.told, "told_by": one.told_by, "source": one.source,
                 "needs": list(one.needs), "missing": lacking,
             })  # fmt: skip
     return found
@@ -166,7 +174,7 @@ def _told(listed: Sequence[dict[str, Any]]) -> None:
     console.print(Text.assemble("Run one with ", one, ", everything with ", every, "."))
 
 
-def _overview(entries: Sequence[Entry]) -> Group:
+def _overview(entries: "Sequence[Entry]") -> Group:
     """One line a claim, and what broke."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("claim", "verdict", "truth"):
@@ -177,11 +185,13 @@ def _overview(entries: Sequence[Entry]) -> Group:
     return Group(table, *broken)
 
 
-def _badge(found: Entry) -> Text:
+def _badge(found: "Entry") -> Text:
+    from unbend.lab.entries import MARKS
+
     return Text(f"{MARKS[found.word]} {found.word}", style=_STYLES[found.word])
 
 
-def _shown(found: Entry, folder: Path | None) -> Padding:
+def _shown(found: "Entry", folder: Path | None) -> Padding:
     """One claim: verdict, finding, numbers, and where its figure is."""
     parts: list[Any] = [Text.assemble((found.claim.told, "bold")), _badge(found)]
     parts += [Text(text) for text in (found.truth, *found.trouble) if text]
@@ -194,7 +204,9 @@ def _shown(found: Entry, folder: Path | None) -> Padding:
     return Padding(Group(*parts), (0, 0, 1, 0))
 
 
-def _checks(found: Entry) -> Table:
+def _checks(found: "Entry") -> Table:
+    from unbend.lab.entries import digits
+
     many = len(found.runs) > 1
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("", "checked", "median" if many else "measured", *(["over seeds"] if many else []), "expected"):
@@ -210,7 +222,7 @@ def _checks(found: Entry) -> Table:
     return table
 
 
-def _files(found: Entry, folder: Path) -> list[str]:
+def _files(found: "Entry", folder: Path) -> list[str]:
     stem = found.runs[0].stem
     paths = [folder / kind / f"{stem}.{end}" for kind, ends in (("figures", ("svg", "png")), ("films", ("gif", "mp4")))
              for end in ends]  # fmt: skip
@@ -218,7 +230,7 @@ def _files(found: Entry, folder: Path) -> list[str]:
     return [f"Drawn: {', '.join(there)}"] if there else []
 
 
-def _paged(entries: Sequence[Entry], folder: Path, command: str) -> Path:
+def _paged(entries: "Sequence[Entry]", folder: Path, command: str) -> Path:
     from unbend.lab.page import page
     from unbend.report.html import write
 

@@ -1,7 +1,7 @@
 """Activation functions and their derivatives side by side, and what each may stand for at the output.
 
 Values and slopes come from torch and its autograd, so that a function of your own joins by one line. Sigmoid comes near
-1 sooner than is often written; a ReLU with bias -b passes only what exceeds b; softmax of two logits is the sigmoid of
+1 soon, at 10 to within 5e-5; a ReLU with bias -b passes only what exceeds b; softmax of two logits is the sigmoid of
 their difference; and a sigmoid at the output cannot give a number below 0, whatever is trained.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
-from unbend.lab.draw import BLUE, FAINT, VERMILION
+from unbend.lab.draw import BLUE, FAINT, GREEN, VERMILION
 
 SHOWN = (
     "relu", "leaky_relu", "elu", "sigmoid", "tanh", "hardtanh", "silu", "gelu",
@@ -41,6 +41,7 @@ class Activations:
         passed_below: share of inputs up to b that a ReLU with bias -b lets pass.
         passed_above: share of inputs above b that it lets pass.
         softmax_sum_error: largest |sum of a softmax - 1|.
+        softmax: the probabilities of three classes whose logits are z, 0 and 1.
         softmax_sigmoid_error: largest |softmax of two logits - sigmoid of their difference|.
         target: a curve from -1 to 1 to be learned, over `at`.
         at: where.
@@ -61,6 +62,7 @@ class Activations:
     passed_below: float
     passed_above: float
     softmax_sum_error: float
+    softmax: Float64[np.ndarray, "3 n"]
     softmax_sigmoid_error: float
     target: Float64[np.ndarray, " t"]
     at: Float64[np.ndarray, " t"]
@@ -98,6 +100,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Activations:
         ),
         passed_below=float(passed[z <= 1.5].double().mean()),
         passed_above=float(passed[z > 1.5].double().mean()),
+        softmax=torch.softmax(torch.stack([z, torch.zeros_like(z), torch.ones_like(z)]), dim=0).numpy(),
         softmax_sum_error=float((torch.softmax(logits, dim=1).sum(dim=1) - 1).abs().max()),
         softmax_sigmoid_error=float(two.abs().max()),
         target=target,
@@ -133,7 +136,7 @@ def holds(result: Activations) -> Verdict:
     """Slopes right, ranges kept, the printed digits, and the outputs' limits."""
     linear, squashed = (float(np.square(found - result.target).mean()) for found in (result.linear, result.squashed))
     checks = (
-        Check("1 - sigmoid(10)", 1 - result.sigmoid_of_10, 4.5397e-5, 4.5399e-5, "1 / (1 + exp(10)); .001 is told"),
+        Check("1 - sigmoid(10)", 1 - result.sigmoid_of_10, 4.5397e-5, 4.5399e-5, "1 / (1 + exp(10)): 0.999… is right"),
         Check("greatest slope of the sigmoid", result.sigmoid_slope, 0.25 - 1e-12, 0.25 + 1e-12, "at 0; tanh has 1"),
         Check("largest |autograd - central differences| of the slopes", result.slope_error, 0, 1e-8,
               "the differences' own error, about 1e-10"),
@@ -149,10 +152,10 @@ def holds(result: Activations) -> Verdict:
               1, 1.2, "an output above 0 misses every target below 0"),
     )  # fmt: skip
     truth = (
-        "sigmoid(10) is .99995. At the output: sigmoid for two classes, softmax for more, nothing for regression, "
-        "since a squashed output cannot leave its range."
+        "sigmoid(10) is 0.99995, a ReLU with bias -b passes what exceeds b and nothing else, a softmax of two logits "
+        "is the sigmoid of their difference, and a squashed output cannot leave its range, a linear one can."
     )
-    return Verdict("false as told", truth, checks)
+    return Verdict("holds", truth, checks)
 
 
 def finding(result: Activations) -> str:
@@ -165,20 +168,25 @@ def finding(result: Activations) -> str:
 
 
 def draw(result: Activations, figure: Figure) -> None:
-    """Every function with its slope, and the sine with two outputs."""
-    figure.set_size_inches(7.6, 6.4)
-    panels = figure.subplots(4, 4, sharex=False)
+    """Every function with its slope, softmax, and the sine with two outputs."""
+    figure.set_size_inches(9.0, 5.2)
+    panels = figure.subplots(3, 6, sharex=False)
     for place, (axes, name) in enumerate(zip(panels.flat, result.names, strict=False)):
         axes.axhline(0, color=FAINT, linewidth=0.6)
         axes.plot(result.z, result.value[place], color=BLUE, label="f(z)")
         axes.plot(result.z, result.slope[place], "--", color=VERMILION, linewidth=1.1, label="f′(z)")
         axes.set(ylim=(-1.6, 2.6), xlim=(-5, 5), title=name)
-        if place >= 11:
+        if place >= 12:
             axes.set_xlabel("z")
-        if place % 4 == 0:
+        if place % 6 == 0:
             axes.set_ylabel("f, f′")
     panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
-    last = panels.flat[-1]
+    soft, last, spare = panels.flat[-3:]
+    spare.set_axis_off()
+    for row, color, style, logit in zip(result.softmax, (BLUE, VERMILION, GREEN), ("-", "--", ":"), "z01", strict=True):
+        soft.plot(result.z, row, style, color=color, label=f"logit {logit}")
+    soft.set(title="softmax of z, 0, 1", xlabel="z", ylim=(-0.05, 1.05), xlim=(-5, 5))
+    soft.legend(frameon=False, fontsize=6.5, loc="center left")
     last.plot(result.at, result.target, color=FAINT, linewidth=4, label="target")
     last.plot(result.at, result.linear, color=BLUE, label="linear")
     last.plot(result.at, result.squashed, "--", color=VERMILION, label="sigmoid")
@@ -189,7 +197,8 @@ def draw(result: Activations, figure: Figure) -> None:
 CLAIM = Claim(
     name="activations",
     section="Foundations",
-    told="Sigmoid squashes to (0, 1), so sigmoid(10) is about .999 and any target can be squashed at the output.",
+    told="sigmoid(10) = 0.999…; a ReLU with bias -b passes what exceeds b; outputs: sigmoid, softmax, linear.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

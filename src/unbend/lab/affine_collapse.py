@@ -201,6 +201,7 @@ CLAIM = Claim(
     name="affine_collapse",
     section="Foundations",
     told="Layers without an activation between them are one affine map.",
+    told_by="textbooks and articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

@@ -215,6 +215,7 @@ CLAIM = Claim(
     name="born_dead",
     section="Training",
     told="Deep narrow ReLU nets die at birth.",
+    told_by="a research paper",
     run=run,
     holds=holds,
     finding=finding,

@@ -63,7 +63,7 @@ class Bottleneck:
         plain_train: training accuracy of the network before the two units were put in.
         plain_held_out: its held-out accuracy.
         plain_steps_to_99: steps of its own training, from random weights.
-        cornered: training accuracy of the perceptron with two units that bend with ReLU, one number per start.
+        cornered: training accuracy of the MLP with two units that bend with ReLU, one number per start.
         plane: of the first network.
     """
 
@@ -81,18 +81,18 @@ class Bottleneck:
 
 
 def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
-    """Train a perceptron, and a convolutional net; then put two units before the output, and train on."""
+    """Train an MLP, and a convolutional net; then put two units before the output, and train on."""
     data = digits(seed)
     n_epochs = SHORT if budget == "quick" else 600
     per_epoch = -(-len(data.x_train) // BATCH)
-    models: dict[str, nn.Module] = {"perceptron": zoo.mlp([64, 128, 10], seed=seed)}
+    models: dict[str, nn.Module] = {"MLP": zoo.mlp([64, 128, 10], seed=seed)}
     if budget == "full":
         models["convolutional net"] = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), *zoo.small_cnn(side=8, seed=seed))
     names, rows, planes = [], [], []
     for name, model in models.items():
         history = zoo.train(model, *data.train, zoo.Recipe(100, BATCH, rate=0.005), seed=seed)
         own = (*accuracies(model, data), first_good(history, per_epoch))
-        for bend in BENDS if name == "perceptron" else BENDS[:1]:
+        for bend in BENDS if name == "MLP" else BENDS[:1]:
             narrow, path = zoo.narrowed(model, 2, activation=None if bend == "none" else bend, seed=seed)
             shown = frames(n_epochs * per_epoch)
             history = zoo.train(narrow, *data.train, retraining(n_epochs), seed=seed, snapshot_at=shown)
@@ -112,7 +112,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
         is_separable=separable,
         steps_to_99=steps,
         plain_steps_to_99=plain_steps,
-        cornered=np.array([with_relu(models["perceptron"], data, N_STARTS * seed + i) for i in range(N_STARTS)]),
+        cornered=np.array([with_relu(models["MLP"], data, N_STARTS * seed + i) for i in range(N_STARTS)]),
         plane=planes[0],
     )
 
@@ -233,7 +233,7 @@ def draw(result: Bottleneck, figure: Figure) -> None:
     left, right = figure.subplots(1, 2)
     _plane(left, result.plane, -1, f"the two units of the {result.models[0]}")
     places = np.arange(len(result.models) + 1)
-    names = [*result.models, f"perceptron, {CORNERED}"]
+    names = [*result.models, f"MLP, {CORNERED}"]
     looks = ((result.plain_held_out, GREY, "without, held-out rows"), (result.train, ORANGE, "with, training rows"),
              (result.held_out, BLUE, "with, held-out rows"))  # fmt: skip
     for shift, (values, color, name) in zip((-0.27, 0, 0.27), looks, strict=True):
@@ -241,7 +241,8 @@ def draw(result: Bottleneck, figure: Figure) -> None:
         right.bar_label(bars, fmt="%.1f", fontsize=6.5, padding=2)
     bars = right.barh(places[-1:], 100 * np.median(result.cornered), 0.25, color=ORANGE)
     right.bar_label(bars, fmt="%.1f", fontsize=6.5, padding=2)
-    right.plot(100 * result.cornered, np.full(len(result.cornered), places[-1]), "|", color="black", ms=9)
+    starts = np.full(len(result.cornered), places[-1])
+    right.plot(100 * result.cornered, starts, "|", color="black", ms=9, label="each start with ReLU; bar: median")
     right.set_yticks(places, [name.replace(", ", ",\n") for name in names])
     right.set(xlabel="accuracy (%)", ylabel="network with two units", xlim=(0, 112))
     right.invert_yaxis()
@@ -280,6 +281,7 @@ CLAIM = Claim(
     name="bottleneck",
     section="Seeing separability arise",
     told="Insert a layer of two units before the output, retrain, and look: the classes are linearly separable there.",
+    told_by="an article for beginners",
     run=run,
     holds=holds,
     finding=finding,

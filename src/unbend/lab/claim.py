@@ -7,9 +7,10 @@ know which claims there are, files or pages.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:  # drawing takes a second to import, and most of what is asked of a claim is words
+    import matplotlib.figure
 
 Number: TypeAlias = float | int
 Budget = Literal["quick", "full"]
@@ -73,7 +74,8 @@ class Claim:
     Args:
         name: how it is called on the command line; the name of its module.
         section: the part of the lab it stands in.
-        told: the claim in one sentence, as it is usually told.
+        told: the claim in one sentence, as it is usually told; it is this sentence that is judged.
+        told_by: what kind of source tells it so.
         run: `run(seed, budget)`, the experiment: a Result of plain arrays and numbers, the same for the same
             arguments. The budget decides sizes, never a clock, so that anyone gets the same numbers.
         holds: the verdict over a result.
@@ -88,11 +90,12 @@ class Claim:
     name: str
     section: Section
     told: str
+    told_by: str
     run: Callable[[int, Budget], Any]
     holds: Callable[[Any], Verdict]
     finding: Callable[[Any], str]
-    draw: Callable[[Any, Figure], None]
-    film: Callable[[Any, Figure, int], None] | None = None
+    draw: "Callable[[Any, matplotlib.figure.Figure], None]"
+    film: "Callable[[Any, matplotlib.figure.Figure, int], None] | None" = None
     n_frames: Callable[[Any], int] | None = None
     needs: tuple[str, ...] = ()
     source: str = ""

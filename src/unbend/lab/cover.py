@@ -145,7 +145,7 @@ def holds(result: Cover) -> Verdict:
     )
     return Verdict(
         "false as told",
-        "Up to about two points per unit, any labels are separable; only what held-out rows say tells learning apart.",
+        "Up to about two points per unit, almost any labels are separable; only held-out rows tell learning apart.",
         checks,
     )
 
@@ -187,6 +187,7 @@ CLAIM = Claim(
     name="cover",
     section="Seeing separability arise",
     told="Classes that are linearly separable in a layer have been learned there.",
+    told_by="a conclusion often drawn from separable layers",
     run=run,
     holds=holds,
     finding=finding,

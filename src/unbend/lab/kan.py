@@ -1,7 +1,7 @@
 """Kolmogorov-Arnold networks put a learned function on every edge, which pays where the target is made that way.
 
-exp(sin πx + y²) is two curves, a sum and a curve: a KAN finds these very curves, and beats every perceptron tried.
-The product xy is not made of few curves, and there a perceptron of the same size class is the better one.
+exp(sin πx + y²) is two curves, a sum and a curve: a KAN finds these very curves, and beats every MLP tried.
+The product xy is not made of few curves, and there an MLP of the same size class is the better one.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ MLPS = (((2, 16, 1), "tanh"), ((2, 16, 16, 1), "tanh"), ((2, 16, 16, 1), "silu")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kan:
-    """Held-out errors of KANs and perceptrons, and the curves that a KAN learned.
+    """Held-out errors of KANs and MLPs, and the curves that a KAN learned.
 
     Args:
         targets: the functions to learn, on the square [-1, 1]².
@@ -69,7 +69,7 @@ class Kan:
 
 
 def run(seed: int = 0, budget: Budget = "full") -> Kan:
-    """Train KANs and perceptrons on both targets with the same optimizer."""
+    """Train KANs and MLPs on both targets with the same optimizer."""
     is_quick = budget == "quick"
     n_seeds, n_steps, n_train = SIZES[budget]
     kans, mlps = (KANS[:2], MLPS[::2]) if is_quick else (KANS, MLPS)
@@ -138,7 +138,7 @@ def _curves(net: nn.Sequential) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
 
 def _best(result: Kan) -> tuple[Float64[np.ndarray, " t"], Float64[np.ndarray, " t"]]:
-    """The lowest error of any KAN and of any perceptron, by target, in the median over seeds."""
+    """The lowest error of any KAN and of any MLP, by target, in the median over seeds."""
     kan, mlp = (np.median(result.error[:, result.is_kan == kind].min(axis=1), axis=1) for kind in (1, 0))
     return kan, mlp
 
@@ -148,14 +148,14 @@ def holds(result: Kan) -> Verdict:
     kan, mlp = _best(result)
     checks = (
         Check("exp(sin πx + y²): error of the best KAN", float(kan[0]), 0.0, 0.02, "0.004 to 0.013 seen"),
-        Check("exp(sin πx + y²): best KAN over best perceptron", float(kan[0] / mlp[0]), 0.0, 0.6, "0.2 to 0.4 seen"),
-        Check("xy: error of the best perceptron", float(mlp[1]), 0.0, 0.02, "0.001 to 0.006 seen"),
-        Check("xy: best KAN over best perceptron", float(kan[1] / mlp[1]), 1.2, 100.0, "3 to 21 seen"),
+        Check("exp(sin πx + y²): best KAN over best MLP", float(kan[0] / mlp[0]), 0.0, 0.6, "0.2 to 0.4 seen"),
+        Check("xy: error of the best MLP", float(mlp[1]), 0.0, 0.02, "0.001 to 0.006 seen"),
+        Check("xy: best KAN over best MLP", float(kan[1] / mlp[1]), 1.2, 100.0, "3 to 21 seen"),
         Check("likeness of the learned curves to sin πx and y²", float(result.likeness.min()), 0.98, 1.0, "R²"),
     )
     truth = (
         "A KAN wins by far where the target is a composition of few curves of one variable, which it then shows; on a "
-        "plain product a perceptron is better."
+        "plain product an MLP is better."
     )
     return Verdict("holds with a condition", truth, checks)
 
@@ -164,7 +164,7 @@ def finding(result: Kan) -> str:
     """The best errors of both kinds on both targets."""
     kan, mlp = _best(result)
     parts = [
-        f"on {target} the best KAN errs by {a:.2g} of the target's deviation, the best perceptron by {b:.2g}"
+        f"on {target} the best KAN errs by {a:.2g} of the target's deviation, the best MLP by {b:.2g}"
         for target, a, b in zip(result.targets, kan, mlp, strict=True)
     ]
     return (
@@ -219,7 +219,8 @@ _TRUE = {"x": "sin πx, rescaled", "y": "y², rescaled"}
 CLAIM = Claim(
     name="kan",
     section="Training",
-    told="Kolmogorov-Arnold networks are more accurate than perceptrons.",
+    told="Kolmogorov-Arnold networks are more accurate than multi-layer perceptrons.",
+    told_by="a research paper",
     run=run,
     holds=holds,
     finding=finding,

@@ -234,6 +234,7 @@ CLAIM = Claim(
     name="logistic_head",
     section="Seeing separability arise",
     told="The output layer is a logistic regression on the last hidden layer.",
+    told_by="articles and lecture notes",
     run=run,
     holds=holds,
     finding=finding,

@@ -1,7 +1,7 @@
 """A dense network holds a sparse one that learns as well by itself, from its own first weights and not from others.
 
 Train, cut the smallest weights, go back to the first values of those that are left, and train again. These
-"winning tickets" keep up with the dense network down to a few per cent of its weights; the same sparse network drawn
+"winning tickets" keep up with the dense network down to a sixth of its weights or fewer; the same sparse network drawn
 anew learns less, and the same number of weights at other places less still.
 """
 
@@ -111,25 +111,25 @@ def holds(result: Lottery) -> Verdict:
         ),
         *(
             Check(
-                f"{name}: smallest share within {NEAR} of the dense network", float(value), 0.0, 0.5,
-                "0.03 to 0.06 seen in full; the paper: about 0.036 on all of MNIST",
+                f"{name}: smallest share within {NEAR} of the dense network", float(value), 0.0, 0.17,
+                "0.03 to 0.16 seen; the paper: about 0.036 on all of MNIST",
             )
             for name, value in zip(result.sets, result.matching, strict=True)
         ),
         Check(
-            "lead of tickets over nets drawn anew, mean", float(leads[0].mean()), 0.005, 1.0,
-            "0.04 seen in full; each accuracy is sure to about 0.01",
+            "lead of tickets over nets drawn anew, mean", float(leads[0].mean()), 0.02, 1.0,
+            "0.04 to 0.1 seen; each accuracy is sure to about 0.01",
         ),
         Check(
-            "lead of tickets over shuffled ones, mean", float(leads[1].mean()), 0.01, 1.0,
+            "lead of tickets over shuffled ones, mean", float(leads[1].mean()), 0.03, 1.0,
             "0.06 seen in full: where the weights are matters more than their first values",
         ),
-        Check("lead over shuffled ones at the smallest share", float(leads[1, -1]), 0.02, 1.0, "0.09 seen in full"),
+        Check("lead over shuffled ones at the smallest share", float(leads[1, -1]), 0.05, 1.0, "0.09 seen in full"),
     )  # fmt: skip
     truth = (
-        "On these small nets it holds: a ticket keeps up with the dense net down to a few per cent of its weights and "
-        "beats its own structure drawn anew; that rewinding to the very first weights is enough is known to fail for "
-        "large nets (Frankle et al. 2020)."
+        "On these small nets it holds: a ticket keeps up with the dense net down to a sixth of its weights or fewer, "
+        "and beats its own structure drawn anew; for large nets rewinding to the very first weights is known to fail "
+        "(Frankle et al. 2020, not measured here)."
     )
     return Verdict("holds with a condition", truth, checks)
 
@@ -169,6 +169,7 @@ CLAIM = Claim(
     name="lottery",
     section="Training",
     told="Dense networks hold winning tickets: sparse nets that train as well alone, from their first weights.",
+    told_by="a research paper",
     run=run,
     holds=holds,
     finding=finding,

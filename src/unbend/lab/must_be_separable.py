@@ -205,6 +205,7 @@ CLAIM = Claim(
     name="must_be_separable",
     section="Seeing separability arise",
     told="Data that reach the output layer must be linearly separable there.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

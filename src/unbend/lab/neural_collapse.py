@@ -199,6 +199,7 @@ CLAIM = Claim(
     name="neural_collapse",
     section="Seeing separability arise",
     told="At the end of training every class collapses to a corner of a simplex, and the head with it (NC1 to NC4).",
+    told_by="a research paper",
     run=run,
     holds=holds,
     finding=finding,

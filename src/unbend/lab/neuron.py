@@ -128,15 +128,22 @@ def finding(result: Neuron) -> str:
 
 def draw(result: Neuron, figure: Figure) -> None:
     """One unit over the plane, and its sums on the curve of its activation."""
-    figure.set_size_inches(7.0, 3.3)
-    left, right = figure.subplots(1, 2)
+    figure.set_size_inches(7.4, 4.6)
+    grid = figure.add_gridspec(2, 2, height_ratios=(3, 1))
+    left, right, table = (figure.add_subplot(place) for place in (grid[0, 0], grid[0, 1], grid[1, :]))
+    table.set_axis_off()
+    for row, (way, shape) in enumerate(zip(result.ways, result.shapes, strict=True)):
+        table.text(0.05, 0.95 - 0.22 * row, way, fontsize=8, transform=table.transAxes)
+        table.text(0.42, 0.95 - 0.22 * row, shape, fontsize=8, transform=table.transAxes)
     left.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), xlabel="x1", ylabel="x2")
     left.set_aspect("equal")
-    left.set_title("tanh(w·x + b), arrow: w", loc="left")
+    left.set_title("tanh(w·x + b); arrow: w, strokes: where > 0", loc="left", fontsize=8)
     field(left, lambda p: np.tanh(p @ result.weight + result.bias), level=None, low=-1.0)
     plane_lines(left, result.weight[None], np.array([result.bias]))
     start = -result.bias * result.weight / (result.weight @ result.weight)
-    left.annotate("", start + result.weight, start, arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2})
+    left.annotate(
+        "", tuple(start + result.weight), tuple(start), arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.2}
+    )
     right.axhline(0, color=GREY, linewidth=0.6)
     along = np.linspace(-6, 6, 241)
     right.plot(along, np.tanh(along), color=GREY)
@@ -151,6 +158,7 @@ CLAIM = Claim(
     name="neuron",
     section="Foundations",
     told="A neuron is w·x + b, then f.",
+    told_by="textbooks and articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

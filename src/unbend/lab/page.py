@@ -44,7 +44,7 @@ def page(entries: Sequence[Entry], folder: Path, *, command: str = "unbend lab -
     Cost:
         Some 60 kB a figure, and the films, up to 15 MB in all.
     """
-    style, script = (text("unbend.report", name) + text("unbend.lab", name) for name in ("page.css", "page.js"))
+    style, script = text("unbend.report", "page.css") + text("unbend.lab", "page.css"), text("unbend.lab", "page.js")
     sections: dict[str, list[Entry]] = {}
     for found in entries:
         sections.setdefault(found.claim.section, []).append(found)

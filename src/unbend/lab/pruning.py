@@ -207,6 +207,7 @@ CLAIM = Claim(
     name="pruning",
     section="Training",
     told="Nine tenths of a trained network's weights can be cut without loss, which makes it small.",
+    told_by="articles and research papers",
     run=run,
     holds=holds,
     finding=finding,

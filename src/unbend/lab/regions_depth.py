@@ -1,12 +1,13 @@
 """Does depth multiply linear regions? What L layers of n units can do, and what they do.
 
-n to the power of L is a bound that weights written by hand come near. A network at initialisation, and one that
-training has made of it, has along a line about as many pieces as it has units in all, and in the plane about half
-of their square, whether they stand in one layer or in sixteen (Hanin & Rolnick 2019).
+n to the power of L bounds nothing: four units in one layer cut a line into five pieces. What bounds the number is the
+product of Zaslavsky's sums, one for each layer, and weights written by hand do grow exponentially with depth. A network
+at initialisation, and one that training has made of it, has along a line about as many pieces as it has units in all,
+and in the plane about half of their square, whether they stand in one layer or in sixteen (Hanin & Rolnick 2019).
 """
 
 from dataclasses import dataclass
-from math import log10
+from math import comb, log10, prod
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ _N_TRAINED = {"quick": 1, "full": 3}
 _STEPS = {"quick": 30, "full": 200}
 _HALF_LINE = 100.0
 _SHOWN = 2.5
+_TENT_LAYERS = 10
 _START = zoo.Initial("he", bias="torch")
 
 
@@ -64,7 +66,13 @@ class RegionsDepth:
         after: and after it.
         plane_shapes: hidden widths of the networks counted in the plane; all have 48 units.
         regions: in the square [-100, 100]² at initialisation, a row for each seed.
+        region_bound: the most regions that networks of these shapes can have in a plane, a product of Zaslavsky's sums.
         mosaics: the cells of the first seed's networks near the origin.
+        few_shapes: hidden widths of the networks that go beyond n^L.
+        few_inputs: inputs of each.
+        few_regions: regions of each.
+        tent_layers: hidden layers of the sawtooth, two units in each.
+        tent_pieces: its pieces on [0, 1].
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -75,7 +83,13 @@ class RegionsDepth:
     after: Int64[np.ndarray, "r t"]
     plane_shapes: tuple[tuple[int, ...], ...]
     regions: Int64[np.ndarray, "q p"]
+    region_bound: Int64[np.ndarray, " p"]
     mosaics: tuple[Mosaic, ...]
+    few_shapes: tuple[tuple[int, ...], ...]
+    few_inputs: Int64[np.ndarray, " b"]
+    few_regions: Int64[np.ndarray, " b"]
+    tent_layers: int
+    tent_pieces: int
 
 
 def run(seed: int = 0, budget: Budget = "full") -> RegionsDepth:
@@ -104,8 +118,57 @@ def run(seed: int = 0, budget: Budget = "full") -> RegionsDepth:
         after=np.array(after, dtype=np.int64),
         plane_shapes=_PLANE_SHAPES,
         regions=np.array(regions, dtype=np.int64),
+        region_bound=np.array([most_regions(2, w) for w in _PLANE_SHAPES], dtype=np.int64),
         mosaics=tuple(mosaic(net(w, first)) for w in _PLANE_SHAPES),
+        few_shapes=((4,), (16,), (4, 4)),
+        few_inputs=np.array([1, 2, 1]),
+        few_regions=np.array(
+            [lines_regions(4, 1, first), lines_regions(16, 2, first), pieces_between(zoo.sawtooth(4, 2))]
+        ),
+        tent_layers=_TENT_LAYERS,
+        tent_pieces=pieces_between(zoo.sawtooth(_TENT_LAYERS), 0.0, 1.0),
     )
+
+
+def most_regions(n_inputs: int, widths: tuple[int, ...]) -> int:
+    """The product of Zaslavsky's sums over the layers: what no ReLU network of these widths goes beyond.
+
+    A layer of n units cuts each region of the layers before it, whose image has at most d dimensions, into at most
+    Σ_{j≤d} C(n, j) (Zaslavsky 1975); d is the least width so far.
+    """
+    ends = [min((n_inputs, *widths[: layer + 1])) for layer in range(len(widths))]
+    return prod(sum(comb(n, j) for j in range(d + 1)) for n, d in zip(widths, ends, strict=True))
+
+
+def lines_regions(n_units: int, n_inputs: int, seed: int) -> int:
+    """Regions of one layer over the whole line or plane: nearly parallel units would cross beyond any window.
+
+    The units' directions are spread over half a turn, so that every two lines cross near the origin.
+    """
+    rng = np.random.default_rng(seed)
+    if n_inputs == 1:
+        weight, bias = np.ones((n_units, 1)), rng.normal(size=n_units)
+        return pieces_between(_layer(weight, bias))
+    angle = np.pi * (np.arange(n_units) + rng.uniform(0.2, 0.8, n_units)) / n_units
+    weight = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    one = _layer(weight, rng.normal(size=n_units))
+    return unbend.cells(one, Plane.box((-_HALF_LINE, -_HALF_LINE), (_HALF_LINE, _HALF_LINE))).n_faces
+
+
+def _layer(weight: Float64[np.ndarray, "n d"], bias: Float64[np.ndarray, " n"]) -> nn.Sequential:
+    """One hidden ReLU layer with these weights, and outputs of 1."""
+    net = zoo.mlp((weight.shape[1], len(weight), 1), seed=0).double()
+    first = {"0.weight": torch.from_numpy(weight), "0.bias": torch.from_numpy(bias)}
+    net.load_state_dict({**net.state_dict(), **first})
+    return net
+
+
+def pieces_between(model: nn.Sequential, low: float = -_HALF_LINE, high: float = _HALF_LINE) -> int:
+    """Linear pieces of a network of one input between two places."""
+    lead = nn.utils.skip_init(nn.Linear, 2, 1, bias=False, dtype=torch.float64)
+    lead.load_state_dict({"weight": torch.tensor([[1.0, 0.0]])})
+    strip = Plane.box((low, 0.0), (high, 1.0))
+    return len(np.unique(unbend.cells(nn.Sequential(lead, *model), strip).pieces()))
 
 
 def net(widths: tuple[int, ...], seed: int) -> nn.Sequential:
@@ -179,13 +242,55 @@ def holds(result: RegionsDepth) -> Verdict:
             5.0,
             "n^L would be 10^16.9 to 1; training changes the count by small factors (Hanin & Rolnick 2019)",
         ),
+        *(
+            Check(
+                f"pieces per unit on a line after training, {name_of(shape)}",
+                float(mean),
+                0.3,
+                3.0,
+                "training changes the count by small factors (Hanin & Rolnick 2019)",
+            )
+            for shape, mean in zip(result.trained_shapes, result.after.mean(axis=0) / n_units, strict=True)
+        ),
         *in_plane,
+        *_bounds(result),
     )
     truth = (
-        "n^L is a bound (reached nearly by weights written down, see sawtooth); at initialisation, and after training, "
-        "a network has about as many pieces along a line as units, at any depth."
+        "n^L is no upper bound, products of Zaslavsky's sums are; deep networks can have exponentially many regions, "
+        "but at initialisation and after training they have about as many pieces along a line as units, at any depth."
     )
     return Verdict("false as told", truth, checks)
+
+
+def _bounds(result: RegionsDepth) -> tuple[Check, ...]:
+    """n^L is gone beyond, the products are not, and weights written by hand double the pieces with every layer."""
+    beyond = zip(result.few_shapes, result.few_inputs.tolist(), result.few_regions.tolist(), strict=True)
+    return (
+        *(
+            Check(
+                f"regions of {name_of(shape)} {'on a line' if d == 1 else 'in the plane'}, over n^L = {prod(shape)}",
+                regions / prod(shape),
+                1.001,
+                most_regions(d, shape) / prod(shape),
+                f"more than n^L, at most the product {most_regions(d, shape)}",
+            )
+            for shape, d, regions in beyond
+        ),
+        Check(
+            "most regions found in the plane, over the product of Zaslavsky's sums",
+            float((result.regions / result.region_bound).max()),
+            0.0,
+            1.0,
+            "a theorem; in a window there may be fewer",
+        ),
+        Check(
+            f"pieces of a sawtooth of {result.tent_layers} layers of 2 units",
+            float(result.tent_pieces),
+            2.0**result.tent_layers,
+            2.0**result.tent_layers,
+            "Telgarsky 2015: deep networks can have exponentially many",
+        ),
+    )
 
 
 def finding(result: RegionsDepth) -> str:
@@ -199,7 +304,8 @@ def finding(result: RegionsDepth) -> str:
     )
     return (
         f"256 ReLU units make, along a line at initialisation, {means} pieces (means over {len(result.pieces)} seeds), "
-        f"and after training {ends}, where n^L would be up to 10^{result.log10_bound.max():.0f}."
+        f"and after training {ends}, where n^L would be up to 10^{result.log10_bound.max():.0f}. Four units cut a line "
+        f"into {result.few_regions[0]}, sixteen the plane into {result.few_regions[1]}: more than n^L."
     )
 
 
@@ -216,7 +322,8 @@ def draw(result: RegionsDepth, figure: Figure) -> None:
     for i, cells in enumerate(result.mosaics):
         axes = figure.add_subplot(panels[i])
         _mosaic(axes, cells)
-        axes.set(xlabel="input x1", ylabel="input x2" if i == 0 else "")
+        shade = "\nshade: even or odd number of units on" if i == 1 else ""
+        axes.set(xlabel=f"input x1{shade}", ylabel="input x2" if i == 0 else "")
         shown = f"{name_of(result.plane_shapes[i])}: {len(cells.n_on):,} regions shown of {result.regions[0, i]:,}"
         axes.set_title(shown, loc="left", fontsize=7.5)
     axes = figure.add_subplot(rows[1])
@@ -249,10 +356,11 @@ def _mosaic(axes: Axes, cells: Mosaic) -> None:
 CLAIM = Claim(
     name="regions_depth",
     section="Linear regions, width and depth",
-    told="A network of L layers with n units each has n^L linear regions, and that is why depth matters.",
+    told="Deep networks have exponentially many linear regions, up to n^L for L layers of n units: so depth matters.",
+    told_by="articles on width and depth",
     run=run,
     holds=holds,
     finding=finding,
     draw=draw,
-    source="Montúfar et al. 2014; Hanin & Rolnick 2019",
+    source="Zaslavsky 1975; Montúfar et al. 2014; Telgarsky 2015; Hanin & Rolnick 2019",
 )

@@ -209,6 +209,7 @@ CLAIM = Claim(
     name="regions_one_layer",
     section="Linear regions, width and depth",
     told="One hidden layer of n units cuts the input into O(n) regions.",
+    told_by="articles on width and depth",
     run=run,
     holds=holds,
     finding=finding,

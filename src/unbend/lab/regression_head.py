@@ -171,6 +171,7 @@ CLAIM = Claim(
     name="regression_head",
     section="Seeing separability arise",
     told="What separability is for classes, the last hidden layer does for a regression: it makes the target linear.",
+    told_by="an open question at the end of an article",
     run=run,
     holds=holds,
     finding=finding,

@@ -21,14 +21,23 @@ from threadpoolctl import threadpool_limits
 from unbend.errors import LoadError, MissingExtraError
 from unbend.lab import films, pictures, results
 from unbend.lab.claim import Budget, Claim
+from unbend.lab.claims import N_SEEDS
 from unbend.lab.claims import claim as claim_of
 from unbend.lab.results import Run
 from unbend.zoo.randomness import threads
 
-N_SEEDS = 3
-"""How many seeds a claim gets when everything is run in full."""
 HEAVY = ("neural_collapse", "topology", "double_descent", "lottery", "transfer")
 """Claims that take up to a minute; they get one seed."""
+COMPILED = tuple(
+    names.split()
+    for names in (
+        "regions_one_layer regions_depth",
+        "affine_collapse born_dead double_descent must_be_separable sin_fit strip topology universal xor_trained",
+        "bottleneck cover logistic_head must_be_separable strip xor_impossible",
+    )
+)
+"""Claims that use the same compiled code. On a machine that has not compiled it yet the first of them does it alone,
+and the others come when it lies on the disk: two workers would compile the same at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +158,20 @@ def together(tasks: Sequence[Task], *, n_workers: int) -> Generator[Run, None, N
         return
     hands = [_hired() for _ in range(min(n_workers, len(left)))]
     try:
+        ready_code: set[int] = set()
         for hand in hands:
-            hand.give(left)
+            hand.give(_next(left, hands, ready_code))
         while busy := {hand.connection: hand for hand in hands if hand.task is not None}:
             for ready in wait(list(busy)):
                 hand = busy[ready]  # type: ignore[index]
                 run = hand.taken()
+                ready_code |= _code_of(run.claim)
                 if not hand.process.is_alive():
                     hands.remove(hand)
                     hand = _hired()
                     hands.append(hand)
-                hand.give(left)
+                hand.task = None
+                hand.give(_next(left, hands, ready_code))
                 yield run
     finally:
         for hand in hands:
@@ -176,9 +188,9 @@ class _Hand:
     connection: Connection
     task: Task | None = None
 
-    def give(self, left: deque[Task]) -> None:
-        """Hand over the next task, if there is one."""
-        self.task = left.popleft() if left else None
+    def give(self, task: Task | None) -> None:
+        """Hand over a task, if there is one."""
+        self.task = task
         if self.task is not None:
             self.connection.send(self.task)
 
@@ -193,6 +205,20 @@ class _Hand:
             self.process.join()
             reason = f"its process ended with status {self.process.exitcode}; too little memory?"
             return Run(task.claim, task.seed, task.budget, "error", reason)
+
+
+def _next(left: deque[Task], hands: Sequence[_Hand], ready_code: set[int]) -> Task | None:
+    """The first task that needs no code which another worker is just compiling; the first of all where each does."""
+    compiling = {code for hand in hands if hand.task is not None for code in _code_of(hand.task.claim)} - ready_code
+    for task in left:
+        if not _code_of(task.claim) & compiling:
+            left.remove(task)
+            return task
+    return left.popleft() if left else None
+
+
+def _code_of(claim: str) -> set[int]:
+    return {i for i, names in enumerate(COMPILED) if claim in names}
 
 
 def _hired() -> _Hand:

@@ -212,6 +212,7 @@ CLAIM = Claim(
     name="separability_rises",
     section="Seeing separability arise",
     told="Class separability rises through the layers of a network.",
+    told_by="articles and research papers",
     run=run,
     holds=holds,
     finding=finding,

@@ -237,6 +237,7 @@ CLAIM = Claim(
     name="sin_fit",
     section="Linear regions, width and depth",
     told="tanh fits a sine better than ReLU, because its values range from -1 to 1 as the sine's do.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

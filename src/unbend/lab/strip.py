@@ -1,17 +1,20 @@
 """Two tanh units tell a diagonal strip from both of its sides, but their two lines are not the decision boundary.
 
 Each hidden unit is zero on a line. In the plane of the two activations (a1, a2) the classes can be parted by one line,
-and that line, taken back to the input, is the boundary: it runs beside the hidden lines, not on them. Whether
-training finds such weights within 100 epochs depends on the seed and on how many samples there are.
+and that line, taken back to the input, is the boundary: it runs beside the hidden lines, not on them. Trained as it is
+told, 100 epochs of Adam at Keras's rate on 200 samples end far from 100 %; ten times the rate, or full-batch training
+over as many steps as many samples would give, gets there for most seeds.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float64, Int64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import brentq
+from torch import Tensor, nn
 
 import unbend
 from unbend import zoo
@@ -20,7 +23,11 @@ from unbend.lab.draw import BLUE, GREEN, INK, MUTED, VERMILION, field, legend, p
 from unbend.numerics.separable import Overlap, Separation
 
 ACTIVATION = "tanh"
-LINES = (VERMILION, GREEN)  # the colours of the two hidden units
+LINES = (VERMILION, GREEN)
+"""The colours of the two hidden units."""
+TOLD = ((200, 0.001), (200, 0.01), (1000, 0.001))
+"""Samples and learning rate of the runs as told; the second has ten times Keras's rate, the third more samples."""
+TOLD_EPOCHS, TOLD_BATCH, TOLD_SEEDS = 100, 10, 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +46,9 @@ class Strip:
         boundary_at: where the decision boundary does.
         is_input_overlap: whether a proof was accepted that no line parts the classes in the input plane.
         is_hidden_separation: whether a proof was accepted that a line parts them in the plane (a1, a2).
+        told_n: samples of the runs as told: Glorot's weights, Adam, batches of 10, 100 epochs.
+        told_rate: learning rate of each; Keras's is .001.
+        told_accuracy: accuracy on all training samples at the end, a row for each of these, a column for each seed.
         n_draws: draws of the samples.
         n_seeds: nets that were trained on each draw.
         n_train: samples.
@@ -59,6 +69,9 @@ class Strip:
     boundary_at: Float64[np.ndarray, "2"]
     is_input_overlap: bool
     is_hidden_separation: bool
+    told_n: Int64[np.ndarray, " k"]
+    told_rate: Float64[np.ndarray, " k"]
+    told_accuracy: Float64[np.ndarray, "k s"]
     n_draws: int
     n_seeds: int
     n_train: Int64[np.ndarray, " m"]
@@ -78,9 +91,11 @@ def run(seed: int = 0, budget: Budget = "full") -> Strip:
     points = zoo.strip(200, held_out=0.0, seed=draws[0])
     x, y = points.x_train.numpy(), points.y_train.numpy()
     others = zoo.strip(20_000, held_out=0.0, seed=seed)
-    told = logit(printed, others.x_train.numpy()) > 0
+    called = logit(printed, others.x_train.numpy()) > 0
     a = hidden(printed, x)
     in_input, in_hidden = unbend.separate(x, y), unbend.separate(a, y)
+
+    told = TOLD[:2] if budget == "quick" else TOLD
 
     n_train = (50, 200, 1000)
     steps = [100 * -(-n // 32) for n in n_train]
@@ -90,12 +105,15 @@ def run(seed: int = 0, budget: Budget = "full") -> Strip:
         x=x,
         y=y,
         printed=printed,
-        n_checked=len(told),
-        printed_accuracy=float(np.mean(told == others.y_train.numpy())),
+        n_checked=len(called),
+        printed_accuracy=float(np.mean(called == others.y_train.numpy())),
         line_at=np.sort([line_crossing(printed, unit) for unit in (0, 1)]),
         boundary_at=np.array([boundary_crossing(printed, *side) for side in ((-0.9, 0.0), (0.0, 0.9))]),
         is_input_overlap=isinstance(in_input, Overlap) and in_input.verify(x, y),
         is_hidden_separation=isinstance(in_hidden, Separation) and in_hidden.verify(a, y),
+        told_n=np.array([n for n, _ in told]),
+        told_rate=np.array([rate for _, rate in told]),
+        told_accuracy=np.array([as_told(zoo.strip(n, held_out=0.0, seed=seed), rate, seed) for n, rate in told]),
         n_draws=n_draws,
         n_seeds=n_seeds,
         n_train=np.array(n_train),
@@ -122,6 +140,38 @@ def trained(n: int, steps: int, n_seeds: int, draws: range) -> Float64[np.ndarra
         outputs = zoo.fleet_outputs(fleet, data.x_train)[..., 0]
         accuracy.append(np.mean((outputs > 0) == data.y_train.numpy(), axis=1))
     return np.stack(accuracy)
+
+
+def as_told(data: zoo.DataSet, rate: float, seed: int) -> Float64[np.ndarray, " s"]:
+    """Accuracy of ten 2-2-1 nets trained as Keras would: Glorot's weights, Adam, shuffled batches of ten.
+
+    The nets stand side by side in one tensor, each with weights and an order of samples of its own; as their losses are
+    summed, none feels the others.
+    """
+    x, y = data.x_train, data.y_train.float()
+    drawn = (zoo.initialise(zoo.mlp((2, 2, 1)), "xavier", seed=100 * seed + s) for s in range(TOLD_SEEDS))
+    stacks = [
+        torch.stack(same) for same in zip(*([p.detach() for p in net.parameters()] for net in drawn), strict=True)
+    ]
+    weights = [stack.transpose(1, 2).contiguous().requires_grad_() for stack in stacks[::2]]
+    biases = [stack[:, None].clone().requires_grad_() for stack in stacks[1::2]]
+    optimizer = torch.optim.Adam([*weights, *biases], lr=rate, eps=1e-7)
+    generator = torch.Generator().manual_seed(seed)
+
+    def output(points: Tensor) -> Tensor:
+        bent = getattr(torch, ACTIVATION, torch.clone)(torch.baddbmm(biases[0], points, weights[0]))
+        return torch.baddbmm(biases[1], bent, weights[1])[..., 0]
+
+    for _ in range(TOLD_EPOCHS):
+        order = torch.rand(TOLD_SEEDS, len(x), generator=generator).argsort(dim=1)
+        for rows in order.split(TOLD_BATCH, dim=1):
+            loss = nn.functional.binary_cross_entropy_with_logits(output(x[rows]), y[rows], reduction="none")
+            optimizer.zero_grad()
+            loss.mean(dim=1).sum().backward()
+            optimizer.step()
+    with torch.no_grad():
+        right = (output(x.expand(TOLD_SEEDS, -1, -1)) > 0) == (y > 0.5)
+    return right.double().mean(dim=1).numpy()
 
 
 def nets(seeds: range) -> list[zoo.Net]:
@@ -167,6 +217,7 @@ def boundary_crossing(weights: Float64[np.ndarray, "9"], low: float, high: float
 def holds(result: Strip) -> Verdict:
     """The weights work, the lines are not the boundary, and 100 epochs do not always do."""
     few, some, _ = result.share_perfect
+    perfect = (result.told_accuracy == 1).mean(axis=1)
     gap = np.abs(result.boundary_at) - np.abs(result.line_at)
     checks = (
         Check("accuracy of the printed weights", result.printed_accuracy, 1.0, 1.0, "the data leave a gap"),
@@ -175,26 +226,38 @@ def holds(result: Strip) -> Verdict:
         Check("mean |x2 - x1| of the hidden lines", float(np.abs(result.line_at).mean()), 0.465, 0.485, "±.47"),
         Check("mean |x2 - x1| of the boundary", float(np.abs(result.boundary_at).mean()), 0.53, 0.55, "±.54"),
         Check("least distance of boundary and line", float(gap.min()), 0.04, 1.0, "well above rounding"),
+        Check("as told, 200 samples: share of nets at 100 %", float(perfect[0]), 0.0, 0.1, "0 of 10 seen"),
+        Check(
+            "as told, 200 samples: median accuracy",
+            float(np.median(result.told_accuracy[0])),
+            0.5,
+            0.85,
+            ".56 to .69 seen",
+        ),
+        Check("ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 1.0, ".6 to .8 seen"),
         Check("share of nets at 100 %, 50 samples", float(few), 0.0, 0.45, "200 steps; .02 to .43 a draw"),
         Check("share of nets at 100 %, 200 samples", float(some), 0.6, 0.97, "700 steps; .68 to .91 a draw"),
         Check("difference of the two", float(some - few), 0.3, 1.0, "epochs are not steps"),
     )
     return Verdict(
         "holds with a condition",
-        "One line parts the classes in (a1, a2), but the hidden lines are not the decision boundary, and whether "
-        "100 epochs reach 100 % depends on the seed and on the number of samples.",
+        "One line parts the classes in (a1, a2), but the hidden lines are not the decision boundary. As told (Adam at "
+        ".001, batches of 10) 100 epochs on 200 samples end far from 100 %; ten times the rate gets there for most "
+        "seeds, and more samples, which are more steps, help.",
         checks,
     )
 
 
 def finding(result: Strip) -> str:
     """Where lines and boundary lie, and how often training gets there."""
+    told, faster = (int((row == 1).sum()) for row in result.told_accuracy[:2])
     shares = ", ".join(f"{s:.0%} with {n:,}" for n, s in zip(result.n_train, result.share_perfect, strict=True))
     return (
         f"The printed weights call {result.printed_accuracy:.2%} of {result.n_checked:,} points right; their lines "
         f"cross at x2 - x1 = {result.line_at[0]:.2f} and {result.line_at[1]:.2f}, the boundary at "
-        f"{result.boundary_at[0]:.2f} and {result.boundary_at[1]:.2f}. Of {result.n_draws * result.n_seeds} nets, "
-        f"{shares} samples are at 100 % after 100 epochs."
+        f"{result.boundary_at[0]:.2f} and {result.boundary_at[1]:.2f}. As told, {told} of {TOLD_SEEDS} nets reach "
+        f"100 %, in the median {np.median(result.told_accuracy[0]):.0%}; with ten times the rate {faster}. Of "
+        f"{result.n_draws * result.n_seeds} nets at that rate, all samples in every step, {shares} samples are there."
     )
 
 
@@ -229,6 +292,7 @@ def _input_plane(axes: Axes, result: Strip, weights: Float64[np.ndarray, "9"], t
     field(axes, lambda x: 1 / (1 + np.exp(-logit(weights, x))))
     plane_lines(axes, weights[:4].reshape(2, 2), weights[4:6], colors=LINES)
     axes.set_title(title, loc="left")
+    axes.set_xlabel("x1 (strokes: where a unit is > 0)")
 
 
 def _hidden_plane(axes: Axes, result: Strip, weights: Float64[np.ndarray, "9"], title: str) -> None:
@@ -266,10 +330,12 @@ CLAIM = Claim(
     name="strip",
     section="Seeing separability arise",
     told="A 2-2-1 tanh net cuts a diagonal strip out with two lines, and is at 100 % after 100 epochs.",
+    told_by="an article for beginners, with Keras",
     run=run,
     holds=holds,
     finding=finding,
     draw=draw,
     film=film,
     n_frames=n_frames,
+    source="measured here; the printed weights are an article's",
 )

@@ -150,16 +150,16 @@ def holds(result: Transfer) -> Verdict:
         ),
         Check(
             f"{n_few} samples: both convolutions kept, minus from scratch",
-            float(kept[few, two] - kept[few, 0]), -0.02, 0.4,
-            "-0.01 to +0.08 seen: better than one's own where there is little to learn from",
+            float(kept[few, two] - kept[few, 0]), -0.03, 0.4,
+            "-0.01 to +0.08 seen; each accuracy is sure to about 0.02",
         ),
         Check(
             f"{n_few} samples: both convolutions kept, minus random ones kept",
-            float(kept[few, two] - random[few, two]), 0.03, 1.0, "0.14 to 0.31 seen",
+            float(kept[few, two] - random[few, two]), 0.1, 1.0, "0.14 to 0.31 seen",
         ),
         Check(
-            f"{n_few} samples: best of trained on, minus from scratch", float(tuned[few].max() - tuned[few, 0]),
-            -0.01, 0.4, "0.00 to 0.07 seen",
+            f"{n_few} samples: all layers trained on, minus from scratch", float(tuned[few, -1] - tuned[few, 0]),
+            -0.05, 0.4, "0.00 to 0.06 seen",
         ),
         *(
             Check(
@@ -170,16 +170,16 @@ def holds(result: Transfer) -> Verdict:
         ),
         Check(
             f"{n_many} samples: all layers kept, minus both convolutions kept", float(kept[many, -1] - kept[many, two]),
-            -1.0, -0.05, "-0.16 to -0.34 seen: the last hidden layer belongs to the other classes",
+            -1.0, -0.1, "-0.16 to -0.34 seen: the last hidden layer belongs to the other classes",
         ),
         Check(
             f"{n_many} samples: all layers kept, minus as many random ones", float(kept[many, -1] - random[many, -1]),
-            0.1, 1.0, "0.24 to 0.50 seen",
+            0.15, 1.0, "0.24 to 0.50 seen",
         ),
     )  # fmt: skip
     truth = (
-        "The convolutions serve the other classes as well as their own, and better than what few samples teach; the "
-        "hidden layer behind them does not, unless it is trained on."
+        "Kept as they are, the convolutions serve the other classes about as well as ones trained for them, and far "
+        "better than random ones; the hidden layer behind them does not, unless it is trained on."
     )
     return Verdict("holds with a condition", truth, checks)
 
@@ -215,6 +215,7 @@ CLAIM = Claim(
     name="transfer",
     section="Training",
     told="Early layers transfer to another task.",
+    told_by="articles and lecture notes",
     run=run,
     holds=holds,
     finding=finding,

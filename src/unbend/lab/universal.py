@@ -162,7 +162,10 @@ def holds(result: Universal) -> Verdict:
             "a network that is no cubic does better",
         ),
     ]
-    truth = "Exactly the activations that are not polynomials are; x² fits only the best quadratic, x³ the best cubic."
+    truth = (
+        "With units enough, exactly the activations that are no polynomials do; x² fits only the best quadratic, x³ "
+        "the best cubic."
+    )
     return Verdict("holds with a condition", truth, tuple(checks))
 
 
@@ -207,6 +210,7 @@ CLAIM = Claim(
     name="universal",
     section="Linear regions, width and depth",
     told="A network with one hidden layer fits any continuous function, whatever its activation.",
+    told_by="articles for beginners, after a theorem",
     run=run,
     holds=holds,
     finding=finding,

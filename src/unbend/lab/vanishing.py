@@ -185,7 +185,7 @@ _STYLES = {
 
 def draw(result: Vanishing, figure: Figure) -> None:
     """Gradient norms over the layers, sigmoids beside the others; accuracy against the first gradient's size."""
-    figure.set_size_inches(10.0, 4.2)
+    figure.set_size_inches(10.0, 4.8)
     figure.set_layout_engine("constrained")
     left, middle, right = figure.subplots(1, 3)
     left.sharey(middle)
@@ -207,7 +207,9 @@ def draw(result: Vanishing, figure: Figure) -> None:
     right.axvline(result.floor, color=GREY, linewidth=0.8)
     right.annotate("Adam's ε in each weight", (result.floor, 0.5), xytext=(-4, 0), textcoords="offset points",
                    color=INK, rotation=90, ha="right", va="center", fontsize=7.5)  # fmt: skip
-    right.set(xlabel="norm of the first layer's gradient", ylabel="held-out accuracy", ylim=(0, 1.02))
+    right.set(
+        xlabel="norm of the first layer's gradient", ylabel="held-out accuracy", ylim=(0, 1.02), xlim=(1e-36, 1e5)
+    )
     right.set_xticks([1e-32, 1e-24, 1e-16, 1e-8, 1.0])
     right.set_title(f"after {result.n_steps} steps of Adam\n(● sigmoid, ■ others)", fontsize=8)
 
@@ -216,6 +218,7 @@ CLAIM = Claim(
     name="vanishing",
     section="Training",
     told="Twenty sigmoid layers make the first layer's gradient twenty orders of magnitude smaller.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

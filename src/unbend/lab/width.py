@@ -169,6 +169,7 @@ CLAIM = Claim(
     name="width",
     section="Linear regions, width and depth",
     told="A hidden layer can have too few units, just the right number, or too many.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

@@ -170,6 +170,7 @@ CLAIM = Claim(
     name="xor_by_hand",
     section="Foundations",
     told="Two hidden units solve XOR, with weights written by hand.",
+    told_by="textbooks",
     run=run,
     holds=holds,
     finding=finding,

@@ -53,8 +53,13 @@ def holds(result: XorImpossible) -> Verdict:
         Check("the proof is accepted (1 = yes)", float(result.is_proved), 1, 1, "checked in exact arithmetic"),
         Check("largest |weight - 1/2|", float(np.abs(result.weights - 0.5).max()), 0, 1e-12, "rounding"),
         Check("distance of the two weighted means", float(np.linalg.norm(means[0] - means[1])), 0, 1e-12, "rounding"),
+        Check("distance of the first from (1/2, 1/2)", float(np.linalg.norm(means[0] - 0.5)), 0, 1e-12, "rounding"),
     )
-    return Verdict("holds", "The two classes share the point (1/2, 1/2), so no line can part them.", checks)
+    return Verdict(
+        "holds",
+        "The segments between the points of each class cross at (1/2, 1/2), so no line can part the classes.",
+        checks,
+    )
 
 
 def finding(result: XorImpossible) -> str:
@@ -62,7 +67,8 @@ def finding(result: XorImpossible) -> str:
     shared = result.weights[result.y == 0] @ result.x[result.y == 0]
     return (
         f"Weights {', '.join(f'{weight:g}' for weight in result.weights)} put the point "
-        f"({shared[0]:g}, {shared[1]:g}) between the points of either class: an exact proof that no line parts them."
+        f"({shared[0]:g}, {shared[1]:g}) between the points of either class, though it belongs to neither: an exact "
+        "proof that no line parts them."
     )
 
 
@@ -74,7 +80,7 @@ def draw(result: XorImpossible, figure: Figure) -> None:
     scatter(axes, result.x, result.y, names=("XOR = 0", "XOR = 1"), size=7, alpha=1)
     for point, weight in zip(result.x, result.weights, strict=True):
         axes.annotate(f"{weight:g}", point, (7, 7), textcoords="offset points")
-    axes.plot(*(result.weights[result.y == 0] @ result.x[result.y == 0]), "x", color=INK, label="shared point")
+    axes.plot(*(result.weights[result.y == 0] @ result.x[result.y == 0]), "x", color=INK, label="where they cross")
     axes.set(xlabel="x1", ylabel="x2", aspect="equal", xlim=(-0.1, 1.2), ylim=(-0.1, 1.2))
     legend(axes, place="right")
 
@@ -83,6 +89,7 @@ CLAIM = Claim(
     name="xor_impossible",
     section="Foundations",
     told="No line separates XOR.",
+    told_by="textbooks",
     run=run,
     holds=holds,
     finding=finding,

@@ -1,8 +1,9 @@
 """Two units suffice to represent XOR; whether training finds it is another question.
 
 Over a thousand seeds, two sigmoid or tanh units solve XOR in about half of the runs and two ReLU units in a fifth; more
-units make it likely. Swish, GELU, cosine and other functions that turn around always solve it, because a single such
-unit already can: it rises on both sides of a strip, which no function that only rises does.
+units make it likely. A function that turns around can solve it with a single unit: it rises on both sides of a strip,
+which no function that only rises does. Two units of Swish, GELU, cosine or square found it in every run, two that take
+the absolute value or a bell in most.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ ALWAYS = ("silu", "gelu", "cosine", "square")
 WIDTHS = (1, 2, 3, 4, 8)
 SEEN = {"sigmoid": 0.52, "tanh": 0.50, "relu": 0.22}
 """Share solved by two units over some thousand seeds."""
+MOSTLY = {"abs": 0.75, "gaussian": 0.88}
+"""The same, of functions that turn around and do not always get there."""
 STEPS, EVERY = 1000, 25
 
 
@@ -86,7 +89,7 @@ def size(name: str, width: int, budget: Budget) -> int:
     if name in COMMON:
         most, others = (150, 30) if budget == "quick" else (1000, 250)
         return most if width == 2 else others
-    few = 30 if budget == "quick" else 200
+    few = (150 if name in MOSTLY and width == 2 else 30) if budget == "quick" else 200
     return few if width <= 2 else 0
 
 
@@ -122,10 +125,11 @@ def share_of(result: XorTrained, name: str, width: int) -> tuple[float, int]:
 def holds(result: XorTrained) -> Verdict:
     """Shares near those seen over thousands of seeds, and a theorem for one unit."""
     checks = []
-    for name, seen in SEEN.items():
+    for name, seen in {**SEEN, **MOSTLY}.items():
         share, n = share_of(result, name, 2)
         slack = 4 * (seen * (1 - seen) / n) ** 0.5
-        checks.append(Check(f"share solved by two {name} units, {n} seeds", share, seen - slack, seen + slack,
+        low, high = seen - slack, min(seen + slack, 0.995)
+        checks.append(Check(f"share solved by two {name} units, {n} seeds", share, low, high,
                             f"{seen:.2f} over thousands of seeds, ± 4 standard errors"))  # fmt: skip
     checks += [
         Check(f"share solved by eight {name} units", share_of(result, name, 8)[0], 0.8, 1.0, ".95 to 1 seen")
@@ -142,7 +146,8 @@ def holds(result: XorTrained) -> Verdict:
     ]  # fmt: skip
     truth = (
         "Two units suffice to represent XOR, but sigmoid and tanh find it in about half of the runs, ReLU in a fifth; "
-        "functions that turn around find it always, for one such unit is enough."
+        "one unit of a function that turns around is enough, and two of silu, gelu, cosine or square find it always, "
+        "of abs or gaussian mostly."
     )
     return Verdict("holds with a condition", truth, tuple(checks))
 
@@ -211,11 +216,12 @@ CLAIM = Claim(
     name="xor_trained",
     section="Foundations",
     told="Two hidden units suffice to learn XOR.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,
     draw=draw,
     film=film,
     n_frames=n_frames,
-    source="Sprinkhuizen-Kuyper & Boers 1996 on the error surface of XOR",
+    source="Hamey 1998; Sprinkhuizen-Kuyper & Boers 1999, on the local minima of two units without shortcuts",
 )

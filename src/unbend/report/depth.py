@@ -61,7 +61,7 @@ def _staircase(result: Depth, labels: list[str], place: Place) -> Picture:
     columns = zip(labels, result.fisher, result.trace_ratio, strict=True)
     return Picture(
         "Fisher staircase",
-        "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can.",
+        _stairs_in_words(result),
         view="staircase",
         data={"layers": place.positions(result.layers), "fisher": result.fisher, "trace_ratio": result.trace_ratio},
         label=f"Fisher value by layer: {in_digits(result.fisher[0])} first, {in_digits(result.fisher[-1])} last",
@@ -71,6 +71,16 @@ def _staircase(result: Depth, labels: list[str], place: Place) -> Picture:
             tuple((label, in_digits(float(f)), in_digits(float(r))) for label, f, r in columns),
             "The trace ratio misleads: one noisy unit lowers it, a bottleneck that destroys information raises it.",
         ),
+    )
+
+
+def _stairs_in_words(result: Depth) -> str:
+    """What affine layers cannot do, where that is a theorem."""
+    if result.is_one_path:
+        return "Debiased tr(W⁻¹B): affine layers (grey) cannot climb it, activations (green) can."
+    return (
+        "Debiased tr(W⁻¹B), activations in green. Only between flat layers of one path can no affine layer raise it: "
+        "here some layers are reduced to means or lie on branches."
     )
 
 

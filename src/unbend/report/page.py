@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unbend.chart.style import BENDS, CLASSES
-from unbend.report.block import Figure, Packed, pack
+from unbend.report.block import Packed, pack
+from unbend.report.figures import Figures, rules, share
 from unbend.report.html import inlined, template, text, write
 from unbend.report.ladder import in_words
 from unbend.report.sections import Picture, Place, Section, section
@@ -58,7 +59,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     """
     labels = {layer.name: label(layer) for layer in study.layers}
     rows = summary(study)
-    figures = _Figures([])
+    figures = Figures([])
     across = {
         name: figures.section(
             section(result, Place(name, "", "", study.about.class_names, labels, study.about.label_names)), -1
@@ -78,7 +79,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     depth = across.pop("depth", Section())
     proved, ladder = across.pop("ladder", None), study.result(Ladder)
     film = _film(parts, figures)
-    html = template(_HERE, "page.html", in_digits=in_digits, share=_share).render(
+    html = template(_HERE, "page.html", in_digits=in_digits, share=share).render(
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,
@@ -96,7 +97,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         classes=[(i, name, i % len(CLASSES)) for i, name in enumerate(study.about.class_names)],
         packed=_packed(study, parts, figures),
         is_strict=not any(picture.svg for picture in figures.pictures),
-        **inlined(text(_HERE, "page.css") + _rules(figures, rows), text(_HERE, "web/page.js")),
+        **inlined(text(_HERE, "page.css") + rules(figures, _shares(rows)), text(_HERE, "web/page.js")),
     )
     if path is not None:
         write(html, path)
@@ -109,27 +110,7 @@ def label(layer: Layer) -> str:
     return f"{layer.name} {layer.module}" if last.isdigit() else layer.name
 
 
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """The pictures of a page that views draw, in the order of their numbers, each with its layer."""
-
-    found: list[tuple[Picture, int]]
-
-    @property
-    def pictures(self) -> list[Picture]:
-        return [picture for picture, _ in self.found]
-
-    def section(self, part: Section, layer: int) -> Section:
-        """A section with its pictures numbered."""
-        return replace(part, pictures=tuple(self.picture(picture, layer) for picture in part.pictures))
-
-    def picture(self, picture: Picture, layer: int) -> Picture:
-        numbered = replace(picture, number=len(self.found))
-        self.found.append((numbered, layer))
-        return numbered
-
-
-def _part(position: int, layer: Layer, row: Row, place: Place, figures: _Figures) -> Part:
+def _part(position: int, layer: Layer, row: Row, place: Place, figures: Figures) -> Part:
     """The Results of one layer, in the order they are shown, as one section."""
     sections = {name: section(result, replace(place, name=name)) for name, result in layer.results.items()}
     numbers = tuple(number for part in _ordered(sections, _NUMBERS) for number in part.numbers)
@@ -143,7 +124,7 @@ def _part(position: int, layer: Layer, row: Row, place: Place, figures: _Figures
     return Part(f"layer-{position}", label, layer, layer.kind in BENDS, row, figures.section(whole, position))
 
 
-def _film(parts: Sequence[Part], figures: _Figures) -> Picture | None:
+def _film(parts: Sequence[Part], figures: Figures) -> Picture | None:
     """The planes of all layers as one film; None for a few of them."""
     planes = [next((p for p in part.section.pictures if p.view == "planes"), None) for part in parts]
     frames = [picture.number for picture in planes if picture is not None]
@@ -157,7 +138,7 @@ def _film(parts: Sequence[Part], figures: _Figures) -> Picture | None:
     return figures.picture(film, -1)
 
 
-def _packed(study: Study, parts: Sequence[Part], figures: _Figures) -> Packed:
+def _packed(study: Study, parts: Sequence[Part], figures: Figures) -> Packed:
     """The data of the page."""
     order = {layer.name: i for i, layer in enumerate(study.layers)}
     layers = [
@@ -170,8 +151,7 @@ def _packed(study: Study, parts: Sequence[Part], figures: _Figures) -> Packed:
         }
         for part in parts
     ]
-    listed = [Figure(picture.view, layer, picture.data) for picture, layer in figures.found]
-    return pack(listed, len(parts), layers=layers, classes=list(study.about.class_names))
+    return pack(figures.listed, len(parts), layers=layers, classes=list(study.about.class_names))
 
 
 def _feeders(layer: Layer, order: Mapping[str, int]) -> list[int] | None:
@@ -181,19 +161,8 @@ def _feeders(layer: Layer, order: Mapping[str, int]) -> list[int] | None:
     return [order[name] for name in layer.feeders]
 
 
-def _rules(figures: _Figures, rows: Sequence[Row]) -> str:
-    """Rules for the room of each picture and the bars of the table: a strict policy lets no element have a style."""
-    rooms = {picture.room: picture.ratio for picture in figures.pictures if picture.view}
-    shares = {_share(number.share) for row in rows for number in row.numbers.values() if number.share is not None}
-    return "".join(
-        [f".{name}{{aspect-ratio:{ratio:.4g}}}" for name, ratio in sorted(rooms.items())]
-        + [f".{name}{{--share:{int(name[1:]) / 100:g}}}" for name in sorted(shares)]
-    )
-
-
-def _share(share: float) -> str:
-    """The class of a bar that is as long."""
-    return f"s{round(100 * share)}"
+def _shares(rows: Sequence[Row]) -> list[float]:
+    return [number.share for row in rows for number in row.numbers.values() if number.share is not None]
 
 
 def _ordered(sections: Mapping[str, Section], first: tuple[str, ...]) -> list[Section]:

@@ -314,12 +314,12 @@ def _sentences(names: list[str], found: list[Difference], held_out: list[Array],
 
 
 def _verdict(own: Difference, better: tuple[str, ...], worse: tuple[str, ...], n: int) -> str:
-    layers = f"{len(better)} of {n} layers read out better and {len(worse)} worse, beyond noise."
+    layers = f"{len(better)} of {n} layers read out better and {len(worse)} worse, beyond the noise of these rows."
     if not (better or worse):
-        layers = f"None of {n} layers reads out better or worse, beyond noise."
+        layers = f"None of {n} layers reads out better or worse, beyond the noise of these rows."
     if not np.isfinite(own.change):
         return layers
-    how = "beyond noise" if own.is_beyond_noise else "within noise"
+    how = "beyond the noise of these rows" if own.is_beyond_noise else "no more than the noise of these rows"
     how = how if np.isfinite(own.low) else "without an interval"
     return f"The network's own score changes by {own.change:+.3f}, {how}. {layers}"
 

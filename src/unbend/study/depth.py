@@ -184,7 +184,9 @@ def _shares(read: Readout | None) -> Array | None:
         return None
     if read.correct is not None:
         return read.correct.astype(np.float64)
-    return None if read.unexplained is None else 1 - len(read.unexplained) * read.unexplained
+    if read.unexplained is None:
+        return None
+    return 1 - read.unexplained * (1 if read.labels else len(read.unexplained))
 
 
 def line(depth: Float64[Array, "m"], separation: Float64[Array, "m"]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from unbend import load, zoo
+from unbend.errors import LoadError
 from unbend.load.data import is_table
 from unbend.study.items import Choice, choice
 from unbend.study.progress import Progress
@@ -51,6 +52,21 @@ def job(model: str, data: str, *, label: str | None, weights: Path | None, group
     recipe = {key: value for key, value in words.items() if value is not None}
     found = load.data(data, label=label, group=column)
     return StudyJob(load.model(model, weights=weights), found, model, recipe, None if column else choice(group))
+
+
+def work_of(
+    model: str | None, data: str | None, *, label: str | None, weights: Path | None, seed: int, progress: Progress
+) -> StudyJob:
+    """The network and the data that the words name; the demo without words.
+
+    Raises:
+        LoadError: a model without data.
+    """
+    if model is None:
+        return demo(seed, progress)
+    if data is None:
+        raise LoadError("data: a data set is needed beside the model, such as digits, data.npz or file.py:name.")
+    return job(model, data, label=label, weights=weights)
 
 
 def demo(seed: int, progress: Progress) -> StudyJob:

@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from unbend._notebook import in_html
 from unbend._typing import Array
-from unbend.errors import LayerError
+from unbend.errors import DataError, LayerError
+from unbend.numerics.centroids import Centroids
+from unbend.numerics.direction import Direction, mean_direction, readout_direction
+from unbend.numerics.readout import Readout
 from unbend.numerics.result import in_one_line, one_line
 from unbend.numerics.views import View
 
@@ -53,6 +57,7 @@ class Finding:
     explains: tuple[str, ...] = ()
 
     __repr__ = in_one_line
+    _repr_html_ = in_html
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,9 +210,36 @@ class Study:
     findings: tuple[Finding, ...]
     sums: Sums
 
+    _repr_html_ = in_html
+
     def result(self, kind: type[R]) -> R | None:
         """The Result of that class that spans layers, such as `study.result(Depth)`; None where none was made."""
         return first_of(self.across.values(), kind)
+
+    def direction(self, layer: str, label: int | str, *, kind: Literal["mean", "readout"] = "mean") -> Direction:
+        """The direction of a class in a layer, which can be projected on, compared, saved, and added to activations.
+
+        Args:
+            layer: which layer.
+            label: the class, by number or by name.
+            kind: from the mean of all other rows to that of the class, or along the weight of the linear read-out.
+
+        Raises:
+            LayerError: no such layer.
+            DataError: no such class, or nothing was measured there that a direction could be made of.
+        """
+        names = self.about.class_names
+        at = names.index(label) if isinstance(label, str) and label in names else label
+        if isinstance(at, str):
+            raise DataError(f"label: no class {label!r}. The classes are {', '.join(names[:20])}.")
+        means, found = self[layer].result(Centroids), self[layer].result(Readout)
+        if means is None or (kind == "readout" and found is None):
+            raise DataError(f"direction: the study did not measure the {'classes' if means is None else 'read-out'} of "
+                            f"{layer!r}. Leave measures out.")  # fmt: skip
+        name = names[at] if 0 <= at < len(names) else str(at)
+        if kind == "readout" and found is not None:
+            return readout_direction(found, means, at, layer=layer, name=name)
+        return mean_direction(means, at, layer=layer, name=name)
 
     def __repr__(self) -> str:
         about = self.about

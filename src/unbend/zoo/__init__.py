@@ -11,7 +11,7 @@ from unbend.zoo.demo import digits, two_moons
 from unbend.zoo.fleet import Fleet, Net, fleet_outputs, many, net_of
 from unbend.zoo.initial import Initial, initialise
 from unbend.zoo.narrow import narrowed
-from unbend.zoo.networks import Residual, mlp, residual_mlp
+from unbend.zoo.networks import Residual, hidden_layers, mlp, residual_mlp
 from unbend.zoo.pruning import Ticket, any_at_random, kept_share, masked, shuffled, smallest, tickets
 from unbend.zoo.sets import DataSet
 from unbend.zoo.spam import mails
@@ -48,6 +48,7 @@ __all__ = [
     "edges",
     "fleet_outputs",
     "formula",
+    "hidden_layers",
     "hidden_widths",
     "initialise",
     "kan",

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._places import FASHION_MNIST
 from unbend.errors import LoadError
 from unbend.zoo.sets import DataSet, split
 
-FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 _CLOTHES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 _DIGITS = tuple("0123456789")
 

@@ -1,7 +1,6 @@
-"""Networks from a list of widths.
+"""Networks from a list of widths, or from a pattern of them.
 
-In: widths and a few choices. Out: a plain `nn.Sequential`. This module must not know data or
-training.
+In: widths and a few choices. Out: a plain `nn.Sequential`. Must not know data or training.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from unbend.errors import ModelError, ShapeError
 from unbend.zoo.activations import Activation
 from unbend.zoo.activations import activation as as_activation
 from unbend.zoo.randomness import seeded
+from unbend.zoo.widths import Pattern, hidden_widths
 
 _NORMS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
@@ -69,6 +69,35 @@ def mlp(
             modules += _hidden(fan_in, fan_out, bend, bias=bias, norm=norm)
         modules.append(nn.Linear(widths[-2], widths[-1], bias=bias))
     return nn.Sequential(*modules)
+
+
+def hidden_layers(
+    n_inputs: int,
+    n_outputs: int,
+    n_hidden: int,
+    base_width: int,
+    pattern: Pattern,
+    activation: Bend = "relu",
+    *,
+    seed: int | None = None,
+) -> nn.Sequential:
+    """An `mlp` whose hidden layers follow a pattern (`hidden_widths`).
+
+    Args:
+        n_inputs: units of the input.
+        n_outputs: units of the output.
+        n_hidden: hidden layers.
+        base_width: what the pattern halves and doubles.
+        pattern: a name that `hidden_widths` knows.
+        activation: as in `mlp`.
+        seed: of the initial weights.
+
+    Example:
+        >>> net = hidden_layers(784, 10, 4, 256, "bottleneck", "relu", seed=0)
+        >>> [layer.out_features for layer in net[::2]]
+        [256, 128, 64, 128, 10]
+    """
+    return mlp([n_inputs, *hidden_widths(pattern, base_width, n_hidden), n_outputs], activation=activation, seed=seed)
 
 
 def residual_mlp(

@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from unbend._digits import digits
+from unbend._places import MLBENCH
 from unbend.errors import LoadError
 from unbend.zoo.sets import DataSet, split
-
-MLBENCH = Path("/usr/lib/R/site-library/mlbench/data")
 
 
 @dataclass(frozen=True, slots=True)

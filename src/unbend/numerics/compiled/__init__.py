@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "answers": ("answer", "peaks_of_maps", "peaks_of_tokens"),
     "kernels": ("grouped", "judge", "mixed", "parts", "sweep_maps", "sweep_rows"),
     "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepared", "put", "run_at"),
 }

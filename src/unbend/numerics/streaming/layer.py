@@ -20,6 +20,7 @@ from unbend.numerics.streaming.accumulator import Accumulator, StateSum, add_sta
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.in_place import KINDS, InPlaceSums
 from unbend.numerics.streaming.rows import SampleRows, SecondSums
+from unbend.numerics.units import UnitState, UnitSums
 from unbend.numerics.views import View
 
 
@@ -104,5 +105,7 @@ def accumulators(kinds: Sequence[type[Any]], view: View, choose: Chooser) -> Ite
         yield sample_rows
     if SecondState in kinds and not choose.holds_second:
         yield SecondSums()
-    special = {SampleState, SecondState, *in_place}
+    if UnitState in kinds:
+        yield UnitSums()
+    special = {SampleState, SecondState, UnitState, *in_place}
     yield from (StateSum(kind) for kind in kinds if kind not in special)

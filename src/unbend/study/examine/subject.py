@@ -39,6 +39,7 @@ class Sample:
         n: rows.
         raw: labels as the user wrote them, where they are numbers.
         n_classes: classes; 0 for targets.
+        ids: their numbers in the data set.
     """
 
     inputs: Any
@@ -46,6 +47,7 @@ class Sample:
     n: int
     raw: Tensor | None = None
     n_classes: int = 0
+    ids: Array | None = None
 
     def rows(self, start: int, end: int) -> tuple[Any, LabelForms]:
         """Some of them."""
@@ -68,6 +70,7 @@ class Subject:
         n_classes: classes; 0 for a regression.
         loss: as the caller gave it, or None.
         protect: applied to inputs before a network gets them, such as a copy where it writes into them.
+        most: rows of each part at most.
     """
 
     def __init__(
@@ -79,12 +82,13 @@ class Subject:
         n_classes: int,
         loss: Loss | str | None,
         protect: Callable[[Any], Any] = lambda inputs: inputs,
+        most: int = MOST,
     ) -> None:
         self.model: nn.Module = model
         self.n_classes: int = n_classes
         self.loss: Loss | str | None = loss
         self._protect = protect
-        self.train, self.held_out = (sample(source, part, fit, n_classes) for part in ("train", "held_out"))
+        self.train, self.held_out = (sample(source, part, fit, n_classes, most) for part in ("train", "held_out"))
 
     def run(self, net: nn.Module, inputs: Any) -> Tensor:
         """The output of a network for some inputs."""
@@ -158,9 +162,9 @@ class Subject:
         return parts[0], parts[1], parts[2], parts[3]
 
 
-def sample(source: Source, part: Part, fit: Callable[[Any], Any], n_classes: int) -> Sample:
+def sample(source: Source, part: Part, fit: Callable[[Any], Any], n_classes: int, most: int = MOST) -> Sample:
     """Rows of one part, spread over all of it where that can be."""
-    batches = list(source.some(part, MOST))
+    batches = list(source.some(part, most))
     batches = [b for b in batches if _form(b.inputs) == _form(batches[0].inputs)]  # padded to other lengths: left out
     if not batches:
         return Sample(None, torch.zeros(0, dtype=torch.int64), 0)
@@ -169,7 +173,8 @@ def sample(source: Source, part: Part, fit: Callable[[Any], Any], n_classes: int
     y = y[:, 0].long() if n_classes else y.float()
     raws = [b.raw for b in batches if isinstance(b.raw, Tensor)]
     raw = torch.cat(raws) if len(raws) == len(batches) else None
-    return Sample(join([fit(b.inputs) for b in batches]), y, len(y), raw, n_classes)
+    ids = np.concatenate([b.ids for b in batches])
+    return Sample(join([fit(b.inputs) for b in batches]), y, len(y), raw, n_classes, ids)
 
 
 def _form(inputs: Any) -> list[tuple[int, ...]]:

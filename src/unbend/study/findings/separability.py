@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from unbend.numerics.interval import paired
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
-from unbend.study.findings.evidence import Evidence, called, interval, is_better, is_whole, readout
+from unbend.study.findings.evidence import SURE, Evidence, called, interval, is_better, is_whole, readout
 from unbend.study.values import Finding, Layer
 
 LEAST = 0.01
@@ -48,17 +49,26 @@ def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
     if len(known) < 2 or any(is_better(readout(layer), twin) for layer, twin in known):
         return
     best, untrained = max(known, key=lambda pair: pair[1].held_out)
-    gain = max(readout(layer).held_out - twin.held_out for layer, twin in known)
+    most, twin = max(known, key=lambda pair: readout(pair[0]).held_out - pair[1].held_out)
     yield Finding(
         "untrained_does_as_well", "note", None,
-        "No hidden layer reads better than the same layer of an untrained twin of the network.",
-        f"The best untrained one is {best.name}: held-out {e.score} "
-        f"{untrained.held_out:.3f}; the greatest gain "
-        f"by training is {gain:+.3f}, within noise.",
-        "Random weights of this shape do as well: the curve shows the architecture and the data, not what was learned.",
+        "No hidden layer is shown to read better than the same layer of an untrained draw of the network.",
+        f"The best untrained one is {best.name}: held-out {e.score} {untrained.held_out:.3f}. The greatest gain by "
+        f"training, at {most.name}, is {_difference(readout(most), twin)}, from one untrained draw.",
+        "Random weights of this shape may do as well: then the curve shows the architecture and the data, not what was "
+        "learned.",
         "Check that these are the trained weights, the labels and the learning rate; train longer; or use a simpler "
         "model.",
     )  # fmt: skip
+
+
+def _difference(a: Readout, b: Readout) -> str:
+    """How much more the first reads than the second, with its interval on the same rows where that is known."""
+    gain = f"{a.held_out - b.held_out:+.3f}"
+    if a.correct is None or b.correct is None or len(a.correct) != len(b.correct):
+        return gain
+    found = paired(a.correct, b.correct, SURE)
+    return f"{gain} ({100 * SURE:.0f} % interval {found.low:+.3f} to {found.high:+.3f})"
 
 
 def rises(e: Evidence) -> Iterator[Finding]:

@@ -37,9 +37,11 @@ def idle_branch(e: Evidence) -> Iterator[Finding]:
         }
         if branch not in spread or layers[branch].kind in {"input", "embedding"} or not leads:
             continue
-        if any(branch in graph.ancestors[other] for other in others) or not spread[branch] <= IDLE * min(top, usual):
+        if any(branch in graph.ancestors.get(other, ()) for other in others) or not spread[branch] <= IDLE * min(
+            top, usual
+        ):
             continue
-        shortcut = next((other for other in others if other in graph.ancestors[branch]), None)
+        shortcut = next((other for other in others if other in graph.ancestors.get(branch, ())), None)
         past = f", and {called(layers[shortcut])} passes it by" if shortcut in layers else ""
         yield Finding(
             "idle_branch", "problem" if e.is_ill else "note" if e.is_judged else "warning", branch,
@@ -130,10 +132,11 @@ def head_under_trained(e: Evidence) -> Iterator[Finding]:
     gain = f" Gain {head.gain:+.3f}, 95 % interval {head.low:+.3f} to {head.high:+.3f}." if has_interval else ""
     yield Finding(
         "head_under_trained", e.symptom(is_strong=head.gain > 0.05), None,
-        f"The last layer is under-trained: refitted on layer {head.layer}, it would do better.",
+        f"The network's own head does worse than one refitted on layer {head.layer}.",
         f"Held-out {e.score} {head.own:.3f} of the network, {head.refitted:.3f} of a "
         f"linear read-out of layer {head.layer}, "
         f"over {head.n:,} rows.{gain}",
         "The hidden layers hold more than the network makes use of.",
-        "Train the last layer longer or at a higher rate with the rest frozen, or refit it once at the end.",
+        "Check the order of the labels, missing classes and the statistics of normalisation first; then train the last "
+        "layer longer with the rest frozen, or refit it once at the end.",
     )  # fmt: skip

@@ -8,19 +8,19 @@ import torch
 from matplotlib.figure import Figure
 
 from unbend import zoo
-from unbend.lab import tickets_of_time
+from unbend.lab import separability_over_time
 
 
 @pytest.fixture(scope="module")
 def result(quick):
-    return quick("tickets_of_time")
+    return quick("separability_over_time")
 
 
 def test_the_claim_holds_with_a_condition(result):
-    verdict = tickets_of_time.holds(result)
+    verdict = separability_over_time.holds(result)
     assert verdict.passed, [check for check in verdict.checks if not check.passed]
     assert verdict.outcome == "holds with a condition"
-    assert f"{result.digits.held_out[0, -1, -1]:.3f}" in tickets_of_time.finding(result)
+    assert f"{result.digits.held_out[0, -1, -1]:.3f}" in separability_over_time.finding(result)
 
 
 def test_the_read_out_before_training_is_that_of_the_fresh_net(result):
@@ -44,23 +44,23 @@ def test_shuffled_labels_are_noticed(monkeypatch):
         return replace(found, y_train=found.y_train[order])
 
     monkeypatch.setattr(zoo, "data", shuffled)
-    failed = tickets_of_time.holds(tickets_of_time.run(0, "quick")).failed
+    failed = separability_over_time.holds(separability_over_time.run(0, "quick")).failed
     assert "spirals, after: last hidden read-out" in failed
     assert any(what.startswith("digits, step 16") for what in failed)
 
 
 def test_the_figure_names_its_axes(result):
     figure = Figure()
-    tickets_of_time.draw(result, figure)
+    separability_over_time.draw(result, figure)
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
 
 
 def test_the_film_runs_over_both_courses(result):
-    n = tickets_of_time.n_frames(result)
+    n = separability_over_time.n_frames(result)
     assert n == len(result.digits.steps) + len(result.spirals.steps)
     for i in (0, len(result.digits.steps) - 1, n - 1):
         figure = Figure()
-        tickets_of_time.film(result, figure, i)
+        separability_over_time.film(result, figure, i)
         left, right = figure.axes
         assert left.get_xlabel()
         assert right.get_xlabel()

@@ -52,7 +52,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TicketsOfTime:
+class SeparabilityOverTime:
     """The course of a net on real digits, and of one on two spirals.
 
     Args:
@@ -64,7 +64,7 @@ class TicketsOfTime:
     spirals: Course
 
 
-def run(seed: int = 0, budget: Budget = "full") -> TicketsOfTime:
+def run(seed: int = 0, budget: Budget = "full") -> SeparabilityOverTime:
     """Train, keeping snapshots, and read every layer off at each of them."""
     if budget == "quick":
         digits_at, spirals_at, seeds = (0, 16, 128, 512), (0, 64, 256, 512), [100 * seed]
@@ -75,7 +75,7 @@ def run(seed: int = 0, budget: Budget = "full") -> TicketsOfTime:
     digits = zoo.Recipe(epochs=-(-max(digits_at) // 23), batch_size=64)
     spirals = zoo.Recipe(epochs=max(spirals_at), rate=0.01)
     wound = {"n": 800, "turns": 1.5}
-    return TicketsOfTime(
+    return SeparabilityOverTime(
         _course(
             (64, 64, 64, 64, 64, 10), "relu", [zoo.data("digits", seed=s) for s in seeds], digits, seeds, digits_at
         ),
@@ -124,7 +124,7 @@ def _course(
     )  # fmt: skip
 
 
-def holds(result: TicketsOfTime) -> Verdict:
+def holds(result: SeparabilityOverTime) -> Verdict:
     """Where read-outs stand before, during and after."""
     digits, spirals = result.digits, result.spirals
     start, end = (np.median(digits.held_out, axis=0)[i] for i in (0, -1))
@@ -156,7 +156,7 @@ def holds(result: TicketsOfTime) -> Verdict:
     return Verdict("holds with a condition", truth, checks)
 
 
-def finding(result: TicketsOfTime) -> str:
+def finding(result: SeparabilityOverTime) -> str:
     """Read-outs of the first and last hidden layer, before and after."""
     digits, spirals = (np.median(course.held_out, axis=0) for course in (result.digits, result.spirals))
     own = np.median(result.digits.own, axis=0)
@@ -170,7 +170,7 @@ def finding(result: TicketsOfTime) -> str:
     )
 
 
-def draw(result: TicketsOfTime, figure: Figure) -> None:
+def draw(result: SeparabilityOverTime, figure: Figure) -> None:
     """Read-outs over the steps, a panel for each data set."""
     figure.set_size_inches(9.0, 3.8)
     figure.set_layout_engine("constrained")
@@ -200,7 +200,7 @@ def _limits(course: Course) -> tuple[float, float]:
     return max(0.0, min(course.held_out.min(), course.own.min(), course.input.min()) - 0.05), 1.02
 
 
-def film(result: TicketsOfTime, figure: Figure, i: int) -> None:
+def film(result: SeparabilityOverTime, figure: Figure, i: int) -> None:
     """Frame `i`: the read-outs over time so far, and over depth at this step, for the digits, then the spirals."""
     figure.set_size_inches(7.6, 3.6)
     figure.set_layout_engine("constrained")
@@ -221,15 +221,16 @@ def film(result: TicketsOfTime, figure: Figure, i: int) -> None:
     right.set_title(f"after {course.steps[index]:,} steps", fontsize=8, color=INK)
 
 
-def n_frames(result: TicketsOfTime) -> int:
+def n_frames(result: SeparabilityOverTime) -> int:
     """One for each snapshot of either course."""
     return len(result.digits.steps) + len(result.spirals.steps)
 
 
 CLAIM = Claim(
-    name="tickets_of_time",
+    name="separability_over_time",
     section="Training",
     told="Training makes the classes separable, layer by layer.",
+    told_by="articles for beginners",
     run=run,
     holds=holds,
     finding=finding,

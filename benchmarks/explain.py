@@ -1,0 +1,95 @@
+"""What explaining costs: units on the one pass, surgery of every layer of a transformer.
+
+Units: the pass that finds extremes, firing rates and class sums of every unit against the bare forward pass of the
+same batches; the two take turns at every batch, as in `capture.py`. Surgery: skipping each of twelve blocks over some
+rows, hooks and records included, against bare forward passes over the same rows; the fit on training rows is not in it.
+
+    python benchmarks/explain.py [units] [surgery] [--rounds 5] [--scale 0.1]
+"""
+
+import argparse
+import time
+from importlib import util
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from unbend.capture import quiet, tapped
+from unbend.explain.setup import setup
+from unbend.explain.surgery.operations import hand_on
+from unbend.explain.surgery.replay import Replay
+from unbend.numerics.units import UnitState
+
+_SPEC = util.spec_from_file_location("capture", Path(__file__).with_name("capture.py"))
+
+
+class Blocks(nn.Module):
+    def __init__(self, width: int = 128, depth: int = 12):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, batch_first=True, dropout=0.0)
+        self.embedding, self.head = nn.Embedding(100, width), nn.Linear(width, 4)
+        self.blocks = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.embedding(x)).mean(1))
+
+
+def units(rounds: int, scale: float) -> None:
+    import sys
+
+    capture = util.module_from_spec(_SPEC)
+    sys.modules["capture"] = capture
+    _SPEC.loader.exec_module(capture)
+    for work in capture.workloads(scale):
+        methods = {
+            "bare": lambda w=work: capture.bare(w),
+            "bare, again": lambda w=work: capture.bare(w),
+            "unfused": lambda w=work: capture.unfused(w),
+            "units": lambda w=work: capture.ours(w, (UnitState,)),
+        }
+        found = capture.in_turns(methods, work.batches, rounds, time.process_time)
+        print(f"units | {work.name} | " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
+
+
+def surgery(rounds: int) -> None:
+    torch.manual_seed(0)
+    net, x = Blocks().eval(), torch.randint(0, 100, (300, 32))
+    names = [f"blocks.layers.{i}" for i in range(12)]
+    made = setup(net, (x, torch.arange(300) % 4), layers=names, rows=100)
+    taps = [tap for tap in made.work.plan.taps if tap.name in names]
+    ratios = []
+    for _ in range(rounds):
+        with quiet(net), tapped(net, (), print):
+            start = time.process_time()
+            for part in x.split(100):
+                net(part)
+            plain = time.process_time() - start
+        with quiet(net):
+            start = time.process_time()
+            replay = Replay(net, x[:2], [tap.place for tap in taps])
+            for part in x.split(100):
+                replay.record(part)
+                for tap in taps:
+                    replay.change(part, {tap.place: hand_on})
+            ratios.append((time.process_time() - start) / plain)
+    print(f"surgery | each of 12 blocks skipped / one forward pass | {np.median(ratios):.2f} "
+          f"({min(ratios):.2f}-{max(ratios):.2f})")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", default=["units", "surgery"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scale", type=float, default=0.1)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if "units" in given.what:
+        units(given.rounds, given.scale)
+    if "surgery" in given.what:
+        surgery(given.rounds)
+
+
+if __name__ == "__main__":
+    main()

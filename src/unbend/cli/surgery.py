@@ -1,0 +1,76 @@
+"""`unbend surgery`: what each layer is worth.
+
+In: the words of a command line. Out: a page, and the findings in sentences.
+"""
+
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+from rich.text import Text
+
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, results, wrote
+from unbend.cli.terminal import progress
+from unbend.explain.surgery.operations import OPERATIONS, Operation
+from unbend.explain.surgery.surgery import ROWS
+from unbend.explain.surgery.surgery import surgery as cut
+from unbend.explain.surgery.words import sentences
+from unbend.files import check_place, check_unread
+from unbend.report.html import write
+from unbend.report.surgery import surgery_page
+from unbend.study.jobs import work_of
+
+PAGE = Path("surgery.html")
+
+
+def surgery(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
+    ] = None,
+    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to change; repeat for more.")
+    ] = None,
+    operation: Annotated[
+        list[str] | None, typer.Option(help=f"Only this: {', '.join(get_args(Operation))}; repeat for more.")
+    ] = None,
+    units: Annotated[bool, typer.Option("--units", help="Also find out how many units each layer needs.")] = False,
+    resampled: Annotated[
+        bool,
+        typer.Option("--resampled", help="With --units: others put out what they do for another row, not their mean."),
+    ] = False,
+    rows: Annotated[int, typer.Option(min=2, help="Held-out rows at most.")] = ROWS,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 256,
+    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    seed: Annotated[int, typer.Option(help="Of random directions and orders.")] = 0,
+) -> None:
+    """Tell what each layer is worth: skipped, replaced by one matrix, put at its mean, its classes erased.
+
+    Without arguments it does so with a small net on scikit-learn's handwritten digits.
+
+    [bold]Examples[/bold]
+
+      unbend surgery
+
+      unbend surgery net.py:model data.npz --units -o surgery.html
+
+      unbend surgery bert/ texts.py:dataset --layer 'encoder.layer.?' --operation skip
+    """
+    check_place(output, "the page")
+    check_unread(output, files_of([model, data, weights]))
+    with progress() as told:
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        found = cut(
+            work.model, work.data, layers=layers or None, operations=operation or OPERATIONS,
+            units="resample" if units and resampled else units, rows=rows, batch_size=batch_size, seed=seed,
+            progress=told,
+        )  # fmt: skip
+        told("Drawing the page", 0, None)
+        write(surgery_page(found, title=f"What each layer of {work.name} is worth"), output)
+    for words in sentences(found):
+        results().print(Text(words.replace("`", "")), soft_wrap=True)
+    errors().print(wrote(output))

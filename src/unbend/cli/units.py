@@ -1,0 +1,77 @@
+"""`unbend units`: what every unit answers to.
+
+In: the words of a command line. Out: a page, and the most remarkable units in sentences.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, results, wrote
+from unbend.cli.terminal import progress
+from unbend.errors import LoadError
+from unbend.explain.units.units import units as ask
+from unbend.files import check_place, check_unread
+from unbend.report.html import write
+from unbend.report.units import unit_sentences, units_page
+from unbend.study.jobs import work_of
+
+PAGE = Path("units.html")
+
+
+def units(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
+    ] = None,
+    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
+    ] = None,
+    words: Annotated[
+        Path | None, typer.Option(help="Vocabulary of token numbers: a text file, one word a line from number 0.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 512,
+    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the demo's training.")] = 0,
+) -> None:
+    """Tell what every unit answers to: classes, its strongest and weakest rows, columns of the input, copies.
+
+    Without arguments it does so with a small net on scikit-learn's handwritten digits.
+
+    [bold]Examples[/bold]
+
+      unbend units
+
+      unbend units net.py:cnn photos/ --layer 'layer4*' -o units.html
+
+      unbend units bert/ texts.py:dataset --words bert/vocab.txt
+    """
+    check_place(output, "the page")
+    check_unread(output, files_of([model, data, weights, words]))
+    with progress() as told:
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        known = None if words is None else vocabulary(words)
+        found = ask(work.model, work.data, layers=layers or None, words=known, batch_size=batch_size, progress=told)
+        told("Drawing the page", 0, None)
+        write(units_page(found, title=f"What the units of {work.name} answer to"), output)
+    for said in unit_sentences(found):
+        results().print(Text(said.replace("`", "")), soft_wrap=True)
+    errors().print(wrote(output))
+
+
+def vocabulary(path: Path) -> list[str]:
+    """The words of token numbers, from 0 on.
+
+    Raises:
+        LoadError: the file cannot be read as text.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LoadError(f"--words: {path} cannot be read as text ({error}).") from None

@@ -1,0 +1,136 @@
+"""What surgery shows, in sentences: what can be left out, what cannot, what is used and not only readable."""
+
+from collections.abc import Sequence
+
+from unbend.explain.surgery.runs import LayerRun, longest
+from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
+from unbend.numerics.interval import PairedDifference
+
+LITTLE = 0.01
+"""Held-out accuracy that a layer may cost and still be called useless, with its whole interval below twice that."""
+MUCH = 0.05
+"""A layer is called essential where its loss costs more than this, with its whole interval."""
+_MOST = 4
+
+
+def points(gap: PairedDifference) -> str:
+    """A difference of accuracies in points, with half the width of its interval.
+
+    Example:
+        >>> import numpy as np
+        >>> from unbend.numerics.interval import paired
+        >>> points(paired(np.ones(100, bool), np.arange(100) < 98))
+        '2.0 (-2.0 to 7.0) points'
+    """
+    return f"{100 * gap.difference:.1f} ({100 * gap.low:.1f} to {100 * gap.high:.1f}) points"
+
+
+def sentences(found: Surgery) -> tuple[str, ...]:
+    """The findings, the most surprising first."""
+    first = (
+        f"On {found.n:,} held-out rows the network is right in {found.accuracy:.1%}; the most frequent class alone is "
+        f"{found.base_rate:.1%}. Costs are in points of that accuracy, with 95 % intervals paired by row."
+    )
+    told = [
+        first,
+        *_runs(found.runs),
+        *_useless(found),
+        *_essential(found),
+        *_used(found),
+        *_needed(found),
+    ]
+    return tuple(told)
+
+
+def _runs(runs: Sequence[LayerRun]) -> list[str]:
+    return [
+        f"Layers {', '.join(f'`{name}`' for name in run.layers)} can be replaced by one matrix at a cost of "
+        f"{points(run.cost)}."
+        for run in longest(runs)[:_MOST]
+    ]
+
+
+def is_useless(cut: Cut) -> bool:
+    """Whether the layer costs at most a point, and surely no more than two."""
+    return cut.cost.difference <= LITTLE and cut.cost.high <= 2 * LITTLE
+
+
+def is_essential(cut: Cut) -> bool:
+    """Whether the layer surely costs more than five points."""
+    return cut.cost.low > MUCH
+
+
+def _useless(found: Surgery) -> list[str]:
+    skipped = [cut for cut in found.cuts if cut.operation == "skip" and is_useless(cut)]
+    averaged = [cut for cut in found.cuts if cut.operation == "mean" and is_useless(cut)]
+    return [
+        f"{_listed(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
+        for cuts, word in ((averaged, "can be put at the mean, whatever the input,"), (skipped, "can be skipped"))
+        if cuts
+    ]
+
+
+def _essential(found: Surgery) -> list[str]:
+    cuts = sorted(
+        (c for c in found.cuts if c.operation == "skip" and is_essential(c)), key=lambda c: -c.cost.difference
+    )
+    if not cuts:
+        return []
+    told = ", ".join(f"`{cut.layer}` {points(cut.cost)}" for cut in cuts[:_MOST])
+    return [f"Skipping these costs most: {told}."]
+
+
+def _used(found: Surgery) -> list[str]:
+    """What of the classes is readable and used, and what is used without being linearly readable."""
+    told = []
+    by_layer = {one.layer: one for one in found.erasures}
+    pairs = [(by_layer[cut.layer], cut) for cut in found.cuts if cut.operation == "erase" and cut.layer in by_layer]
+    survive = [(one, cut) for one, cut in pairs if cut.cost.n and cut.accuracy > one.base_rate + 2 * MUCH]
+    if survive:
+        one, cut = max(survive, key=lambda pair: pair[1].accuracy)
+        told.append(
+            f"With all that a linear read-out can use of the classes erased from `{one.layer}`, the network is still "
+            f"right in {cut.accuracy:.1%}: it uses more there than what can be read linearly."
+        )
+    lost = [one.layer for one, cut in pairs if cut.accuracy <= one.base_rate + 2 * MUCH]
+    if lost:
+        told.append(
+            f"Erasing what can be read linearly leaves the network about the base rate in {_names(lost)}: there it "
+            "uses just that."
+        )
+    if pairs:
+        worst = max(one.gap_left for one, _ in pairs)
+        told.append(
+            f"In all {len(pairs)} erased layers the class means are equal up to {worst:.1g} standard deviations, so no "
+            f"linear read-out beats a constant on the rows they were fitted on.{_leaks(found.erasures)}"
+        )
+    return told
+
+
+def _leaks(erasures: Sequence[Erasure]) -> str:
+    """What a probe fitted to other rows still finds."""
+    known = [(one.layer, one.leak) for one in erasures if one.leak is not None]
+    if not known:
+        return ""
+    layer, leak = max(known, key=lambda pair: pair[1].after - pair[1].base_rate)
+    return (
+        f" Other rows can leak: fitted to erased held-out rows, a probe is right in at most {leak.after:.1%} of "
+        f"further ones (`{layer}`; {leak.before:.1%} before, base rate {leak.base_rate:.1%})."
+    )
+
+
+def _needed(found: Surgery) -> list[str]:
+    spare = [one for one in found.units if one.needed < one.n_units]
+    if not spare:
+        return []
+    told = ", ".join(f"`{one.layer}` {one.needed:,} of {one.n_units:,}" for one in spare[: 2 * _MOST])
+    return [f"Units needed to stay within two points, the others at their mean: {told}."]
+
+
+def _listed(cuts: Sequence[Cut]) -> str:
+    return _names([cut.layer for cut in cuts])
+
+
+def _names(layers: Sequence[str]) -> str:
+    more = f" and {len(layers) - 6} more" if len(layers) > 6 else ""
+    return ", ".join(f"`{name}`" for name in layers[:6]) + more

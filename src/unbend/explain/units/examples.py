@@ -1,0 +1,111 @@
+"""Rows of a data set by their numbers, as they can be shown: images, columns, words.
+
+In: the data, row numbers. Out: `Examples`.
+"""
+
+from dataclasses import dataclass
+from math import isqrt
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Int64, Shaped
+from unbend.capture.inputs import named_tensors
+from unbend.study.prepare import Preparation
+
+Form: TypeAlias = Literal["image", "columns", "tokens", "none"]
+LEAST_SIDE = 7
+"""Flat rows are shown as square images from this side on: fewer columns are a table."""
+_CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Some rows of a data set.
+
+    Attributes:
+        form: how they are shown.
+        ids: their row numbers, rising.
+        x: the rows: images [s, h, w, c], columns [s, q], or token numbers [s, t].
+        y: their labels, as they are coded.
+    """
+
+    form: Form
+    ids: Int64[Array, "s"]
+    x: Shaped[Array, "s ..."]
+    y: Shaped[Array, "s"]
+
+    def at(self, ids: Int64[Array, "*m"]) -> Int64[Array, "*m"]:
+        """Where the rows of these numbers are."""
+        return np.searchsorted(self.ids, ids)
+
+
+def examples(work: Preparation, ids: Int64[Array, "m"]) -> Examples:
+    """The training rows of these numbers, and what they are.
+
+    Cost:
+        Reads the training rows once, without running the model.
+    """
+    wanted = np.unique(ids[ids >= 0])
+    kept, labels, numbers = [], [], []
+    form: Form = "none"
+    for batch in work.rows.batches("train"):
+        mine = np.flatnonzero(np.isin(batch.ids, wanted, assume_unique=True))
+        form, x = shown(work.fit(batch.inputs), len(batch.ids))
+        if len(mine):
+            kept.append(x[mine])
+            numbers.append(batch.ids[mine])
+            y = batch.y[torch.from_numpy(mine)].numpy()
+            labels.append(y if y.ndim == 1 else y[:, 0])
+    if not kept:
+        return Examples("none", wanted[:0], np.zeros((0, 0)), wanted[:0])
+    found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
+    return Examples(form, found[order], _joined(kept)[order], np.concatenate(labels)[order])
+
+
+def _joined(parts: list[Array]) -> Array:
+    """Parts one below the other; texts padded to one length."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return np.concatenate(parts)
+    length = max(part.shape[1] for part in parts)
+    return np.concatenate([np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in parts])
+
+
+def shown(inputs: object, n: int) -> tuple[Form, Array]:
+    """A batch of inputs as it can be shown."""
+    tensors = dict(named_tensors(inputs))
+    tokens = next((t for name, t in tensors.items() if _is_tokens(t, n) and "mask" not in name), None)
+    if tokens is not None:
+        return "tokens", tokens.cpu().numpy()
+    x = next((t for t in tensors.values() if t.is_floating_point() and t.ndim >= 2 and len(t) == n), None)
+    if x is None:
+        return "none", np.zeros((n, 0))
+    x = x.detach().float().cpu()
+    side = image_side(tuple(x.shape[1:]))
+    if side is None:
+        return ("columns", x.flatten(1).numpy()) if x.ndim == 2 else ("none", np.zeros((n, 0)))
+    h, w, c = side
+    is_flat = x.ndim < 4
+    return "image", (x.reshape(n, h, w, c) if is_flat else x.reshape(n, c, h, w).permute(0, 2, 3, 1)).numpy()
+
+
+def _is_tokens(tensor: Tensor, n: int) -> bool:
+    return not tensor.is_floating_point() and tensor.ndim == 2 and len(tensor) == n and tensor.dtype != torch.bool
+
+
+def image_side(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Height, width and channels of an input that is an image; None for one that is none.
+
+    Example:
+        >>> image_side((3, 32, 32)), image_side((784,)), image_side((30,))
+        ((32, 32, 3), (28, 28, 1), None)
+    """
+    if len(shape) == 3 and shape[0] in _CHANNELS and min(shape[1:]) > 1:
+        return shape[1], shape[2], shape[0]
+    if len(shape) == 2 and min(shape) >= LEAST_SIDE:
+        return *shape, 1
+    if len(shape) == 1 and isqrt(shape[0]) ** 2 == shape[0] and shape[0] >= LEAST_SIDE**2:
+        return isqrt(shape[0]), isqrt(shape[0]), 1
+    return None

@@ -1,0 +1,173 @@
+"""What every unit of a network answers to, in one pass: classes, examples, columns of the input, copies.
+
+In: a model and data. Out: `UnitCards`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from unbend._typing import Array, Int64
+from unbend.capture import Tap, quiet
+from unbend.explain.setup import Setup, setup
+from unbend.explain.units.examples import Examples, examples
+from unbend.explain.units.reasons import Reason, TokenRows, reasons
+from unbend.numerics.result import one_line
+from unbend.numerics.sample import SampleState
+from unbend.numerics.streaming.choose import Selection
+from unbend.numerics.units import Units, UnitState, tuning
+from unbend.numerics.units import units as finish
+from unbend.study.fold import INPUT, States, fold
+from unbend.study.progress import Progress, silent, ticker
+
+SAMPLE = 2048
+"""Rows from which correlations are taken."""
+_LARGEST = 4_000_000
+"""Correlations of units with columns that are kept for pictures at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitCards:
+    """What the units of some layers answer to.
+
+    Attributes:
+        layers: by name.
+        kinds: what each layer is.
+        places: shape of a layer's positions, such as that of a map; () where there are none.
+        reasons: by layer: for every unit what is most remarkable about it, if anything is.
+        order: by layer: the units, the most remarkable first.
+        tuning: by layer: correlation of every unit with every column of the input, where that is not too much.
+        examples: the rows that are named anywhere.
+        class_names: of the classes.
+        words: from the number of a token to its word; None for numbers.
+        states: the sums, by layer; those of shards can be added.
+    """
+
+    layers: dict[str, Units]
+    kinds: dict[str, str]
+    places: dict[str, tuple[int, ...]]
+    reasons: dict[str, tuple[Reason | None, ...]]
+    order: dict[str, Int64[Array, "d"]]
+    tuning: dict[str, Array]
+    examples: Examples
+    class_names: tuple[str, ...]
+    words: Callable[[int], str] | None
+    states: dict[str, UnitState]
+
+    def __repr__(self) -> str:
+        return one_line("UnitCards", self.layers)
+
+
+def units(
+    model: nn.Module,
+    data: Any,
+    *,
+    held_out: Any = None,
+    layers: Sequence[str] | None = None,
+    words: Sequence[str] | Callable[[int], str] | None = None,
+    batch_size: int = 512,
+    progress: Progress = silent,
+) -> UnitCards:
+    """What every unit answers to: classes, its strongest and weakest rows, columns of the input, copies of it.
+
+    The answer of a unit to a row is its value; of a channel, or where there are tokens, its greatest value over
+    positions, with the place of it. Everything is summed in one pass over the training rows; the examples are then
+    fetched by their numbers.
+
+    Args:
+        model: any module; it stays as it is.
+        data: samples with classes, as `unbend.study` takes them.
+        held_out: the held-out part; left out, a fifth of the rows by hash.
+        layers: paths or globs; None for a sensible choice.
+        words: the vocabulary, where the input is token numbers: a list, or a function of the number.
+        batch_size: rows per forward pass.
+        progress: called as it goes on.
+
+    Raises:
+        DataError: the labels are no classes.
+        LayerError: no such layer.
+
+    Cost:
+        One forward pass, two reads of every tensor, and O(d²) per layer for copies among d units.
+
+    Example:
+        >>> import unbend
+        >>> data = unbend.zoo.data("moons", n=200, seed=0)
+        >>> found = unbend.units(unbend.zoo.mlp([2, 8, 2], seed=0), (data.x_train, data.y_train))
+        >>> found.layers["1"].strongest.ids.shape
+        (8, 8)
+    """
+    made = setup(model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size)
+    taps = tuple(tap for tap in made.work.plan.taps if tap.alias_of is None and tap.view.width)
+    states = _states(made, taps, progress)
+    inputs = _rows(states.get(INPUT))
+    found, tuned = {}, {}
+    for tap in taps:
+        rows = _rows(states[tap.name])
+        found[tap.name] = finish(states[tap.name]["UnitState"], rows, inputs)
+        if rows is not None and inputs is not None and rows.shape[1] * inputs.shape[1] <= _LARGEST:
+            tuned[tap.name] = tuning(rows, inputs)
+    progress("Fetching examples", 0, None)
+    named = [part for one in found.values() for part in (one.strongest.ids, one.weakest.ids)]
+    shown = examples(made.work, np.concatenate([part.ravel() for part in named]))
+    speak = words.__getitem__ if isinstance(words, Sequence) else words
+    names = made.class_names
+    told_by = _texts(made, shown, states[taps[0].name], speak)
+    told = {name: reasons(one, shown, names, told_by(states[name])) for name, one in found.items()}
+    return UnitCards(
+        found, {tap.name: tap.kind for tap in taps}, {tap.name: _places(tap) for tap in taps},
+        {name: one for name, (one, _) in told.items()}, {name: order for name, (_, order) in told.items()}, tuned,
+        shown, names, speak, {tap.name: states[tap.name]["UnitState"] for tap in taps},
+    )  # fmt: skip
+
+
+def _texts(
+    made: Setup, shown: Examples, first: dict[str, Any], words: Callable[[int], str] | None
+) -> Callable[[dict[str, Any]], TokenRows | None]:
+    """From the States of a layer to the row sample as texts, with what the units answer; the texts are read once."""
+    if shown.form != "tokens":
+        return lambda _states: None
+    ids = first["SampleState"].settled().ids
+    texts = examples(made.work, ids)
+    tokens = texts.x[texts.at(ids)]
+
+    def told(states: dict[str, Any]) -> TokenRows | None:
+        rows = _rows(states)
+        return None if rows is None else TokenRows(tokens, rows, words)
+
+    return told
+
+
+def _states(made: Setup, taps: Sequence[Tap], progress: Progress) -> States:
+    """The sums of all layers, and the answers to the rows of the row sample."""
+    work = made.work
+    answering = tuple(replace(tap, view=_answering(tap)) for tap in taps)
+    tick = ticker(progress, "Training rows", work.rows.n["train"])
+    with quiet(made.model):
+        return fold(
+            made.model, replace(work.plan, taps=answering), work.rows.batches("train"), (UnitState, SampleState),
+            n_classes=work.n_classes, fit=work.fit, selection=Selection(1.0, SAMPLE, work.rows.n["train"]), tick=tick,
+        )  # fmt: skip
+
+
+def _answering(tap: Tap) -> Any:
+    """The view under which a row of the sample is what the units answer: their greatest value over positions."""
+    rule = "none" if tap.view.layout == "features" else "max"
+    return replace(tap.view, rule=rule, sketch=0)
+
+
+def _rows(states: dict[str, Any] | None) -> Array | None:
+    if states is None:
+        return None
+    rows: Tensor = states["SampleState"].table()[0]
+    return rows.double().numpy() if len(rows) else None
+
+
+def _places(tap: Tap) -> tuple[int, ...]:
+    """The shape of a layer's positions."""
+    if tap.view.layout == "features":
+        return ()
+    return tuple(tap.shape[1:]) if tap.view.layout == "maps" else tuple(tap.shape[:-1])

@@ -1,0 +1,106 @@
+"""The course as a site of plain files that opens offline: one page a lesson, and each as notebook and Markdown.
+
+In: a folder. Out: files in it. Must not know the terminal.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unbend.files import whole
+from unbend.learn import export, markup
+from unbend.learn.running import MeasuredLesson, run
+from unbend.learn.source import Lesson, LessonPart, lesson, lessons, page_text
+from unbend.report.html import inlined, template, text
+
+PAGES = {"install": "Install", "glossary": "Glossary", "teachers": "For teachers"}
+"""Pages beside the lessons."""
+_SHOWN_HERE = "What comes out"
+
+
+def write(
+    folder: Path, names: Sequence[str] | None = None, *, progress: Callable[[str], None] | None = None
+) -> list[Path]:
+    """Run lessons and write their pages, with an index and the pages beside them; says where they are.
+
+    Args:
+        folder: where they go; made if it is not there.
+        names: of the lessons to run; all when left out. The index lists what is written.
+        progress: called with the name of each lesson before it is run.
+
+    Raises:
+        RecordError: a file cannot be written.
+        DataError: a lesson's code fails.
+
+    Cost:
+        The code of all lessons takes about a minute on one core; a page is 60 to 200 kB.
+    """
+    chosen = [lesson(name) for name in names or lessons()]
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for place, one in enumerate(chosen):
+        if progress is not None:
+            progress(one.name)
+        ran = run(one)
+        near = (chosen[place - 1] if place else None, chosen[place + 1] if place + 1 < len(chosen) else None)
+        written.append(_put(folder / f"{one.name}.html", lesson_page(ran, near)))
+        _put(folder / f"{one.name}.svg", ran.figure)
+        _put(folder / f"{one.name}.md", export.markdown(ran, f"{one.name}.svg"))
+        _put(folder / f"{one.name}.py", export.notebook(ran))
+    for name, title in PAGES.items():
+        written.append(_put(folder / f"{name}.html", plain_page(title, page_text(name))))
+    written.append(_put(folder / "index.html", index_page(chosen)))
+    return written
+
+
+def lesson_page(ran: MeasuredLesson, near: tuple[Lesson | None, Lesson | None] = (None, None)) -> str:
+    """One lesson as HTML.
+
+    Args:
+        ran: the lesson, run.
+        near: the lessons before and after it.
+    """
+    sections = [
+        {
+            "title": section.title,
+            "anchor": section.title.lower().replace(" ", "-"),
+            "is_result": section.title == _SHOWN_HERE,
+            "parts": [_part(ran, part) for part in section.parts],
+        }
+        for section in ran.lesson.sections
+    ]
+    return _render(
+        "lesson.html", title=ran.lesson.title, lesson=ran.lesson, sections=sections, figure=markup.Markup(ran.figure),
+        lead=markup.html(ran.fill(ran.lesson.lead)), asked=ran.prediction, before=near[0], after=near[1],
+    )  # fmt: skip
+
+
+def _part(ran: MeasuredLesson, part: LessonPart) -> dict[str, object]:
+    if part.kind == "python":
+        return {"kind": "python", "html": markup.code(part.text)}
+    if part.kind == "live":
+        return {"kind": "live", "data": json.dumps(ran.live(part.text))}
+    if part.kind == "prediction":
+        return {"kind": "prediction"}
+    return {"kind": "text", "html": markup.html(ran.fill(part.text))}
+
+
+def index_page(chosen: Sequence[Lesson]) -> str:
+    """The list of lessons."""
+    return _render("index.html", title="The course", lessons=[(one, markup.html(one.lead)) for one in chosen])
+
+
+def plain_page(title: str, source: str) -> str:
+    """A page of text."""
+    return _render("plain.html", title=title, body=markup.html(source))
+
+
+def _render(name: str, **words: object) -> str:
+    style, script = (text("unbend.learn", f"page.{kind}") for kind in ("css", "js"))
+    return template("unbend.learn", name).render(pages=PAGES, **words, **inlined(style, script))
+
+
+def _put(path: Path, words: str) -> Path:
+    with whole(path, "the course") as temporary:
+        temporary.write_text(words, encoding="utf-8")
+    return path

@@ -1,0 +1,332 @@
+"""What single units answer to: by class, their strongest and weakest rows, the input's columns, their copies.
+
+In: a layer's tensor, batch after batch; the row samples of the layer and of the input. Out: `Units`. The answer of a
+unit to a row is its value; where it has positions (a map, tokens), its greatest value over them, and the place of that.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Float64, Int64, Shaped
+from unbend.errors import MergeError
+from unbend.numerics import compiled
+from unbend.numerics.batch import Batch
+from unbend.numerics.result import result
+
+KEPT = 8
+"""Strongest and weakest rows that are kept of every unit."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extremes:
+    """The rows to which each unit answers most, of greatest answer first; of equal ones those with the least number.
+
+    Attributes:
+        value: the answers [d, m]; -inf where there are fewer rows.
+        ids: row numbers [d, m]; -1 where there are fewer.
+        place: where in the map or the tokens the answer was given, counted along all positions [d, m].
+    """
+
+    value: Float64[Array, "d m"]
+    ids: Int64[Array, "d m"]
+    place: Int64[Array, "d m"]
+
+    @classmethod
+    def empty(cls, width: int) -> "Extremes":
+        """No rows."""
+        shape = (width, KEPT)
+        return cls(np.full(shape, -np.inf), np.full(shape, -1), np.zeros(shape, np.int64))
+
+    @classmethod
+    def of(cls, value: Float64[Array, "d n"], ids: Int64[Array, "n"], place: Int64[Array, "d n"]) -> "Extremes":
+        """The greatest of some answers; those that are not finite are passed over."""
+        clean = np.where(np.isfinite(value), value, -np.inf)
+        whole = cls(clean, np.where(np.isfinite(value), ids, -1), np.where(np.isfinite(value), place, 0))
+        return whole._kept() + cls.empty(len(value))
+
+    def _kept(self) -> "Extremes":
+        order = np.lexsort((self.ids, -self.value), axis=1)[:, :KEPT]
+        return Extremes(*(np.take_along_axis(part, order, 1) for part in (self.value, self.ids, self.place)))
+
+    def __add__(self, other: "Extremes") -> "Extremes":
+        pairs = ((self.value, other.value), (self.ids, other.ids), (self.place, other.place))
+        return Extremes(*(np.concatenate(pair, axis=1) for pair in pairs))._kept()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitState:
+    """Sums behind `Units`: answers by class, and the extremes of every unit.
+
+    Attributes:
+        n: rows of each class [k]; one entry where there are no classes.
+        count: those of them with a finite answer [k, d].
+        total: sum of the answers [k, d].
+        squares: sum of their squares [k, d].
+        fired: answers above 0 [k, d].
+        high: the strongest rows.
+        low: the weakest rows, their answers negated.
+    """
+
+    n: Int64[Array, "k"]
+    count: Int64[Array, "k d"]
+    total: Float64[Array, "k d"]
+    squares: Float64[Array, "k d"]
+    fired: Int64[Array, "k d"]
+    high: Extremes
+    low: Extremes
+
+    @classmethod
+    def of(cls, batch: Batch) -> "UnitState":
+        """The sums of one batch."""
+        value, place = answers(batch)
+        label, k = batch.samples.groups.label, batch.samples.groups.n_classes
+        good = np.isfinite(value)
+        clean = np.where(good, value, 0.0)
+        onto = np.zeros((k, len(label)))
+        onto[label, np.arange(len(label))] = 1.0
+        ids = batch.samples.ids
+        with np.errstate(over="ignore"):
+            squares = onto @ (clean * clean)
+        return cls(
+            np.bincount(label, minlength=k), (onto @ good).astype(np.int64), onto @ clean, squares,
+            (onto @ (good & (value > 0))).astype(np.int64), Extremes.of(value.T, ids, place.T),
+            Extremes.of(-value.T, ids, place.T),
+        )  # fmt: skip
+
+    @classmethod
+    def empty(cls, width: int, n_targets: int) -> "UnitState":
+        """No rows."""
+        whole, real = np.zeros((n_targets, width), np.int64), np.zeros((n_targets, width))
+        none = Extremes.empty(width)
+        return cls(np.zeros(n_targets, np.int64), whole, real, real, whole, none, none)
+
+    def __add__(self, other: "UnitState") -> "UnitState":
+        if len(self.n) != len(other.n):
+            return self._beside(other)
+        return UnitState(
+            self.n + other.n, self.count + other.count, self.total + other.total, self.squares + other.squares,
+            self.fired + other.fired, self.high + other.high, self.low + other.low,
+        )  # fmt: skip
+
+    def _beside(self, other: "UnitState") -> "UnitState":
+        """The sum where one side holds nothing: `empty` cannot tell a single group from classes."""
+        if self.n.any() and other.n.any():
+            raise MergeError(f"units: expected the same classes, got {len(self.n)} and {len(other.n)}.")
+        return self if self.n.any() or not other.n.any() else other
+
+
+def answers(batch: Batch) -> tuple[Float64[Array, "n d"], Int64[Array, "n d"]]:
+    """What each unit answers to each row, and where; NaN where no position counts or the answer is not finite."""
+    value, place = best(batch)
+    value = value.double()
+    return torch.where(torch.isfinite(value), value, torch.nan).cpu().numpy(), place.cpu().numpy()
+
+
+def best(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The greatest value over positions, and its place; the values themselves where there are no positions."""
+    x = batch.values.detach()
+    if batch.view.layout == "features":
+        return x, torch.zeros(x.shape, dtype=torch.int64, device=x.device)
+    at = 2 if batch.view.layout == "maps" else 1
+    x = x.flatten(2) if at == 2 else x.flatten(1, -2)
+    if batch.mask is not None:
+        x = torch.where(batch.mask[..., None], x.double(), -torch.inf)
+    if x.shape[at] == 0:
+        shape = (x.shape[0], x.shape[3 - at])
+        return torch.full(shape, torch.nan), torch.zeros(shape, dtype=torch.int64)
+    value, place = x.max(at)
+    return value, place
+
+
+@result
+class Units:
+    """What the units of a layer answer to.
+
+    Attributes:
+        n: rows seen.
+        class_n: of each class.
+        mean: mean answer by class [k, d].
+        spread: standard deviation of the answers by class [k, d].
+        rate: share of rows with an answer above 0 [d].
+        class_rate: the same by class [k, d].
+        selectivity: share of a unit's variance that the classes explain [d].
+        best_class: the class with the mean farthest from that of all other rows [d].
+        contrast: how far, in standard deviations within the classes, negative if below [d].
+        strongest: the rows with the greatest answers.
+        weakest: those with the least; `value` holds the answers themselves.
+        column: column of the input with which a unit goes most [d]; -1 where the input is no numbers.
+        column_r: their correlation over the row sample [d].
+        copy: the unit most like it [d]; -1 for a layer of one unit.
+        copy_r: their correlation over the row sample [d].
+    """
+
+    n: int
+    class_n: Int64[Array, "k"]
+    mean: Float64[Array, "k d"]
+    spread: Float64[Array, "k d"]
+    rate: Float64[Array, "d"]
+    class_rate: Float64[Array, "k d"]
+    selectivity: Float64[Array, "d"]
+    best_class: Int64[Array, "d"]
+    contrast: Float64[Array, "d"]
+    strongest: Extremes
+    weakest: Extremes
+    column: Int64[Array, "d"]
+    column_r: Float64[Array, "d"]
+    copy: Int64[Array, "d"]
+    copy_r: Float64[Array, "d"]
+
+
+def units(
+    state: UnitState, rows: Shaped[Array, "s d"] | None = None, inputs: Shaped[Array, "s q"] | None = None
+) -> Units:
+    """What the units answer to.
+
+    Args:
+        state: sums over all rows.
+        rows: answers to the rows of the row sample; None for no copies and no columns.
+        inputs: the input of the same rows; None where it is no numbers.
+
+    Cost:
+        O(s d (d + q)) for the correlations.
+    """
+    count = np.maximum(state.count, 1)
+    mean = state.total / count
+    inside = np.maximum(state.squares - state.total * mean, 0.0)  # Σ (x - class mean)²
+    n = state.count.sum(0)
+    total = state.total.sum(0)
+    whole = np.maximum(state.squares.sum(0) - total * total / np.maximum(n, 1), 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        selectivity = np.where(whole > 1e-12 * state.squares.sum(0), 1 - inside.sum(0) / whole, 0.0)
+        others = (total - state.total) / np.maximum(n - state.count, 1)
+        deviation = np.sqrt(inside.sum(0) / np.maximum(n - len(count), 1))
+        contrast = np.where(state.count > 0, mean - others, 0.0) / deviation
+    contrast = np.nan_to_num(contrast, posinf=np.finfo(float).max, neginf=-np.finfo(float).max)
+    chosen = np.abs(contrast).argmax(0)
+    copy, copy_r = _copies(rows, len(selectivity))
+    column, column_r = _columns(rows, inputs, len(selectivity))
+    return Units(
+        n=int(state.n.sum()), class_n=state.n, mean=np.where(state.count > 0, mean, np.nan),
+        spread=np.sqrt(inside / count), rate=state.fired.sum(0) / np.maximum(n, 1), class_rate=state.fired / count,
+        selectivity=np.clip(selectivity, 0, 1), best_class=chosen,
+        contrast=np.take_along_axis(contrast, chosen[None], 0)[0], strongest=state.high,
+        weakest=Extremes(-state.low.value, state.low.ids, state.low.place), column=column, column_r=column_r,
+        copy=copy, copy_r=copy_r,
+    )  # fmt: skip
+
+
+_BLOCK = 512
+"""Units whose correlations with all others are in memory at a time."""
+
+
+def _scaled(rows: Shaped[Array, "s d"]) -> Float64[Array, "s d"]:
+    """Columns of mean 0 and length 1; 0 for those that do not vary."""
+    x = np.nan_to_num(np.asarray(rows, np.float64), posinf=0.0, neginf=0.0)
+    centred = x - x.mean(0)
+    length = np.sqrt((centred * centred).sum(0))
+    still = length <= 1e-7 * np.abs(x).max(0, initial=0.0) * np.sqrt(max(len(x), 1))
+    return np.where(still, 0.0, centred / np.where(still, 1.0, length))
+
+
+def _copies(rows: Array | None, d: int) -> tuple[Int64[Array, "d"], Float64[Array, "d"]]:
+    if rows is None or len(rows) < 3 or d < 2:
+        return np.full(d, -1), np.zeros(d)
+    scaled = _scaled(rows)
+    found, size = np.zeros(d, np.int64), np.zeros(d)
+    for start in range(0, d, _BLOCK):
+        part = scaled[:, start : start + _BLOCK].T @ scaled
+        part[np.arange(len(part)), np.arange(start, start + len(part))] = 0.0
+        best_of = np.abs(part).argmax(1)
+        found[start : start + len(part)] = best_of
+        size[start : start + len(part)] = part[np.arange(len(part)), best_of]
+    return np.where(size == 0, -1, found), size
+
+
+def _columns(rows: Array | None, inputs: Array | None, d: int) -> tuple[Int64[Array, "d"], Float64[Array, "d"]]:
+    if rows is None or inputs is None or len(rows) < 3:
+        return np.full(d, -1), np.zeros(d)
+    tuned = tuning(rows, inputs)
+    chosen = np.abs(tuned).argmax(1)
+    return chosen, tuned[np.arange(d), chosen]
+
+
+def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[Array, "d q"]:
+    """The correlation of every unit with every column of the input, over the rows of the row sample."""
+    return _scaled(rows).T @ _scaled(inputs)
+
+
+_NO_PLACE = np.zeros((0, 0), np.int32)
+
+
+def _compiled_answers(batch: Batch) -> tuple[Array, Array] | None:
+    """The answers [n, d] and their places, by compiled code; None for what is not finite float32 on the CPU."""
+    x, layout = batch.values.detach(), batch.view.layout
+    if x.dtype != torch.float32 or x.device.type != "cpu" or not x.numel() or not bool(torch.isfinite(x.sum())):
+        return None
+    if layout == "features":
+        return x.contiguous().numpy(), _NO_PLACE
+    flat = (x.flatten(2) if layout == "maps" else x.flatten(1, -2)).contiguous().numpy()
+    d = flat.shape[1] if layout == "maps" else flat.shape[2]
+    value, place = np.empty((len(flat), d), np.float32), np.empty((len(flat), d), np.int32)
+    if layout == "maps":
+        compiled.peaks_of_maps(flat, value, place)
+        return value, place
+    mask = np.zeros((0, 0), np.bool_) if batch.mask is None else batch.mask.cpu().numpy()
+    if len(mask) and not mask.any(1).all():
+        return None
+    compiled.peaks_of_tokens(flat, mask, value, place)
+    return value, place
+
+
+@final
+class UnitSums:
+    """Adds up `UnitState`s in room of its own: one compiled pass over the answers of a batch of float32.
+
+    A batch it cannot take, with an answer that is not finite for one, goes to the default form.
+    """
+
+    __slots__ = ("_arrays", "_n", "_rest")
+
+    def __init__(self) -> None:
+        self._arrays: tuple[Array, ...] | None = None
+        self._n: Array = np.zeros(0, np.int64)
+        self._rest: UnitState | None = None
+
+    def add(self, batch: Batch) -> None:
+        """Add a batch."""
+        k = batch.samples.groups.n_classes
+        found = _compiled_answers(batch)
+        if found is None:
+            state = UnitState.of(batch)
+            self._rest = state if self._rest is None else self._rest + state
+            return
+        value, place = found
+        if self._arrays is None:
+            self._make(k, value.shape[1])
+        assert self._arrays is not None  # noqa: S101  made above
+        groups = batch.samples.groups
+        compiled.answer(value, place, batch.samples.ids, groups.order, groups.starts, *self._arrays)
+        self._n = self._n + np.diff(groups.starts)
+
+    def _make(self, k: int, d: int) -> None:
+        self._n = np.zeros(k, np.int64)
+        ends = [Extremes.empty(d) for _ in range(2)]
+        parts = [part for end in ends for part in (end.value, end.ids, end.place)]
+        sums = (np.zeros((k, d)), np.zeros((k, d)), np.zeros((k, d)))
+        self._arrays = (*sums, *parts)
+
+    def states(self) -> tuple[UnitState, ...]:
+        """The State of everything added; none where nothing was."""
+        found = () if self._rest is None else (self._rest,)
+        if self._arrays is None:
+            return found
+        total, squares, fired, *ends = self._arrays
+        count = np.broadcast_to(self._n[:, None], total.shape).copy()
+        return (
+            *found,
+            UnitState(self._n, count, total, squares, fired.astype(np.int64), Extremes(*ends[:3]), Extremes(*ends[3:])),
+        )

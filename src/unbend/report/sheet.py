@@ -1,0 +1,79 @@
+"""A small page of sentences, pictures and tables: what the commands beside `report` write.
+
+In: a title, sentences, `SheetPart`s. Out: one self-contained page. Must not know what it is about.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup, escape
+
+from unbend.report.html import inlined, template
+
+
+@dataclass(frozen=True, slots=True)
+class SheetPicture:
+    """A picture and the sentence below it.
+
+    Attributes:
+        markup: an SVG, or what `film` gives.
+        caption: the sentence; names in backticks are code.
+    """
+
+    markup: Markup
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetPart:
+    """One part of the page.
+
+    Attributes:
+        heading: above it; none if empty.
+        words: sentences; names in backticks are code.
+        pictures: beside each other where there is room.
+        columns: names of the columns of a table; none for no table.
+        rows: its cells.
+        markup: our own markup that stands below all that.
+    """
+
+    heading: str = ""
+    words: Sequence[str] = ()
+    pictures: Sequence[SheetPicture] = ()
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    markup: str = ""
+
+
+def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style: str = "", script: str = "") -> str:
+    """The page.
+
+    Args:
+        title: of the page.
+        lead: the sentences it begins with.
+        parts: what follows.
+        style: more rules of CSS, our own.
+        script: our own; it may run by its hash.
+    """
+    made = template("unbend.report", "sheet.html")
+    return made.render(title=title, lead=lead, parts=parts, **inlined(style, script))
+
+
+def drawing(svg: str, caption: str = "") -> SheetPicture:
+    """An SVG of `unbend.plot.vector`."""
+    return SheetPicture(Markup(svg), caption)  # noqa: S704  drawn by us, names in it escaped
+
+
+def film(path: Path, label: str, caption: str = "") -> SheetPicture:
+    """A GIF as part of the page.
+
+    Args:
+        path: the file.
+        label: what it shows, for people who cannot see it.
+        caption: the sentence below it.
+    """
+    code = b64encode(path.read_bytes()).decode()
+    markup = f'<img class="film" alt="{escape(label)}" src="data:image/gif;base64,{code}">'
+    return SheetPicture(Markup(markup), caption)  # noqa: S704  our own bytes

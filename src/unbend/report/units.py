@@ -1,0 +1,138 @@
+"""The browser of units: a card a unit, sorted, with the examples themselves.
+
+In: `UnitCards`. Out: one self-contained page. Cards are made when they are looked at, 48 at a time, so that thousands
+of units cost a page their numbers only; all images are one picture that cards take pieces of.
+"""
+
+import json
+from base64 import b64encode
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from unbend._typing import Array, Float64
+from unbend.explain.units.examples import Examples
+from unbend.explain.units.reasons import Reason
+from unbend.explain.units.units import UnitCards
+from unbend.numerics.units import Extremes
+from unbend.report.html import text
+from unbend.report.sheet import SheetPart, sheet
+
+_BAR = """<div class="bar"><label>layer <select id="layer"></select></label>
+<label>sorted by <select id="sort"></select></label><label>answers most to <select id="class"></select></label>
+<button id="before">‹ before</button><span id="where"></span><button id="next">next ›</button></div>
+<div class="cards" id="cards"></div>"""
+_TOLD = 8
+"""Remarkable units that are named in words."""
+
+
+def units_page(result: UnitCards, *, title: str) -> str:
+    """The page.
+
+    Args:
+        result: what the units answer to.
+        title: of the page.
+    """
+    code = json.dumps(_data(result), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    data = f'<script type="application/json" id="data">{code}</script>'
+    first = (
+        "What each unit answers to, over the training rows. Of a channel, and where there are tokens, the answer is "
+        "the greatest value over positions; a ring, or a marked word, shows where."
+    )
+    part = SheetPart("", (), (), markup=Markup(_BAR + data))  # noqa: S704  names in it are JSON
+    style, script = (text("unbend.report", f"units.{kind}") for kind in ("css", "js"))
+    return sheet(title, (first, *unit_sentences(result)), [part], style=style, script=script)
+
+
+def unit_sentences(result: UnitCards) -> tuple[str, ...]:
+    """The most remarkable units of all layers, and how many of each kind there are."""
+    told: list[tuple[Reason, str]] = []
+    for name, found in result.reasons.items():
+        told += [(reason, f"unit {j} of `{name}`: {reason.words}") for j, reason in enumerate(found) if reason]
+    if not told:
+        return ("No unit is one of a column, a word or a class, and none is a copy.",)
+    kinds = {
+        "word": "of a word",
+        "column": "of a column",
+        "copy": "copies",
+        "class": "of a class",
+        "silent": "constant",
+    }
+    counts = [f"{n:,} {word}" for kind, word in kinds.items() if (n := sum(r.kind == kind for r, _ in told))]
+    rank = list(kinds)
+    first = sorted(told, key=lambda pair: (rank.index(pair[0].kind), -pair[0].strength))[:_TOLD]
+    return (f"Units that stand out: {', '.join(counts)}.", "; ".join(words for _, words in first) + ".")
+
+
+def _data(result: UnitCards) -> dict[str, Any]:
+    shown = result.examples
+    sprite, tile = _sprite(shown)
+    texts, vocabulary = _texts(result)
+    return {
+        "classes": list(result.class_names), "form": shown.form, "ids": shown.ids.tolist(), "y": shown.y.tolist(),
+        "sprite": sprite, "tile": tile, "texts": texts, "vocabulary": vocabulary,
+        "layers": [_layer(result, name) for name in result.layers],
+    }  # fmt: skip
+
+
+def _layer(result: UnitCards, name: str) -> dict[str, Any]:
+    found, shown = result.layers[name], result.examples
+    place = result.places[name]
+    is_map = shown.form == "image" and name in result.tuning and shown.x.shape[3] == 1
+    return {
+        "name": name, "kind": result.kinds[name], "place": list(place), "channels": len(place) == 2,
+        "rate": _short(found.rate), "selectivity": _short(found.selectivity), "best": found.best_class.tolist(),
+        "mean": _short(found.mean), "classRate": _short(found.class_rate), "order": result.order[name].tolist(),
+        "reason": ["" if one is None else one.words for one in result.reasons[name]],
+        "high": _side(found.strongest, shown, has_places=bool(place)),
+        "low": _side(found.weakest, shown, has_places=bool(place)),
+        "tuning": _bytes(result.tuning[name]) if is_map else "",
+    }  # fmt: skip
+
+
+def _bytes(r: Float64[Array, "d q"]) -> str:
+    """Correlations from -1 to 1 as bytes from 1 to 255."""
+    return b64encode((128 + np.round(127 * r)).astype(np.uint8).tobytes()).decode()
+
+
+def _side(one: Extremes, shown: Examples, *, has_places: bool) -> dict[str, Any]:
+    at = np.where(one.ids >= 0, shown.at(one.ids), -1)
+    place = one.place.tolist() if has_places else [[]] * len(at)
+    return {"at": at.tolist(), "value": _short(one.value), "place": place}
+
+
+def _short(values: Array) -> Any:
+    """Numbers of three digits; none where they are not finite."""
+    flat = [float(f"{v:.3g}") if np.isfinite(v) else None for v in np.asarray(values, float).ravel()]
+    return flat if values.ndim == 1 else [flat[i : i + values.shape[1]] for i in range(0, len(flat), values.shape[1])]
+
+
+def _sprite(shown: Examples) -> tuple[str, dict[str, int]]:
+    """All images side by side in one picture, each stretched over its own range."""
+    if shown.form != "image" or not len(shown.x):
+        return "", {"w": 0, "h": 0, "per": 1}
+    from PIL import Image  # noqa: PLC0415  matplotlib brings it
+
+    n, h, w, c = shown.x.shape
+    low, high = (f(shown.x, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+    x = np.where(high > low, (shown.x - low) / np.where(high > low, high - low, 1), 0.5)
+    per = int(np.ceil(np.sqrt(n)))
+    rows = -(-n // per)
+    grid = np.zeros((rows * per, h, w, c), np.uint8)
+    grid[:n] = np.round(255 * (1 - x if c == 1 else x))
+    sheet_of = grid.reshape(rows, per, h, w, c).transpose(0, 2, 1, 3, 4).reshape(rows * h, per * w, c)
+    place = BytesIO()
+    Image.fromarray(sheet_of[..., 0] if c == 1 else sheet_of).save(place, "PNG", optimize=True)
+    return f"data:image/png;base64,{b64encode(place.getvalue()).decode()}", {"w": w, "h": h, "per": per}
+
+
+def _texts(result: UnitCards) -> tuple[list[list[int]], list[str]]:
+    """Token rows as places in a list of the words that come up, and that list."""
+    if result.examples.form != "tokens":
+        return [], []
+    rows = result.examples.x
+    numbers, at = np.unique(rows, return_inverse=True)
+    speak = result.words or str
+    return at.reshape(rows.shape).tolist(), [str(speak(int(number))) for number in numbers]

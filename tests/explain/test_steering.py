@@ -1,0 +1,144 @@
+"""Directions and steering: algebra of directions, and a planted direction that the output obeys."""
+
+import sys
+from importlib import import_module
+
+import explained as nets
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import unbend
+from unbend import zoo
+from unbend.capture import representations
+from unbend.errors import DataError, LayerError, RecordError, ShapeError
+from unbend.numerics.centroids import Centroids
+from unbend.numerics.direction import mean_direction
+from unbend.record.directions import open_directions, save_directions
+from unbend.report.steering import steering_page, steering_sentences
+
+
+@pytest.fixture(scope="module")
+def trained():
+    x, y = nets.rows(900)
+    x = x + 2 * nn.functional.one_hot(y, 4)
+    net = zoo.mlp([4, 16, 3], seed=0)
+    zoo.train(net, x, y, zoo.Recipe(80, rate=0.02))
+    return net, x, y
+
+
+def test_a_direction_leads_from_the_mean_of_all_others_to_that_of_the_class():
+    generator = np.random.default_rng(0)
+    x, y = generator.standard_normal((300, 5)), generator.integers(0, 3, 300)
+    x[y == 1] += 3
+    means = Centroids(n=np.bincount(y), mean=np.stack([x[y == c].mean(0) for c in range(3)]), selectivity=np.zeros(5))
+    way = mean_direction(means, 1, layer="0", name="one")
+    assert way.origin + way.step == pytest.approx(x[y == 1].mean(0))
+    assert way.origin == pytest.approx(x[y != 1].mean(0))
+    assert np.linalg.norm(way.vector) == pytest.approx(1)
+    along = way.project(torch.from_numpy(x)).numpy()
+    assert along[y == 1].mean() == pytest.approx(1)
+    assert along[y != 1].mean() == pytest.approx(0, abs=1e-9)
+    assert way.cosine(way) == pytest.approx(1)
+    assert abs(way.cosine(way.random(3))) < 1
+    assert way.random(3).length == way.length
+    with pytest.raises(ShapeError, match="5 numbers"):
+        way.project(torch.zeros(2, 4))
+    with pytest.raises(DataError, match="class from 0 to 2"):
+        mean_direction(means, 3, layer="0", name="")
+
+
+def test_a_study_gives_directions_by_class_and_they_are_saved_to_the_last_bit(trained, tmp_path):
+    net, x, y = trained
+    found = unbend.study(net, (x, y), twin=False)
+    way, read = found.direction("1", 2), found.direction("1", "2", kind="readout")
+    h = representations(net, x, layers=["1"])["1"]
+    assert way.project(h)[y == 2].mean() == pytest.approx(1, abs=0.05)
+    assert read.project(h)[y == 2].mean() > read.project(h)[y != 2].mean()
+    assert way.cosine(read) > 0
+    save_directions([way, read], tmp_path / "two.safetensors")
+    for a, b in zip(open_directions(tmp_path / "two.safetensors"), (way, read), strict=True):
+        assert np.array_equal(a.vector, b.vector)
+        assert np.array_equal(a.origin, b.origin)
+        assert (a.layer, a.name, a.kind, a.length) == (b.layer, b.name, b.kind, b.length)
+    with pytest.raises(RecordError, match="cannot be read as directions"):
+        open_directions(tmp_path / "none.safetensors")
+    with pytest.raises(DataError, match="no class 'nine'"):
+        found.direction("1", "nine")
+    with pytest.raises(LayerError):
+        found.direction("9", 1)
+
+
+def test_the_output_obeys_a_class_direction_and_not_a_random_one(trained):
+    net, x, y = trained
+    found = unbend.steer(net, ((x, y), (x, y)), 1)
+    assert [one.direction.layer for one in found] == ["0", "1"]
+    for one in found:
+        zero = one.strengths.tolist().index(0.0)
+        assert one.n == pytest.approx(500 * 2 / 3, abs=50)  # of 500 held-out rows those of other classes
+        assert one.called[-1] > 0.9
+        assert one.effect > 0.5
+        assert one.score[-1] > one.score[zero] > one.score[0]
+        assert np.all(one.random_called[:, zero] == one.called[zero])
+    assert "works most in" in steering_sentences(found)[1]
+
+
+def test_steering_is_what_adding_by_a_hook_does(trained):
+    net, x, y = trained
+    (one,) = unbend.steer(net, ((x, y), (x[:200], y[:200])), 1, layers=["1"], strengths=[0.7], n_random=0)
+    with unbend.adding(net, {"1": 0.7 * one.direction.step}), torch.no_grad():
+        told = net(x[:200][y[:200] != 1]).argmax(1)
+    assert one.called[-1] == pytest.approx(float((told == 1).double().mean()))
+    with torch.no_grad():
+        assert float((net(x).argmax(1) == y).double().mean()) > 0.95  # the hooks are gone
+
+
+def test_a_layer_that_nobody_reads_cannot_be_steered():
+    class Deaf(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.side, self.head = nn.Linear(4, 8), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(x) + 0 * self.side(x).sum(1, keepdim=True)
+
+    x, y = nets.rows(300)
+    found = unbend.steer(Deaf(), (x, y), 0, layers=["side"])
+    assert found[0].effect == 0
+    assert "In no layer" in steering_sentences(found)[1]
+
+
+@pytest.mark.parametrize(
+    ("build", "samples"), [(nets.Words, nets.words), (nets.ConvolutionalHead, nets.images), (nets.Mapping, nets.rows)]
+)
+def test_every_kind_of_network_can_be_steered_and_shown(build, samples):
+    found = unbend.steer(build(), samples(), 2, n_random=1, strengths=[1.0])
+    assert found
+    assert steering_page(found, title="<t>").count("<svg") == min(len(found), 24)
+
+
+def test_given_directions_are_used_and_what_does_not_fit_is_refused(trained):
+    net, x, y = trained
+    way = unbend.study(net, (x, y), twin=False).direction("1", 2)
+    (one,) = unbend.steer(net, (x, y), 2, directions={"1": way})
+    assert one.direction is way
+    with pytest.raises(DataError, match="no class 7"):
+        unbend.steer(net, (x, y), 7)
+    with pytest.raises(LayerError, match="no layer named '7'"), unbend.adding(net, {"7": np.zeros(3)}):
+        pass
+
+
+def test_the_command_steers_saves_and_takes_what_was_saved(tmp_path, monkeypatch, capsys):
+    x, y = nets.rows()
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
+    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    main = import_module("unbend.cli").main
+    for more in (["--save", "ways.safetensors"], ["--directions", "ways.safetensors", "--strength", "3"]):
+        with pytest.raises(SystemExit) as left:
+            main(["steer", "1", "net.py:model", "data.npz", "-o", "out.html", *more])
+        assert not left.value.code
+        assert "the network calls that class then" in capsys.readouterr().out
+    assert (tmp_path / "out.html").read_text(encoding="utf-8").count("<svg") == 2

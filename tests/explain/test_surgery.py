@@ -1,0 +1,283 @@
+"""Surgery: a replay is exact, planted truths are found, and what is told is what was measured."""
+
+import sys
+from importlib import import_module
+
+import explained as nets
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import unbend
+from unbend import zoo
+from unbend.capture import quiet, tapped
+from unbend.errors import DataError, LayerError
+from unbend.explain.surgery.operations import OPERATIONS
+from unbend.explain.surgery.replay import Replay, spans
+from unbend.explain.surgery.runs import longest
+from unbend.explain.surgery.words import is_essential, is_useless, sentences
+from unbend.report.surgery import surgery_page
+
+
+class Functional(nn.Module):
+    """Activations that only forward knows, one of them in place, and a module that is called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head, self.act = (
+            nn.Linear(4, 16),
+            nn.Linear(16, 16),
+            nn.Linear(16, 3),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x):
+        h = F.relu(self.a(x))
+        h = self.act(self.b(h))
+        h = h + torch.relu_(self.act(self.b(h)) - 0.1)
+        return self.head(h)
+
+
+class Planted(nn.Module):
+    """A block that adds nothing, one that everything goes through, and one that adds noise that the head ignores."""
+
+    def __init__(self):
+        super().__init__()
+        self.useless, self.essential, self.ignored = (zoo.Residual(nn.Linear(4, 4)) for _ in range(3))
+        self.head = nn.Linear(4, 3, bias=False)
+        with torch.no_grad():
+            for block in (self.useless, self.essential, self.ignored):
+                block.block.weight.zero_()
+                block.block.bias.zero_()
+            self.essential.block.weight.copy_(
+                torch.tensor([[-1.0, 1, 0, 0], [0, -1, 1, 0], [1, 0, -1, 0], [0, 0, 0, 0]])
+            )
+            self.ignored.block.weight[3] = 1.0
+            self.head.weight.copy_(torch.tensor([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]))
+
+    def forward(self, x):
+        return self.head(self.ignored(self.essential(self.useless(x))))
+
+
+BLOCKS = ["useless", "essential", "ignored"]
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        yield
+
+
+def far_rows(n=400, seed=0):
+    x, y = nets.rows(n, seed)
+    return x + 3 * F.one_hot(y, 4), y
+
+
+NETS = [
+    (Functional, nets.rows), (nets.HeadFirst, nets.rows), (nets.Words, nets.words), (nets.Attention, nets.words),
+    (nets.ConvolutionalHead, nets.images), (nets.Mapping, nets.rows),
+    (lambda: zoo.small_cnn(side=8, n_classes=3, seed=0), nets.images), (Planted, nets.rows),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "samples"), NETS)
+def test_a_replay_without_a_change_gives_the_output_to_the_last_bit(build, samples):
+    net, (x, _) = build().eval(), samples(32)
+    with quiet(net):
+        with tapped(net, (), print):  # without torch's fast path, which rounds in another order
+            wanted = net(x)
+        wanted = wanted["logits"] if isinstance(wanted, dict) else wanted
+        places = [s.place for s in spans(net, x, {"relu"}) if s.place[0] or s.place[1]]
+        replay = Replay(net, x, places)
+        assert torch.equal(replay.record(x), wanted)
+        for place in places:
+            assert torch.equal(replay.change(x, {place: lambda out, _given: out}), wanted), place
+    assert "forward" not in vars(net)
+    assert all("forward" not in vars(module) for module in net.modules())
+
+
+@pytest.mark.parametrize(("build", "samples"), NETS)
+def test_a_change_gives_what_a_hook_that_does_the_same_gives(build, samples):
+    net, (x, _) = build().eval(), samples(32)
+    change = lambda out, _given: 2 * out + 1
+    with quiet(net):
+        places = [s.place for s in spans(net, x) if s.place[0]]
+        replay = Replay(net, x, places)
+        replay.record(x)
+        for path, _, number in places:
+            count = iter(range(100))
+
+            def hook(_module, _args, out, count=count, number=number):
+                if next(count) != number or isinstance(out, tuple):
+                    return (2 * out[0] + 1, *out[1:]) if isinstance(out, tuple) else None
+                return 2 * out + 1
+
+            handle = net.get_submodule(path).register_forward_hook(hook)
+            wanted = net(x)
+            handle.remove()
+            wanted = wanted["logits"] if isinstance(wanted, dict) else wanted
+            assert torch.allclose(replay.change(x, {(path, "", number): change}), wanted, atol=1e-5), path
+
+
+def test_only_what_lies_behind_a_layer_runs_again():
+    net, (x, _) = zoo.mlp([4, 16, 16, 3], seed=0), nets.rows(16)
+    ran = []
+    for name, module in net.named_children():
+        module.register_forward_hook(lambda _m, _a, _o, name=name: ran.append(name))
+    inner = [module.forward for module in net]
+    calls = []
+    for name, module, forward in zip("01234", net, inner, strict=True):
+        module.forward = lambda h, name=name, forward=forward: (calls.append(name), forward(h))[1]
+    with quiet(net):
+        replay = Replay(net, x, [("2", "", 0)])
+        replay.record(x)
+        calls.clear()
+        replay.change(x, {("2", "", 0): lambda out, _given: out})
+    assert calls == ["3", "4"]
+    assert replay.share(("2", "", 0)) == pytest.approx(2 / 5)
+
+
+def test_the_useless_layer_is_found_and_the_essential_one_defended():
+    found = unbend.surgery(Planted(), (far_rows(), far_rows(1000, seed=1)), layers=BLOCKS)
+    assert found.accuracy > 0.99
+    assert is_useless(found.cut("useless", "skip"))
+    assert found.cut("useless", "skip").cost.difference == 0
+    assert is_essential(found.cut("essential", "skip"))
+    assert found.cut("essential", "skip").accuracy < 0.1
+    assert is_useless(found.cut("ignored", "skip"))
+    assert not is_useless(found.cut("useless", "mean"))  # the residual stream runs through it
+    told = " ".join(sentences(found))
+    assert "`useless`, `ignored` can be skipped" in told
+    assert "Skipping these costs most: `essential` 100.0" in told
+
+
+def test_an_affine_network_is_one_matrix():
+    found = unbend.surgery(Planted(), far_rows(), layers=BLOCKS, operations=["affine"])
+    assert all(found.affine_r2[name] == pytest.approx(1, abs=1e-5) for name in BLOCKS)
+    (run,) = longest(found.runs)
+    assert run.layers == tuple(BLOCKS)
+    assert run.cost.difference == 0
+    assert "can be replaced by one matrix" in " ".join(sentences(found))
+
+
+def test_a_layer_that_bends_for_good_reason_is_no_matrix():
+    data = zoo.data("circles", n=600, seed=0)
+    net = zoo.mlp([2, 32, 2], seed=0)
+    zoo.train(net, data.x_train, data.y_train, zoo.Recipe(200, rate=0.02))
+    found = unbend.surgery(net, ((data.x_train, data.y_train), (data.x_test, data.y_test)))
+    assert found.accuracy > 0.95
+    assert found.cut("1", "affine").cost.low > 0.2
+    assert found.cut("1", "skip").cost.low > 0.2
+    assert not found.runs
+
+
+def test_erasing_leaves_a_network_with_a_linear_rest_at_the_base_rate_and_the_control_does_not():
+    x, y = far_rows(900)
+    found = unbend.surgery(Planted(), ((x, y), (x, y)), layers=BLOCKS, operations=["erase", "control"])
+    for erasure in found.erasures:
+        cut, control = found.cut(erasure.layer, "erase"), found.cut(erasure.layer, "control")
+        assert erasure.rank == 2
+        assert erasure.gap_left < 1e-5 < erasure.gap
+        assert cut.loss > np.log(3) - 1e-3  # no read-out beats the constant, in the loss, on these rows
+        assert control.accuracy > cut.accuracy
+        assert erasure.leak.before > 0.95
+        assert erasure.leak.after < 0.6
+    assert "class means are equal" in " ".join(sentences(found))
+
+
+def test_a_network_that_uses_more_than_can_be_read_linearly_survives_erasure():
+    data = zoo.data("circles", n=900, seed=0)
+    net = zoo.mlp([2, 32, 2], seed=0)
+    zoo.train(net, data.x_train, data.y_train, zoo.Recipe(300, rate=0.02))
+    parts = ((data.x_train, data.y_train), (data.x_test, data.y_test))
+    found = unbend.surgery(nn.Sequential(nn.Linear(2, 2), *net), parts, operations=["erase"], layers=["0"])
+    trained = unbend.surgery(net, parts, operations=["erase"], layers=["0"])
+    assert found.erasures[0].gap_left < 1e-5
+    assert trained.cut("0", "erase").accuracy > trained.base_rate + 0.15
+    assert "uses more there than what can be read linearly" in " ".join(sentences(trained))
+
+
+def test_units_nobody_reads_are_not_needed_and_the_most_important_go_last():
+    net = zoo.mlp([4, 16, 3], seed=0)
+    x, y = far_rows()
+    zoo.train(net, x, y, zoo.Recipe(100, rate=0.02))
+    with torch.no_grad():
+        net[2].weight[:, 8:] = 0  # nobody reads units 8 to 15
+    zoo.train(net, x, y, zoo.Recipe(1, rate=1e-6))
+    with torch.no_grad():
+        net[2].weight[:, 8:] = 0
+    found = unbend.surgery(net, ((x, y), (x, y)), layers=["1"], operations=["skip"], units=True)
+    (curve,) = found.units
+    assert set(np.argsort(curve.importance)[:8]) == set(range(8, 16))
+    assert np.all(curve.importance[8:] == 0)
+    assert curve.needed <= 8
+    assert curve.by_importance[0] == curve.at_random[0] == pytest.approx(found.accuracy)
+    assert curve.kept.tolist() == [16, 14, 12, 8, 4, 2, 1, 0]
+
+
+def test_resampled_units_keep_their_spread_and_lose_what_they_say():
+    x, y = far_rows(1000)
+    found = unbend.surgery(Planted(), ((x, y), (x, y)), layers=["essential"], operations=["resample"], units="resample")
+    cut = found.cut("essential", "resample")
+    assert cut.accuracy == pytest.approx(found.base_rate, abs=0.06)  # another row's class, three times in ten by chance
+    (curve,) = found.units
+    assert curve.by_importance[0] == found.accuracy
+    assert curve.by_importance[-1] == pytest.approx(cut.accuracy, abs=0.06)
+    with pytest.raises(DataError, match="'mean' or 'resample'"):
+        unbend.surgery(Planted(), (x, y), layers=["essential"], operations=["skip"], units="zero")
+
+
+def test_every_operation_on_every_kind_of_network_leaves_it_as_it_was():
+    for build, samples in NETS:
+        net, data = build().train(), samples()
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        found = unbend.surgery(net, data, rows=40, units=True)
+        assert found.n == 40
+        assert {cut.operation for cut in found.cuts} <= set(OPERATIONS)
+        assert len(found.cuts) + len(found.impossible) == len(found.layers) * len(OPERATIONS)
+        assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+        assert net.training
+        assert all(bool((p.grad == 1).all()) for p in net.parameters())
+
+
+def test_what_cannot_be_done_is_refused_in_a_sentence():
+    x, y = nets.rows()
+    net = zoo.mlp([4, 16, 3], seed=0)
+    with pytest.raises(DataError, match="no operation named 'cut'"):
+        unbend.surgery(net, (x, y), operations=["cut"])
+    with pytest.raises(LayerError, match="no layer named '9'"):
+        unbend.surgery(net, (x, y), layers=["9"])
+    with pytest.raises(DataError, match="stands before the output"):
+        unbend.surgery(net, (x, y), layers=["2"])
+
+
+def test_the_command_tells_the_findings_and_writes_the_page(tmp_path, monkeypatch, capsys):
+    x, y = nets.rows()
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
+    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    main = import_module("unbend.cli").main
+    with pytest.raises(SystemExit) as left:
+        main(["surgery", "net.py:model", "data.npz", "--units", "-o", "out.html"])
+    assert not left.value.code
+    told = capsys.readouterr().out
+    assert "held-out rows the network is right in" in told
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "How many units each layer needs" in page
+    assert page.count("<svg") == 3
+
+
+def test_names_in_the_page_are_escaped():
+    net = nn.Sequential()
+    net.add_module("a<b", nn.Linear(4, 8))
+    net.add_module("act", nn.ReLU())
+    net.add_module("head", nn.Linear(8, 3))
+    page = surgery_page(unbend.surgery(net, nets.rows()), title="<net>")
+    assert "<net>" not in page
+    assert "a<b" not in page

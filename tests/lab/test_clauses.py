@@ -1,0 +1,94 @@
+"""Every clause of every verdict can fail: for each check there are numbers that break it."""
+
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+
+from unbend.lab import claim, claims
+
+_CHANGES = (
+    lambda a: a * 3 + 2,
+    lambda a: a * 0.3,
+    np.zeros_like,
+    np.ones_like,
+    lambda a: -a - 1,
+    lambda a: np.flip(a, axis=-1),
+    lambda a: np.flip(a, axis=0),
+    lambda a: a * np.linspace(0.2, 3, a.shape[-1]),
+    lambda a: a * np.linspace(3, 0.2, a.shape[-1]),
+)
+
+
+def changed(value):
+    """What a number, an array, or a dataclass or tuple of them becomes under each change; a text stays as it is."""
+    if is_dataclass(value):
+        yield from one_field_changed(value)
+    elif isinstance(value, tuple):
+        yield value[:-1]
+        for i, part in enumerate(value):
+            yield from ((*value[:i], other, *value[i + 1 :]) for other in changed(part))
+    elif isinstance(value, bool | np.bool_):
+        yield not value
+    elif isinstance(value, np.ndarray) and value.size and value.dtype.kind in "fiub":
+        yield from arrays_changed(value)
+    elif isinstance(value, int | float):
+        yield from (type(value)(other) for other in (value * 3 + 2, value * 0.3, -value - 1, 0))
+
+
+def arrays_changed(value):
+    """An array changed as a whole, then row by row and column by column; of yes and no each place is turned over."""
+    if value.dtype == bool:
+        yield from (~value, np.zeros_like(value), np.ones_like(value))
+        for place in np.ndindex(value.shape):
+            other = value.copy()
+            other[place] = not other[place]
+            yield other
+        return
+    yield from (change(value.astype(np.float64)).astype(value.dtype) for change in _CHANGES if value.ndim)
+    for axis in range(value.ndim):
+        for place in range(value.shape[axis]):
+            for factor in (-3, 0, 0.1, 10):
+                other = np.moveaxis(value.copy(), axis, 0)
+                other[place] = (other[place] * factor).astype(value.dtype)
+                yield np.moveaxis(other, 0, axis)
+
+
+def one_field_changed(result):
+    """The result with one field changed, in every way."""
+    for field in fields(result):
+        for other in changed(getattr(result, field.name)):
+            yield replace(result, **{field.name: other})
+
+
+def failed(one, result):
+    """The checks that do not pass by their place; none where no verdict comes about."""
+    try:
+        with np.errstate(all="ignore"):
+            checks = one.holds(result).checks
+    except (
+        TypeError,
+        ValueError,
+        IndexError,
+        KeyError,
+        ZeroDivisionError,
+        FloatingPointError,
+        OverflowError,
+        StopIteration,
+    ):
+        return set()
+    return {i for i, check in enumerate(checks) if not check.passed}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", claims())
+def test_every_check_of_the_verdict_can_fail(name, quick):
+    one, result = claim(name), quick(name)
+    checks = one.holds(result).checks
+    bounded = {i for i, check in enumerate(checks) if np.isfinite(check.low) or np.isfinite(check.high)}
+    broken = set()
+    for other in one_field_changed(result):
+        broken |= failed(one, other)
+        if bounded <= broken:
+            break
+    assert not [checks[i].what for i in sorted(bounded - broken)]

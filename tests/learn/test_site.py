@@ -1,0 +1,102 @@
+"""The course as a site: it opens offline, obeys its own policy, remembers a guess and fits every screen."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from unbend.cli.main import main
+from unbend.learn import markup
+from unbend.learn.site import write
+
+CHROMIUM = Path("/usr/bin/chromium")
+LESSONS = ("neurons", "xor")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course")
+    write(folder, LESSONS)
+    return folder
+
+
+def test_every_page_is_there_and_asks_for_nothing(site):
+    pages = {path.name for path in site.glob("*.html")}
+    assert pages == {"index.html", "install.html", "glossary.html", "teachers.html", "neurons.html", "xor.html"}
+    for path in site.glob("*.html"):
+        text = path.read_text()
+        assert "default-src 'none'" in text
+        assert not re.search(r"""(src|href)=["'](https?:)?//""", text)
+        for link in re.findall(r'href="([^"#]+)"', text):
+            assert (site / link).exists(), f"{path.name} links to {link}"
+
+
+def test_formulas_are_mathml_and_code_is_code(site):
+    text = (site / "xor.html").read_text()
+    assert text.count("<math") > 20
+    assert "$" not in re.sub(
+        r"<(pre|script|style)\b.*?</\1>|data-live=\"[^\"]*\"|aria-label=\"[^\"]*\"", "", text, flags=re.DOTALL
+    )
+    assert '<span class="kn">import</span>' in text
+
+
+def test_html_in_a_text_is_shown_and_not_obeyed():
+    assert "&lt;b&gt;" in markup.html("a <b>bold</b> word")
+    assert "<math" in markup.html("a formula $x < 1$")
+    assert "$x$" in markup.html("code `$x$` stays")
+
+
+def test_the_command_lists_and_refuses(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["learn", "--list"])
+    assert "affine_collapse" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        main(["learn", "xro"])
+    assert "Did you mean 'xor'" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        main(["learn", "xor", "-o", str(tmp_path / "file")])
+
+
+def test_the_command_writes_what_it_is_asked_for(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["learn", "neurons", "-o", str(tmp_path / "course")])
+    assert {"neurons.html", "neurons.md", "neurons.py", "neurons.svg"} <= {
+        p.name for p in (tmp_path / "course").iterdir()
+    }
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_it_and_confronts_the_guess(site, width, scheme):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        said, asked = [], []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((site / "xor.html").as_uri())
+        page.wait_for_selector("html[data-ready]")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert page.evaluate("document.querySelector('math').getBoundingClientRect().height") > 5
+        assert not page.locator("#result").evaluate("node => node.open")
+        page.evaluate("() => { guess.value = 90; guess.dispatchEvent(new Event('input')); }")
+        page.click("#prediction button")
+        assert page.locator("#confront").text_content().startswith("You said 90 of 100; it is ")
+        assert page.locator("#result").evaluate("node => node.open")
+        verdict = page.locator(".live .verdict")
+        assert verdict.text_content().startswith("A line parts the classes")
+        for _ in range(26):  # turns the first unit's line until it runs through (0, 0) and (1, 1)
+            page.locator(".live .handle").nth(0).press("ArrowUp")
+            page.locator(".live .handle").nth(1).press("ArrowDown")
+        assert verdict.text_content().startswith("No line found")
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        assert page.locator("#confront").text_content().startswith("You said 90 of 100")
+        assert said == []
+        assert all(url.startswith("file:") for url in asked)
+        browser.close()

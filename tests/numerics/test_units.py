@@ -1,0 +1,117 @@
+"""Units: the compiled sums against the plain ones, extremes by brute force, shares that add up."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.numerics.laws import assert_same
+
+from unbend.numerics.batch import batch, samples
+from unbend.numerics.units import KEPT, Extremes, UnitState, UnitSums, tuning, units
+from unbend.numerics.views import View
+
+VIEWS = [
+    (View("features", "none", 5), (5,)),
+    (View("maps", "mean", 4), (4, 3, 2)),
+    (View("tokens", "mean", 6), (4, 6)),
+]
+
+
+def world(view, shape, n, k, seed, *, coarse):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, *shape, generator=generator)
+    x = x.round() if coarse else x  # many ties
+    return x, torch.randint(k, (n,), generator=generator), view
+
+
+@given(st.sampled_from(VIEWS), st.integers(1, 60), st.integers(0, 99), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_the_compiled_sums_are_those_of_the_state(form, n, seed, coarse):
+    x, y, view = world(*form, n, 3, seed, coarse=coarse)
+    order = np.random.default_rng(seed).permutation(n)
+    sums, states = UnitSums(), UnitState.empty(view.width, 3)
+    for rows in np.array_split(order, 3):
+        part = batch(x[rows], samples(y[rows], n_classes=3, ids=rows + 10), view=view)
+        sums.add(part)
+        states += UnitState.of(part)
+    total = UnitState.empty(view.width, 3)
+    for state in sums.states():
+        total += state
+    assert_same(total, states)
+
+
+@given(st.integers(1, 40), st.integers(0, 99), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_extremes_are_the_greatest_and_the_least_by_brute_force(n, seed, coarse):
+    x, y, view = world(View("maps", "mean", 4), (4, 3, 2), n, 2, seed, coarse=coarse)
+    state = UnitState.of(batch(x, samples(y, n_classes=2), view=view))
+    flat = x.flatten(2).numpy()
+    for unit in range(4):
+        best = flat[:, unit].max(1)
+        wanted = sorted(range(n), key=lambda i: (-best[i], i))[:KEPT]
+        assert state.high.ids[unit][: len(wanted)].tolist() == wanted
+        assert np.all(flat[wanted, unit, state.high.place[unit][: len(wanted)]] == best[wanted])
+        least = sorted(range(n), key=lambda i: (best[i], i))[:KEPT]
+        assert state.low.ids[unit][: len(least)].tolist() == least
+        assert np.all(state.high.ids[unit][len(wanted) :] == -1)
+
+
+def test_what_is_not_finite_goes_the_plain_way_and_is_no_example():
+    x = torch.tensor([[1.0, torch.nan], [torch.inf, 2.0], [3.0, 4.0]])
+    part = batch(x, samples(torch.tensor([0, 1, 1]), n_classes=2))
+    sums = UnitSums()
+    sums.add(part)
+    (state,) = sums.states()
+    assert state.high.ids[0, :2].tolist() == [2, 0]
+    assert state.high.ids[1, :2].tolist() == [2, 1]
+    assert state.count.tolist() == [[1, 0], [1, 2]]
+
+
+def test_shares_and_means_are_those_of_the_rows():
+    x, y, view = world(View("features", "none", 5), (5,), 300, 3, 0, coarse=False)
+    found = units(UnitState.of(batch(x, samples(y, n_classes=3), view=view)), x.numpy(), x.numpy())
+    rows = x.double().numpy()
+    assert found.rate == pytest.approx((rows > 0).mean(0))
+    for c in range(3):
+        mine = rows[y == c]
+        assert found.mean[c] == pytest.approx(mine.mean(0))
+        assert found.spread[c] == pytest.approx(mine.std(0))
+        assert found.class_rate[c] == pytest.approx((mine > 0).mean(0))
+    means = found.mean[y]
+    assert found.selectivity == pytest.approx(
+        ((means - rows.mean(0)) ** 2).sum(0) / ((rows - rows.mean(0)) ** 2).sum(0)
+    )
+    assert tuning(x.numpy(), x.numpy()) == pytest.approx(np.corrcoef(rows.T))
+    assert found.column.tolist() == list(range(5))
+    assert found.column_r == pytest.approx(np.ones(5))
+
+
+def test_planted_units_are_told_of_a_class_a_column_and_a_copy():
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(400) % 4
+    inputs = torch.randn(400, 6, generator=generator)
+    h = torch.randn(400, 5, generator=generator)
+    h[:, 1] = (y == 2).float() + 0.05 * h[:, 1]
+    h[:, 2] = 3 * inputs[:, 4] - 1
+    h[:, 4] = -2 * h[:, 3] + 7
+    found = units(UnitState.of(batch(h, samples(y, n_classes=4))), h.numpy(), inputs.numpy())
+    assert found.selectivity.argmax() == 1
+    assert (found.best_class[1], found.contrast[1] > 5) == (2, True)
+    assert (found.column[2], found.column_r[2]) == (4, pytest.approx(1))
+    assert (found.copy[3], found.copy[4]) == (4, 3)
+    assert found.copy_r[3] == pytest.approx(-1)
+    assert abs(found.copy_r[0]) < 0.3
+
+
+def test_constant_units_have_no_copies_and_explain_nothing():
+    h = torch.ones(50, 3) * torch.tensor([2.0, 0.1, -1e6])
+    found = units(UnitState.of(batch(h, samples(torch.arange(50) % 2, n_classes=2))), h.numpy(), h.numpy())
+    assert found.selectivity.tolist() == [0, 0, 0]
+    assert found.copy.tolist() == [-1, -1, -1]
+    assert found.column_r.tolist() == [0, 0, 0]
+
+
+def test_an_empty_list_of_extremes_is_the_identity():
+    one = Extremes.of(np.array([[3.0, 1.0]]), np.array([4, 2]), np.zeros((1, 2), np.int64))
+    assert_same(one + Extremes.empty(1), one)
