@@ -8,7 +8,7 @@ from rich.console import Console
 from torch import nn
 
 import unbend
-from unbend.cli.terminal import shown
+from unbend.cli.terminal import study_view
 from unbend.numerics.batch import Batch
 from unbend.numerics.state import MEASURES, measure
 from unbend.report.text import summary
@@ -82,7 +82,7 @@ def test_a_toy_measure_shows_up_everywhere(loudest, tmp_path):
 
     assert summary(made)[0].numbers["loudest.peak"].value == 77.25
     wide = Console(width=400, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    wide.print(shown(made))
+    wide.print(study_view(made))
     wide.file.close()
     assert "loudest.peak" in wide.export_text()
 

@@ -42,7 +42,7 @@ def whole(path: str | os.PathLike[str], what: str) -> Iterator[Path]:
     """
     temporary: Path | None = None
     try:
-        target = _resolved(path)
+        target = _resolve(path)
         if target.exists() and not target.is_file():
             kind = "folder" if target.is_dir() else "device"
             raise RecordError(f"{path}: expected a file to write, got a {kind}. Name a file.")
@@ -84,7 +84,7 @@ def check_apart(first: str | os.PathLike[str], second: str | os.PathLike[str]) -
     Raises:
         RecordError: they are one.
     """
-    one, other = _resolved(first), _resolved(second)
+    one, other = _resolve(first), _resolve(second)
     if one == other or (one.exists() and other.exists() and one.samefile(other)):
         raise RecordError(f"{first}: expected two files, but {second} is the same one. Give each a name of its own.")
 
@@ -99,7 +99,7 @@ def check_unread(output: str | os.PathLike[str], read: Iterable[str | os.PathLik
     Raises:
         RecordError: the output is one of them, also through links.
     """
-    target = _resolved(output)
+    target = _resolve(output)
     for place in read:
         if _is_one_file(target, place):
             raise RecordError(f"{output}: is read by this command, so nothing is written over it. Name another file.")
@@ -112,7 +112,7 @@ def _is_one_file(target: Path, place: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _resolved(path: str | os.PathLike[str]) -> Path:
+def _resolve(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).resolve()
     except (RuntimeError, ValueError) as error:  # links in a circle; a zero byte in the name

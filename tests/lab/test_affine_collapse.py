@@ -16,7 +16,7 @@ def result(quick):
 
 def test_folding_two_layers_is_the_product_of_their_matrices():
     net = zoo.mlp([3, 4, 2], activation="identity", seed=3).double()
-    weight, bias = claim.folded(net)
+    weight, bias = claim.fold_affine(net)
     torch.testing.assert_close(weight, net[2].weight @ net[0].weight, rtol=0, atol=1e-15)
     torch.testing.assert_close(bias, net[2].weight @ net[0].bias + net[2].bias, rtol=0, atol=1e-15)
 

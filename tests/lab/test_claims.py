@@ -23,7 +23,7 @@ from unbend.lab.claims import SECTIONS, card
 from unbend.lab.page import code
 from unbend.lab.pictures import look
 from unbend.lab.results import Run
-from unbend.record.schema import reached
+from unbend.record.schema import reachable
 from unbend.record.tree import TreeReader
 from unbend.zoo import DATA_SETS
 
@@ -103,7 +103,7 @@ def test_its_card_says_what_the_claim_says(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_its_result_is_plain_and_every_field_is_explained(name):
     kind = get_type_hints(claim(name).run)["return"]
-    for each in reached(kind).values():
+    for each in reachable(kind).values():
         assert is_dataclass(each)
         assert each.__dataclass_params__.frozen
         assert hasattr(each, "__slots__")
@@ -167,7 +167,7 @@ def test_a_run_that_was_saved_is_read_back(name, quick, tmp_path):
     verdict = one.holds(result)
     run = Run(name, 0, "quick", "passed", result=result, verdict=verdict, finding=one.finding(result))
     results.save(run, one, tmp_path)
-    saved = results.opened(one, "quick", 0, tmp_path)
+    saved = results.open_run(one, "quick", 0, tmp_path)
     assert saved is not None
     assert_same(saved.result, result)
     assert saved.verdict is not None
@@ -249,5 +249,5 @@ def test_the_command_that_lists_imports_neither_torch_nor_drawing():
 
 
 def test_known_classes_cover_what_a_result_holds():
-    assert set(reached(get_type_hints(claim("affine_collapse").run)["return"])) == {"AffineCollapse", "PlaneFlow"}
-    assert TreeReader({}, reached(Run)).known["Run"] is Run
+    assert set(reachable(get_type_hints(claim("affine_collapse").run)["return"])) == {"AffineCollapse", "PlaneFlow"}
+    assert TreeReader({}, reachable(Run)).known["Run"] is Run

@@ -11,7 +11,7 @@ def result(quick):
 
 
 def test_a_head_that_is_not_trained_breaks_it(monkeypatch):
-    train = logistic_head.trained
+    train = logistic_head.train_net
 
     def frozen(net, *rest):
         net[-1].requires_grad_(requires_grad=False)

@@ -19,7 +19,7 @@ def test_shuffled_labels_break_it(monkeypatch):
         data = digits(n, seed)
         return replace(data, y_train=data.y_train[torch.randperm(n, generator=torch.Generator().manual_seed(0))])
 
-    train = neural_collapse.trained
+    train = neural_collapse.train_net
     monkeypatch.setattr(neural_collapse, "digits", shuffled)
     # NC1 is that of the net with weight decay; the other need not learn.
     monkeypatch.setattr(

@@ -35,7 +35,7 @@ def test_the_halves_share_no_class_and_lose_no_sample():
 
 def test_kept_layers_stay_and_the_others_learn():
     lender = transfer._fresh(5)
-    net = transfer._borrowed(lender, 2, 1, is_kept=True)
+    net = transfer._borrow(lender, 2, 1, is_kept=True)
     half = transfer.halves(transfer._small_images(zoo.data("mnist-5k")), 0)[0].first(50)
     before = net[7].weight.detach().clone()
     transfer._fit(net, half, 2, 0)

@@ -36,8 +36,8 @@ def test_right_labels_in_both_cases_break_it(monkeypatch):
 
 def test_spoiled_labels_are_a_share_of_all():
     y = torch.zeros(10_000, dtype=torch.int64)
-    assert float((lab.spoiled(y, 0.5, 1) != 0).double().mean()) == pytest.approx(0.45, abs=0.03)
-    assert torch.equal(lab.spoiled(y, 0.0, 1), y)
+    assert float((lab.spoil(y, 0.5, 1) != 0).double().mean()) == pytest.approx(0.45, abs=0.03)
+    assert torch.equal(lab.spoil(y, 0.0, 1), y)
 
 
 def test_the_figure(result):

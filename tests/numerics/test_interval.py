@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from unbend.errors import DataError, ShapeError
-from unbend.numerics.interval import paired, silent_bound, wilson
+from unbend.numerics.interval import paired_difference, silent_bound, wilson
 
 
 @given(n=st.integers(1, 10_000), share=st.floats(0, 1), level=st.floats(0.5, 0.999))
@@ -60,14 +60,14 @@ def rows(a, b, c, d):
     [((36, 12, 2, 0), 0.0569, 0.3404), ((20, 12, 2, 16), 0.0562, 0.3292), ((0, 0, 0, 30), -0.1135, 0.1135)],
 )
 def test_paired_is_newcombe_s_table(table, low, high):
-    result = paired(*rows(*table))
+    result = paired_difference(*rows(*table))
     np.testing.assert_allclose([result.low, result.high], [low, high], atol=1e-4)
 
 
 @given(st.tuples(*[st.integers(0, 60)] * 4).filter(sum))
 def test_paired_swaps_signs(table):
     first, second = rows(*table)
-    there, back = paired(first, second), paired(second, first)
+    there, back = paired_difference(first, second), paired_difference(second, first)
     assert there.difference == -back.difference
     np.testing.assert_allclose([there.low, there.high], [-back.high, -back.low], atol=1e-12)
     assert there.p_value == back.p_value
@@ -76,14 +76,14 @@ def test_paired_swaps_signs(table):
 
 
 def test_paired_p_value_is_the_mid_p_of_a_fair_coin():
-    result = paired(*rows(50, 9, 2, 5))
+    result = paired_difference(*rows(50, 9, 2, 5))
     assert result.p_value == pytest.approx(2 * binom.cdf(2, 11, 0.5) - binom.pmf(2, 11, 0.5), rel=1e-12)
-    assert paired(*rows(50, 4, 4, 5)).p_value == 1
-    assert paired(*rows(5, 0, 0, 5)).p_value == 1
+    assert paired_difference(*rows(50, 4, 4, 5)).p_value == 1
+    assert paired_difference(*rows(5, 0, 0, 5)).p_value == 1
 
 
 def test_paired_beats_two_separate_intervals():
-    result = paired(*rows(900, 30, 10, 60))
+    result = paired_difference(*rows(900, 30, 10, 60))
     low, high = wilson([930, 910], 1000)
     assert low[0] < high[1], "the separate intervals overlap"
     assert result.low > 0
@@ -95,16 +95,16 @@ def test_paired_covers():
     truth = probabilities[1] - probabilities[2]
     inside = 0
     for table in rng.multinomial(n, probabilities, trials):
-        result = paired(*rows(*table))
+        result = paired_difference(*rows(*table))
         inside += result.low <= truth <= result.high
     assert 0.93 < inside / trials < 0.99
 
 
 def test_paired_refuses_other_rows():
     with pytest.raises(ShapeError):
-        paired(np.ones(3, bool), np.ones(4, bool))
+        paired_difference(np.ones(3, bool), np.ones(4, bool))
     with pytest.raises(DataError):
-        paired(np.ones(0, bool), np.ones(0, bool))
+        paired_difference(np.ones(0, bool), np.ones(0, bool))
 
 
 @given(st.integers(1, 10**6))

@@ -7,7 +7,7 @@ from scipy.stats import binom
 from torch import nn
 
 from unbend.errors import DataError
-from unbend.numerics.interval import paired
+from unbend.numerics.interval import paired_difference
 from unbend.study.compare import Comparison, compare
 from unbend.study.study import study
 from unbend.study.values import Finding
@@ -83,7 +83,7 @@ def test_the_other_way_round_is_the_mirror_image(good, blind):
 def test_the_same_rows_are_paired_as_interval_says(good, blind):
     found = compare(good, blind)
     first, second = (s["1"].results["readout"].correct for s in (good, blind))
-    expected = paired(second, first)
+    expected = paired_difference(second, first)
     assert (found.change[2], found.low[2], found.high[2]) == (expected.difference, expected.low, expected.high)
 
 
@@ -112,7 +112,7 @@ def test_the_own_score_is_paired_as_interval_says(good, blind):
     found = compare(good, blind)
     tables = [s.sums.held_out["2"]["SampleState"].table() for s in (good, blind)]
     first, second = ((scores.argmax(1) == targets.argmax(1)).numpy() for scores, targets in tables)
-    expected = paired(second, first)
+    expected = paired_difference(second, first)
     assert (found.own_change, found.own_low, found.own_high) == (expected.difference, expected.low, expected.high)
 
 
@@ -217,7 +217,7 @@ def test_regressions_are_compared_by_r2():
 
 def test_r2_intervals_cover():
     from unbend.numerics.sample import SampleState
-    from unbend.study.compare import _unexplained
+    from unbend.study.compare import _unexplained_shares
 
     draw = np.random.default_rng(0)
     some = regression(0.0, 0)["0"].results["readout"]
@@ -228,7 +228,7 @@ def test_r2_intervals_cover():
         x = draw.normal(size=(300, 2))
         y = x[:, :1] + draw.normal(size=(300, 1))
         sample = SampleState(300, ids, ids.astype(np.uint64), (torch.from_numpy(x),), (torch.from_numpy(y),))
-        lost = _unexplained(b, sample) - _unexplained(a, sample)
+        lost = _unexplained_shares(b, sample) - _unexplained_shares(a, sample)
         half = 1.96 * np.sqrt(len(lost) * lost.var(ddof=1))
         inside += abs(-lost.sum() - truth) < half
     assert 0.92 < inside / 400 < 0.975

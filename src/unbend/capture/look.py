@@ -175,13 +175,13 @@ def _first_pass(model: nn.Module, inputs: Any) -> Any:
         kind, said = type(error).__name__, str(error).strip().partition("\n")[0].rstrip(".")
         is_told = said and isinstance(error, (RuntimeError, ValueError))
         reason = said if is_told else f"{kind}: {said}".removesuffix(": ")
-        expected = _expected(model, inputs) if isinstance(error, RuntimeError) else ""
+        expected = _shape_words(model, inputs) if isinstance(error, RuntimeError) else ""
         raise ShapeError(
-            f"model: it does not take the data. It says: {reason}. {expected or _given(inputs)}"
+            f"model: it does not take the data. It says: {reason}. {expected or _input_words(inputs)}"
         ) from error
 
 
-def _given(inputs: Any) -> str:
+def _input_words(inputs: Any) -> str:
     """The inputs in words."""
     named = [(name.removeprefix("input"), tuple(tensor.shape)) for name, tensor in named_tensors(inputs)]
     if isinstance(inputs, Tensor) or not named:
@@ -189,7 +189,7 @@ def _given(inputs: Any) -> str:
     return f"The inputs are a {type(inputs).__name__}: {', '.join(f'{name} {shape}' for name, shape in named)}."
 
 
-def _expected(model: nn.Module, inputs: Any) -> str:
+def _shape_words(model: nn.Module, inputs: Any) -> str:
     """Both shapes, where the first layer is fed and would not take a tensor of that shape."""
     if not isinstance(inputs, Tensor):
         return ""

@@ -62,17 +62,17 @@ def tensor_of(output: Any) -> Output | None:
 def _parts(output: Any) -> Iterator[tuple[str, Any]]:
     """What a compound output holds, the likeliest first, each with how it is reached."""
     if isinstance(output, Mapping):
-        return ((f"[{key!r}]", output[key]) for key in _ordered(output))
+        return ((f"[{key!r}]", output[key]) for key in _in_order(output))
     if isinstance(output, tuple) and hasattr(output, "_fields"):
-        return ((f".{key}", getattr(output, key)) for key in _ordered(output._fields))
+        return ((f".{key}", getattr(output, key)) for key in _in_order(output._fields))
     if isinstance(output, (tuple, list)):
         return ((f"[{i}]", value) for i, value in enumerate(output))
     if dataclasses.is_dataclass(output) and not isinstance(output, type):
-        return ((f".{key}", getattr(output, key)) for key in _ordered([f.name for f in dataclasses.fields(output)]))
+        return ((f".{key}", getattr(output, key)) for key in _in_order([f.name for f in dataclasses.fields(output)]))
     return iter(())
 
 
-def _ordered(keys: Any) -> list[Any]:
+def _in_order(keys: Any) -> list[Any]:
     return [k for k in _FIRST if k in keys] + [k for k in keys if k not in _FIRST]
 
 
@@ -85,7 +85,7 @@ def call(model: Any, inputs: Any) -> Any:
         ModelError: the model raised; in its own words, with the place. The error itself is the cause.
     """
     try:
-        return _called(model, inputs)
+        return _call_quietly(model, inputs)
     except UnbendError:
         raise
     except Exception as error:
@@ -100,7 +100,7 @@ def call(model: Any, inputs: Any) -> Any:
         raise ModelError(f"model: it raised {what}{place}. Mend it, or leave out the rows it fails on.") from error
 
 
-def _called(model: Any, inputs: Any) -> Any:
+def _call_quietly(model: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
         whole = bool(inputs) and _takes_whole(model, (), inputs)
         return model(inputs) if whole else model(**inputs)

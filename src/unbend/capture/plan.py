@@ -96,7 +96,7 @@ def plan(
     taps = sketch_wide(apply_rules(taps, reduce), notes)
     names = {tap.name for tap in taps}
     fed = [tap if tap.fed_by is None else replace(tap, fed_by=_feeder(shown, tap.fed_by, names)) for tap in taps]
-    fed = _joined(fed, chosen, shown.flow, inputs)
+    fed = _join(fed, chosen, shown.flow, inputs)
     if shown.flow is not None:
         padding = None if shown.flow.masks else unmasked_padding(model, inputs)
         notes += [] if padding is None else [padding]
@@ -109,7 +109,7 @@ def plan(
     return Plan(tuple(fed), output, head, tuple(notes), writes, None if end is None else end.tap, is_assumed)
 
 
-def _joined(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, inputs: Any) -> list[Tap]:
+def _join(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, inputs: Any) -> list[Tap]:
     """The taps with what feeds them, whose values they repeat and under which mask they stand."""
     if shown is None:
         usual = "input['attention_mask']"

@@ -9,7 +9,7 @@ import typer
 import unbend
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
-from unbend.cli.terminal import compared
+from unbend.cli.terminal import comparison_view
 from unbend.files import check_apart, check_place
 from unbend.report.compare import comparison_page
 from unbend.report.plain import plain
@@ -37,7 +37,7 @@ def compare(
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
-        results().print(compared(made))
+        results().print(comparison_view(made))
     if output is not None:
         comparison_page(made, output)
         clock.end("page")

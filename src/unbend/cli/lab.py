@@ -70,8 +70,8 @@ def lab(
     wanted = list(dict.fromkeys(map(check_name, names or ())))
     _check(seed, seeds, output)
     if not wanted and not every:
-        listed = _listed()
-        _told(listed) if not as_json else typer.echo(json.dumps(listed, indent=1))
+        listed = _entries()
+        _print_list(listed) if not as_json else typer.echo(json.dumps(listed, indent=1))
         return
     from unbend.lab.entries import entry, plain
     from unbend.lab.runner import tasks
@@ -81,11 +81,11 @@ def lab(
     planned = tasks(chosen, output, budget="quick" if quick else "full", seeds=first, films=film, fresh=fresh)
     runs = _run(planned, workers or cpu_count() or 1, quiet=as_json)
     entries = [entry(claim(name), [run for run in runs if run.claim == name]) for name in chosen]
-    place = _paged(entries, output, _command(every=every, quick=quick, names=wanted)) if every else None
+    place = _write_page(entries, output, _command(every=every, quick=quick, names=wanted)) if every else None
     if as_json:
         typer.echo(json.dumps([plain(found) for found in entries], indent=1))
     else:
-        results().print(_overview(entries) if every else Group(*(_shown(found, output) for found in entries)))
+        results().print(_overview(entries) if every else Group(*(_panel(found, output) for found in entries)))
     if place is not None:
         errors().print(wrote(place))
         if open_:
@@ -125,7 +125,7 @@ def _run(planned: "list[Task]", n_workers: int, *, quiet: bool) -> "list[Run]":
                 runs.append(run)
                 bar.update(shown, advance=1)
                 if not quiet and len(planned) > 1:
-                    bar.console.print(_ended(run))
+                    bar.console.print(_end_words(run))
     except KeyboardInterrupt:
         console.print(
             Text("Interrupted.", style="bold"),
@@ -136,7 +136,7 @@ def _run(planned: "list[Task]", n_workers: int, *, quiet: bool) -> "list[Run]":
     return runs
 
 
-def _ended(run: "Run") -> Text:
+def _end_words(run: "Run") -> Text:
     word, style = {
         "passed": ("✓", "green"), "failed": ("! failed", "bold red"), "error": ("! broke down", "bold red"),
         "not run": ("– not run", "dim"),
@@ -145,7 +145,7 @@ def _ended(run: "Run") -> Text:
     return Text.assemble((word, style), f" {run.claim}", (f" seed {run.seed}", "dim"), (end, "dim"))
 
 
-def _listed() -> list[dict[str, Any]]:
+def _entries() -> list[dict[str, Any]]:
     found = []
     for section, names in SECTIONS.items():
         for name in names:
@@ -158,7 +158,7 @@ def _listed() -> list[dict[str, Any]]:
     return found
 
 
-def _told(listed: Sequence[dict[str, Any]]) -> None:
+def _print_list(listed: Sequence[dict[str, Any]]) -> None:
     """The list of claims, by section; what is missing stands with its claim."""
     console = results()
     for section in dict.fromkeys(one["section"] for one in listed):
@@ -181,7 +181,7 @@ def _overview(entries: "Sequence[Entry]") -> Group:
         table.add_column(name, no_wrap=name != "truth")
     for found in entries:
         table.add_row(found.claim.name, _badge(found), found.truth or "; ".join(found.trouble))
-    broken = [_shown(found, None) for found in entries if found.word == "failed"]
+    broken = [_panel(found, None) for found in entries if found.word == "failed"]
     return Group(table, *broken)
 
 
@@ -191,7 +191,7 @@ def _badge(found: "Entry") -> Text:
     return Text(f"{MARKS[found.word]} {found.word}", style=_STYLES[found.word])
 
 
-def _shown(found: "Entry", folder: Path | None) -> Padding:
+def _panel(found: "Entry", folder: Path | None) -> Padding:
     """One claim: verdict, finding, numbers, and where its figure is."""
     parts: list[Any] = [Text.assemble((found.claim.told, "bold")), _badge(found)]
     parts += [Text(text) for text in (found.truth, *found.trouble) if text]
@@ -230,7 +230,7 @@ def _files(found: "Entry", folder: Path) -> list[str]:
     return [f"Drawn: {', '.join(there)}"] if there else []
 
 
-def _paged(entries: "Sequence[Entry]", folder: Path, command: str) -> Path:
+def _write_page(entries: "Sequence[Entry]", folder: Path, command: str) -> Path:
     from unbend.lab.page import page
     from unbend.report.html import write
 

@@ -78,16 +78,16 @@ def _app(named: str | None) -> typer.Typer:
 
     for name, line in COMMANDS.items():
         is_named = name == named
-        command = getattr(import_module(f"unbend.cli.{name}"), name) if is_named else _listed
+        command = getattr(import_module(f"unbend.cli.{name}"), name) if is_named else _placeholder
         app.command(name, help=None if is_named else line, no_args_is_help=name not in _NEED_NO_WORDS)(command)
     return app
 
 
-def _listed() -> None:
+def _placeholder() -> None:
     """A command that the help lists and this command line does not run."""
 
 
-def _named(arguments: Sequence[str]) -> str | None:
+def _command_name(arguments: Sequence[str]) -> str | None:
     """The command that a command line names: its first word, since no option before it takes a value."""
     return next((word for word in arguments if not word.startswith("-")), None)
 
@@ -168,7 +168,7 @@ def _listening() -> Generator[None]:
         if interrupted.is_set():
             signal.raise_signal(signal.SIGINT)
 
-    def swallowed(lost: Any) -> None:
+    def swallow(lost: Any) -> None:
         if lost.exc_type is not None and issubclass(lost.exc_type, KeyboardInterrupt):
             later = threading.Timer(_SOON, again)  # raised here, it would be swallowed here, and printed
             later.daemon = True
@@ -179,7 +179,7 @@ def _listening() -> Generator[None]:
     interrupted.clear()
     told.clear()
     signal.signal(signal.SIGINT, hear)
-    sys.unraisablehook = swallowed
+    sys.unraisablehook = swallow
     try:
         yield
         if interrupted.is_set():
@@ -193,7 +193,9 @@ def _listening() -> Generator[None]:
 def _run(arguments: Sequence[str] | None) -> None:
     """The command, and the last of what it prints: a full disk refuses that only then."""
     try:
-        _app(_named(sys.argv[1:] if arguments is None else arguments))(None if arguments is None else list(arguments))
+        _app(_command_name(sys.argv[1:] if arguments is None else arguments))(
+            None if arguments is None else list(arguments)
+        )
     finally:
         sys.stdout.flush()
 

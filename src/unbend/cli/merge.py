@@ -9,7 +9,7 @@ import typer
 import unbend
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
-from unbend.cli.terminal import shown
+from unbend.cli.terminal import study_view
 from unbend.files import check_place, check_unread
 
 
@@ -29,5 +29,5 @@ def merge(
     whole = reduce(unbend.merge, [unbend.open(path) for path in studies])
     unbend.save(whole, output)
     clock.end("study")
-    results().print(shown(whole))
+    results().print(study_view(whole))
     errors().print(wrote(output, end=f" in {clock.in_words()}."))

@@ -97,7 +97,7 @@ def regions(
         errors().print(f"Compiled the kernels in {seconds:.0f} s; from now on they come from the disk.")
     clock.end("kernels")
     net = lower_for(network, samples, layer=layer)
-    plane = _windowed(plane_for(net.n_inputs, samples, None if through is None else _rows(through)), box)
+    plane = _window(plane_for(net.n_inputs, samples, None if through is None else _rows(through)), box)
     start = perf_counter()
     if box is None and output.suffix.lower() == ".html":
         max_cells = min(max_cells, _PAGE)
@@ -163,7 +163,7 @@ def _whole(net: PiecewiseAffine, found: Cells, max_cells: int, *, exact: bool) -
     return found
 
 
-def _windowed(plane: Plane, box: str | None) -> Plane:
+def _window(plane: Plane, box: str | None) -> Plane:
     if box is None:
         return plane
     x0, x1, y0, y1 = _numbers(box, "--box", 4, whole=False)

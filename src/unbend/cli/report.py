@@ -12,7 +12,7 @@ import unbend
 from unbend.cli.arguments import axes, files_of, rules
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
-from unbend.cli.terminal import progress, shown
+from unbend.cli.terminal import progress, study_view
 from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
 from unbend.study.initialisation import initialisation
@@ -176,4 +176,4 @@ def _show(made: Study, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
-        results().print(shown(made))
+        results().print(study_view(made))

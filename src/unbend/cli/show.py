@@ -11,7 +11,7 @@ import unbend
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.run import follow, shown_run
-from unbend.cli.terminal import shown
+from unbend.cli.terminal import study_view
 from unbend.errors import RecordError
 from unbend.files import check_apart
 from unbend.record.history import is_history, open_history
@@ -43,7 +43,7 @@ def show(
     if as_json_:
         typer.echo(json.dumps(plain(made), indent=1))
     else:
-        results().print(shown(made))
+        results().print(study_view(made))
     if output is not None:
         unbend.report(made, output)
         clock.end("page")

@@ -55,7 +55,7 @@ def progress(*, quiet: bool = False) -> Iterator[Report]:
     )
     tasks: dict[str, int] = {}
 
-    def told(phase: str, done: int, total: int | None) -> None:
+    def tell(phase: str, done: int, total: int | None) -> None:
         if phase.endswith("."):
             console.print(Text(phase, style="dim"))
             return
@@ -64,10 +64,10 @@ def progress(*, quiet: bool = False) -> Iterator[Report]:
         bars.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
 
     with bars:
-        yield told
+        yield tell
 
 
-def shown(study: Study) -> Group:
+def study_view(study: Study) -> Group:
     """The terminal's view of a study: what it is and how it was read, a row per layer, the findings."""
     about = study.about
     head = Text.assemble(
@@ -117,7 +117,7 @@ def finding_lines(finding: Finding, when: str = "") -> Padding:
     return Padding(lines, (1, 0, 0, 0))
 
 
-def compared(comparison: Comparison) -> Group:
+def comparison_view(comparison: Comparison) -> Group:
     """The terminal's view of a comparison: the verdict, a row per layer, what changed."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     c = comparison

@@ -67,8 +67,8 @@ def run(seed: int = 0, budget: Budget = "full") -> AffineCollapse:
 
     data = zoo.moons(400, seed=seed)
     x = data.x_train.double().numpy()
-    straight, tanh = (trained(WIDTHS, name, data, seed, budget) for name in ("identity", "tanh"))
-    weight, bias = folded(straight)
+    straight, tanh = (train_best(WIDTHS, name, data, seed, budget) for name in ("identity", "tanh"))
+    weight, bias = fold_affine(straight)
     head = [layer for layer in tanh if isinstance(layer, nn.Linear)][-1]
     lines = grid((-1.5, -1.0), (2.5, 1.5))
     return AffineCollapse(
@@ -78,7 +78,7 @@ def run(seed: int = 0, budget: Budget = "full") -> AffineCollapse:
         x=x,
         y=data.y_train.numpy(),
         affine_accuracy=zoo.accuracy(straight, *data.train),
-        line_accuracy=zoo.accuracy(trained((2, 1), "identity", data, seed, budget), *data.train),
+        line_accuracy=zoo.accuracy(train_best((2, 1), "identity", data, seed, budget), *data.train),
         bent_accuracy=zoo.accuracy(tanh, *data.train),
         weight=weight.numpy(),
         bias=bias.numpy(),
@@ -95,7 +95,7 @@ def stack(widths: list[int], activation: str, seed: int) -> nn.Sequential:
     return net.double()
 
 
-def folded(net: nn.Sequential) -> tuple[torch.Tensor, torch.Tensor]:
+def fold_affine(net: nn.Sequential) -> tuple[torch.Tensor, torch.Tensor]:
     """The weight and the bias of the one Linear layer that does what the Linear layers of `net` do in turn."""
     layers = [layer for layer in net if isinstance(layer, nn.Linear)]
     weight = torch.eye(layers[0].in_features, dtype=torch.float64)
@@ -108,7 +108,7 @@ def folded(net: nn.Sequential) -> tuple[torch.Tensor, torch.Tensor]:
 
 def distance(net: nn.Sequential, rows: torch.Tensor) -> float:
     """The largest difference between a stack and the layer it folds into."""
-    weight, bias = folded(net)
+    weight, bias = fold_affine(net)
     return float((zoo.outputs(net, rows) - (rows @ weight.T + bias)).abs().max())
 
 
@@ -120,7 +120,7 @@ def affine_rest(net: nn.Sequential, rows: torch.Tensor) -> float:
     return float((rest.square().mean() / y.var(dim=0, correction=0).mean()).sqrt())
 
 
-def trained(widths: tuple[int, ...], activation: str, data: zoo.DataSet, seed: int, budget: Budget) -> nn.Sequential:
+def train_best(widths: tuple[int, ...], activation: str, data: zoo.DataSet, seed: int, budget: Budget) -> nn.Sequential:
     """The best of some nets, trained on the same rows from different first weights."""
     # One in eight narrow tanh nets gets all of the moons right; of so many, one always does.
     nets = [zoo.Net(widths, activation, seed=1000 * seed + i) for i in range(80 if budget == "quick" else 128)]

@@ -100,7 +100,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
             names.append(name if bend == "none" else f"{name}, {bend}")
             rows.append((*accuracies(narrow, data), is_proved, first_good(history, per_epoch), *own))
             if not planes:
-                planes.append(filmed(narrow, path, history, data))
+                planes.append(film_of(narrow, path, history, data))
     train, held_out, separable, steps, plain_train, plain_held_out, plain_steps = map(np.array, zip(*rows, strict=True))
     return Bottleneck(
         models=tuple(names),
@@ -161,7 +161,7 @@ def first_good(history: zoo.History, per_epoch: int) -> int:
     return int((good[0] + 1) * per_epoch) if len(good) else -1
 
 
-def filmed(model: nn.Module, path: str, history: zoo.History, data: zoo.DataSet) -> TwoUnitPlane:
+def film_of(model: nn.Module, path: str, history: zoo.History, data: zoo.DataSet) -> TwoUnitPlane:
     """The plane at every moment that was kept, and the output layer on it."""
     x, y = data.x_train[:600], data.y_train[:600].numpy()
     kept = []

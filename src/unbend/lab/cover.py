@@ -79,7 +79,7 @@ def photographs() -> np.ndarray:
     return zoo.data("fashion-mnist").flat().x_train[:4000].numpy()
 
 
-def labelled(h: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def coin_labels(h: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Labels by coin flip: they have nothing to do with the rows."""
     return rng.integers(0, 2, len(h))
 
@@ -87,7 +87,7 @@ def labelled(h: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def random_features(d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Points of the plane behind `d` random tanh units, and labels."""
     h = np.tanh(2 * rng.normal(size=(N_POINTS, 2)) @ rng.normal(size=(2, d)) + rng.normal(size=d))
-    return h, labelled(h, rng)
+    return h, coin_labels(h, rng)
 
 
 def is_separable(x: np.ndarray, y: np.ndarray) -> bool:
@@ -100,11 +100,11 @@ def by_chance(images: np.ndarray, n: int, rng: np.random.Generator) -> tuple[boo
     """Whether random labels of `n` images are separable, and how the read-out does on 1,000 others."""
     order = rng.permutation(len(images))
     x, fresh = images[order[:n]], images[order[n : n + 1000]]
-    y = labelled(x, rng)
+    y = coin_labels(x, rng)
     verdict = unbend.separate(x, y)
     if not isinstance(verdict, Separation) or not verdict.verify(x, y):
         return False, np.nan
-    return True, float(np.mean((fresh @ verdict.weight + verdict.bias > 0) == labelled(fresh, rng)))
+    return True, float(np.mean((fresh @ verdict.weight + verdict.bias > 0) == coin_labels(fresh, rng)))
 
 
 def holds(result: Cover) -> Verdict:

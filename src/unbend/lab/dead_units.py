@@ -82,17 +82,17 @@ def run(seed: int = 0, budget: Budget = "full") -> DeadUnits:
         for w, width in enumerate(widths):
             born[s, w] = _dead_and_zeros(_net(width, own), data)[0]
             for r, rate in enumerate(rates):
-                net = _trained(_net(width, own), data, own, rate, "adam")
+                net = _train(_net(width, own), data, own, rate, "adam")
                 dead[r, s, w], zeros[r, s, w] = _dead_and_zeros(net, data)
                 accuracy[r, s, w] = zoo.accuracy(net, *data.test)
-            sgd_dead[s, w] = _dead_and_zeros(_trained(_net(width, own), data, own, sgd_rate, "sgd"), data)[0]
-            low = _trained(_net(width, own, bias=biases[0]), data, own, rates[0], "adam")
+            sgd_dead[s, w] = _dead_and_zeros(_train(_net(width, own), data, own, sgd_rate, "sgd"), data)[0]
+            low = _train(_net(width, own, bias=biases[0]), data, own, rates[0], "adam")
             low_dead[s, w] = _dead_and_zeros(low, data)[0]
         for m, remedy in enumerate(REMEDIES):
-            fast = _trained(_net(widths[-1], own, remedy), data, own, rates[-1], "adam")
+            fast = _train(_net(widths[-1], own, remedy), data, own, rates[-1], "adam")
             fast_dead[m, s] = _dead_and_zeros(fast, data)[0]
             for b, bias in enumerate(biases):
-                net = _trained(_net(BIAS_WIDTH, own, remedy, bias), data, own, rates[0], "adam")
+                net = _train(_net(BIAS_WIDTH, own, remedy, bias), data, own, rates[0], "adam")
                 bias_dead[m, s, b] = _dead_and_zeros(net, data)[0]
                 bias_accuracy[m, s, b] = zoo.accuracy(net, *data.test)
     return DeadUnits(
@@ -108,7 +108,7 @@ def _net(width: int, seed: int, remedy: str = "", bias: float | None = None) -> 
     return zoo.initialise(net, zoo.Initial(rule, bias=bias), seed=seed)
 
 
-def _trained(
+def _train(
     net: nn.Sequential, data: zoo.DataSet, seed: int, rate: float, optimizer: Literal["adam", "sgd"]
 ) -> nn.Sequential:
     zoo.train(net, *data.train, zoo.Recipe(epochs=5, batch_size=64, optimizer=optimizer, rate=rate), seed=seed)

@@ -164,7 +164,7 @@ def networks(
     data: zoo.DataSet, widths: list[int], seed: int, budget: Budget
 ) -> tuple[Float64[np.ndarray, "r w"], Float64[np.ndarray, "r w"]]:
     """Squared errors, on the training labels and held out, of trained networks of one hidden layer."""
-    labels = spoiled(data.y_train, seed)
+    labels = spoil(data.y_train, seed)
     n = _NET_SEEDS[budget]
     nets = [zoo.Net((40, width, _CLASSES), "relu", seed=1000 * seed + s) for s in range(n) for width in widths]
     recipe = zoo.Recipe(epochs=_NET_STEPS[budget], rate=0.01)
@@ -174,7 +174,7 @@ def networks(
     return _CLASSES * fleet.loss[-1].reshape(n, -1), test.reshape(n, -1)
 
 
-def spoiled(y: Int64[torch.Tensor, " n"], seed: int) -> Int64[torch.Tensor, " n"]:
+def spoil(y: Int64[torch.Tensor, " n"], seed: int) -> Int64[torch.Tensor, " n"]:
     """The labels, 15 % of them drawn anew by chance."""
     generator = torch.Generator().manual_seed(seed)
     is_drawn = torch.rand(len(y), generator=generator) < _NET_WRONG

@@ -19,7 +19,7 @@ from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, FAINT, GREY, VERMILION, legend
 
 
-def composed(x: Tensor) -> Tensor:
+def target_function(x: Tensor) -> Tensor:
     """exp(sin πx + y²)."""
     return torch.exp(torch.sin(torch.pi * x[:, 0]) + x[:, 1] ** 2)
 
@@ -29,7 +29,7 @@ def product(x: Tensor) -> Tensor:
     return x[:, 0] * x[:, 1]
 
 
-TARGETS: dict[str, Callable[[Tensor], Tensor]] = {"exp(sin πx + y²)": composed, "xy": product}
+TARGETS: dict[str, Callable[[Tensor], Tensor]] = {"exp(sin πx + y²)": target_function, "xy": product}
 KANS = (((2, 1, 1), 5), ((2, 2, 1), 5), ((2, 5, 1), 5))
 SIZES: dict[Budget, tuple[int, int, int]] = {"quick": (1, 120, 300), "full": (3, 150, 500)}
 MLPS = (((2, 16, 1), "tanh"), ((2, 16, 16, 1), "tanh"), ((2, 16, 16, 1), "silu"))

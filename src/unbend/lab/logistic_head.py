@@ -70,13 +70,13 @@ def run(seed: int = 0, budget: Budget = "full") -> LogisticHead:
     n_steps = 600 if budget == "quick" else 3000
     steps = [step for step in (0, 3, 10, 30, 100, 300, 600, 1000, 3000) if step <= n_steps]
     net = zoo.mlp([64, 32, 10], activation="tanh", seed=seed)
-    history = trained(net, data, n_steps, steps, seed)
+    history = train_net(net, data, n_steps, steps, seed)
     heads, rows = [], []
     for i in range(len(steps)):
         zoo.restore(net, history, i)
-        h, h_test = hidden(net, data.x_train), hidden(net, data.x_test)
+        h, h_test = hidden_layer(net, data.x_train), hidden_layer(net, data.x_test)
         own = np.concatenate([p.detach().double().numpy().reshape(10, -1) for p in net[-1].parameters()], axis=1)
-        best = refitted(h, data.y_train.numpy())
+        best = refit(h, data.y_train.numpy())
         heads.append((own, best))
         rows.append(
             [objective(own, h, data.y_train.numpy())[0], objective(best, h, data.y_train.numpy())[0], cosine(own, best)]
@@ -101,13 +101,13 @@ def run(seed: int = 0, budget: Budget = "full") -> LogisticHead:
     )
 
 
-def trained(net: nn.Sequential, data: zoo.DataSet, n_steps: int, steps: list[int], seed: int) -> zoo.History:
+def train_net(net: nn.Sequential, data: zoo.DataSet, n_steps: int, steps: list[int], seed: int) -> zoo.History:
     """Adam on all samples, the rate lowered three times, with weight decay."""
     recipe = zoo.Recipe(epochs=n_steps, rate=0.01, weight_decay=PENALTY, decay_at=(0.5, 0.75, 0.9))
     return zoo.train(net, *data.train, recipe, seed=seed, snapshot_at=steps)
 
 
-def hidden(net: nn.Sequential, x: torch.Tensor) -> Float64[np.ndarray, "n d1"]:
+def hidden_layer(net: nn.Sequential, x: torch.Tensor) -> Float64[np.ndarray, "n d1"]:
     """The last hidden layer, and a column of ones for the bias."""
     h = unbend.representations(net, x, layers=[HIDDEN])[HIDDEN].double().numpy()
     return np.hstack([h, np.ones((len(h), 1))])
@@ -122,7 +122,7 @@ def objective(
     return float(loss), (np.exp(log_p) - np.eye(len(weight))[y]).T @ h / len(y) + PENALTY * weight
 
 
-def refitted(h: Float64[np.ndarray, "n d1"], y: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "k d1"]:
+def refit(h: Float64[np.ndarray, "n d1"], y: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "k d1"]:
     """The logistic regression: the one minimum of the objective."""
     shape = (10, h.shape[1])
 

@@ -61,12 +61,12 @@ def run(seed: int = 0, budget: Budget = "full") -> NeuralCollapse:
     n, epochs = (1000, (0, 1, 5, 20, 60)) if budget == "quick" else (4000, (0, 1, 3, 10, 30, 60, 100))
     data = digits(n, seed)
     steps = [-(-n // 128) * epoch for epoch in epochs]
-    net, history = trained(data, epochs[-1], steps, WEIGHT_DECAY, seed)
+    net, history = train_net(data, epochs[-1], steps, WEIGHT_DECAY, seed)
     measured = []
     for i in range(len(epochs)):
         zoo.restore(net, history, i)
         measured.append(measures(net, data))
-    free, _ = trained(data, epochs[-1], [], 0.0, seed)
+    free, _ = train_net(data, epochs[-1], [], 0.0, seed)
     without = collapse(free, *data.train)
     nc1, nc2_norm, nc2_angle, nc3, nc4, nc1_held_out, train, held_out = np.array(measured).T
     return NeuralCollapse(
@@ -90,7 +90,7 @@ def digits(n: int, seed: int) -> zoo.DataSet:
     return zoo.data("mnist-5k", seed=seed).flat().first(n, 1000)
 
 
-def trained(
+def train_net(
     data: zoo.DataSet, n_epochs: int, steps: list[int], weight_decay: float, seed: int
 ) -> tuple[nn.Sequential, zoo.History]:
     """The net after its training, and its weights on the way."""

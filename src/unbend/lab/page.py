@@ -19,7 +19,7 @@ from unbend.lab.claim import Claim
 from unbend.lab.entries import MARKS, Entry, Word, digits
 from unbend.lab.pictures import inline
 from unbend.lab.results import Run, source
-from unbend.report.html import inlined, template, text
+from unbend.report.html import inline_parts, template, text
 
 MOST_BYTES = 15_000_000
 """Of a page; films beyond are left to their files."""
@@ -53,13 +53,13 @@ def page(entries: Sequence[Entry], folder: Path, *, command: str = "unbend lab -
         summary=summary(entries),
         figures={name: Markup(svg) for name, svg in _figures(entries, folder).items()},  # noqa: S704  our own SVG
         films=_films(entries, folder),
-        codes={found.claim.name: _coloured(code(found.claim, found.runs[0])) for found in entries},
+        codes={found.claim.name: _color_words(code(found.claim, found.runs[0])) for found in entries},
         command=command,
         seconds=sum(found.seconds for found in entries),
         versions={name: version(name) for name in _PACKAGES},
         kinds=_KINDS,
         marks=MARKS,
-        **inlined(style, script),
+        **inline_parts(style, script),
     )
 
 
@@ -128,7 +128,7 @@ def _films(entries: Sequence[Entry], folder: Path) -> dict[str, str]:
     return found
 
 
-def _coloured(text: str) -> Markup:
+def _color_words(text: str) -> Markup:
     return Markup(highlight(text, PythonLexer(), HtmlFormatter(nowrap=True)))  # noqa: S704  pygments escapes
 
 

@@ -57,7 +57,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Patterns:
     narrow = [(64, 64, 64, units, 64, 10) for units in _NARROW[budget]]
 
     def accuracies(all_widths: Sequence[tuple[int, ...]], n_seeds: int) -> Float64[np.ndarray, "s w"]:
-        rows = [[trained(w, data, _EPOCHS[budget], 1000 * seed + s) for w in all_widths] for s in range(n_seeds)]
+        rows = [[accuracy_of(w, data, _EPOCHS[budget], 1000 * seed + s) for w in all_widths] for s in range(n_seeds)]
         return np.array(rows)
 
     return Patterns(
@@ -72,7 +72,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Patterns:
     )
 
 
-def trained(widths: tuple[int, ...], data: zoo.DataSet, epochs: int, seed: int) -> float:
+def accuracy_of(widths: tuple[int, ...], data: zoo.DataSet, epochs: int, seed: int) -> float:
     """Held-out accuracy of a ReLU network of these widths after training."""
     net = zoo.mlp(widths, seed=seed)
     recipe = zoo.Recipe(epochs=epochs, batch_size=50, rate=5e-3, decay_at=(0.7,))

@@ -64,7 +64,7 @@ def run(seed: int = 0, budget: Budget = "full") -> RegressionHead:
         names = tuple(after.kinds)
     train, held_out, untrained, own, own_held_out = zip(*found, strict=True)
     return RegressionHead(
-        layers=named(names),
+        layers=short_names(names),
         tasks=tuple(tasks),
         n_train=tuple(len(data.x_train) for data, _ in tasks.values()),
         train=np.stack(train),
@@ -80,7 +80,7 @@ def bump(x: torch.Tensor) -> torch.Tensor:
     return torch.exp(torch.sin(torch.pi * x[:, 0]) + x[:, 1] ** 2)
 
 
-def named(kinds: tuple[str, ...]) -> tuple[str, ...]:
+def short_names(kinds: tuple[str, ...]) -> tuple[str, ...]:
     """Short names of the layers, such as "linear 1" and "bend 1"."""
     words = {"affine": "linear", "activation": "bend"}
     return tuple(words[kind] + f" {(i + 1) // 2}" if kind in words else kind for i, kind in enumerate(kinds))

@@ -19,7 +19,7 @@ import unbend
 from unbend.errors import RecordError
 from unbend.files import whole
 from unbend.lab.claim import Budget, Claim, Verdict
-from unbend.record.schema import reached
+from unbend.record.schema import reachable
 from unbend.record.tree import Stored, TreeReader, encode
 
 Status = Literal["passed", "failed", "not run", "error"]
@@ -84,7 +84,7 @@ def save(run: Run, claim: Claim, folder: Path) -> Path:
     return path
 
 
-def opened(claim: Claim, budget: Budget, seed: int, folder: Path) -> Run | None:
+def open_run(claim: Claim, budget: Budget, seed: int, folder: Path) -> Run | None:
     """A saved run, or None where there is none that the claim's present source and this unbend made."""
     path = folder / f"{stem(claim.name, budget, seed)}.safetensors"
     try:
@@ -93,7 +93,7 @@ def opened(claim: Claim, budget: Budget, seed: int, folder: Path) -> Run | None:
             if (metadata.get("format"), metadata.get("made by")) != (_FORMAT, _made_by(claim)):
                 return None
             tensors = {key: content.get_tensor(key).clone() for key in content.keys()}  # noqa: SIM118
-        known = reached(Run, get_type_hints(claim.run).get("return", Any))
+        known = reachable(Run, get_type_hints(claim.run).get("return", Any))
         return TreeReader(tensors, known).read(json.loads(metadata["run"]), "run")
     except (OSError, safetensors.SafetensorError, RecordError, ValueError, KeyError):
         return None

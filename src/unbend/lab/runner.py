@@ -103,9 +103,9 @@ def perform(task: Task) -> Run:
     """
     try:
         claim = claim_of(task.claim)
-        saved = None if task.fresh else results.opened(claim, task.budget, task.seed, task.folder / "runs")
-        run = _measured(claim, task) if saved is None else saved
-        _pictured(claim, run, task, again=saved is None)
+        saved = None if task.fresh else results.open_run(claim, task.budget, task.seed, task.folder / "runs")
+        run = _measure(claim, task) if saved is None else saved
+        _draw(claim, run, task, again=saved is None)
     except (LoadError, MissingExtraError) as error:
         return Run(task.claim, task.seed, task.budget, "not run", str(error))
     except Exception as error:  # noqa: BLE001  a claim that breaks down is an outcome; the others go on
@@ -115,7 +115,7 @@ def perform(task: Task) -> Run:
     return replace(run, result=None)
 
 
-def _measured(claim: Claim, task: Task) -> Run:
+def _measure(claim: Claim, task: Task) -> Run:
     start = process_time()
     result = claim.run(task.seed, task.budget)
     seconds = process_time() - start
@@ -134,7 +134,7 @@ def _measured(claim: Claim, task: Task) -> Run:
     return run
 
 
-def _pictured(claim: Claim, run: Run, task: Task, *, again: bool) -> None:
+def _draw(claim: Claim, run: Run, task: Task, *, again: bool) -> None:
     """The figure and the film, where they are wanted and not there yet."""
     figures, reel = task.folder / "figures", task.folder / "films"
     if task.draws and (again or not (figures / f"{run.stem}.png").exists()):
@@ -156,7 +156,7 @@ def together(tasks: Sequence[Task], *, n_workers: int) -> Generator[Run, None, N
                 run = perform(task)
             yield run
         return
-    hands = [_hired() for _ in range(min(n_workers, len(left)))]
+    hands = [_hire() for _ in range(min(n_workers, len(left)))]
     try:
         ready_code: set[int] = set()
         for hand in hands:
@@ -168,7 +168,7 @@ def together(tasks: Sequence[Task], *, n_workers: int) -> Generator[Run, None, N
                 ready_code |= _code_of(run.claim)
                 if not hand.process.is_alive():
                     hands.remove(hand)
-                    hand = _hired()
+                    hand = _hire()
                     hands.append(hand)
                 hand.task = None
                 hand.give(_next(left, hands, ready_code))
@@ -221,7 +221,7 @@ def _code_of(claim: str) -> set[int]:
     return {i for i, names in enumerate(COMPILED) if claim in names}
 
 
-def _hired() -> _Hand:
+def _hire() -> _Hand:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)

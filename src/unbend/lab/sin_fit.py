@@ -100,7 +100,7 @@ def placed_relu(
     fine = np.linspace(x[0], x[-1], 2001)
     mass = np.cumsum(np.abs(np.sin(fine)) ** 0.4)
     start = np.interp((np.arange(_UNITS) + 0.5) / _UNITS, mass / mass[-1], fine)
-    best = min((_placed(x, y, start, left) for left in range(_UNITS)), key=lambda found: found[0])
+    best = min((_place(x, y, start, left) for left in range(_UNITS)), key=lambda found: found[0])
     _, kinks, signs, weights = best
     net = zoo.mlp((1, _UNITS, 1), seed=0).double()
     values = (signs[:, None], -signs * kinks, weights[None, :-1], weights[-1:])
@@ -110,19 +110,19 @@ def placed_relu(
     return kinks, net
 
 
-def _placed(
+def _place(
     x: Float64[np.ndarray, " n"], y: Float64[np.ndarray, " n"], start: Float64[np.ndarray, " u"], left: int
 ) -> tuple[float, Float64[np.ndarray, " u"], Float64[np.ndarray, " u"], Float64[np.ndarray, " u1"]]:
     """Error, kinks, signs and output weights with unit `left` looking to the left."""
     signs = np.where(np.arange(_UNITS) == left, -1.0, 1.0)
 
-    def solved(kinks: Float64[np.ndarray, " u"]) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " u1"]]:
+    def solve(kinks: Float64[np.ndarray, " u"]) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " u1"]]:
         columns = np.column_stack([np.maximum(signs * (x[:, None] - kinks), 0.0), np.ones(len(x))])
         weights, *_ = np.linalg.lstsq(columns, y, rcond=None)
         return columns @ weights - y, weights
 
-    kinks = least_squares(lambda at: solved(at)[0], start).x
-    gap, weights = solved(kinks)
+    kinks = least_squares(lambda at: solve(at)[0], start).x
+    gap, weights = solve(kinks)
     return float(np.mean(gap**2)), kinks, signs, weights
 
 

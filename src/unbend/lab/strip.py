@@ -99,8 +99,8 @@ def run(seed: int = 0, budget: Budget = "full") -> Strip:
 
     n_train = (50, 200, 1000)
     steps = [100 * -(-n // 32) for n in n_train]
-    accuracy = [trained(n, s, n_seeds, draws) for n, s in zip(n_train, steps, strict=True)]
-    film = filmed(points, int(accuracy[1][0].argmax()), steps[1])
+    accuracy = [train(n, s, n_seeds, draws) for n, s in zip(n_train, steps, strict=True)]
+    film = film_of(points, int(accuracy[1][0].argmax()), steps[1])
     return Strip(
         x=x,
         y=y,
@@ -131,7 +131,7 @@ def printed_weights() -> Float64[np.ndarray, "9"]:
     return np.concatenate([p.detach().double().numpy().ravel() for p in zoo.strip_net().parameters()])
 
 
-def trained(n: int, steps: int, n_seeds: int, draws: range) -> Float64[np.ndarray, "r e"]:
+def train(n: int, steps: int, n_seeds: int, draws: range) -> Float64[np.ndarray, "r e"]:
     """Training accuracy of nets from different seeds, for several draws of the samples; every step on all of them."""
     recipe, accuracy = zoo.Recipe(epochs=steps, rate=0.01), []
     for draw_seed in draws:
@@ -179,7 +179,7 @@ def nets(seeds: range) -> list[zoo.Net]:
     return [zoo.Net((2, 2, 1), ACTIVATION, seed=s) for s in seeds]
 
 
-def filmed(points: zoo.DataSet, index: int, steps: int) -> zoo.Fleet:
+def film_of(points: zoo.DataSet, index: int, steps: int) -> zoo.Fleet:
     """The training of one of these nets once more, with its weights kept on the way."""
     recipe = zoo.Recipe(epochs=steps, rate=0.01)
     return zoo.many(nets(range(index, index + 1)), *points.train, recipe, keep_every=10)

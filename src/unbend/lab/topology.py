@@ -52,7 +52,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Topology:
     at_input = betti(discs.double().numpy())
     accuracy, counts = [], []
     for bend in ACTIVATIONS:
-        nets = trained(bend, data, n_seeds, n_steps, seed)
+        nets = train(bend, data, n_seeds, n_steps, seed)
         accuracy.append([zoo.accuracy(net, *data.train) for net in nets])
         counts.append([[at_input, *layer_by_layer(net, discs)] for net in nets])
     pieces, holes = np.moveaxis(np.array(counts), -1, 0)
@@ -66,7 +66,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Topology:
     )
 
 
-def trained(bend: str, data: zoo.DataSet, n_seeds: int, n_steps: int, seed: int) -> list[torch.nn.Sequential]:
+def train(bend: str, data: zoo.DataSet, n_seeds: int, n_steps: int, seed: int) -> list[torch.nn.Sequential]:
     """Nets that differ in their initial weights; every step is on all samples."""
     widths = (2, *[WIDTH] * N_HIDDEN, 2)
     nets = [zoo.Net(widths, bend, seed=100 * seed + s, initial="he") for s in range(n_seeds)]

@@ -93,7 +93,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Transfer:
                     if n_layers == 0 and w:
                         accuracy[n, w, s, j] = accuracy[n, 0, s, j]
                         continue
-                    net = _borrowed(lender, n_layers, own + 60, is_kept=WAYS[w].endswith("kept"))
+                    net = _borrow(lender, n_layers, own + 60, is_kept=WAYS[w].endswith("kept"))
                     accuracy[n, w, s, j] = _fit(net, target.first(samples), size.n_steps, own)
     return Transfer(np.array(size.n_kept), size.n_target, WAYS, accuracy, base_accuracy, data.name, size.n_steps)
 
@@ -121,7 +121,7 @@ def _half(data: zoo.DataSet, classes: Tensor) -> Half:
     return Half(data.x_train[y >= 0], y[y >= 0], data.x_test[y_test >= 0], y_test[y_test >= 0])
 
 
-def _borrowed(lender: nn.Sequential, n_layers: int, seed: int, *, is_kept: bool) -> nn.Sequential:
+def _borrow(lender: nn.Sequential, n_layers: int, seed: int, *, is_kept: bool) -> nn.Sequential:
     """A fresh net whose first layers are copies of the lender's, kept as they are or free to learn."""
     net = _fresh(seed)
     for place in PLACES[:n_layers]:

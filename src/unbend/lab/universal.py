@@ -71,7 +71,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Universal:
         centres = generator.uniform(-1.0, 1.0, max(_WIDTHS))
         z = slopes * (x[:, None] - centres)
         for i, one in enumerate(chosen):
-            found = np.array([fitted(hidden(one, z[:, :width]), target) for width in _WIDTHS])
+            found = np.array([fit(hidden(one, z[:, :width]), target) for width in _WIDTHS])
             error[row, i] = ((found - target) ** 2).mean(axis=1) / target.var()
             if row == 0:
                 fits[i] = found[-1]
@@ -88,7 +88,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Universal:
         best=np.array(best),
         fits=fits,
         trained_names=trained_names,
-        trained=trained(trained_names, x, target, seed, budget),
+        trained=train(trained_names, x, target, seed, budget),
     )
 
 
@@ -97,7 +97,7 @@ def hidden(one: zoo.Activation, z: Float64[np.ndarray, "n w"]) -> Float64[np.nda
     return one(torch.from_numpy(z)).numpy()
 
 
-def fitted(h: Float64[np.ndarray, "n w"], target: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+def fit(h: Float64[np.ndarray, "n w"], target: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """The network with the best output weights and bias for these hidden units."""
     columns = np.column_stack([h, np.ones(len(h))])
     scale = np.linalg.norm(columns, axis=0)
@@ -106,7 +106,7 @@ def fitted(h: Float64[np.ndarray, "n w"], target: Float64[np.ndarray, " n"]) -> 
     return columns @ weights
 
 
-def trained(
+def train(
     names: tuple[str, ...],
     x: Float64[np.ndarray, " n"],
     target: Float64[np.ndarray, " n"],

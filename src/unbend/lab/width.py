@@ -54,7 +54,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Width:
     for case, share in enumerate(wrong):
         for row in range(_N_SEEDS[budget]):
             one = 1000 * seed + row
-            labels = spoiled(data.y_train, share, one)
+            labels = spoil(data.y_train, share, one)
             found[:, case, row] = np.transpose([errors(w, data, labels, _EPOCHS[budget], one) for w in _WIDTHS[budget]])
     return Width(
         widths=np.array(_WIDTHS[budget]),
@@ -66,7 +66,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Width:
     )
 
 
-def spoiled(y: Int64[torch.Tensor, " n"], share: float, seed: int) -> Int64[torch.Tensor, " n"]:
+def spoil(y: Int64[torch.Tensor, " n"], share: float, seed: int) -> Int64[torch.Tensor, " n"]:
     """The labels, a share of them drawn anew from the ten digits."""
     generator = torch.Generator().manual_seed(seed)
     is_drawn = torch.rand(len(y), generator=generator) < share

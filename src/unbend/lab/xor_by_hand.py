@@ -105,14 +105,14 @@ def draw(result: XorByHand, figure: Figure) -> None:
     for row, (name, function) in enumerate((("ReLU", relu), ("sigmoid", logistic))):
         inputs, hidden, output = panels[row]
         weight, bias = result.weights[row], result.biases[row]
-        framed(inputs, (-0.5, 1.5), "x1", "x2", f"{name}: input, where units are 0")
+        frame(inputs, (-0.5, 1.5), "x1", "x2", f"{name}: input, where units are 0")
         plane_lines(inputs, weight, bias, colors=(GREEN, PINK), names=("unit 1", "unit 2"))
         places = result.hidden_relu if row == 0 else result.hidden_sigmoid
         reach = (-0.4, 2.4) if row == 0 else (-0.2, 1.2)
-        framed(hidden, reach, "unit 1", "unit 2", "hidden plane, the output's line")
+        frame(hidden, reach, "unit 1", "unit 2", "hidden plane, the output's line")
         threshold = 0.5 if row == 0 else 0.0
         plane_lines(hidden, result.out_weights[[row]], result.out_biases[[row]] - threshold)
-        framed(output, (-0.5, 1.5), "x1", "x2", "output over the input")
+        frame(output, (-0.5, 1.5), "x1", "x2", "output over the input")
         field(output, lambda p, row=row, f=function: of_net(result, row, f, p))
         scatter(inputs, result.x, result.y, names=("XOR = 0", "XOR = 1") if row == 0 else None, size=7, alpha=1)
         scatter(hidden, places, result.y, size=7, alpha=1)
@@ -127,7 +127,7 @@ def hidden_twice(axes: Axes, result: XorByHand) -> None:
     axes.annotate("(0, 1) and (1, 0)", middle, (6, -3), textcoords="offset points", fontsize=6.5, va="top")
 
 
-def framed(axes: Axes, limits: tuple[float, float], across: str, up: str, title: str) -> None:
+def frame(axes: Axes, limits: tuple[float, float], across: str, up: str, title: str) -> None:
     """A square window with its labels."""
     axes.set(xlim=limits, ylim=limits, xlabel=across, ylabel=up)
     axes.set_aspect("equal")

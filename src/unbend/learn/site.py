@@ -12,7 +12,7 @@ from unbend.files import whole
 from unbend.learn import export, markup
 from unbend.learn.running import MeasuredLesson, run
 from unbend.learn.source import Lesson, LessonPart, lesson, lessons, page_text
-from unbend.report.html import inlined, template, text
+from unbend.report.html import inline_parts, template, text
 
 PAGES = {"install": "Install", "glossary": "Glossary", "teachers": "For teachers"}
 """Pages beside the lessons."""
@@ -109,7 +109,7 @@ def plain_page(title: str, source: str) -> str:
 
 def _render(name: str, **words: object) -> str:
     style, script = (text("unbend.learn", f"page.{kind}") for kind in ("css", "js"))
-    return template("unbend.learn", name).render(pages=PAGES, **words, **inlined(style, script))
+    return template("unbend.learn", name).render(pages=PAGES, **words, **inline_parts(style, script))
 
 
 def _put(path: Path, words: str) -> Path:

@@ -135,7 +135,7 @@ def _pair_of(name: str, arrays: Mapping[str, Any], patterns: Iterable[str]) -> P
     """The one pair of arrays whose names fit one of the patterns."""
     found = []
     for pattern in patterns:
-        xs, ys = ([key for key in arrays if key.lower() in _filled(pattern, of)] for of in (X_WORDS, Y_WORDS))
+        xs, ys = ([key for key in arrays if key.lower() in _fill(pattern, of)] for of in (X_WORDS, Y_WORDS))
         found += [(x, y) for x in xs for y in ys]
     if len(found) > 1:
         pairs = "; ".join(f"{x} with {y}" for x, y in found)
@@ -143,7 +143,7 @@ def _pair_of(name: str, arrays: Mapping[str, Any], patterns: Iterable[str]) -> P
     return (arrays[found[0][0]], arrays[found[0][1]]) if found else None
 
 
-def _filled(pattern: str, words: Iterable[str]) -> set[str]:
+def _fill(pattern: str, words: Iterable[str]) -> set[str]:
     return {pattern.format(word) for word in words}
 
 
@@ -160,7 +160,7 @@ def _word(name: object) -> str:
 
 def _sibling(path: Path) -> Path:
     """The file of labels that lies beside a file of samples."""
-    names = _replaced(path.stem, X_WORDS, Y_WORDS)
+    names = _replacements(path.stem, X_WORDS, Y_WORDS)
     beside = {other.name for other in path.parent.iterdir()}
     there = [path.with_name(f"{name}.npy") for name in names if f"{name}.npy" in beside]
     if len(there) == 1:
@@ -174,16 +174,18 @@ def _sibling(path: Path) -> Path:
 
 def _test_pair(x_path: Path, y_path: Path, word: str) -> Pair | None:
     paths = [
-        path.with_name(f"{name}.npy") for path in (x_path, y_path) for name in _replaced(path.stem, ("train",), (word,))
+        path.with_name(f"{name}.npy")
+        for path in (x_path, y_path)
+        for name in _replacements(path.stem, ("train",), (word,))
     ]
     return (array(paths[0]), array(paths[1])) if len(paths) == 2 and all(map(Path.is_file, paths)) else None
 
 
-def _replaced(stem: str, words: Iterable[str], others: Iterable[str]) -> list[str]:
+def _replacements(stem: str, words: Iterable[str], others: Iterable[str]) -> list[str]:
     """`stem` with one of its words replaced, in every way there is.
 
     Example:
-        >>> _replaced("train-images", ("images",), ("labels", "y"))
+        >>> _replacements("train-images", ("images",), ("labels", "y"))
         ['train-labels', 'train-y']
     """
     parts = re.split(r"([_\-. ])", stem)

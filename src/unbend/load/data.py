@@ -104,20 +104,20 @@ def _from_code(spec: str) -> Data:
     found = python.value(spec, is_ready=_is_data)
     name = spec.rpartition(":")[2]
     if isinstance(found, Data):
-        return _checked(replace(found, name=found.name or name, source=found.source or spec))
+        return _check(replace(found, name=found.name or name, source=found.source or spec))
     if isinstance(found, dict):
         return _from_dict(spec, found)
     if _is_set(found):
         return _from_set(spec, found)
     if not isinstance(found, tuple | list) or len(found) != 2:
         kinds = "Data, a Dataset, a DataLoader, a pair (x, y), a dict of tensors, or a function giving one"
-        raise DataError(f"{spec}: expected {kinds}, got {_described(found)}.")
+        raise DataError(f"{spec}: expected {kinds}, got {_words(found)}.")
     if all(map(_is_set, found)):
         return replace(_from_set(spec, found[0]), held_out=_from_set(spec, found[1]))
     return replace(from_arrays(spec, (found[0], found[1]), source=spec), name=name)
 
 
-def _checked(given: Data) -> Data:
+def _check(given: Data) -> Data:
     """The user's own `Data`, with its tensors checked as those from files are."""
     test = given.held_out
     if _is_set(given.x) or (test is not None and _is_set(test.x)):
@@ -135,7 +135,7 @@ def _is_data(found: object) -> bool:
     return isinstance(found, Data | Dataset | DataLoader | dict | tuple | list | Tensor | np.ndarray)
 
 
-def _described(found: object) -> str:
+def _words(found: object) -> str:
     if isinstance(found, tuple | list):
         return f"a {type(found).__name__} of {len(found)}"
     one = " alone, without labels" if isinstance(found, Tensor | np.ndarray) else ""

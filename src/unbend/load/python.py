@@ -158,7 +158,7 @@ def _run_file(path: Path) -> ModuleType:
         exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 (running it is what was asked for)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise LoadError(f"{path}: running it raised {_told(error, path.parent)}.") from error
+        raise LoadError(f"{path}: running it raised {_error_words(error, path.parent)}.") from error
     return module
 
 
@@ -169,7 +169,7 @@ def _import(dotted: str) -> ModuleType:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{dotted}.".startswith(f"{error.name}."):
             message = f"{dotted}: no module named {error.name!r} here ({Path.cwd()}) or among the installed ones."
             raise LoadError(message) from error
-        raise LoadError(f"{dotted}: importing it raised {_told(error, Path.cwd())}.") from error
+        raise LoadError(f"{dotted}: importing it raised {_error_words(error, Path.cwd())}.") from error
 
 
 def _attribute(module: ModuleType, name: str, place: str) -> Any:
@@ -194,10 +194,10 @@ def _call(factory: Callable[..., Any], spec: str, folder: Path) -> Any:
     try:
         return factory()
     except (Exception, SystemExit) as error:
-        raise LoadError(f"{spec}: calling it raised {_told(error, folder)}.") from error
+        raise LoadError(f"{spec}: calling it raised {_error_words(error, folder)}.") from error
 
 
-def _told(error: BaseException, folder: Path) -> str:
+def _error_words(error: BaseException, folder: Path) -> str:
     """The error's own words, with the last line of the user's code that led to it."""
     words = f"{type(error).__name__}: {one_line(error)}".rstrip(": .")
     frames = traceback.extract_tb(error.__traceback__)

@@ -75,10 +75,10 @@ def _groups(where: str, column: Any) -> np.ndarray:
 
 def _frame(path: Path, label: str | None) -> Any:
     """The file as a pandas data frame; in one of text, the label column is read by what all of it is."""
-    pandas = _needed("pandas")
+    pandas = _import_package("pandas")
     is_parquet = path.suffix.lower() == ".parquet"
     if is_parquet:
-        _needed("pyarrow")
+        _import_package("pyarrow")
     try:
         if is_parquet:
             _check_parquet(path)
@@ -110,7 +110,7 @@ def _typed(pandas: Any, words: Any) -> Any:
 
 def _check_parquet(path: Path) -> None:
     """The rows and columns that the footer declares, eight bytes each; equal values are packed without bound."""
-    footer = _needed("pyarrow.parquet").read_metadata(path)
+    footer = _import_package("pyarrow.parquet").read_metadata(path)
     check_size(path, 8 * footer.num_rows * footer.num_columns)
 
 
@@ -127,7 +127,7 @@ def _check_text(path: Path) -> None:
                 check_size(path, unpacked)
 
 
-def _needed(package: str) -> Any:
+def _import_package(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:

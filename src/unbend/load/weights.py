@@ -36,7 +36,7 @@ def fill(module: nn.Module, path: Path) -> nn.Module:
     if path.suffix.lower() not in SUFFIXES:
         raise LoadError(f"{path}: expected weights in one of {', '.join(SUFFIXES)}.")
     check_file(path)
-    found = _stripped(_state_dict(path), set(module.state_dict()))
+    found = _strip_prefix(_state_dict(path), set(module.state_dict()))
     _check_fit(path, module, found)
     try:
         module.load_state_dict(found)
@@ -53,7 +53,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         else:
             if zipfile.is_zipfile(path):
                 check_sums(path)
-            held = _unpickled(path)
+            held = _unpickle(path)
     except LoadError:
         raise
     except MemoryError as error:
@@ -62,7 +62,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         raise LoadError(f"{path}: is damaged or cut short, or not a file of weights.") from error
     inner = next((held[key] for key in _INSIDE if isinstance(held, dict) and isinstance(held.get(key), dict)), held)
     if not isinstance(inner, dict) or not inner or not all(isinstance(part, Tensor) for part in inner.values()):
-        raise LoadError(f"{path}: expected a state dict (names to tensors), got {_described(inner)}.")
+        raise LoadError(f"{path}: expected a state dict (names to tensors), got {_words(inner)}.")
     odd = next((name for name in inner if not isinstance(name, str)), None)
     if odd is not None:
         kind = type(odd).__name__
@@ -116,7 +116,7 @@ def _check_plain(path: Path, name: str, part: Tensor) -> None:
         raise LoadError(f"{path}: {name} is quantized ({part.dtype}). Save it as numbers: tensor.dequantize().")
 
 
-def _unpickled(path: Path) -> Any:
+def _unpickle(path: Path) -> Any:
     """What is in the file, read by torch's restricted reader that runs no code."""
     try:
         with warnings.catch_warnings():
@@ -131,13 +131,13 @@ def _unpickled(path: Path) -> Any:
         raise LoadError(f"{path}: is a TorchScript archive, not a state dict.") from error
 
 
-def _described(held: object) -> str:
+def _words(held: object) -> str:
     if isinstance(held, dict):
         return f"a dict with {', '.join(map(str, list(held)[:6])) or 'nothing in it'}"
     return type(held).__name__
 
 
-def _stripped(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+def _strip_prefix(found: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
     """The same weights without the words in front that all names have and the module's do not."""
     while found and not wanted & set(found):
         first, dot, _ = next(iter(found)).partition(".")
@@ -152,7 +152,7 @@ def _check_fit(path: Path, module: nn.Module, found: dict[str, Tensor]) -> None:
     missing = [name for name in wanted if name not in found]
     extra = [name for name in found if name not in wanted]
     if missing or extra:
-        told = [f"{what} {_listed(names)}" for what, names in (("missing", missing), ("extra", extra)) if names]
+        told = [f"{what} {_list_names(names)}" for what, names in (("missing", missing), ("extra", extra)) if names]
         raise LoadError(f"{path}: does not fit {type(module).__name__}: {'; '.join(told)}.")
     for name, part in found.items():
         if part.shape != getattr(wanted[name], "shape", part.shape):
@@ -175,7 +175,7 @@ def _breadth(dtype: torch.dtype) -> int:
     return 2 if dtype.is_complex else int(dtype.is_floating_point)
 
 
-def _listed(names: Iterable[str]) -> str:
+def _list_names(names: Iterable[str]) -> str:
     known = list(names)
     more = f" and {len(known) - 6} more" if len(known) > 6 else ""
     return ", ".join(known[:6]) + more

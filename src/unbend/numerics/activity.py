@@ -243,7 +243,7 @@ def _judge(batch: Batch, edge: Saturation, *, sized: bool) -> tuple[Array, Array
     """
     x, z = (_single(values.detach()) for values in (batch.values, batch.values if edge.pre is None else edge.pre))
     if has_kernel(x) and has_kernel(z) and not batch.sweep.nonfinite.any():
-        return _compiled(x, z, batch, edge, sized=sized)
+        return _in_compiled_code(x, z, batch, edge, sized=sized)
     x, z = _by_unit(x, batch), _by_unit(z, batch)
     axes = (0, 2) if batch.view.layout == "maps" else (0,)
     good = torch.isfinite(x)
@@ -269,7 +269,9 @@ def _by_unit(x: Tensor, batch: Batch) -> Tensor:
     return x
 
 
-def _compiled(x: Tensor, z: Tensor, batch: Batch, edge: Saturation, *, sized: bool) -> tuple[Array, Array, Array]:
+def _in_compiled_code(
+    x: Tensor, z: Tensor, batch: Batch, edge: Saturation, *, sized: bool
+) -> tuple[Array, Array, Array]:
     d = batch.view.width
     table, other = ((v.flatten(1) if batch.view.layout == "maps" else v.flatten(0, -2)) for v in (x, z))
     rows = np.arange(len(table)) if batch.mask is None else np.flatnonzero(batch.mask.numpy())

@@ -78,7 +78,7 @@ class PairedDifference:
     level: float
 
 
-def paired(
+def paired_difference(
     first: Bool[np.ndarray, " _"],
     second: Bool[np.ndarray, " _"],
     level: float = 0.95,
@@ -100,7 +100,7 @@ def paired(
 
     Example:
         >>> first, second = np.ones(50, bool), np.arange(50) < 44
-        >>> difference = paired(first, second)
+        >>> difference = paired_difference(first, second)
         >>> round(difference.difference, 2), difference.low > 0, difference.p_value < 0.05
         (0.12, True, True)
     """

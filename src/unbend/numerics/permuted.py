@@ -43,7 +43,7 @@ class Fitted(NamedTuple):
     ids: Int64[Array, "s"]
 
 
-def permuted(
+def permutation_scores(
     second: SecondState,
     basis: Eigen,
     fitted: Fitted,

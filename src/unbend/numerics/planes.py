@@ -7,7 +7,7 @@ from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import centred_means, is_one_hot
-from unbend.numerics.second import SecondState, covered, eigen
+from unbend.numerics.second import SecondState, eigen, without_constants
 from unbend.numerics.state import HeldOut, measure
 
 SHOWN = 600
@@ -56,7 +56,7 @@ def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Pro
     part = np.repeat([False, True], [len(ids) for ids, _, _ in shown])
     classes = is_one_hot(second)
     label = targets.argmax(1).astype(float) if classes else targets[:, 0]
-    values, axes = _leading(covered(second))
+    values, axes = _leading(without_constants(second))
     share = values / max(float(np.trace(second.gram)), np.finfo(float).tiny)
     return Projections(
         ids=ids, label=label, held_out=part, pca=x @ axes, pca_share=share,

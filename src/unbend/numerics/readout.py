@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.interval import wilson
-from unbend.numerics.permuted import Fitted, p_value, permuted
+from unbend.numerics.permuted import Fitted, p_value, permutation_scores
 from unbend.numerics.rates import rates
 from unbend.numerics.result import result
 from unbend.numerics.ridge import best_ridge
@@ -125,7 +125,7 @@ def _of_classes(found: Readout, second: SecondState, basis: Eigen, fitted: Fitte
     rows, targets = (part.double().numpy() for part in held_out.table())
     score, label = scores(rows, weight, bias), _label(fitted.targets)
     right, guess, truth = _guess(scores(fitted.rows, weight, bias)) == label, _guess(score), _label(targets)
-    on_fitted, on_held_out = permuted(
+    on_fitted, on_held_out = permutation_scores(
         second, basis, fitted, (rows, targets), lambda sums: _discriminant(sums, basis, found.ridge), _accuracy
     )
     base = rates(truth, guess, _posterior(score))
@@ -155,7 +155,7 @@ def _of_targets(found: Readout, second: SecondState, basis: Eigen, fitted: Fitte
     """With ridge regressions, their scores and controls."""
     weight, bias = _regression(second, basis, found.ridge)
     rows, targets = (part.double().numpy() for part in held_out.table())
-    on_fitted, on_held_out = permuted(
+    on_fitted, on_held_out = permutation_scores(
         second, basis, fitted, (rows, targets), lambda sums: _regression(sums, basis, found.ridge), _r2
     )
     train_score, held_out_score = _r2(fitted.rows, fitted.targets, weight, bias), _r2(rows, targets, weight, bias)

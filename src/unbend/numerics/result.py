@@ -56,7 +56,7 @@ def one_line(name: str, entries: Mapping[str, Any]) -> str:
         >>> one_line("Toy", {"mean": np.zeros(3), "n": 2, "ends": (0.25, 0.5)})
         'Toy(n=2, ends=(0.25, 0.5), mean=[3])'
     """
-    written = [(_is_large(value), f"{key}={_written(value)}") for key, value in entries.items()]
+    written = [(_is_large(value), f"{key}={_write_value(value)}") for key, value in entries.items()]
     line = f"{name}("
     for i, (_, part) in enumerate(sorted(written, key=lambda one: one[0])):
         more = f", {part}" if i else part
@@ -70,14 +70,14 @@ def _is_large(value: Any) -> bool:
     return _shape(value) is not None or is_dataclass(value)
 
 
-def _written(value: Any) -> str:
+def _write_value(value: Any) -> str:
     shape = _shape(value)
     if shape is not None:
         return str(shape)
     if is_dataclass(value):
         return f"{type(value).__name__}(…)"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_written, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(_write_value, value))}{',' * (len(value) == 1)})"
     if isinstance(value, float | np.floating):
         return f"{float(value):.4g}"
     text = repr(value.item() if isinstance(value, np.generic) else value)

@@ -39,13 +39,13 @@ def best_ridge(second: SecondState, basis: Eigen, rows: Tensor, targets: Tensor)
     if not basis.rank or second.n < 3:
         return 1.0
     if second.n >= _FEW * basis.rank or len(rows) < 2:
-        errors = _generalised(second, basis)
+        errors = _gcv_errors(second, basis)
     else:
         errors = _left_out(second, basis, rows[:_MOST], targets[:_MOST])
     return float(RIDGES[np.flatnonzero(errors <= errors.min() * (1 + 1e-9))[-1]])
 
 
-def _generalised(second: SecondState, basis: Eigen) -> Float64[Array, "_"]:
+def _gcv_errors(second: SecondState, basis: Eigen) -> Float64[Array, "_"]:
     """Generalised cross-validation error of each ridge.
 
     Residual and free dimensions are written as what is left without a ridge plus what the ridge adds, so that

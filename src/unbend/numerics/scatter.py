@@ -11,7 +11,7 @@ import numpy as np
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.result import result
-from unbend.numerics.second import Eigen, SecondState, covered, eigen, varying
+from unbend.numerics.second import Eigen, SecondState, eigen, varying, without_constants
 from unbend.numerics.state import measure
 
 _NEGLIGIBLE = 1e-7
@@ -65,7 +65,7 @@ def scatter(state: SecondState) -> Scatter | None:
     counts = np.rint(second.y_mean * second.n).astype(np.int64)
     seen = counts > 0
     k, basis = int(seen.sum()), eigen(second)
-    gram, kept = covered(second), varying(second)
+    gram, kept = without_constants(second), varying(second)
     total = float(np.trace(gram))
     means = second.cross[:, seen] / np.sqrt(counts[seen]) * kept[:, None]
     between = float((means**2).sum())

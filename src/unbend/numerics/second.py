@@ -77,7 +77,7 @@ class SecondState:
 
     def __add__(self, other: "SecondState") -> "SecondState":
         loose = self.loose + other.loose
-        total = replace(_merged(self, other), loose=loose)
+        total = replace(_merge(self, other), loose=loose)
         return total.settled() if sum(len(rows) for rows, _ in loose) >= BLOCK else total
 
     def settled(self) -> "SecondState":
@@ -85,21 +85,21 @@ class SecondState:
         if not self.loose:
             return self
         if self not in _SETTLED:
-            _SETTLED[self] = self._summed()
+            _SETTLED[self] = self._sum()
         return _SETTLED[self]
 
-    def _summed(self) -> "SecondState":
+    def _sum(self) -> "SecondState":
         d, t = self.cross.shape
         products = Products(d, t, self.loose[0][0].device)
         for rows, targets in self.loose:
             products.add(rows, targets)
-        return _merged(replace(self, loose=()), SecondState.from_products(products))
+        return _merge(replace(self, loose=()), SecondState.from_products(products))
 
 
 _SETTLED: WeakKeyDictionary[SecondState, SecondState] = WeakKeyDictionary()
 
 
-def _merged(a: SecondState, b: SecondState) -> SecondState:
+def _merge(a: SecondState, b: SecondState) -> SecondState:
     if b.n == 0 or a.n == 0:
         whole = a if b.n == 0 else b
         return replace(whole, lost=a.lost + b.lost, loose=())
@@ -153,7 +153,7 @@ def varying(second: SecondState) -> Bool[Array, "d"]:
     return diagonal > np.maximum((second.n * second.mean**2 + diagonal) * _EPS**2, np.finfo(float).tiny)
 
 
-def covered(second: SecondState) -> Float64[Array, "d d"]:
+def without_constants(second: SecondState) -> Float64[Array, "d d"]:
     """The centred products with those of constant units, which are rounding, set to 0."""
     kept = varying(second)
     return second.gram if kept.all() else second.gram * kept * kept[:, None]
@@ -170,11 +170,11 @@ def eigen(second: SecondState) -> Eigen:
         O(d³) time, 2·d² memory, the first time.
     """
     if second not in _EIGEN:
-        _EIGEN[second] = _diagonalised(second)
+        _EIGEN[second] = _diagonalise(second)
     return _EIGEN[second]
 
 
-def _diagonalised(second: SecondState) -> Eigen:
+def _diagonalise(second: SecondState) -> Eigen:
     kept, diagonal = varying(second), np.diagonal(second.gram)
     scale = np.where(kept, 1 / np.sqrt(np.where(kept, diagonal, 1.0)), 0.0)
     scaled = torch.from_numpy(second.gram * scale * scale[:, None])

@@ -49,7 +49,7 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
         Kornblith et al. 2019; Song et al. 2012 (HSIC₁); Murphy et al. 2024 (the debiased form).
     """
     names = tuple(rows)
-    tables = [_centred(x[:ROWS]) for x in rows.values()]
+    tables = [_centre(x[:ROWS]) for x in rows.values()]
     n = len(tables[0][0]) if tables else 0
     if any(len(x) != n for x, _, _ in tables):
         raise ShapeError(
@@ -67,7 +67,7 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
     return Similarity(n=n, layers=names, cka=out)
 
 
-def _centred(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _centre(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Centred float64 rows, their squared norms, and their products with the sum of all others."""
     x = x.double()
     if x.numel():

@@ -15,7 +15,7 @@ import numpy as np
 
 from unbend._typing import Array, Float64
 from unbend.errors import DataError
-from unbend.numerics.interval import paired, wilson
+from unbend.numerics.interval import paired_difference, wilson
 from unbend.numerics.result import result
 
 DRAWS = 10_000
@@ -73,7 +73,7 @@ def differences(right: Float64[Array, "l n"], reference: Float64[Array, "*l n"],
     """
     other = np.broadcast_to(reference, right.shape)
     each = single_level(right - other, level)
-    found = [paired(a.astype(bool), b.astype(bool), each) for a, b in zip(right, other, strict=True)]
+    found = [paired_difference(a.astype(bool), b.astype(bool), each) for a, b in zip(right, other, strict=True)]
     return Band(
         value=np.array([d.difference for d in found]),
         low=np.array([d.low for d in found]),

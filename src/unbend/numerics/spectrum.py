@@ -5,7 +5,7 @@ import torch
 
 from unbend._typing import Array, Float64
 from unbend.numerics.result import result
-from unbend.numerics.second import SecondState, covered
+from unbend.numerics.second import SecondState, without_constants
 from unbend.numerics.state import measure
 
 
@@ -48,7 +48,7 @@ def spectrum(state: SecondState) -> Spectrum:
     """
     second = state.settled()
     n, d = second.n, len(second.mean)
-    gram = covered(second)
+    gram = without_constants(second)
     if n < 2 or not gram.any():
         return Spectrum(
             n=n, values=np.zeros(d), effective_rank=0.0, participation_ratio=0.0, participation_unbiased=np.nan,
@@ -64,11 +64,11 @@ def spectrum(state: SecondState) -> Spectrum:
     square = float((share**2).sum())
     return Spectrum(
         n=n, values=values, effective_rank=rank, participation_ratio=1 / square,
-        participation_unbiased=_unbiased(square, n), for_95=min(for_95, d), rows_per_unit=n / d,
+        participation_unbiased=_unbiased_ratio(square, n), for_95=min(for_95, d), rows_per_unit=n / d,
     )  # fmt: skip
 
 
-def _unbiased(square: float, n: int) -> float:
+def _unbiased_ratio(square: float, n: int) -> float:
     """Participation ratio from tr(S²) / (tr S)², both sums freed of their bias."""
     if n < 3:
         return float("nan")

@@ -136,7 +136,7 @@ def sweep(
         x = x.float()
     if not has_kernel(x):
         return _plain(x, groups, layout, mask)
-    swept = _compiled(x, groups, layout, mask, zeros=zeros)
+    swept = _in_compiled_code(x, groups, layout, mask, zeros=zeros)
     return swept if np.isfinite(swept.m2).all() else _plain(x, groups, layout, mask)
 
 
@@ -182,7 +182,7 @@ def _flat(values: Tensor, layout: Layout) -> Tensor:
     return values.flatten(2) if layout == "maps" else values.flatten(1, -2)
 
 
-def _compiled(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None, *, zeros: bool) -> Sweep:
+def _in_compiled_code(x: Tensor, groups: Segments, layout: Layout, mask: Tensor | None, *, zeros: bool) -> Sweep:
     if layout == "features":
         return _features(x.contiguous().numpy(), groups)
     if layout == "tokens":

@@ -88,7 +88,7 @@ def animation(
     return FuncAnimation(figure, draw, frames=len(frames), interval=interval)  # type: ignore[arg-type]
 
 
-def _shaded(color: str, level: Array) -> Array:
+def _shade(color: str, level: Array) -> Array:
     """A class colour, lighter or darker with the pattern."""
     base = np.asarray(to_rgb(color))
     light = 0.58 + _SHADE * (level[:, None] - 0.5) * 2
@@ -110,7 +110,7 @@ def _faces(result: Cells, boundary: Boundary | None) -> PolyCollection:
         kind = np.concatenate([boundary.face_class[whole], boundary.part_class])
         colors = np.empty((len(face), 3))
         for index in np.unique(kind):
-            colors[kind == index] = _shaded(class_color(int(index)), level[face[kind == index]])
+            colors[kind == index] = _shade(class_color(int(index)), level[face[kind == index]])
     faces = PolyCollection(polygons, facecolors=colors, edgecolors=colors, linewidths=0.25, antialiaseds=True)
     faces.set(zorder=1, rasterized=len(polygons) > _MANY, gid="faces")
     return faces

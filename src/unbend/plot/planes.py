@@ -25,16 +25,16 @@ _STEPS = (0.0, 0.05, -0.05, 0.1, -0.1)
 
 def pca(ax: Axes, result: Projections, *, class_names: Sequence[str] = ()) -> None:
     """The two directions of most variance."""
-    _scattered(ax, result, result.pca, class_names)
+    _scatter(ax, result, result.pca, class_names)
 
 
 def discriminant(ax: Axes, result: Projections, *, class_names: Sequence[str] = ()) -> None:
     """The two directions that best tell the classes apart, in units of the spread within them."""
     points = result.pca * np.nan if result.discriminant is None else result.discriminant
-    _scattered(ax, result, points, class_names)
+    _scatter(ax, result, points, class_names)
 
 
-def _scattered(ax: Axes, result: Projections, points: Float64[Array, "s 2"], class_names: Sequence[str]) -> None:
+def _scatter(ax: Axes, result: Projections, points: Float64[Array, "s 2"], class_names: Sequence[str]) -> None:
     ax.set(xticks=[], yticks=[])
     for side in ax.spines.values():
         side.set_visible(False)

@@ -83,7 +83,7 @@ def compact(svg: str, label: str) -> str:
     body = _points(body)
     body = re.sub(r'<g id="(class-\d+|halo)">', r'<g class="\1">', body)
     body = re.sub(r'<g id="[^"]*"(/?)>', r"<g\1>", body)
-    body = re.sub(r' (d|x|y|width|height|transform)="([^"]*)"', lambda m: f' {m[1]}="{_rounded(m[2])}"', body)
+    body = re.sub(r' (d|x|y|width|height|transform)="([^"]*)"', lambda m: f' {m[1]}="{_round(m[2])}"', body)
     body = _FONT.sub(lambda m: f"font-size:{m[2]}px" + (f";font-weight:{m[1]}" if m[1] else ""), body)
     body = _COLOR.sub(lambda m: f"var(--{WORDS[m[0]]},{m[0]})" if m[0] in WORDS else m[0], body)
     body = re.sub(r"(<defs>\s*</defs>|<g>\s*</g>|<g/>|<defs/>)\s*", "", body).replace('style=""', "")
@@ -95,7 +95,7 @@ def compact(svg: str, label: str) -> str:
     )
 
 
-def _rounded(numbers: str) -> str:
+def _round(numbers: str) -> str:
     """Coordinates to a tenth of a point (a matrix keeps its digits), white space as short as it can be."""
     if numbers.startswith(("matrix", "scale")):
         return numbers
@@ -114,7 +114,7 @@ def _points(body: str) -> str:
     shapes = {m[1]: (m[2], m[3] or "") for m in _MARKER.finditer(body)}
     out, end = [], 0
     for (name, _), run in groupby(_USE.finditer(body), key=lambda m: (m[1], m[4])):
-        for piece in _joined(list(run)):
+        for piece in _join(list(run)):
             if name in shapes:
                 out += [body[end : piece[0].start()], _path(shapes[name], piece)]
                 end = piece[-1].end()
@@ -122,7 +122,7 @@ def _points(body: str) -> str:
     return _MARKER.sub(lambda m: m[0] if f'"#{m[1]}"' in kept else "", kept)
 
 
-def _joined(run: list[re.Match[str]]) -> list[list[re.Match[str]]]:
+def _join(run: list[re.Match[str]]) -> list[list[re.Match[str]]]:
     """The run cut where something stands between two of its marks."""
     pieces: list[list[re.Match[str]]] = []
     for mark in run:

@@ -17,7 +17,7 @@ from torch import Tensor
 import unbend
 from unbend.errors import RecordError
 from unbend.files import whole
-from unbend.record.schema import FORMAT, SCHEMA, fits, is_own, reached, result_of
+from unbend.record.schema import FORMAT, SCHEMA, fits, is_own, reachable, result_of
 from unbend.record.tree import Stored, Tree, TreeReader, digest, encode
 from unbend.study.across import ACROSS
 from unbend.study.unknown import Unknown
@@ -81,7 +81,7 @@ def open(path: str | os.PathLike[str]) -> Study:  # noqa: A001  the public name 
         raise RecordError(f"{path}: {error}") from error
     except RecursionError:
         raise RecordError(f"{path}: nested too deep for a study.") from None
-    wrong = _misplaced(study)
+    wrong = _what_is_misplaced(study)
     if wrong:
         raise RecordError(f"{path}: {wrong}: not a study as unbend writes it.")
     return study
@@ -148,7 +148,7 @@ def _parse(text: str) -> Tree:
         raise RecordError(f"the tree is not JSON ({error}): a damaged study.") from error
 
 
-def _misplaced(study: object) -> str | None:
+def _what_is_misplaced(study: object) -> str | None:
     """What stands where something else is expected; None for a study."""
     if not isinstance(study, Study):
         return f"expected a Study, got {type(study).__name__}"
@@ -165,7 +165,7 @@ def _misplaced(study: object) -> str | None:
 def _is_result_of(measure: str, result: object) -> bool:
     """Whether a measure may have given this; an unknown class only where the measure is not unbend's own."""
     hint = result_of(measure)
-    foreign = not any(is_own(kind) for kind in reached(hint).values())
+    foreign = not any(is_own(kind) for kind in reachable(hint).values())
     return result is None or fits(result, hint) or (foreign and isinstance(result, Unknown))
 
 

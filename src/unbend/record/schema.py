@@ -33,10 +33,10 @@ def classes() -> dict[str, type]:
     """
     needs = (need.state if isinstance(need, HeldOut) else need for m in MEASURES.values() for need in m.needs)
     results = (result_of(name) for name in MEASURES)
-    return reached(Study, GradientState, Comparison, *(entry.kind for entry in ACROSS.values()), *needs, *results)
+    return reachable(Study, GradientState, Comparison, *(entry.kind for entry in ACROSS.values()), *needs, *results)
 
 
-def reached(*roots: Any) -> dict[str, type]:
+def reachable(*roots: Any) -> dict[str, type]:
     """The dataclasses that annotations lead to, by short name: themselves, and those their fields hold."""
     found: dict[str, type] = {}
     left = list(roots)

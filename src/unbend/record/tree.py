@@ -184,9 +184,9 @@ class TreeReader:
             return self._entries(tree, where, depth)
         if len(tags) > 1:
             raise RecordError(f"{where}: expected one of {', '.join(tags)}, got them all: a damaged study.")
-        return self._tagged(tags[0], tree, where, depth)
+        return self._read_tagged(tags[0], tree, where, depth)
 
-    def _tagged(self, tag: str, tree: Tree, where: str, depth: int) -> Any:
+    def _read_tagged(self, tag: str, tree: Tree, where: str, depth: int) -> Any:
         content = tree[tag]
         if tag == "$type" and isinstance(content, str):
             rest = {key: v for key, v in tree.items() if key != tag}
@@ -258,10 +258,10 @@ def _misfit(kind: type, values: dict[str, Any]) -> str | None:
             binds = not hasattr(value, "shape") or not arrays or any(isinstance(value, one) for one in arrays)
             if not (fits(value, hint) and binds):
                 said = getattr(hint, "__name__", hint)
-                return f"{kind.__name__}.{name}: expected {said}, got {_described(value)}"
+                return f"{kind.__name__}.{name}: expected {said}, got {_words(value)}"
     return None
 
 
-def _described(value: object) -> str:
+def _words(value: object) -> str:
     shape = getattr(value, "shape", None)
     return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"

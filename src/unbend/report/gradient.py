@@ -13,7 +13,7 @@ _FOLD = 4.0
 def gradients(result: Gradients, place: Place = NOWHERE) -> Section:
     """The norm of the loss gradient at each layer."""
     labels = [place.label(name) for name in result.layers]
-    said = _said(result.orders_lost)
+    said = _change_words(result.orders_lost)
     picture = Picture(
         "How far learning reaches",
         f"Norm of the loss gradient at each layer, log scale.{said}",
@@ -30,7 +30,7 @@ def gradients(result: Gradients, place: Place = NOWHERE) -> Section:
     return Section(pictures=(picture,))
 
 
-def _said(lost: float) -> str:
+def _change_words(lost: float) -> str:
     """How much the gradient changes on its way back."""
     if not np.isfinite(lost):
         return ""

@@ -46,7 +46,7 @@ def text(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def inlined(style: str, script: str) -> dict[str, str]:
+def inline_parts(style: str, script: str) -> dict[str, str]:
     """`style` and `script` as our own markup, and the hashes by which the policy of a page lets them in."""
     hashes = {f"{name}_hash": b64encode(sha256(said.encode()).digest()).decode()
               for name, said in (("style", style), ("script", script))}  # fmt: skip

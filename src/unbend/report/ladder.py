@@ -71,14 +71,14 @@ def _table(result: Ladder, labels: list[str], place: Place) -> Table:
     rows = tuple(
         (label, word(step), remark(step), f"{step.frame.n:,}", str(step.frame.d), str(step.frame.rank),
          "" if step.frame.cover is None else in_digits(step.frame.cover), f"{step.frame.robustness:.1e}",
-         _named(result, step, place))
+         _witness_words(result, step, place))
         for label, step in zip(labels, result.steps, strict=True)
     )  # fmt: skip
     head = ("layer", "verdict", "beside it", "rows", "width", "rank", "Cover", "survives a change of", "witness rows")
     return Table(head, rows, "Cover: probability that as many balanced random labels are separable; two classes only.")
 
 
-def _named(result: Ladder, step: LadderStep, place: Place) -> str:
+def _witness_words(result: Ladder, step: LadderStep, place: Place) -> str:
     """Row numbers of the witnesses with their classes."""
     words = [
         f"{int(result.ids[position])} ({_class(place, int(result.labels[np.searchsorted(result.shown, position)]))})"

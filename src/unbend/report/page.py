@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from unbend.chart.style import BENDS, CLASSES
 from unbend.report.block import Packed, pack
 from unbend.report.figures import Figures, rules, share
-from unbend.report.html import inlined, template, text, write
+from unbend.report.html import inline_parts, template, text, write
 from unbend.report.ladder import in_words
 from unbend.report.sections import Picture, Place, Section, section
 from unbend.report.text import Number, Row, columns, in_digits, summary
@@ -97,7 +97,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         classes=[(i, name, i % len(CLASSES)) for i, name in enumerate(study.about.class_names)],
         packed=_packed(study, parts, figures),
         is_strict=not any(picture.svg for picture in figures.pictures),
-        **inlined(text(_HERE, "page.css") + rules(figures, _shares(rows)), text(_HERE, "web/page.js")),
+        **inline_parts(text(_HERE, "page.css") + rules(figures, _shares(rows)), text(_HERE, "web/page.js")),
     )
     if path is not None:
         write(html, path)
@@ -113,11 +113,11 @@ def label(layer: Layer) -> str:
 def _part(position: int, layer: Layer, row: Row, place: Place, figures: Figures) -> Part:
     """The Results of one layer, in the order they are shown, as one section."""
     sections = {name: section(result, replace(place, name=name)) for name, result in layer.results.items()}
-    numbers = tuple(number for part in _ordered(sections, _NUMBERS) for number in part.numbers)
+    numbers = tuple(number for part in _in_order(sections, _NUMBERS) for number in part.numbers)
     twin = tuple(number for number in row.numbers.values() if number.label == "untrained")
     whole = Section(
         numbers[:1] + twin + numbers[1:],
-        tuple(picture for part in _ordered(sections, _PICTURES) for picture in part.pictures),
+        tuple(picture for part in _in_order(sections, _PICTURES) for picture in part.pictures),
         tuple(table for part in sections.values() for table in part.tables),
     )
     label = place.label(layer.name)
@@ -165,7 +165,7 @@ def _shares(rows: Sequence[Row]) -> list[float]:
     return [number.share for row in rows for number in row.numbers.values() if number.share is not None]
 
 
-def _ordered(sections: Mapping[str, Section], first: tuple[str, ...]) -> list[Section]:
+def _in_order(sections: Mapping[str, Section], first: tuple[str, ...]) -> list[Section]:
     """The sections named in `first`, then the others."""
     return [sections[n] for n in first if n in sections] + [s for n, s in sections.items() if n not in first]
 

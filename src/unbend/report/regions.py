@@ -18,7 +18,7 @@ from unbend.chart.images import as_images, grey
 from unbend.chart.style import CLASSES
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
-from unbend.report.html import inlined, template, text
+from unbend.report.html import inline_parts, template, text
 from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 3_600_000
@@ -72,7 +72,7 @@ def regions_page(
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
         data=Markup(payload),  # noqa: S704 - JSON of numbers and escaped names
-        **inlined(text("unbend.report", "regions.css"), text("unbend.report", "regions.js")),
+        **inline_parts(text("unbend.report", "regions.css"), text("unbend.report", "regions.js")),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from unbend._typing import Array
-from unbend.report.html import inlined, template, text, write
+from unbend.report.html import inline_parts, template, text, write
 from unbend.study.history.rules import judge
 from unbend.study.history.values import FIELDS, VALUES, RunHistory
 
@@ -73,7 +73,7 @@ def run_page(history: RunHistory) -> str:
         findings=found,
         notes=history.about.notes,
         data=Markup(payload),  # noqa: S704  JSON of numbers and escaped names
-        **inlined("", text("unbend.report", "run.js")),
+        **inline_parts("", text("unbend.report", "run.js")),
     )
 
 

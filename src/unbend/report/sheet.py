@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from unbend.report.html import inlined, template
+from unbend.report.html import inline_parts, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style:
         script: our own; it may run by its hash.
     """
     made = template("unbend.report", "sheet.html")
-    return made.render(title=title, lead=lead, parts=parts, **inlined(style, script))
+    return made.render(title=title, lead=lead, parts=parts, **inline_parts(style, script))
 
 
 def drawing(svg: str, caption: str = "") -> SheetPicture:

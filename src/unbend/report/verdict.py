@@ -153,11 +153,11 @@ def _health(findings: tuple[Finding, ...], head: Head | None, x: Examination | N
             return "No rule found a problem."
         own, refitted = percent(head.own), percent(head.refitted)
         return f"No rule found a problem; the network's own head reaches {own}, a refitted one {refitted}."
-    counts = [_counted(len(found), word) for found, word in ((problems, "problem"), (warnings, "warning")) if found]
+    counts = [_count_words(len(found), word) for found, word in ((problems, "problem"), (warnings, "warning")) if found]
     words = " and ".join(counts)
     worst = (problems or warnings)[0].title.rstrip(".")
     return f"{words[0].upper()}{words[1:]}{', first' if len(problems) + len(warnings) > 1 else ''}: {worst}."
 
 
-def _counted(n: int, word: str) -> str:
+def _count_words(n: int, word: str) -> str:
     return f"{_COUNTS[n] if n < len(_COUNTS) else n} {word}{'s' if n != 1 else ''}"

@@ -15,7 +15,7 @@ import numpy as np
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.errors import DataError
 from unbend.numerics.activity import Activity
-from unbend.numerics.interval import paired, wilson
+from unbend.numerics.interval import paired_difference, wilson
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
@@ -221,7 +221,7 @@ def _difference(
 
 
 def _paired(first: Array, second: Array, level: float) -> tuple[float, float, float]:
-    found = paired(second, first, level)
+    found = paired_difference(second, first, level)
     return found.difference, found.low, found.high
 
 
@@ -253,7 +253,7 @@ def _difference_of_r2(
     known = [sample for sample in samples if sample is not None]
     if len(known) < len(reads) or not np.isfinite(change):
         return replace(_NOT_KNOWN, change=change)
-    lost = [_unexplained(read, sample) for read, sample in zip(reads, known, strict=True)]
+    lost = [_unexplained_shares(read, sample) for read, sample in zip(reads, known, strict=True)]
     parts = [lost[1] - lost[0]] if same else lost
     error = float(np.sqrt(sum(len(p) * p.var(ddof=1) for p in parts)))
 
@@ -264,7 +264,7 @@ def _difference_of_r2(
     return _difference(interval, strict, is_paired=same)
 
 
-def _unexplained(read: Readout, sample: SampleState) -> Float64[Array, "s"]:
+def _unexplained_shares(read: Readout, sample: SampleState) -> Float64[Array, "s"]:
     """Each row's share of 1 - R², or of its yes/no labels that are read wrongly over the rows."""
     if read.labels:
         return read.unexplained / read.n_held_out if read.unexplained is not None else np.zeros(0)

@@ -106,7 +106,7 @@ def _results(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapp
     """What the measures make of the States of one layer; those whose States are not all there are left out."""
     results = {}
     for measure in wanted:
-        states = [_needed(need, train, held_out) for need in measure.needs]
+        states = [_state_for(need, train, held_out) for need in measure.needs]
         if all(state is not None for state in states):
             results[measure.name] = measure.finish(*states)
     return {name: result for name, result in results.items() if result is not None}
@@ -120,7 +120,7 @@ def _with_held_out_units(results: dict[str, Any], held_out: Mapping[str, Any]) -
     return {name: ask(found, sample) if isinstance(found, Activity) else found for name, found in results.items()}
 
 
-def _needed(need: type[Any] | HeldOut, train: Mapping[str, Any], held_out: Mapping[str, Any]) -> Any:
+def _state_for(need: type[Any] | HeldOut, train: Mapping[str, Any], held_out: Mapping[str, Any]) -> Any:
     """The State a measure needs; where no row was held out, the State of no rows."""
     if not isinstance(need, HeldOut):
         return train.get(need.__name__)

@@ -39,16 +39,16 @@ def fit_inputs(model: nn.Module, inputs: Any) -> tuple[Callable[[Any], Any], str
     embeds = any(issubclass(original_class(m), (nn.Embedding, nn.EmbeddingBag)) for m in model.modules())
     convert = not embeds and isinstance(inputs, Tensor)
 
-    def typed(tensor: Tensor) -> Tensor:
+    def to_dtype(tensor: Tensor) -> Tensor:
         return tensor.to(device, _dtype(tensor, dtype, convert=convert))
 
     def fit(value: Any) -> Any:
-        return map_tensors(value, typed)
+        return map_tensors(value, to_dtype)
 
     shape, words = _reshape(model, inputs)
     if not words or _takes(model, fit(inputs)):
         return fit, ""
-    return (lambda value: map_tensors(value, lambda tensor: shape(typed(tensor)))), words
+    return (lambda value: map_tensors(value, lambda tensor: shape(to_dtype(tensor)))), words
 
 
 def _takes(model: nn.Module, inputs: Tensor) -> bool:

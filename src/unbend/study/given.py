@@ -52,7 +52,7 @@ def network_of(model: Any) -> Any:
     return model if inner is None else inner
 
 
-def given(data: Any, items: Items, where: str = "data") -> Given:
+def take_data(data: Any, items: Items, where: str = "data") -> Given:
     """A data set, whatever its form.
 
     Args:
@@ -64,16 +64,16 @@ def given(data: Any, items: Items, where: str = "data") -> Given:
         DataError: nothing that can be read as samples.
     """
     if isinstance(data, Data):
-        test = None if data.held_out is None else given(data.held_out, items, where)
+        test = None if data.held_out is None else take_data(data.held_out, items, where)
         return Given(data.x, data.y, test, data.class_names, data.name, data.source, groups=data.groups)
     if isinstance(data, (Dataset, DataLoader)):
         return Given(data, name=type(data.dataset if isinstance(data, DataLoader) else data).__name__)
     if callable(getattr(data, "train_dataloader", None)):
         return _of_module(data, items)
     if isinstance(data, Tensor | np.ndarray):
-        return _checked(where, data, None)
+        return _check(where, data, None)
     if isinstance(data, Mapping):
-        return _checked(where, *items.split(dict(data)))
+        return _check(where, *items.split(dict(data)))
     if isinstance(data, (tuple, list)) and len(data) > 1:
         return _of_parts(data, items, where)
     raise DataError(
@@ -99,14 +99,14 @@ def _of_parts(data: Sequence[Any], items: Items, where: str) -> Given:
     if all(isinstance(one, Mapping) for one in data) and isinstance(data, list):
         return Given(ListedItems(data), name="list of mappings")
     if len(data) == 2 and all(_is_whole(part) for part in data):
-        train, test = (given(part, items, where) for part in data)
+        train, test = (take_data(part, items, where) for part in data)
         return replace(train, held_out=test, notes=() if _is_set(data[0]) else (_TOGETHER,))
     if len(data) == 2 and not items.is_said:
-        return _checked(where, data[0], data[1])
+        return _check(where, data[0], data[1])
     if isinstance(data, list) and all(isinstance(one, tuple) and len(one) > 1 for one in data):
         return Given(ListedItems(data), name="list of items")
     if all(isinstance(part, Tensor | np.ndarray | list) for part in data):
-        return _checked(where, *items.split(data))
+        return _check(where, *items.split(data))
     raise DataError(
         f"{where}: expected a pair (x, y), got a {type(data).__name__} of {len(data)}. Pass (x, y), or (train, test) "
         "of two such pairs or data sets."
@@ -125,7 +125,7 @@ def _is_set(part: Any) -> bool:
     return isinstance(part, (Dataset, DataLoader, Data))
 
 
-def _checked(where: str, x: Any, y: Any) -> Given:
+def _check(where: str, x: Any, y: Any) -> Given:
     """Samples and labels at hand, checked."""
     prefix = f"{where}: "
     is_several = isinstance(x, (tuple, list)) and all(isinstance(one, Tensor | np.ndarray) and one.ndim for one in x)
@@ -152,11 +152,11 @@ def _categories(y: Any) -> tuple[str, ...]:
 def _of_module(module: Any, items: Items) -> Given:
     """The loaders of a LightningDataModule; its test part, or its validation part where it has no test part."""
     _set_up(module, "fit")
-    train = given(module.train_dataloader(), items)
+    train = take_data(module.train_dataloader(), items)
     for stage, name in (("test", "test_dataloader"), ("validate", "val_dataloader")):
         if _has_own(module, name):
             _set_up(module, stage)
-            held_out = given(getattr(module, name)(), items, "held_out")
+            held_out = take_data(getattr(module, name)(), items, "held_out")
             note = f"The held-out part is what {name} of {type(module).__name__} gives."
             return replace(train, held_out=held_out, name=type(module).__name__, notes=(note,))
     return replace(train, name=type(module).__name__)

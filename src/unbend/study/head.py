@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unbend.numerics.interval import paired
+from unbend.numerics.interval import paired_difference
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
@@ -63,7 +63,7 @@ def head(layers: Sequence[Layer], sums: Sums) -> Head | None:
     if right is None or len(right[0]) != len(readout.correct):
         return None
     own, own_train = right
-    gap = paired(readout.correct, own)
+    gap = paired_difference(readout.correct, own)
     return Head(
         n=len(own), layer=feeding.name, own=float(own.mean()), own_train=float(own_train.mean()),
         refitted=readout.held_out, gain=gap.difference, low=gap.low, high=gap.high,

@@ -85,10 +85,10 @@ class Items:
             DataError: no part of that name, or several readings that work.
         """
         if self._parting is None:
-            self._parting = self._found(batch)
+            self._parting = self._find_split(batch)
         return self._parting(batch)
 
-    def _found(self, batch: Any) -> Callable[[Any], tuple[Any, Any]]:
+    def _find_split(self, batch: Any) -> Callable[[Any], tuple[Any, Any]]:
         """How to split a batch like this one."""
         if isinstance(batch, Mapping):
             return self._of_mapping(batch)
@@ -96,19 +96,19 @@ class Items:
             return self._of_parts(batch)
         if self.is_said:
             inputs, target = self._inputs, self._target
-            return lambda b: (b if inputs is None else _picked(b, inputs), None if target is None else _part(b, target))
+            return lambda b: (b if inputs is None else _pick(b, inputs), None if target is None else _part(b, target))
         return lambda b: (b[0] if isinstance(b, (tuple, list)) else b, None)
 
     def _of_mapping(self, batch: Mapping[Any, Any]) -> Callable[[Any], tuple[Any, Any]]:
         target = self._target if self._target is not None else self._label_key(batch)
         if self._inputs is not None:
             chosen = self._inputs
-            return lambda b: (_picked(b, chosen), None if target is None else _part(b, target))
+            return lambda b: (_pick(b, chosen), None if target is None else _part(b, target))
         rest = tuple(key for key in batch if key not in (target, self._beside))
         keys, is_single = self._input_keys(batch, rest)
         if len(keys) < len(rest):
             self._note(
-                f"Of each item, {_listed(set(rest) - set(keys))} is not used; {_listed(keys)} goes into the model."
+                f"Of each item, {_key_words(set(rest) - set(keys))} is not used; {_key_words(keys)} goes into the model."
             )
 
         def split(b: Mapping[Any, Any]) -> tuple[Any, Any]:
@@ -130,7 +130,7 @@ class Items:
             apart = [key for key in known if key not in self._takes.names]
             known = apart if len(apart) == 1 else known
         if len(known) > 1:
-            raise DataError(f"data: {_listed(known)} could be the label. Say which: target={known[0]!r} (--target).")
+            raise DataError(f"data: {_key_words(known)} could be the label. Say which: target={known[0]!r} (--target).")
         return known[0] if known else None
 
     def _input_keys(self, batch: Mapping[Any, Any], rest: tuple[Any, ...]) -> tuple[tuple[Any, ...], bool]:
@@ -144,7 +144,7 @@ class Items:
         numeric = tuple(key for key in rest if _is_numeric(batch[key]))
         if len(numeric) == 1:
             return numeric, True
-        have = _listed(rest) or "nothing"
+        have = _key_words(rest) or "nothing"
         raise DataError(
             f"data: items have {have} beside the label, and the model takes {', '.join(takes.names) or 'nothing'}. "
             "Say which is its input: inputs= (--inputs)."
@@ -155,22 +155,22 @@ class Items:
             return self._of_chosen(batch)
         if self._target is not None and not isinstance(self._target, int):
             inputs, target = self._by_position(batch, ()), self._target
-            return lambda b: (_picked(b, inputs), _part(b, target))
+            return lambda b: (_pick(b, inputs), _part(b, target))
         place = self._label_place(batch) if self._target is None else range(len(batch))[self._target]
         if place is None:
             return lambda b: (tuple(b), None)
         inputs = self._by_position(batch, (place,))
         unused = [i for i in range(len(batch)) if i != place and i not in inputs]
         if len(batch) > 2 and (unused or self._target is None):
-            word = f"; {_numbered(unused)} {'are' if len(unused) > 1 else 'is'} not used" if unused else ""
+            word = f"; {_number_words(unused)} {'are' if len(unused) > 1 else 'is'} not used" if unused else ""
             verb = "go" if len(inputs) > 1 else "goes"
             self._note(
-                f"Items have {len(batch)} parts: {_numbered(inputs)} {verb} into the model and part {place} is the "
+                f"Items have {len(batch)} parts: {_number_words(inputs)} {verb} into the model and part {place} is the "
                 f"label{word}. inputs= and target= say otherwise."
             )
         if len(inputs) == 1 and self._is_several(batch[inputs[0]]):
             return lambda b: (tuple(b[inputs[0]]), b[place])
-        return lambda b: (_picked(b, inputs if len(inputs) > 1 else inputs[0]), b[place])
+        return lambda b: (_pick(b, inputs if len(inputs) > 1 else inputs[0]), b[place])
 
     def _of_chosen(self, batch: Sequence[Any]) -> Callable[[Any], tuple[Any, Any]]:
         """The same where the inputs were said."""
@@ -183,10 +183,10 @@ class Items:
             labels = [i for i in left if _is_label(batch[i])] if len(left) > 1 else left
             if len(labels) > 1:
                 raise DataError(
-                    f"data: {_numbered(labels)} could be the label. Say which: target={labels[0]} (--target)."
+                    f"data: {_number_words(labels)} could be the label. Say which: target={labels[0]} (--target)."
                 )
             target = labels[0] if labels else None
-        return lambda b: (_picked(b, chosen), None if target is None else _part(b, target))
+        return lambda b: (_pick(b, chosen), None if target is None else _part(b, target))
 
     def _label_place(self, batch: Sequence[Any]) -> int | None:
         """The position of the label; None where every part is an input."""
@@ -205,7 +205,7 @@ class Items:
         if len(found) == 1:
             return found[0]
         raise DataError(
-            f"data: items have {len(batch)} parts ({', '.join(map(_described, batch))}), and {_numbered(found)} could "
+            f"data: items have {len(batch)} parts ({', '.join(map(_words, batch))}), and {_number_words(found)} could "
             f"be the label. Say which: target={found[0] if found else last} (--target)."
         )
 
@@ -232,7 +232,7 @@ class Items:
         self.notes = (*self.notes, sentence)
 
 
-def _picked(batch: Any, chosen: Any) -> Any:
+def _pick(batch: Any, chosen: Any) -> Any:
     """The parts chosen: one as it is, several as arguments, by name where they are names."""
     if not isinstance(chosen, (tuple, list)):
         return _part(batch, chosen)
@@ -285,15 +285,15 @@ def _is_label(part: Any) -> bool:
     )
 
 
-def _described(part: Any) -> str:
+def _words(part: Any) -> str:
     if isinstance(part, Tensor | np.ndarray):
         return f"{str(part.dtype).removeprefix('torch.')} {list(part.shape)}"
     return "text" if _is_label(part) else type(part).__name__
 
 
-def _numbered(places: Sequence[int]) -> str:
+def _number_words(places: Sequence[int]) -> str:
     return ("parts " if len(places) > 1 else "part ") + " and ".join(map(str, places))
 
 
-def _listed(keys: Any) -> str:
+def _key_words(keys: Any) -> str:
     return " and ".join(sorted(map(repr, keys)))

@@ -84,9 +84,9 @@ def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | 
         if found.task == "yes/no":
             return _yes_no(found, known.shape[0], names)
         _check_columns(known, width, n_classes)
-        return Labels(found.task, 0, (), found, _told(found))
+        return Labels(found.task, 0, (), found, _words(found))
     k = found.n_classes
-    notes = _told(found)
+    notes = _words(found)
     if n_classes is None:
         if rows.labels is None and not names and found.values is None and not known.shape and width > 1:
             _check_range(k, width, known if has_loss else None)
@@ -130,7 +130,7 @@ def _yes_no(found: Coding, k: int, names: tuple[str, ...]) -> Labels:
         )
         return Labels(None, 0, (), _unread, (note,), n_unread=k)
     own = names if len(names) == k else tuple(str(j) for j in range(k))
-    return Labels("yes/no", 0, own, found, _told(found))
+    return Labels("yes/no", 0, own, found, _words(found))
 
 
 def _crowded(k: int, notes: tuple[str, ...]) -> Labels:
@@ -150,7 +150,7 @@ def _nothing(_y: Any) -> Tensor:
     raise DataError("y: there are labels in some batches and none in others. Give all rows labels, or none.")
 
 
-def _told(found: Coding) -> tuple[str, ...]:
+def _words(found: Coding) -> tuple[str, ...]:
     return (found.note,) if found.note else ()
 
 

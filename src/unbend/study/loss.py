@@ -101,7 +101,7 @@ def loss_value(loss: Loss | str, output: Tensor, labels: LabelForms) -> Tensor:
         >>> loss_value(nn.BCEWithLogitsLoss(), torch.zeros(2, 1), y), loss_value("mse", torch.zeros(2, 1), y)
         (tensor(0.6931), tensor(0.5000))
     """
-    function = named(loss) if isinstance(loss, str) else loss
+    function = loss_of_name(loss) if isinstance(loss, str) else loss
     said = ""
     for scores, y in _readings(labels, output):
         try:
@@ -179,7 +179,7 @@ _FUNCTIONS: dict[Any, Task] = {
 }  # fmt: skip
 
 
-def named(name: str) -> Loss:
+def loss_of_name(name: str) -> Loss:
     """The loss of that name; `-` and `_` are the same.
 
     Raises:
@@ -196,7 +196,7 @@ def named(name: str) -> Loss:
 def written_for(loss: Loss | str | None) -> Task | None:
     """What a loss is written for; None where that is not known."""
     if isinstance(loss, str):
-        named(loss)
+        loss_of_name(loss)
         return LOSSES[loss.replace("-", "_").lower()][1]
     if isinstance(loss, _OF_CLASSES):
         return "classes"

@@ -11,7 +11,7 @@ from unbend.study.items import Choice
 
 
 @contextmanager
-def parted(model: nn.Module, output: Choice | None) -> Iterator[None]:
+def part_of_output(model: nn.Module, output: Choice | None) -> Iterator[None]:
     """Let a model return one part of its output inside the block; layers keep their names.
 
     Args:

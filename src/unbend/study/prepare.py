@@ -105,7 +105,7 @@ def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
         plan=places,
         frames=frames,
         measures=_measures(how, found),
-        rows=rows.coded(found.code),
+        rows=rows.encode(found.code),
         task=found.task,
         n_classes=found.n_classes,
         names=found.names,

@@ -116,7 +116,7 @@ def verify(
     names = [frame.name for frame in frames if frame.name != INPUT]
     reduce = {frame.name: frame.view.rule for frame in frames if frame.view.rule != "none" and frame.name != INPUT}
     places = plan(model, look, n, layers=names, reduce=reduce, axis=axis_of(recipe))
-    tables = Tables(model, places, rows.coded(found.code), fit, len(study.about.class_names), widths_of(frames))
+    tables = Tables(model, places, rows.encode(found.code), fit, len(study.about.class_names), widths_of(frames))
     steps = dict(zip(ladder.layers, ladder.steps, strict=True))
     holds: dict[str, bool] = {}
     for name, ids, x, y in tables:

@@ -92,11 +92,11 @@ def total(make: Callable[[], dict[str, Any]], share: Share) -> dict[str, Any]:
     """
     mine: dict[str, Any] = {}
 
-    def made() -> list[str]:
+    def gather_words() -> list[str]:
         mine.update(make())
         return list(mine)
 
-    names = dict.fromkeys(chain.from_iterable(gather(made, share)))
+    names = dict.fromkeys(chain.from_iterable(gather(gather_words, share)))
     return {name: _sum(name, mine, share) for name in names}
 
 

@@ -125,8 +125,8 @@ def _of_loader(loader: DataLoader, items: Items) -> Reader:
     if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
         return _of_stream(loader, items)
     if loader.batch_size is None and loader.batch_sampler is None:
-        return _of_stream(_ordered(loader, data, None, batch_size=None), items)
-    chosen = _chosen(loader, len(data))  # type: ignore[arg-type]
+        return _of_stream(_in_order(loader, data, None, batch_size=None), items)
+    chosen = _sampled_rows(loader, len(data))  # type: ignore[arg-type]
     n = len(data) if chosen is None else len(chosen)  # type: ignore[arg-type]
     batch_size = loader.batch_size or _largest(loader.batch_sampler)
 
@@ -134,10 +134,10 @@ def _of_loader(loader: DataLoader, items: Items) -> Reader:
         numbers = np.arange(n) if rows is None else rows
         wanted = numbers if chosen is None else chosen[numbers]
         start = 0
-        for batch in _ordered(loader, data, wanted, batch_size=batch_size):
+        for batch in _in_order(loader, data, wanted, batch_size=batch_size):
             inputs, y = _split(items, batch)
             ids = numbers[start : start + batch_size]
-            yield Minibatch(inputs, y, ids if y is None else _numbered(ids, y))
+            yield Minibatch(inputs, y, ids if y is None else _number(ids, y))
             start += len(ids)
 
     labels = _known_labels(loader, items)
@@ -149,7 +149,7 @@ def _split(items: Items, batch: Any) -> tuple[Any, Any]:
     return inputs, None if y is None else _plain(y)
 
 
-def _numbered(ids: Array, y: Any) -> Array:
+def _number(ids: Array, y: Any) -> Array:
     if y.ndim == 0 or len(y) != len(ids):
         got = f"{len(y)}" if y.ndim else "a single one"
         raise DataError(
@@ -158,7 +158,7 @@ def _numbered(ids: Array, y: Any) -> Array:
     return ids
 
 
-def _ordered(loader: DataLoader, data: Any, rows: Array | None, *, batch_size: int | None) -> DataLoader:
+def _in_order(loader: DataLoader, data: Any, rows: Array | None, *, batch_size: int | None) -> DataLoader:
     """The loader over some rows, in order, without touching the global random generator."""
     return DataLoader(
         data if rows is None else Subset(data, rows.tolist()),
@@ -170,7 +170,7 @@ def _ordered(loader: DataLoader, data: Any, rows: Array | None, *, batch_size: i
     )
 
 
-def _chosen(loader: DataLoader, n: int) -> Array | None:
+def _sampled_rows(loader: DataLoader, n: int) -> Array | None:
     """The rows that the loader's sampler ever gives, rising, each once; None for all."""
     sampler: Any = loader.sampler if loader.batch_size is not None else loader.batch_sampler
     if isinstance(sampler, (RandomSampler, SequentialSampler, DistributedSampler)):

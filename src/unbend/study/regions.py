@@ -55,7 +55,7 @@ def cells(
         >>> round(float(found.areas().sum()), 9)
         4.0
     """
-    net = _lowered(model, len(plane.origin), input_shape, layer, custom)
+    net = _lower(model, len(plane.origin), input_shape, layer, custom)
     return cells_of(net, plane, max_cells=max_cells, exact=exact)
 
 
@@ -148,7 +148,7 @@ def slice_1d(
     if a.shape != b.shape:
         raise ShapeError(f"start, end: expected two points of one shape, got {a.shape} and {b.shape}.")
     shape = (a.shape or (1,)) if input_shape is None else input_shape
-    return slice_of(_lowered(model, a.size, shape, None, custom), a.ravel(), b.ravel())
+    return slice_of(_lower(model, a.size, shape, None, custom), a.ravel(), b.ravel())
 
 
 def plane_through(samples: Array, indices: tuple[int, int, int], *, margin: float = 0.25) -> Plane:
@@ -160,7 +160,7 @@ def plane_through(samples: Array, indices: tuple[int, int, int], *, margin: floa
     return Plane.through(a, b, c, margin=margin)
 
 
-def _lowered(
+def _lower(
     model: nn.Module | PiecewiseAffine,
     n_inputs: int,
     input_shape: tuple[int, ...] | None,

@@ -19,7 +19,7 @@ from unbend.errors import DataError
 from unbend.load.labels import column
 from unbend.numerics.hashing import hashes
 from unbend.study import split
-from unbend.study.given import Given, given
+from unbend.study.given import Given, take_data
 from unbend.study.items import Items
 from unbend.study.ranks import Share
 from unbend.study.reader import Minibatch, Reader, reader, some_labels
@@ -72,13 +72,13 @@ class Source:
             share: of those, the rows this rank takes; None for all.
         """
         found = self.pieces[part].batches(most, share or Share())
-        return found if self.coding is None else map(self._coded, found)
+        return found if self.coding is None else map(self._encode, found)
 
-    def coded(self, coding: Callable[[Any], Tensor]) -> "Source":
+    def encode(self, coding: Callable[[Any], Tensor]) -> "Source":
         """The same with labels written by a coding."""
         return replace(self, coding=coding)
 
-    def _coded(self, b: Minibatch) -> Minibatch:
+    def _encode(self, b: Minibatch) -> Minibatch:
         assert self.coding is not None  # noqa: S101  asked by the caller
         y = torch.zeros(len(b.ids), 1, dtype=torch.float64) if b.y is None else self.coding(b.y)
         return Minibatch(b.inputs, y, b.ids, b.y)
@@ -96,7 +96,7 @@ class Source:
         if len(rows) > most:
             piece = replace(piece, rows=np.sort(rows[np.argsort(hashes(rows, salt=_SALT), kind="stable")[:most]]))
         found = piece.batches(None, Share())
-        return found if self.coding is None else map(self._coded, found)
+        return found if self.coding is None else map(self._encode, found)
 
 
 def _least(batches: Iterator[Minibatch], most: int) -> list[Minibatch]:
@@ -148,7 +148,7 @@ class Piece:
     def batches(self, most: int | None, share: Share) -> Iterator[Minibatch]:
         """The batches of this part."""
         if self.reader.n is None:
-            found = self._streamed(most, share)
+            found = self._stream(most, share)
         elif most is None and share.n == 1:
             found = self.reader.read(self.rows)
         else:
@@ -156,7 +156,7 @@ class Piece:
             found = self.reader.read(share.of(rows[:most]))
         return (Minibatch(b.inputs, b.y, b.ids + self.shift) for b in found)
 
-    def _streamed(self, most: int | None, share: Share) -> Iterator[Minibatch]:
+    def _stream(self, most: int | None, share: Share) -> Iterator[Minibatch]:
         """The rows of a stream that belong to this part, and to this rank."""
         seen = 0
         for b in self.reader.read(None):
@@ -216,8 +216,8 @@ def source(
         Nothing is read but the first item; with groups or classes that are not at hand, one pass over the data.
     """
     items, holding = items or Items(), holding or Holding()
-    whole = given(data, items, "data")
-    test = whole.held_out if held_out is None else given(held_out, items, "held_out")
+    whole = take_data(data, items, "data")
+    test = whole.held_out if held_out is None else take_data(held_out, items, "held_out")
     _check_names(whole.class_names)
     first = reader(whole, batch_size, items)
     _check_rows(first.n, "data", 2)
@@ -226,7 +226,7 @@ def source(
         if holding.groups is None and whole.groups is not None:
             holding = replace(holding, groups=whole.groups)
         _check_named(holding.groups, data, whole)
-        pieces, word = _split(first, holding, lambda own: reader(given(data, own, "data"), batch_size, own))
+        pieces, word = _split(first, holding, lambda own: reader(take_data(data, own, "data"), batch_size, own))
         known = (first.labels,)
     else:
         if holding.groups is not None:

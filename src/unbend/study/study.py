@@ -28,7 +28,7 @@ from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
 from unbend.study.given import network_of
 from unbend.study.items import Choice, Items, arguments
-from unbend.study.outputs import parted
+from unbend.study.outputs import part_of_output
 from unbend.study.passes import Census, Passes
 from unbend.study.prepare import TASKS, Preparation, prepare
 from unbend.study.progress import Progress, remark, silent, ticker
@@ -141,7 +141,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     )  # fmt: skip
     how.check()
     module = bare(network_of(model))
-    with fresh_defaults(), parted(module, output):
+    with fresh_defaults(), part_of_output(module, output):
         return _study(module, _source(module, data, held_out, how), how, progress, name=name, recipe=dict(recipe or {}))
 
 
@@ -165,7 +165,9 @@ def _study(
         fresh, said = untrained_twin(model, work.rows, work, how)
         work = replace(work, notes=(*work.notes, *said))
         passes = Passes(work.rows, work, how, progress)
-        with nullcontext() if fresh is None else parted(fresh, how.output):  # a copy has no hooks of the model's
+        with (
+            nullcontext() if fresh is None else part_of_output(fresh, how.output)
+        ):  # a copy has no hooks of the model's
             sums, seen = passes.sums(model, fresh)
         examination, lacking = _examined(model, passes)
         work = replace(work, notes=(*work.notes, *lacking))
@@ -204,7 +206,7 @@ def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, C
         n_held_out=seen["held_out"].n if is_counted or n_held_out is None else n_held_out,
         n_parameters=sum(p.numel() for p in model.parameters()),
         split=rows.split,
-        notes=(*work.notes, *_ignored(seen), *_unreached(work, sums)),
+        notes=(*work.notes, *_ignored(seen), *_without_gradients(work, sums)),
         versions={
             "unbend": unbend.__version__,
             "torch": str(torch.__version__),
@@ -220,7 +222,7 @@ def _ignored(seen: Mapping[Part, Census]) -> tuple[str, ...]:
     return (f"{n:,} of {of:,} positions carry {IGNORED} and are left out.",) if n else ()
 
 
-def _unreached(work: Preparation, sums: Sums) -> tuple[str, ...]:
+def _without_gradients(work: Preparation, sums: Sums) -> tuple[str, ...]:
     """Which layers no gradient comes from, where a loss was given."""
     names = [tap.name for tap in work.plan.taps if tap.name not in sums.gradient]
     if not sums.gradient or not names:

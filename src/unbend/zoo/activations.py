@@ -160,7 +160,7 @@ def activation(of: str | Activation | Callable[[Tensor], Tensor]) -> Activation:
     if isinstance(of, Activation):
         return of
     if callable(of):
-        return _measured(of)
+        return _measure(of)
     if of in ACTIVATIONS:
         return ACTIVATIONS[of]
     near = difflib.get_close_matches(of, ACTIVATIONS, n=1)
@@ -195,7 +195,7 @@ def curve(of: str | Activation | Callable[[Tensor], Tensor], z: Float64[Tensor, 
     return Curve(chosen.name, z.numpy(), value.detach().numpy(), slope.numpy())
 
 
-def _measured(function: Callable[[Tensor], Tensor]) -> Activation:
+def _measure(function: Callable[[Tensor], Tensor]) -> Activation:
     name = getattr(function, "__name__", type(function).__name__)
     positive = torch.logspace(-4, 4, 4000, dtype=torch.float64)
     z = torch.cat([-positive, torch.linspace(-8, 8, 2049, dtype=torch.float64), positive]).unique()
@@ -211,13 +211,13 @@ def _measured(function: Callable[[Tensor], Tensor]) -> Activation:
     return Activation(
         name,
         plain.module,
-        low=_bound(value, value.min()),
-        high=_bound(value, value.max()),
+        low=_limit(value, value.min()),
+        high=_limit(value, value.max()),
         is_piecewise_linear=len(slopes) <= 32,
     )
 
 
-def _bound(value: Tensor, extreme: Tensor) -> float:
+def _limit(value: Tensor, extreme: Tensor) -> float:
     """The extreme value on the grid, infinite where the function is still on its way at the grid's end.
 
     Leaving the grid with a slope of at least 1/1000 of its scale counts as on its way.

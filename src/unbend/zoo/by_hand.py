@@ -15,7 +15,7 @@ def xor_relu() -> nn.Sequential:
 
     Source: Goodfellow, Bengio & Courville (2016), section 6.1.
     """
-    return _filled(
+    return _fill(
         mlp([2, 2, 1], seed=0),
         ([[1.0, 1.0], [1.0, 1.0]], [0.0, -1.0]),
         ([[1.0, -2.0]], [0.0]),
@@ -31,7 +31,7 @@ def xor_sigmoid(scale: float = 10.0) -> nn.Sequential:
     Args:
         scale: how steep the units are; as it grows, they become steps.
     """
-    net = _filled(
+    net = _fill(
         mlp([2, 2, 1], activation="sigmoid", seed=0),
         ([[scale, scale], [scale, scale]], [-0.5 * scale, -1.5 * scale]),
         ([[scale, -scale]], [-0.5 * scale]),
@@ -46,7 +46,7 @@ def strip_net() -> nn.Sequential:
     boundary. The weights are printed for inputs as rows, `x @ W1 + b1`, and stand here transposed, as torch
     wants them.
     """
-    return _filled(
+    return _fill(
         mlp([2, 2, 1], activation="tanh", seed=0),
         ([[-3.2753847, 3.3264563], [3.2302036, -3.2554653]], [1.5562934, 1.5492057]),
         ([[2.625529, 2.670275]], [-2.0918093]),
@@ -84,7 +84,7 @@ def sawtooth(doublings: int, n_layers: int | None = None, *, dtype: torch.dtype 
     # A layer reads the sawtooth of the one before it, a weighted sum of that one's units.
     layers = [(into, -kinks), *((into @ heights, -kinks) for _ in range(n_layers - 1))]
     widths = [1, *[pieces] * n_layers, 1]
-    return _filled(mlp(widths, seed=0).to(dtype), *layers, (heights, torch.zeros(1)))
+    return _fill(mlp(widths, seed=0).to(dtype), *layers, (heights, torch.zeros(1)))
 
 
 def _zigzag(pieces: int) -> Tensor:
@@ -95,7 +95,7 @@ def _zigzag(pieces: int) -> Tensor:
     return changes
 
 
-def _filled(net: nn.Sequential, *layers: tuple[list | Tensor, list | Tensor]) -> nn.Sequential:
+def _fill(net: nn.Sequential, *layers: tuple[list | Tensor, list | Tensor]) -> nn.Sequential:
     """Write the weights over the drawn ones, which have a seed only so that torch's generator stays as it was."""
     linear = [module for module in net if isinstance(module, nn.Linear)]
     with torch.no_grad():

@@ -66,7 +66,7 @@ def mlp(
     modules: list[nn.Module] = []
     with seeded(seed):
         for fan_in, fan_out in pairwise(widths[:-1]):
-            modules += _hidden(fan_in, fan_out, bend, bias=bias, norm=norm)
+            modules += _hidden_layers(fan_in, fan_out, bend, bias=bias, norm=norm)
         modules.append(nn.Linear(widths[-2], widths[-1], bias=bias))
     return nn.Sequential(*modules)
 
@@ -124,13 +124,13 @@ def residual_mlp(
     modules: list[nn.Module] = []
     with seeded(seed):
         for fan_in, fan_out in pairwise(widths[:-1]):
-            layer = _hidden(fan_in, fan_out, bend, bias=bias, norm=norm)
+            layer = _hidden_layers(fan_in, fan_out, bend, bias=bias, norm=norm)
             modules += [Residual(nn.Sequential(*layer))] if fan_in == fan_out else layer
         modules.append(nn.Linear(widths[-2], widths[-1], bias=bias))
     return nn.Sequential(*modules)
 
 
-def _hidden(fan_in: int, fan_out: int, bend: Activation, *, bias: bool, norm: Norm | None) -> list[nn.Module]:
+def _hidden_layers(fan_in: int, fan_out: int, bend: Activation, *, bias: bool, norm: Norm | None) -> list[nn.Module]:
     if norm is not None and norm not in _NORMS:
         message = f"norm: expected one of {', '.join(_NORMS)} or None, got {norm!r}."
         raise ModelError(message)

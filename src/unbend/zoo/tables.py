@@ -69,10 +69,10 @@ def bundled_table(name: str, *, held_out: float = 0.25, seed: int = 0) -> DataSe
     y = y.float()[:, None] if is_regression else y.long()
     names = () if is_regression else tuple(str(label) for label in bunch.target_names)
     parts = split(torch.from_numpy(bunch.data).float(), y, held_out=held_out, seed=seed)
-    data = _standardised(DataSet(*parts, names, name, f"{name} of scikit-learn, standardised"))
+    data = _standardise(DataSet(*parts, names, name, f"{name} of scikit-learn, standardised"))
     if not is_regression:
         return data
-    test, train = _scaled(data.y_test, data.y_train)
+    test, train = _scale(data.y_test, data.y_train)
     return replace(data, y_train=train, y_test=test)
 
 
@@ -107,15 +107,15 @@ def mlbench_table(name: str, *, held_out: float = 0.25, seed: int = 0, folder: s
     y = torch.from_numpy(labels.codes.to_numpy(dtype=np.int64).copy())
     parts = split(x, y, held_out=held_out, seed=seed)
     source = f"{table.file} of Debian's r-cran-mlbench (UCI), standardised"
-    return _standardised(DataSet(*parts, tuple(map(str, labels.categories)), name, source))
+    return _standardise(DataSet(*parts, tuple(map(str, labels.categories)), name, source))
 
 
-def _standardised(data: DataSet) -> DataSet:
-    test, train = _scaled(data.x_test, data.x_train)
+def _standardise(data: DataSet) -> DataSet:
+    test, train = _scale(data.x_test, data.x_train)
     return replace(data, x_train=train, x_test=test)
 
 
-def _scaled(values: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
+def _scale(values: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
     """`values` and `by`, both brought to the mean 0 and deviation 1 of `by`; constant columns become 0."""
     mean, deviation = by.mean(0), by.std(0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1.0)

@@ -173,7 +173,7 @@ def _fit(
             raise DataError(message)
         if progress is not None:
             progress(epoch + 1, recipe.epochs)
-    return History(losses, hits, step, *kept.stacked())
+    return History(losses, hits, step, *kept.stack())
 
 
 class _Kept:
@@ -188,7 +188,7 @@ class _Kept:
             weights = {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
             self.taken.append((step, weights))
 
-    def stacked(self) -> tuple[Int64[np.ndarray, "s"], dict[str, np.ndarray]]:
+    def stack(self) -> tuple[Int64[np.ndarray, "s"], dict[str, np.ndarray]]:
         steps = np.array([step for step, _ in self.taken], dtype=np.int64)
         names = self.taken[0][1] if self.taken else ()
         return steps, {name: np.stack([weights[name] for _, weights in self.taken]) for name in names}

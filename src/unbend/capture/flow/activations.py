@@ -104,7 +104,7 @@ def _replay(step: TorchCall, curves: Mapping[int, ElementwiseCurve]) -> Callable
     nested = set(applies) - holes  # inside an index: x[x < 0] and x[..., x < 0]
     writes = step.name == "__setitem__"
 
-    def filled(value: Any, values: Mapping[int, Tensor]) -> Any:
+    def fill(value: Any, values: Mapping[int, Tensor]) -> Any:
         if isinstance(value, _Hole):
             return values[value.key]
         if nested and isinstance(value, (tuple, list)):
@@ -113,9 +113,9 @@ def _replay(step: TorchCall, curves: Mapping[int, ElementwiseCurve]) -> Callable
 
     def apply(z: Tensor) -> Tensor:
         values = {key: one(z).clone() for key, one in applies.items()}
-        given = [filled(value, values) for value in args]
+        given = [fill(value, values) for value in args]
         with torch.no_grad():
-            result = func(*given, **{key: filled(value, values) for key, value in kwargs.items()})
+            result = func(*given, **{key: fill(value, values) for key, value in kwargs.items()})
         return given[0] if writes else result
 
     return apply

@@ -11,7 +11,7 @@ from unbend.capture.flow.axes import READ, Axis, Factor, Layout, Role, Variable,
 from unbend.capture.flow.masks import Mask, MaskCandidate
 from unbend.capture.flow.notes import Operation
 from unbend.capture.flow.operations import BENDING, CHOOSING, COMPARING
-from unbend.capture.flow.record import Draft, Record, numbered
+from unbend.capture.flow.record import Draft, Record, name_of_call
 from unbend.capture.flow.result import Flow, Site
 from unbend.capture.kinds import FUNCTIONS
 
@@ -43,7 +43,7 @@ def _names(drafts: Iterable[Draft]) -> dict[str, str]:
     for draft in by_hand:
         path, word = draft.place[0], _word(draft)
         base = f"{path}:{word}" if path else word
-        names[draft.name] = next(name for i in count() if (name := numbered(base, i)) not in taken)
+        names[draft.name] = next(name for i in count() if (name := name_of_call(base, i)) not in taken)
         taken.add(names[draft.name])
     return names
 

@@ -31,11 +31,11 @@ def reshape(step: TorchCall, out: Tensor, _index: int) -> Layout | None:
     operand = step.first
     if operand is None or not out.numel():
         return None
-    regrouped = _regrouped(operand, out.shape)
+    regrouped = _regroup(operand, out.shape)
     return None if regrouped is None else Layout(regrouped, operand.layout.unit)
 
 
-def _regrouped(operand: Operand, shape: Sequence[int]) -> tuple[Axis, ...] | None:
+def _regroup(operand: Operand, shape: Sequence[int]) -> tuple[Axis, ...] | None:
     todo = list(reversed(_groups(operand)))
     out = []
     for size in shape:
@@ -78,7 +78,7 @@ def move(step: TorchCall, out: Tensor, index: int) -> Layout | None:
     sources = _by_strides(operand, out)
     if sources is None:
         sources = _by_numbers(step, operand, out, index)
-    axes = tuple(_gathered(operand, along, size) for along, size in zip(sources, out.shape, strict=True))
+    axes = tuple(_gather(operand, along, size) for along, size in zip(sources, out.shape, strict=True))
     return Layout(axes, operand.layout.unit)
 
 
@@ -131,7 +131,7 @@ def _changing(moved: Tensor, new: int, shape: Sequence[int]) -> list[int]:
     return sorted(hit)
 
 
-def _gathered(operand: Operand, along: Sequence[int], size: int) -> Axis:
+def _gather(operand: Operand, along: Sequence[int], size: int) -> Axis:
     """One new axis that runs along old ones; where it runs along one of its own length only that one counts."""
     axes = operand.layout.axes
     factors = tuple(factor for i in along for factor in axes[i])
@@ -228,5 +228,5 @@ def join_written(step: TorchCall) -> None:
     if not part.numel():
         return
     along = [_changing(part, new, target.shape) for new in range(part.ndim)]
-    axes = [_gathered(target, one, size) for one, size in zip(along, part.shape, strict=True)]
+    axes = [_gather(target, one, size) for one, size in zip(along, part.shape, strict=True)]
     broadcast(part.shape, [axes, value.layout.axes])

@@ -220,7 +220,7 @@ class Record:
         if not (note.feeds and is_one and tensor.is_floating_point()):
             return
         path, call = self._path, step.number
-        name = numbered(f"{path}:{step.name}" if path else step.name, call)
+        name = name_of_call(f"{path}:{step.name}" if path else step.name, call)
         if name in self.drafts:
             return
         functions = (step.name,) if shape.curve is None else shape.curve.functions
@@ -245,7 +245,7 @@ class Record:
         packed = {id(one.data): one for one in packed_in(output)}
         for i, tensor in enumerate(_readable(output)):
             self._adopt(tensor, path, inputs)
-            name = numbered(path or "output", call)
+            name = name_of_call(path or "output", call)
             self._tap(tensor, name if i == 0 else f"{name}[{i}]", (path, "", call), packed.get(id(tensor)))
 
     def _adopt(self, tensor: Tensor, path: str, inputs: Any) -> None:
@@ -280,7 +280,7 @@ class Record:
         if is_activation and inner is not None and inner.place[0] == path and inner.place[1]:
             activations, feeds, operations, alias = inner.activations, inner.feeds, inner.operations, None
         self._keep(one for one in note.pending if not is_activation or self.drafts[one].place[0] != path)
-        shape, layout = (tuple(tensor.shape), note.layout) if packed is None else _padded(packed, note.layout)
+        shape, layout = (tuple(tensor.shape), note.layout) if packed is None else _padded_form(packed, note.layout)
         if alias is None and curve is not None and not activations:
             activations = curve.functions if is_activation else ()
         self.drafts[name] = Draft(
@@ -293,7 +293,7 @@ class Record:
             self.notes.rename(tensor, name)
 
 
-def numbered(name: str, call: int) -> str:
+def name_of_call(name: str, call: int) -> str:
     """A name, with the number of the call from the second on."""
     return f"{name}#{call + 1}" if call else name
 
@@ -351,7 +351,7 @@ def _readable(output: Any) -> list[Tensor]:
     return [*main, *(t for t in floats if not any(t is m for m in main))]
 
 
-def _padded(packed: PackedSequence, layout: Layout) -> tuple[tuple[int, ...], Layout]:
+def _padded_form(packed: PackedSequence, layout: Layout) -> tuple[tuple[int, ...], Layout]:
     """The form in which a packed sequence is read: samples, positions, units."""
     n, t = int(packed.batch_sizes[0]), len(packed.batch_sizes)
     first = layout.axes[0]

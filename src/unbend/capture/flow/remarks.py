@@ -17,13 +17,13 @@ def remarks(shown: Flow) -> Iterator[str]:
     opaque = [site.name for site in own if OPAQUE in site.feeders]
     if opaque:
         yield (
-            f"What feeds {listed(opaque)} could not be seen: it was computed outside of torch's own functions "
+            f"What feeds {some_of(opaque)} could not be seen: it was computed outside of torch's own functions "
             "(TorchScript, NumPy, another thread)."
         )
     assumed = [f"{site.name} (axis {site.unit_axis})" for site in own if site.is_assumed]
     if assumed:
         yield (
-            f"Nothing says which axis holds the units; assumed for {listed(assumed)}. axis= (--axis GLOB=N) sets it."
+            f"Nothing says which axis holds the units; assumed for {some_of(assumed)}. axis= (--axis GLOB=N) sets it."
         )
     between: dict[str, list[str]] = {}
     for site in own:
@@ -31,15 +31,15 @@ def remarks(shown: Flow) -> Iterator[str]:
         if unseen:
             between.setdefault(", ".join(unseen), []).append(site.name)
     if between:
-        steps = [f"{what} (before {listed(where)})" for what, where in between.items()]
-        yield f"Computed between layers and not shown as one: {listed(steps)}."
+        steps = [f"{what} (before {some_of(where)})" for what, where in between.items()]
+        yield f"Computed between layers and not shown as one: {some_of(steps)}."
     if shown.writes:
-        yield f"forward writes into its inputs: {listed(shown.writes)}. The model is given copies."
+        yield f"forward writes into its inputs: {some_of(shown.writes)}. The model is given copies."
     if shown.unknown:
-        yield f"Operations of unknown effect on axes: {listed(shown.unknown)}."
+        yield f"Operations of unknown effect on axes: {some_of(shown.unknown)}."
 
 
-def listed(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

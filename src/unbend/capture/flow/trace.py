@@ -67,7 +67,7 @@ def flow(model: nn.Module, inputs: Any, n: int) -> Flow:
         versions = {name: version_of(tensor) for name, tensor in tensors.items()}
         with watching(model, record):
             call(model, given)
-    written = _written(tensors, versions, dict(named_tensors(inputs)))
+    written = _inputs_written_to(tensors, versions, dict(named_tensors(inputs)))
     drafts = [
         Draft(name, (name, "", 0), "input", frozenset(), None, layouts[name], tuple(tensor.shape), ())
         for name, tensor in tensors.items()
@@ -125,7 +125,7 @@ def _own_tensors(model: nn.Module) -> Iterator[Tensor]:
         yield from tensors_in([*named.globals.values(), *named.nonlocals.values()])
 
 
-def _written(
+def _inputs_written_to(
     tensors: Mapping[str, Tensor], versions: Mapping[str, int], originals: Mapping[str, Tensor]
 ) -> Sequence[str]:
     """Names of the inputs that were written to: torch counts writes of its own, others show in the values."""

@@ -50,21 +50,21 @@ def rows_of(x: Any, like: Symbol) -> csr_array:
     return widen(csr_array(values), like.tracer.n_columns)
 
 
-def moved(func: Any, x: Symbol, *args: Any, **kwargs: Any) -> Any:
+def move(func: Any, x: Symbol, *args: Any, **kwargs: Any) -> Any:
     """Any operation that only moves, copies or drops elements: run it on the elements' numbers."""
     index = torch.arange(x.rows.shape[0], dtype=torch.float64).reshape(shape_of(x))
     plain = [_plain(arg) for arg in args]
     out = func(index, *plain, **{key: _plain(value) for key, value in kwargs.items()})
     if isinstance(out, Tensor):
-        return _picked(x, out)
-    return type(out)(_picked(x, part) for part in out)
+        return _pick(x, out)
+    return type(out)(_pick(x, part) for part in out)
 
 
 def _plain(arg: Any) -> Any:
     return torch.empty(shape_of(arg)) if isinstance(arg, Symbol) else arg
 
 
-def _picked(x: Symbol, index: Tensor) -> Symbol:
+def _pick(x: Symbol, index: Tensor) -> Symbol:
     return symbol(x.tracer, x.rows[index.reshape(-1).long().numpy()], tuple(index.shape))
 
 
@@ -75,7 +75,7 @@ def same(func: Any, x: Symbol, *args: Any, **kwargs: Any) -> Symbol:
     return x
 
 
-def joined(func: Any, parts: Iterable[Any], *args: Any, **kwargs: Any) -> Symbol:
+def join(func: Any, parts: Iterable[Any], *args: Any, **kwargs: Any) -> Symbol:
     """`cat` and `stack`."""
     parts = list(parts)
     first = next(part for part in parts if isinstance(part, Symbol))
@@ -89,7 +89,7 @@ def joined(func: Any, parts: Iterable[Any], *args: Any, **kwargs: Any) -> Symbol
     return symbol(first.tracer, rows[out.reshape(-1).long().numpy()], tuple(out.shape))
 
 
-def padded(func: Any, x: Symbol, pad: Any, mode: str = "constant", value: Any = None) -> Symbol:
+def pad_with(func: Any, x: Symbol, pad: Any, mode: str = "constant", value: Any = None) -> Symbol:
     """`functional.pad` in all its modes."""
     index = torch.arange(1, x.rows.shape[0] + 1, dtype=torch.float64).reshape(shape_of(x))
     out = func(index, pad) if mode == "constant" else func(index, pad, mode=mode)
@@ -217,7 +217,7 @@ def convolution(
         total = [d * (k - 1) for d, k in zip(_wide(dilation, n), matrix.shape[2:], strict=True)]
         if padding == "same" and any(total):
             sides = [side for t in reversed(total) for side in (t // 2, t - t // 2)]
-            x = padded(functional.pad, x, sides)
+            x = pad_with(functional.pad, x, sides)
         padding = 0
     own = shape_of(x)
     batched = own if len(own) == n + 2 else (1, *own)
@@ -316,10 +316,10 @@ def batch_norm(
     return _add(times(x, scale.reshape(channels)), torch.from_numpy(offset.reshape(channels)), 1.0)
 
 
-register(_MOVES, moved)
+register(_MOVES, move)
 register(_SAME, same)
 register(_BY_COLUMNS, by_columns)
-register("cat stack concat concatenate hstack vstack", joined)
+register("cat stack concat concatenate hstack vstack", join)
 register("add radd iadd", add)
 register("sub rsub isub subtract", subtract)
 register("mul rmul imul multiply", multiply)
@@ -328,6 +328,6 @@ register("neg negative", negate)
 register("avg_pool1d avg_pool2d", average_pool)
 register("conv1d conv2d", convolution)
 register("batch_norm native_batch_norm_legit_no_training", batch_norm)
-register("pad constant_pad_nd", padded)
+register("pad constant_pad_nd", pad_with)
 register("linear", linear)
 register("addmm", addmm)

@@ -46,8 +46,8 @@ def twin(model: nn.Module, *, seed: int, untrained: Untrained | None = None) -> 
     with kept_random(model), torch.inference_mode(mode=False), torch.no_grad():
         _seed(model, seed)
         if untrained is not None:
-            return _built(untrained, model)
-        copied = _copied(model)
+            return _in_state_of(untrained, model)
+        copied = _copy_of(model)
         renew(copied)
     return copied
 
@@ -62,7 +62,7 @@ def _seed(model: nn.Module, seed: int) -> None:
             getattr(torch, kind).default_generators[device].manual_seed(seed)
 
 
-def _copied(model: nn.Module) -> nn.Module:
+def _copy_of(model: nn.Module) -> nn.Module:
     return duplicate(model, "there is no untrained twin", with_hooks=False)
 
 
@@ -110,7 +110,7 @@ def _history(model: nn.Module) -> dict[int, Any]:
     return memo
 
 
-def _built(untrained: Untrained, model: nn.Module) -> nn.Module:
+def _in_state_of(untrained: Untrained, model: nn.Module) -> nn.Module:
     """The user's untrained network in the state of the trained one: mode, device, precision, what is frozen."""
     try:
         with torch.enable_grad():
@@ -121,7 +121,7 @@ def _built(untrained: Untrained, model: nn.Module) -> nn.Module:
     except Exception as error:
         raise ModelError(f"untrained: it raised {type(error).__name__} ({_reason(error)}). Mend it.") from error
     _refuse_another(fresh, model)
-    fresh = _copied(fresh)
+    fresh = _copy_of(fresh)
     theirs = dict(model.named_modules())
     for path, module in fresh.named_modules():
         module.training = theirs[path].training if path in theirs else model.training

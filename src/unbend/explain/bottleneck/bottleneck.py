@@ -16,7 +16,7 @@ from unbend.errors import ModelError
 from unbend.explain.bottleneck.output import Insertion, narrow_before
 from unbend.explain.bottleneck.retrain import SHOWN, Retraining, frame, lines, plane, retrain, rule_of
 from unbend.explain.setup import ROWS, Setup, setup
-from unbend.numerics.interval import PairedDifference, paired
+from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.numerics.separable import Answers, Verdict, separate
 from unbend.study.examine.subject import Sample
@@ -201,7 +201,7 @@ def _plane(made: Setup, net: Insertion, how: Retraining, rule: str) -> dict[str,
     return {
         "layer": net.layer, "reason": net.reason, "only_new": how.only_new, "n_steps": how.n_steps(subject.train.n),
         "plain_train": subject.score(subject.out, y), "plain_held_out": float(before.mean()),
-        "train": subject.score(train_out, y), "held_out": float(after.mean()), "cost": paired(before, after),
+        "train": subject.score(train_out, y), "held_out": float(after.mean()), "cost": paired_difference(before, after),
         "verdict": verdict, "is_verified": bool(verdict.verify(train.cpu(), y)),
         "points": train.cpu().numpy(), "y": y.numpy(), "held_out_points": held_out.cpu().numpy(),
         "held_out_y": y_held_out.numpy(), "weight": weight, "bias": bias,

@@ -16,7 +16,7 @@ from unbend.explain.setup import Setup
 from unbend.explain.surgery.fit import LayerFit
 from unbend.explain.surgery.operations import ablate, resample
 from unbend.explain.surgery.replay import Replay
-from unbend.numerics.interval import paired
+from unbend.numerics.interval import paired_difference
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, ticker
 
@@ -120,7 +120,7 @@ def _curve(
     curves = [np.array([right[layer, which, int(n)].mean() for n in kept]) for which in (0, 1)]
     needed = len(importance)
     for n in kept:
-        gap = paired(before, right[layer, 0, int(n)])
+        gap = paired_difference(before, right[layer, 0, int(n)])
         if gap.difference > LOST and gap.low > 0:
             break
         needed = int(n)

@@ -14,7 +14,7 @@ from unbend.explain.setup import Setup
 from unbend.explain.surgery.fit import AffineMap, fit_runs
 from unbend.explain.surgery.operations import affine_change, hand_on
 from unbend.explain.surgery.replay import Change, Replay
-from unbend.numerics.interval import PairedDifference, paired
+from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, ticker
 
@@ -90,7 +90,9 @@ def try_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, progress: 
         if out is not None:
             after = (subject.guess(out) == y).numpy()
             names = tuple(tap.name for tap in run)
-            tried.append(LayerRun(layers=names, r2=found.r2, accuracy=float(after.mean()), cost=paired(before, after)))
+            tried.append(
+                LayerRun(layers=names, r2=found.r2, accuracy=float(after.mean()), cost=paired_difference(before, after))
+            )
     return tuple(tried)
 
 

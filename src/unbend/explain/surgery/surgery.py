@@ -22,7 +22,7 @@ from unbend.explain.surgery.needed import UnitsNeeded, units_needed
 from unbend.explain.surgery.operations import OPERATIONS, Operation, change_of
 from unbend.explain.surgery.replay import Change, Replay
 from unbend.explain.surgery.runs import LayerRun, chains, parts, try_runs
-from unbend.numerics.interval import PairedDifference, paired
+from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker
 
@@ -288,7 +288,7 @@ def _cut(made: Setup, key: tuple[str, Operation], out: Tensor, plain: Tensor, y:
     low, high = _mean_interval(rise)
     return Cut(
         layer=key[0], operation=key[1], accuracy=float(after.mean()), loss=float(row_losses(out, y).mean()),
-        cost=paired(before, after), loss_rise=float(rise.mean()), loss_rise_low=low, loss_rise_high=high,
+        cost=paired_difference(before, after), loss_rise=float(rise.mean()), loss_rise_low=low, loss_rise_high=high,
         same=float((subject.guess(out) == subject.guess(plain)).double().mean()),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 
-def compiled(flags: set[str]) -> Callable[[Any], Callable[..., Any]]:
+def compile_lazily(flags: set[str]) -> Callable[[Any], Callable[..., Any]]:
     """Compile a function when it is first called, and keep it on the disk; it runs without the interpreter's lock."""
     return nb.njit(cache=True, nogil=True, fastmath=flags, error_model="numpy")
 
@@ -28,7 +28,7 @@ def address(_context, number):
     return nb.types.voidptr(number), made
 
 
-@compiled(set())
+@compile_lazily(set())
 @no_type_check
 def at(place, shape, kind):
     """The array at an address."""

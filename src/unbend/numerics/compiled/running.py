@@ -8,8 +8,8 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.compiled.addresses import at, compiled
-from unbend.numerics.compiled.kernels import SUMS, grouped, judge, mixed, sweep_rows
+from unbend.numerics.compiled.addresses import at, compile_lazily
+from unbend.numerics.compiled.kernels import SUMS, group, judge, mix, sweep_rows
 
 _LAYER = ["width", "n_segments", "is_rectifier", "sums", "ends", "counts", "seen", "room", "out", "out_ids"]
 LAYER = np.dtype([("high", np.float64), *((name, np.int64) for name in _LAYER)])
@@ -27,7 +27,7 @@ TEAM = 7
 """Length of what `team.team` gives."""
 
 
-@compiled(set())
+@compile_lazily(set())
 @no_type_check
 def put(x, ids, chosen, places, out, out_ids):
     """Write the chosen rows of `x` [n, d] and their `ids` to their places in `out` and `out_ids`."""
@@ -38,7 +38,7 @@ def put(x, ids, chosen, places, out, out_ids):
             out[b, np.uint64(k)] = x[a, np.uint64(k)]
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def run_at(values, layer, batch):
     """Sweep a batch, add it to what is held of a layer, put rows aside; False, with nothing done, if that may not be.
@@ -67,7 +67,7 @@ def run_at(values, layer, batch):
     return True
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def _find(x, layer, batch):
     """Sums, extremes and counts of a batch; False if they may not be added."""
@@ -94,7 +94,7 @@ def _find(x, layer, batch):
     return whole < np.inf
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def _count(x, order, layer, zeros, team):
     """Enter zeros, and values where a rectifier is saturated above."""
@@ -108,7 +108,7 @@ def _count(x, order, layer, zeros, team):
         counts[0, j], counts[1, j] = zeros[j], high[j]
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def _join(layer):
     """Add what was found in a batch to what is held."""
@@ -131,7 +131,7 @@ def _join(layer):
             counts[0, i, j] += counts[1, i, j]
 
 
-@compiled(set())
+@compile_lazily(set())
 @no_type_check
 def batch_table(order, starts, ids, chosen, places, team):
     """The `BATCH` of these arrays [1], and its address."""
@@ -144,7 +144,7 @@ def batch_table(order, starts, ids, chosen, places, team):
     return table, table.ctypes.data
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def _centred_row(out, x, i, a, pivot):
     for k in range(len(pivot)):
@@ -152,7 +152,7 @@ def _centred_row(out, x, i, a, pivot):
         out[i, j] = np.float64(x[a, j]) - pivot[j]
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def _row_sum(x, i):
     total = 0.0
@@ -161,14 +161,14 @@ def _row_sum(x, i):
     return total
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def _add_row(out, x, a):
     for k in range(len(out)):
         out[k] += np.float64(x[a, np.uint64(k)])
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def mean_of(x, chosen):
     """Mean of the chosen rows of `x` [n, d], float64 [d]."""
@@ -178,7 +178,7 @@ def mean_of(x, chosen):
     return mean / len(chosen)
 
 
-@compiled(set())
+@compile_lazily(set())
 @no_type_check
 def mirror(a):
     """Copy the upper triangle of `a` [d, d] to the lower one, in squares that stay in the cache."""
@@ -191,7 +191,7 @@ def mirror(a):
                     a[c, r] = a[r, c]
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
 def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):
     """Put the chosen rows of `x` [n, d] - `pivot` and targets `y` [m, t] - `y_pivot` into their rooms from `fill` on.
@@ -208,15 +208,15 @@ def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):
     return total
 
 
-@compiled(SUMS)
+@compile_lazily(SUMS)
 @no_type_check
-def prepared(label, ids, shift, n_classes, most, team):
+def prepare(label, ids, shift, n_classes, most, team):
     """What all layers share of a batch: labels `grouped`, row numbers hashed, which hashes are at most `most`.
 
     Last come a `batch_table`, as yet of no chosen rows, and its address.
     """
-    order, starts = grouped(label, n_classes)
-    codes = mixed(ids, shift)
+    order, starts = group(label, n_classes)
+    codes = mix(ids, shift)
     low, n = np.empty(len(codes), np.int64), 0
     # Written always, counted only if it fits: hashes are random, and a branch on them would be guessed wrong.
     for i in range(len(codes)):
@@ -226,7 +226,7 @@ def prepared(label, ids, shift, n_classes, most, team):
     return order, starts, codes, low[:n], table, address
 
 
-@compiled(set())
+@compile_lazily(set())
 @no_type_check
 def note(ids, codes, y, chosen, places, table, out_ids, out_codes, out_y):
     """Write number, hash and label or targets [n, t] of the chosen rows of a batch to their places, and enter them."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unbend.errors import DataError, LayerError
 from unbend.numerics.floating import as_shipped
-from unbend.numerics.interval import PairedDifference, paired, wilson
+from unbend.numerics.interval import PairedDifference, paired_difference, wilson
 from unbend.numerics.probe.certificate import Optimality
 from unbend.numerics.probe.control import control_labels, shuffle, types_of
 from unbend.numerics.probe.inputs import (
@@ -149,7 +149,7 @@ class Probes:
         for name in (first, second):
             if name not in self.layers:
                 raise LayerError(f"layers: no layer named {name!r}. It has: {', '.join(self.layers)}.")
-        return paired(self.layers[first].right, self.layers[second].right, self.level)
+        return paired_difference(self.layers[first].right, self.layers[second].right, self.level)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -342,7 +342,7 @@ def _control(
             found = fit(rows.with_labels(y, len(drawn)), l2, _CONTROL_GAP, seed=recipe.seed).weight
             weight, bias = standard.unstandardise(found[:, :-1], found[:, -1])
         told = drawn[_scores(h_test, weight, bias).argmax(1)].eq(task.control_test).numpy()
-        task_accuracy, selectivity = float(told.mean()), paired(right, told, recipe.level)
+        task_accuracy, selectivity = float(told.mean()), paired_difference(right, told, recipe.level)
     chance = float(torch.bincount(task.y).max()) / len(task.y)
     return ProbeControl(
         capacity=float(np.mean(memorised)) if memorised else None,

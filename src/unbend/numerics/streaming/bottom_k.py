@@ -65,14 +65,14 @@ class BottomK:
         Their labels or targets y are kept, and they are entered in the batch's `table`.
         """
         n, end, labels = self._n, self._n + len(low), y.reshape(len(y), -1)
-        chosen, places = (low, self._places[n:end]) if end <= self.room else self._replaced(codes, low)
+        chosen, places = (low, self._places[n:end]) if end <= self.room else self._replace(codes, low)
         self._n, self._order, self._known = min(end, self.room), None, []
         if self._y is None:
             self._y, self._n_classes = np.empty((self.room, labels.shape[1]), labels.dtype), n_classes
         self._note(ids, codes, labels, chosen, places, table, self._ids, self._codes, self._y)
         return chosen, places
 
-    def _replaced(self, codes: Shaped[Array, "n"], low: Array) -> tuple[Array, Array]:
+    def _replace(self, codes: Shaped[Array, "n"], low: Array) -> tuple[Array, Array]:
         """The same where there is no room for all: what has the highest hash goes."""
         n = self._n
         entering = low[codes[low] < self._codes.max()] if n == self.room else low

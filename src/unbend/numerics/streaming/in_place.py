@@ -121,7 +121,7 @@ class _PlainSums:
             and len(of.ids)
         ):
             return False
-        table = of.table or compiled.batch_table(of.groups.order, of.groups.starts, of.ids, *_placed(of), team())
+        table = of.table or compiled.batch_table(of.groups.order, of.groups.starts, of.ids, *_places(of), team())
         return self._run(values.data_ptr(), self._address, table[1])
 
     def states(self) -> tuple[State, ...]:
@@ -145,6 +145,6 @@ def _is_alike(a: Saturation | None, b: Saturation | None) -> bool:
     return a is not None and b is not None and a.is_rectifier and b.is_rectifier and a.high == b.high
 
 
-def _placed(of: Samples) -> tuple[Array, Array]:
+def _places(of: Samples) -> tuple[Array, Array]:
     """Which rows have a place, and where."""
     return (_NONE, _NONE) if of.drawn is None or of.places is None else (of.drawn, of.places)

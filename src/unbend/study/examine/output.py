@@ -41,7 +41,7 @@ def output(subject: Subject) -> Contract:
         is_constant=is_finite and float((out - out[:1]).abs().max()) <= 1e-6 * max(float(out.abs().max()), 1e-12),
         low=float(out.min()),
         high=float(out.max()),
-        clipped=_clipped(subject, path) if subject.loss is not None and is_finite else math.nan,
+        clipped=_share_clipped(subject, path) if subject.loss is not None and is_finite else math.nan,
         outside=_outside(subject, path),
         is_repeatable=_is_repeatable(subject),
         loss_now=probe[0],
@@ -116,7 +116,7 @@ def _one_hot(subject: Subject, y: Tensor) -> Tensor:
     return hot
 
 
-def _clipped(subject: Subject, path: Trail) -> float:
+def _share_clipped(subject: Subject, path: Trail) -> float:
     """Share of outputs at a lower bound of 0 while the loss would have them lower."""
     if path.end is None or path.end.name not in {"relu", "relu6", "clamp", "clamp_min", "clip", "threshold"}:
         return 0.0

@@ -39,7 +39,7 @@ def scores(subject: Subject) -> Scores:
     if is_sparse or table is None or is_near or not len(table[3]) or are_inputs(table):
         linear = curved = math.nan
     else:
-        linear, curved = read_linearly(*table), _curved(subject, table)
+        linear, curved = read_linearly(*table), _best_curved(subject, table)
     reachable = np.nanmax([linear, curved]) if linear == linear or curved == curved else 1.0  # noqa: PLR0124
     return Scores(
         train=own,
@@ -106,7 +106,7 @@ def read_by_trees(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> f
     return fitted_score(reader, x, y, x_held_out, y_held_out)
 
 
-def _curved(subject: Subject, table: Table) -> float:
+def _best_curved(subject: Subject, table: Table) -> float:
     """The better of trees and neighbours."""
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.pipeline import make_pipeline

@@ -88,7 +88,7 @@ def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -
     def rank(f: Finding) -> tuple[int, int]:
         return SEVERITIES.index(f.severity), order.get(f.layer or "", -1)
 
-    found = [finding for rule in RULES for finding in _condensed(sorted(rule(evidence), key=rank))]
+    found = [finding for rule in RULES for finding in _condense(sorted(rule(evidence), key=rank))]
     leader = next((finding for finding in found if finding.severity in _LOUD), None)
     if leader is not None:
         rest = [finding for finding in found if finding is not leader]
@@ -110,7 +110,7 @@ def _explain(finding: Finding, leader: Finding) -> Finding:
     )
 
 
-def _condensed(found: Sequence[Finding]) -> list[Finding]:
+def _condense(found: Sequence[Finding]) -> list[Finding]:
     """At most `MOST` findings of one rule and severity; the last names the layers of the others."""
     out: list[Finding] = []
     for _, group in groupby(found, key=lambda f: (f.rule, f.severity)):

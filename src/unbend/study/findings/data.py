@@ -115,7 +115,7 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
         f"Trees, cross-validated, reach an {e.score} of {t:.3f} within the training rows{base} and {h:.3f} within the "
         f"held-out rows{base_too}. {e.own_score}"
     )
-    if h > base_h + _BEYOND and t < base_t + 0.25 * (h - base_h) and max(s.held_out, _known(s.reachable)) < easy:
+    if h > base_h + _BEYOND and t < base_t + 0.25 * (h - base_h) and max(s.held_out, _number(s.reachable)) < easy:
         part, why = "training", "The training labels look shuffled: they are unrelated to their rows."
     elif t > base_t + _BEYOND and h < base_h + 0.25 * (t - base_t):
         part, why = "held-out", "The held-out labels look shuffled: they are unrelated to their rows."
@@ -178,7 +178,7 @@ def _noise_within(x: Examination) -> tuple[float, str]:
     )
 
 
-def _known(value: float) -> float:
+def _number(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 

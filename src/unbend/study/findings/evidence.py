@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from unbend._typing import Array
-from unbend.numerics.interval import paired
+from unbend.numerics.interval import paired_difference
 from unbend.numerics.probe import Probes
 from unbend.numerics.readout import Readout
 from unbend.study.depth import WHOLE
@@ -86,7 +86,7 @@ class Evidence:
         if found is None or not {better.name, worse.name} <= found.layers.keys():
             return True
         a, b = found.layers[better.name].right, found.layers[worse.name].right
-        return paired(a, b, SURE).low > 0 if len(a) == len(b) else True
+        return paired_difference(a, b, SURE).low > 0 if len(a) == len(b) else True
 
     def start(self) -> list[Layer]:
         """The input, where it was read out."""
@@ -185,7 +185,7 @@ def readout(layer: Layer) -> Readout:
     return found
 
 
-def called(layer: Layer) -> str:
+def name_of(layer: Layer) -> str:
     """A layer as a sentence names it."""
     return "the input" if layer.kind == "input" else f"layer {layer.name}"
 
@@ -198,7 +198,7 @@ def is_better(a: Readout, b: Readout) -> bool:
         return a.held_out - b.held_out > CLEAR_R2
     if len(a.correct) != len(b.correct):
         return a.held_out_interval[0] > b.held_out_interval[1]
-    return paired(a.correct, b.correct, SURE).low > 0
+    return paired_difference(a.correct, b.correct, SURE).low > 0
 
 
 def _is_less_wrong(a: Array, b: Array) -> bool:

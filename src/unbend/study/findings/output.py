@@ -102,10 +102,10 @@ def clipped_output(e: Evidence) -> Iterator[Finding]:
     elif o.clipped > _CLIPPED:
         yield Finding(
             "clipped_output", "problem", o.layer,
-            f"The output passes a {_called(o.end)}: it cannot go below 0, although the loss asks for it.",
+            f"The output passes a {_name_of(o.end)}: it cannot go below 0, although the loss asks for it.",
             f"{share(o.clipped)} of the outputs are clipped at 0 while the loss pulls them down.",
             "What is clipped gets no gradient: those outputs do not learn.",
-            f"Remove the {_called(o.end)} from the output.",
+            f"Remove the {_name_of(o.end)} from the output.",
         )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def output_range(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "output_range", "problem", x.output.layer,
             f"The output activation has a range that {share(x.output.outside)} of the targets lie outside of.",
-            f"The output leaves a {_called(x.output.end)}; outputs run from {x.output.low:.3g} to {x.output.high:.3g}, "
+            f"The output leaves a {_name_of(x.output.end)}; outputs run from {x.output.low:.3g} to {x.output.high:.3g}, "
             f"targets have mean {x.rows.y_mean:.3g} and standard deviation {x.rows.y_spread:.3g}.",
             "Those targets cannot be met, whatever is learned.",
             "Remove the activation from the output, or scale the targets into its range.",
@@ -180,5 +180,5 @@ def stale_norm(e: Evidence) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _called(end: str) -> str:
+def _name_of(end: str) -> str:
     return {"relu": "ReLU", "relu6": "ReLU6", "tanh": "tanh"}.get(end, end.replace("_", " "))

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from unbend.numerics.interval import paired
+from unbend.numerics.interval import paired_difference
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
-from unbend.study.findings.evidence import SURE, Evidence, called, interval, is_better, is_whole, readout
+from unbend.study.findings.evidence import SURE, Evidence, interval, is_better, is_whole, name_of, readout
 from unbend.study.values import Finding, Layer
 
 LEAST = 0.01
@@ -35,7 +35,7 @@ def fading(e: Evidence) -> Iterator[Finding]:
     if _fell(best, last) >= FADED and e.reads_better(best, last):
         yield Finding(
             "fading", "note", last.name,
-            f"Separability fades from {called(best)} to {called(last)}, little by little.",
+            f"Separability fades from {name_of(best)} to {name_of(last)}, little by little.",
             f"{_scores(e, best, last)} No single layer in between loses much.",
             "The last layers can only use what reaches them.",
             "Try fewer or wider layers behind that point, or residual connections around them.",
@@ -67,7 +67,7 @@ def _difference(a: Readout, b: Readout) -> str:
     gain = f"{a.held_out - b.held_out:+.3f}"
     if a.correct is None or b.correct is None or len(a.correct) != len(b.correct):
         return gain
-    found = paired(a.correct, b.correct, SURE)
+    found = paired_difference(a.correct, b.correct, SURE)
     return f"{gain} ({100 * SURE:.0f} % interval {found.low:+.3f} to {found.high:+.3f})"
 
 
@@ -84,9 +84,9 @@ def rises(e: Evidence) -> Iterator[Finding]:
         beside = f" ({twin.held_out:.3f} there in the untrained twin)" if twin is not None else ""
         yield Finding(
             "separability_rises", "good", best.name,
-            f"The layers make the data easier to separate with a plane, most of all {called(best)}.",
+            f"The layers make the data easier to separate with a plane, most of all {name_of(best)}.",
             f"Held-out {e.score} of a linear read-out: {readout(first).held_out:.3f} on the input, "
-            f"{readout(best).held_out:.3f} at {called(best)}{beside}.",
+            f"{readout(best).held_out:.3f} at {name_of(best)}{beside}.",
             "A gain over the input and over the untrained twin is what hidden layers are for.",
             "Nothing to do.",
         )  # fmt: skip
@@ -98,7 +98,7 @@ def _bottleneck(e: Evidence, before: Layer, after: Layer) -> Finding:
     return Finding(
         "bottleneck", e.symptom(is_strong=_fell(before, after) > HEAVY), after.name,
         f"Layer {after.name} is too narrow: a linear read-out loses {_fell(before, after):.3f} of its {e.score} there.",
-        f"{_scores(e, before, after)} {needed} keeps {_rank(after)}.{_misled(before, after)}",
+        f"{_scores(e, before, after)} {needed} keeps {_rank(after)}.{_trace_words(before, after)}",
         "What does not pass here is gone: no later layer can bring it back.",
         "Make the layer wider, or add a residual connection around it.",
     )  # fmt: skip
@@ -108,7 +108,7 @@ def _loss(e: Evidence, before: Layer, after: Layer) -> Finding:
     return Finding(
         "lost_separability", e.symptom(is_strong=_fell(before, after) > HEAVY), after.name,
         f"Layer {after.name} loses separability: a linear read-out falls by {_fell(before, after):.3f}.",
-        f"{_scores(e, before, after)}{_misled(before, after)}",
+        f"{_scores(e, before, after)}{_trace_words(before, after)}",
         "What no linear read-out finds here is harder to reach for every later layer.",
         "Check whether this layer is wide enough and its units are alive; a residual connection around it may help.",
     )  # fmt: skip
@@ -116,10 +116,10 @@ def _loss(e: Evidence, before: Layer, after: Layer) -> Finding:
 
 def _scores(e: Evidence, before: Layer, after: Layer) -> str:
     a, b = readout(before), readout(after)
-    where = "on the input" if before.kind == "input" else f"at {called(before)}"
+    where = "on the input" if before.kind == "input" else f"at {name_of(before)}"
     probed = e.probed(before, after)
     also = "" if probed is None else f" Logistic probes: {probed[0]:.3f} and {probed[1]:.3f}."
-    return f"Held-out {e.score} {a.held_out:.3f} {where}, {b.held_out:.3f} at {called(after)} ({interval(b)}).{also}"
+    return f"Held-out {e.score} {a.held_out:.3f} {where}, {b.held_out:.3f} at {name_of(after)} ({interval(b)}).{also}"
 
 
 def _fell(before: Layer, after: Layer) -> float:
@@ -138,7 +138,7 @@ def _rank(layer: Layer) -> int:
     return int(scatter.rank) if scatter is not None else int(readout(layer).weight.shape[1])
 
 
-def _misled(before: Layer, after: Layer) -> str:
+def _trace_words(before: Layer, after: Layer) -> str:
     """A word where the usual trace ratio tells the opposite."""
     a, b = before.result(Scatter), after.result(Scatter)
     if a is None or b is None or not b.trace_ratio > a.trace_ratio:

@@ -8,7 +8,7 @@ from unbend.numerics.moments import Moments
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.similarity import Similarity
 from unbend.numerics.spectrum import Spectrum
-from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, called, is_alike, readout
+from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, is_alike, name_of, readout
 from unbend.study.head import Head
 from unbend.study.paths import INPUT
 from unbend.study.values import Finding, Layer
@@ -42,7 +42,7 @@ def idle_branch(e: Evidence) -> Iterator[Finding]:
         ):
             continue
         shortcut = next((other for other in others if other in graph.ancestors.get(branch, ())), None)
-        past = f", and {called(layers[shortcut])} passes it by" if shortcut in layers else ""
+        past = f", and {name_of(layers[shortcut])} passes it by" if shortcut in layers else ""
         yield Finding(
             "idle_branch", "problem" if e.is_ill else "note" if e.is_judged else "warning", branch,
             f"The branch that ends in layer {branch} does nothing: it adds next to nothing to layer {name}.",
@@ -68,7 +68,7 @@ def idle_layers(e: Evidence) -> Iterator[Finding]:
             yield Finding(
                 "idle_layer", "note", after.name,
                 f"Layer {after.name} changes next to nothing.",
-                f"CKA with {called(before)} {cka:.3f} on {alike.n:,} rows; held-out "
+                f"CKA with {name_of(before)} {cka:.3f} on {alike.n:,} rows; held-out "
                 f"{e.score} {a.held_out:.3f} before it, "
                 f"{b.held_out:.3f} after{_fishers(before, after)}.",
                 "On this data it acts like the identity: it costs time and parameters, and separates nothing.",

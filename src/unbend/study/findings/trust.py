@@ -7,7 +7,7 @@ import numpy as np
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
-from unbend.study.findings.evidence import Evidence, called
+from unbend.study.findings.evidence import Evidence, name_of
 from unbend.study.values import Finding, Layer
 
 GAP = 0.1
@@ -32,7 +32,7 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
         others = f"; {len(gaps) - 1} other layers have a gap above {GAP:.2f}" if len(gaps) > 1 else ""
         yield Finding(
             "read_out_over_fits", "note", layer.name,
-            f"What a read-out of {called(layer)} learns does not carry over: {r.train:.3f} on training rows, "
+            f"What a read-out of {name_of(layer)} learns does not carry over: {r.train:.3f} on training rows, "
             f"{r.held_out:.3f} held out.",
             f"{e.score.capitalize()} gap {gap:.3f}, with {r.n_fit:,} rows for {r.weight.shape[1]} units{others}.",
             "Separability of the training rows is then no merit of the layer.",
@@ -46,7 +46,7 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
     if free:
         layer, r = free[0]
         d = r.weight.shape[1]
-        where = f"{len(free)} layers are" if len(free) > 1 else f"{_begun(layer)} is"
+        where = f"{len(free)} layers are" if len(free) > 1 else f"{_opening(layer)} is"
         is_known = bool(np.isfinite(r.majority_train))
         most = f", where always naming the largest class gives {r.majority_train:.3f}" if is_known else ""
         fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units{most}"
@@ -55,7 +55,7 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "chance_would_do", "note", layer.name,
             f"{where} wide enough to separate even shuffled labels of these rows.",
-            f"{_begun(layer)}: {told}, {r.n_train / max(d, 1):.1f} rows per unit.",
+            f"{_opening(layer)}: {told}, {r.n_train / max(d, 1):.1f} rows per unit.",
             "In enough dimensions a plane separates any labels (Cover 1965), so success on training rows says nothing "
             "there.",
             "Judge these layers by the held-out curve only, or measure on more rows.",
@@ -81,14 +81,14 @@ def few_rows(e: Evidence) -> Iterator[Finding]:
         ratio, _, layer, s = worst
         yield Finding(
             "few_rows", "note", layer.name,
-            f"There are few rows for so wide a layer: {s.n:,} for the {len(s.values)} units of {called(layer)}.",
+            f"There are few rows for so wide a layer: {s.n:,} for the {len(s.values)} units of {name_of(layer)}.",
             f"{ratio:.1f} rows per unit; below {FEW_ROWS:.0f}, effective ranks are too small and read-outs over-fit.",
             "The figures of wide layers are then as much about this sample as about the network.",
             "Use more rows if you can; compare layers of like width only; prefer the debiased figures.",
         )  # fmt: skip
 
 
-def _begun(layer: Layer) -> str:
+def _opening(layer: Layer) -> str:
     """The same at the beginning of a sentence."""
-    name = called(layer)
+    name = name_of(layer)
     return name[0].upper() + name[1:]

@@ -54,7 +54,7 @@ def shrunk_weights(e: Evidence) -> Iterator[Finding]:
     sizes = [] if x is None else [w.size for w in x.weights]
     if x is None or not sizes or not max(sizes[:-1] or sizes) > 0:
         return
-    seen = f"Size against a usual draw, layer by layer: {_listed(sizes)}. {e.own_score}"
+    seen = f"Size against a usual draw, layer by layer: {_list_values(sizes)}. {e.own_score}"
     if np.median(sizes) < _SHRUNK:
         yield Finding(
             "shrunk_weights", "problem" if e.is_ill else "note", None,
@@ -88,7 +88,7 @@ def exploding(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "exploding", "problem" if e.is_ill else "note", None,
             f"Activations and gradients explode with depth: the output is {climb:.2g} times the input.",
-            f"Root mean square by layer: {_listed([w.rms_out for w in x.weights])}. {e.own_score}",
+            f"Root mean square by layer: {_list_values([w.rms_out for w in x.weights])}. {e.own_score}",
             "Steps that suit the last layers throw the first ones off.",
             "Initialise with smaller weights, or put normalisation between the layers.",
         )  # fmt: skip
@@ -112,7 +112,7 @@ def large_weights(e: Evidence) -> Iterator[Finding]:
         advice = "Initialise with smaller weights."
     yield Finding(
         "large_weights", "problem", top.layer, f"{title} {top.size:.0f} times those of a usual draw.",
-        f"Size against a usual draw, layer by layer: {_listed(sizes)}. A fresh copy, trained briefly, does better "
+        f"Size against a usual draw, layer by layer: {_list_values(sizes)}. A fresh copy, trained briefly, does better "
         f"by {gain:.3f}.",
         "Large weights drive activations into their flat parts and make outputs overconfident.", advice,
     )  # fmt: skip
@@ -235,7 +235,7 @@ def untouched_layer(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "untouched_layer", level, first.layer,
         f"Layer {first.layer} still has its initial weights: it was never trained.",
-        f"{_drawn(pulled)}; the others have moved. {e.own_score}",
+        f"{_draw_words(pulled)}; the others have moved. {e.own_score}",
         "The layers behind it learn from random features.",
         "Hand all parameters to the optimiser, unless the layer is frozen on purpose.",
     )  # fmt: skip
@@ -258,11 +258,11 @@ def strong_dropout(e: Evidence) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _listed(values: list[float]) -> str:
+def _list_values(values: list[float]) -> str:
     shown = ", ".join(f"{value:.2g}" for value in values[:8])
     return shown + (", …" if len(values) > 8 else "")
 
 
-def _drawn(found: list[Weights]) -> str:
+def _draw_words(found: list[Weights]) -> str:
     each = [f"layer {w.layer}: largest weight {w.top:.3f} of the bound of a fresh draw" for w in found[:3]]
     return "; ".join(each)[:1].upper() + "; ".join(each)[1:]
