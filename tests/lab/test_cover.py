@@ -21,7 +21,7 @@ def test_the_count_of_cover_is_met(result):
 
 
 def test_labels_that_mean_something_break_it(result, monkeypatch):
-    monkeypatch.setattr(cover, "labelled", lambda h, rng: (h[:, 0] > 0.5).astype(np.int64))
+    monkeypatch.setattr(cover, "coin_labels", lambda h, rng: (h[:, 0] > 0.5).astype(np.int64))
     checks = cover.holds(cover.run(0, "quick")).checks
     assert not checks[0].passed  # always separable
     assert not checks[1].passed

@@ -17,7 +17,7 @@ def test_a_head_that_is_not_trained_breaks_it(monkeypatch):
         net[-1].requires_grad_(requires_grad=False)
         return train(net, *rest)
 
-    monkeypatch.setattr(logistic_head, "trained", frozen)
+    monkeypatch.setattr(logistic_head, "train_net", frozen)
     assert "gap at the end (share of the loss)" in logistic_head.holds(logistic_head.run(0, "quick")).failed
 
 

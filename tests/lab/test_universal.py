@@ -26,7 +26,7 @@ def test_a_square_that_is_not_quite_one_breaks_it(monkeypatch):
 def test_a_polynomial_passed_off_as_none_breaks_it(monkeypatch):
     quartic = zoo.Activation("tanh", zoo.activation(lambda z: z**4).module, 0.0, np.inf)
     monkeypatch.setitem(zoo.ACTIVATIONS, "tanh", quartic)
-    monkeypatch.setattr(lab, "trained", lambda names, *_: np.tile([[0.9], [0.9], [0.9], [0.0]], (1, 3)))
+    monkeypatch.setattr(lab, "train", lambda names, *_: np.tile([[0.9], [0.9], [0.9], [0.0]], (1, 3)))
     verdict = lab.holds(lab.run(0, "quick"))
     assert [check.passed for check in verdict.checks].count(False) == 1
 

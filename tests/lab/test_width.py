@@ -29,7 +29,7 @@ def test_held_out_labels_by_chance_break_it(monkeypatch):
 
 
 def test_right_labels_in_both_cases_break_it(monkeypatch):
-    monkeypatch.setattr(lab, "spoiled", lambda y, share, seed: y)
+    monkeypatch.setattr(lab, "spoil", lambda y, share, seed: y)
     failed = lab.holds(lab.run(0, "quick")).failed
     assert any("by chance" in what for what in failed)
 

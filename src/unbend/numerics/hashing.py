@@ -16,7 +16,7 @@ def hashes(ids: Int64[Array, "n"], salt: int = 0) -> Shaped[Array, "n"]:
     Source:
         SplitMix64 (Steele, Lea & Flood 2014), a bijection of 64-bit integers.
     """
-    return compiled.mixed(np.ascontiguousarray(ids), shift(salt))
+    return compiled.mix(np.ascontiguousarray(ids), shift(salt))
 
 
 def shift(salt: int = 0) -> np.uint64:

@@ -96,7 +96,7 @@ def segments(label: Int64[Array, "n"], n_classes: int) -> Segments:
     Cost:
         O(n), once per batch.
     """
-    order, starts = compiled.grouped(label, n_classes)
+    order, starts = compiled.group(label, n_classes)
     if len(order) < len(label):
         raise DataError(
             f"y: expected class indices in [0, {n_classes}), got values from {label.min()} to {label.max()}. "

@@ -18,8 +18,8 @@ def points(gap: PairedDifference) -> str:
 
     Example:
         >>> import numpy as np
-        >>> from unbend.numerics.interval import paired
-        >>> points(paired(np.ones(100, bool), np.arange(100) < 98))
+        >>> from unbend.numerics.interval import paired_difference
+        >>> points(paired_difference(np.ones(100, bool), np.arange(100) < 98))
         '2.0 (-2.0 to 7.0) points'
     """
     return f"{100 * gap.difference:.1f} ({100 * gap.low:.1f} to {100 * gap.high:.1f}) points"

@@ -10,8 +10,8 @@ from typing import Any
 
 _HOMES = {
     "answers": ("answer", "peaks_of_maps", "peaks_of_tokens"),
-    "kernels": ("grouped", "judge", "mixed", "parts", "sweep_maps", "sweep_rows"),
-    "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepared", "put", "run_at"),
+    "kernels": ("group", "judge", "mix", "parts", "sweep_maps", "sweep_rows"),
+    "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepare", "put", "run_at"),
 }
 """The files of this package that import numba, and what others may take from them."""
 

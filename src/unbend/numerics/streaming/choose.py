@@ -57,7 +57,7 @@ class Chooser:
     """
 
     def __init__(self, selection: Selection, kinds: Sequence[type[Any]], n_classes: int | None) -> None:
-        self._prepared, self._table_of = compiled.prepared, compiled.batch_table
+        self._prepared, self._table_of = compiled.prepare, compiled.batch_table
         self._n_classes, self._size, self._team = n_classes, selection.size, team()
         self.most_dense: int = highest(selection.rate)
         self.bottom_k: BottomK | None = BottomK(selection.size, selection.n) if SampleState in kinds else None
