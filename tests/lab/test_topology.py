@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from unbend.errors import MissingExtraError
 from unbend.lab import topology
+from unbend.numerics import topology as persistence
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_what_is_missing_is_said(monkeypatch):
     def absent(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(topology, "import_module", absent)
+    monkeypatch.setattr(persistence, "import_module", absent)
     with pytest.raises(MissingExtraError, match=r"unbend\[lab\]"):
         topology.run(0, "quick")
 

@@ -1,6 +1,6 @@
 """The shape of what each layer puts out: its dimension, its pieces and holes, how much of a matrix the layer is.
 
-In: a model and data. Out: a `Shape`; beside another model, how alike their layers are.
+In: a model and data. Out: a `LayerShapes`; beside another model, how alike their layers are.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _CLOUD = 300
 
 
 @result
-class Shape:
+class LayerShapes:
     """The shape of what each layer puts out, over the same training rows.
 
     Attributes:
@@ -69,7 +69,7 @@ def shape(
     rows: int = ROWS,
     batch_size: int = 512,
     progress: Progress = silent,
-) -> Shape:
+) -> LayerShapes:
     """Intrinsic dimension, affine-ness, similarity, and on request pieces and holes, of every layer.
 
     Args:
@@ -116,7 +116,7 @@ def shape(
         clouds.append(betti(table[labels == labels.min()][:_CLOUD].double().numpy()) if topology else (-1, -1))
         tick(1)
     l = len(names)
-    return Shape(
+    return LayerShapes(
         n=len(labels), layers=names, dimensions=tuple(dimensions),
         affine_r2=np.array([known.get(name, np.nan) for name in names]), pieces=np.array([b for b, _ in clouds]),
         holes=np.array([b for _, b in clouds]), cka=both[:l, :l], others=tuple(others), cka_between=both[:l, l:],

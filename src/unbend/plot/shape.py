@@ -1,16 +1,16 @@
 """The shape of each layer: its dimension, how much of a matrix it is, and how alike layers are.
 
-In: a `Shape`. Out: marks on given axes.
+In: a `LayerShapes`. Out: marks on given axes.
 """
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from unbend.explain.shape import Shape
+from unbend.explain.shape import LayerShapes
 from unbend.plot.style import BLUE, GREEN, GREY, layer_axis, shortened, tint
 
 
-def dimensions(ax: Axes, result: Shape) -> None:
+def dimensions(ax: Axes, result: LayerShapes) -> None:
     """The intrinsic dimension of each layer with its interval, and at a coarser scale."""
     found = [(i, one) for i, one in enumerate(result.dimensions) if one is not None]
     at = [i for i, _ in found]
@@ -24,7 +24,7 @@ def dimensions(ax: Axes, result: Shape) -> None:
     layer_axis(ax, result.layers)
 
 
-def affineness(ax: Axes, result: Shape) -> None:
+def affineness(ax: Axes, result: LayerShapes) -> None:
     """How much of each layer's held-out output the best affine map of its input gives."""
     known = np.flatnonzero(np.isfinite(result.affine_r2))
     ax.bar(known, np.clip(result.affine_r2[known], 0, 1), color=GREEN, width=0.65)
@@ -32,7 +32,7 @@ def affineness(ax: Axes, result: Shape) -> None:
     layer_axis(ax, result.layers)
 
 
-def alike(ax: Axes, result: Shape, *, between: bool = False) -> None:
+def alike(ax: Axes, result: LayerShapes, *, between: bool = False) -> None:
     """Debiased CKA within the model, or with the layers of the other.
 
     Args:

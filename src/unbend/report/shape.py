@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from unbend.explain.shape import Shape
+from unbend.explain.shape import LayerShapes
 from unbend.plot.shape import affineness, alike, dimensions
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
@@ -12,7 +12,7 @@ from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 _NEARLY = 0.99
 
 
-def shape_page(result: Shape, *, title: str) -> str:
+def shape_page(result: LayerShapes, *, title: str) -> str:
     """The page.
 
     Args:
@@ -40,7 +40,7 @@ def _picture(draw: partial[None], caption: str) -> SheetPicture:
     return drawing(vector(draw, caption, size=(4.4, 2.9), margins=None), caption)
 
 
-def _row(result: Shape, i: int, *, has_topology: bool) -> list[str]:
+def _row(result: LayerShapes, i: int, *, has_topology: bool) -> list[str]:
     one = result.dimensions[i]
     told = ["—"] * 3
     if one is not None:
@@ -50,7 +50,7 @@ def _row(result: Shape, i: int, *, has_topology: bool) -> list[str]:
     return [f"`{result.layers[i]}`", *told, f"{r2:.4f}" if np.isfinite(r2) else "—", *more]
 
 
-def shape_sentences(result: Shape) -> tuple[str, ...]:
+def shape_sentences(result: LayerShapes) -> tuple[str, ...]:
     """How the dimension goes through the network, and which layers are nearly matrices."""
     found = [(name, one) for name, one in zip(result.layers, result.dimensions, strict=True) if one is not None]
     told = [f"Over the same {result.n:,} training rows in every layer."]
