@@ -54,8 +54,13 @@ def watch_callback(**how: Any) -> Any:
             if getattr(self, "watch_", None) is not None and self.watch_.is_inside:
                 self.watch_.__exit__(None, None, None)
 
-        def __getstate__(self) -> dict[str, Any]:
-            """A pickled net takes no watch with it."""
-            return {name: value for name, value in self.__dict__.items() if name != "watch_"}
+        def __reduce__(self) -> tuple[Any, ...]:
+            """A pickled net takes the settings with it, not the watch."""
+            return _rebuild, (how,)
 
     return WatchCallback()
+
+
+def _rebuild(how: dict[str, Any]) -> Any:
+    """The callback of a pickled net."""
+    return watch_callback(**how)
