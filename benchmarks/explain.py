@@ -4,7 +4,7 @@ Units: the pass that finds extremes, firing rates and class sums of every unit a
 same batches; the two take turns at every batch, as in `capture.py`. Surgery: skipping each of twelve blocks over some
 rows, hooks and records included, against bare forward passes over the same rows; the fit on training rows is not in it.
 
-    python benchmarks/explain.py [units] [surgery] [--rounds 5] [--scale 0.1]
+    python benchmarks/explain.py [units] [surgery] [--rounds 5] [--scale 0.1] [--only MLP]
 """
 
 import argparse
@@ -36,13 +36,15 @@ class Blocks(nn.Module):
         return self.head(self.blocks(self.embedding(x)).mean(1))
 
 
-def units(rounds: int, scale: float) -> None:
+def units(rounds: int, scale: float, only: str) -> None:
     import sys
 
     capture = util.module_from_spec(_SPEC)
     sys.modules["capture"] = capture
     _SPEC.loader.exec_module(capture)
     for work in capture.workloads(scale):
+        if only not in work.name:
+            continue
         methods = {
             "bare": lambda w=work: capture.bare(w),
             "bare, again": lambda w=work: capture.bare(w),
@@ -83,10 +85,11 @@ def main() -> None:
     parser.add_argument("what", nargs="*", default=["units", "surgery"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=0.1)
+    parser.add_argument("--only", default="", help="part of a workload's name")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if "units" in given.what:
-        units(given.rounds, given.scale)
+        units(given.rounds, given.scale, given.only)
     if "surgery" in given.what:
         surgery(given.rounds)
 

@@ -11,10 +11,13 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
+    from unbend.explain.saliency import saliency as saliency
+    from unbend.explain.shape import shape as shape
     from unbend.explain.steering import adding as adding
     from unbend.explain.steering import steer as steer
     from unbend.explain.surgery.surgery import surgery as surgery
     from unbend.explain.units.units import units as units
+    from unbend.integrations.loop import watch as watch
     from unbend.numerics.cells import Plane as Plane
     from unbend.numerics.cells.certificate import certify as certify
     from unbend.numerics.probe import probe as probe
@@ -26,7 +29,9 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.numerics.separable import separate as separate
     from unbend.record.file import open as open  # noqa: A004  the name of the field for it
     from unbend.record.file import save as save
+    from unbend.record.history import open_history as open_history
     from unbend.report.page import report as report
+    from unbend.report.run import report_run as report_run
     from unbend.study.compare import compare as compare
     from unbend.study.merge import merge as merge
     from unbend.study.regions import boundary as boundary
@@ -55,14 +60,19 @@ _HOME: dict[str, tuple[str, str]] = {
     "lower": ("unbend.capture.lower", "lower"),
     "merge": ("unbend.study.merge", "merge"),
     "open": ("unbend.record.file", "open"),
+    "open_history": ("unbend.record.history", "open_history"),
     "probe": ("unbend.numerics.probe", "probe"),
+    "report_run": ("unbend.report.run", "report_run"),
     "representations": ("unbend.capture.representations", "representations"),
     "separate": ("unbend.numerics.separable", "separate"),
+    "saliency": ("unbend.explain.saliency", "saliency"),
+    "shape": ("unbend.explain.shape", "shape"),
     "save": ("unbend.record.file", "save"),
     "steer": ("unbend.explain.steering", "steer"),
     "surgery": ("unbend.explain.surgery.surgery", "surgery"),
     "slice_1d": ("unbend.study.regions", "slice_1d"),
     "units": ("unbend.explain.units.units", "units"),
+    "watch": ("unbend.integrations.loop", "watch"),
 }
 _PACKAGES = ("lab", "learn", "load", "report", "study", "zoo")  # `report` and `study` answer calls
 

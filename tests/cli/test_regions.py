@@ -50,6 +50,20 @@ def test_a_page_with_a_proof(net, tmp_path, capsys):
     assert f"{told.split()[0]} regions" in page
 
 
+def test_a_window_with_too_many_regions_becomes_smaller_and_complete(net, tmp_path, capsys):
+    assert run(f"{net}:small", "-o", "whole.html") == 0
+    n = int(capsys.readouterr().out.split()[0])
+    assert run(f"{net}:small", "--max-cells", str(n // 2), "-o", "part.html") == 0
+    out, err = capsys.readouterr()
+    assert 1 < int(out.split()[0]) <= n // 2
+    assert "Not complete" not in out
+    assert f"more than {n // 2} regions. Shown is its middle" in err
+    window = json.loads(re.search('id="data">(.*?)</script>', (tmp_path / "part.html").read_text("utf-8"))[1])["window"]
+    assert window[2] - window[0] < 2
+    assert run(f"{net}:small", "--max-cells", str(n // 2), "--box=-1,1,-1,1", "-o", "box.html") == 0
+    assert "Not complete" in capsys.readouterr().out, "a window that was asked for is kept"
+
+
 def test_a_picture_with_samples_in_a_box(net, tmp_path, capsys):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "points.npz", x=rng.standard_normal((20, 2)).astype(np.float32), y=np.arange(20) % 2)

@@ -218,17 +218,31 @@ def test_units_nobody_reads_are_not_needed_and_the_most_important_go_last():
     assert curve.kept.tolist() == [16, 14, 12, 8, 4, 2, 1, 0]
 
 
+def test_resampled_units_keep_their_spread_and_lose_what_they_say():
+    x, y = far_rows(1000)
+    found = unbend.surgery(Planted(), ((x, y), (x, y)), layers=["essential"], operations=["resample"], units="resample")
+    cut = found.cut("essential", "resample")
+    assert cut.accuracy == pytest.approx(found.base_rate, abs=0.06)  # another row's class, three times in ten by chance
+    (curve,) = found.units
+    assert curve.by_importance[0] == found.accuracy
+    assert curve.by_importance[-1] == pytest.approx(cut.accuracy, abs=0.06)
+    with pytest.raises(DataError, match="'mean' or 'resample'"):
+        unbend.surgery(Planted(), (x, y), layers=["essential"], operations=["skip"], units="zero")
+
+
 def test_every_operation_on_every_kind_of_network_leaves_it_as_it_was():
     for build, samples in NETS:
         net, data = build().train(), samples()
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
         before = {name: value.clone() for name, value in net.state_dict().items()}
-        found = unbend.surgery(net, data, rows=40)
+        found = unbend.surgery(net, data, rows=40, units=True)
         assert found.n == 40
         assert {cut.operation for cut in found.cuts} <= set(OPERATIONS)
         assert len(found.cuts) + len(found.impossible) == len(found.layers) * len(OPERATIONS)
         assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
         assert net.training
-        assert all(p.grad is None for p in net.parameters())
+        assert all(bool((p.grad == 1).all()) for p in net.parameters())
 
 
 def test_what_cannot_be_done_is_refused_in_a_sentence():

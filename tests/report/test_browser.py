@@ -334,3 +334,36 @@ def test_the_page_of_a_comparison_draws_itself(visit, tmp_path):
     assert page.locator("tr.looked-at th").inner_text() == "input"
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_study_draws_itself_in_the_frame_of_a_notebook(visit, tmp_path):
+    target = tmp_path / "notebook.html"
+    target.write_text(f"<!doctype html><body>{studies.digits()._repr_html_()}", encoding="utf-8")
+    page = visit(where=target)
+    frame = page.frame_locator("iframe")
+    frame.locator(".curve svg").wait_for()
+    assert frame.locator(".plot > svg").count() <= 15
+    page.evaluate("document.querySelector('iframe').height = 12000")
+    page.wait_for_timeout(500)
+    assert frame.locator(".plot > svg").count() <= 15, "a tall frame draws what is on the screen around it"
+    inside = page.frames[1]
+    assert (
+        inside.evaluate("(() => { try { return String(parent.document) } catch { return 'refused' } })()") == "refused"
+    )
+
+
+def test_tables_of_a_long_page_become_tables_when_they_are_opened(visit, tmp_path):
+    target = tmp_path / "long.html"
+    report(studies.many(14, 12, 5), target)
+    page = visit(where=target)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.evaluate("document.getElementsByTagName('*').length") < 6000
+    layer = page.locator("details.layer").nth(3)
+    layer.locator("> summary").click()
+    numbers = layer.locator("details.data").first
+    text = numbers.locator("pre").text_content()
+    numbers.locator("summary").click()
+    numbers.locator("table").wait_for()
+    heads = numbers.locator("thead th").all_inner_texts()
+    assert heads == [word.strip() for word in text.splitlines()[0].split("\t")]
+    assert numbers.locator("tbody tr").count() == len(text.splitlines()) - 1

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import studies
 import torch
+from markupsafe import escape
 
 from unbend.errors import RecordError
 from unbend.numerics.activity import ActivityState, activity, saturation
@@ -242,3 +243,20 @@ def test_always_on_is_told_only_of_units_that_could_be_off():
     assert not smooth.data["verdict"].any()
     assert smooth.legend == ()
     assert {row[-1] for row in smooth.table.rows} == {""}
+
+
+def test_a_long_page_carries_its_tables_as_text_with_every_number():
+    study = studies.many(14, 12, 5)
+    html = report(study)
+    texts = re.findall(r'<pre class="table" tabindex="0">(.*?)</pre>', html, re.DOTALL)
+    layer = study.layers[3]
+    place = Place("", layer.name, layer.kind, study.about.class_names, {one.name: one.name for one in study.layers})
+    pictures = [
+        p for name, result in layer.results.items() for p in section(result, replace(place, name=name)).pictures
+    ]
+    assert len(pictures) > 5
+    for picture in pictures:
+        assert str(escape(picture.table.lines)) in texts
+        rows = [[cell.strip() for cell in line.split("\t")] for line in picture.table.lines.split("\n")]
+        width = len(picture.table.head)
+        assert [(*row, *[""] * (width - len(row))) for row in rows] == [picture.table.head, *picture.table.rows]

@@ -1,6 +1,7 @@
 """The page of regions: self-contained, complete, safe."""
 
 import base64
+import hashlib
 import json
 import re
 
@@ -12,6 +13,7 @@ from unbend.numerics.cells.boundary import boundary
 from unbend.numerics.piecewise import network
 from unbend.report import regions
 from unbend.report.regions import PlaneSamples, regions_page
+from unbend.study.window import FlatSamples, samples_on
 
 
 @pytest.fixture
@@ -56,3 +58,29 @@ def test_a_film_and_a_cut_search(found, monkeypatch):
     frames = data_of(page)["frames"]
     assert [frame["title"] for frame in frames] == ["start", "end"]
     assert "maps" not in frames[0]
+
+
+def test_the_three_samples_of_a_plane_are_shown_as_images():
+    rng = np.random.default_rng(1)
+    x = rng.random((3, 16))
+    net = network([rng.standard_normal((5, 16))], [rng.standard_normal(5)], rng.standard_normal((2, 5)), np.zeros(2))
+    plane = Plane.through(*x)
+    samples = samples_on(plane, FlatSamples(x, np.arange(3), (4, 4), ("a", "b", "c")))
+    page = regions_page([cells(net, plane)], samples=samples)
+    images = data_of(page)["images"]
+    assert [image["size"] for image in images] == [[4, 4]] * 3
+    for image, row, point in zip(images, x, plane.project(x)[0], strict=True):
+        assert np.allclose(image["at"], point)
+        shade = 1 - (row - row.min()) / (row.max() - row.min())
+        assert np.abs(array(image["grey"]) / 255 - shade).max() < 1 / 255
+    many = samples_on(plane, FlatSamples(np.repeat(x, 9, axis=0), None, (16,)))
+    assert data_of(regions_page([cells(net, plane)], samples=many))["images"] == []
+
+
+def test_the_policy_names_script_and_style_by_their_hashes(found):
+    page = regions_page([found])
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert "unsafe" not in policy
+    style = re.search("<style>(.*?)</style>", page, re.DOTALL)[1]
+    assert f"style-src 'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'" in policy
+    assert not re.search(r"<[^>]* style=", page)

@@ -9,7 +9,9 @@ from unbend.study.examine.values import Contract, DataFacts, Examination, Scores
 
 
 def said(study):
-    return verdict(study, {layer.name: label(layer) for layer in study.layers})
+    """What the layers do, and what is wrong."""
+    first, layers = verdict(study, {layer.name: label(layer) for layer in study.layers})
+    return layers, first
 
 
 def with_depth(study, **changes):
@@ -114,3 +116,20 @@ def test_a_gain_that_these_rows_do_not_show_is_said_not_to_be_shown():
     assert "(+5.0 points, 1.2 of them the luck of choosing the highest; 95 % interval −1.0 to +11.0, so" in first
     assert "so no difference is shown)" in first
     assert first.endswith("(+3.0 points by training, −2.0 to +8.0): no difference from an untrained draw is shown.")
+
+
+def test_a_network_that_falls_short_without_a_cause_is_not_called_sound():
+    study = replace(studies.hostile(), findings=())
+    ill = examined(0.8, majority=0.5, confusion=[[80, 20], [20, 80]])
+    assert said(replace(study, across={**study.across, "examination": ill}))[1].endswith(
+        "The network falls short of the best simple reference by 10 points, and no rule found why."
+    )
+
+
+def test_layers_reduced_to_means_are_not_compared_with_a_whole_input():
+    study = with_depth(studies.hostile(), held_out=[0.9, 0.5, 0.95, 0.7], low=[0.8, 0.4, 0.7, 0.6],
+                       is_whole=(True, False, False, True))  # fmt: skip
+    first, _ = said(study)
+    assert "no layer's is higher: the last one reaches 70 %." in first
+    assert "2 layers are reduced over positions, so not compared with it" in first
+    assert first.endswith("what a mean loses is no loss of the layer.")

@@ -185,7 +185,7 @@ class Failing(nn.Module):
 def test_a_model_that_raises_half_way_is_told_in_its_own_words_with_the_line(error):
     words = rf"it raised {type(error).__name__}: '?{error.args[0]}'? \(test_bad_input.py, line \d+\)"
     with pytest.raises(ModelError, match=words) as caught:
-        study(Failing(error, at=4), rows(), twin=False, batch_size=16)
+        study(Failing(error, at=2), rows(), twin=False, batch_size=16)
     assert caught.value.__cause__ is error
 
 

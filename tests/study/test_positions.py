@@ -51,6 +51,20 @@ class UNet(nn.Module):
         return self.head(torch.cat([a, self.up(d)], 1))
 
 
+class Squeezed(UNet):
+    """Drops the axis of its one channel."""
+
+    def forward(self, x):
+        return super().forward(x).squeeze(1)
+
+
+class Averaged(UNet):
+    """Puts out the mean over its channels."""
+
+    def forward(self, x):
+        return super().forward(x).mean(1)
+
+
 class Tagger(nn.Module):
     def __init__(self, k=2):
         super().__init__()
@@ -198,15 +212,16 @@ def test_the_batch_size_and_the_container_do_not_matter():
         assert scores == pytest.approx([scores[0]] * len(scores), abs=1e-12)
 
 
-@pytest.mark.parametrize("how", ["one channel", "one-hot", "column", "floats", "booleans"])
+@pytest.mark.parametrize("how", ["one channel", "one-hot", "column", "floats", "booleans", "squeezed"])
 def test_however_two_classes_are_written_they_are_the_same(how):
     x, _ = images()
     y = (x[:, 0] > 0).long()
     written, k = {
         "one channel": (y[:, None].float(), 1), "one-hot": (F.one_hot(y, 2).movedim(-1, 1).float(), 2),
-        "column": (y[..., None], 1), "floats": (y.float(), 1), "booleans": (y.bool(), 2),
+        "column": (y[..., None], 1), "floats": (y.float(), 1), "booleans": (y.bool(), 2), "squeezed": (y.float(), 1),
     }[how]  # fmt: skip
-    found = unbend.study(seeded(UNet, k), (x, written), twin=False, measures=["readout"])
+    net = seeded(Squeezed if how == "squeezed" else UNet, k)
+    found = unbend.study(net, (x, written), twin=False, measures=["readout"])
     plain = unbend.study(seeded(UNet, 2), (x, y), twin=False, measures=["readout"])
     assert found.about.task == "classification"
     assert found["a"].result(Readout).held_out == plain["a"].result(Readout).held_out
@@ -297,6 +312,25 @@ def test_shards_of_items_merge_to_the_whole():
     a, b = (s["a"].result(Readout) for s in (merged, whole))
     assert (a.n_fit, a.n_held_out) == (b.n_fit, b.n_held_out)
     assert merged.about.n_train == whole.about.n_train
+
+
+def test_an_output_without_a_channel_axis_is_read_at_every_position():
+    (x, _), net = images(), seeded(Averaged)
+    y = (x[:, 0] > 0).float()
+    found = unbend.study(net, (x, y), twin=False, loss="bce")
+    sample = found.sums.state("output", SampleState)
+    item, place = decoded(sample.ids, 144)
+    with torch.no_grad():
+        expected = net(x).reshape(N, -1)[item, place]
+    torch.testing.assert_close(sample.table()[0][:, 0], expected, rtol=1e-5, atol=1e-6)
+    assert found["output"].view.width == 1
+    assert found.across["gradients"].norm.min() > 0
+
+
+def test_items_without_any_label_are_refused_in_a_sentence():
+    x, y = images()
+    with pytest.raises(DataError, match="y: no position of the train items has a label"):
+        unbend.study(seeded(UNet), TensorDataset(x, torch.full_like(y, IGNORED)), twin=False, n_classes=3)
 
 
 def test_a_sentence_says_what_no_reading_fits():

@@ -96,7 +96,7 @@ def test_batch_norms_of_the_twin_know_the_data_whatever_its_order(order):
 
     study(Shown(), (x[order], Y[order]), batch_size=40)
     of_the_twin = [var for var in seen if not torch.equal(var, torch.ones(4))]
-    assert of_the_twin[-1].tolist() == pytest.approx(x.var(0).tolist(), rel=0.1)
+    assert any(var.tolist() == pytest.approx(x.var(0).tolist(), rel=0.1) for var in of_the_twin)
 
 
 class Two(nn.Linear):

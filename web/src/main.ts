@@ -7,7 +7,7 @@ import type { Page } from "./place.ts";
 import { theme } from "./theme.ts";
 import { Tip } from "./tip.ts";
 import { VIEWS } from "./views/index.ts";
-import { sortable } from "./views/table.ts";
+import { sortable, unfolded } from "./views/table.ts";
 
 const ROOMLESS = 340;
 /** Pixels across of a view in a closed part, when it is printed. */
@@ -87,7 +87,16 @@ function folds(): void {
   reveal();
 }
 
+/** A table that is carried as text becomes one when its part is opened. */
+function tables(): void {
+  document.addEventListener("toggle", ({ target }) => {
+    const text = target instanceof HTMLDetailsElement ? target.querySelector(":scope > pre.table") : null;
+    text?.replaceWith(unfolded(text.textContent ?? ""));
+  }, true);
+}
+
 function start(): void {
+  tables();
   for (const part of document.querySelectorAll<HTMLElement>(".scripted")) part.hidden = false;
   theme(document.getElementById("theme"));
   for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);

@@ -7,7 +7,7 @@ import { histogram, slots } from "../src/views/histogram.ts";
 import { confusion } from "../src/views/matrix.ts";
 import { planes } from "../src/views/planes.ts";
 import { staircase } from "../src/views/staircase.ts";
-import { compare } from "../src/views/table.ts";
+import { compare, unfolded } from "../src/views/table.ts";
 import { units } from "../src/views/units.ts";
 import { numbers, page, place } from "./page.ts";
 
@@ -123,4 +123,10 @@ test("missing numbers come last in both orders", () => {
   const sorted = (isFalling: boolean): number[] => [2, NaN, 3].sort((a, b) => compare(a, b, isFalling));
   expect(sorted(false)).toEqual([2, 3, NaN]);
   expect(sorted(true)).toEqual([3, 2, NaN]);
+});
+
+test("lines of text become a table, whatever they say", () => {
+  const table = unfolded("unit\tmean  \n7   \t<b>x</b>\n8");
+  expect([...table.querySelectorAll("th[scope=col]")].map((e) => e.textContent)).toEqual(["unit", "mean"]);
+  expect([...table.querySelectorAll("tbody tr")].map((e) => [...e.children].map((c) => c.textContent))).toEqual([["7", "<b>x</b>"], ["8", ""]]);
 });

@@ -37,6 +37,7 @@ class Plan:
         notes: what was decided, for the reader.
         writes: names of the inputs that the model writes into.
         end: the tap that puts out what the model does, among the taps or not; None where that is no tap.
+        is_end_assumed: nothing says which of its axes holds units.
     """
 
     taps: tuple[Tap, ...]
@@ -45,6 +46,7 @@ class Plan:
     notes: tuple[str, ...]
     writes: tuple[str, ...] = ()
     end: Tap | None = None
+    is_end_assumed: bool = False
 
     def protect(self, inputs: Any) -> Any:
         """A batch as it may be given to the model: a copy where forward writes into it, else the batch itself."""
@@ -101,8 +103,10 @@ def plan(
         notes += remarks(_between(shown.flow, chosen, set(axis or {})))
     output = next((s.tap.name for s in chosen if s.tap.kind == "output" or s.identity == shown.end), None)
     writes = () if shown.flow is None else shown.flow.writes
-    end = next((s.tap for s in shown.seen if s.tap.kind == "output" or s.identity == shown.end), None)
-    return Plan(tuple(fed), output, shown.head if shown.head in names else None, tuple(notes), writes, end)
+    end = next((s for s in shown.seen if s.tap.kind == "output" or s.identity == shown.end), None)
+    is_assumed = end is not None and end.site is not None and end.site.is_assumed
+    head = shown.head if shown.head in names else None
+    return Plan(tuple(fed), output, head, tuple(notes), writes, None if end is None else end.tap, is_assumed)
 
 
 def _joined(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, inputs: Any) -> list[Tap]:

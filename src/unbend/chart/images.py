@@ -17,6 +17,19 @@ def image_side(d: int) -> tuple[int, int] | None:
     return (side, side) if side * side == d and side >= _LEAST else None
 
 
+def as_images(rows: Float64[Array, "n d"], shape: tuple[int, ...]) -> Float64[Array, "n h w"] | None:
+    """Rows as grey images, of the shape they have, or square; the mean of their channels. None where they are none.
+
+    Args:
+        rows: one image a row.
+        shape: the shape of one.
+    """
+    if len(shape) == 3:
+        return rows.reshape(-1, *shape).mean(1)
+    side = shape if len(shape) == 2 else image_side(rows.shape[1])
+    return None if side is None else rows.reshape(-1, *side)
+
+
 def grey(image: Array) -> Float64[Array, "h w"]:
     """An image over its own range, dark on light: 1 where it is least, 0 where it is greatest."""
     low, high = float(image.min()), float(image.max())

@@ -45,7 +45,7 @@ def bottleneck(
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
     seed: Annotated[int, typer.Option(help="Of the new layers and of the order of the rows.")] = 0,
 ) -> None:
-    """Put two units before the output, retrain a copy, and prove whether the classes lie apart in their plane.
+    """Put two units before the output, retrain a copy, and prove whether the classes lie apart there.
 
     Without arguments it does so with a small net on scikit-learn's handwritten digits.
 

@@ -38,6 +38,10 @@ _LEAST = 0.2
 _PICTURES = (".svg", ".png", ".pdf")
 _MOST_CLASSES = 1000
 """With more the boundary is left out: its cost grows with their square."""
+_PAGE = 60_000
+"""Regions whose outlines fit into a page of 5 MB."""
+_SMALLER, _SMALLEST = 0.6, 0.01
+"""How much smaller the next window is where one holds too many regions, and the least of the first that is tried."""
 _SLOW = 2.0
 """Seconds of compiling that need a word."""
 
@@ -95,7 +99,11 @@ def regions(
     net = lower_for(network, samples, layer=layer)
     plane = _windowed(plane_for(net.n_inputs, samples, None if through is None else _rows(through)), box)
     start = perf_counter()
+    if box is None and output.suffix.lower() == ".html":
+        max_cells = min(max_cells, _PAGE)
     found = _cut(net, plane, max_cells, exact=exact)
+    if box is None:
+        found = _whole(net, found, max_cells, exact=exact)
     seconds = perf_counter() - start
     has_boundary = layer is None and found.is_complete and 0 < net.n_outputs <= _MOST_CLASSES
     edge = boundary(found) if has_boundary else None
@@ -137,6 +145,22 @@ def _cut(net: PiecewiseAffine, plane: Plane, max_cells: int, *, exact: bool) -> 
         )
         with errors().status("Cutting the moved plane into regions"):
             return cells(net, plane.jitter(), max_cells=max_cells)
+
+
+def _whole(net: PiecewiseAffine, found: Cells, max_cells: int, *, exact: bool) -> Cells:
+    """The cells of a smaller window round the same middle where those of the whole window are too many."""
+    corners = found.plane.corners
+    middle, size = corners.mean(axis=0), 1.0
+    while not found.is_complete and size > _SMALLEST:
+        size *= _SMALLER
+        plane = Plane(found.plane.origin, found.plane.u, found.plane.v, middle + size * (corners - middle))
+        found = _cut(net, plane, max_cells, exact=exact)
+    if size < 1:
+        errors().print(
+            f"The whole window holds more than {max_cells:,} regions. Shown is its middle, {size:.0%} as wide, with "
+            "all of them. --box chooses another window."
+        )
+    return found
 
 
 def _windowed(plane: Plane, box: str | None) -> Plane:

@@ -1,6 +1,7 @@
-"""`unbend show`: look at a saved study again."""
+"""`unbend show`: look at a saved study, or at a training run, again or while it goes on."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,17 +10,21 @@ import typer
 import unbend
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
+from unbend.cli.run import follow, shown_run
 from unbend.cli.terminal import shown
+from unbend.errors import RecordError
 from unbend.files import check_apart
+from unbend.record.history import is_history, open_history
 from unbend.report.plain import plain
 
 
 def show(
-    study: Annotated[Path, typer.Argument(help="A saved study.", show_default=False)],
+    study: Annotated[Path, typer.Argument(help="A saved study, or the history of a run.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the page.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead of a table.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Follow a run that goes on.")] = False,
 ) -> None:
-    """Show a saved study, without the model or the data.
+    """Show a saved study or a training run, without the model or the data.
 
     [bold]Example[/bold]
 
@@ -27,6 +32,11 @@ def show(
     """
     if output is not None:
         check_apart(output, study)
+    if is_history(study):
+        _show_run(study, output, is_live=live, as_json=as_json_)
+        return
+    if live:
+        raise RecordError(f"{study}: --live follows a training run, and this is none. Leave --live out.")
     clock = Clock()
     made = unbend.open(study)
     clock.end("study")
@@ -40,3 +50,14 @@ def show(
         errors().print(wrote(output, end=f" in {clock.in_words()}."))
     else:
         errors().print(clock.line())
+
+
+def _show_run(path: Path, output: Path | None, *, is_live: bool, as_json: bool) -> None:
+    history = follow(path) if is_live else open_history(path)
+    if as_json:
+        typer.echo(json.dumps(asdict(history), indent=1))
+    else:
+        results().print(shown_run(history))
+    if output is not None:
+        unbend.report_run(history, output)
+        errors().print(wrote(output))

@@ -38,6 +38,10 @@ def surgery(
         list[str] | None, typer.Option(help=f"Only this: {', '.join(get_args(Operation))}; repeat for more.")
     ] = None,
     units: Annotated[bool, typer.Option("--units", help="Also find out how many units each layer needs.")] = False,
+    resampled: Annotated[
+        bool,
+        typer.Option("--resampled", help="With --units: others put out what they do for another row, not their mean."),
+    ] = False,
     rows: Annotated[int, typer.Option(min=2, help="Held-out rows at most.")] = ROWS,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 256,
     label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
@@ -62,7 +66,8 @@ def surgery(
         work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
         found = cut(
             work.model, work.data, layers=layers or None, operations=operation or OPERATIONS,
-            units=units, rows=rows, batch_size=batch_size, seed=seed, progress=told,
+            units="resample" if units and resampled else units, rows=rows, batch_size=batch_size, seed=seed,
+            progress=told,
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(surgery_page(found, title=f"What each layer of {work.name} is worth"), output)

@@ -76,7 +76,7 @@ def shown(study: Study) -> Group:
         f"  ·  {about.n_parameters:,} parameters",
     )  # fmt: skip
     notes = [Text(note, style="dim") for note in about.notes]
-    return Group(head, *notes, Text(), _layers(study, results().width), *(_finding(f) for f in study.findings))
+    return Group(head, *notes, Text(), _layers(study, results().width), *(finding_lines(f) for f in study.findings))
 
 
 def _layers(study: Study, width: int) -> Table:
@@ -105,9 +105,11 @@ def _table(rows: list[Row], labels: list[str]) -> Table:
     return table
 
 
-def _finding(finding: Finding) -> Padding:
+def finding_lines(finding: Finding, when: str = "") -> Padding:
+    """A finding in the terminal; `when` stands in front of its title."""
     mark, style = _MARK[finding.severity]
-    lines = Text.assemble((f"{mark} {finding.severity:<8}", style), (finding.title, "bold"), "\n")
+    lines = Text.assemble((f"{mark} {finding.severity:<8}", style), (f"{when}  " if when else "", "dim"),
+                          (finding.title, "bold"), "\n")  # fmt: skip
     lines.append(f"{finding.evidence}\n", style="dim")
     lines.append(f"→ {finding.advice}")
     if finding.instead and finding.severity in {"problem", "warning"}:

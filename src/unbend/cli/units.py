@@ -56,7 +56,7 @@ def units(
     check_unread(output, files_of([model, data, weights, words]))
     with progress() as told:
         work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
-        known = None if words is None else _vocabulary(words)
+        known = None if words is None else vocabulary(words)
         found = ask(work.model, work.data, layers=layers or None, words=known, batch_size=batch_size, progress=told)
         told("Drawing the page", 0, None)
         write(units_page(found, title=f"What the units of {work.name} answer to"), output)
@@ -65,7 +65,12 @@ def units(
     errors().print(wrote(output))
 
 
-def _vocabulary(path: Path) -> list[str]:
+def vocabulary(path: Path) -> list[str]:
+    """The words of token numbers, from 0 on.
+
+    Raises:
+        LoadError: the file cannot be read as text.
+    """
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -6,25 +6,20 @@ can be inverted; it does nearly as well as ReLU, so it is the one-sided bend, no
 """
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 from matplotlib.figure import Figure
-from scipy.sparse.csgraph import shortest_path
 
 import unbend
 from unbend import zoo
-from unbend.errors import MissingExtraError
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, ORANGE, band, legend
+from unbend.numerics.topology import betti, ripser
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh")
 N_HIDDEN, WIDTH = 6, 15
-NEIGHBOURS = 14  # of the graph on which distance is counted; at the input it gives nine pieces without a hole
-SCALE = 2.0  # steps along that graph at which pieces and holes are counted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,30 +79,6 @@ def layer_by_layer(net: torch.nn.Sequential, x: torch.Tensor) -> list[tuple[int,
     layers = [str(2 * i + 1) for i in range(N_HIDDEN)]
     found = unbend.representations(net, x, layers=layers)
     return [betti(found[layer].double().numpy()) for layer in layers]
-
-
-def betti(h: Float64[np.ndarray, "n d"]) -> tuple[int, int]:
-    """Pieces and holes of a cloud, of the Vietoris-Rips complex over distances along its neighbour graph."""
-    from sklearn.neighbors import kneighbors_graph  # noqa: PLC0415  slow to import
-
-    h = np.unique(h, axis=0)  # ReLU puts many points on one
-    if len(h) == 1:
-        return 1, 0
-    graph: Any = kneighbors_graph(h, min(NEIGHBOURS, len(h) - 1))
-    steps = shortest_path(graph.maximum(graph.T), unweighted=True)
-    steps[np.isinf(steps)] = 1e6  # other pieces are never reached
-    bars = ripser()(steps.astype(np.float32), distance_matrix=True, maxdim=1, thresh=SCALE + 1.5)["dgms"]
-    pieces, holes = (int(((bar[:, 0] <= SCALE) & (bar[:, 1] > SCALE)).sum()) for bar in bars)
-    return pieces, holes
-
-
-def ripser() -> Any:
-    """The function of the package ripser."""
-    try:
-        return import_module("ripser").ripser
-    except ImportError as error:
-        message = "topology: needs the package ripser. Install it: pip install 'unbend[lab]'."
-        raise MissingExtraError(message) from error
 
 
 def holds(result: Topology) -> Verdict:

@@ -165,7 +165,8 @@ def check_labels(where: str, y: np.ndarray) -> None:
         refuse(where, bad, "an empty label", "Drop these rows first")
     if kind == "i" and not bool((abs(rows) == 1).all()):
         rows = np.where(rows == IGNORED, 0, rows) if y.ndim > 1 else rows
-        advice = "Class indices start at 0; give targets of a regression as floats, or labels as strings"
+        ignored = f", and {IGNORED} says that a position has none" if y.ndim > 1 else ""
+        advice = f"Class indices start at 0{ignored}; give targets of a regression as floats, or labels as strings"
         refuse(where, torch.from_numpy((rows < 0).any(axis=1)), "a negative label", advice)
 
 

@@ -226,8 +226,9 @@ def coding(
         return _several(where, known, names, n_classes, wish)
     if known.shape:
         raise DataError(
-            f"{where}: expected one label per row, got shape {[known.n, *known.shape]}. Labels per position "
-            "(tokens, pixels) are not read: give one label per row, such as y[:, 0], or study rows that are positions."
+            f"{where}: expected one label per row, got shape {[known.n, *known.shape]}. Labels per position (tokens, "
+            "pixels) are read where they are numbers and the model's output has these positions: [n, k, *positions] or "
+            "[n, *positions, k]."
         )
     if n_classes == 0 or (n_classes is None and known.kind == "f" and _is_target(known, wish, width)):
         return _targets(where, known, names, n_classes)

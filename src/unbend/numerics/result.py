@@ -10,6 +10,8 @@ from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
+from unbend._notebook import in_html
+
 T = TypeVar("T")
 
 LONGEST = 200
@@ -20,7 +22,7 @@ _FEW = 4
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
 def result(kind: type[T]) -> type[T]:
-    """A class as a Result: a frozen dataclass with slots, fields given by name, and a `repr` of one line.
+    """A class as a Result: a frozen dataclass with slots, fields by name, a `repr` of one line, a view in notebooks.
 
     Example:
         >>> @result
@@ -33,6 +35,8 @@ def result(kind: type[T]) -> type[T]:
     make: Callable[[type[T]], type[T]] = dataclass(frozen=True, slots=True, eq=False, kw_only=True)
     if "__repr__" not in vars(kind):
         kind.__repr__ = in_one_line  # type: ignore[method-assign]
+    if "_repr_html_" not in vars(kind):
+        kind._repr_html_ = in_html  # type: ignore[attr-defined]
     return make(kind)
 
 

@@ -5,6 +5,7 @@ In: images of one size. Out: files. Must not know what they show.
 
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from unbend.errors import MissingExtraError
 from unbend.files import whole
 
+Rate: TypeAlias = int | float
 FRAMES_PER_SECOND = 12
 _COLOURS = 255
 
@@ -26,7 +28,7 @@ def image_of(figure: Figure) -> UInt8[np.ndarray, "h w 3"]:
     return np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
 
 
-def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: float = FRAMES_PER_SECOND) -> Path:
+def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Rate = FRAMES_PER_SECOND) -> Path:
     """Write frames as a GIF that repeats, with one palette for all of them.
 
     Args:
@@ -55,7 +57,7 @@ def gif(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: float = F
     return path
 
 
-def mp4(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: float = FRAMES_PER_SECOND) -> Path:
+def mp4(images: list[UInt8[np.ndarray, "h w 3"]], path: Path, *, rate: Rate = FRAMES_PER_SECOND) -> Path:
     """Write frames as an MP4 that every browser plays.
 
     Args:

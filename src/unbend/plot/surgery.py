@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 
 from unbend.explain.surgery.needed import UnitsNeeded
 from unbend.explain.surgery.surgery import Surgery
-from unbend.plot.style import BLUE, FAINT, GREEN, GREY, INK, MUTED, ORANGE, PINK, VERMILION, shortened
+from unbend.plot.style import BLUE, FAINT, GREEN, GREY, INK, MUTED, ORANGE, PINK, SKY, VERMILION, shortened
 
 LOOKS = {
     "skip": ("o", BLUE, "skipped"),
     "affine": ("s", GREEN, "one matrix"),
     "mean": ("D", GREY, "its mean"),
+    "resample": ("X", SKY, "another row's"),
     "erase": ("v", VERMILION, "classes erased"),
     "control": ("^", PINK, "random erased"),
 }

@@ -133,11 +133,70 @@
         ctx.fill(); ctx.stroke();
       }
     }
+    pictures(dpr);
+    axes(ink, paper, dpr);
     const pick = kept >= 0 ? kept : hover;
     if (pick >= 0 && pick < f.n_faces) {
       polygon(f, pick); ctx.strokeStyle = paper; ctx.lineWidth = 5 * dpr; ctx.stroke();
       polygon(f, pick); ctx.strokeStyle = "#d55e00"; ctx.lineWidth = 2.2 * dpr; ctx.stroke();
     }
+  }
+  // Small pictures of the samples that the plane was laid through, beside their points, towards the edge of the window.
+  const images = (D.images || []).map(({ at, size, grey }) => {
+    const [h, w] = size, made = document.createElement("canvas"), values = read(grey);
+    made.width = w; made.height = h;
+    const into = made.getContext("2d"), image = into.createImageData(w, h);
+    for (let i = 0; i < w * h; i++) image.data.set([values[i], values[i], values[i], 255], 4 * i);
+    into.putImageData(image, 0, 0);
+    return { at, made };
+  });
+  function pictures(dpr) {
+    if (!$("points").checked) return;
+    const side = 0.11 * size(), gap = 8 * dpr;
+    ctx.imageSmoothingEnabled = false;
+    for (const { at: [x, y], made } of images) {
+      const px = sx(x), py = sy(y), high = (side * made.height) / made.width;
+      if (px < 0 || py < 0 || px > size() || py > size()) continue;
+      const left = x > (X0 + X1) / 2 ? px + gap : px - gap - side, top = y > (Y0 + Y1) / 2 ? py - gap - high : py + gap;
+      const at = [Math.max(2, Math.min(size() - side - 2, left)), Math.max(2, Math.min(size() - high - 2, top))];
+      ctx.drawImage(made, ...at, side, high);
+      ctx.strokeStyle = "#d55e00"; ctx.lineWidth = 1.5 * dpr;
+      ctx.strokeRect(...at, side, high);
+    }
+  }
+
+  // Ticks along the left and the lower edge, at round coordinates of the plane.
+  const around = (low, high) => {
+    const raw = (high - low) / 5, base = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find((m) => m * base >= raw) * base;
+    const first = Math.ceil(low / step);
+    return Array.from({ length: Math.max(0, Math.floor(high / step) - first + 1) }, (_, i) => +((first + i) * step).toPrecision(12));
+  };
+  function axes(ink, paper, dpr) {
+    const half = view.r / 2, edge = 6 * dpr;
+    ctx.font = `${11 * dpr}px system-ui, "DejaVu Sans", sans-serif`;
+    ctx.lineJoin = "round";
+    const word = (text, x, y) => {
+      ctx.strokeStyle = paper; ctx.lineWidth = 3 * dpr; ctx.strokeText(text, x, y);
+      ctx.fillStyle = ink; ctx.fillText(text, x, y);
+    };
+    const tick = (x, y, dx, dy) => {
+      for (const [colour, width] of [[paper, 3], [ink, 1.2]]) {
+        ctx.strokeStyle = colour; ctx.lineWidth = width * dpr;
+        ctx.beginPath(); ctx.moveTo(x, y); ctx.lineTo(x + dx, y + dy); ctx.stroke();
+      }
+    };
+    ctx.textAlign = "center"; ctx.textBaseline = "bottom";
+    for (const x of around(view.x - half, view.x + half)) {
+      if (sx(x) < 34 * dpr || sx(x) > size() - 20 * dpr) continue;
+      tick(sx(x), size(), 0, -edge); word(number(x), sx(x), size() - edge - 2 * dpr);
+    }
+    ctx.textAlign = "left"; ctx.textBaseline = "middle";
+    for (const y of around(view.y - half, view.y + half)) {
+      if (sy(y) < 12 * dpr || sy(y) > size() - 26 * dpr) continue;
+      tick(0, sy(y), edge, 0); word(number(y), edge + 3 * dpr, sy(y));
+    }
+    ctx.textBaseline = "top";
+    word(`${D.axes[0]} across, ${D.axes[1]} up`, edge, edge);
   }
   const redraw = () => { if (!pending) { pending = true; requestAnimationFrame(draw); } };
 
@@ -215,6 +274,7 @@
       if (drag.moved) { view = { ...drag.view, x: drag.view.x - (dx / canvas.clientWidth) * view.r, y: drag.view.y + (dy / canvas.clientHeight) * view.r }; redraw(); }
       return;
     }
+    $("where").textContent = `${D.axes[0]} ${number(wx(e.offsetX))}, ${D.axes[1]} ${number(wy(e.offsetY))}`;
     const found = frameAt(at).find(wx(e.offsetX), wy(e.offsetY));
     if (found !== hover) { hover = found; if (kept < 0) region(hover); redraw(); }
   });

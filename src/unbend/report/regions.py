@@ -14,13 +14,15 @@ from markupsafe import Markup
 
 from unbend._typing import Array
 from unbend.chart.cells import pattern_level, pattern_ramp
+from unbend.chart.images import as_images, grey
 from unbend.chart.style import CLASSES
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
 from unbend.report.html import inlined, template, text
 from unbend.study.window import PlaneSamples
 
-_MOST_BYTES = 24_000_000  # of maps and patterns in one page; beyond it they are left out, and the page says so
+_MOST_BYTES = 3_600_000
+"""Of arrays in one page of at most 5 MB; maps and patterns that do not fit are left out, and the page says so."""
 _MOST_MAPS = 10
 
 
@@ -58,6 +60,7 @@ def regions_page(
         "classes": [{"color": color} for color in CLASSES],
         "class_names": [names[k] if k < len(names) else f"class {k}" for k in range(n_classes)],
         "points": None if samples is None else _points(samples),
+        "images": [] if samples is None else _images(samples),
         "frames": [
             _frame(cells, None if boundaries is None else boundaries[index], n_maps, budget, labels[index])
             for index, cells in enumerate(frames)
@@ -69,7 +72,7 @@ def regions_page(
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
         data=Markup(payload),  # noqa: S704 - JSON of numbers and escaped names
-        **inlined("", text("unbend.report", "regions.js")),
+        **inlined(text("unbend.report", "regions.css"), text("unbend.report", "regions.js")),
     )
 
 
@@ -119,24 +122,46 @@ def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, ti
         "level": _blob(np.clip(255 * pattern_level(cells), 0, 255), "u1"),
         "area": _blob(areas, "f4"),
         "facts": _facts(cells, boundary),
+        **_of_boundary(boundary),
     }
     size = cells.n_faces * (12 * n_maps + cells.network.n_hinges / 8)
-    if size <= budget:
+    if _n_bytes(frame) + size <= budget:
         weight, bias = cells.affine()
         maps = np.concatenate([weight[:, :n_maps], bias[:, :n_maps, None]], axis=2)
         frame["maps"] = _blob(maps, "f4")
         frame["bits"] = _blob(np.packbits(cells.bits(), axis=1), "u1")
-    if boundary is not None:
-        frame |= {
-            "kind": _blob(boundary.face_class, "i2"),
-            "segments": _blob(boundary.segments, "f4"),
-            "part_xy": _blob(boundary.part_points, "f4"),
-            "part_ptr": _blob(boundary.part_ptr, "u4"),
-            "part_kind": _blob(boundary.part_class, "i2"),
-            "part_face": _blob(boundary.part_face, "u4"),
-            "class_areas": (boundary.class_areas / boundary.class_areas.sum()).tolist(),
-        }
     return frame
+
+
+def _of_boundary(boundary: Boundary | None) -> dict[str, Any]:
+    """The decision boundary, and the faces by class."""
+    if boundary is None:
+        return {}
+    return {
+        "kind": _blob(boundary.face_class, "i2"),
+        "segments": _blob(boundary.segments, "f4"),
+        "part_xy": _blob(boundary.part_points, "f4"),
+        "part_ptr": _blob(boundary.part_ptr, "u4"),
+        "part_kind": _blob(boundary.part_class, "i2"),
+        "part_face": _blob(boundary.part_face, "u4"),
+        "class_areas": (boundary.class_areas / boundary.class_areas.sum()).tolist(),
+    }
+
+
+def _n_bytes(frame: dict[str, Any]) -> float:
+    """Bytes of the arrays of a frame, before base64."""
+    return 0.75 * sum(len(value["data"]) for value in frame.values() if isinstance(value, dict))
+
+
+def _images(samples: PlaneSamples) -> list[dict[str, Any]]:
+    """The samples as small pictures, each at its place; none where they are no images, or many."""
+    images = None if samples.inputs is None else as_images(samples.inputs, samples.shape)
+    if images is None:
+        return []
+    return [
+        {"at": at, "size": [*image.shape], "grey": _blob(np.round(255 * grey(image)), "u1")}
+        for at, image in zip(samples.points.tolist(), images, strict=True)
+    ]
 
 
 def _facts(cells: Cells, boundary: Boundary | None) -> list[list[str]]:

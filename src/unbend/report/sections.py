@@ -29,6 +29,19 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
+    @property
+    def lines(self) -> str:
+        r"""The table as text, a line a row, columns below each other and a tab between them: one element of a page.
+
+        Example:
+            >>> Table(("unit", "mean"), (("7", "0.25"),)).lines
+            'unit\tmean\n7   \t0.25'
+        """
+        cells = [tuple(" ".join(cell.split()) for cell in row) for row in (self.head, *self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        padded = ("\t".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+        return "\n".join(line.rstrip() for line in padded)
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:

@@ -1,14 +1,15 @@
 """A few sentences a reader takes away, made by plain rules.
 
 In: a Study. Out: text. First the network's own score, beside chance and simple references, and whether these rows are
-known to be unseen; then what the layers do to separability, beside the untrained twin; last what is wrong, or that
-nothing was found.
+known to be unseen; then what is wrong, or that nothing was found; last what the layers do to separability, beside the
+untrained twin.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from unbend._typing import Array
 from unbend.numerics.interval import wilson
 from unbend.report.text import percent
 from unbend.study.depth import Depth
@@ -24,7 +25,7 @@ _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
-    """What the network and its layers do, and what is wrong.
+    """What to read first, the network's own score and what is wrong, and then what its layers do.
 
     Args:
         study: the study.
@@ -32,8 +33,8 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
     """
     depth = study.result(Depth)
     layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
-    first = " ".join(part for part in (opening(study), layers) if part)
-    return first, _health(study.findings, study.result(Head))
+    health = _health(study.findings, study.result(Head), study.result(Examination))
+    return " ".join(part for part in (opening(study), health) if part), layers
 
 
 def opening(study: Study) -> str:
@@ -74,6 +75,7 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
     good = np.flatnonzero(np.isfinite(depth.held_out))
     if not len(good):
         return "There are no held-out rows, so nothing here says how the layers do on data they were not fitted to."
+    good, left = _comparable(depth, good)
     first, best = int(good[0]), int(good[np.argmax(depth.held_out[good])])
     start, top, end = (depth.held_out[i] for i in (first, best, good[-1]))
     of, at = "of held-out rows" if accuracy else "of the held-out variance", labels[depth.layers[best]]
@@ -83,11 +85,23 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
     if best == first:
         return (
             f"A linear read-out of {where} already {does} {percent(start)} {of}{right}, and no layer's is higher: "
-            f"the last one reaches {percent(end)}."
+            f"the last one reaches {percent(end)}.{left}"
         )
     return (
         f"A linear read-out {does} {percent(start)} {of}{right} at {where} and {percent(top)} at {at}, the highest of "
-        f"{len(good)} layers{_gain(depth, best, start)}{_beside(depth, best)}."
+        f"{len(good)} layers{_gain(depth, best, start)}{_beside(depth, best)}.{left}"
+    )
+
+
+def _comparable(depth: Depth, good: Array) -> tuple[Array, str]:
+    """The layers that can be compared with the first one, and what is said of the others."""
+    if not depth.is_whole or not depth.is_whole[good[0]] or all(depth.is_whole[i] for i in good):
+        return good, ""
+    whole = np.array([i for i in good if depth.is_whole[i]])
+    n = len(good) - len(whole)
+    are = "layers are" if n > 1 else "layer is"
+    return whole, (
+        f" {n} {are} reduced over positions, so not compared with it: what a mean loses is no loss of the layer."
     )
 
 
@@ -128,9 +142,12 @@ def _beside(depth: Depth, best: int) -> str:
     return f"; in one untrained draw the same layer reaches {percent(twin)}"
 
 
-def _health(findings: tuple[Finding, ...], head: Head | None) -> str:
+def _health(findings: tuple[Finding, ...], head: Head | None, x: Examination | None) -> str:
     problems = [f for f in findings if f.severity == "problem"]
     warnings = [f for f in findings if f.severity == "warning"]
+    if not problems and not warnings and x is not None and x.scores.is_ill:
+        short = percent(x.scores.shortfall).removesuffix(" %")
+        return f"The network falls short of the best simple reference by {short} points, and no rule found why."
     if not problems and not warnings:
         if head is None or not np.isfinite(head.own):
             return "No rule found a problem."

@@ -20,7 +20,7 @@ from unbend.numerics.batch import Samples, Saturation
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.views import WIDEST, View
-from unbend.study.positions import DrawnPositions, Positions, row_view
+from unbend.study.positions import DrawnPositions, Positions
 from unbend.study.reader import Minibatch
 
 INPUT = "input"
@@ -101,7 +101,7 @@ class Fold:
         assert self._of is not None  # noqa: S101  the model runs in `add` only
         mine = self._sums.get(tap.name)
         if mine is None:
-            view = tap.view if self._drawn is None else row_view(tap.shape, tap.view, self._drawn.grid)
+            view = tap.view if self._drawn is None else self._drawn.view(tap)
             mine = self._sums[tap.name] = LayerSums(self._kinds, view, self._choose, tap.name)
         is_token = tap.view.layout == "tokens"  # asked here too: in a hook every call runs cold
         mask = token_mask(tap, caught, self._masks) if is_token else None
@@ -109,7 +109,7 @@ class Fold:
             mine.add(caught.values, self._of, mask=mask, saturation=caught.saturation)
         else:
             at = self._drawn
-            mine.add(at.rows(caught.values, tap.view, mask), self._of, saturation=_saturation(at, tap, caught))
+            mine.add(at.of_layer(caught.values, tap, mask), self._of, saturation=_saturation(at, tap, caught))
 
     def _counts(self, y: Tensor) -> Tensor | None:
         """Where a token of the model's output counts, if a mask tells it of each position of the labels."""
@@ -195,7 +195,7 @@ def input_rows(inputs: Any, n: int, drawn: DrawnPositions | None = None) -> Tens
 def _saturation(drawn: DrawnPositions, tap: Tap, caught: Caught) -> Saturation | None:
     """Where a layer is saturated, at the positions drawn."""
     found = caught.saturation
-    return found if found is None or found.pre is None else replace(found, pre=drawn.rows(found.pre, tap.view))
+    return found if found is None or found.pre is None else replace(found, pre=drawn.of_layer(found.pre, tap))
 
 
 def _input_view(flat: Tensor) -> View:

@@ -73,7 +73,7 @@ def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | 
         return Labels(None, 0, (), _nothing, (note,))
     at = position_coding(first.y, out, values=_values(rows), n_classes=n_classes, wish=wish)
     if at is not None:
-        return _of_positions(at, rows, first)
+        return _of_positions(at, rows, first, out.bare)
     width = 0 if out.grid else out.width
     known = _facts(rows, first, width, wish, n_classes)
     names = rows.class_names
@@ -110,7 +110,7 @@ def _values(rows: Source) -> Array | None:
     return np.unique(np.concatenate([np.unique(column("y", y)) for y in rows.labels]))
 
 
-def _of_positions(at: PositionCoding, rows: Source, first: Minibatch) -> Labels:
+def _of_positions(at: PositionCoding, rows: Source, first: Minibatch, bare: str) -> Labels:
     """Labels per position."""
     grid = tuple(at(first.y).shape[1 : 1 + at.n_axes])
     k = at.n_classes
@@ -118,7 +118,7 @@ def _of_positions(at: PositionCoding, rows: Source, first: Minibatch) -> Labels:
         return _crowded(k, ())
     own = rows.class_names[:k]
     names = (*own, *(str(i) for i in range(len(own), k)))
-    return Labels(at.task, k, names, at, (TOLD,), Positions.of(grid))
+    return Labels(at.task, k, names, at, (TOLD,), Positions.of(grid, bare))
 
 
 def _yes_no(found: Coding, k: int, names: tuple[str, ...]) -> Labels:

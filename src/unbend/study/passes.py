@@ -122,6 +122,8 @@ class Passes:
         found = total(mine, self._share)
         seen = gather(lambda: census, self._share)
         counted = reduce(Census.__add__, seen)
+        if work.positions is not None and not counted.n:
+            raise DataError(f"y: no position of the {part.replace('_', '-')} items has a label. Pass some that have.")
         if work.task is not None and part == "train" and len(counted.labels) < 2:
             raise DataError(
                 "y: all training rows have the same label, so there is nothing to tell apart. Pass rows of two classes."
@@ -183,7 +185,7 @@ class Census:
                 self.n_positions += has_label.size
                 self.n_ignored += has_label.size - int(has_label.sum())
                 y = self.positions.flat(y)[torch.from_numpy(has_label)]
-            if len(self.labels) < 2:
+            if len(self.labels) < 2 and len(y):
                 found = torch.unique(y.reshape(len(y), -1), dim=0)[:2]
                 self.labels.update(tuple(row) for row in found.tolist())
             yield minibatch

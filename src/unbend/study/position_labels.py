@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array
+from unbend.capture.taps import Tap
 from unbend.errors import DataError
 from unbend.load.dataset import IGNORED
 from unbend.load.labels import Task, column
-from unbend.numerics.views import View
 from unbend.study.positions import PER_ITEM, Grid, positions_of
 
 TOLD = (
@@ -35,26 +35,32 @@ class OutputForm:
         grid: sizes of its positions; none where it is a vector.
         width: numbers at a position, or of the vector; 0 where that is not known.
         channel: which axis of a batch holds them.
+        bare: name of the layer that it is, if all its axes are positions, of one number each.
     """
 
     shape: Grid = ()
     grid: Grid = ()
     width: int = 0
     channel: int = 1
+    bare: str = ""
 
     @classmethod
-    def of(cls, output: Tensor, view: View | None) -> "OutputForm":
+    def of(cls, output: Tensor, end: Tap | None, *, is_assumed: bool) -> "OutputForm":
         """The form of an output.
 
         Args:
             output: for some items.
-            view: how the layer that it is is read; None where it is no layer, so that only a vector is known.
+            end: the layer that it is; None where it is no layer, so that only a vector is known.
+            is_assumed: nothing says which of its axes holds units: one of a single number was dropped.
         """
         shape = tuple(output.shape[1:])
-        if view is None or output.ndim < 3:
+        if end is None or output.ndim < 3:
             return cls(shape, (), 0 if output.ndim > 2 else shape[0] if shape else 1)
-        channel = 1 if view.layout == "maps" else output.ndim - 1
-        return cls(shape, positions_of(output.shape, view), output.shape[channel], channel)
+        if is_assumed:
+            return cls(shape, shape, 1, bare=end.name)
+        whole = tuple(end.shape)  # as the layer puts it out: forward may drop an axis of one number behind it
+        channel = 1 if end.view.layout == "maps" else len(whole)
+        return cls(whole, positions_of((1, *whole), end.view), whole[channel - 1], channel)
 
 
 @dataclass(frozen=True, slots=True)

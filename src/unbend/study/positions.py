@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array, Int64
+from unbend.capture.taps import Tap
 from unbend.errors import DataError
 from unbend.load.dataset import IGNORED
 from unbend.numerics.hashing import hashes
@@ -23,6 +24,7 @@ Grid: TypeAlias = tuple[int, ...]
 PER_ITEM = 64
 """Positions drawn of each item: neighbours are alike, so that more of one item say little more."""
 _LEAST_STRIDE = 1 << 16
+_BARE = View("tokens", "mean", 1)
 _SALT = 41
 _MOST_EXTRA = 5
 """Tokens that may stand in front of those of an image: its class, its registers."""
@@ -38,6 +40,7 @@ class DrawnPositions:
         place: where it is, counted through the grid [m].
         y: its class index [m], or its targets [m, t].
         ids: its row number [m].
+        bare: name of the layer whose axes are all positions, of one number each; empty for none.
     """
 
     grid: Grid
@@ -45,6 +48,19 @@ class DrawnPositions:
     place: Tensor
     y: Tensor
     ids: Int64[Array, "m"]
+    bare: str = ""
+
+    def of_layer(self, values: Tensor, tap: Tap, mask: Tensor | None = None) -> Tensor:
+        """The row of each position in a layer's output [m, d]; the mask as in `rows`."""
+        if tap.name == self.bare:
+            return self.rows(values[..., None], _BARE)
+        return self.rows(values, tap.view, mask)
+
+    def view(self, tap: Tap) -> View:
+        """How the rows of a layer are read."""
+        if tap.name == self.bare:
+            return row_view((*tap.shape, 1), _BARE, self.grid)
+        return row_view(tap.shape, tap.view, self.grid)
 
     def rows(self, values: Tensor, view: View, mask: Tensor | None = None) -> Tensor:
         """The row of each position in a layer's output [m, d].
@@ -138,16 +154,18 @@ class Positions:
     Attributes:
         n_axes: axes of a label that are positions.
         stride: row numbers that each item takes.
+        bare: name of the layer whose axes are all positions, of one number each; empty for none.
     """
 
     n_axes: int
     stride: int
+    bare: str = ""
 
     @classmethod
-    def of(cls, grid: Grid) -> "Positions":
+    def of(cls, grid: Grid, bare: str = "") -> "Positions":
         """For labels of these sizes, and such as are longer, up to a limit."""
         stride = 1 << max(int(np.prod(grid)) - 1, 1).bit_length()
-        return cls(len(grid), max(stride, _LEAST_STRIDE))
+        return cls(len(grid), max(stride, _LEAST_STRIDE), bare)
 
     def draw(self, y: Tensor, ids: Int64[Array, "n"], counts: Tensor | None = None) -> DrawnPositions:
         """The positions of one batch.
@@ -174,7 +192,7 @@ class Positions:
         at = torch.from_numpy(item), torch.from_numpy(place)
         base = np.where(ids >= FAR, FAR, 0)
         numbers = (base + (ids - base) * self.stride)[item] + place
-        return DrawnPositions(grid, *at, self.flat(y)[at], numbers)
+        return DrawnPositions(grid, *at, self.flat(y)[at], numbers, self.bare)
 
     def labelled(self, y: Tensor, counts: Tensor | None = None) -> Array:
         """Which positions have a label [n, p]."""
@@ -191,4 +209,5 @@ def _even(places: Array, start: float) -> Array:
     """At most `PER_ITEM` of some places, at even steps."""
     if len(places) <= PER_ITEM:
         return places
-    return places[((start + np.arange(PER_ITEM)) * len(places) / PER_ITEM).astype(np.int64)]
+    at = ((start + np.arange(PER_ITEM)) * len(places) / PER_ITEM).astype(np.int64)
+    return places[np.minimum(at, len(places) - 1)]  # a hash of all ones rounds to 1

@@ -24,7 +24,7 @@ from unbend.study.fold import INPUT, input_rows
 from unbend.study.labels import Labels, labels
 from unbend.study.loss import written_for
 from unbend.study.position_labels import OutputForm
-from unbend.study.positions import DrawnPositions, Positions, row_view
+from unbend.study.positions import DrawnPositions, Positions
 from unbend.study.reader import Minibatch
 from unbend.study.settings import Settings
 from unbend.study.source import Source
@@ -164,7 +164,7 @@ def _frames(places: Plan, look: Any, flat: Tensor | None, at: DrawnPositions | N
     """The layers without their Results, the input first where it is numeric."""
     frames = tuple(
         Layer(tap.name, tap.kind, tap.module, tap.shape,
-              tap.view if at is None else row_view(tap.shape, tap.view, at.grid), fed_by=tap.fed_by,
+              tap.view if at is None else at.view(tap), fed_by=tap.fed_by,
               is_output=tap.name == places.output, is_head=tap.name == places.head,
               feeders=tap.feeders, alias_of=tap.alias_of)
         for tap in places.taps
@@ -184,7 +184,7 @@ def _output_form(model: nn.Module, places: Plan, look: Any) -> OutputForm:
         found = tensor_of(call(model, places.protect(look)))
     if found is None:
         return OutputForm()
-    return OutputForm.of(found.tensor, None if places.end is None else places.end.view)
+    return OutputForm.of(found.tensor, places.end, is_assumed=places.is_end_assumed)
 
 
 def _check_task(how: Settings, found: Labels) -> None:

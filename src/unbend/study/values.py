@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from unbend._notebook import in_html
 from unbend._typing import Array
 from unbend.errors import DataError, LayerError
 from unbend.numerics.centroids import Centroids
@@ -56,6 +57,7 @@ class Finding:
     explains: tuple[str, ...] = ()
 
     __repr__ = in_one_line
+    _repr_html_ = in_html
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,6 +209,8 @@ class Study:
     across: dict[str, Any]
     findings: tuple[Finding, ...]
     sums: Sums
+
+    _repr_html_ = in_html
 
     def result(self, kind: type[R]) -> R | None:
         """The Result of that class that spans layers, such as `study.result(Depth)`; None where none was made."""

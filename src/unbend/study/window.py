@@ -21,6 +21,8 @@ from unbend.study.regions import plane_through
 
 MOST_SAMPLES = 2000
 """Samples read from a data set, and drawn: more hide the cells under them."""
+_SHOWN = 6
+"""Up to this many samples on a plane are carried along to be looked at: the three it was laid through."""
 _ROOM = 0.1
 """Of the span of the data on either side of them, in the window of a model of two inputs."""
 _FLAT = 1e-9
@@ -54,11 +56,15 @@ class PlaneSamples:
         points: their plane coordinates.
         labels: class indices, if known.
         class_names: in the order of the indices.
+        inputs: the samples themselves, where they are few, to be looked at; None where they are many.
+        shape: the shape of one of them.
     """
 
     points: Float64[Array, "n 2"]
     labels: Int64[Array, "n"] | None = None
     class_names: tuple[str, ...] = ()
+    inputs: Float64[Array, "n d"] | None = None
+    shape: tuple[int, ...] = ()
 
 
 def flat_samples(data: load.Data) -> FlatSamples:
@@ -156,4 +162,10 @@ def samples_on(plane: Plane, samples: FlatSamples) -> PlaneSamples:
     is_near = gap <= _ON_PLANE * (1.0 + np.linalg.norm(samples.x - plane.origin, axis=1))
     is_near &= ((points >= low) & (points <= high)).all(axis=1)
     rows = np.flatnonzero(is_near)[:MOST_SAMPLES]
-    return PlaneSamples(points[rows], None if samples.labels is None else samples.labels[rows], samples.class_names)
+    return PlaneSamples(
+        points[rows],
+        None if samples.labels is None else samples.labels[rows],
+        samples.class_names,
+        samples.x[rows] if len(rows) <= _SHOWN else None,
+        samples.shape,
+    )

@@ -1,4 +1,4 @@
-/** A table that sorts by the column whose head is pressed. */
+/** Tables: one that sorts by the column whose head is pressed, and those a long page carries as text until they are opened. */
 
 import { html } from "../dom.ts";
 
@@ -36,4 +36,13 @@ export function sortable(table: HTMLTableElement): void {
       body.append(...rows.map(([, row]) => row));
     });
   });
+}
+
+/** A table of lines of text, a tab between its columns; the first line holds the heads. */
+export function unfolded(text: string): HTMLElement {
+  const [head = [], ...rows] = text.split("\n").map((line) => line.split("\t").map((cell) => cell.trim()));
+  return html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, html("table", {},
+    html("thead", {}, html("tr", {}, ...head.map((cell) => html("th", { scope: "col" }, cell)))),
+    html("tbody", {}, ...rows.map((row) => html("tr", {}, ...head.map((_, i) =>
+      i ? html("td", {}, row[i] ?? "") : html("th", { scope: "row" }, row[i] ?? "")))))));
 }

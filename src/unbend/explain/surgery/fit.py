@@ -22,6 +22,7 @@ from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.fold import fold
 from unbend.study.progress import Progress, ticker
+from unbend.study.source import Part
 
 _RIDGE = 1e-6
 """Penalty of the affine map, as a share of the variance of a unit."""
@@ -129,6 +130,43 @@ def fit_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], progress: Progress) -
     return [one.affine() for one in sums]
 
 
+def affine_fits(made: Setup, taps: Sequence[Tap], progress: Progress) -> dict[str, float]:
+    """How much of a matrix each layer is: R² on held-out rows of its best affine map, fitted to training rows.
+
+    Cost:
+        A pass over all rows.
+    """
+    work = made.work
+    sums = {part: [(tap.name, _MapSums(made.model, tap, tap)) for tap in taps if not tap.function]
+            for part in ("train", "held_out")}  # fmt: skip
+    parts: tuple[Part, ...] = ("train", "held_out")
+    for part in parts:
+        listeners = sums[part]
+        tick = ticker(progress, "Affine maps", work.rows.n[part])
+        with quiet(made.model), ExitStack() as stack:
+            for _, one in listeners:
+                stack.enter_context(one.listening())
+            stack.enter_context(tapped(made.model, (), lambda *_caught: None))
+            for minibatch in work.rows.batches(part):
+                call(made.model, work.plan.protect(work.fit(minibatch.inputs)))
+                tick(len(minibatch.ids))
+    found = {}
+    for (name, train), (_, held_out) in zip(sums["train"], sums["held_out"], strict=True):
+        fitted, judged = train.affine(), held_out.second()
+        if fitted is not None and judged is not None:
+            found[name] = r2_of(fitted, judged)
+    return found
+
+
+def r2_of(found: AffineMap, second: SecondState) -> float:
+    """The share of the variance of other rows that an affine map gives, from their second moments."""
+    gap = second.mean @ found.weight.T + found.bias - second.y_mean
+    left = np.trace(second.yy) - 2 * np.sum(found.weight.T * second.cross) + second.n * float(gap @ gap)
+    left += np.sum((found.weight @ second.gram) * found.weight)
+    total = float(np.trace(second.yy))
+    return 1 - float(left) / total if total > 0 else np.nan
+
+
 class _MapSums:
     """Products of the input of one module and the output of another, position by position."""
 
@@ -185,11 +223,14 @@ class _MapSums:
             self._products = Products(x.shape[1], y.shape[1], x.device)
         self._products.add(x[::step].contiguous(), y[::step].double().contiguous())
 
+    def second(self) -> SecondState | None:
+        """The second moments; None where there are none."""
+        return None if self._is_lost or self._products is None else SecondState.from_products(self._products)
+
     def affine(self) -> AffineMap | None:
         """The best affine map; None where there is none."""
-        if self._is_lost or self._products is None:
-            return None
-        return best_affine(SecondState.from_products(self._products))
+        found = self.second()
+        return None if found is None else best_affine(found)
 
 
 def best_affine(second: SecondState) -> AffineMap:

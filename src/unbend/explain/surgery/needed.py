@@ -14,7 +14,7 @@ from unbend.capture import Caught, Tap, quiet, tapped
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup
 from unbend.explain.surgery.fit import LayerFit
-from unbend.explain.surgery.operations import ablate
+from unbend.explain.surgery.operations import ablate, resample
 from unbend.explain.surgery.replay import Replay
 from unbend.numerics.interval import paired
 from unbend.numerics.result import result
@@ -50,9 +50,25 @@ class UnitsNeeded:
 
 
 def units_needed(
-    made: Setup, taps: Sequence[Tap], known: Mapping[str, LayerFit], size: int, seed: int, progress: Progress
+    made: Setup,
+    taps: Sequence[Tap],
+    known: Mapping[str, LayerFit],
+    size: int,
+    seed: int,
+    progress: Progress,
+    *,
+    resampled: bool = False,
 ) -> tuple[UnitsNeeded, ...]:
     """The curve of each layer.
+
+    Args:
+        made: the model on data.
+        taps: its layers.
+        known: what is known of them.
+        size: rows per forward pass.
+        seed: of the random order, and of the rows that others are taken from.
+        progress: called as it goes on.
+        resampled: whether units that are not kept put out what they do for another row, and not their mean.
 
     Cost:
         A backward pass over 512 rows; then for each layer twice log2(units) times the layers behind it.
@@ -80,7 +96,8 @@ def units_needed(
                     for n in kept[tap.name]:
                         dropped = np.ones(len(order), bool)
                         dropped[order[:n]] = False
-                        change = ablate(tap, known[tap.name].mean, dropped)
+                        mean = known[tap.name].mean
+                        change = resample(tap, dropped, seed) if resampled else ablate(tap, mean, dropped)
                         out = replay.change(given(inputs), {tap.place: change}).cpu()
                         outs.setdefault((tap.name, which, int(n)), []).append(out)
             tick(len(labels.y))
@@ -119,20 +136,20 @@ def _importance(made: Setup, taps: Sequence[Tap], known: Mapping[str, LayerFit])
 
     def keep(tap: Tap, one: Caught) -> None:
         if one.values.requires_grad:
-            one.values.retain_grad()
             caught[tap.name] = one.values
 
     inputs, labels = made.subject.train.rows(0, _ROWS)
     with quiet(made.model, grad=True), tapped(made.model, [tap for tap in taps if not tap.order], keep):
         out = made.subject.run(made.model, inputs)
-        row_losses(out.float(), labels.y).sum().backward()
-    made.model.zero_grad(set_to_none=True)
+        loss = row_losses(out.float(), labels.y).sum()
+        found = torch.autograd.grad(loss, list(caught.values()), allow_unused=True) if caught else ()
+    slopes = dict(zip(caught, found, strict=True))  # the parameters keep the gradients they have
     scores = {}
     for tap in taps:
-        h = caught.get(tap.name)
-        if h is None or h.grad is None:
+        slope = slopes.get(tap.name)
+        if slope is None:
             continue
-        values, slope = h.detach(), h.grad
+        values = caught[tap.name].detach()
         if tap.view.layout == "maps":
             values, slope = values.movedim(1, -1), slope.movedim(1, -1)
         change = (values - torch.from_numpy(known[tap.name].mean).to(values)) * slope

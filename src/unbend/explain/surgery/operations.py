@@ -16,12 +16,13 @@ from unbend.explain.surgery.fit import AffineMap, LayerFit
 from unbend.explain.surgery.replay import Change
 from unbend.numerics.erasure import Eraser
 
-Operation: TypeAlias = Literal["skip", "affine", "mean", "erase", "control"]
+Operation: TypeAlias = Literal["skip", "affine", "mean", "resample", "erase", "control"]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 MEANINGS: dict[Operation, str] = {
     "skip": "its input handed on (of an activation: the identity in its place)",
     "affine": "its best affine map in its place",
     "mean": "its mean over the training rows in its place",
+    "resample": "its output for another row of the batch in its place",
     "erase": "without what a linear read-out can use of the classes",
     "control": "without as many directions drawn at random",
 }
@@ -38,15 +39,16 @@ def change_of(operation: Operation, tap: Tap, known: LayerFit) -> Change | str:
     """
     if tap.order or tap.n_merged > 1:
         return "its units lie on more than one axis"
-    if tap.alias_of is not None and operation in {"mean", "erase", "control"}:
+    if tap.alias_of is not None and operation in {"mean", "resample", "erase", "control"}:
         return f"its values are those of `{tap.alias_of}`"
     if operation == "skip":
         return hand_on if known.takes_its_shape else "its input has another shape than its output"
     if operation == "affine":
         found = known.affine
         return "it has no input at the same positions" if found is None else affine_change(tap, found)
-    if operation == "mean":
-        return ablate(tap, known.mean, np.ones(len(known.mean), bool))
+    if operation in {"mean", "resample"}:
+        every = np.ones(len(known.mean), bool)
+        return ablate(tap, known.mean, every) if operation == "mean" else resample(tap, every, 0)
     eraser = known.eraser if operation == "erase" else known.control
     return "it is too wide, or read by its greatest value" if eraser is None else _erasing(tap, eraser)
 
@@ -71,6 +73,19 @@ def add(tap: Tap, vector: Float64[Array, "d"]) -> Change:
     """A vector added at every position."""
     values = torch.from_numpy(vector)
     return lambda out, _given: _at_units(tap, out, out, lambda h: h + values.to(h))
+
+
+def resample(tap: Tap, dropped: Bool[Array, "d"], seed: int) -> Change:
+    """Some units of the layer as they are for another row of the batch: what they say goes, their spread stays."""
+    which = torch.from_numpy(dropped)
+
+    def change(out: Tensor, _given: Tensor | None) -> Tensor:
+        order = torch.randperm(len(out), generator=torch.Generator().manual_seed(seed)).to(out.device)
+        shape = [1] * out.ndim
+        shape[1 if tap.view.layout == "maps" else -1] = len(which)
+        return torch.where(which.to(out.device).reshape(shape), out[order], out)
+
+    return change
 
 
 def ablate(tap: Tap, mean: Float64[Array, "d"], dropped: Bool[Array, "d"]) -> Change:

@@ -130,7 +130,7 @@ def surgery(
     held_out: Any = None,
     layers: Sequence[str] | None = None,
     operations: Sequence[str] = OPERATIONS,
-    units: bool = False,
+    units: bool | str = False,
     rows: int = ROWS,
     batch_size: int = 256,
     seed: int = 0,
@@ -149,7 +149,8 @@ def surgery(
         held_out: the held-out part; left out, a fifth of the rows by hash.
         layers: paths or globs; None for a sensible choice.
         operations: what is done to each layer; with "affine", runs of layers are replaced by one matrix too.
-        units: also find out how many units each layer needs.
+        units: also find out how many units each layer needs: "mean" (True) puts the others at their mean, "resample"
+            gives them what they put out for another row of the batch.
         rows: held-out rows at most.
         batch_size: rows per forward pass.
         seed: of the control's directions.
@@ -186,7 +187,7 @@ def surgery(
     cuts = tuple(_cut(made, key, out, judged.out, y) for key, out in judged.outs.items())
     erased = [tap for tap in taps if (tap.name, "erase") in changes]
     runs = _runs(made, taps, cuts, batch_size, progress) if "affine" in operations else ()
-    needed = units_needed(made, taps, known, batch_size, seed, progress) if units else ()
+    needed = _units(made, taps, known, batch_size, seed, progress, how=units) if units else ()
     found = leaks(made, erased, known, progress) if erased else {}
     base = float(torch.bincount(y).max()) / len(y)
     return Surgery(
@@ -197,6 +198,21 @@ def surgery(
         affine_r2={name: fit.affine.r2 for name, fit in known.items() if fit.affine is not None},
         impossible=impossible, n_passes=judged.n_passes, class_names=made.class_names,
     )  # fmt: skip
+
+
+def _units(
+    made: Setup,
+    taps: Sequence[Tap],
+    known: dict[str, LayerFit],
+    size: int,
+    seed: int,
+    progress: Progress,
+    *,
+    how: bool | str,
+) -> tuple[UnitsNeeded, ...]:
+    if how not in (True, "mean", "resample"):
+        raise DataError(f"units: expected True, 'mean' or 'resample', got {how!r}.")
+    return units_needed(made, taps, known, size, seed, progress, resampled=how == "resample")
 
 
 def _runs(made: Setup, taps: Sequence[Tap], cuts: Sequence[Cut], size: int, progress: Progress) -> tuple[LayerRun, ...]:

@@ -11,6 +11,7 @@ from jaxtyping import Int32, UInt8
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from unbend._notebook import in_html
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.cells.compiled.queries import face_areas, face_means, locate
 from unbend.numerics.cells.plane import Plane
@@ -54,6 +55,8 @@ class Cells:
     is_complete: bool
     is_proved: bool
     packed_bits: UInt8[Array, "f bytes"] | None = None
+
+    _repr_html_ = in_html
 
     @property
     def n_faces(self) -> int:

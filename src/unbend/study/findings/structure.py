@@ -37,9 +37,11 @@ def idle_branch(e: Evidence) -> Iterator[Finding]:
         }
         if branch not in spread or layers[branch].kind in {"input", "embedding"} or not leads:
             continue
-        if any(branch in graph.ancestors[other] for other in others) or not spread[branch] <= IDLE * min(top, usual):
+        if any(branch in graph.ancestors.get(other, ()) for other in others) or not spread[branch] <= IDLE * min(
+            top, usual
+        ):
             continue
-        shortcut = next((other for other in others if other in graph.ancestors[branch]), None)
+        shortcut = next((other for other in others if other in graph.ancestors.get(branch, ())), None)
         past = f", and {called(layers[shortcut])} passes it by" if shortcut in layers else ""
         yield Finding(
             "idle_branch", "problem" if e.is_ill else "note" if e.is_judged else "warning", branch,

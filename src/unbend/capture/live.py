@@ -1,0 +1,311 @@
+"""Hooks in a training run: what chosen layers put out, handed over while the run goes on as if nobody looked.
+
+In: a model that trains, and the inputs of one forward pass. Out: `Spot`s, decided on a copy of the model, so that the
+model itself runs no pass more; hooks that call a `Receiver` inside the forward pass and can be compiled into its graph.
+Must not know what is made of the values.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from unbend.capture.inputs import n_samples
+from unbend.capture.outputs import call
+from unbend.capture.plan import plan
+from unbend.capture.quiet import quiet
+from unbend.capture.taps import Tap, arrange
+from unbend.errors import LayerError
+
+Begin: TypeAlias = Callable[[tuple[Any, ...], Mapping[str, Any]], None]
+"""Takes the arguments of a forward pass, by position and by keyword, before it runs."""
+_SEEN = ("affine", "activation", "function", "attention", "recurrent", "block", "output")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spot:
+    """One place that is looked at in a training run.
+
+    Attributes:
+        tap: the layer it tells about.
+        path: of the module whose hook reads it.
+        is_input: whether that module's input is read, because the layer is a function or a module called repeatedly.
+        is_counted: whether one call of several is read, by its number.
+        is_output: whether it is the output of the model.
+    """
+
+    tap: Tap
+    path: str
+    is_input: bool = False
+    is_counted: bool = False
+    is_output: bool = False
+
+
+@runtime_checkable
+class Receiver(Protocol):
+    """Takes what one layer puts out, inside the forward pass."""
+
+    def add(self, values: Tensor, pre: Tensor | None) -> None:
+        """Take the values in a step that is reported; `pre` is an activation's input, where saturation is of that."""
+        ...
+
+    def check(self, values: Tensor) -> None:
+        """Look at the values in any other step."""
+        ...
+
+
+@dataclass(slots=True)
+class Switch:
+    """What hooks look at before they do anything; compiled code is guarded by it, and there are two graphs.
+
+    Attributes:
+        is_on: whether values are taken in this step.
+        is_checking: whether values are looked at in every other step.
+        counted: the hooks that count calls, to be told when a forward pass begins.
+    """
+
+    is_on: bool = False
+    is_checking: bool = False
+    counted: list["LiveHook"] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """A forward pass of the whole model begins: count calls anew."""
+        for hook in self.counted:
+            hook.n_calls = 0
+
+
+def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
+    """Where to look in a training run, and notes on what was decided.
+
+    An affine layer whose values go into an activation only is not read: the activation tells the same and more.
+    Norms and embeddings are read where they are named.
+
+    Args:
+        model: from `capture.bare`.
+        inputs: one batch, as `capture.call` takes it.
+        layers: paths or globs; None for a sensible choice.
+
+    Raises:
+        LayerError: a name fits no layer.
+        ModelError: the model cannot be copied, or not run on such inputs.
+
+    Cost:
+        A copy of the model, which is dropped, and some forward passes of it.
+    """
+    twin = copy.deepcopy(model)
+    for module in twin.modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks):  # noqa: SLF001  others' hooks run no more often than without us
+            hooks.clear()
+    found = plan(twin, inputs, n_samples(inputs), layers=layers)
+    n_calls, shapes = _calls(twin, inputs)
+    wanted = [tap for tap in found.taps if layers is not None or tap.kind in _SEEN]
+    bent = {tap.fed_by for tap in wanted if tap.kind in ("activation", "function")}
+    chosen, lost = [], []
+    for tap in wanted:
+        if layers is None and tap.name in bent and tap.kind == "affine":
+            continue
+        spot = _spot(tap, found.taps, n_calls, shapes)
+        if spot is None:
+            lost.append(tap.name)
+        else:
+            chosen.append(replace(spot, is_output=tap.name == found.output))
+    notes = [note for note in found.notes if not note.startswith("Second moments")]
+    if lost:
+        notes.append(
+            f"No module takes in the values of these functions alone, so they are not read: {', '.join(lost)}."
+        )
+    return tuple(chosen), tuple(notes)
+
+
+def named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The arguments of one call as `capture.call` takes them: one mapping where there are keywords, else a tuple."""
+    if not kwargs:
+        return args[0] if len(args) == 1 else args
+    if not args:
+        return dict(kwargs)
+    return dict(signature(model.forward).bind(*args, **kwargs).arguments)
+
+
+def _calls(model: nn.Module, inputs: Any) -> tuple[Counter[str], dict[str, tuple[int, ...]]]:
+    """How often each module is called in one pass, and the shape of one sample of its first argument."""
+    n_calls: Counter[str] = Counter()
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(path: str, args: tuple[Any, ...]) -> None:
+        n_calls[path] += 1
+        if args and isinstance(args[0], Tensor):
+            shapes[path] = tuple(args[0].shape[1:])
+
+    with ExitStack() as stack, quiet(model):
+        for path, module in model.named_modules():
+            hook = module.register_forward_pre_hook(lambda _module, args, path=path: note(path, args))
+            stack.callback(hook.remove)
+        call(model, inputs)
+    return n_calls, shapes
+
+
+def _spot(tap: Tap, taps: Sequence[Tap], n_calls: Counter[str], shapes: Mapping[str, tuple[int, ...]]) -> Spot | None:
+    """Where a layer's values can be read; None where no hook sees them."""
+    if not tap.function and n_calls[tap.path] == 1:
+        return Spot(tap, tap.path)
+    is_plain = not (tap.order or tap.time_first)
+    for taker in taps:
+        alone = taker.feeders == (tap.name,) and not taker.function and n_calls[taker.path] == 1
+        if alone and is_plain and shapes.get(taker.path) == tap.shape and taker.kind == "affine":
+            return Spot(replace(tap, saturation=_of_output(tap)), taker.path, is_input=True)
+    return None if tap.function else Spot(tap, tap.path, is_counted=True)
+
+
+def _of_output(tap: Tap) -> Any:
+    """Where it is saturated, if that is about its output: its input is not at hand."""
+    return None if tap.saturation is None or tap.saturation.pre is not None else tap.saturation
+
+
+class Silent:
+    """What a copy of a hook is: nothing. A copied model is not looked at."""
+
+    def __call__(self, *_given: Any) -> None:
+        """Do nothing."""
+
+
+class _Quiet:
+    """A hook whose copies, pickled or deep, are silent."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Silent, ()
+
+    def __deepcopy__(self, _memo: Any) -> Silent:
+        return Silent()
+
+
+class LiveHook(_Quiet):
+    """The hook of one spot.
+
+    It runs in eager mode and in compiled graphs, where `is_compiling()` is a constant. A module that is no longer the
+    one it was set on (a replica, an average of weights), and the second forward pass of activation checkpointing, are
+    passed by.
+
+    Args:
+        spot: where it hangs.
+        module: the module it was set on.
+        switch: whether values are taken now.
+        receiver: what takes them.
+    """
+
+    def __init__(self, spot: Spot, module: nn.Module, switch: Switch, receiver: Receiver) -> None:
+        self.spot, self.module, self.switch, self.receiver = spot, module, switch, receiver
+        self.n_calls = 0
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
+        """Hand the values over, if any are wanted now."""
+        if not (self.switch.is_on or self.switch.is_checking):
+            return
+        if not torch.compiler.is_compiling() and not self._is_meant(module):
+            return
+        if self.spot.is_counted and not self._is_its_turn():
+            return
+        values = _tensor(args if self.spot.is_input else output)
+        if values is None or values.ndim < 2:
+            return
+        if not self.switch.is_on:
+            self.receiver.check(values.detach())
+            return
+        tap = self.spot.tap
+        pre = None
+        if tap.saturation is not None and tap.saturation.pre is not None:
+            given = _tensor(args)
+            pre = None if given is None or given.shape != values.shape else arrange(given.detach(), tap)
+        self.receiver.add(arrange(values.detach(), tap), pre)
+
+    def _is_meant(self, module: nn.Module) -> bool:
+        return module is self.module and torch._C._current_graph_task_id() == -1  # noqa: SLF001  a recompute runs inside the backward pass
+
+    def _is_its_turn(self) -> bool:
+        """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
+        self.n_calls += 1
+        return self.n_calls == self.spot.tap.call + 1
+
+
+def _tensor(value: Any) -> Tensor | None:
+    """The first tensor of what a module takes or puts out."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (tuple, list)):
+        for part in value:
+            if isinstance(part, Tensor):
+                return part
+    return None
+
+
+def set_hooks(model: nn.Module, where: Mapping[Spot, Receiver], switch: Switch) -> ExitStack:
+    """Hooks on a model; closing what comes back takes them off.
+
+    Raises:
+        LayerError: a spot's module is not there.
+    """
+    modules = dict(model.named_modules())
+    stack = ExitStack()
+    for spot, receiver in where.items():
+        module = modules.get(spot.path)
+        if module is None:
+            raise LayerError(f"watch: no module named {spot.path!r}. Watch the model that was planned for.")
+        hook = LiveHook(spot, module, switch, receiver)
+        if spot.is_counted:
+            switch.counted.append(hook)
+        handle = module.register_forward_pre_hook(hook) if spot.is_input else module.register_forward_hook(hook)
+        stack.callback(handle.remove)
+    return stack
+
+
+class Around(_Quiet):
+    """Hooks around a whole forward pass, outside of any compiled graph.
+
+    Args:
+        model: the module they are set on, which may be a wrapper.
+        begin: called before, with the arguments.
+    """
+
+    def __init__(self, model: nn.Module, begin: Begin) -> None:
+        self._model, self._begin = model, begin
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Say that a forward pass of the model itself begins."""
+        if module is self._model and not torch.compiler.is_compiling():
+            self._begin(args, kwargs)
+
+
+class _Compiled(_Quiet):
+    """Stands where `module.compile()` put its compiled call, and says first that a forward pass begins."""
+
+    def __init__(self, inner: Callable[..., Any], begin: Begin) -> None:
+        self.inner, self._begin = inner, begin
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._begin(args, kwargs)
+        return self.inner(*args, **kwargs)
+
+
+def set_around(outer: nn.Module, model: nn.Module, begin: Begin) -> ExitStack:
+    """Call `begin` before every forward pass of `outer`, outside of compiled graphs; closing takes it off.
+
+    Args:
+        outer: the module that the training loop calls.
+        model: the module inside its wrappers.
+        begin: called with the arguments.
+    """
+    stack = ExitStack()
+    compiled = getattr(model, "_compiled_call_impl", None)
+    if outer is model and compiled is not None:
+        model._compiled_call_impl = _Compiled(compiled, begin)  # noqa: SLF001  the one place outside of its graph
+        stack.callback(setattr, model, "_compiled_call_impl", compiled)
+        return stack
+    stack.callback(outer.register_forward_pre_hook(Around(outer, begin), with_kwargs=True).remove)
+    if outer is not model:  # a loop may call the model inside its wrapper
+        stack.callback(model.register_forward_pre_hook(Around(model, begin), with_kwargs=True).remove)
+    return stack

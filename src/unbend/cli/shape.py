@@ -1,0 +1,67 @@
+"""`unbend shape`: the dimension of each layer, how much of a matrix it is, how alike layers are.
+
+In: the words of a command line. Out: a page, and the findings in sentences.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from unbend import load
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, results, wrote
+from unbend.cli.terminal import progress
+from unbend.explain.shape import ROWS
+from unbend.explain.shape import shape as measure
+from unbend.files import check_place, check_unread
+from unbend.report.html import write
+from unbend.report.shape import shape_page, shape_sentences
+from unbend.study.jobs import work_of
+
+PAGE = Path("shape.html")
+
+
+def shape(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
+    ] = None,
+    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    other: Annotated[str | None, typer.Option(help="Another model to compare layers with, on the same rows.")] = None,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
+    ] = None,
+    topology: Annotated[bool, typer.Option("--topology", help="Also count pieces and holes (needs ripser).")] = False,
+    rows: Annotated[int, typer.Option(min=30, help="Training rows that shapes are taken of.")] = ROWS,
+    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the demo's training.")] = 0,
+) -> None:
+    """Tell the shape of each layer: its dimension, how much of a matrix it is, how alike it is to others.
+
+    Without arguments it does so with a small net on scikit-learn's handwritten digits.
+
+    [bold]Examples[/bold]
+
+      unbend shape
+
+      unbend shape net.py:model data.npz --topology -o shape.html
+
+      unbend shape net.py:before digits --other net.py:after
+    """
+    check_place(output, "the page")
+    check_unread(output, files_of([model, data, other, weights]))
+    with progress() as told:
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        beside = None if other is None else load.model(other)
+        found = measure(
+            work.model, work.data, other=beside, layers=layers or None, topology=topology, rows=rows, progress=told
+        )
+        told("Drawing the page", 0, None)
+        write(shape_page(found, title=f"The shape of the layers of {work.name}"), output)
+    for words in shape_sentences(found):
+        results().print(Text(words.replace("`", "")), soft_wrap=True)
+    errors().print(wrote(output))

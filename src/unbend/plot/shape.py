@@ -1,0 +1,51 @@
+"""The shape of each layer: its dimension, how much of a matrix it is, and how alike layers are.
+
+In: a `Shape`. Out: marks on given axes.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from unbend.explain.shape import Shape
+from unbend.plot.style import BLUE, GREEN, GREY, layer_axis, shortened, tint
+
+
+def dimensions(ax: Axes, result: Shape) -> None:
+    """The intrinsic dimension of each layer with its interval, and at a coarser scale."""
+    found = [(i, one) for i, one in enumerate(result.dimensions) if one is not None]
+    at = [i for i, _ in found]
+    ax.vlines(at, [one.low for _, one in found], [one.high for _, one in found], color=BLUE, lw=1.2)
+    ax.plot(at, [one.value for _, one in found], "o-", color=BLUE, ms=4, label="all rows")
+    coarse = [(i, one.curve[2]) for i, one in found if len(one.curve) > 2]
+    if coarse:
+        ax.plot(*zip(*coarse, strict=True), "s--", color=GREY, ms=3, lw=1.0, label="a quarter of them: coarser")
+    ax.set(ylabel="dimension", ylim=(0, None))
+    ax.legend(frameon=False, fontsize=7)
+    layer_axis(ax, result.layers)
+
+
+def affineness(ax: Axes, result: Shape) -> None:
+    """How much of each layer's held-out output the best affine map of its input gives."""
+    known = np.flatnonzero(np.isfinite(result.affine_r2))
+    ax.bar(known, np.clip(result.affine_r2[known], 0, 1), color=GREEN, width=0.65)
+    ax.set(ylabel="R² of the best matrix", ylim=(0, 1.02))
+    layer_axis(ax, result.layers)
+
+
+def alike(ax: Axes, result: Shape, *, between: bool = False) -> None:
+    """Debiased CKA within the model, or with the layers of the other.
+
+    Args:
+        ax: where to draw.
+        result: the shapes.
+        between: whether with the other model.
+    """
+    table = result.cka_between if between else result.cka
+    names = result.others if between else result.layers
+    ax.imshow(tint(BLUE, np.clip(table, 0, 1)), interpolation="nearest", aspect="auto")
+    step = max(1, -(-len(names) // 20))
+    ax.set_xticks(range(0, len(names), step), [shortened(names[i], 12) for i in range(0, len(names), step)],
+                  rotation=90, parse_math=False)  # fmt: skip
+    step = max(1, -(-len(result.layers) // 20))
+    at = range(0, len(result.layers), step)
+    ax.set_yticks(list(at), [shortened(result.layers[i], 16) for i in at], parse_math=False)

@@ -1,0 +1,129 @@
+"""Rules about the loss and about validation in the course of a run."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unbend._typing import Array
+from unbend.study.history.evidence import Occurrence, between, logged, rate_rose, since, weighted
+from unbend.study.history.values import RunHistory
+from unbend.study.values import Finding
+
+_EARLY = 3
+_ENOUGH = 10
+"""Snapshots after which a loss is judged by how far it has come."""
+_FALLEN, _SLOW = 0.02, 0.1
+"""Share of the first loss by which it has fallen at least."""
+_DIVERGED = 2.0
+_SWING = 0.2
+_WIDE = 0.05
+"""Share of its weights that a step moves some layer: less is the noise of small batches, no leaping about."""
+_RISEN = 0.1
+_PATIENCE = 8
+
+
+def diverging(history: RunHistory) -> Iterator[Occurrence]:
+    """A loss that ends far above where it was."""
+    known, loss = logged(history, "loss")
+    if len(loss) < _EARLY:
+        return
+    best = np.minimum.accumulate(loss)
+    height = max(float(loss[:_EARLY].max()), 1e-12)
+    at = since((loss > _DIVERGED * best) & (loss > 1.3 * height) & (np.arange(len(loss)) > 1), 2)
+    if at is not None:
+        place = int(known[at])
+        yield Occurrence(int(history.steps[place]), Finding(
+            "diverging", "problem", None,
+            f"The loss diverges, {between(history, place)}{rate_rose(history, place)}.",
+            f"It was {best[at]:.3g} at its best and is {loss[at]:.3g}.",
+            "Steps that are too large throw the weights about.",
+            "Go back to a checkpoint before that step and lower the learning rate.",
+            "Data of another kind from that step on.",
+        ))  # fmt: skip
+
+
+def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
+    """A loss that has not moved (SageMaker's `loss_not_decreasing`) or hardly (AUTOTRAINER's slow convergence)."""
+    known, loss = logged(history, "loss")
+    if len(loss) < 2 * _ENOUGH or not np.isfinite(loss).all() or loss[0] <= 0:
+        return
+    first, last = float(loss[:_EARLY].mean()), float(loss[-_EARLY:].mean())
+    fallen = (first - last) / first
+    if not -0.3 < fallen < _SLOW:
+        return
+    is_slow = fallen >= _FALLEN and _is_falling(loss)
+    if fallen >= _FALLEN and not is_slow:
+        return
+    place = int(known[2 * _ENOUGH - 1])
+    way = f"has fallen by {fallen:.0%} only" if is_slow else "does not fall"
+    yield Occurrence(int(history.steps[place]), Finding(
+        "slow_convergence" if is_slow else "loss_not_falling", "warning" if is_slow else "problem", None,
+        f"The loss {way} in {history.steps[known[-1]]:,} steps.",
+        f"It was {first:.3g} and is {last:.3g}.",
+        "The network learns next to nothing." if not is_slow else "At this pace training takes very long.",
+        "Raise the learning rate tenfold and look again; check that labels belong to their samples.",
+        "Labels that are mostly noise: then no network does better.",
+    ))  # fmt: skip
+
+
+def _is_falling(loss: Array) -> bool:
+    """Whether the second half lies below the first, beyond noise."""
+    half = len(loss) // 2
+    a, b = loss[:half], loss[half:]
+    return bool(a.mean() - b.mean() > 2 * np.sqrt(a.var() / len(a) + b.var() / len(b)))
+
+
+def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
+    """A loss that swings and does not get better (AUTOTRAINER's oscillating loss)."""
+    known, loss = logged(history, "loss")
+    moves = [history.layer(layer.name, "update") for layer in weighted(history)]
+    moved = np.fmax.reduce(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
+    within = np.nan_to_num(history.value("loss_spread")[known])
+    for end in range(2 * _ENOUGH, len(loss) + 1):
+        part, before = slice(end - _ENOUGH, end), loss[: end - _ENOUGH]
+        height = float(np.median(loss[part]))
+        swing = max(float(np.median(within[part])), float(loss[part].std()))
+        is_stuck = height > 0.9 * np.median(before[-_ENOUGH:]) and height > 0.3 * loss[:_EARLY].mean()
+        if is_stuck and swing > _SWING * height and np.median(moved[part]) > _WIDE:
+            place = int(known[end - _ENOUGH])
+            yield Occurrence(int(history.steps[place]), Finding(
+                "oscillating_loss", "warning", None,
+                f"The loss oscillates from step {history.steps[place]:,} on and does not get better.",
+                f"It swings by {swing / height:.0%} around {height:.3g}, and a step changes some layer by "
+                f"{np.median(moved[part]):.0%} of its weights.",
+                "Steps leap over the valley they should go down into.",
+                "Lower the learning rate, or enlarge the batch.",
+                "Batches of very different difficulty, in turn.",
+            ))  # fmt: skip
+            return
+
+
+def over_fit_onset(history: RunHistory) -> Iterator[Occurrence]:
+    """Validation that gets worse while training gets better (SageMaker's `overfit` and `overtraining`)."""
+    known, loss = logged(history, "validation_loss")
+    if len(loss) < _EARLY + 2:
+        return
+    best = int(loss.argmin())
+    place, after = int(known[best]), len(loss) - 1 - best
+    step = int(history.steps[place])
+    training = history.value("loss")[known]
+    height = max((1 + _RISEN) * loss[best], loss[best] + _RISEN * loss[0])
+    is_worse = after >= _EARLY and (loss[-_EARLY:] > height).all()
+    if is_worse and training[-1] < training[best]:
+        yield Occurrence(step, Finding(
+            "over_fit_onset", "warning", None,
+            f"The network over-fits from step {step:,} on.",
+            f"Validation loss {loss[best]:.3g} then, {loss[-1]:.3g} now; training loss {training[best]:.3g} and "
+            f"{training[-1]:.3g}.",
+            "It learns what is particular to its training rows.",
+            "Take the weights of that step; use more data, weight decay or dropout.",
+            "Scores that grow more certain raise the loss while the accuracy still rises.",
+        ))  # fmt: skip
+    elif after >= _PATIENCE and loss[-1] > loss[best]:
+        yield Occurrence(step, Finding(
+            "over_training", "note", None,
+            f"Validation has not got better since step {step:,}.",
+            f"Validation loss {loss[best]:.3g} then, {loss[-1]:.3g} now, in {after} looks.",
+            "More steps cost time and bring nothing.",
+            "Stop, or lower the learning rate.",
+        ))  # fmt: skip

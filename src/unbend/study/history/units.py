@@ -1,0 +1,166 @@
+"""Rules about what units do in the course of a run."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unbend.study.findings.words import share
+from unbend.study.history.evidence import Occurrence, bends, between, rate_rose, since
+from unbend.study.history.values import RunHistory
+from unbend.study.values import Finding
+
+_LOST = 0.3
+"""Share of a layer's units that fell silent, from which it is said."""
+_BORN = 0.6
+"""Share of units that are silent from the start: half is what a symmetric draw gives on inputs of one direction."""
+_SATURATED = 0.5
+_FLAT_SCALE = 1e-6
+_HUGE_SCALE = 1e5
+_COLLAPSED = 1.2
+_WAS_WIDE = 4.0
+_ALIKE = 0.02
+
+
+def all_zero(history: RunHistory) -> Iterator[Occurrence]:
+    """A layer that puts out nothing but zeros (SageMaker's `all_zero`)."""
+    for layer in bends(history):
+        at = since(history.layer(layer.name, "silent") == 1)
+        if at is not None:
+            yield Occurrence(int(history.steps[at]), Finding(
+                "all_zero", "problem", layer.name,
+                f"Layer {layer.name} puts out nothing but zeros, {between(history, at)}"
+                f"{rate_rose(history, at)}.",
+                f"All of its units are silent on the samples of step {history.steps[at]:,}.",
+                "Nothing behind it sees the input any more, and nothing before it is trained.",
+                "Go back to a checkpoint before that step and lower the learning rate.",
+                "An input of zeros, or a mask that hides everything, looks the same.",
+            ))  # fmt: skip
+
+
+def dying_units(history: RunHistory) -> Iterator[Occurrence]:
+    """Units that fell silent (SageMaker's `dead_relu`, AUTOTRAINER's dying ReLU)."""
+    for layer in bends(history):
+        silent = history.layer(layer.name, "silent")
+        if not np.isfinite(silent).any():
+            continue
+        least = np.fmin.accumulate(silent)
+        lost = silent - least
+        sudden = np.array([silent[i] - np.fmin.reduce(silent[max(i - 3, 0) : i + 1]) for i in range(len(silent))])
+        at = since((lost >= _LOST) & (sudden >= _LOST / 2), 2)
+        at = since(lost >= _LOST, 4) if at is None else at
+        if at is not None and silent[at] < 1:
+            before = least[at]
+            yield Occurrence(int(history.steps[at]), Finding(
+                "dying_units", "problem", layer.name,
+                f"Layer {layer.name} lost {share(silent[at] - before)} of its units {between(history, at)}"
+                f"{rate_rose(history, at)}.",
+                f"Silent on all samples looked at: {share(before)} of the units before, {share(silent[at])} then.",
+                "A unit that is silent on every sample gets no gradient and does not come back by itself.",
+                "Lower the learning rate or warm it up; leaky activations or a norm before them keep units alive.",
+                "Data of another kind in that phase silences units too; then they come back with the data.",
+            ))  # fmt: skip
+
+
+def born_silent(history: RunHistory) -> Iterator[Occurrence]:
+    """Units that are silent from the first step."""
+    for layer in bends(history):
+        silent = history.layer(layer.name, "silent")
+        if len(silent) and _BORN <= silent[0] < 1:
+            yield Occurrence(int(history.steps[0]), Finding(
+                "born_silent", "problem", layer.name,
+                f"{share(silent[0])} of the units of layer {layer.name} are silent from the start.",
+                "They put out 0 on every sample of the first snapshot.",
+                "The weights were drawn so that these units are never reached.",
+                "Look at the initial bias and at the scale of the inputs.",
+                "Sparse inputs leave units silent on few samples; a larger batch shows which are.",
+            ))  # fmt: skip
+
+
+def saturating_units(history: RunHistory) -> Iterator[Occurrence]:
+    """Units that are driven to where their activation is flat (SageMaker's `saturated_activation`)."""
+    for layer in bends(history):
+        saturated, silent = history.layer(layer.name, "saturated"), history.layer(layer.name, "silent")
+        at = since((saturated >= _SATURATED) & (silent < _SATURATED), 2)
+        if at is not None:
+            yield Occurrence(int(history.steps[at]), Finding(
+                "saturating_units", "problem", layer.name,
+                f"{share(saturated[at])} of the units of layer {layer.name} are saturated, {between(history, at)}"
+                f"{rate_rose(history, at)}.",
+                "At least 95 % of their values lie where the activation's derivative is below 5 % of its greatest.",
+                "Almost no gradient passes a saturated unit.",
+                "Scale the inputs, start from smaller weights, or lower the learning rate.",
+                "A gate that is meant to be open or shut is saturated on purpose.",
+            ))  # fmt: skip
+
+
+def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
+    """Activations that all but vanish or grow without bound (SageMaker's `tensor_variance`)."""
+    for layer in history.about.layers:
+        rms = history.layer(layer.name, "rms")
+        dead = history.layer(layer.name, "silent") == 1
+        for what, holds in (("vanished", (rms < _FLAT_SCALE) & ~dead), ("exploded", rms > _HUGE_SCALE)):
+            at = since(holds, 2)
+            if at is not None:
+                yield Occurrence(int(history.steps[at]), Finding(
+                    "scale_out_of_range", "problem", layer.name,
+                    f"The activations of layer {layer.name} {what}, {between(history, at)}{rate_rose(history, at)}.",
+                    f"Root mean square {rms[at]:.2g}.",
+                    "Values of such a size leave nothing for the next layer to work with, or overflow.",
+                    "Put a norm before it, lower the learning rate, or scale the inputs.",
+                    "An output in units of its own, such as money or counts, may be large on purpose.",
+                ))  # fmt: skip
+                break
+
+
+def collapse(history: RunHistory) -> Iterator[Occurrence]:
+    """Rows that fall into one direction: the representation collapses."""
+    for layer in bends(history):
+        rank = history.layer(layer.name, "rank")
+        known = np.flatnonzero(np.isfinite(rank))
+        alive = (history.layer(layer.name, "silent") < 1)[known]
+        rank = rank[known]
+        widest = np.maximum.accumulate(rank) if len(rank) else rank
+        at = since((rank <= _COLLAPSED) & (widest >= _WAS_WIDE) & alive, 2)
+        if at is not None:
+            place = int(known[at])
+            yield Occurrence(int(history.steps[place]), Finding(
+                "collapse", "problem", layer.name,
+                f"The representation of layer {layer.name} collapsed {between(history, place)}"
+                f"{rate_rose(history, place)}.",
+                f"Its rows used {widest[at]:.1f} directions and use {rank[at]:.1f} now.",
+                "All samples look alike from there on.",
+                "Go back to a checkpoint before that step; lower the learning rate, or look at the loss: some losses "
+                "are least where everything is alike.",
+                "With two classes, a well-trained last layer uses one direction.",
+            ))  # fmt: skip
+
+
+def poor_start(history: RunHistory) -> Iterator[Occurrence]:
+    """Weights that were drawn badly (SageMaker's `poor_weight_initialization`)."""
+    if not history.snapshots:
+        return
+    for layer in bends(history):
+        rank, spread = history.layer(layer.name, "rank")[:1], history.layer(layer.name, "spread")[:1]
+        n_units = layer.shape[0] if len(layer.shape) == 1 else 0
+        if n_units >= 8 and rank.size and 0 < rank[0] < 1 + _ALIKE and spread[0] > 0:
+            yield Occurrence(int(history.steps[0]), Finding(
+                "poor_start", "problem", layer.name,
+                f"All units of layer {layer.name} do the same from the start.",
+                f"Effective rank {rank[0]:.2f} of {n_units} units at the first snapshot.",
+                "Units with equal weights get equal gradients and stay equal.",
+                "Draw the weights at random.",
+                "Inputs that all lie on one line look the same.",
+            ))  # fmt: skip
+            return
+    scales = [history.layer(layer.name, "rms")[0] for layer in bends(history)]
+    scales = [scale for scale in scales if np.isfinite(scale) and scale > 0]
+    if len(scales) > 2 and (scales[-1] < 1e-3 * scales[0] or scales[-1] > 1e3 * scales[0]):
+        way = "shrinks" if scales[-1] < scales[0] else "grows"
+        yield Occurrence(int(history.steps[0]), Finding(
+            "poor_start", "problem", None,
+            f"From the start the signal {way} a thousandfold from the first activation to the last.",
+            f"Root mean square {scales[0]:.2g} at the first, {scales[-1]:.2g} at the last.",
+            "Gradients change by as much on their way back.",
+            "Initialise by fan-in (He or Glorot), or put norms between layers.",
+            "Residual branches that start at zero are meant so.",
+        ))  # fmt: skip

@@ -1,0 +1,152 @@
+"""Rules about gradients and weights in the course of a run."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unbend._typing import Array
+from unbend.study.history.evidence import Occurrence, between, rate_rose, since, weighted
+from unbend.study.history.values import RunHistory
+from unbend.study.values import Finding
+
+_VANISHED = 1e-4
+"""Share of the last layer's gradient that reaches the first, below which it has vanished."""
+_NOTHING = 1e-7
+_EXPLODED = 100.0
+"""Times the usual gradient."""
+_THROWN = 0.5
+"""Share of its own norm that one step moves a layer."""
+_STUCK = 1e-8
+_KNOWN = 3
+
+
+def not_finite(history: RunHistory) -> Iterator[Occurrence]:
+    """The first value that is NaN or infinite (SageMaker's `exploding_tensor`)."""
+    for event in history.events:
+        if event.what == "non-finite":
+            place = f"layer {event.text}" if event.text else "the gradient"
+            yield Occurrence(event.step, Finding(
+                "not_finite", "problem", event.text or None,
+                f"A value of {place} is NaN or infinite from step {event.step:,} on.",
+                "It is the first such value of the run, and the layers before it were finite in that step."
+                if event.text else "The layers' outputs were finite in that step.",
+                "NaN spreads to everything it is added to, and an optimiser never forgets it.",
+                "Look at the data of that step, then lower the learning rate or clip gradients.",
+                "A hole in the data, a division by zero, or float16 that overflows in this one layer.",
+            ))  # fmt: skip
+            return
+
+
+def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
+    """A gradient that does not reach the first layers (SageMaker's and AUTOTRAINER's vanishing gradient)."""
+    layers = weighted(history)
+    if len(layers) < 2:
+        return
+    gradients = np.stack([history.layer(layer.name, "gradient") for layer in layers])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = gradients[0] / gradients[-1]
+    at = since((reach < _VANISHED) & (gradients[-1] > 0) | (history.value("gradient") < _NOTHING), _KNOWN)
+    if at is None:
+        return
+    whole = history.value("gradient")[at]
+    seen = f"{reach[at]:.1e} of the last layer's" if whole >= _NOTHING else f"{whole:.1e}"
+    yield Occurrence(int(history.steps[at]), Finding(
+        "vanishing_gradient", "problem", layers[0].name,
+        f"Almost no gradient reaches layer {layers[0].name}, {between(history, at)}{rate_rose(history, at)}.",
+        f"The norm of its gradient is {seen}, before clipping and unscaled.",
+        "Layers without a gradient are not trained.",
+        "Use activations that do not saturate, residual connections or norms; initialise by fan-in.",
+        "A run that fits every sample has no gradient left anywhere; then the loss is 0.",
+    ))  # fmt: skip
+
+
+def exploding_gradient(history: RunHistory) -> Iterator[Occurrence]:
+    """A gradient far above what was usual (AUTOTRAINER's exploding gradient)."""
+    norm, loss = history.value("gradient"), history.value("loss")
+    for i in range(_KNOWN, len(norm)):
+        usual, before = (_median(values[:i]) for values in (norm, loss))
+        if norm[i] > _EXPLODED * usual > 0 and not loss[i] <= before:
+            yield Occurrence(int(history.steps[i]), Finding(
+                "exploding_gradient", "problem", None,
+                f"The gradient exploded {between(history, i)}{rate_rose(history, i)}.",
+                f"Its norm is {norm[i]:.2g}, before clipping and unscaled, where {usual:.2g} was usual.",
+                "A single such step undoes many.",
+                "Clip gradients, lower the learning rate, warm it up.",
+                "One odd batch does the same once.",
+            ))  # fmt: skip
+            return
+
+
+def _median(values: Array) -> float:
+    """Of the finite values; NaN where there is none."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else np.nan
+
+
+def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
+    """Steps that throw a layer's weights about, or do not move them (SageMaker's `weight_update_ratio`)."""
+    for layer in weighted(history):
+        update, gradient = history.layer(layer.name, "update"), history.layer(layer.name, "gradient")
+        at = since(update > _THROWN, 2)
+        if at is not None:
+            yield Occurrence(int(history.steps[at]), Finding(
+                "update_ratio", "problem", layer.name,
+                f"One step changes layer {layer.name} by {update[at]:.0%} of its weights, {between(history, at)}"
+                f"{rate_rose(history, at)}.",
+                "A thousandth is usual.",
+                "Weights that are thrown about do not learn.",
+                "Lower the learning rate.",
+                "Weights that start at 0 move by much of their norm at first.",
+            ))  # fmt: skip
+            continue
+        at = since((update < _STUCK) & (update > 0) & (gradient > 0), _KNOWN)
+        if at is not None:
+            yield Occurrence(int(history.steps[at]), Finding(
+                "update_ratio", "warning", layer.name,
+                f"Steps hardly move layer {layer.name}, {between(history, at)}.",
+                f"One step changes it by {update[at]:.1e} of its weights; a thousandth is usual.",
+                "At this pace it does not learn in any time.",
+                "Raise the learning rate, or look at how gradients are scaled.",
+                "A schedule that ends at 0 looks the same at its end.",
+            ))  # fmt: skip
+
+
+def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
+    """A layer that stays as it is while others learn (SageMaker's `unchanged_tensor`)."""
+    layers = weighted(history)
+    moves = {layer.name: history.layer(layer.name, "update") for layer in layers}
+    others = np.fmax.reduce(np.stack(list(moves.values())), 0) if moves else np.zeros(0)
+    for layer in layers:
+        at = since((moves[layer.name] == 0) & (others > 0), _KNOWN)
+        if at is not None:
+            gradient = history.layer(layer.name, "gradient")[at]
+            why = "It gets a gradient, so the optimiser does not hold it." if gradient > 0 else "It gets no gradient."
+            yield Occurrence(int(history.steps[at]), Finding(
+                "unchanged_weights", "warning", layer.name,
+                f"Layer {layer.name} does not change, {between(history, at)}, while others do.",
+                f"{why} It asks for one (`requires_grad`).",
+                "What is not trained stays as it was drawn.",
+                "Hand all parameters to the optimiser, or freeze the layer by `requires_grad_(False)`.",
+                "A layer that the loss does not depend on in this phase, on purpose.",
+            ))  # fmt: skip
+
+
+def settled(history: RunHistory) -> Iterator[Occurrence]:
+    """Layers that hardly move any more while others do: freezing them would cost nothing."""
+    layers = weighted(history)
+    if len(history.snapshots) < 10 or len(layers) < 3:
+        return
+    moves = np.stack([history.layer(layer.name, "update") for layer in layers])
+    most = np.fmax.reduce(moves, 0)
+    still = (moves < 0.02 * most) & (moves > 0) & (moves < 1e-4)
+    n = next((i for i in range(len(layers)) if since(still[i][-5:], 5) is None), len(layers) - 1)
+    if n:
+        last = min(int(np.flatnonzero(~still[i])[-1]) + 1 if (~still[i]).any() else 0 for i in range(n))
+        names = ", ".join(layer.name for layer in layers[:n])
+        yield Occurrence(int(history.steps[min(last, len(history.steps) - 1)]), Finding(
+            "settled", "note", layers[n - 1].name,
+            f"The first layers ({names}) have settled: freezing them would cost nothing.",
+            f"A step changes them by at most {moves[:n, -5:].max():.1e} of their weights, others by {most[-1]:.1e}.",
+            "Their gradients are computed for nothing.",
+            "Freeze them, or stop if the others have settled too.",
+        ))  # fmt: skip

@@ -1,0 +1,154 @@
+"""From what a step's spots added up to the numbers of a snapshot.
+
+In: sums and rows on the host, labels. Out: numbers by name, as in `history.values.FIELDS`.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Float64, Int64
+from unbend.numerics.activity import DORMANT, MOSTLY
+from unbend.numerics.scatter import scatter
+from unbend.numerics.second import SecondState
+from unbend.numerics.views import sketch
+from unbend.study.watch.sums import Taken
+
+SUMS = 64
+"""Signed sums of a wide layer's units that questions about classes are asked of: 256 rows tell nothing of 512 units."""
+_RIDGE = 1e-2
+"""Of the read-out, in units of the mean eigenvalue: enough for as many rows as there are sums."""
+_FEWEST = 2
+"""Rows of a class, at least, for it to be told from others on rows left out."""
+
+
+def of_sums(taken: Taken, *, is_judged: bool) -> dict[str, float]:
+    """What the units of a layer did: the numbers of `numerics.moments` and `numerics.activity`, for the whole layer.
+
+    Made in a dozen operations on all units at once, since a snapshot may be taken at every step. A unit with a value
+    that is not finite counts nothing.
+
+    Args:
+        taken: what its spot added up.
+        is_judged: whether it is an activation, of whose units more can be said than that they are silent.
+    """
+    good = np.isfinite(taken.sums[:2]).all(0) & np.isfinite(taken.low) & np.isfinite(taken.high)
+    if not good.any():
+        return {}
+    whole = good.all()
+    sums, low, high = (part if whole else part[..., good] for part in (taken.sums, taken.low, taken.high))
+    n, d = taken.count, len(good)
+    total, squares, magnitude, zeros, flat = sums
+    silent = (low == 0) & (high == 0)
+    variance = np.maximum(squares / n - (total / n) ** 2, 0)
+    found = {
+        "rms": float(np.sqrt(squares.mean() / n)),
+        "spread": float(np.sqrt(variance.mean())),
+        "silent": float(silent.sum() / d),
+    }
+    if not is_judged:
+        return found
+    mean = magnitude.mean()
+    dormant = silent if mean == 0 else (magnitude <= DORMANT * mean) | silent
+    saturated = (flat >= MOSTLY * n) & ~silent
+    return found | {
+        "dormant": float(dormant.sum() / d),
+        "saturated": float(saturated.sum() / d),
+        "zeros": float(zeros.mean() / n),
+    }
+
+
+def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:
+    """How many directions a layer's rows use and, with labels, how far apart they put the classes."""
+    x = rows.double()
+    finite = torch.isfinite(x).all(1)
+    x = x[finite]
+    if len(x) < 4:
+        return {}
+    found = {"rank": effective_rank(x)}
+    if label is None:
+        return found
+    y = label[finite.numpy()]
+    y = np.unique(y, return_inverse=True)[1]
+    if y.max() == 0:
+        return found
+    small = sketch(x, SUMS) if x.shape[1] > SUMS else x
+    target = np.eye(y.max() + 1)[y]
+    spread = scatter(SecondState.of_rows(small, torch.from_numpy(target)))
+    if spread is not None:
+        found |= {"fisher": spread.fisher, "separation": spread.separation}
+    found["readout"] = readout_accuracy(small.numpy(), y)
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def effective_rank(x: Tensor) -> float:
+    """Exp of the entropy of the variance shares of some rows, at most as many as there are rows (Roy & Vetterli 2007).
+
+    Cost:
+        O(m³) for m rows, or O(d³) where there are fewer units.
+    """
+    centred = x - x.mean(0)
+    gram = centred @ centred.T if len(x) <= x.shape[1] else centred.T @ centred
+    values = torch.linalg.eigvalsh(gram).clamp_min(0)
+    total = float(values.sum())
+    if not total > 1e-12 * float((x**2).sum()):
+        return 0.0
+    share = values / total
+    share = share[share > 0]
+    return float(torch.exp(-(share * share.log()).sum()))
+
+
+def readout_accuracy(x: Float64[Array, "m d"], y: Int64[Array, "m"]) -> float:
+    """Accuracy of ridge read-outs on rows left out of their fit: each half is read by that of the other half.
+
+    NaN where no class has rows in both halves.
+    """
+    order = np.argsort(y, kind="stable")
+    half = np.empty(len(y), np.int64)
+    half[order] = np.arange(len(y)) % 2  # alternating within each class, so that both halves hold it
+    right = n = 0
+    for part in (0, 1):
+        fit, held_out = half == part, half != part
+        known = np.isin(y[held_out], y[fit])
+        if not known.any():
+            continue
+        target = np.eye(y.max() + 1)[y[fit]]
+        mean, scale = x[fit].mean(0), x[fit].std(0)
+        scale = np.where(scale > 1e-12, scale, 1.0)
+        z = (x[fit] - mean) / scale
+        gram = z.T @ z
+        gram += np.eye(len(gram)) * (_RIDGE * np.trace(gram) / len(gram) + 1e-12)
+        weight = np.linalg.solve(gram, z.T @ (target - target.mean(0)))
+        guess = (((x[held_out] - mean) / scale) @ weight + target.mean(0)).argmax(1)
+        right += int((guess == y[held_out])[known].sum())
+        n += int(known.sum())
+    return right / n if n else np.nan
+
+
+def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
+    """The classes of the first `n` samples; None where the labels are none, or are none of these samples."""
+    if y is None:
+        return None
+    y = torch.as_tensor(y).detach()
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 2 and y.is_floating_point() and y.shape[1] > 1:
+        y = y.argmax(1)
+    if y.ndim != 1 or len(y) < n or y.is_complex():
+        return None
+    y = y[:n].cpu()
+    if y.is_floating_point():
+        if not bool((y == y.round()).all()) or len(y.unique()) > max(2, n // 4):
+            return None
+        y = y.round()
+    return y.long().numpy()
+
+
+def guesses(rows: Tensor, n_classes: int) -> Int64[Array, "m"] | None:
+    """The classes that outputs name; None where they are no scores of classes."""
+    if not bool(torch.isfinite(rows).all()):
+        return None
+    if rows.shape[1] == 1 and n_classes == 2:
+        low = 0.5 if bool(((rows >= 0) & (rows <= 1)).all()) else 0.0
+        return (rows[:, 0] > low).long().numpy()
+    return rows.argmax(1).numpy() if rows.shape[1] >= n_classes > 1 else None

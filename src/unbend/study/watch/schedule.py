@@ -1,0 +1,91 @@
+"""Which steps are reported, so that looking costs no more than it may.
+
+In: how often, a budget, and what reports and steps cost. Out: the next step. Plain arithmetic on seconds.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+from unbend.errors import DataError
+
+_KNOWN = 16
+"""Durations remembered: of the last steps without a report, and of the last reports."""
+_FIRST = 10
+"""Steps between the first reports, while nothing is known of what they cost; also the least distance chosen freely."""
+_GROWTH = 4
+"""A distance grows at most so many times at once: a single slow report says little."""
+
+
+def share_of(budget: float | str | None) -> float:
+    """A budget as a share: "2%", 0.02; infinite for None.
+
+    Raises:
+        DataError: it is none.
+
+    Example:
+        >>> share_of("2%"), share_of(0.05), share_of(None)
+        (0.02, 0.05, inf)
+    """
+    if budget is None:
+        return math.inf
+    text = str(budget).strip()
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = math.nan
+    if not share > 0:
+        raise DataError(f'budget: expected a share such as "2%" or 0.02, or None, got {budget!r}.')
+    return share
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Which steps are reported.
+
+    Attributes:
+        every: steps between reports; None to choose.
+        share: what reports may cost, as a share of the run.
+        next: the next step that is reported, from 1.
+        distance: steps between reports at present.
+        steps: seconds of the last steps without a report.
+        costs: seconds the last reports added to their steps.
+    """
+
+    every: int | None
+    share: float
+    next: int = 1
+    distance: int = 1
+    steps: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
+    costs: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
+
+    def note(self, seconds: float, own: float | None) -> None:
+        """Take in how long a step lasted, and what of it was a report's own work; None for a step without a report.
+
+        What a report costs is its own work, or what its step lasted beyond the usual, whichever is more: kernels in
+        the forward pass cost time that is not seen otherwise.
+        """
+        if own is None:
+            self.steps.append(seconds)
+            return
+        beyond = seconds - median(self.steps) if self.steps else 0.0
+        self.costs.append(max(own, min(beyond, 2 * own)))
+
+    def wish(self) -> int:
+        """How many steps from now a snapshot may be taken again."""
+        return self.every or self._affordable()
+
+    def plan(self, step: int, distance: int) -> None:
+        """Take the next snapshot so many steps after `step`; ranks of one run must agree on it."""
+        self.distance, self.next = distance, step + distance
+
+    def _affordable(self) -> int:
+        """The least distance at which reports cost their share."""
+        if math.isinf(self.share):
+            return 1
+        if not self.steps or not self.costs:
+            return _FIRST
+        usual = max(median(self.steps), 1e-9)
+        wanted = math.ceil(median(self.costs) / (self.share * usual))
+        return max(_FIRST, min(wanted, _GROWTH * self.distance))

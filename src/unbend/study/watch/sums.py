@@ -1,0 +1,164 @@
+"""What one spot adds up in a step that is reported: sums per unit and some rows, in buffers that stay where they are.
+
+In: a layer's values inside the forward pass, eager or in a compiled graph. Out: sums and rows, on the host. There is
+no branch on values and no transfer in `add`, so that it breaks no graph and waits for no device.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array
+from unbend.capture.live import Spot
+from unbend.numerics.batch import Saturation
+from unbend.numerics.views import View, reduce
+
+SAMPLES = 256
+"""Samples of a forward pass that are looked at: enough to know a share to 3 points, and a silent unit at 1.2 % of the
+samples. Values that are not finite are looked for in all of them."""
+COLUMNS = 4096
+"""Units of a layer whose values are kept for questions about rows; of wider layers, the first so many."""
+CHECKED = 1024
+"""Steps whose peaks are kept until they are looked at."""
+_ROWS = ("total", "squares", "magnitude", "others", "flat")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """What a spot added up, on the host.
+
+    Attributes:
+        n: samples.
+        count: values per unit.
+        sums: total, squares, magnitude, zeros and flat per unit [5, d].
+        low: least value per unit [d].
+        high: greatest value per unit [d].
+        rows: the first samples' rows [m, c], one a sample.
+    """
+
+    n: int
+    count: int
+    sums: Array
+    low: Array
+    high: Array
+    rows: Tensor
+
+
+@final
+class SpotSums:
+    """Sums of one spot, held where the layer's values are.
+
+    Args:
+        spot: what is looked at.
+        width: its units.
+        device: where its values are.
+        at: where in `peaks` the step stands that runs now [1], shared by all spots.
+        samples: how many samples of a forward pass are looked at.
+    """
+
+    def __init__(self, spot: Spot, width: int, at: Tensor, samples: int = SAMPLES) -> None:
+        device = at.device
+        self.samples: int = samples
+        self.view: View = spot.tap.view
+        saturation = spot.tap.saturation
+        self.is_judged: bool = saturation is not None
+        self.is_rectifier: bool = saturation is not None and saturation.is_rectifier and saturation.high == np.inf
+        self.edges: tuple[float, float] = (0.0, 0.0) if saturation is None else _inside(saturation)
+        columns = min(width, COLUMNS)
+        self.sums: Tensor = torch.zeros(len(_ROWS), width, dtype=torch.float64, device=device)
+        self.extremes: Tensor = torch.full((2, width), -torch.inf, device=device)
+        self.counts: Tensor = torch.zeros(2, dtype=torch.float64, device=device)
+        self.at: Tensor = at
+        self.peaks: Tensor = torch.zeros(CHECKED, device=device)
+        self.rows: Tensor = torch.zeros(samples, columns, device=device)
+
+    def add(self, values: Tensor, pre: Tensor | None) -> None:
+        """Add one forward pass.
+
+        Args:
+            values: the layer's values as they are read, detached.
+            pre: the activation's input, where its saturation is about that.
+
+        Cost:
+            Two to eight reads of at most `SAMPLES` samples, and one of all; fused into one in a compiled graph.
+        """
+        if values.shape[-1 if self.view.layout != "maps" else 1] != self.sums.shape[1]:
+            return
+        self.check(values)
+        x = values[: self.samples].float()
+        axes = [0, *range(2, x.ndim)] if self.view.layout == "maps" else list(range(x.ndim - 1))
+        self.sums[0].add_(x.sum(axes))
+        self.sums[1].add_((x * x).sum(axes))
+        if self.is_judged:
+            self._judge(x, None if pre is None else pre[: self.samples].float(), axes)
+        self.extremes[0].copy_(torch.maximum(self.extremes[0], -x.amin(axes)))
+        self.extremes[1].copy_(torch.maximum(self.extremes[1], x.amax(axes)))
+        self.counts[0].add_(x.shape[0])
+        self.counts[1].add_(x.numel() // self.sums.shape[1])
+        n = min(x.shape[0], self.rows.shape[0])
+        view = View(self.view.layout, self.view.rule, self.view.width)
+        self.rows[:n].copy_(reduce(x[:n], view)[:, : self.rows.shape[1]])
+
+    def check(self, values: Tensor) -> None:
+        """Note the sum of all values of this step; it is NaN or infinite where a value is, or where it overflows.
+
+        Cost:
+            One read of all samples. (The greatest magnitude would not overflow, and takes fifty times as long.)
+        """
+        total = values.sum(dtype=torch.float32)
+        self.peaks.index_copy_(0, self.at, self.peaks.index_select(0, self.at) + total)
+
+    def _judge(self, x: Tensor, pre: Tensor | None, axes: list[int]) -> None:
+        """Values other than 0, flat values and magnitudes of an activation.
+
+        Counted by signs: comparing takes five times as long, because sums of booleans are not vectorised.
+        """
+        self.sums[3].add_(x.sign().square().sum(axes))
+        if self.is_rectifier:  # its zeros are its flat values, and its magnitude is its value
+            return
+        self.sums[2].add_(x.abs().sum(axes))
+        z = x if pre is None else pre
+        self.sums[4].add_((z - z.clamp(*self.edges)).sign().square().sum(axes))
+
+    def packed(self) -> Tensor:
+        """All sums and extremes as one float64 vector: one transfer, or one message to the other ranks."""
+        parts = (self.sums.flatten(), self.counts, self.extremes.flatten().double())
+        return torch.cat(parts)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.sums.zero_()
+        self.counts.zero_()
+        self.extremes.fill_(-torch.inf)
+
+    def unpack(self, packed: Array, rows: Tensor) -> Taken:
+        """What `packed` holds, with the rows that go with it."""
+        d = self.sums.shape[1]
+        sums = packed[: 5 * d].reshape(5, d).copy()
+        n, count = (int(value) for value in packed[5 * d : 5 * d + 2])
+        low, high = -packed[5 * d + 2 : 6 * d + 2], packed[6 * d + 2 : 7 * d + 2]
+        sums[3] = count - sums[3]  # what was counted are the values other than 0
+        if self.is_rectifier:
+            sums[2], sums[4] = np.abs(sums[0]), sums[3]
+        return Taken(n, count, sums, low, high, rows[: min(n, len(rows))])
+
+
+def _inside(saturation: Saturation) -> tuple[float, float]:
+    """The least and greatest float32 between the edges at and beyond which an activation is flat."""
+    low = np.nextafter(np.float32(saturation.low), np.float32(np.inf))
+    high = np.nextafter(np.float32(saturation.high), np.float32(-np.inf))
+    return float(low), float(high)
+
+
+def add_packed(parts: Sequence[Array]) -> Array:
+    """The sum of what several ranks packed, each of the same spot: sums are added, extremes are the greatest."""
+    out = parts[0].copy()
+    at = 5 * (len(out) - 2) // 7 + 2  # five sums a unit, two counts, two extremes a unit
+    for part in parts[1:]:
+        out[:at] += part[:at]
+        out[at:] = np.maximum(out[at:], part[at:])
+    return out

@@ -1,0 +1,82 @@
+"""The shape of layers: matrices are told from bends, a bottleneck from room, and a model is like itself."""
+
+import sys
+from importlib import import_module
+
+import explained as nets
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import unbend
+from unbend import zoo
+from unbend.report.shape import shape_page, shape_sentences
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        yield
+
+
+def test_affine_layers_are_matrices_and_bends_are_not():
+    net = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2), nn.ReLU(), nn.Linear(2, 3))
+    found = unbend.shape(net, nets.rows(1200))
+    r2 = dict(zip(found.layers, found.affine_r2, strict=True))
+    assert np.isnan(r2["input"])
+    assert all(r2[name] == pytest.approx(1, abs=1e-6) for name in ("0", "2", "4"))
+    assert r2["3"] < 0.999
+    assert r2["1"] < 0.999
+
+
+def test_a_layer_of_two_units_has_two_dimensions_at_most():
+    net = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 3))
+    found = unbend.shape(net, nets.rows(1500))
+    value = {name: one.value for name, one in zip(found.layers, found.dimensions, strict=True)}
+    assert value["input"] > 3
+    assert value["0"] < 2.3
+    assert value["2"] < 2.4
+    assert found.cka[1, 2] == found.cka[2, 1]
+
+
+def test_a_model_is_like_itself_turned_and_unlike_a_random_one():
+    net = zoo.mlp([4, 16, 16, 3], seed=0)
+    same = unbend.shape(net, nets.rows(600), other=net)
+    assert np.diag(same.cka_between[1:]) == pytest.approx(np.ones(len(same.others)))
+    assert same.others == same.layers[1:]
+    assert "Most alike" in shape_sentences(same)[-1]
+
+
+def test_pieces_and_holes_of_the_first_class():
+    pytest.importorskip("ripser")
+    angle = 2 * torch.pi * torch.rand(400)
+    ring = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(400, 2)
+    x, y = torch.cat([ring, torch.randn(400, 2) + 9]), torch.arange(800) // 400
+    found = unbend.shape(zoo.mlp([2, 8, 2], seed=0), (x, y), topology=True)
+    assert (found.pieces[0], found.holes[0]) == (1, 1)
+    assert "holes" in shape_page(found, title="t")
+
+
+@pytest.mark.parametrize(
+    ("build", "samples"), [(nets.Words, nets.words), (nets.ConvolutionalHead, nets.images), (nets.Mapping, nets.rows)]
+)
+def test_every_kind_of_network_has_a_shape_and_a_page(build, samples):
+    found = unbend.shape(build(), samples())
+    assert found.cka.shape == (len(found.layers),) * 2
+    assert shape_page(found, title="<t>").count("<svg") == 3
+
+
+def test_the_command_tells_the_dimension_and_writes_the_page(tmp_path, monkeypatch, capsys):
+    x, y = nets.rows()
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
+    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    main = import_module("unbend.cli").main
+    with pytest.raises(SystemExit) as left:
+        main(["shape", "net.py:model", "data.npz", "--other", "net.py:model", "-o", "out.html"])
+    assert not left.value.code
+    assert "dimensions in input" in capsys.readouterr().out
+    assert (tmp_path / "out.html").read_text(encoding="utf-8").count("<svg") == 4

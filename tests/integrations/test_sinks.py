@@ -1,0 +1,139 @@
+"""Sinks: what a tracker holds is what the history holds. Trackers that are not installed are skipped by name."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from tests.study.watch.runs import is_same, perceptron, train
+
+from unbend.errors import MissingExtraError
+from unbend.integrations.extra import library
+from unbend.integrations.flat import flat
+from unbend.integrations.jsonl import JsonLines
+from unbend.study.history.values import Snapshot
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+"""Trackers warn of their own."""
+
+
+def run(sink, **how):
+    one, other = perceptron(), perceptron()
+    train(one, watched=False)
+    watch = train(other, every=1, sinks=[sink], optimiser=torch.optim.Adam(other.parameters(), 1e-2), **how)
+    assert is_same(one, other)
+    return watch
+
+
+def hot(sink):
+    """A run that goes wrong, so that there are findings."""
+    model = perceptron()
+    watch = train(model, every=1, sinks=[sink], optimiser=torch.optim.SGD(model.parameters(), 1e4))
+    assert any(one.finding.severity == "problem" for one in watch.findings)
+    return watch
+
+
+def test_json_lines_hold_the_run(tmp_path):
+    place = tmp_path / "run.jsonl"
+    watch = run(JsonLines(place))
+    lines = [json.loads(line) for line in place.read_text().splitlines()]
+    assert [line["kind"] for line in lines if line["kind"] != "finding"] == ["begin", *["snapshot"] * 6, "end"]
+    snapshots = [line for line in lines if line["kind"] == "snapshot"]
+    np.testing.assert_allclose([s["layers"]["2"]["rms"] for s in snapshots], watch.history.layer("2", "rms"))
+    hot(JsonLines(tmp_path / "hot.jsonl"))
+    lines = [json.loads(line) for line in (tmp_path / "hot.jsonl").read_text().splitlines()]
+    assert any(line["kind"] == "finding" and line["severity"] == "problem" for line in lines)
+
+
+def test_tensorboard_holds_the_run(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (extra tensorboard)")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+
+    from unbend.integrations.tensorboard import TensorBoard
+
+    with SummaryWriter(str(tmp_path)) as writer:
+        watch = run(TensorBoard(writer))
+    seen = EventAccumulator(str(tmp_path))
+    seen.Reload()
+    events = seen.Scalars("unbend/2/rms")
+    assert [event.step for event in events] == watch.history.steps.tolist()
+    np.testing.assert_allclose([event.value for event in events], watch.history.layer("2", "rms"), rtol=1e-6)
+    with SummaryWriter(str(tmp_path / "hot")) as writer:
+        hot(TensorBoard(writer))
+    seen = EventAccumulator(str(tmp_path / "hot"))
+    seen.Reload()
+    assert "unbend/findings/text_summary" in seen.Tags()["tensors"]
+
+
+def test_weights_and_biases_offline_takes_numbers_and_alerts(tmp_path):
+    wandb = pytest.importorskip("wandb", reason="wandb is not installed (extra wandb)")
+    from unbend.integrations.wandb import WeightsAndBiases
+
+    alerts = []
+    with wandb.init(mode="offline", dir=str(tmp_path), settings=wandb.Settings(silent=True)) as run_:
+        watch = run(WeightsAndBiases(run_))
+        assert run_.summary["unbend/step"] == 6
+        assert run_.summary["unbend/2/rms"] == pytest.approx(watch.history.layer("2", "rms")[-1])
+    with wandb.init(mode="offline", dir=str(tmp_path), settings=wandb.Settings(silent=True)) as run_:
+        alert = run_.alert
+        run_.alert = lambda **given: (alerts.append(given), alert(**given))
+        hot(WeightsAndBiases(run_))
+    assert alerts
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_trackio_takes_numbers_and_alerts(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path))
+    trackio = pytest.importorskip("trackio", reason="trackio is not installed (extra trackio)")
+    from unbend.integrations.trackio import Trackio
+
+    class Run:
+        """What is called of a run of trackio, without its server."""
+
+        def __init__(self):
+            self.logged, self.alerts = [], []
+
+        def log(self, numbers, step=None):
+            self.logged.append((step, numbers))
+
+        def alert(self, title, text=None, level=None, step=None):
+            self.alerts.append((title, level))
+
+    assert {"log", "alert"} <= set(dir(trackio.Run))
+    kept = Run()
+    watch = run(Trackio(kept))
+    assert [step for step, _ in kept.logged] == watch.history.steps.tolist()
+    hot(Trackio(kept))
+    assert all(level in (trackio.AlertLevel.ERROR, trackio.AlertLevel.WARN) for _, level in kept.alerts)
+    assert kept.alerts
+
+
+def test_mlflow_takes_numbers_findings_and_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed (extra mlflow)")
+    from unbend.integrations.mlflow import MLflow
+
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+    with mlflow.start_run() as active:
+        watch = run(MLflow())
+        hot_watch = hot(MLflow())
+    client = mlflow.MlflowClient()
+    kept = client.get_metric_history(active.info.run_id, "unbend/2/rms")[:6]
+    np.testing.assert_allclose([m.value for m in kept], watch.history.layer("2", "rms"))
+    assert any(tag.startswith("unbend.") for tag in client.get_run(active.info.run_id).data.tags)
+    assert [f.path for f in client.list_artifacts(active.info.run_id, "unbend")] == ["unbend/run.html"]
+    assert hot_watch.findings
+
+
+def test_a_missing_library_is_named_with_its_extra():
+    with pytest.raises(MissingExtraError, match=r"nothing_of_the_kind: is not installed. .* 'unbend\[x\]'"):
+        library("nothing_of_the_kind", "x")
+
+
+def test_numbers_that_are_not_finite_and_names_that_are_too_long_do_not_reach_a_tracker():
+    found = flat(Snapshot(1, 0.0, {"loss": math.inf}, {"a" * 400: {"rms": 1.0}}))
+    assert list(found.values()) == [1.0]
+    assert all(len(name) <= 250 for name in found)

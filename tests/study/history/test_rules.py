@@ -1,0 +1,84 @@
+"""Planted runs are named, at the right step; runs with nothing wrong are left alone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.study.history.planted import RUNS
+
+from unbend.study.history.rules import RUN_RULES, judge
+from unbend.study.history.values import AboutRun, RunHistory, Snapshot
+
+ROOT = Path(__file__).parents[3]
+SAGEMAKER = {
+    "dead_relu": "dying_units", "saturated_activation": "saturating_units", "vanishing_gradient": "vanishing_gradient",
+    "exploding_tensor": "not_finite", "weight_update_ratio": "update_ratio", "unchanged_tensor": "unchanged_weights",
+    "poor_weight_initialization": "poor_start", "all_zero": "all_zero", "tensor_variance": "scale_out_of_range",
+    "overfit": "over_fit_onset", "overtraining": "over_training", "loss_not_decreasing": "loss_not_falling",
+    "class_imbalance": "class_imbalance", "confusion": "unread_class",
+}  # fmt: skip
+AUTOTRAINER = {
+    "vanishing gradient": "vanishing_gradient", "exploding gradient": "exploding_gradient", "dying ReLU": "dying_units",
+    "oscillating loss": "oscillating_loss", "slow convergence": "slow_convergence",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_planted_fault_is_named_at_its_step_and_layer(name):
+    planted = RUNS[name]
+    watch = planted.run()
+    found = [one for one in watch.findings if one.finding.rule == planted.rule]
+    assert found, [(one.step, one.finding.rule) for one in watch.findings]
+    if planted.step is not None:
+        steps = watch.history.steps
+        first = int(np.searchsorted(steps, planted.step))
+        near = steps[max(first - 1, 0) : first + 2]
+        assert any(near[0] <= one.step <= near[-1] for one in found), [one.step for one in found]
+    if planted.layer is not None:
+        assert planted.layer in {one.finding.layer for one in found}
+
+
+def test_fifty_runs_with_nothing_wrong_are_left_alone():
+    """In two processes without checks of types, which take most of the time of so many runs."""
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "tests.study.history.planted"]
+    halves = [
+        subprocess.Popen([*command, str(half)], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True) for half in (0, 1)
+    ]
+    lines = [line for half in halves for line in half.communicate()[0].splitlines()]
+    runs = [json.loads(line) for line in lines]
+    assert [half.returncode for half in halves] == [0, 0]
+    assert len(runs) == 50
+    assert {run["name"]: run["accused"] for run in runs if run["accused"]} == {}
+    assert all(run["accuracy"] > 0.85 for run in runs)
+    assert all(run["n"] == 30 for run in runs)
+
+
+def test_every_rule_of_sagemaker_and_every_symptom_of_autotrainer_has_a_planted_run():
+    planted = {run.rule for run in RUNS.values()} | {"over_training"}
+    assert {*SAGEMAKER.values(), *AUTOTRAINER.values()} <= planted
+
+
+def test_validation_that_no_longer_gets_better_is_told():
+    losses = [1.0, 0.6, 0.4, 0.35, *[0.36] * 10]
+    snapshots = tuple(
+        Snapshot(10 * i, float(i), {"loss": 1 / (i + 1), "validation_loss": loss}, {}) for i, loss in enumerate(losses)
+    )
+    found = judge(RunHistory(AboutRun(), snapshots))
+    assert [(one.step, one.finding.rule, one.finding.severity) for one in found] == [(30, "over_training", "note")]
+
+
+def test_an_empty_history_has_no_findings():
+    assert judge(RunHistory(AboutRun())) == ()
+    assert all(not list(rule(RunHistory(AboutRun()))) for rule in RUN_RULES)
+
+
+def test_what_is_found_while_the_run_goes_on_is_what_is_found_in_the_end():
+    watch = RUNS["units die in one bad step"].run()
+    live = {(one.step, one.finding.rule, one.finding.layer) for one in watch.findings}
+    late = {(one.step, one.finding.rule, one.finding.layer) for one in judge(watch.history)}
+    assert (81, "dying_units", "1") in live & late

@@ -1,0 +1,92 @@
+"""Runs on two ranks over gloo: the history of one process, and an end in bounded time where a rank is lost."""
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.study.watch.ranks import PATIENCE
+
+import unbend
+from unbend.report.run import run_page
+from unbend.study.history.values import FIELDS
+
+ROOT = Path(__file__).parents[3]
+
+
+def start(case, place, ranks=2):
+    place.mkdir(exist_ok=True)
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.study.watch.ranks", case, str(rank), str(ranks), str(place)],
+            env=env,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(ranks)
+    ]
+
+
+def ended(running):
+    said = [each.communicate(timeout=300) for each in running]
+    return [(each.returncode, out, error) for each, (out, error) in zip(running, said, strict=True)]
+
+
+def state(place, rank):
+    return pickle.loads((place / f"rank{rank}").read_bytes())
+
+
+def test_two_ranks_make_the_history_and_the_page_of_one_process(tmp_path):
+    running = [
+        start("train", tmp_path / "two"),
+        start("unwatched", tmp_path / "bare"),
+        start("train", tmp_path / "one", 1),
+    ]
+    for each in running:
+        assert [code for code, _, _ in ended(each)] == [0] * len(each)
+    for rank in (0, 1):
+        watched, bare = state(tmp_path / "two", rank)[0], state(tmp_path / "bare", rank)[0]
+        assert all(torch.equal(watched[key], bare[key]) for key in bare)
+    assert state(tmp_path / "two", 0)[1:] == state(tmp_path / "two", 1)[1:]
+    two, one = (unbend.open_history(tmp_path / name / "run.unbend") for name in ("two", "one"))
+    assert two.about.ranks == 2
+    assert two.steps.tolist() == one.steps.tolist() == [1, 3, 5, 7, 9]
+    for layer in one.about.layers:
+        for what in FIELDS:
+            np.testing.assert_allclose(two.layer(layer.name, what), one.layer(layer.name, what), rtol=2e-3, atol=1e-6)
+    for what in ("loss", "accuracy", "recall", "gradient", "clipped", "learning_rate", "majority"):
+        np.testing.assert_allclose(two.value(what), one.value(what), rtol=1e-4)
+    assert shape_of(run_page(two)) == shape_of(run_page(one))
+
+
+def shape_of(page):
+    """A page without its numbers and without how long it took on how many ranks."""
+    return re.sub(r"-?\d[\d.,e+-]*", "0", re.sub(r'<p class="lead">.*?</p>', "", page))
+
+
+@pytest.mark.parametrize("case", ["leaves", "sleeps"])
+def test_a_rank_that_is_dead_or_asleep_ends_the_others_with_a_sentence_in_bounded_time(case, tmp_path):
+    started = time.monotonic()
+    running = start(case, tmp_path / case)
+    out, _ = running[0].communicate(timeout=300)
+    running[1].kill()
+    running[1].communicate()
+    assert running[0].returncode == 3
+    assert "died or is stuck" in out
+    assert time.monotonic() - started < PATIENCE + 120
+    assert unbend.open_history(tmp_path / case / "run.unbend").steps.tolist() == [1, 3]
+
+
+def test_parameters_that_are_spread_over_ranks_are_refused_with_a_word(tmp_path):
+    for code, out, error in ended(start("sharded", tmp_path / "sharded")):
+        assert code == 0, error[-1500:]
+        assert "its parameters are spread over ranks" in out

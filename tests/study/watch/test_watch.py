@@ -1,0 +1,404 @@
+"""A watched run ends with the weights of one that nobody watched, and what was seen is what happened."""
+
+import copy
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from tests.study.watch.runs import NETS, Functional, Residual, batches, is_same, perceptron, train
+from torch import nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.checkpoint import checkpoint
+
+import unbend
+from unbend.errors import DataError
+from unbend.study.watch import NonFiniteError
+from unbend.study.watch.schedule import Schedule
+
+
+def n_hooks(model):
+    return sum(
+        len(hooks)
+        for module in model.modules()
+        for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+    ) + sum(len(p._post_accumulate_grad_hooks or ()) for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_weights_buffers_and_random_numbers_are_those_of_a_run_without(name):
+    one, other = NETS[name](), NETS[name]()
+    train(one, watched=False)
+    after = torch.rand(4)
+    train(other, every=1)
+    assert torch.equal(after, torch.rand(4))
+    assert is_same(one, other)
+    assert n_hooks(other) == 0
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_activation_is_seen_and_the_output_is_scored(name):
+    watch = train(NETS[name](), every=1)
+    h = watch.history
+    assert h.steps.tolist() == [1, 2, 3, 4, 5, 6]
+    kinds = {layer.name: layer.kind for layer in h.about.layers}
+    bends = [name for name, kind in kinds.items() if kind in ("activation", "function")]
+    assert bends
+    for bend in bends:
+        assert np.isfinite(h.layer(bend, "zeros")).all()
+        assert ((h.layer(bend, "readout") >= 0) & (h.layer(bend, "readout") <= 1)).all()
+    assert np.isfinite(h.value("accuracy")).all()
+    assert np.isfinite(h.value("loss")).all()
+    assert h.value("learning_rate").tolist() == [1e-2] * 6
+
+
+def test_numbers_are_those_of_the_values_themselves():
+    model, kept = perceptron(), []
+    model[2].register_forward_hook(lambda _m, _i, out: kept.append(out.detach().clone()))
+    watch = train(model, every=1, n=3)
+    h = watch.history
+    kept = [value for value in kept if len(value) == 32][-3:]
+    for i, value in enumerate(kept):
+        assert h.layer("2", "zeros")[i] == pytest.approx(float((value == 0).float().mean()), abs=1e-6)
+        assert h.layer("2", "rms")[i] == pytest.approx(float(value.double().pow(2).mean().sqrt()), rel=1e-5)
+        assert h.layer("2", "silent")[i] == pytest.approx(float((value == 0).all(0).float().mean()))
+
+
+def test_gradients_are_those_before_clipping():
+    norms = []
+
+    def step(loss, optimiser):
+        optimiser.zero_grad()
+        loss.backward()
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), 1e-3)))
+        optimiser.step()
+
+    model = perceptron()
+    h = train(model, every=1, step=step).history
+    np.testing.assert_allclose(h.value("gradient"), norms, rtol=1e-5)
+    np.testing.assert_allclose(h.value("clipped") * h.value("gradient"), 1e-3, rtol=1e-3)
+    layers = [layer.name for layer in h.about.layers if np.isfinite(h.layer(layer.name, "gradient")).any()]
+    squares = sum(h.layer(layer, "gradient") ** 2 for layer in layers)
+    np.testing.assert_allclose(np.sqrt(squares), norms, rtol=1e-5)
+
+
+def test_micro_batches_are_one_step_and_their_gradients_one_gradient():
+    def run(watched):
+        model = perceptron()
+        optimiser = torch.optim.SGD(model.parameters(), 0.1)
+        norms = []
+        torch.manual_seed(3)
+        watch = unbend.watch(model, every=1, budget=None)
+        if watched:
+            watch.__enter__()
+        for i, (x, y) in enumerate(batches(8)):
+            (F.cross_entropy(model(x), y) / 4).backward()
+            if i % 4 == 3:
+                norms.append(float(torch.stack([p.grad.norm() for p in model.parameters()]).norm()))
+                optimiser.step()
+                optimiser.zero_grad()
+        if watched:
+            watch.__exit__(None, None, None)
+        return model, watch.history, norms
+
+    (one, _, _), (other, h, norms) = run(False), run(True)
+    assert is_same(one, other)
+    assert h.steps.tolist() == [1, 2]
+    assert h.value("micro_batches").tolist() == [4, 4]
+    np.testing.assert_allclose(h.value("gradient"), norms, rtol=1e-5)
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_a_scaled_loss_gives_unscaled_gradients_and_a_skipped_step_is_none(is_fused):
+    def run(watched):
+        model = Functional()
+        optimiser = torch.optim.Adam(model.parameters(), 1e-2, fused=is_fused)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12, growth_interval=2)
+
+        def step(loss, optimiser):
+            optimiser.zero_grad()
+            scaler.scale(loss * (float("inf") if next(count) == 2 else 1.0)).backward()
+            true.append(float(torch.stack([p.grad.norm() for p in model.parameters()]).norm()) / scaler.get_scale())
+            scaler.step(optimiser)
+            scaler.update()
+
+        count, true = iter(range(99)), []
+        return model, train(model, watched=watched, every=1, step=step, optimiser=optimiser), true
+
+    (one, _, _), (other, watch, true) = run(False), run(True)
+    assert is_same(one, other)
+    h = watch.history
+    assert len(h.snapshots) == 5
+    np.testing.assert_allclose(h.value("gradient"), [t for i, t in enumerate(true) if i != 2], rtol=1e-5)
+
+
+def test_under_autocast_nothing_changes_and_half_values_are_read():
+    def run(watched):
+        model = Functional()
+
+        def call(x):
+            with torch.autocast("cpu", torch.bfloat16):
+                return model(x)
+
+        return model, train(model, watched=watched, call=call, every=1)
+
+    (one, _), (other, watch) = run(False), run(True)
+    assert is_same(one, other)
+    assert np.isfinite(watch.history.layer("fc3", "rms")).all()
+
+
+@pytest.mark.parametrize("is_reentrant", [False, True])
+def test_layers_that_are_run_twice_by_checkpointing_count_once(is_reentrant):
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            torch.manual_seed(0)
+            super().__init__()
+            self.first, self.inner, self.last = nn.Linear(20, 16), nn.Sequential(nn.Linear(16, 16), nn.ReLU()), \
+                nn.Linear(16, 3)  # fmt: skip
+
+        def forward(self, x):
+            h = self.first(x)
+            h = checkpoint(self.inner, h, use_reentrant=is_reentrant) if torch.is_grad_enabled() else self.inner(h)
+            return self.last(h)
+
+    one, other = Checkpointed(), Checkpointed()
+    train(one, watched=False)
+    torch.manual_seed(0)
+    watch = unbend.watch(other, every=1, budget=None)
+    seen = []
+    with watch:
+        torch.manual_seed(7)
+        optimiser = torch.optim.Adam(other.parameters(), 1e-2)
+        for x, y in batches(6):
+            loss = F.cross_entropy(other(x), y)
+            optimiser.zero_grad()
+            loss.backward()
+            seen.append([float(sums.counts[0]) for sums in watch._reporter._sums])
+            optimiser.step()
+    assert is_same(one, other)
+    assert {n for step in seen for n in step} == {32.0}
+    assert np.isfinite(watch.history.layer("inner.1", "zeros")).all()
+
+
+def test_a_function_is_read_where_the_next_layer_takes_it_in():
+    model = Functional()
+    h = train(model, every=1).history
+    names = [layer.name for layer in h.about.layers if layer.kind == "function"]
+    assert len(names) == 2
+    assert all((h.layer(name, "zeros") > 0.1).all() for name in names)
+
+
+def test_a_module_called_repeatedly_is_read_call_by_call():
+    h = train(Residual(), every=1).history
+    shared = [layer.name for layer in h.about.layers if "relu" in layer.name]
+    assert len(shared) == 4
+    assert all(np.isfinite(h.layer(name, "zeros")).all() for name in shared)
+
+
+def test_an_average_of_weights_is_not_looked_at():
+    def run(watched):
+        model = perceptron()
+        averaged = []
+
+        def step(loss, optimiser):
+            if not averaged:
+                averaged.append(AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9)))
+            optimiser.zero_grad()
+            loss.backward()
+            with torch.enable_grad():
+                averaged[0](torch.full((32, 20), 1e6))
+            averaged[0].update_parameters(model)
+            optimiser.step()
+
+        return model, averaged[0] if averaged else None, train(model, watched=watched, step=step, every=1), averaged
+
+    one, _, _, first = run(False)
+    other, _, watch, second = run(True)
+    assert is_same(one, other)
+    assert is_same(first[0], second[0])
+    assert watch.history.layer("2", "rms").max() < 100
+
+
+def test_model_and_optimiser_can_be_copied_and_pickled_inside_and_copies_are_silent():
+    model = perceptron()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    with unbend.watch(model, every=1, budget=None) as watch:
+        for x, y in batches(2):
+            optimiser.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimiser.step()
+        n = len(watch.history.snapshots)
+        place = io.BytesIO()
+        torch.save((model, optimiser, model.state_dict()), place)
+        place.seek(0)
+        loaded, its_optimiser, _ = torch.load(place, weights_only=False)
+        for twin in (copy.deepcopy(model), loaded, pickle.loads(pickle.dumps(model))):
+            its = torch.optim.SGD(twin.parameters(), 0.1)
+            F.cross_entropy(twin(x), y).backward()
+            its.step()
+        copy.deepcopy(optimiser).step()
+        its_optimiser.step()
+        assert len(watch.history.snapshots) == n
+
+
+def test_hooks_come_off_when_the_loop_raises():
+    model = perceptron()
+    optimiser = torch.optim.Adam(model.parameters())
+    watch = unbend.watch(model, every=1)
+
+    def run():
+        with watch:
+            for x, y in batches(2):
+                F.cross_entropy(model(x), y).backward()
+                optimiser.step()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        run()
+    assert n_hooks(model) == 0
+    assert [event.what for event in watch.history.events] == ["exception"]
+    optimiser.step()
+    assert len(watch.history.snapshots) == 2
+
+
+def test_evaluation_between_steps_is_not_seen():
+    model = perceptron()
+    optimiser = torch.optim.Adam(model.parameters())
+    with unbend.watch(model, every=1, budget=None) as watch:
+        for x, y in batches(3):
+            optimiser.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            with torch.no_grad():
+                model.eval()
+                model(torch.full((32, 20), 1e5))
+                model.train()
+            optimiser.step()
+    assert watch.history.layer("2", "rms").max() < 100
+
+
+def test_outputs_that_are_no_tensors_are_passed_by():
+    class Named(nn.Module):
+        def __init__(self):
+            torch.manual_seed(0)
+            super().__init__()
+            self.inner, self.last = Odd(), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(self.inner(x)["h"])
+
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(20, 8)
+
+        def forward(self, x):
+            return {"h": torch.tanh(self.linear(x)), "text": "none", "nothing": None}
+
+    one, other = Named(), Named()
+    train(one, watched=False)
+    h = train(other, every=1).history
+    assert is_same(one, other)
+    assert np.isfinite(h.layer("last", "rms")).all()
+
+
+class Breaking(nn.Module):
+    """Puts out NaN behind its second layer in one forward pass."""
+
+    def __init__(self, at):
+        torch.manual_seed(0)
+        super().__init__()
+        self.a, self.b, self.c, self.n, self.at = nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3), 0, at
+
+    def forward(self, x):
+        h = self.b(self.a(x))
+        self.n += self.training and torch.is_grad_enabled()
+        if self.n == self.at:
+            h = h / (h[:1, :1] * 0)
+        return self.c(h)
+
+
+def test_the_first_step_and_layer_with_a_value_that_is_not_finite_are_named_between_snapshots_too():
+    h = train(Breaking(5), n=12, every=10).history
+    found = [event for event in h.events if event.what == "non-finite"]
+    assert [(event.step, event.text) for event in found] == [(5, "c")]
+
+
+def test_the_run_stops_at_a_value_that_is_not_finite_where_that_is_wanted():
+    with pytest.raises(NonFiniteError, match="layer c is NaN or infinite in step 3"):
+        train(Breaking(3), n=12, every=1, stop=True)
+
+
+def test_labels_come_from_the_call_a_keyword_or_a_function():
+    class Keyword(nn.Module):
+        def __init__(self):
+            torch.manual_seed(0)
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 3))
+
+        def forward(self, x, labels=None):
+            return self.net(x)
+
+    def run(labels, call):
+        model = Keyword()
+        optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+        with unbend.watch(model, every=1, budget=None, labels=labels) as watch:
+            for x, y in batches(3):
+                optimiser.zero_grad()
+                F.cross_entropy(call(model, x, y, watch), y).backward()
+                optimiser.step()
+        return watch.history.layer("net.1", "readout")
+
+    def told(model, x, y, watch):
+        watch.label(y)
+        return model(x)
+
+    by_keyword = run("labels", lambda model, x, y, _: model(x, labels=y))
+    np.testing.assert_array_equal(by_keyword, run("labels", told))
+    found = run(lambda args, _: args[0][:, :3].argmax(1), lambda model, x, y, _: model(x))
+    np.testing.assert_array_equal(by_keyword, found)
+    without = run("labels", lambda model, x, y, _: model(x))
+    assert np.isfinite(by_keyword).all()
+    assert np.isnan(without).all()
+
+
+def test_an_update_is_what_the_step_changed_over_what_was_there():
+    model, ratios = perceptron(), []
+
+    def step(loss, optimiser):
+        optimiser.zero_grad()
+        loss.backward()
+        before = torch.cat([p.detach().flatten().clone() for p in model[4].parameters()])
+        optimiser.step()
+        after = torch.cat([p.detach().flatten() for p in model[4].parameters()])
+        ratios.append(float((after - before).norm() / before.norm()))
+
+    h = train(model, every=1, step=step).history
+    np.testing.assert_allclose(h.layer("4", "update"), ratios, rtol=1e-5)
+
+
+def test_the_distance_between_snapshots_keeps_the_budget():
+    schedule = Schedule(None, 0.02)
+    step, spent, steps = 0, 0.0, 4000
+    while step < steps:
+        step += 1
+        is_reported = step >= schedule.next
+        if is_reported:
+            schedule.plan(step, schedule.wish())
+            spent += 0.05
+        schedule.note(0.02 + 0.05 * is_reported, 0.05 if is_reported else None)
+    assert spent <= 0.02 * 0.02 * steps * 1.5
+    assert schedule.distance == pytest.approx(125, rel=0.05)
+
+
+def test_settings_out_of_range_are_refused_by_name():
+    with pytest.raises(DataError, match="every: expected at least 1"):
+        unbend.watch(perceptron(), every=0)
+    with pytest.raises(DataError, match="budget: expected a share"):
+        unbend.watch(perceptron(), budget="little")
+    with unbend.watch(perceptron()) as watch:
+        pass
+    watch._snapshots.append(None)
+    with pytest.raises(DataError, match="not used yet"):
+        watch.__enter__()
