@@ -41,9 +41,10 @@ def write(
     found = list(_run(names, progress or (lambda _sentence: None)))
     chosen = [one.lesson for one in found]
     written = []
-    for ran, before, after in zip(found, [None, *chosen[:-1]], [*chosen[1:], None], strict=True):
+    beside = [None, *chosen, None]
+    for place, ran in enumerate(found):
         name = ran.lesson.name
-        written.append(_put(folder / f"{name}.html", lesson_page(ran, (before, after))))
+        written.append(_put(folder / f"{name}.html", lesson_page(ran, (beside[place], beside[place + 2]))))
         _put(folder / f"{name}.svg", ran.figure)
         _put(folder / f"{name}.md", export.markdown(ran, f"{name}.svg"))
         _put(folder / f"{name}.py", export.notebook(ran))
