@@ -108,7 +108,8 @@ class Items:
         keys, is_single = self._input_keys(batch, rest)
         if len(keys) < len(rest):
             self._note(
-                f"Of each item, {_key_words(set(rest) - set(keys))} is not used; {_key_words(keys)} goes into the model."
+                f"Of each item, {_key_words(set(rest) - set(keys))} is not used; "
+                f"{_key_words(keys)} goes into the model."
             )
 
         def split(b: Mapping[Any, Any]) -> tuple[Any, Any]:

@@ -116,8 +116,8 @@ def output_range(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "output_range", "problem", x.output.layer,
             f"The output activation has a range that {share(x.output.outside)} of the targets lie outside of.",
-            f"The output leaves a {_name_of(x.output.end)}; outputs run from {x.output.low:.3g} to {x.output.high:.3g}, "
-            f"targets have mean {x.rows.y_mean:.3g} and standard deviation {x.rows.y_spread:.3g}.",
+            f"The output leaves a {_name_of(x.output.end)}; outputs run from {x.output.low:.3g} to {x.output.high:.3g}"
+            f", targets have mean {x.rows.y_mean:.3g} and standard deviation {x.rows.y_spread:.3g}.",
             "Those targets cannot be met, whatever is learned.",
             "Remove the activation from the output, or scale the targets into its range.",
         )  # fmt: skip
