@@ -62,9 +62,9 @@ def dimension(rows: Shaped[Array, "n d"], *, seed: int = 0) -> Dimension:
         Facco, d'Errico, Rodriguez and Laio, Scientific Reports 7 (2017) 12140; Ansuini et al. 2019 for hidden layers.
 
     Example:
-        >>> line = np.linspace(0, 1, 500)[:, None] ** 2 * np.array([1.0, 2.0, -1.0])
-        >>> round(dimension(line + 0).value, 1) < 1.5
-        True
+        >>> t = np.random.default_rng(0).random(500)
+        >>> round(dimension(np.stack([np.cos(t), np.sin(t), t], axis=1)).value, 1)
+        1.0
     """
     x = np.asarray(rows, np.float64)
     if not np.isfinite(x).all():
