@@ -24,7 +24,7 @@ def test_shuffled_labels_break_it(monkeypatch):
     # NC1 is that of the net with weight decay; the other need not learn.
     monkeypatch.setattr(
         neural_collapse,
-        "trained",
+        "train_net",
         lambda data, n, steps, decay, seed: train(data, n if decay else 1, steps, decay, seed),
     )
     assert "NC1 at the end" in neural_collapse.holds(neural_collapse.run(0, "quick")).failed

@@ -12,6 +12,8 @@ from scipy.sparse.csgraph import shortest_path
 
 from unbend.errors import MissingExtraError
 
+__all__ = ["betti", "ripser"]
+
 NEIGHBOURS = 14
 """Neighbours in the graph along which distance is counted,"""
 SCALE = 2.0
