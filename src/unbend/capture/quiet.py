@@ -1,6 +1,7 @@
 """The module to look at, and a state in which looking at it changes nothing."""
 
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -126,6 +127,21 @@ def quiet(model: nn.Module, *, training: bool = False, grad: bool = False, keeps
                 stack.callback(setattr, module, "inplace", True)
                 module.inplace = False  # type: ignore[assignment]
         yield
+
+
+@contextmanager
+def every_module_called() -> Iterator[None]:
+    """Run compiled parts eagerly and transformer encoders without their fast path: both would pass hooks by."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        if "torch._dynamo" in sys.modules:  # else nothing is compiled, and importing it takes seconds
+            with torch.compiler.set_stance("force_eager"):
+                yield
+        else:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @contextmanager

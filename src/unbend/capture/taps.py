@@ -5,7 +5,6 @@ activation or a later layer can overwrite the tensor. Nothing is kept here. Only
 a server that runs the same model meanwhile in another thread is none of ours.
 """
 
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from unbend.capture.flow.masks import Mask
 from unbend.capture.flow.operations import name_of
 from unbend.capture.kinds import FUNCTIONS, Kind
 from unbend.capture.outputs import tensor_of, version_of
+from unbend.capture.quiet import every_module_called
 from unbend.numerics.batch import Saturation
 from unbend.numerics.views import View
 
@@ -150,23 +150,8 @@ def listening(
             places = by_hand if wanted is None else wanted
             names = {name for _, name, _ in places if name} | (FUNCTIONS if wanted is None else set())
             stack.enter_context(_Functions(events, names))
-        stack.enter_context(_every_module_called())
+        stack.enter_context(every_module_called())
         yield
-
-
-@contextmanager
-def _every_module_called() -> Iterator[None]:
-    """Run compiled parts eagerly and transformer encoders without their fast path: both would pass hooks by."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        if "torch._dynamo" in sys.modules:  # else nothing is compiled, and importing it takes seconds
-            with torch.compiler.set_stance("force_eager"):
-                yield
-        else:
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 @dataclass(slots=True, eq=False)
@@ -334,7 +319,7 @@ def _hooked(model: nn.Module, taps: Sequence[Tap], receive: Callable[[Tap, Caugh
         stack.callback(model.register_forward_pre_hook(_Forgetting(calls)).remove)
         for path, mine in by_path.items():
             stack.callback(modules[path].register_forward_hook(_Hook(path, mine, calls, receive)).remove)
-        stack.enter_context(_every_module_called())
+        stack.enter_context(every_module_called())
         yield
 
 

@@ -4,7 +4,6 @@ The record sees one thread only, the caller's: another thread that uses the same
 happens in other threads, in TorchScript and in other libraries is not seen, and told as such.
 """
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from unbend.capture.flow.operations import name_of
 from unbend.capture.flow.record import Record
+from unbend.capture.quiet import every_module_called
 
 
 @contextmanager
@@ -34,24 +34,9 @@ def watching(model: nn.Module, record: Record) -> Iterator[None]:
                 end = module.register_forward_hook(partial(hooks.end, path), with_kwargs=True, always_call=True)
                 stack.callback(begin.remove)
                 stack.callback(end.remove)
-        stack.enter_context(_eager())
+        stack.enter_context(every_module_called())
         stack.enter_context(_Functions(record))
         yield
-
-
-@contextmanager
-def _eager() -> Iterator[None]:
-    """Run compiled parts eagerly and transformer encoders without their fast path: both would pass hooks by."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        if "torch._dynamo" in sys.modules:  # else nothing is compiled, and importing it takes seconds
-            with torch.compiler.set_stance("force_eager"):
-                yield
-        else:
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class _Hooks:

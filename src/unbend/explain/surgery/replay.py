@@ -104,7 +104,7 @@ class _Watch(TorchFunctionMode):
         return self.function((path, name, number), func, args, kwargs or {})
 
     def function(self, place: Place, func: Any, args: Any, kwargs: Any) -> Any:
-        """LayerRun a function that is listened to."""
+        """Run a function that is listened to."""
         del place
         return func(*args, **kwargs)
 
@@ -165,7 +165,7 @@ class Replay:
         return sum(s.start > target.end for s in leaves) / max(len(leaves), 1)
 
     def record(self, inputs: Any) -> Tensor:
-        """LayerRun the model as it is, and keep what is needed of it."""
+        """Run the model as it is, and keep what is needed of it."""
         self.outputs = {}
         return self._run(inputs, {}, {})
 
