@@ -12,6 +12,7 @@ from rich.text import Text
 
 from unbend.cli.arguments import files_of
 from unbend.cli.console import errors, results, wrote
+from unbend.cli.options import Label, Network, Page, SameData, Weights
 from unbend.cli.terminal import progress
 from unbend.explain.bottleneck.bottleneck import bottleneck as narrow
 from unbend.explain.bottleneck.words import sentences
@@ -26,12 +27,9 @@ PAGE = Path("bottleneck.html")
 
 
 def bottleneck(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
-    ] = None,
-    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
     only_new: Annotated[bool, typer.Option("--only-new", help="Train the two new layers only.")] = False,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training rows [3,000 steps].", show_default=False)
@@ -41,8 +39,8 @@ def bottleneck(
         str | None, typer.Option(help="What the two units bend with, such as tanh [nothing].", show_default=False)
     ] = None,
     film: Annotated[bool, typer.Option(help="Film the training (.gif, and .mp4 with imageio-ffmpeg).")] = True,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    label: Label = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of the new layers and of the order of the rows.")] = 0,
 ) -> None:
     """Put two units before the output, retrain a copy, and prove whether the classes lie apart there.

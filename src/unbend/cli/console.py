@@ -5,7 +5,7 @@ them is a bracket. What is bold or coloured is a `Text` that says so.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from threading import Event
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
@@ -77,6 +77,12 @@ def errors() -> Console:
 def results() -> Console:
     """The console for results."""
     return _console(stderr=False)
+
+
+def say(sentences: Iterable[str]) -> None:
+    """Print sentences, each on a line of its own; `names in backticks` stand without them."""
+    for words in sentences:
+        results().print(Text(words.replace("`", "")), soft_wrap=True)
 
 
 def wrote(*places: object, end: str = ".") -> Text:

@@ -17,6 +17,7 @@ from unbend import load
 from unbend.cli.arguments import files_of
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
+from unbend.cli.options import Label, Weights
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, LoadError, TiesError
 from unbend.files import check_place, check_unread, whole
@@ -67,8 +68,8 @@ def regions(
         bool, typer.Option("--prove", help="Also prove that every region is there and none is missing.")
     ] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Decide everything in rational arithmetic (slow).")] = False,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    label: Label = None,
+    weights: Weights = None,
 ) -> None:
     """Cut the input space, or a plane through three samples, into the regions on which the model is affine.
 

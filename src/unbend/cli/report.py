@@ -12,12 +12,13 @@ import unbend
 from unbend.cli.arguments import axes, files_of, rules
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
+from unbend.cli.options import Label, Layers, Page, Weights
 from unbend.cli.terminal import progress, study_view
 from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
 from unbend.study.initialisation import initialisation
 from unbend.study.items import choice, choices
-from unbend.study.jobs import StudyJob, demo, job
+from unbend.study.jobs import NO_DATA, StudyJob, work_of
 from unbend.study.progress import Progress
 from unbend.study.ranks import joined
 from unbend.study.study import study
@@ -34,9 +35,6 @@ _Data: TypeAlias = Annotated[
         help="A bundled name, .npz, x.npy,y.npy, a folder of IDX files, .csv, .parquet or file.py:name.",
         show_default=False,
     ),
-]
-_Layers: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
 ]
 _Trials: TypeAlias = Annotated[
     bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
@@ -70,13 +68,13 @@ _Axis: TypeAlias = Annotated[
 def report(
     model: _Model = None,
     data: _Data = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    output: Page = PAGE,
     save: Annotated[Path | None, typer.Option(help="Also save the study, for show, merge and compare.")] = None,
-    layers: _Layers = None,
+    layers: Layers = None,
     reduce: _Reduce = None,
     axis: _Axis = None,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    label: Label = None,
+    weights: Weights = None,
     inputs: _Inputs = None,
     target: _Target = None,
     model_output: _ModelOutput = None,
@@ -145,12 +143,9 @@ def report(
 def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
          seed: int, told: Progress) -> StudyJob:  # fmt: skip
     """The network and the data that the words name; the demo without words."""
-    if model is None:
-        return demo(seed, told)
-    if data is None:
-        raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
-                                 param_hint="DATA")  # fmt: skip
-    return job(model, data, label=label, weights=weights, group=group)
+    if model is not None and data is None:
+        raise typer.BadParameter(NO_DATA, param_hint="DATA")
+    return work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
 
 
 def _write(made: Study, output: Path, save: Path | None, told: Progress) -> None:

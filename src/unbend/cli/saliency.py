@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from unbend.cli.arguments import files_of
-from unbend.cli.console import errors, results, wrote
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Network, Page, SameData, Weights, Words
 from unbend.cli.terminal import progress
 from unbend.cli.units import vocabulary
 from unbend.explain.saliency import METHODS, ROWS
@@ -24,21 +24,16 @@ PAGE = Path("saliency.html")
 
 
 def saliency(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
-    ] = None,
-    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
     method: Annotated[list[str] | None, typer.Option(help=f"Only this: {', '.join(METHODS)}; repeat for more.")] = None,
     n: Annotated[
         int, typer.Option("-n", min=1, help="How many held-out rows, of as many classes as there are.")
     ] = ROWS,
-    words: Annotated[
-        Path | None, typer.Option(help="Vocabulary of token numbers: a text file, one word a line from number 0.")
-    ] = None,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    words: Words = None,
+    label: Label = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of noise and of random weights.")] = 0,
 ) -> None:
     """Show what of the input the output hangs on, each method beside its map of random weights.
@@ -60,6 +55,5 @@ def saliency(
         found = explain(work.model, work.data, methods=method or list(METHODS), rows=n, seed=seed, progress=told)
         speak = str if words is None else vocabulary(words).__getitem__
         write(saliency_page(found, title=f"What the output of {work.name} hangs on", words=speak), output)
-    for said in saliency_sentences(found):
-        results().print(Text(said.replace("`", "")), soft_wrap=True)
+    say(saliency_sentences(found))
     errors().print(wrote(output))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from unbend import load
 from unbend.cli.arguments import files_of
-from unbend.cli.console import errors, results, wrote
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Layers, Network, Page, SameData, Weights
 from unbend.cli.terminal import progress
 from unbend.explain.shape import ROWS
 from unbend.explain.shape import shape as measure
@@ -24,20 +24,15 @@ PAGE = Path("shape.html")
 
 
 def shape(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
-    ] = None,
-    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
     other: Annotated[str | None, typer.Option(help="Another model to compare layers with, on the same rows.")] = None,
-    layers: Annotated[
-        list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
-    ] = None,
+    layers: Layers = None,
     topology: Annotated[bool, typer.Option("--topology", help="Also count pieces and holes (needs ripser).")] = False,
     rows: Annotated[int, typer.Option(min=30, help="Training rows that shapes are taken of.")] = ROWS,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    label: Label = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of the demo's training.")] = 0,
 ) -> None:
     """Tell the shape of each layer: its dimension, how much of a matrix it is, how alike it is to others.
@@ -62,6 +57,5 @@ def shape(
         )
         told("Drawing the page", 0, None)
         write(shape_page(found, title=f"The shape of the layers of {work.name}"), output)
-    for words in shape_sentences(found):
-        results().print(Text(words.replace("`", "")), soft_wrap=True)
+    say(shape_sentences(found))
     errors().print(wrote(output))

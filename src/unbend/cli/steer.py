@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from unbend.cli.arguments import files_of
-from unbend.cli.console import errors, results, wrote
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Network, Page, SameData, Weights
 from unbend.cli.terminal import progress
 from unbend.explain.steering import STRENGTHS
 from unbend.explain.steering import steer as push
@@ -25,12 +25,9 @@ PAGE = Path("steer.html")
 
 def steer(
     towards: Annotated[str, typer.Argument(help="The class to steer to, by name or number.", show_default=False)],
-    model: Annotated[
-        str | None,
-        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
-    ] = None,
-    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
     save: Annotated[Path | None, typer.Option(help="Also save the directions (.safetensors).")] = None,
     directions: Annotated[
         Path | None, typer.Option(help="Add saved directions instead of the differences of class means.")
@@ -41,8 +38,8 @@ def steer(
     strength: Annotated[
         list[float] | None, typer.Option(help="Steps to add [-1, -0.5, 0.5, 1, 2]; repeat for more.")
     ] = None,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    label: Label = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of the random directions.")] = 0,
 ) -> None:
     """Add the way to a class to each layer, and tell how many other rows the network calls that class then.
@@ -78,6 +75,5 @@ def steer(
         write(steering_page(found, title=f"Steering {work.name} to class {towards}"), output)
         if save is not None:
             save_directions([one.direction for one in found], save)
-    for words in steering_sentences(found):
-        results().print(Text(words.replace("`", "")), soft_wrap=True)
+    say(steering_sentences(found))
     errors().print(wrote(output, *([save] if save else [])))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.text import Text
 
 from unbend.cli.arguments import files_of
-from unbend.cli.console import errors, results, wrote
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Network, Page, SameData, Weights
 from unbend.cli.terminal import progress
 from unbend.explain.surgery.operations import OPERATIONS, Operation
 from unbend.explain.surgery.surgery import ROWS
@@ -25,12 +25,9 @@ PAGE = Path("surgery.html")
 
 
 def surgery(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
-    ] = None,
-    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
     layers: Annotated[
         list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to change; repeat for more.")
     ] = None,
@@ -44,8 +41,8 @@ def surgery(
     ] = False,
     rows: Annotated[int, typer.Option(min=2, help="Held-out rows at most.")] = ROWS,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 256,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    label: Label = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of random directions and orders.")] = 0,
 ) -> None:
     """Tell what each layer is worth: skipped, replaced by one matrix, put at its mean, its classes erased.
@@ -71,6 +68,5 @@ def surgery(
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(surgery_page(found, title=f"What each layer of {work.name} is worth"), output)
-    for words in sentences(found):
-        results().print(Text(words.replace("`", "")), soft_wrap=True)
+    say(sentences(found))
     errors().print(wrote(output))

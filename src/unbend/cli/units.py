@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from unbend.cli.arguments import files_of
-from unbend.cli.console import errors, results, wrote
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Layers, Network, Page, SameData, Weights, Words
 from unbend.cli.terminal import progress
 from unbend.errors import LoadError
 from unbend.explain.units.units import units as ask
@@ -23,21 +23,14 @@ PAGE = Path("units.html")
 
 
 def units(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
-    ] = None,
-    data: Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")] = PAGE,
-    layers: Annotated[
-        list[str] | None, typer.Option("--layer", "-l", help="A layer or glob to look at; repeat for more.")
-    ] = None,
-    words: Annotated[
-        Path | None, typer.Option(help="Vocabulary of token numbers: a text file, one word a line from number 0.")
-    ] = None,
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
+    layers: Layers = None,
+    words: Words = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 512,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="State dict for a factory: .safetensors, .pt or .pth.")] = None,
+    label: Label = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of the demo's training.")] = 0,
 ) -> None:
     """Tell what every unit answers to: classes, its strongest and weakest rows, columns of the input, copies.
@@ -60,8 +53,7 @@ def units(
         found = ask(work.model, work.data, layers=layers or None, words=known, batch_size=batch_size, progress=told)
         told("Drawing the page", 0, None)
         write(units_page(found, title=f"What the units of {work.name} answer to"), output)
-    for said in unit_sentences(found):
-        results().print(Text(said.replace("`", "")), soft_wrap=True)
+    say(unit_sentences(found))
     errors().print(wrote(output))
 
 

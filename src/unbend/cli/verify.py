@@ -9,9 +9,10 @@ from rich.text import Text
 
 import unbend
 from unbend.cli.console import results
+from unbend.cli.options import Label
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, UnbendError
-from unbend.study.jobs import demo, job
+from unbend.study.jobs import NO_DATA, demo, job
 from unbend.study.ladder import Ladder, word
 from unbend.study.proofs import verify as verified
 
@@ -27,7 +28,7 @@ def verify(
     ] = None,
     model: Annotated[str | None, typer.Option(help="The network; left out, as recorded in the study.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for a factory.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column of a table that holds the labels.")] = None,
+    label: Label = None,
 ) -> None:
     """Check every separability proof of a saved study over all rows, without searching and without trusting the solver.
 
@@ -51,8 +52,7 @@ def verify(
         elif words is None:
             raise DataError(f"{study}: it does not say which network it was made of. Pass --model file.py:name.")
         elif (data or recipe.get("data")) is None:
-            raise typer.BadParameter("a data set is needed beside the model, such as digits, data.npz or file.py:name.",
-                                     param_hint="DATA")  # fmt: skip
+            raise typer.BadParameter(NO_DATA, param_hint="DATA")
         else:
             work = job(words, data or recipe["data"], label=label or recipe.get("label"), group=recipe.get("group"),
                         weights=weights or (Path(recipe["weights"]) if "weights" in recipe else None))  # fmt: skip

@@ -16,6 +16,9 @@ from unbend.load.data import is_table
 from unbend.study.items import Choice, choice
 from unbend.study.progress import Progress
 
+NO_DATA = "a data set is needed beside the model, such as digits, data.npz or file.py:name."
+"""What is said of a model that stands alone."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyJob:
@@ -55,8 +58,9 @@ def job(model: str, data: str, *, label: str | None, weights: Path | None, group
 
 
 def work_of(
-    model: str | None, data: str | None, *, label: str | None, weights: Path | None, seed: int, progress: Progress
-) -> StudyJob:
+    model: str | None, data: str | None, *, label: str | None, weights: Path | None, seed: int, progress: Progress,
+    group: str | None = None,
+) -> StudyJob:  # fmt: skip
     """The network and the data that the words name; the demo without words.
 
     Raises:
@@ -65,8 +69,8 @@ def work_of(
     if model is None:
         return demo(seed, progress)
     if data is None:
-        raise LoadError("data: a data set is needed beside the model, such as digits, data.npz or file.py:name.")
-    return job(model, data, label=label, weights=weights)
+        raise LoadError(f"data: {NO_DATA}")
+    return job(model, data, label=label, weights=weights, group=group)
 
 
 def demo(seed: int, progress: Progress) -> StudyJob:
