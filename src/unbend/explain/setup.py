@@ -3,21 +3,24 @@
 In: a model and a data set in any form that `unbend.study` takes. Out: a `Setup`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
-from unbend.capture import bare
+from unbend.capture import Tap, bare, quiet
 from unbend.errors import DataError
+from unbend.numerics.streaming.choose import Selection
 from unbend.study.examine.subject import Subject
+from unbend.study.fold import States, fold
 from unbend.study.given import network_of
 from unbend.study.items import Items, arguments
 from unbend.study.prepare import Preparation, prepare
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
-from unbend.study.source import HELD_OUT, Holding, source
+from unbend.study.source import HELD_OUT, Holding, Minibatch, source
 
 ROWS = 10_000
 """Rows of each part that are worked on at most."""
@@ -41,6 +44,37 @@ class Setup:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, numbers where they have none."""
         return self.work.names or tuple(str(i) for i in range(self.work.n_classes))
+
+    def states(
+        self,
+        taps: Sequence[Tap],
+        batches: Iterable[Minibatch],
+        kinds: Sequence[type[Any]],
+        *,
+        selection: Selection | None = None,
+        tick: Callable[[int], None] = lambda _n: None,
+        with_input: bool = False,
+        hooks: Iterable[AbstractContextManager[None]] = (),
+    ) -> States:
+        """The States of some layers over some rows.
+
+        Args:
+            taps: the layers.
+            batches: the rows.
+            kinds: the kinds of States.
+            selection: which rows each of them takes.
+            tick: called with the rows of each batch.
+            with_input: whether the input is summed too.
+            hooks: more that stands on the model during the pass.
+        """
+        work = self.work
+        with quiet(self.model), ExitStack() as stack:
+            for one in hooks:
+                stack.enter_context(one)
+            return fold(
+                self.model, replace(work.plan, taps=tuple(taps)), batches, kinds, n_classes=work.n_classes,
+                fit=work.fit, selection=selection, tick=tick, with_input=with_input,
+            )  # fmt: skip
 
 
 def setup(

@@ -4,7 +4,6 @@ In: a model and data. Out: a `LayerShapes`; beside another model, how alike thei
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unbend._typing import Array, Float64, Int64
-from unbend.capture import Tap, quiet
+from unbend.capture import Tap
 from unbend.errors import DataError
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.fit import affine_fits
@@ -22,7 +21,7 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.similarity import similarity
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.topology import betti
-from unbend.study.fold import INPUT, fold
+from unbend.study.fold import INPUT
 from unbend.study.progress import Progress, silent, ticker
 
 ROWS = 2000
@@ -125,13 +124,11 @@ def shape(
 
 def _tables(made: Setup, taps: Sequence[Tap], n: int, progress: Progress) -> tuple[dict[str, Tensor], Tensor]:
     """The same training rows in every layer, and their classes."""
-    work = made.work
-    tick = ticker(progress, "Training rows", work.rows.n["train"])
-    with quiet(made.model):
-        states = fold(
-            made.model, replace(work.plan, taps=tuple(taps)), work.rows.batches("train"), (SampleState,),
-            n_classes=work.n_classes, fit=work.fit, selection=Selection(1.0, n, work.rows.n["train"]), tick=tick,
-        )  # fmt: skip
+    rows = made.work.rows
+    states = made.states(
+        taps, rows.batches("train"), (SampleState,), selection=Selection(1.0, n, rows.n["train"]),
+        tick=ticker(progress, "Training rows", rows.n["train"]), with_input=True,
+    )  # fmt: skip
     found = {name: state["SampleState"].table() for name, state in states.items()}
     labels = next(iter(found.values()))[1].argmax(1)
     return {name: torch.nan_to_num(table.float()) for name, (table, _) in found.items()}, labels

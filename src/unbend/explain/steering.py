@@ -6,7 +6,6 @@ length; `adding` for a forward pass of the user's own.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,6 @@ from unbend.explain.surgery.replay import Replay, changed_output
 from unbend.numerics.centroids import CentroidState, centroids
 from unbend.numerics.direction import Direction, mean_direction
 from unbend.numerics.result import result
-from unbend.study.fold import fold
 from unbend.study.progress import Progress, silent, ticker
 
 STRENGTHS = (-1.0, -0.5, 0.5, 1.0, 2.0)
@@ -132,11 +130,9 @@ def _label(made: Setup, towards: int | str) -> int:
 
 def _directions(made: Setup, taps: Sequence[Tap], label: int, progress: Progress) -> dict[str, Direction]:
     """From the mean of all other training rows to that of the class, in every layer where these differ."""
-    work = made.work
-    tick = ticker(progress, "Training rows", work.rows.n["train"])
-    with quiet(made.model):
-        states = fold(made.model, replace(work.plan, taps=tuple(taps)), work.rows.batches("train"), (CentroidState,),
-                      n_classes=work.n_classes, fit=work.fit, tick=tick, with_input=False)  # fmt: skip
+    rows = made.work.rows
+    tick = ticker(progress, "Training rows", rows.n["train"])
+    states = made.states(taps, rows.batches("train"), (CentroidState,), tick=tick)
     found = {}
     for tap in taps:
         means = centroids(states[tap.name]["CentroidState"])

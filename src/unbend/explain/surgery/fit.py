@@ -3,9 +3,9 @@
 In: a model on data. Out: a `LayerFit` for every layer. One pass over the training rows, in which all sums are streamed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from unbend.numerics.moments import MomentState
 from unbend.numerics.products import Products
 from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.streaming.choose import Selection
-from unbend.study.fold import fold
 from unbend.study.progress import Progress, ticker
 from unbend.study.source import Part
 
@@ -82,23 +81,13 @@ def fit_layers(made: Setup, taps: Sequence[Tap], progress: Progress, *, seed: in
         progress: called as it goes on.
         seed: of the control's directions.
     """
-    work = made.work
-    places = _plan(made, taps)
-    tick = ticker(progress, "Training rows", work.rows.n["train"])
+    rows = made.work.rows
     maps = {tap.name: _MapSums(made.model, tap, tap) for tap in taps if not tap.function}
-    with quiet(made.model), ExitStack() as stack:
-        for one in maps.values():
-            stack.enter_context(one.listening())
-        states = fold(
-            made.model, places, work.rows.batches("train"), (MomentState, SecondState), n_classes=work.n_classes,
-            fit=work.fit, selection=Selection(), tick=tick, with_input=False,
-        )  # fmt: skip
+    states = made.states(
+        taps, rows.batches("train"), (MomentState, SecondState), selection=Selection(),
+        tick=ticker(progress, "Training rows", rows.n["train"]), hooks=[one.listening() for one in maps.values()],
+    )  # fmt: skip
     return {tap.name: _fit(states[tap.name], tap, maps.get(tap.name), seed) for tap in taps}
-
-
-def _plan(made: Setup, taps: Sequence[Tap]) -> Any:
-
-    return replace(made.work.plan, taps=tuple(taps))
 
 
 def _fit(states: dict[str, Any], tap: Tap, maps: "_MapSums | None", seed: int) -> LayerFit:
@@ -118,15 +107,8 @@ def fit_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], progress: Progress) -
     Cost:
         A pass over the training rows.
     """
-    tick = ticker(progress, "Runs of layers", made.work.rows.n["train"])
     sums = [_MapSums(made.model, run[0], run[-1]) for run in runs]
-    with quiet(made.model), ExitStack() as stack:
-        for one in sums:
-            stack.enter_context(one.listening())
-        stack.enter_context(tapped(made.model, (), lambda *_caught: None))
-        for minibatch in made.work.rows.batches("train"):
-            call(made.model, made.work.plan.protect(made.work.fit(minibatch.inputs)))
-            tick(len(minibatch.ids))
+    _listen(made, sums, "train", ticker(progress, "Runs of layers", made.work.rows.n["train"]))
     return [one.affine() for one in sums]
 
 
@@ -136,33 +118,35 @@ def affine_fits(made: Setup, taps: Sequence[Tap], progress: Progress) -> dict[st
     Cost:
         A pass over all rows.
     """
-    work = made.work
-    sums = {part: [(tap.name, _MapSums(made.model, tap, tap)) for tap in taps if not tap.function]
-            for part in ("train", "held_out")}  # fmt: skip
-    parts: tuple[Part, ...] = ("train", "held_out")
-    for part in parts:
-        listeners = sums[part]
-        tick = ticker(progress, "Affine maps", work.rows.n[part])
-        with quiet(made.model), ExitStack() as stack:
-            for _, one in listeners:
-                stack.enter_context(one.listening())
-            stack.enter_context(tapped(made.model, (), lambda *_caught: None))
-            for minibatch in work.rows.batches(part):
-                call(made.model, work.plan.protect(work.fit(minibatch.inputs)))
-                tick(len(minibatch.ids))
+    modules = [tap for tap in taps if not tap.function]
+    train, held_out = ({tap.name: _MapSums(made.model, tap, tap) for tap in modules} for _ in range(2))
+    parts: tuple[tuple[Part, dict[str, _MapSums]], ...] = (("train", train), ("held_out", held_out))
+    for part, sums in parts:
+        _listen(made, list(sums.values()), part, ticker(progress, "Affine maps", made.work.rows.n[part]))
     found = {}
-    for (name, train), (_, held_out) in zip(sums["train"], sums["held_out"], strict=True):
-        fitted, judged = train.affine(), held_out.second()
+    for name, sums in train.items():
+        fitted, judged = sums.affine(), held_out[name].second()
         if fitted is not None and judged is not None:
-            found[name] = r2_of(fitted, judged)
+            found[name] = r2_of(fitted.weight, fitted.bias, judged)
     return found
 
 
-def r2_of(found: AffineMap, second: SecondState) -> float:
-    """The share of the variance of other rows that an affine map gives, from their second moments."""
-    gap = second.mean @ found.weight.T + found.bias - second.y_mean
-    left = np.trace(second.yy) - 2 * np.sum(found.weight.T * second.cross) + second.n * float(gap @ gap)
-    left += np.sum((found.weight @ second.gram) * found.weight)
+def _listen(made: Setup, sums: Sequence["_MapSums"], part: Part, tick: Callable[[int], None]) -> None:
+    """Add up what modules take and put out over the rows of a part."""
+    with quiet(made.model), ExitStack() as stack:
+        for one in sums:
+            stack.enter_context(one.listening())
+        stack.enter_context(tapped(made.model, (), lambda *_caught: None))
+        for minibatch in made.work.rows.batches(part):
+            call(made.model, made.work.plan.protect(made.work.fit(minibatch.inputs)))
+            tick(len(minibatch.ids))
+
+
+def r2_of(weight: Float64[Array, "d i"], bias: Float64[Array, "d"], second: SecondState) -> float:
+    """The share of the variance of rows that an affine map gives, from their second moments."""
+    gap = second.mean @ weight.T + bias - second.y_mean
+    left = np.trace(second.yy) - 2 * np.sum(weight.T * second.cross) + second.n * float(gap @ gap)
+    left += np.sum((weight @ second.gram) * weight)
     total = float(np.trace(second.yy))
     return 1 - float(left) / total if total > 0 else np.nan
 
@@ -241,7 +225,5 @@ def best_affine(second: SecondState) -> AffineMap:
     """
     basis = eigen(second)
     weight = (basis.scale[:, None] * basis.solve(basis.scale[:, None] * second.cross, _RIDGE)).T
-    left = np.trace(second.yy) - 2 * np.sum(weight.T * second.cross) + np.sum((weight @ second.gram) * weight)
-    total = float(np.trace(second.yy))
-    r2 = 1 - float(left) / total if total > 0 else np.nan
-    return AffineMap(weight, second.y_mean - weight @ second.mean, r2, second.n)
+    bias = second.y_mean - weight @ second.mean
+    return AffineMap(weight, bias, r2_of(weight, bias, second), second.n)

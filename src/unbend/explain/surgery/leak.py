@@ -6,20 +6,18 @@ judged on the other.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
 
 from unbend._typing import Array
-from unbend.capture import Tap, quiet
+from unbend.capture import Tap
 from unbend.explain.setup import Setup
 from unbend.explain.surgery.fit import LayerFit
 from unbend.numerics.interval import wilson
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.streaming.choose import Selection
-from unbend.study.fold import fold
 from unbend.study.progress import Progress
 
 _ROWS = 2000
@@ -53,12 +51,8 @@ def leaks(made: Setup, taps: Sequence[Tap], known: Mapping[str, LayerFit], progr
     Cost:
         A pass over the held-out rows, and two logistic regressions of at most 1,000 rows a layer.
     """
-    work, plan = made.work, replace(made.work.plan, taps=tuple(taps))
-    with quiet(made.model):
-        states = fold(
-            made.model, plan, work.rows.some("held_out", _ROWS), (SampleState,), n_classes=work.n_classes,
-            fit=work.fit, selection=Selection(1.0, _ROWS), with_input=False,
-        )  # fmt: skip
+    some = made.work.rows.some("held_out", _ROWS)
+    states = made.states(taps, some, (SampleState,), selection=Selection(1.0, _ROWS))
     found: dict[str, Leak] = {}
     for i, tap in enumerate(taps):
         progress("Probing erased layers", i, len(taps))

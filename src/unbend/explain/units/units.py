@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from unbend._typing import Array, Int64
-from unbend.capture import Tap, quiet
+from unbend.capture import Tap
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, examples
 from unbend.explain.units.reasons import Reason, TokenRows, reasons
@@ -20,7 +20,7 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.units import Units, UnitState, tuning
 from unbend.numerics.units import units as finish
-from unbend.study.fold import INPUT, States, fold
+from unbend.study.fold import INPUT, States
 from unbend.study.progress import Progress, silent, ticker
 
 SAMPLE = 2048
@@ -143,14 +143,12 @@ def _texts(
 
 def _states(made: Setup, taps: Sequence[Tap], progress: Progress) -> States:
     """The sums of all layers, and the answers to the rows of the row sample."""
-    work = made.work
-    answering = tuple(replace(tap, view=_answering(tap)) for tap in taps)
-    tick = ticker(progress, "Training rows", work.rows.n["train"])
-    with quiet(made.model):
-        return fold(
-            made.model, replace(work.plan, taps=answering), work.rows.batches("train"), (UnitState, SampleState),
-            n_classes=work.n_classes, fit=work.fit, selection=Selection(1.0, SAMPLE, work.rows.n["train"]), tick=tick,
-        )  # fmt: skip
+    rows = made.work.rows
+    answering = [replace(tap, view=_answering(tap)) for tap in taps]
+    return made.states(
+        answering, rows.batches("train"), (UnitState, SampleState), selection=Selection(1.0, SAMPLE, rows.n["train"]),
+        tick=ticker(progress, "Training rows", rows.n["train"]), with_input=True,
+    )  # fmt: skip
 
 
 def _answering(tap: Tap) -> Any:
