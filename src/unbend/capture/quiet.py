@@ -3,8 +3,9 @@
 import random
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import Lock, RLock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
@@ -85,7 +86,7 @@ def alone(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def heard_here(hook: Callable[..., None]) -> Callable[..., None]:
+def _heard_here(hook: Callable[..., None]) -> Callable[..., None]:
     """The hook, silent in every thread but this one: a server may run the same model meanwhile."""
     thread = get_ident()
 
@@ -94,6 +95,30 @@ def heard_here(hook: Callable[..., None]) -> Callable[..., None]:
             hook(*called)
 
     return hear
+
+
+@contextmanager
+def hear_modules(
+    modules: Iterable[tuple[str, nn.Module]],
+    begin: Callable[..., None],
+    end: Callable[..., None],
+    *,
+    always: bool = False,
+) -> Iterator[None]:
+    """Within the block `begin(path, module, args)` and `end(path, module, args, output)` are told of modules that run.
+
+    Args:
+        modules: by path.
+        begin: told before a module runs.
+        end: told after it.
+        always: whether `end` is told of a module that raised, too.
+    """
+    with ExitStack() as stack:
+        for path, module in modules:
+            stack.callback(module.register_forward_pre_hook(_heard_here(partial(begin, path))).remove)
+            hook = _heard_here(partial(end, path))
+            stack.callback(module.register_forward_hook(hook, always_call=always).remove)
+        yield
 
 
 @contextmanager

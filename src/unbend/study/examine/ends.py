@@ -5,16 +5,14 @@ whether it is a module or is called inside `forward`.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from unbend.capture.quiet import heard_here
+from unbend.capture.quiet import hear_modules
 from unbend.study.examine.subject import Subject
 
 _FEW = 8
@@ -60,14 +58,7 @@ def trail(subject: Subject, net: nn.Module | None = None, most: int = 4) -> Trai
     net = subject.model if net is None else net
     inputs, _ = subject.train.rows(0, _FEW)
     watch = _Watch()
-    with torch.no_grad(), ExitStack() as stack:
-        for path, module in net.named_modules():
-            for hook in (
-                module.register_forward_pre_hook(heard_here(partial(watch.enter, path))),
-                module.register_forward_hook(heard_here(partial(watch.leave, path)), always_call=True),
-            ):
-                stack.callback(hook.remove)
-        stack.enter_context(watch)
+    with torch.no_grad(), hear_modules(net.named_modules(), watch.enter, watch.leave, always=True), watch:
         out = subject.run(net, inputs)
     return Trail(tuple(_first(watch.back(out), most)))
 

@@ -5,7 +5,6 @@ In: a subject. Out: `Passage`s. Nothing is reduced, so a fall is the layer's own
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from unbend._typing import Array
 from unbend.capture.kinds import kind_of
-from unbend.capture.quiet import heard_here
+from unbend.capture.quiet import hear_modules
 from unbend.study.examine.references import read_by_trees, read_linearly
 from unbend.study.examine.subject import COLUMNS, Sample, Subject
 from unbend.study.examine.values import Passage
@@ -89,16 +88,9 @@ def _features(subject: Subject, paths: list[str], rows: Sample) -> dict[str, tup
     def leave(path: str, _module: nn.Module, _args: tuple[Any, ...], out: Any) -> None:
         found[path][1].append(_flat(out))
 
-    hooks = []
     parts = dict(subject.model.named_modules())
-    for path in paths:
-        hooks += [parts[path].register_forward_pre_hook(heard_here(partial(enter, path))),
-                  parts[path].register_forward_hook(heard_here(partial(leave, path)))]  # fmt: skip
-    try:
+    with hear_modules([(path, parts[path]) for path in paths], enter, leave):
         subject.outputs(subject.model, rows)
-    finally:
-        for hook in hooks:
-            hook.remove()
     return {path: (torch.cat(a), torch.cat(b)) for path, (a, b) in found.items()}
 
 

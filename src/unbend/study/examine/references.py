@@ -44,7 +44,7 @@ def scores(subject: Subject) -> Scores:
     return Scores(
         train=own,
         held_out=unseen,
-        majority=_majority(subject),
+        majority=subject.held_out.majority,
         linear=linear,
         curved=curved,
         margin=_margin(subject, float(reachable)),
@@ -55,11 +55,6 @@ def are_inputs(table: Table) -> bool:
     """Whether the targets are the inputs themselves, as those of an autoencoder: to copy them is no feat."""
     x, y = table[:2]
     return y.ndim == 2 and y.shape[1] > 1 and y.shape == x.shape and bool(np.allclose(x, y, atol=1e-6))
-
-
-def _majority(subject: Subject) -> float:
-    y = subject.held_out.y
-    return float(torch.bincount(y).max() / len(y)) if subject.n_classes and len(y) else 0.0
 
 
 def _margin(subject: Subject, reachable: float) -> float:

@@ -55,7 +55,7 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
         confusion=confusion(subject),
         in_train=train.right,
         in_held_out=unseen.right,
-        majority_train=_majority(subject.train.y) if subject.n_classes else 0.0,
+        majority_train=subject.train.majority,
         apart=apart,
         copies=_copies(subject),
         leak=leak,
@@ -79,10 +79,6 @@ def _scale(subject: Subject) -> tuple[tuple[float, float, float], float, float]:
     offset = float((mean.abs() / std.clamp_min(1e-12)).median())
     ends = float(live.min()), float(live.median()), float(live.max())
     return ends, float(columns.pow(2).mean().sqrt()), offset
-
-
-def _majority(y: Tensor) -> float:
-    return float(torch.bincount(y).max() / len(y))
 
 
 def confusion(subject: Subject) -> Array | None:

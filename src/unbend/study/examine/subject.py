@@ -49,6 +49,11 @@ class Sample:
     n_classes: int = 0
     ids: Array | None = None
 
+    @property
+    def majority(self) -> float:
+        """Share of the most frequent class; 0 for targets, or without rows."""
+        return float(torch.bincount(self.y).max() / self.n) if self.n_classes and self.n else 0.0
+
     def rows(self, start: int, end: int) -> tuple[Any, LabelForms]:
         """Some of them."""
         return self.of(torch.arange(start, min(end, self.n)))

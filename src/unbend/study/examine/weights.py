@@ -6,7 +6,6 @@ In: a subject. Out: `Weights` by layer, in the order in which they run; whether 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from unbend._typing import Array
 from unbend.capture import twin
 from unbend.capture.kinds import kind_of, original_class
-from unbend.capture.quiet import heard_here
+from unbend.capture.quiet import hear_modules
 from unbend.errors import DataError, ModelError
 from unbend.study.examine.ends import trail
 from unbend.study.examine.subject import Subject
@@ -58,17 +57,9 @@ def ran(subject: Subject) -> tuple[Ran, ...]:
         if args and isinstance(args[0], Tensor):
             _before[path] = rms(args[0])
 
-    hooks = []
-    for path, module in subject.model.named_modules():
-        if next(module.children(), None) is None:
-            hooks += [module.register_forward_pre_hook(heard_here(partial(enter, path))),
-                      module.register_forward_hook(heard_here(partial(note, path)))]  # fmt: skip
-    try:
-        with torch.no_grad():
-            subject.run(subject.model, subject.train.rows(0, _SEEN)[0])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    leaves = [(path, module) for path, module in subject.model.named_modules() if next(module.children(), None) is None]
+    with torch.no_grad(), hear_modules(leaves, enter, note):
+        subject.run(subject.model, subject.train.rows(0, _SEEN)[0])
     return tuple(found.values())
 
 
