@@ -6,6 +6,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from unbend._names import first_few
 from unbend.capture.look import TAPPED, Look, Seen
 from unbend.capture.taps import Tap
 from unbend.errors import LayerError
@@ -163,16 +164,10 @@ def sketch_wide(taps: Sequence[Tap], notes: list[str]) -> list[Tap]:
     if wide:
         notes.append(
             f"{_count(len(wide), 'layer is', 'layers are')} wider than {limit} and sketched to {limit} randomly signed "
-            f"sums: {list_names(wide)}. A read-out of the sketch is one of the layer, so its accuracy is a lower bound."
+            f"sums: {first_few(wide)}. A read-out of the sketch is one of the layer, so its accuracy is a lower bound."
         )
     return [replace(t, view=replace(t.view, sketch=limit)) if row_width(t) > limit else t for t in taps]
 
 
 def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
-
-
-def list_names(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

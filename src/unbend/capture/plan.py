@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from unbend.capture.choose import apply_rules, default, list_names, match, sketch_wide
+from unbend._names import first_few
+from unbend.capture.choose import apply_rules, default, match, sketch_wide
 from unbend.capture.flow import Flow, remarks
 from unbend.capture.flow.masks import Mask
 from unbend.capture.inputs import copy_of, named_tensors
@@ -86,7 +87,7 @@ def plan(
     notes = _remarks(shown)
     chosen = default(shown, notes) if layers is None else match(shown, layers)
     if not chosen:
-        lost = list_names([f"{name} ({reason})" for name, reason in shown.lost.items()])
+        lost = first_few([f"{name} ({reason})" for name, reason in shown.lost.items()])
         raise ModelError(
             f"model: nothing that it puts out has one row for each of the {n} samples: {lost}. Let forward return one."
         )
@@ -153,13 +154,13 @@ def _remarks(shown: Look) -> list[str]:
     lost = [name for name in shown.lost if name == "output" or shown.kinds.get(name.split("#")[0]) in TAPPED]
     if lost:
         shown_lost = [f"{name} ({shown.lost[name]})" for name in lost]
-        notes.append(f"Could not be read and left out: {list_names(shown_lost)}.")
+        notes.append(f"Could not be read and left out: {first_few(shown_lost)}.")
     if shown.silent:
-        notes.append(f"Never called as modules, so nothing is shown of them: {list_names(shown.silent)}.")
+        notes.append(f"Never called as modules, so nothing is shown of them: {first_few(shown.silent)}.")
     if shown.mixing:
         notes.append(
             f"These layers have batch_first=False and take the axis of the samples for time, so that samples see each "
-            f"other: {list_names(shown.mixing)}. Build them with batch_first=True, or turn the inputs."
+            f"other: {first_few(shown.mixing)}. Build them with batch_first=True, or turn the inputs."
         )
     if shown.unlike is not None and not shown.mixing:
         notes.append(str(shown.unlike))

@@ -15,6 +15,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from unbend._names import first_few
 from unbend.errors import LoadError, MissingExtraError
 from unbend.load.guard import check_file, check_size, parsing
 from unbend.load.wording import one_line
@@ -53,9 +54,8 @@ def pretrained(folder: Path) -> nn.Module:
             words = f"{type(error).__name__}: {one_line(error)}"
             raise LoadError(f"{folder}: transformers cannot load it ({words}).") from error
     if missing := sorted(told["missing_keys"]):
-        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
         advice = "They would be random. To measure it like that, load it in a file.py:name."
-        raise LoadError(f"{folder}: has no weights for {shown} of {kind.__name__}. {advice}")
+        raise LoadError(f"{folder}: has no weights for {first_few(missing, 4)} of {kind.__name__}. {advice}")
     return module
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from unbend._names import first_few
 from unbend.errors import DataError, LoadError, MissingExtraError
 from unbend.load.dataset import Data, from_arrays
 from unbend.load.guard import DEFLATED, check_file, check_size, memory, parsing
@@ -160,8 +161,7 @@ def _check_columns(path: Path, frame: Any) -> None:
         raise DataError(f"{path}: has no column beside the label.")
     text = [name for name, kind in zip(frame.columns, frame.dtypes, strict=True) if _kind(kind) not in "biuf"]
     if text:
-        shown = ", ".join(text[:8]) + (f" and {len(text) - 8} more" if len(text) > 8 else "")
-        raise DataError(f"{path}: not numbers in {shown}. Encode them as numbers, or leave them out.")
+        raise DataError(f"{path}: not numbers in {first_few(text, 8)}. Encode them as numbers, or leave them out.")
     missing = frame.isna().to_numpy()
     if missing.any():
         rows, lacking = missing.any(axis=1), ", ".join(frame.columns[missing.any(axis=0)][:8])

@@ -6,7 +6,7 @@ In: a module and a state dict on disk. Out: the same module, filled. Pickled mod
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from unbend._names import first_few
 from unbend.errors import LoadError
 from unbend.load.guard import check_file, check_size
 from unbend.load.wording import one_line
@@ -152,7 +153,7 @@ def _check_fit(path: Path, module: nn.Module, found: dict[str, Tensor]) -> None:
     missing = [name for name in wanted if name not in found]
     extra = [name for name in found if name not in wanted]
     if missing or extra:
-        told = [f"{what} {_list_names(names)}" for what, names in (("missing", missing), ("extra", extra)) if names]
+        told = [f"{what} {first_few(names, 6)}" for what, names in (("missing", missing), ("extra", extra)) if names]
         raise LoadError(f"{path}: does not fit {type(module).__name__}: {'; '.join(told)}.")
     for name, part in found.items():
         if part.shape != getattr(wanted[name], "shape", part.shape):
@@ -173,9 +174,3 @@ def _check_kinds(path: Path, wanted: Mapping[str, Any], found: Mapping[str, Tens
 def _breadth(dtype: torch.dtype) -> int:
     """Whole numbers 0, real ones 1, complex ones 2."""
     return 2 if dtype.is_complex else int(dtype.is_floating_point)
-
-
-def _list_names(names: Iterable[str]) -> str:
-    known = list(names)
-    more = f" and {len(known) - 6} more" if len(known) > 6 else ""
-    return ", ".join(known[:6]) + more

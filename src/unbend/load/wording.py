@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+from unbend._names import first_few
 from unbend.errors import LoadError, UnbendError
 
 SHOWN = 12
@@ -22,10 +23,9 @@ def suggest(name: str, names: Iterable[str], *, where: str = "It") -> str:
     known = list(names)
     if not known:
         return f"{where} has none."
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
     near = get_close_matches(name.lower(), [other.lower() for other in known], n=1)
     guess = next((f" Did you mean {other!r}?" for other in known if near and other.lower() == near[0]), "")
-    return f"{where} has: {', '.join(known[:SHOWN])}{more}.{guess}"
+    return f"{where} has: {first_few(known, SHOWN)}.{guess}"
 
 
 def beside(path: Path) -> list[str]:

@@ -1,12 +1,11 @@
 """What the reader should know of a flow, in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from unbend._names import first_few
 from unbend.capture.flow.operations import BENDING, CHOOSING, ELEMENTWISE, MULTIPLYING
 from unbend.capture.flow.result import OPAQUE, Flow
 
-_SHOWN = 5
-"""Names that a note lists before it counts the rest."""
 _PLAIN = ELEMENTWISE - BENDING - CHOOSING - MULTIPLYING | {"cat", "concat", "stack", "mul", "div", "mean", "sum"}
 """Operations that need no word: sums, means and scalings."""
 
@@ -17,13 +16,13 @@ def remarks(shown: Flow) -> Iterator[str]:
     opaque = [site.name for site in own if OPAQUE in site.feeders]
     if opaque:
         yield (
-            f"What feeds {some_of(opaque)} could not be seen: it was computed outside of torch's own functions "
+            f"What feeds {first_few(opaque)} could not be seen: it was computed outside of torch's own functions "
             "(TorchScript, NumPy, another thread)."
         )
     assumed = [f"{site.name} (axis {site.unit_axis})" for site in own if site.is_assumed]
     if assumed:
         yield (
-            f"Nothing says which axis holds the units; assumed for {some_of(assumed)}. axis= (--axis GLOB=N) sets it."
+            f"Nothing says which axis holds the units; assumed for {first_few(assumed)}. axis= (--axis GLOB=N) sets it."
         )
     between: dict[str, list[str]] = {}
     for site in own:
@@ -31,15 +30,9 @@ def remarks(shown: Flow) -> Iterator[str]:
         if unseen:
             between.setdefault(", ".join(unseen), []).append(site.name)
     if between:
-        steps = [f"{what} (before {some_of(where)})" for what, where in between.items()]
-        yield f"Computed between layers and not shown as one: {some_of(steps)}."
+        steps = [f"{what} (before {first_few(where)})" for what, where in between.items()]
+        yield f"Computed between layers and not shown as one: {first_few(steps)}."
     if shown.writes:
-        yield f"forward writes into its inputs: {some_of(shown.writes)}. The model is given copies."
+        yield f"forward writes into its inputs: {first_few(shown.writes)}. The model is given copies."
     if shown.unknown:
-        yield f"Operations of unknown effect on axes: {some_of(shown.unknown)}."
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+        yield f"Operations of unknown effect on axes: {first_few(shown.unknown)}."

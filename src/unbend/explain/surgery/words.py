@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from unbend._names import first_few
 from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
 from unbend.numerics.interval import PairedDifference
@@ -132,5 +133,4 @@ def _listed(cuts: Sequence[Cut]) -> str:
 
 
 def _names(layers: Sequence[str]) -> str:
-    more = f" and {len(layers) - 6} more" if len(layers) > 6 else ""
-    return ", ".join(f"`{name}`" for name in layers[:6]) + more
+    return first_few([f"`{name}`" for name in layers], 6)
