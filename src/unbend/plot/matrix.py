@@ -41,10 +41,3 @@ def matrix(
         for j, word in enumerate(line):
             ink = PAPER if values[i, j] > _DARK else INK
             ax.text(j, i, word, ha="center", va="center", color=ink, fontsize=6.5)
-
-
-def matrix_margins(names: Sequence[str], *, titled: bool = False) -> tuple[float, float, float, float]:
-    """Inches that the names around a `matrix` need, with axis titles when `titled`."""
-    longest = max((len(shortened(name, 16)) for name in names), default=0)
-    side = 0.12 + 0.063 * longest + 0.2 * titled
-    return side, 0.15 + (0.063 * longest if longest > 2 else 0.1) + 0.2 * titled, 0.04, 0.04

@@ -26,8 +26,6 @@ BASELINE = ("readout", "scatter")
 _OF_LABELS = ("readout", "scatter", "centroids")
 """Measures that say nothing without labels."""
 _SMALL = 768
-_LEAST_ROWS = 50
-"""HeldOut-out rows from which layers are compared on them, and not on training rows."""
 
 
 def finish(

@@ -171,13 +171,6 @@ def _matches_null_vector(
     return bool((np.abs(stated - exact) <= WEIGHT_TOLERANCE * exact).all())
 
 
-def exact_weights(
-    vectors: Float64[np.ndarray, "m b d1"], deadline: float = math.inf
-) -> Float64[np.ndarray, "m"] | None:
-    """The one exact dependency, rounded, its greatest weight one; None if it is not unique or not positive."""
-    return _exact_weights(balance(vectors)[0], deadline)
-
-
 def _exact_weights(equations: Float64[np.ndarray, "m q"], deadline: float) -> Float64[np.ndarray, "m"] | None:
     if len(equations) > EXACT_ROWS:
         return None

@@ -18,8 +18,6 @@ SUMS = 64
 """Signed sums of a wide layer's units that questions about classes are asked of: 256 rows tell nothing of 512 units."""
 _RIDGE = 1e-2
 """Of the read-out, in units of the mean eigenvalue: enough for as many rows as there are sums."""
-_FEWEST = 2
-"""Rows of a class, at least, for it to be told from others on rows left out."""
 
 
 def of_sums(taken: Taken, *, is_judged: bool) -> dict[str, float]:
