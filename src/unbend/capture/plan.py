@@ -24,7 +24,7 @@ from unbend.errors import ModelError
 from unbend.numerics.views import Rule
 
 INPUT = "input"
-"""What feeds a layer that takes the model's inputs."""
+"""The name under which the model's inputs stand among the layers, and feed them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

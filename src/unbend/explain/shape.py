@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unbend._typing import Array, Float64, Int64
 from unbend.capture import Tap
+from unbend.capture.plan import INPUT
 from unbend.errors import DataError
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.fit import affine_fits
@@ -21,7 +22,6 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.similarity import similarity
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.topology import betti
-from unbend.study.fold import INPUT
 from unbend.study.progress import Progress, silent, ticker
 
 ROWS = 2000

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask, token_masks
 from unbend.capture.inputs import tensors_in
 from unbend.capture.outputs import version_of
+from unbend.capture.plan import INPUT
 from unbend.errors import DataError, ModelError
 from unbend.numerics.batch import Samples, Saturation
 from unbend.numerics.streaming.choose import Chooser, Selection
@@ -23,7 +24,6 @@ from unbend.numerics.views import WIDEST, View
 from unbend.study.positions import DrawnPositions, Positions
 from unbend.study.reader import Minibatch
 
-INPUT = "input"
 _LEAST, _LARGEST = 1e-150, 1e37
 """Between these the square of a float64 number is one, and so is its float32, in which some references are fitted."""
 States = dict[str, dict[str, Any]]

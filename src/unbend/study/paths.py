@@ -8,11 +8,8 @@ branches, shortcuts or low-rank factors.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unbend.capture.plan import INPUT
 from unbend.study.values import Layer
-
-INPUT = "input"
-UNSEEN = "?"
-"""A feeder that the planning pass could not see."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from unbend.capture import Plan, call, plan, quiet, tensor_of
+from unbend.capture.plan import INPUT
 from unbend.errors import DataError
 from unbend.load.labels import Task
 from unbend.numerics.state import MEASURES, Measure
@@ -20,7 +21,7 @@ from unbend.numerics.views import WIDEST, View
 from unbend.study.cost import costly
 from unbend.study.finish import fitting
 from unbend.study.fit import fit_inputs
-from unbend.study.fold import INPUT, input_rows
+from unbend.study.fold import input_rows
 from unbend.study.labels import Labels, labels
 from unbend.study.loss import written_for
 from unbend.study.position_labels import OutputForm

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from unbend._typing import Array
 from unbend.capture import bare, plan
+from unbend.capture.plan import INPUT
 from unbend.errors import DataError
 from unbend.numerics.separable import LadderStep, ladder_step
 from unbend.study.fit import fit_inputs
-from unbend.study.fold import INPUT
 from unbend.study.items import Items, arguments, choices
 from unbend.study.labels import labels
 from unbend.study.ladder import Ladder

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from unbend._typing import Array
 from unbend.capture import Plan, quiet
+from unbend.capture.plan import INPUT
 from unbend.numerics.sample import SampleState
 from unbend.numerics.table import TableState
-from unbend.study.fold import INPUT, fold
+from unbend.study.fold import fold
 from unbend.study.positions import PER_ITEM, Positions
 from unbend.study.source import Source
 from unbend.study.values import state_of

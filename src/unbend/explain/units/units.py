@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unbend._typing import Array, Int64
 from unbend.capture import Tap
+from unbend.capture.plan import INPUT
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, examples
 from unbend.explain.units.reasons import Reason, TokenRows, reasons
@@ -20,7 +21,7 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.units import Units, UnitState, tuning
 from unbend.numerics.units import units as finish
-from unbend.study.fold import INPUT, States
+from unbend.study.fold import States
 from unbend.study.progress import Progress, silent, ticker
 
 SAMPLE = 2048

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend.capture.plan import INPUT
 from unbend.numerics.moments import Moments
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.similarity import Similarity
 from unbend.numerics.spectrum import Spectrum
 from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, is_alike, name_of, readout
 from unbend.study.head import Head
-from unbend.study.paths import INPUT
 from unbend.study.values import Finding, Layer
 
 ALIKE = 0.99
