@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
 from unbend.lab import claim, claims
 from unbend.lab.needs import missing
@@ -13,7 +14,10 @@ _HERE = Path(__file__).parent
 
 @cache
 def _result(name):
-    return claim(name).run(0, "quick")
+    state = torch.get_rng_state()
+    result = claim(name).run(0, "quick")
+    assert torch.equal(torch.get_rng_state(), state), "it drew from the global generator"
+    return result
 
 
 @pytest.fixture(scope="session")

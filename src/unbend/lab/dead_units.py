@@ -103,7 +103,7 @@ def run(seed: int = 0, budget: Budget = "full") -> DeadUnits:
 
 
 def _net(width: int, seed: int, remedy: str = "", bias: float | None = None) -> nn.Sequential:
-    net = zoo.mlp([64, width, width, 10], norm="batch" if remedy == "batch norm" else None)
+    net = zoo.mlp([64, width, width, 10], norm="batch" if remedy == "batch norm" else None, seed=seed)
     rule: Literal["he", "torch"] = "he" if remedy == "He's weights" else "torch"
     return zoo.initialise(net, zoo.Initial(rule, bias=bias), seed=seed)
 

@@ -149,7 +149,8 @@ def as_told(data: zoo.DataSet, rate: float, seed: int) -> Float64[np.ndarray, " 
     summed, none feels the others.
     """
     x, y = data.x_train, data.y_train.float()
-    drawn = (zoo.initialise(zoo.mlp((2, 2, 1)), "xavier", seed=100 * seed + s) for s in range(TOLD_SEEDS))
+    own = range(100 * seed, 100 * seed + TOLD_SEEDS)
+    drawn = (zoo.initialise(zoo.mlp((2, 2, 1), seed=each), "xavier", seed=each) for each in own)
     stacks = [
         torch.stack(same) for same in zip(*([p.detach() for p in net.parameters()] for net in drawn), strict=True)
     ]

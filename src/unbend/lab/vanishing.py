@@ -36,7 +36,7 @@ class Kind:
     def build(self, seed: int) -> nn.Sequential:
         """The network for 8 x 8 images of ten digits."""
         build = zoo.residual_mlp if self.is_residual else zoo.mlp
-        net = build([64, *[WIDTH] * N_HIDDEN, 10], activation=self.activation, norm=self.norm)
+        net = build([64, *[WIDTH] * N_HIDDEN, 10], activation=self.activation, norm=self.norm, seed=seed)
         return zoo.initialise(net, self.initial, seed=seed)
 
     @property
