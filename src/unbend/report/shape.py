@@ -5,11 +5,15 @@ from functools import partial
 import numpy as np
 
 from unbend.explain.shape import LayerShapes
-from unbend.plot.shape import affineness, alike, dimensions
+from unbend.plot.shape import affineness, alike, dimensions, scales
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 
 _NEARLY = 0.99
+_SCALES = (
+    "The dimension at every scale: where a curve falls to the left, the fine scale is noise; where it rises, the cloud "
+    "is bent. Trust a dimension where it is level."
+)
 
 
 def shape_page(result: LayerShapes, *, title: str) -> str:
@@ -21,6 +25,7 @@ def shape_page(result: LayerShapes, *, title: str) -> str:
     """
     pictures = [
         _picture(partial(dimensions, result=result), "Intrinsic dimension (TwoNN), with its 95 % interval."),
+        _picture(partial(scales, result=result), _SCALES),
         _picture(partial(affineness, result=result), "How much of a matrix each layer is, on held-out rows."),
         _picture(partial(alike, result=result), "Likeness of layers: debiased linear CKA."),
     ]
