@@ -11,8 +11,9 @@ from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 
 _NEARLY = 0.99
 _SCALES = (
-    "The dimension at every scale: where a curve falls to the left, the fine scale is noise; where it rises, the cloud "
-    "is bent. Trust a dimension where it is level."
+    "The dimension at every scale. Where a curve falls to the left, the fine scale is noise; by a fifth it falls for "
+    "even clouds of 5 to 8 dimensions too, by a third for 16, since few rows are dense nowhere. Where it rises, the "
+    "cloud is bent."
 )
 
 
