@@ -1,6 +1,6 @@
 """Data and a grid flowing through a net with two units in every layer, step by step: first affine, then the bend.
 
-Comes in: an `nn.Sequential` and points of the plane. Goes out: a `PlaneFlow` of plain arrays, and its frames on axes.
+In: an `nn.Sequential` and points of the plane. Out: a `PlaneFlow` of plain arrays, and its frames on axes.
 It must not know any claim.
 """
 

@@ -1,6 +1,6 @@
 """What one run of a claim gave, and its file.
 
-Comes in: a claim and its result. Goes out: a `Run`, saved as one safetensors file that is written whole or not
+In: a claim and its result. Out: a `Run`, saved as one safetensors file that is written whole or not
 at all, and read back only while it is what the claim would give again.
 """
 

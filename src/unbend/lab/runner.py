@@ -1,6 +1,6 @@
 """Runs of claims, some at a time, each in a worker of its own, kept on the disk as soon as they are there.
 
-Comes in: tasks. Goes out: their `Run`s as they end. It must not know pages or the terminal.
+In: tasks. Out: their `Run`s as they end. It must not know pages or the terminal.
 """
 
 import signal
