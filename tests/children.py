@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from runpy import run_path
 from tempfile import mkdtemp
 from typing import Any
 
@@ -79,7 +80,13 @@ def _run(function, args, said, cwd, env, stdout):
 
 def command_line(*words: str) -> None:
     """`unbend WORDS` in a child."""
-    from unbend.__main__ import start as begin  # noqa: PLC0415  in the child
+    from unbend.__main__ import start as begin
 
     sys.argv = ["unbend", *words]
     begin()
+
+
+def script(path: str, *words: str) -> None:
+    """`python PATH WORDS` in a child."""
+    sys.argv = [path, *words]
+    run_path(path, run_name="__main__")
