@@ -36,9 +36,9 @@ def net():
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("names")
     rng = np.random.default_rng(0)
-    y = np.arange(240) % len(NAMES)
-    x = rng.normal(size=(240, 4)).astype(np.float32)
-    x[:, 0] += y
+    y = np.arange(96) % len(NAMES)
+    x = rng.normal(size=(96, 4)).astype(np.float32)
+    x[:, 0] += 3 * y
     data = Data(torch.from_numpy(x), torch.from_numpy(y), class_names=NAMES, name="[/] data :x:")
     made = unbend.study(net(), data, name="[red]net[/] :x: \x1b[31m", proofs=True)
     first = made.layers[1]
