@@ -1,7 +1,7 @@
 """Every test session: types are checked at little cost, and kernels compiled by one process at a time.
 
-In: what pytest starts. Out: the same checks of types as jaxtyping's, compiled code that workers share, and a collector
-of garbage that passes over what collection made.
+In: what pytest starts. Out: the same checks of types as jaxtyping's, compiled code that workers share, a collector of
+garbage that passes over what collection made, and files that are not torn between workers.
 """
 
 import fcntl
@@ -18,6 +18,7 @@ from types import FunctionType
 from typing import Any, get_type_hints
 
 import jaxtyping
+import pytest
 from beartype import BeartypeConf, beartype
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
@@ -125,3 +126,26 @@ def pytest_collection():
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
+
+
+_HERE = Path(__file__).parent
+_LONG = (
+    "tests/study/watch/test_compiled.py", "tests/lab", "tests/study/history", "tests/study", "tests/learn",
+    "tests/numerics", "tests/report", "tests/cli",
+)  # fmt: skip
+"""Where tests take longest: they begin first, so that workers end together."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of one file run in one worker, which makes once what they share."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(_HERE))))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """The first of the long places that it lies in; after all of them without one."""
+    path = item.path.relative_to(_HERE)
+    return next((i for i, place in enumerate(_LONG) if path.is_relative_to(place)), len(_LONG))
