@@ -8,11 +8,13 @@ import fcntl
 import gc
 import inspect
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache, partial, wraps
+from hashlib import md5
 from pathlib import Path
 from types import FunctionType
 from typing import Any, get_type_hints
@@ -84,7 +86,10 @@ def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
 
 jaxtyping.jaxtyped = _checked
 
-_LOCK = Path(tempfile.gettempdir()) / f"unbend-kernels-{os.getuid()}.lock"
+_HERE = Path(__file__).parent
+_PLACE = md5(f"{_HERE} {sys.prefix}".encode(), usedforsecurity=False).hexdigest()[:12]
+_LOCK = Path(tempfile.gettempdir()) / f"unbend-kernels-{os.getuid()}-{_PLACE}.lock"
+"""Of those who share compiled code: another checkout or another environment has its own, and is not waited for."""
 _one_thread = threading.RLock()
 _depth = 0
 
@@ -128,7 +133,6 @@ def pytest_collection_finish():
     gc.enable()
 
 
-_HERE = Path(__file__).parent
 _LONG = (
     "tests/study/watch/test_compiled.py", "tests/lab", "tests/study/history", "tests/study", "tests/learn",
     "tests/numerics", "tests/report", "tests/cli",
