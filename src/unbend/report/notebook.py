@@ -12,7 +12,7 @@ from unbend.numerics.cells.complex import Cells
 from unbend.report.block import pack
 from unbend.report.compare import comparison_page
 from unbend.report.figures import Figures, rules
-from unbend.report.html import inline_parts, template, text
+from unbend.report.html import fill, style, template
 from unbend.report.page import report
 from unbend.report.regions import regions_page
 from unbend.report.sections import Place, Section, Table, section
@@ -76,9 +76,11 @@ def _page(title: str, part: Section, layers: tuple[str, ...], classes: tuple[str
         {"name": name, "label": name, "anchor": f"layer-{i}", "bends": False, "feeders": None}
         for i, name in enumerate(layers)
     ]
-    return template(_HERE, "result.html").render(
+    return fill(
+        template(_HERE, "result.html"),
+        "report",
+        style("charts", "report") + rules(figures),
         title=title,
         part=numbered,
         packed=pack(figures.listed, 0, layers=heads, classes=list(classes)),
-        **inline_parts(text(_HERE, "page.css") + rules(figures), text(_HERE, "web/page.js")),
     )

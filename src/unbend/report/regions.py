@@ -5,20 +5,17 @@ The page shows faces, kinks, boundary; pointing at a region shows its affine map
 """
 
 import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from unbend._typing import Array
 from unbend.chart.cells import pattern_level, pattern_ramp
 from unbend.chart.images import as_images, grey
-from unbend.chart.style import CLASSES
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
-from unbend.report.html import inline_parts, template, text
+from unbend.report.html import carried, fill, style, template
 from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 3_600_000
@@ -57,7 +54,6 @@ def regions_page(
         "n_maps": n_maps,
         "n_bytes": -(-last.network.n_hinges // 8),
         "ramp": pattern_ramp(17),
-        "classes": [{"color": color} for color in CLASSES],
         "class_names": [names[k] if k < len(names) else f"class {k}" for k in range(n_classes)],
         "points": None if samples is None else _points(samples),
         "images": [] if samples is None else _images(samples),
@@ -66,13 +62,15 @@ def regions_page(
             for index, cells in enumerate(frames)
         ],
     }
-    payload = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    return template("unbend.report", "regions.html").render(
+    return fill(
+        template("unbend.report", "regions.html"),
+        "regions",
+        style("regions"),
         title=title,
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
-        data=Markup(payload),  # noqa: S704 - JSON of numbers and escaped names
-        **inline_parts(text("unbend.report", "regions.css"), text("unbend.report", "regions.js")),
+        facts=data["frames"][0]["facts"],
+        data=carried(data),
     )
 
 

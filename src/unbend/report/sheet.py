@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from unbend.report.html import inline_parts, template
+from unbend.report.html import fill, style, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,25 @@ class SheetPart:
     markup: str = ""
 
 
-def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style: str = "", script: str = "") -> str:
+def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, looks: str = "") -> str:
     """The page.
 
     Args:
         title: of the page.
         lead: the sentences it begins with.
         parts: what follows.
-        style: more rules of CSS, our own.
-        script: our own; it may run by its hash.
+        looks: more rules of CSS, our own.
     """
-    made = template("unbend.report", "sheet.html")
-    return made.render(title=title, lead=lead, parts=parts, **inline_parts(style, script))
+    drawn = [picture.markup for part in parts for picture in part.pictures] + [part.markup for part in parts]
+    return fill(
+        template("unbend.report", "sheet.html"),
+        "plain",
+        style("sheet") + looks,
+        is_strict=not any("style=" in markup for markup in drawn),
+        title=title,
+        lead=lead,
+        parts=parts,
+    )
 
 
 def drawing(svg: str, caption: str = "") -> SheetPicture:

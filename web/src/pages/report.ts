@@ -1,18 +1,16 @@
 /** A page, from its data: draws the views that come on the screen, links them, and sorts its table. */
 
-import { Choices } from "./choice.ts";
-import { Store, type Head } from "./data.ts";
-import { Lazy, type Slot } from "./lazy.ts";
-import type { Page } from "./place.ts";
-import { theme } from "./theme.ts";
-import { Tip } from "./tip.ts";
-import { VIEWS } from "./views/index.ts";
-import { sortable, unfolded } from "./views/table.ts";
+import { begin, carried, ready } from "../begin.ts";
+import { Choices } from "../choice.ts";
+import { Store, type Head } from "../data.ts";
+import { Lazy, type Slot } from "../lazy.ts";
+import type { Page } from "../place.ts";
+import { Tip } from "../tip.ts";
+import { VIEWS } from "../views/index.ts";
+import { sortable, unfolded } from "../views/table.ts";
 
 const ROOMLESS = 340;
 /** Pixels across of a view in a closed part, when it is printed. */
-
-const root = document.documentElement;
 
 function slot(host: HTMLElement, page: Page): Slot {
   const figure = page.figures[Number(host.dataset["figure"])];
@@ -97,16 +95,11 @@ function tables(): void {
 
 function start(): void {
   tables();
-  for (const part of document.querySelectorAll<HTMLElement>(".scripted")) part.hidden = false;
-  theme(document.getElementById("theme"));
+  begin();
   for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);
   folds();
-  const text = document.getElementById("data")?.textContent;
-  if (!text) {
-    root.dataset["ready"] = "";
-    return;
-  }
-  const head = JSON.parse(text) as Head;
+  const head = carried<Head | null>();
+  if (!head) return ready();
   const store = new Store((block) => document.getElementById(`block-${block}`)?.textContent ?? "");
   const page: Page = { ...head, store, choices: new Choices(), tip: new Tip(document.body) };
   classes(page);
@@ -117,17 +110,8 @@ function start(): void {
     page.tip.hide();
   });
   const hosts = [...document.querySelectorAll<HTMLElement>("[data-figure]")];
-  const lazy = new Lazy(new Map(hosts.map((host) => [host, slot(host, page)])), () => { root.dataset["ready"] = ""; });
-  addEventListener("beforeprint", () => { lazy.all(); });
-  addEventListener("afterprint", () => { lazy.settle(); });
-  let { innerWidth: width } = window;
-  let later = 0;
-  addEventListener("resize", () => {
-    if (innerWidth === width) return;
-    width = innerWidth;
-    clearTimeout(later);
-    later = window.setTimeout(() => { lazy.again(); }, 120);
-  });
+  const lazy = new Lazy(new Map(hosts.map((host) => [host, slot(host, page)])), ready);
+  lazy.followWindow();
 }
 
 start();
