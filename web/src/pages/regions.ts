@@ -13,6 +13,7 @@ const STILL = 3;
 
 function start(data: Regions, canvas: HTMLCanvasElement, context: CanvasRenderingContext2D): void {
   const seen = new Window(data.window);
+  canvas.style.aspectRatio = String(1 / seen.ratio);
   const map = new Chart(canvas, context, data);
   const frames: { frame: Frame; finder: Finder }[] = [];
   let [at, hovered, kept, request] = [0, -1, -1, 0];
@@ -156,13 +157,13 @@ function follow(canvas: HTMLCanvasElement, seen: Window, answers: Answers): void
   });
   canvas.addEventListener("keydown", (event) => {
     const step = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] } as const)[event.key as "ArrowUp"];
-    const half = canvas.clientWidth / 2;
+    const middle: Pair = [canvas.clientWidth / 2, canvas.clientHeight / 2];
     if (step) {
       event.preventDefault();
       seen.move(step[0] * 0.1, step[1] * 0.1);
       answers.redraw();
     }
-    if (event.key === "+" || event.key === "-") zoom(event.key === "+" ? 0.8 : 1.25, [half, half]);
+    if (event.key === "+" || event.key === "-") zoom(event.key === "+" ? 0.8 : 1.25, middle);
     if (event.key === "Enter") answers.entered();
   });
 }

@@ -6,7 +6,7 @@ import { html } from "../dom.ts";
 import { Lazy, type Slot } from "../lazy.ts";
 import { Moment } from "../moment.ts";
 import { Tip } from "../tip.ts";
-import { key, panel, said, timeline, nameOf, written, type Panel, type Run, type Shared } from "../views/panel.ts";
+import { key, panel, said, timeline, nameOf, valueAt, written, type Panel, type Run, type Shared } from "../views/panel.ts";
 import { count } from "../write.ts";
 
 /** A panel with its words, and the slot in which it is drawn. */
@@ -41,7 +41,7 @@ function table(run: Run, { moment, choices }: Shared): void {
     html("tbody", {}, ...rows.map(([row]) => row)));
   moment.follow((at) => {
     for (const [, cells] of rows) {
-      for (const [cell, data, curve] of cells) cell.textContent = curve ? written(curve.values[at], data) : "";
+      for (const [cell, data, curve] of cells) cell.textContent = curve ? written(valueAt(curve.values, at), data) : "";
     }
   });
   choices.follow(({ layer }) => { rows.forEach(([row], i) => row.classList.toggle("looked-at", i === layer)); });

@@ -18,7 +18,9 @@ export interface Wishes {
 }
 
 const THUMBNAIL = 0.11;
-/** Of the side of the map. */
+/** Of the width of the map. */
+const APART = 0.3;
+/** Pixels between corners of an outline; nearer ones are left out, at which browsers draw holes. */
 
 interface Ink {
   readonly dark: boolean;
@@ -55,9 +57,9 @@ export class Chart {
   draw(frame: Frame, seen: Window, wishes: Wishes): void {
     const dense = Math.min(2, devicePixelRatio || 1);
     const wanted = Math.round(this.#canvas.clientWidth * dense);
-    if (this.#canvas.width !== wanted) this.#canvas.width = this.#canvas.height = wanted;
+    if (this.#canvas.width !== wanted) [this.#canvas.width, this.#canvas.height] = [wanted, Math.round(wanted * seen.ratio)];
     this.#ink = inks();
-    this.#context.clearRect(0, 0, wanted, wanted);
+    this.#context.clearRect(0, 0, wanted, this.#canvas.height);
     if (frame.carried.picture) this.#picture(frame.carried.picture, frame.carried.title, seen, wishes);
     else this.#faces(frame, seen, wishes.byClass);
     if (wishes.kinks) this.#kinks(frame, seen, dense, wishes.byClass);
@@ -87,8 +89,14 @@ export class Chart {
   }
 
   #trace(xy: ArrayLike<number>, corners: Iterable<number>, seen: Window): void {
+    let [before, above] = [NaN, NaN];
     this.#context.beginPath();
-    for (const i of corners) this.#context.lineTo(...seen.pixels(xy[2 * i] ?? NaN, xy[2 * i + 1] ?? NaN, this.#size));
+    for (const i of corners) {
+      const [x, y] = seen.pixels(xy[2 * i] ?? NaN, xy[2 * i + 1] ?? NaN, this.#size);
+      if (Math.abs(x - before) < APART && Math.abs(y - above) < APART) continue;
+      this.#context.lineTo(x, y);
+      [before, above] = [x, y];
+    }
     this.#context.closePath();
   }
 
@@ -207,14 +215,15 @@ export class Chart {
   #images(seen: Window, dense: number): void {
     const [side, gap] = [THUMBNAIL * this.#size, 8 * dense];
     const [left, bottom, right, top] = seen.whole;
-    const inside = (at: number, room: number): number => Math.max(2, Math.min(this.#size - room - 2, at));
+    const inside = (at: number, room: number, all: number): number => Math.max(2, Math.min(all - room - 2, at));
     this.#context.imageSmoothingEnabled = false;
     for (const [[x, y], image] of this.#thumbnails) {
       const [px, py] = seen.pixels(x, y, this.#size);
       const high = (side * image.height) / image.width;
-      if (px < 0 || py < 0 || px > this.#size || py > this.#size) continue;
+      if (px < 0 || py < 0 || px > this.#size || py > this.#canvas.height) continue;
       const at = [
-        inside(x > (left + right) / 2 ? px + gap : px - gap - side, side), inside(y > (bottom + top) / 2 ? py - gap - high : py + gap, high),
+        inside(x > (left + right) / 2 ? px + gap : px - gap - side, side, this.#size),
+        inside(y > (bottom + top) / 2 ? py - gap - high : py + gap, high, this.#canvas.height),
       ] as const;
       this.#context.drawImage(image, ...at, side, high);
       this.#context.strokeStyle = this.#ink.mark;
@@ -248,14 +257,14 @@ export class Chart {
     for (const value of around(left, right)) {
       const [x] = seen.pixels(value, bottom, this.#size);
       if (x < 34 * dense || x > this.#size - 20 * dense) continue;
-      tick(x, this.#size, 0, -edge);
-      word(coordinate(value), x, this.#size - edge - 2 * dense);
+      tick(x, this.#canvas.height, 0, -edge);
+      word(coordinate(value), x, this.#canvas.height - edge - 2 * dense);
     }
     context.textAlign = "left";
     context.textBaseline = "middle";
     for (const value of around(bottom, top)) {
       const [, y] = seen.pixels(left, value, this.#size);
-      if (y < 24 * dense || y > this.#size - 26 * dense) continue;
+      if (y < 24 * dense || y > this.#canvas.height - 26 * dense) continue;
       tick(0, y, edge, 0);
       word(coordinate(value), edge + 3 * dense, y);
     }

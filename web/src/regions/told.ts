@@ -18,8 +18,11 @@ export function facts(frame: Frame): HTMLElement[] {
 }
 
 export function classes(frame: Frame, data: Regions): HTMLElement[] {
-  return (frame.carried.class_areas ?? []).map((share, k) => html("li", {}, html("i", { class: colour(k) }),
-    html("span", {}, data.class_names[k] ?? `class ${k}`), html("span", {}, `${percent(share)} of the window`)));
+  const shares = frame.carried.class_areas ?? [];
+  const shown = shares.flatMap((share, k) => share > 0 ? [html("li", {}, html("i", { class: colour(k) }),
+    html("span", {}, data.class_names[k] ?? `class ${k}`), html("span", {}, `${percent(share)} of the window`))] : []);
+  const n = shares.length - shown.length;
+  return n ? [...shown, html("li", { class: "quiet" }, `${count(n)} of ${count(shares.length)} classes have no part of it`)] : shown;
 }
 
 /** The place of a region, its map and its pattern. */

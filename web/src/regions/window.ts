@@ -1,72 +1,74 @@
-/** The part of the plane that is on the screen: a square that is moved and zoomed within the whole window. */
+/** The part of the plane that is on the screen: a rectangle that is moved and zoomed within the whole window. */
 
 import type { Pair, Regions } from "./data.ts";
 
+const FLATTEST = 0.4;
+/** The least ratio of the sides of what is seen: a window that is longer has room above and below it. */
 const DEEPEST = 1e-5;
 const WIDEST = 2;
 
 export class Window {
   readonly whole: Regions["window"];
-  /** Middle and side. */
+  /** How many times as high as wide. */
+  readonly ratio: number;
+  /** Middle and width. */
   #x = 0;
   #y = 0;
-  #side = 1;
+  #wide = 1;
 
   constructor(whole: Regions["window"]) {
     this.whole = whole;
+    const [left, bottom, right, top] = whole;
+    this.ratio = Math.min(1 / FLATTEST, Math.max(FLATTEST, (top - bottom) / (right - left)));
     this.reset();
-  }
-
-  get side(): number {
-    return this.#side;
   }
 
   /** Left, bottom, right and top of what is seen. */
   get edges(): [left: number, bottom: number, right: number, top: number] {
-    const half = this.#side / 2;
-    return [this.#x - half, this.#y - half, this.#x + half, this.#y + half];
+    const [half, up] = [this.#wide / 2, (this.#wide * this.ratio) / 2];
+    return [this.#x - half, this.#y - up, this.#x + half, this.#y + up];
   }
 
   /** How many times the whole window is wider. */
   get magnified(): number {
-    return (this.whole[2] - this.whole[0]) / this.#side;
+    return (this.whole[2] - this.whole[0]) / this.#wide;
   }
 
   reset(): void {
     const [left, bottom, right, top] = this.whole;
     this.#x = (left + right) / 2;
     this.#y = (bottom + top) / 2;
-    this.#side = this.#most;
+    this.#wide = this.#most;
   }
 
-  /** Pixels of a place on a square of a size. */
-  pixels(x: number, y: number, size: number): Pair {
-    return [((x - this.#x) / this.#side + 0.5) * size, (0.5 - (y - this.#y) / this.#side) * size];
+  /** Pixels of a place on a map so many pixels wide. */
+  pixels(x: number, y: number, wide: number): Pair {
+    return [((x - this.#x) / this.#wide + 0.5) * wide, (0.5 * this.ratio - (y - this.#y) / this.#wide) * wide];
   }
 
-  /** The place under pixels of a square of a size. */
-  place([x, y]: Pair, size: number): Pair {
-    return [(x / size - 0.5) * this.#side + this.#x, (0.5 - y / size) * this.#side + this.#y];
+  /** The place under pixels of a map so many pixels wide. */
+  place([x, y]: Pair, wide: number): Pair {
+    return [(x / wide - 0.5) * this.#wide + this.#x, (0.5 * this.ratio - y / wide) * this.#wide + this.#y];
   }
 
-  /** Move what is seen by shares of its side. */
+  /** Move what is seen by shares of its width. */
   move(across: number, up: number): void {
-    this.#x += across * this.#side;
-    this.#y += up * this.#side;
+    this.#x += across * this.#wide;
+    this.#y += up * this.#wide;
   }
 
   /** Make what is seen so many times as wide, a place staying where it is. */
   zoom(by: number, [x, y]: Pair): void {
-    const side = Math.min(this.#most * WIDEST, Math.max(this.#most * DEEPEST, this.#side * by));
-    const share = side / this.#side;
+    const wide = Math.min(this.#most * WIDEST, Math.max(this.#most * DEEPEST, this.#wide * by));
+    const share = wide / this.#wide;
     this.#x = x + (this.#x - x) * share;
     this.#y = y + (this.#y - y) * share;
-    this.#side = side;
+    this.#wide = wide;
   }
 
   get #most(): number {
     const [left, bottom, right, top] = this.whole;
-    return Math.max(right - left, top - bottom);
+    return Math.max(right - left, (top - bottom) / this.ratio);
   }
 }
 

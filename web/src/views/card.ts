@@ -4,7 +4,7 @@ import { bytesOf } from "../data.ts";
 import { html, px } from "../dom.ts";
 import { between, css, named, type Colour } from "../palette.ts";
 import { colour } from "../place.ts";
-import { digits, percent } from "../write.ts";
+import { digits } from "../write.ts";
 
 /** Rows with the highest answers of every unit, or with the lowest. */
 export interface Side {
@@ -76,7 +76,7 @@ export class Deck {
     return html("article", { class: "card" },
       html("h2", {}, `${layer.channels ? "channel" : "unit"} ${unit}`),
       html("p", { class: "reason" }, layer.reason[unit] ?? ""),
-      html("p", {}, `above 0 in ${percent(layer.rate[unit] ?? NaN)} of rows · the classes explain ${percent(layer.selectivity[unit] ?? NaN)}`),
+      html("p", {}, `above 0 in ${share(layer.rate[unit])} of rows · the classes explain ${share(layer.selectivity[unit])}`),
       html("div", { class: "body" }, html("div", {}, ...bars(this.data.classes, layer, unit)), ...(map ? [map] : [])),
       html("p", {}, "strongest"), this.#examples(layer, layer.high, unit, high),
       html("p", {}, "weakest"), this.#examples(layer, layer.low, unit, low));
@@ -148,6 +148,11 @@ export class Deck {
   }
 }
 
+/** A share in whole percent, small ones to a tenth; the sign stays on the line. */
+function share(value: number | null | undefined): string {
+  return value === null || value === undefined ? "—" : `${(100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0)}\u00a0%`;
+}
+
 /** The mean answer to every class as bars from 0. */
 export function bars(classes: readonly string[], layer: UnitLayer, unit: number): HTMLElement[] {
   const mean = layer.mean.map((row) => row[unit] ?? 0);
@@ -158,7 +163,7 @@ export function bars(classes: readonly string[], layer: UnitLayer, unit: number)
     bar.style.bottom = `${px((100 * (Math.min(value, 0) - low)) / size)}%`;
     bar.style.height = `${px(Math.max((100 * Math.abs(value)) / size, FAINTEST))}%`;
     return html("span", {
-      class: colour(c), title: `class ${classes[c] ?? c}: mean ${digits(value)}, above 0 in ${percent(layer.classRate[c]?.[unit] ?? NaN)}`,
+      class: colour(c), title: `class ${classes[c] ?? c}: mean ${digits(value)}, above 0 in ${share(layer.classRate[c]?.[unit])}`,
     }, bar);
   });
   const best = classes[layer.best[unit] ?? -1] ?? "";

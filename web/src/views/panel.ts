@@ -6,7 +6,7 @@ import type { Choices } from "../choice.ts";
 import type { Moment } from "../moment.ts";
 import { linear, log, range, type Axis } from "../scales.ts";
 import type { Tip } from "../tip.ts";
-import { count, digits, percent, power } from "../write.ts";
+import { count, digits, ofTicks, percent } from "../write.ts";
 
 export interface Curve {
   /** Position of its layer; -1 for the network. */
@@ -51,6 +51,8 @@ export interface Shared {
 }
 
 const COLOURS = 6;
+const SPARSE = 0.4;
+/** Share of the snapshots with a value, below which a curve is sparse. */
 const NETWORK = -1;
 const MARKED = ["problem", "warning"];
 const UNMARKED = ["note", "good"];
@@ -89,19 +91,32 @@ export function axisOf(panel: Panel, [bottom, top]: readonly [number, number]): 
   return linear([start - pad, high + pad], [bottom, top], 3);
 }
 
-/** The path of a curve; a value that stands alone is a dot. */
+/** Whether a number was taken at few of the snapshots: then it is drawn from one to the next, and stands till then. */
+export function isSparse(values: readonly (number | null)[]): boolean {
+  return values.filter((value) => value !== null).length < SPARSE * values.length;
+}
+
+/** The value at a snapshot; of a sparse curve the last before it. */
+export function valueAt(values: readonly (number | null)[], at: number): number | null {
+  if (!isSparse(values)) return values[at] ?? null;
+  return values.slice(0, at + 1).filter((value) => value !== null).at(-1) ?? null;
+}
+
+/** The path of a curve; a value that stands alone, and every one of a sparse curve, is a dot. */
 export function curvePath(values: readonly (number | null)[], x: (i: number) => number, y: (value: number) => number): string {
+  const sparse = isSparse(values);
   let out = "";
   let isDown = false;
   values.forEach((value, i) => {
     const up = value === null ? NaN : y(value);
     if (!Number.isFinite(up)) {
-      isDown = false;
+      isDown &&= sparse;
       return;
     }
-    out += `${isDown ? "L" : "M"}${px(x(i))} ${px(up)}`;
-    const next = values[i + 1];
-    if (!isDown && (next === null || next === undefined)) out += "h.01";
+    const [across, next] = [px(x(i)), values[i + 1]];
+    out += `${isDown ? "L" : "M"}${across} ${px(up)}`;
+    if (sparse) out += `m-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0M${across} ${px(up)}`;
+    else if (!isDown && (next === null || next === undefined)) out += "h.01";
     isDown = true;
   });
   return out;
@@ -117,7 +132,7 @@ export function panel(host: HTMLElement, data: Panel, shared: Shared, size: { wi
   const x = linear([first, last], [box.left, box.right], 4);
   const at = (step: number): number => (last > first ? x(step) : (box.left + box.right) / 2);
   const up = (value: number): number => (data.log && value <= 0 ? NaN : y(value));
-  leftAxis(root, box, y, data.share ? percent : data.log ? power : digits);
+  leftAxis(root, box, y, data.share ? percent : data.log ? ofTicks(y.ticks) : digits);
   bottomAxis(root, box, Object.assign((v: number) => at(v), { ticks: x.ticks.filter(Number.isInteger) }), count);
   const shown = run.marks.filter((mark) => !UNMARKED.includes(mark.kind) && mark.step >= first && mark.step <= last);
   root.append(...shown.map((mark) => svg("path", {
@@ -161,14 +176,14 @@ function follow(host: HTMLElement, root: SVGElement, data: Panel, { run, moment,
     let best = data.moved[0] ?? 0;
     let least = Infinity;
     data.curves.forEach((curve, k) => {
-      const value = curve.values[here];
-      const far = value === null || value === undefined ? NaN : Math.abs(scene.up(value) - height);
+      const value = valueAt(curve.values, here);
+      const far = value === null ? NaN : Math.abs(scene.up(value) - height);
       if (far < least) [best, least] = [k, far];
     });
     const curve = data.curves[best];
     const layer = curve?.layer ?? NETWORK;
     choices.point(layer === NETWORK ? {} : { layer });
-    tip.show([nameOf(run, layer) || data.title, `${layer === NETWORK ? "" : `${data.title} `}${written(curve?.values[here], data)}`,
+    tip.show([nameOf(run, layer) || data.title, `${layer === NETWORK ? "" : `${data.title} `}${written(valueAt(curve?.values ?? [], here), data)}`,
       `step ${count(run.steps[here] ?? 0)}`], x, y);
   };
   const leave = (): void => {
@@ -209,7 +224,7 @@ export function key(data: Panel, { run, moment, choices, colours: known }: Share
       entry.onpointerenter = () => { choices.point({ layer }); };
       entry.onpointerleave = () => { choices.point(); };
     }
-    moment.follow((at) => { value.textContent = written(data.curves[i]?.values[at], data); });
+    moment.follow((at) => { value.textContent = written(valueAt(data.curves[i]?.values ?? [], at), data); });
     return entry;
   });
   return html("div", { class: "key" }, ...entries);
