@@ -3,11 +3,12 @@
 import { begin, carried, ready } from "../begin.ts";
 import { Choices } from "../choice.ts";
 import { Store, type Head } from "../data.ts";
+import { html } from "../dom.ts";
 import { Lazy, type Slot } from "../lazy.ts";
 import type { Page } from "../place.ts";
 import { Tip } from "../tip.ts";
 import { VIEWS } from "../views/index.ts";
-import { sortable, unfolded } from "../views/table.ts";
+import { items, sortable, unfolded } from "../views/table.ts";
 
 const ROOMLESS = 340;
 /** Pixels across of a view in a closed part, when it is printed. */
@@ -28,6 +29,21 @@ function slot(host: HTMLElement, page: Page): Slot {
     release(): void {
       end();
       host.replaceChildren();
+    },
+  };
+}
+
+/** The numbers of a layer, which a long page carries as text. */
+function numbers(host: HTMLElement): Slot {
+  const text = host.textContent ?? "";
+  return {
+    draw(): void {
+      host.classList.remove("text");
+      host.replaceChildren(html("dl", { class: "numbers terse" }, ...items(text)));
+    },
+    release(): void {
+      host.classList.add("text");
+      host.textContent = text;
     },
   };
 }
@@ -110,7 +126,9 @@ function start(): void {
     page.tip.hide();
   });
   const hosts = [...document.querySelectorAll<HTMLElement>("[data-figure]")];
-  const lazy = new Lazy(new Map(hosts.map((host) => [host, slot(host, page)])), ready);
+  const texts = [...document.querySelectorAll<HTMLElement>(".numbers.text")];
+  const slots = [...hosts.map((host) => [host, slot(host, page)] as const), ...texts.map((host) => [host, numbers(host)] as const)];
+  const lazy = new Lazy(new Map(slots), ready);
   lazy.followWindow();
 }
 
