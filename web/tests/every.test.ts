@@ -1,3 +1,5 @@
+// @vitest-environment jsdom
+
 import { expect, test } from "vitest";
 import type { Store } from "../src/data.ts";
 import type { Planes } from "../src/points.ts";

@@ -1,3 +1,5 @@
+// @vitest-environment jsdom
+
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { begin } from "../src/begin.ts";
 import { Choices } from "../src/choice.ts";

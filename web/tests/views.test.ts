@@ -1,3 +1,5 @@
+// @vitest-environment jsdom
+
 import { expect, test } from "vitest";
 import { marks, nearest, placed, type Planes } from "../src/points.ts";
 import { curve } from "../src/views/curve.ts";
