@@ -187,6 +187,35 @@ def test_proofs_and_probes_draw_and_tell(visit, view, mark):
     assert len(page.locator(".tip").inner_text().splitlines()) >= 2
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_values_draw_themselves_in_the_frames_of_a_notebook(browser, tmp_path, scheme):
+    rng = np.random.default_rng(0)
+    net = network([rng.standard_normal((4, 2))], [rng.standard_normal(4)], rng.standard_normal((2, 4)), np.zeros(2))
+    values = {
+        "Study": (studies.digits(), ".curve svg"),
+        "Finding": (studies.digits().findings[0], ".finding.problem dl"),
+        "Separation": (unbend.separate(np.array([[0.0], [1.0], [2.0]]), np.array([0, 0, 1])), "table"),
+        "Cells": (cells(net, Plane.box((-1.0, -1.0), (1.0, 1.0))), "#facts dd"),
+        "Probes": (probe({"a": rng.normal(size=(80, 2))}, np.arange(80) % 2, recipe=ProbeRecipe(l2=0.1)), "figure svg"),
+    }
+    place = tmp_path / "notebook.html"
+    frames = "".join(value._repr_html_() for value, _ in values.values())
+    place.write_text(f"<!doctype html><meta name=color-scheme content='light dark'><body>{frames}", encoding="utf-8")
+    page = browser.new_context(viewport={"width": 900, "height": 900}, color_scheme=scheme).new_page()
+    wrong = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(place.as_uri())
+    for name, (_, drawn) in values.items():
+        page.locator(f"iframe[title={name}]").scroll_into_view_if_needed()
+        inside = page.frame_locator(f"iframe[title={name}]")
+        inside.locator(drawn).first.wait_for()
+        ground = inside.locator("body").evaluate("e => getComputedStyle(e).backgroundColor")
+        assert ground == {"light": "rgb(253, 253, 252)", "dark": "rgb(20, 22, 25)"}[scheme], name
+    assert wrong == []
+    page.context.close()
+
+
 def test_two_classes_are_densities_on_the_axis_that_parts_them(visit):
     page = visit("two classes")
     host = plot(page, "density")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from unbend._typing import Array
-from unbend.chart.cells import pattern_level, pattern_ramp
+from unbend.chart.cells import pattern_level, pattern_ramp, pixels
 from unbend.chart.images import as_images, grey
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
@@ -19,7 +19,12 @@ from unbend.report.html import carried, fill, style, template
 from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 3_600_000
-"""Of arrays in one page of at most 5 MB; maps and patterns that do not fit are left out, and the page says so."""
+"""Of arrays in one page of at most 5 MB. Maps and patterns that do not fit are left out; outlines that do not are drawn
+as pixels; the page says so."""
+_MOST_SIDE, _LEAST_SIDE = 700, 64
+"""Pixels of the longer side of such a picture."""
+_PIXEL = 8
+"""Bytes of a pixel, half of them room for the boundary."""
 _MOST_MAPS = 10
 
 
@@ -69,6 +74,7 @@ def regions_page(
         title=title,
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
+        pictured=sum("picture" in frame for frame in data["frames"]),
         facts=data["frames"][0]["facts"],
         data=carried(data),
     )
@@ -122,12 +128,34 @@ def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, ti
         "facts": _facts(cells, boundary),
         **_of_boundary(boundary),
     }
+    if _n_bytes(frame) > budget:
+        return _as_pixels(cells, boundary, budget, title)
     size = cells.n_faces * (12 * n_maps + cells.network.n_hinges / 8)
     if _n_bytes(frame) + size <= budget:
         weight, bias = cells.affine()
         maps = np.concatenate([weight[:, :n_maps], bias[:, :n_maps, None]], axis=2)
         frame["maps"] = _blob(maps, "f4")
         frame["bits"] = _blob(np.packbits(cells.bits(), axis=1), "u1")
+    return frame
+
+
+def _as_pixels(cells: Cells, boundary: Boundary | None, budget: int, title: str) -> dict[str, Any]:
+    """A frame whose outlines are too many for its share of the page: the same as pixels, with no region to point at."""
+    shown = pixels(cells, boundary, max(_LEAST_SIDE, min(_MOST_SIDE, int((budget / _PIXEL) ** 0.5))))
+    picture = {
+        "size": [*shown.level.shape],
+        "level": _blob(255 * shown.level, "u1"),
+        "kink": _blob(shown.is_kink, "u1"),
+    }
+    if shown.kind is not None:
+        picture["kind"] = _blob(shown.kind, "i2")
+    nothing = {"xy": "f4", "ptr": "u4", "corner": "u4", "edge": "u4", "edge_layer": "i2", "level": "u1", "area": "f4"}
+    frame = {name: _blob(np.zeros(0), kind) for name, kind in nothing.items()}
+    frame |= {"title": title, "n_faces": 0, "facts": _facts(cells, boundary), "picture": picture}
+    if boundary is not None:
+        frame["class_areas"] = (boundary.class_areas / boundary.class_areas.sum()).tolist()
+        if boundary.segments.size * 4 <= budget:
+            frame["segments"] = _blob(boundary.segments, "f4")
     return frame
 
 
