@@ -19,7 +19,7 @@ from unbend.lab.claim import Claim
 from unbend.lab.entries import MARKS, Entry, Word, digits
 from unbend.lab.pictures import inline
 from unbend.lab.results import Run, source
-from unbend.report.html import fill, style, template, text
+from unbend.report.html import fill, looks, template, text
 
 MOST_BYTES = 15_000_000
 """Of a page; films beyond are left to their files."""
@@ -51,7 +51,7 @@ def page(entries: Sequence[Entry], folder: Path, *, command: str = "unbend lab -
     return fill(
         template("unbend.lab", "page.html", anchor=_anchor, digits=digits),
         "lab",
-        style("code") + text("unbend.lab", "page.css"),
+        looks("code") + text("unbend.lab", "page.css"),
         is_strict=not any("style=" in svg for svg in figures.values()),
         sections=list(sections.items()),
         summary=summary(entries),

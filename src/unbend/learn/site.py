@@ -12,7 +12,7 @@ from unbend.files import whole
 from unbend.learn import export, markup
 from unbend.learn.running import MeasuredLesson, run
 from unbend.learn.source import Lesson, LessonPart, lesson, lessons, page_text
-from unbend.report.html import fill, style, template, text
+from unbend.report.html import fill, looks, template, text
 
 PAGES = {"install": "Install", "glossary": "Glossary", "teachers": "For teachers"}
 """Pages beside the lessons."""
@@ -109,9 +109,9 @@ def plain_page(title: str, source: str) -> str:
 
 
 def _render(name: str, **words: object) -> str:
-    looks = style("code") + text("unbend.learn", "page.css")
+    style = looks("code") + text("unbend.learn", "page.css")
     blank = template("unbend.learn", name)
-    return fill(blank, "lesson", looks, is_strict=False, pages=PAGES, **words)
+    return fill(blank, "lesson", style, is_strict=False, pages=PAGES, **words)
 
 
 def _put(path: Path, words: str) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 
 from unbend.report.block import pack
 from unbend.report.figures import Figures, rules
-from unbend.report.html import fill, style, template, write
+from unbend.report.html import fill, looks, template, write
 from unbend.report.sections import Picture, Table
 from unbend.report.text import in_digits, percent
 from unbend.report.verdict import points
@@ -40,7 +40,7 @@ def comparison_page(comparison: Comparison, path: str | os.PathLike[str] | None 
     html = fill(
         template(_HERE, "compare.html"),
         "report",
-        style("charts", "report") + rules(figures),
+        looks("charts", "report") + rules(figures),
         c=c,
         pictures=pictures,
         lists=[

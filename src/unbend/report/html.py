@@ -48,22 +48,22 @@ def text(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def style(*names: str) -> str:
+def looks(*names: str) -> str:
     """Style sheets of `report/style/`, by their names."""
     return "".join(text(_HERE, f"style/{name}.css") for name in names)
 
 
-def fill(blank: Template, script: str, looks: str, *, is_strict: bool = True, **words: object) -> str:
+def fill(blank: Template, script: str, style: str, *, is_strict: bool = True, **words: object) -> str:
     """A page: a template of the frame with its script, the core of all styles, and its own.
 
     Args:
         blank: from `template`.
         script: name of a script of `web/src/pages/`.
-        looks: more rules of style.
+        style: more rules, as of `looks`.
         is_strict: whether no element has a `style` of its own, as drawings of matplotlib do.
         words: what the template asks for.
     """
-    own = {"style": style("core") + looks, "script": text(_HERE, f"web/{script}.js")}
+    own = {"style": looks("core") + style, "script": text(_HERE, f"web/{script}.js")}
     hashes = {f"{name}_hash": b64encode(sha256(said.encode()).digest()).decode() for name, said in own.items()}
     markup = {name: Markup(said) for name, said in own.items()}  # noqa: S704  our own
     return blank.render(is_strict=is_strict, **markup, **hashes, **words)

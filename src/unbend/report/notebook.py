@@ -12,7 +12,7 @@ from unbend.numerics.cells.complex import Cells
 from unbend.report.block import pack
 from unbend.report.compare import comparison_page
 from unbend.report.figures import Figures, rules
-from unbend.report.html import fill, style, template
+from unbend.report.html import fill, looks, template
 from unbend.report.page import report
 from unbend.report.regions import regions_page
 from unbend.report.sections import Place, Section, section
@@ -86,7 +86,7 @@ def _page(title: str, part: Section, layers: tuple[str, ...], classes: tuple[str
     return fill(
         template(_HERE, "result.html"),
         "report" if part.pictures else "plain",
-        style("charts", "report") + rules(figures),
+        looks("charts", "report") + rules(figures),
         title=title,
         part=numbered,
         packed=pack(figures.listed, 0, layers=heads, classes=list(classes)),

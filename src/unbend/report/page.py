@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from unbend.chart.style import BENDS, CLASSES
 from unbend.report.block import Packed, pack
 from unbend.report.figures import Figures, rules, share
-from unbend.report.html import fill, style, template, write
+from unbend.report.html import fill, looks, template, write
 from unbend.report.ladder import in_words
 from unbend.report.sections import Picture, Place, Section, section
 from unbend.report.text import Number, Row, columns, in_digits, summary
@@ -81,7 +81,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     html = fill(
         template(_HERE, "page.html", in_digits=in_digits, share=share),
         "report",
-        style("charts", "report") + rules(figures, _shares(rows)),
+        looks("charts", "report") + rules(figures, _shares(rows)),
         is_strict=not any(picture.svg for picture in figures.pictures),
         about=study.about,
         verdict=verdict(study, labels),

@@ -15,7 +15,7 @@ from unbend.chart.cells import pattern_level, pattern_ramp, pixels
 from unbend.chart.images import as_images, grey
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
-from unbend.report.html import carried, fill, style, template
+from unbend.report.html import carried, fill, looks, template
 from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 3_600_000
@@ -70,7 +70,7 @@ def regions_page(
     return fill(
         template("unbend.report", "regions.html"),
         "regions",
-        style("regions"),
+        looks("regions"),
         title=title,
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from unbend._typing import Array
-from unbend.report.html import carried, fill, style, template, write
+from unbend.report.html import carried, fill, looks, template, write
 from unbend.report.text import in_digits, percent
 from unbend.study.history.rules import judge
 from unbend.study.history.values import FIELDS, VALUES, RunHistory
@@ -67,7 +67,7 @@ def run_page(history: RunHistory) -> str:
     return fill(
         template("unbend.report", "run.html"),
         "run",
-        style("charts", "run"),
+        looks("charts", "run"),
         title=f"{history.about.model or 'A network'}: a training run",
         lead=_lead(history),
         verdict=_verdict(history, sum(one.finding.severity in ("problem", "warning") for one in found)),

@@ -41,7 +41,7 @@ def saliency_page(result: Saliency, *, title: str, words: Callable[[int], str] =
         (name, f"{np.mean(r):.2f}", f"{r.min():.2f}", f"{r.max():.2f}", "passes" if result.passes[name] else "fails")
         for name, r in result.similarity.items()
     ]
-    return sheet(title, (first,), [part, SheetPart("The check of random weights", (), (), columns, rows)], looks=_STYLE)
+    return sheet(title, (first,), [part, SheetPart("The check of random weights", (), (), columns, rows)], style=_STYLE)
 
 
 def saliency_sentences(result: Saliency) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from unbend.report.html import fill, style, template
+from unbend.report.html import fill, looks, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +47,20 @@ class SheetPart:
     markup: str = ""
 
 
-def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, looks: str = "") -> str:
+def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style: str = "") -> str:
     """The page.
 
     Args:
         title: of the page.
         lead: the sentences it begins with.
         parts: what follows.
-        looks: more rules of CSS, our own.
+        style: more rules of CSS, our own.
     """
     drawn = [picture.markup for part in parts for picture in part.pictures] + [part.markup for part in parts]
     return fill(
         template("unbend.report", "sheet.html"),
         "plain",
-        style("sheet") + looks,
+        looks("sheet") + style,
         is_strict=not any("style=" in markup for markup in drawn),
         title=title,
         lead=lead,

@@ -15,7 +15,7 @@ from unbend.explain.units.examples import Examples
 from unbend.explain.units.reasons import Reason
 from unbend.explain.units.units import UnitCards
 from unbend.numerics.units import Extremes
-from unbend.report.html import carried, fill, style, template
+from unbend.report.html import carried, fill, looks, template
 
 _TOLD = 8
 """Remarkable units that are named in words."""
@@ -35,7 +35,7 @@ def units_page(result: UnitCards, *, title: str) -> str:
     return fill(
         template("unbend.report", "units.html"),
         "units",
-        style("sheet", "units"),
+        looks("sheet", "units"),
         title=title,
         lead=(first, *unit_sentences(result)),
         data=carried(_data(result)),
