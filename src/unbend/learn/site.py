@@ -12,7 +12,7 @@ from unbend.files import whole
 from unbend.learn import export, markup
 from unbend.learn.running import MeasuredLesson, run
 from unbend.learn.source import Lesson, LessonPart, lesson, lessons, page_text
-from unbend.report.html import inline_parts, template, text
+from unbend.report.html import fill, looks, template, text
 
 PAGES = {"install": "Install", "glossary": "Glossary", "teachers": "For teachers"}
 """Pages beside the lessons."""
@@ -109,8 +109,9 @@ def plain_page(title: str, source: str) -> str:
 
 
 def _render(name: str, **words: object) -> str:
-    style, script = (text("unbend.learn", f"page.{kind}") for kind in ("css", "js"))
-    return template("unbend.learn", name).render(pages=PAGES, **words, **inline_parts(style, script))
+    style = looks("code") + text("unbend.learn", "page.css")
+    blank = template("unbend.learn", name)
+    return fill(blank, "lesson", style, is_strict=False, pages=PAGES, **words)
 
 
 def _put(path: Path, words: str) -> Path:

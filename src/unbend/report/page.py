@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from unbend.chart.style import BENDS, CLASSES
 from unbend.report.block import Packed, pack
 from unbend.report.figures import Figures, rules, share
-from unbend.report.html import inline_parts, template, text, write
+from unbend.report.html import fill, looks, template, write
 from unbend.report.ladder import in_words
 from unbend.report.sections import Picture, Place, Section, section
 from unbend.report.text import Number, Row, columns, in_digits, summary
@@ -27,7 +27,6 @@ _PICTURES = ("planes", "activity", "readout", "spectrum", "histogram", "moments"
 _HERE = "unbend.report"
 _FRAMES = 3
 """A film of the planes needs at least as many layers."""
-_MARKS = {"problem": "▲", "warning": "◆", "note": "●", "good": "✓"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,11 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     depth = across.pop("depth", Section())
     proved, ladder = across.pop("ladder", None), study.result(Ladder)
     film = _film(parts, figures)
-    html = template(_HERE, "page.html", in_digits=in_digits, share=share).render(
+    html = fill(
+        template(_HERE, "page.html", in_digits=in_digits, share=share),
+        "report",
+        looks("charts", "report") + rules(figures, _shares(rows)),
+        is_strict=not any(picture.svg for picture in figures.pictures),
         about=study.about,
         verdict=verdict(study, labels),
         depth=depth,
@@ -87,7 +90,6 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         findings=study.findings,
         anchors={part.layer.name: part.anchor for part in parts},
         labels=labels,
-        marks=_MARKS,
         columns=columns(rows),
         parts=parts,
         film=film,
@@ -96,8 +98,6 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         glossary=_glossary(parts),
         classes=[(i, name, i % len(CLASSES)) for i, name in enumerate(study.about.class_names)],
         packed=_packed(study, parts, figures),
-        is_strict=not any(picture.svg for picture in figures.pictures),
-        **inline_parts(text(_HERE, "page.css") + rules(figures, _shares(rows)), text(_HERE, "web/page.js")),
     )
     if path is not None:
         write(html, path)

@@ -1,18 +1,17 @@
 /** A page, from its data: draws the views that come on the screen, links them, and sorts its table. */
 
-import { Choices } from "./choice.ts";
-import { Store, type Head } from "./data.ts";
-import { Lazy, type Slot } from "./lazy.ts";
-import type { Page } from "./place.ts";
-import { theme } from "./theme.ts";
-import { Tip } from "./tip.ts";
-import { VIEWS } from "./views/index.ts";
-import { sortable, unfolded } from "./views/table.ts";
+import { begin, carried, ready } from "../begin.ts";
+import { Choices } from "../choice.ts";
+import { Store, type Head } from "../data.ts";
+import { html } from "../dom.ts";
+import { Lazy, type Slot } from "../lazy.ts";
+import type { Page } from "../place.ts";
+import { Tip } from "../tip.ts";
+import { VIEWS } from "../views/index.ts";
+import { items, sortable, unfolded } from "../views/table.ts";
 
 const ROOMLESS = 340;
 /** Pixels across of a view in a closed part, when it is printed. */
-
-const root = document.documentElement;
 
 function slot(host: HTMLElement, page: Page): Slot {
   const figure = page.figures[Number(host.dataset["figure"])];
@@ -30,6 +29,21 @@ function slot(host: HTMLElement, page: Page): Slot {
     release(): void {
       end();
       host.replaceChildren();
+    },
+  };
+}
+
+/** The numbers of a layer, which a long page carries as text. */
+function numbers(host: HTMLElement): Slot {
+  const text = host.textContent ?? "";
+  return {
+    draw(): void {
+      host.classList.remove("text");
+      host.replaceChildren(html("dl", { class: "numbers terse" }, ...items(text)));
+    },
+    release(): void {
+      host.classList.add("text");
+      host.textContent = text;
     },
   };
 }
@@ -97,16 +111,11 @@ function tables(): void {
 
 function start(): void {
   tables();
-  for (const part of document.querySelectorAll<HTMLElement>(".scripted")) part.hidden = false;
-  theme(document.getElementById("theme"));
+  begin();
   for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);
   folds();
-  const text = document.getElementById("data")?.textContent;
-  if (!text) {
-    root.dataset["ready"] = "";
-    return;
-  }
-  const head = JSON.parse(text) as Head;
+  const head = carried<Head | null>();
+  if (!head) return ready();
   const store = new Store((block) => document.getElementById(`block-${block}`)?.textContent ?? "");
   const page: Page = { ...head, store, choices: new Choices(), tip: new Tip(document.body) };
   classes(page);
@@ -117,17 +126,10 @@ function start(): void {
     page.tip.hide();
   });
   const hosts = [...document.querySelectorAll<HTMLElement>("[data-figure]")];
-  const lazy = new Lazy(new Map(hosts.map((host) => [host, slot(host, page)])), () => { root.dataset["ready"] = ""; });
-  addEventListener("beforeprint", () => { lazy.all(); });
-  addEventListener("afterprint", () => { lazy.settle(); });
-  let { innerWidth: width } = window;
-  let later = 0;
-  addEventListener("resize", () => {
-    if (innerWidth === width) return;
-    width = innerWidth;
-    clearTimeout(later);
-    later = window.setTimeout(() => { lazy.again(); }, 120);
-  });
+  const texts = [...document.querySelectorAll<HTMLElement>(".numbers.text")];
+  const slots = [...hosts.map((host) => [host, slot(host, page)] as const), ...texts.map((host) => [host, numbers(host)] as const)];
+  const lazy = new Lazy(new Map(slots), ready);
+  lazy.followWindow();
 }
 
 start();
