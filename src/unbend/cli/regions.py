@@ -51,7 +51,8 @@ def regions(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False
+            help="file.py:name, package.module:name, archive.pt2, model.keras or a Hugging Face folder.",
+            show_default=False,
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Samples to draw, and to lay the plane through.")] = None,

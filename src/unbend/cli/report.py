@@ -27,7 +27,9 @@ from unbend.study.values import Study
 PAGE = Path("report.html")
 _Model: TypeAlias = Annotated[
     str | None,
-    typer.Argument(help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False),
+    typer.Argument(
+        help="file.py:name, package.module:name, archive.pt2, model.keras or a Hugging Face folder.", show_default=False
+    ),
 ]
 _Data: TypeAlias = Annotated[
     str | None,
