@@ -197,7 +197,8 @@ def draw(result: Pruning, figure: Figure) -> None:
     right.set(ylabel="size of the weights (kB)", yscale="log")
     for axes in (left, right):
         axes.set(xlabel="weights left (%)", xscale="log")
-        axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
+        ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if tick >= 0.99 * kept.min()]
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
         axes.invert_xaxis()
         legend(axes, place="above", ncols=2)
