@@ -129,11 +129,17 @@ def holds(result: Cover) -> Verdict:
             "½ where n = 2 (d + 1), within 4.2 standard errors",
         ),
         Check(
-            f"share of separable labels at width {result.width[-1]}", float(result.share[-1]), 1.0, 1.0,
+            f"share of separable labels at width {result.width[-1]}",
+            float(result.share[-1]),
+            1.0,
+            1.0,
             f"Cover: 1 less {1 - result.theory[-1]:.0e}",
         ),
         Check(
-            f"share of separable labels at width {result.width[0]}", float(result.share[0]), 0.0, 0.0,
+            f"share of separable labels at width {result.width[0]}",
+            float(result.share[0]),
+            0.0,
+            0.0,
             f"Cover: {result.theory[0]:.0e}",
         ),
         Check(
