@@ -155,7 +155,7 @@ def holds(result: Transfer) -> Verdict:
         ),
         Check(
             f"{n_few} samples: both convolutions kept, minus random ones kept",
-            float(kept[few, two] - random[few, two]), 0.01, 1.0, "0.04 to 0.33 seen in single nets, 0.2 in the mean of six",
+            float(kept[few, two] - random[few, two]), 0.01, 1.0, "0.04 to 0.33 seen in single nets, 0.2 in their mean",
         ),
         Check(
             f"{n_few} samples: all layers trained on, minus from scratch", float(tuned[few, -1] - tuned[few, 0]),
