@@ -12,7 +12,7 @@ from torch import nn
 from unbend.errors import DataError, ShapeError
 from unbend.numerics import readout as reading
 from unbend.numerics import ridge as penalty
-from unbend.numerics.activity import ActivityState, activity, saturation
+from unbend.numerics.activity import ActivityState, activity
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState, centroids
 from unbend.numerics.collapse import collapse
@@ -24,12 +24,14 @@ from unbend.numerics.permuted import order
 from unbend.numerics.planes import planes
 from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
+from unbend.numerics.saturation import saturation
 from unbend.numerics.scatter import Scatter, scatter
 from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.similarity import similarity
 from unbend.numerics.spectrum import spectrum
 from unbend.numerics.sweep import _plain, segments, sweep
-from unbend.numerics.views import View, reduce, sketch
+from unbend.numerics.view import View
+from unbend.numerics.views import reduce, sketch
 
 
 def normal(*shape, seed=0):

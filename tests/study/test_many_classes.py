@@ -10,7 +10,7 @@ from unbend.errors import DataError
 from unbend.numerics.hashing import hashes
 from unbend.numerics.readout import Readout, _discriminant
 from unbend.numerics.second import SecondState, eigen
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.cost import LONG, costly
 from unbend.study.labels import MOST_CLASSES
 from unbend.study.values import Layer

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import bdtr
 
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.result import result
@@ -140,6 +139,8 @@ def _mid_p(b: int, c: int) -> float:
     m, k = b + c, min(b, c)
     if b == c:
         return 1.0
+    from scipy.special import bdtr
+
     tail = float(bdtr(k, m, 0.5))
     point = tail - (float(bdtr(k - 1, m, 0.5)) if k else 0.0)
     return min(1.0, 2 * tail - point)

@@ -6,7 +6,6 @@ A compiled kernel for finite float32 values on the CPU, plain torch for all else
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -16,8 +15,8 @@ from unbend._typing import Array, Float64, Int64
 from unbend.errors import DataError, ShapeError
 from unbend.numerics import compiled
 from unbend.numerics.compiled.team import team
+from unbend.numerics.view import Layout
 
-Layout: TypeAlias = Literal["features", "maps", "tokens"]
 _NOT_COUNTED = np.zeros(0, np.int32)
 _SMALL = (torch.float16, torch.bfloat16)
 _INF = float("inf")

@@ -268,7 +268,7 @@ def _unexplained_shares(read: Readout, sample: SampleState) -> Float64[Array, "s
     """Each row's share of 1 - R², or of its yes/no labels that are read wrongly over the rows."""
     if read.labels:
         return read.unexplained / read.n_held_out if read.unexplained is not None else np.zeros(0)
-    rows, targets = (t.double().numpy() for t in sample.table())
+    rows, targets = (t.astype(np.float64) for t in sample.table())
     squares = (targets - rows @ read.weight.T - read.bias) ** 2
     return squares.sum(1) / ((targets - targets.mean(0)) ** 2).sum()
 

@@ -21,7 +21,7 @@ from unbend.capture.twin import Untrained
 from unbend.errors import ModelError
 from unbend.load.dataset import IGNORED
 from unbend.numerics.streaming.layer import warm_up
-from unbend.numerics.views import Rule
+from unbend.numerics.view import Rule
 from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.values import Examination
 from unbend.study.fingerprint import fingerprint

@@ -13,7 +13,8 @@ from unbend.numerics.streaming.bottom_k import highest
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.in_place import KINDS
 from unbend.numerics.streaming.layer import LayerSums
-from unbend.numerics.views import View, reduce
+from unbend.numerics.view import View
+from unbend.numerics.views import reduce
 
 N, D, K = 5000, 6, 3
 ROWS = (*KINDS, SecondState, SampleState)

@@ -21,7 +21,7 @@ from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.in_place import KINDS, InPlaceSums
 from unbend.numerics.streaming.rows import SampleRows, SecondSums
 from unbend.numerics.units import UnitState, UnitSums
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 
 
 def warm_up() -> None:
