@@ -111,7 +111,7 @@ def test_heads_of_one_logit_are_paired_as_those_of_two():
 def test_the_own_score_is_paired_as_interval_says(good, blind):
     found = compare(good, blind)
     tables = [s.sums.held_out["2"]["SampleState"].table() for s in (good, blind)]
-    first, second = ((scores.argmax(1) == targets.argmax(1)).numpy() for scores, targets in tables)
+    first, second = (scores.argmax(1) == targets.argmax(1) for scores, targets in tables)
     expected = paired_difference(second, first)
     assert (found.own_change, found.own_low, found.own_high) == (expected.difference, expected.low, expected.high)
 
@@ -227,7 +227,7 @@ def test_r2_intervals_cover():
     for _ in range(400):
         x = draw.normal(size=(300, 2))
         y = x[:, :1] + draw.normal(size=(300, 1))
-        sample = SampleState(300, ids, ids.astype(np.uint64), (torch.from_numpy(x),), (torch.from_numpy(y),))
+        sample = SampleState(300, ids, ids.astype(np.uint64), (x,), (y,))
         lost = _unexplained_shares(b, sample) - _unexplained_shares(a, sample)
         half = 1.96 * np.sqrt(len(lost) * lost.var(ddof=1))
         inside += abs(-lost.sum() - truth) < half

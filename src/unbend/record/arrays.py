@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import safetensors
-import safetensors.numpy
+from safetensors.numpy import save_file
 
 from unbend._typing import Array, Tensor
 
@@ -40,12 +40,12 @@ def write_arrays(arrays: Mapping[str, Array | Tensor], path: Path, metadata: dic
 def _save(arrays: Mapping[str, Array | Tensor], path: Path, metadata: dict[str, str]) -> None:
     if all(isinstance(array, Array) for array in arrays.values()):
         known: Any = arrays
-        safetensors.numpy.save_file(known, path, metadata)
+        save_file(known, path, metadata)
         return
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save_file as save_tensors
 
-    save_file({key: torch.asarray(array) for key, array in arrays.items()}, path, metadata)
+    save_tensors({key: torch.asarray(array) for key, array in arrays.items()}, path, metadata)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:

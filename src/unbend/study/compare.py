@@ -15,7 +15,7 @@ import numpy as np
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.errors import DataError
 from unbend.numerics.activity import Activity
-from unbend.numerics.interval import paired_difference, wilson
+from unbend.numerics.interval import paired_interval, wilson
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
@@ -221,8 +221,7 @@ def _difference(
 
 
 def _paired(first: Array, second: Array, level: float) -> tuple[float, float, float]:
-    found = paired_difference(second, first, level)
-    return found.difference, found.low, found.high
+    return paired_interval(second, first, level)
 
 
 def _independent(first: tuple[int, int], second: tuple[int, int], level: float) -> tuple[float, float, float]:
