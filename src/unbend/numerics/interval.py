@@ -118,7 +118,7 @@ def paired_interval(
 
     Example:
         >>> [round(end, 3) for end in paired_interval(np.ones(50, bool), np.arange(50) < 44)]
-        [0.12, 0.028, 0.238]
+        [0.12, 0.024, 0.238]
     """
     both, b, c, neither = _paired_counts(first, second)
     return (b - c) / len(first), *_newcombe(both, b, c, neither, level)
