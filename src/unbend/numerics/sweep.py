@@ -246,7 +246,7 @@ def _large_maps(x: Tensor, groups: Segments, *, zeros: bool) -> Sweep:
     totals, squares = np.empty((n, d)), np.empty((n, d))
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
     count = np.zeros(d if zeros else 0, np.int32)
-    compiled.sweep_maps(x.numpy(), totals, squares, low, high, count, team())
+    compiled.sweep_maps(x.numpy(), totals, squares, low, high, count, team(maps=True))
     means = totals / p
     sums = totals.sum(0), squares.sum(0), low.astype(np.float64), high.astype(np.float64)
     swept = _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())

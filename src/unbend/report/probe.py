@@ -56,7 +56,8 @@ def _table(result: Probes, labels: list[str]) -> Table:
     gains = {b: paired_interval(right[b], right[a], result.level) for a, b in pairwise(right)}
     rows = tuple(
         (label, _percent(p.accuracy), f"{_percent(p.low)} to {_percent(p.high)}", _points(gains.get(name)),
-         f"{p.loss:.3f}", f"{p.l2:.0e}", _selectivity(p.control.selectivity), _maybe(p.control.capacity), _certificate(p))
+         f"{p.loss:.3f}", f"{p.l2:.0e}", _selectivity(p.control.selectivity), _maybe(p.control.capacity),
+         _certificate(p))
         for label, (name, p) in zip(labels, result.layers.items(), strict=True)
     )  # fmt: skip
     head = (

@@ -6,13 +6,14 @@ In: rows, coefficients, and arrays for what comes out. Out: these, filled.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from unbend.numerics.compiled.jit import entry
 
 SPLIT = 134217729.0
 """2**27 + 1, Veltkamp's constant for float64."""
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@entry({"reassoc", "contract", "nsz"})
 @no_type_check
 def row_sums(x, w, total, size):
     """`x·w` and `Σ|x_j w_j|` of every row."""
@@ -27,7 +28,7 @@ def row_sums(x, w, total, size):
         size[i] = a
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@entry({"reassoc", "contract", "nsz"})
 @no_type_check
 def row_margins(x, sign, w, b, wide, least, part, low, size):
     """One pass: lower bounds of the signed scores, nan where the sign is open; returns how many are."""
@@ -52,7 +53,7 @@ def row_margins(x, sign, w, b, wide, least, part, low, size):
     return n_open
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry(set())
 @no_type_check
 def dot_twice(a, b, out):
     """Row i of `a` against row k of `b`, accurate as if summed in twice the working precision."""
