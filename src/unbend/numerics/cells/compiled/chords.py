@@ -21,6 +21,8 @@ Chord `a` starts at position `enter[a]` and ends at `leave[a]`; chords are numbe
 
 from typing import no_type_check
 
+import numpy as np
+
 from unbend.numerics.cells.compiled.jit import inlined
 
 
