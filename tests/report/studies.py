@@ -18,7 +18,7 @@ from unbend.study.values import About, Finding, Layer, Study, Sums
 
 for name in ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout"):
     import_module(f"unbend.numerics.{name}")
-from unbend.numerics.activity import saturation  # noqa: E402
+from unbend.numerics.saturation import saturation  # noqa: E402
 
 CORE = ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout")
 FINDINGS = (

@@ -22,7 +22,7 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
 
 [bold]Start here[/bold]
 
-  unbend report                            a small net on real handwritten digits
+  unbend report                            two moons made separable, then a net on handwritten digits
   unbend report net.py:model data.npz      your own network and data
   unbend lab                               the claims of the field, re-run and checked
 """

@@ -12,11 +12,13 @@ from unbend.report.block import Packed, pack
 from unbend.report.figures import Figures, rules, share
 from unbend.report.html import inline_parts, template, text, write
 from unbend.report.ladder import in_words
+from unbend.report.opening import on_page
 from unbend.report.sections import Picture, Place, Section, section
 from unbend.report.text import Number, Row, columns, in_digits, summary
 from unbend.report.verdict import verdict
 from unbend.study.across import ACROSS
 from unbend.study.ladder import Ladder
+from unbend.study.opening import Opening
 from unbend.study.values import Layer, Study
 
 OPEN = 12
@@ -42,7 +44,7 @@ class Part:
     section: Section
 
 
-def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
+def report(study: Study, path: str | os.PathLike[str] | None = None, *, opening: Opening | None = None) -> str:
     """The page of a study, as HTML; written to `path` when one is given.
 
     The file appears whole or not at all: it is written beside its place and then moved there.
@@ -50,6 +52,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     Args:
         study: what to show.
         path: where to write it; nothing is written when left out.
+        opening: what stands before the study.
 
     Raises:
         RecordError: the file cannot be written.
@@ -81,6 +84,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     film = _film(parts, figures)
     html = template(_HERE, "page.html", in_digits=in_digits, share=share).render(
         about=study.about,
+        opening=None if opening is None else on_page(opening),
         verdict=verdict(study, labels),
         depth=depth,
         proofs=None if proved is None or ladder is None else {"section": proved, "words": in_words(ladder, labels)},
