@@ -1,6 +1,9 @@
-"""Many names in one sentence."""
+"""Names: that of the input among the layers, and many in one sentence."""
 
 from collections.abc import Sequence
+
+INPUT = "input"
+"""The name under which the model's inputs stand among the layers, and feed them."""
 
 
 def first_few(names: Sequence[str], most: int = 5) -> str:

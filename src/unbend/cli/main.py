@@ -22,7 +22,7 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
 
 [bold]Start here[/bold]
 
-  unbend report                            a small net on real handwritten digits
+  unbend report                            two moons made separable, then a net on handwritten digits
   unbend report net.py:model data.npz      your own network and data
   unbend lab                               the claims of the field, re-run and checked
 """
@@ -44,7 +44,7 @@ COMMANDS = {
     "without searching and without trusting the solver.",
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
-_NEED_NO_WORDS = ("report", "bottleneck", "units", "saliency", "surgery", "shape", "lab", "learn")
+_NEED_NO_WORDS = ("report", "regions", "bottleneck", "units", "saliency", "surgery", "shape", "lab", "learn")
 _SOON = 0.05
 """Seconds after which a swallowed Ctrl-C is raised once more."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

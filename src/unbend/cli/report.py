@@ -13,12 +13,13 @@ from unbend.cli.arguments import axes, files_of, rules
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.options import Label, Layers, Page, Weights
-from unbend.cli.terminal import progress, study_view
+from unbend.cli.terminal import opening_view, progress, study_view
 from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
 from unbend.study.initialisation import initialisation
 from unbend.study.items import choice, choices
-from unbend.study.jobs import NO_DATA, StudyJob, work_of
+from unbend.study.jobs import NO_DATA, StudyJob, opening_demo, work_of
+from unbend.study.opening import Opening
 from unbend.study.progress import Progress
 from unbend.study.ranks import joined
 from unbend.study.study import study
@@ -103,7 +104,8 @@ def report(
 ) -> None:
     """Tell what every hidden layer of a network does to data, on one page.
 
-    Without arguments it trains a small net on scikit-learn's handwritten digits and reports on that.
+    Without arguments it first trains a net on two moons, which overlap at the input and are proved separable in its
+    last hidden layer, then one on scikit-learn's handwritten digits, and reports on that.
 
     [bold]Examples[/bold]
 
@@ -121,6 +123,7 @@ def report(
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
             work = _job(model, data, label, weights, group, seed, told)
+            first = opening_demo() if model is None else None
             clock.end("data")
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
@@ -132,11 +135,11 @@ def report(
             )  # fmt: skip
             clock.end("study")
             if is_writer:
-                _write(made, output, save, told)
+                _write(made, output, save, told, first)
                 clock.end("page")
         if not is_writer:
             return
-    _show(made, as_json=as_json_)
+    _show(made, first, as_json=as_json_)
     errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
     if open_:
         webbrowser.open(output.resolve().as_uri())
@@ -150,12 +153,12 @@ def _job(model: str | None, data: str | None, label: str | None, weights: Path |
     return work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
 
 
-def _write(made: Study, output: Path, save: Path | None, told: Progress) -> None:
+def _write(made: Study, output: Path, save: Path | None, told: Progress, first: Opening | None) -> None:
     """The study, where it is to be kept, and its page."""
     if save is not None:
         unbend.save(made, save)
     told("Writing the page", 0, None)
-    unbend.report(made, output)
+    unbend.report(made, output, opening=first)
 
 
 def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:
@@ -169,8 +172,10 @@ def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path 
         check_apart(output, save)
 
 
-def _show(made: Study, *, as_json: bool) -> None:
+def _show(made: Study, first: Opening | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(plain(made), indent=1))
-    else:
-        results().print(study_view(made))
+        return
+    if first is not None:
+        results().print(opening_view(first))
+    results().print(study_view(made))

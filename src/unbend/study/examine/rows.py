@@ -14,7 +14,7 @@ from unbend._typing import Array
 from unbend.study.examine.kept import kept
 from unbend.study.examine.references import are_inputs
 from unbend.study.examine.subject import Subject, pooled_r2
-from unbend.study.examine.values import DataFacts, Scores
+from unbend.study.examine.values import APART, DataFacts, Scores
 
 _PAIR = 400
 """Rows of each part that trees are to tell apart."""
@@ -28,8 +28,6 @@ _TELLS = 0.995
 """Accuracy of one column alone from which it is said to tell the label."""
 _TELLS_R2 = 0.98
 """R² likewise."""
-APART = 0.75
-"""Area under the ROC curve from which two parts are said to differ; 1/2 is chance."""
 
 
 def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
