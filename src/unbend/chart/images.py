@@ -34,3 +34,20 @@ def grey(image: Array) -> Float64[Array, "h w"]:
     """An image over its own range, dark on light: 1 where it is least, 0 where it is greatest."""
     low, high = float(image.min()), float(image.max())
     return 1 - (image - low) / (high - low) if high > low else np.ones(image.shape)
+
+
+def tiles(first: Array, others: Array) -> Float64[Array, "h w *c"]:
+    """An image and others like it in one line, a gap behind the first; grey dark on light, all over one range.
+
+    Args:
+        first: [h, w, c].
+        others: [n, h, w, c].
+    """
+    every = np.concatenate([first[None], others])
+    low, high = float(every.min()), float(every.max())
+    share = (every - low) / (high - low) if high > low else np.full(every.shape, 0.5)
+    share = 1 - share if first.shape[2] == 1 else share
+    gap = max(1, first.shape[1] // 8)
+    parts = [share[0], np.ones((first.shape[0], gap, first.shape[2])), *share[1:]]
+    line = np.concatenate(parts, axis=1)
+    return line[..., 0] if first.shape[2] == 1 else line

@@ -78,6 +78,8 @@ class Maximisation:
         unlike: share of the input's power at high frequencies; of columns its Mahalanobis distance [m].
         usual: what 99 % of the training rows do not exceed there.
         is_noise: the input is adversarial noise rather than what the target answers to in the data [m].
+        row_mean: of the training rows, column by column; empty for images [q].
+        row_spread: their standard deviations; empty for images [q].
         n: training rows that it was judged beside.
         is_mean: answers are means over positions; else the greatest.
         class_names: of the classes.
@@ -101,6 +103,8 @@ class Maximisation:
     unlike: Float64[Array, "m"]
     usual: float
     is_noise: Bool[Array, "m"]
+    row_mean: Float64[Array, "q"]
+    row_spread: Float64[Array, "q"]
     n: int
     is_mean: bool
     class_names: tuple[str, ...]
@@ -259,12 +263,14 @@ def _judged(
     order = torch.from_numpy(np.argsort(ids[kept.numpy()]))
     kept = kept[order]
     form, shown = _shown(rows[kept.to(rows.device)], is_map=is_map)
+    columns = rows.flatten(1)[:, : 0 if is_map else None]
     return Maximisation(
         layer=asked.tap.name, names=asked.names, units=np.array(asked.units), parametrisation=name, form=form,
         x=_shown(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)), mean=_numbers(answers.mean(0)),
         spread=_numbers(answers.std(0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
         examples=Examples(form, ids[kept.numpy()], shown, sample.y[kept].numpy()), survival=said.survival,
-        real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise, n=len(rows),
+        real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise,
+        row_mean=_numbers(columns.mean(0)), row_spread=_numbers(columns.std(0)), n=len(rows),
         is_mean=not asked.is_greatest, class_names=made.class_names,
     )  # fmt: skip
 
