@@ -15,19 +15,20 @@ from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
 from unbend.explain.maximise.noise import FAR, LEAST
-from unbend.report.sheet import SheetPart, drawing, sheet
+from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 
 _MOST_DRAWN = 24
 _FEW = 8
 _COLUMNS = ("", "answer", "greatest real", "kept under small changes", "of real rows", "unlike the data", "")
-_STYLE = """.made { display: grid; grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); gap: 14px; margin: 14px 0; }
-.made article { background: var(--card); border: 1px solid var(--faint); border-radius: 8px; padding: 10px 12px; min-width: 0; }
-.made h3 { font-size: 14px; font-weight: 650; margin: 0; } .made p { font-size: 13px; margin: 2px 0 6px; color: var(--muted); }
-.made p.noise { color: #b34700; } .made img { width: 100%; image-rendering: pixelated; border-radius: 3px; display: block; }
+_STYLE = """.made { display: grid; grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); gap: 14px; }
+.made article { background: var(--card); border: 1px solid var(--faint); border-radius: 8px; padding: 10px 12px; }
+.made h3 { font-size: 14px; font-weight: 650; margin: 0; }
+.made p { font-size: 13px; margin: 2px 0 6px; color: var(--muted); } .made p.noise { color: #b34700; }
+.made img { width: 100%; image-rendering: pixelated; border-radius: 3px; display: block; }
 @media (prefers-color-scheme: dark) { .made p.noise { color: #f0a070; } }
 @media (max-width: 560px) { .made { grid-template-columns: 1fr; } }"""
 _HOW = {
-    "frequency": "Frequencies and colours are made independent, and no image is longer in them than training images are.",
+    "frequency": "Frequencies and colours are independent, and no image is longer in them than training images are.",
     "maco": "Every frequency has the magnitude that it has in the training images; only phases moved.",
     "pixels": "Every pixel moved by itself.",
     "whitened": "Columns are made independent, and no row is longer in them than all but 1 % of the training rows.",
@@ -54,7 +55,7 @@ def maximise_page(result: Maximisation, *, title: str) -> str:
 
 def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
     """What was made, which of it is noise, and how far above real rows it comes."""
-    read = "" if result.x.ndim == 2 and not result.is_mean else _reading(result)
+    read = f" The answer is {result.reading}." if result.reading else ""
     first = (
         f"The input that each of {len(result.names):,} targets in `{result.layer}` answers to most, made by gradient "
         f"ascent, beside those of {result.n:,} training rows that it answers to most.{read} "
@@ -65,18 +66,15 @@ def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
     above[result.is_noise] = -np.inf
     if np.isfinite(above).any():
         best = int(above.argmax())
+        but = " without being noise" if result.is_noise.any() else ""
         told.append(
-            f"Of the others `{result.names[best]}` comes furthest above real rows: {above[best]:.1f} times as far above "
-            "its mean as the greatest real answer."
+            f"`{result.names[best]}` comes furthest above real rows{but}: "
+            f"{above[best]:.1f} times as far above its mean as the greatest real answer."
         )
     silent = [f"`{name}`" for name, spread in zip(result.names, result.spread, strict=True) if not spread]
     if silent:
         told.append(f"Constant over the training rows: {first_few(silent, _FEW)}.")
     return tuple(told)
-
-
-def _reading(result: Maximisation) -> str:
-    return " Where there are positions, the answer is their mean." if result.is_mean else ""
 
 
 def _noise(result: Maximisation) -> str:
@@ -133,7 +131,7 @@ def _png(image: Array) -> str:
     return f"data:image/png;base64,{b64encode(place.getvalue()).decode()}"
 
 
-def _drawings(result: Maximisation) -> list[object]:
+def _drawings(result: Maximisation) -> list[SheetPicture]:
     from unbend.plot.maximise import maximise as draw  # noqa: PLC0415  images need no drawing
     from unbend.plot.vector import vector  # noqa: PLC0415
 

@@ -81,7 +81,7 @@ class Maximisation:
         row_mean: of the training rows, column by column; empty for images [q].
         row_spread: their standard deviations; empty for images [q].
         n: training rows that it was judged beside.
-        is_mean: answers are means over positions; else the greatest.
+        reading: how positions are read, in words; empty where the layer has none.
         class_names: of the classes.
     """
 
@@ -106,7 +106,7 @@ class Maximisation:
     row_mean: Float64[Array, "q"]
     row_spread: Float64[Array, "q"]
     n: int
-    is_mean: bool
+    reading: str
     class_names: tuple[str, ...]
 
     @property
@@ -116,7 +116,7 @@ class Maximisation:
         return np.divide(self.answer - self.mean, real, out=np.full(len(real), np.nan), where=real > 0)
 
 
-def maximise(  # noqa: PLR0913  every setting by name, so that an editor completes it
+def maximise(
     model: nn.Module,
     data: Any,
     layer: str | None = None,
@@ -212,7 +212,7 @@ def climb(
     generator = torch.Generator().manual_seed(seed)
     first = numbers.start(generator).to(answers.device)
     z = first.expand(len(asked.names), *first.shape).clone().requires_grad_()
-    spread = answers.std(0).clamp_min(1e-6)
+    spread = answers.std(0, correction=0).clamp_min(1e-6)
     adam = torch.optim.Adam([z], lr=how.rate)
     for _ in range(how.steps):
         x = numbers.inputs(z)
@@ -263,15 +263,15 @@ def _judged(
     order = torch.from_numpy(np.argsort(ids[kept.numpy()]))
     kept = kept[order]
     form, shown = _shown(rows[kept.to(rows.device)], is_map=is_map)
-    columns = rows.flatten(1)[:, : 0 if is_map else None]
+    columns = np.zeros((1, 0)) if is_map else _numbers(rows.flatten(1))
     return Maximisation(
         layer=asked.tap.name, names=asked.names, units=np.array(asked.units), parametrisation=name, form=form,
         x=_shown(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)), mean=_numbers(answers.mean(0)),
-        spread=_numbers(answers.std(0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
+        spread=_numbers(answers.std(0, correction=0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
         examples=Examples(form, ids[kept.numpy()], shown, sample.y[kept].numpy()), survival=said.survival,
         real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise,
-        row_mean=_numbers(columns.mean(0)), row_spread=_numbers(columns.std(0)), n=len(rows),
-        is_mean=not asked.is_greatest, class_names=made.class_names,
+        row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
+        reading=asked.reading, class_names=made.class_names,
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Whether an input that was made shows what a unit answers to, or is adversarial noise.
 
 In: inputs that were made and training rows, what a unit answers to both. Out: `Doubt`. Two signs, each beside the same
-of real rows: the answer does not survive changes that real rows survive (a shift by a pixel, ten per cent of size, a
-blur; for columns a tenth of their spread of noise); or it is far above any real answer, and the input is unlike the data
-where networks are known to be led astray, at high frequencies or along columns that hardly vary.
+of real rows. The answer does not survive changes that real rows survive: a shift by a pixel, ten per cent of size, a
+blur; for columns noise of a tenth of their spread. Or it is far above any real answer, and the input is unlike the data
+where networks are led astray: at high frequencies, or along columns that hardly vary.
 """
 
 from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ def doubt(
     real = torch.stack([survival(each, answer, mean, changes) for each in strongest]).mean(0)
     unlike, usual = high_frequency(made, rows) if is_map else _distance(made, rows)
     plain, best = answer(made) - mean, torch.stack([answer(each) for each in strongest]).amax(0) - mean
-    is_far = (plain > FAR * best) & (unlike > usual)
+    is_far = (best > 0) & (plain > FAR * best) & (unlike > usual)
     is_noise = (own < LEAST * real) | is_far
     return Doubt(
         own.double().cpu().numpy(), real.double().cpu().numpy(), unlike.double().cpu().numpy(), usual,
@@ -106,7 +106,7 @@ def _image_changes() -> list[Callable[[Tensor], Tensor]]:
 
 def _column_changes(rows: Tensor) -> list[Callable[[Tensor], Tensor]]:
     """Noise of a tenth of each column's spread, the same for every row."""
-    spread = rows.std(0)
+    spread = rows.std(0, correction=0)
     drawn = torch.randn(_NOISES, *rows.shape[1:], generator=torch.Generator().manual_seed(0)).to(rows)
     return [lambda x, e=e: x + _NOISE * spread * e for e in drawn]
 

@@ -4,7 +4,7 @@ In: a model on data, a layer, its units or directions in it. Out: `Targets`, and
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,13 @@ class Targets:
     weight: Float[Tensor, "m d"]
     shift: Float[Tensor, "m"]
     is_greatest: bool
+
+    @property
+    def reading(self) -> str:
+        """How positions are read; empty where the layer has none."""
+        if self.tap.view.layout == "features":
+            return ""
+        return "the greatest over positions" if self.is_greatest else "the mean over positions"
 
     def of(self, index: Tensor) -> "Targets":
         """Some of them."""
@@ -97,7 +104,8 @@ def targets(
         raise (DataError if layer is None else LayerError)(
             f"units: expected numbers from 0 to {count - 1}, the {word}, got {lost[0]}."
         )
-    is_one_score = layer is None and d == 1  # one score, high for class 1 and low for class 0
+    # one score is high for class 1 and low for class 0
+    is_one_score = layer is None and d == 1
     weight = torch.tensor([[2.0 * unit - 1] for unit in chosen]) if is_one_score else torch.eye(d)[chosen]
     word = "channel" if tap.view.layout == "maps" else "unit"
     names = tuple(f"class {made.class_names[u]}" if layer is None else f"{word} {u}" for u in chosen)
@@ -136,10 +144,8 @@ class Answering:
         """The layer's values at every position, units last; inside `running`."""
         inputs = map_tensors(self._made.subject.train.inputs, lambda _old: x)
         self._values = None
-        try:
+        with suppress(_Reached):
             call(self._made.model, self._made.work.plan.protect(inputs))
-        except _Reached:
-            pass
         if self._values is None:
             raise LayerError(f"layer: {self._tap.name} did not run.")
         if self._tap.view.layout == "maps":
