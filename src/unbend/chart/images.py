@@ -37,7 +37,7 @@ def grey(image: Array) -> Float64[Array, "h w"]:
 
 
 def tiles(first: Array, others: Array) -> Float64[Array, "h w *c"]:
-    """An image and others like it in one line, a gap behind the first; grey dark on light, all over one range.
+    """An image at twice its size, and others like it in two lines; grey dark on light, all over one range.
 
     Args:
         first: [h, w, c].
@@ -47,7 +47,9 @@ def tiles(first: Array, others: Array) -> Float64[Array, "h w *c"]:
     low, high = float(every.min()), float(every.max())
     share = (every - low) / (high - low) if high > low else np.full(every.shape, 0.5)
     share = 1 - share if first.shape[2] == 1 else share
-    gap = max(1, first.shape[1] // 8)
-    parts = [share[0], np.ones((first.shape[0], gap, first.shape[2])), *share[1:]]
-    line = np.concatenate(parts, axis=1)
-    return line[..., 0] if first.shape[2] == 1 else line
+    h, w, c = first.shape
+    per_line = -(-len(others) // 2)
+    blank = np.ones((2 * per_line - len(others), h, w, c))
+    rest = np.concatenate([share[1:], blank]).reshape(2, per_line, h, w, c).swapaxes(1, 2).reshape(2 * h, -1, c)
+    line = np.concatenate([share[0].repeat(2, 0).repeat(2, 1), np.ones((2 * h, max(1, w // 8), c)), rest], axis=1)
+    return line[..., 0] if c == 1 else line

@@ -20,7 +20,7 @@ from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 _MOST_DRAWN = 24
 _FEW = 8
 _COLUMNS = ("", "answer", "greatest real", "kept under small changes", "of real rows", "unlike the data", "")
-_STYLE = """.made { display: grid; grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); gap: 14px; }
+_STYLE = """.made { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 14px; }
 .made article { background: var(--card); border: 1px solid var(--faint); border-radius: 8px; padding: 10px 12px; }
 .made h3 { font-size: 14px; font-weight: 650; margin: 0; }
 .made p { font-size: 13px; margin: 2px 0 6px; color: var(--muted); } .made p.noise { color: #b34700; }
@@ -57,7 +57,7 @@ def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
     """What was made, which of it is noise, and how far above real rows it comes."""
     read = f" The answer is {result.reading}." if result.reading else ""
     first = (
-        f"The input that each of {len(result.names):,} targets in `{result.layer}` answers to most, made by gradient "
+        f"The input that {_targets(result)} in `{result.layer}` answers to most, made by gradient "
         f"ascent, beside those of {result.n:,} training rows that it answers to most.{read} "
         f"{_HOW[result.parametrisation]}"
     )
@@ -72,9 +72,18 @@ def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
             f"{above[best]:.1f} times as far above its mean as the greatest real answer."
         )
     silent = [f"`{name}`" for name, spread in zip(result.names, result.spread, strict=True) if not spread]
+    gained = result.answer - result.mean
+    lost = [f"`{result.names[i]}`" for i in np.flatnonzero((gained <= 0) & (result.spread > 0))]
+    if lost:
+        told.append(f"No way up was found: {first_few(lost, _FEW)}.")
     if silent:
         told.append(f"Constant over the training rows: {first_few(silent, _FEW)}.")
     return tuple(told)
+
+
+def _targets(result: Maximisation) -> str:
+    n = len(result.names)
+    return f"each of {n:,} targets" if n > 1 else f"`{result.names[0]}`"
 
 
 def _noise(result: Maximisation) -> str:

@@ -30,6 +30,8 @@ ROWS = 2000
 """Training rows beside which inputs are judged."""
 EXAMPLES = 8
 """Real rows shown beside each."""
+_START = 0.1
+"""Spread of the start, in spreads of the data: grey, nearly."""
 _JITTER = 16
 """An image is moved by up to its side over this, at least one pixel."""
 
@@ -131,10 +133,11 @@ def maximise(
 ) -> Maximisation:
     """The input that each class, or each unit or channel of a layer, or a direction in it answers to most.
 
-    The start is grey, with a little noise that is the same for all; each step moves the image by a pixel or so and
-    climbs by Adam. Beside every input stand the training rows with the greatest answers, and whether it is adversarial
-    noise: an answer that small changes destroy though real rows survive them, or that is out of reach of real rows
-    through frequencies, or combinations of columns, that they do not have.
+    The start is grey, with a little noise that is the same for all, or, where no gradient leads up from there, the
+    training row with the greatest answer; each step moves the image by a pixel or so and climbs by Adam. Beside every
+    input stand the training rows with the greatest answers, and whether it is adversarial noise: an answer that small
+    changes destroy though real rows survive them, or that is out of reach of real rows through frequencies, or
+    combinations of columns, that they do not have.
 
     Args:
         model: any module whose input is one tensor of numbers; it stays as it is.
@@ -175,17 +178,15 @@ def maximise(
     asked = targets(made, layer, units, ways, is_greatest=positions == "greatest")
     rows = numbers_of(made.subject.train.inputs)
     name, numbers = parametrisation(how.parametrisation, rows)
-    usual = float(_variation(rows).mean()) if name in FOR_IMAGES else None
     with quiet(made.model, grad=True, keeps_state=False), Answering(made, asked.tap).running() as answering:
         answers = _answers(answering, asked, rows, batch_size)
+        beside = Beside(rows, answers, float(_variation(rows).mean()) if name in FOR_IMAGES else None)
         tick = ticker(progress, f"{len(asked.names)} inputs", how.steps * len(asked.names))
         parts = []
         for index in torch.arange(len(asked.names)).split(batch_size):
-            some = asked.of(index)
-            parts.append(climb(answering, some, numbers, answers[:, index], how, seed=seed, variation=usual))
+            parts.append(climb(answering, asked.of(index), numbers, beside.of(index), how, seed=seed))
             tick(how.steps * len(index))
-        x = torch.cat(parts)
-        return _judged(made, asked, answering, rows, answers, x, name, batch_size)
+        return _judged(made, asked, answering, beside, torch.cat(parts), name, batch_size)
 
 
 @torch.no_grad()
@@ -194,37 +195,67 @@ def _answers(answering: Answering, asked: Targets, rows: Tensor, size: int) -> T
     return torch.cat([asked.all(answering(part)) for part in rows.split(size)])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """Training rows that targets are climbed beside.
+
+    Attributes:
+        rows: the rows [n, ...].
+        answers: of the targets to them [n, m].
+        variation: their mean total variation; None where they are no images.
+    """
+
+    rows: Tensor
+    answers: Tensor
+    variation: float | None
+
+    def of(self, index: Tensor) -> "Beside":
+        """For some of the targets."""
+        return Beside(self.rows, self.answers[:, index], self.variation)
+
+
 def climb(
-    answering: Answering, asked: Targets, numbers: Parametrisation, answers: Tensor, how: Ascent, *, seed: int,
-    variation: float | None,
-) -> Tensor:  # fmt: skip
+    answering: Answering, asked: Targets, numbers: Parametrisation, beside: Beside, how: Ascent, *, seed: int
+) -> Tensor:
     """The inputs at the end of the ascent, without gradients.
 
     Args:
         answering: the model up to the layer, listened to.
         asked: the targets.
         numbers: what is changed.
-        answers: of the targets to training rows [n, m].
+        beside: training rows.
         how: the settings.
         seed: of start and jitter.
-        variation: total variation of a training image; None where rows are none.
     """
     generator = torch.Generator().manual_seed(seed)
-    first = numbers.start(generator).to(answers.device)
-    z = first.expand(len(asked.names), *first.shape).clone().requires_grad_()
-    spread = answers.std(0, correction=0).clamp_min(1e-6)
+    z = _start(answering, asked, numbers, beside, generator)
+    spread = beside.answers.std(0, correction=0).clamp_min(1e-6)
     adam = torch.optim.Adam([z], lr=how.rate)
     for _ in range(how.steps):
         x = numbers.inputs(z)
-        answer = asked.own(answering(_jittered(x, how.jitter, generator) if variation is not None else x))
+        answer = asked.own(answering(x if beside.variation is None else _jittered(x, how.jitter, generator)))
         loss = -(answer / spread).sum()
-        if how.total_variation and variation:
-            loss = loss + how.total_variation * (_variation(x) / variation).sum()
+        if how.total_variation and beside.variation:
+            loss = loss + how.total_variation * (_variation(x) / beside.variation).sum()
         (z.grad,) = torch.autograd.grad(loss, [z])
         adam.step()
         with torch.no_grad():
             z.copy_(numbers.keep(z))
     return numbers.inputs(z.detach()).detach()
+
+
+def _start(
+    answering: Answering, asked: Targets, numbers: Parametrisation, beside: Beside, generator: torch.Generator
+) -> Tensor:
+    """Grey for each target, or its strongest row where no gradient leads up from grey, as behind a ReLU that is off."""
+    grey = _START * numbers.start(generator).to(beside.answers.device)
+    z = grey.expand(len(asked.names), *grey.shape).clone().requires_grad_()
+    (slope,) = torch.autograd.grad(asked.own(answering(numbers.inputs(z))).sum(), [z])
+    is_flat = slope.flatten(1).abs().amax(1) == 0
+    if is_flat.any():
+        with torch.no_grad():
+            z[is_flat] = numbers.keep(numbers.of(beside.rows[beside.answers.argmax(0)[is_flat]]))
+    return z
 
 
 def _jittered(x: Tensor, most: int | None, generator: torch.Generator) -> Tensor:
@@ -245,9 +276,9 @@ def _variation(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _judged(
-    made: Setup, asked: Targets, answering: Answering, rows: Tensor, answers: Tensor, x: Tensor, name: str, size: int
+    made: Setup, asked: Targets, answering: Answering, beside: Beside, x: Tensor, name: str, size: int
 ) -> Maximisation:
-    sample, is_map = made.subject.train, name in FOR_IMAGES
+    sample, is_map, rows, answers = made.subject.train, name in FOR_IMAGES, beside.rows, beside.answers
     best = answers.topk(min(EXAMPLES, len(answers)), dim=0)
 
     def own(inputs: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def doubt(
     unlike, usual = high_frequency(made, rows) if is_map else _distance(made, rows)
     plain, best = answer(made) - mean, torch.stack([answer(each) for each in strongest]).amax(0) - mean
     is_far = (best > 0) & (plain > FAR * best) & (unlike > usual)
-    is_noise = (own < LEAST * real) | is_far
+    is_noise = (plain > 0) & ((own < LEAST * real) | is_far)
     return Doubt(
         own.double().cpu().numpy(), real.double().cpu().numpy(), unlike.double().cpu().numpy(), usual,
         is_noise.cpu().numpy(),

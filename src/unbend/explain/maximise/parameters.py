@@ -12,7 +12,7 @@ of a pixel between the least and the greatest value of its channel, so every inp
 """
 
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -25,20 +25,22 @@ FOR_IMAGES = ("frequency", "maco", "pixels")
 FOR_COLUMNS = ("whitened", "columns")
 _EDGE = 0.02
 """Share of a channel's range at both ends that counts as the end: log-odds are finite there."""
-_START = 0.1
-"""Spread of the numbers at the start, in spreads of the data."""
 _USUAL = 0.99
 _NOTHING = 1e-6
 
 
+@runtime_checkable
 class Parametrisation(Protocol):
     """Numbers that stand for an input."""
 
     def start(self, generator: torch.Generator) -> Tensor:
-        """The numbers at the start, for one input."""
+        """Numbers of spread 1 to start from, for one input."""
 
     def inputs(self, z: Tensor) -> Tensor:
         """The inputs of some numbers [n, ...], in the form in which the model takes them."""
+
+    def of(self, x: Tensor) -> Tensor:
+        """The numbers of some rows, as near as there are any."""
 
     def keep(self, z: Tensor) -> Tensor:
         """The nearest numbers that are allowed."""
@@ -96,8 +98,7 @@ class Images:
         """Of rows."""
         maps = as_maps(x).double()
         low, high = (f(maps, (0, 2, 3)).reshape(-1, 1, 1) for f in (torch.amin, torch.amax))
-        share = ((maps - low) / (high - low).clamp_min(_NOTHING)).clamp(_EDGE, 1 - _EDGE)
-        odds = share.logit()
+        odds = _log_odds(maps, low, high)
         mean = odds.mean((0, 2, 3)).reshape(-1, 1, 1)
         odds = odds - mean
         flat = odds.movedim(1, -1).flatten(0, 2)
@@ -105,9 +106,13 @@ class Images:
         colour = vectors * values.clamp_min(_NOTHING).sqrt()
         return Images(tuple(x.shape[1:]), *(part.float() for part in (low, high, odds, mean, colour)))
 
-    def colours(self) -> Tensor:
-        """The log-odds in independent colours of spread 1 [n, c, h, w]."""
-        return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.colour), self.log_odds)
+    def odds_of(self, x: Tensor) -> Tensor:
+        """Rows in log-odds, less the mean [n, c, h, w]."""
+        return _log_odds(as_maps(x), self.low, self.high) - self.mean
+
+    def colours(self, odds: Tensor) -> Tensor:
+        """Log-odds in independent colours of spread 1 [n, c, h, w]."""
+        return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.colour), odds)
 
     def inputs(self, odds: Tensor) -> Tensor:
         """Inputs of log-odds less the mean [n, c, h, w]."""
@@ -117,6 +122,10 @@ class Images:
     def coloured(self, colours: Tensor) -> Tensor:
         """Inputs of independent colours [n, c, h, w]."""
         return self.inputs(torch.einsum("cd,ndhw->nchw", self.colour, colours))
+
+
+def _log_odds(maps: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    return ((maps - low) / (high - low).clamp_min(_NOTHING)).clamp(_EDGE, 1 - _EDGE).logit()
 
 
 def as_maps(x: Tensor) -> Tensor:
@@ -134,16 +143,21 @@ class _Frequency:
     def __init__(self, images: Images) -> None:
         self._images = images
         self._side = tuple(images.log_odds.shape[2:])
-        waves = torch.fft.rfft2(images.colours(), norm="ortho")
+        waves = torch.fft.rfft2(images.colours(images.log_odds), norm="ortho")
         self._size = (waves.abs() ** 2).mean(0).sqrt()
         self._length = float((2 * self._size.numel()) ** 0.5)
 
     def start(self, generator: torch.Generator) -> Tensor:
-        return _START * torch.randn(2, *self._size.shape, generator=generator)
+        return torch.randn(2, *self._size.shape, generator=generator)
 
     def inputs(self, z: Tensor) -> Tensor:
         waves = torch.complex(z[:, 0], z[:, 1]) * (self._size / 2**0.5)
         return self._images.coloured(torch.fft.irfft2(waves, s=self._side, norm="ortho"))
+
+    def of(self, x: Tensor) -> Tensor:
+        waves = torch.fft.rfft2(self._images.colours(self._images.odds_of(x)), norm="ortho")
+        waves = waves / (self._size / 2**0.5).clamp_min(_NOTHING)
+        return torch.stack([waves.real, waves.imag], 1)
 
     def keep(self, z: Tensor) -> Tensor:
         return _shortened(z, self._length)
@@ -155,7 +169,7 @@ class _Phases:
 
     def __init__(self, images: Images) -> None:
         self._images = images
-        size = torch.fft.fft2(images.colours(), norm="ortho").abs().mean(0)
+        size = torch.fft.fft2(images.colours(images.log_odds), norm="ortho").abs().mean(0)
         size[:, 0, 0] = 0
         self._size = size
 
@@ -167,6 +181,9 @@ class _Phases:
         waves = torch.polar(self._size.expand_as(phase).contiguous(), phase)
         return self._images.coloured(torch.fft.ifft2(waves, norm="ortho").real)
 
+    def of(self, x: Tensor) -> Tensor:
+        return torch.fft.fft2(self._images.colours(self._images.odds_of(x))).angle()
+
     def keep(self, z: Tensor) -> Tensor:
         return z
 
@@ -177,13 +194,16 @@ class _Pixels:
 
     def __init__(self, images: Images) -> None:
         self._images = images
-        self._size = images.log_odds.std((0, 2, 3), keepdim=True)
+        self._size = images.log_odds.std((0, 2, 3), keepdim=True).clamp_min(_NOTHING)
 
     def start(self, generator: torch.Generator) -> Tensor:
-        return _START * torch.randn(self._images.log_odds.shape[1:], generator=generator)
+        return torch.randn(self._images.log_odds.shape[1:], generator=generator)
 
     def inputs(self, z: Tensor) -> Tensor:
         return self._images.inputs(z * self._size)
+
+    def of(self, x: Tensor) -> Tensor:
+        return self._images.odds_of(x) / self._size
 
     def keep(self, z: Tensor) -> Tensor:
         return z
@@ -198,15 +218,18 @@ class _Whitened:
         self._shape = tuple(x.shape[1:])
         self._mean, self._low, self._high = rows.mean(0).float(), rows.amin(0).float(), rows.amax(0).float()
         white = Whitening(rows)
-        self._axes = white.axes.float()
+        self._axes, self._back = white.axes.float(), white.back.float()
         self._length = float(white.length(rows).quantile(_USUAL))
 
     def start(self, generator: torch.Generator) -> Tensor:
-        return _START * torch.randn(len(self._axes), generator=generator)
+        return torch.randn(len(self._axes), generator=generator)
 
     def inputs(self, z: Tensor) -> Tensor:
         x = (self._mean + z @ self._axes).clamp(self._low, self._high)
         return x.reshape(len(z), *self._shape)
+
+    def of(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) - self._mean) @ self._back
 
     def keep(self, z: Tensor) -> Tensor:
         return _shortened(z, self._length)
@@ -222,10 +245,13 @@ class _Columns:
         self._low, self._high = rows.amin(0), rows.amax(0)
 
     def start(self, generator: torch.Generator) -> Tensor:
-        return _START * torch.randn(len(self._low), generator=generator)
+        return torch.randn(len(self._low), generator=generator)
 
     def inputs(self, z: Tensor) -> Tensor:
         return (self._low + (self._high - self._low) * z.sigmoid()).reshape(len(z), *self._shape)
+
+    def of(self, x: Tensor) -> Tensor:
+        return _log_odds(x.flatten(1), self._low, self._high)
 
     def keep(self, z: Tensor) -> Tensor:
         return z
@@ -245,10 +271,11 @@ class Whitening:
         spread = spread / max(len(rows) - 1, 1) ** 0.5
         is_there = spread > _NOTHING * spread.max()
         self.axes: Tensor = spread[is_there, None] * vectors[is_there]
+        self.back: Tensor = (vectors[is_there] / spread[is_there, None]).T
 
     def length(self, rows: Tensor) -> Tensor:
         """How far rows are from the mean (Mahalanobis 1936) [n]."""
-        return ((rows - self.mean) @ torch.linalg.pinv(self.axes)).norm(dim=1)
+        return ((rows - self.mean) @ self.back).norm(dim=1)
 
 
 def _shortened(z: Tensor, length: float) -> Tensor:
