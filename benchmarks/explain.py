@@ -3,8 +3,8 @@
 Units: the pass that finds extremes, firing rates and class sums of every unit against the bare forward pass of the
 same batches; the two take turns at every batch, as in `capture.py`. Surgery: skipping each of twelve blocks over some
 rows, hooks and records included, against bare forward passes over the same rows; the fit on training rows is not in it.
-Maximise: the ascent of 256 units of a small CNN in one batch against that of every 32nd of them alone, times 32, to the same
-inputs; what both pay once, the reading of training rows, is not in it.
+Maximise: the ascent of 256 units of a small CNN in one batch against that of every 32nd of them alone, times 32, to the
+same inputs; what both pay once, the reading of training rows, is not in it.
 
     python benchmarks/explain.py [units] [surgery] [maximise] [--rounds 5] [--scale 0.1] [--only MLP]
 """

@@ -15,6 +15,8 @@ from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
 from unbend.explain.maximise.noise import FAR, LEAST
+from unbend.plot.maximise import maximise as draw
+from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 
 _MOST_DRAWN = 24
@@ -141,9 +143,6 @@ def _png(image: Array) -> str:
 
 
 def _drawings(result: Maximisation) -> list[SheetPicture]:
-    from unbend.plot.maximise import maximise as draw  # noqa: PLC0415  images need no drawing
-    from unbend.plot.vector import vector  # noqa: PLC0415
-
     return [
         drawing(vector(partial(draw, result=result, target=i), f"Columns of the input made for {name}",
                        margins=(0.75, 0.36, 0.08, 0.25)))
