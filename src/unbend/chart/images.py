@@ -48,8 +48,11 @@ def tiles(first: Array, others: Array) -> Float64[Array, "h w *c"]:
     share = (every - low) / (high - low) if high > low else np.full(every.shape, 0.5)
     share = 1 - share if first.shape[2] == 1 else share
     h, w, c = first.shape
+    gap = max(1, h // 16)
     per_line = -(-len(others) // 2)
-    blank = np.ones((2 * per_line - len(others), h, w, c))
-    rest = np.concatenate([share[1:], blank]).reshape(2, per_line, h, w, c).swapaxes(1, 2).reshape(2 * h, -1, c)
-    line = np.concatenate([share[0].repeat(2, 0).repeat(2, 1), np.ones((2 * h, max(1, w // 8), c)), rest], axis=1)
-    return line[..., 0] if c == 1 else line
+    grid = np.ones((2 * (h + gap), 2 * w + gap + per_line * (w + gap), c))
+    grid[: 2 * h, : 2 * w] = share[0].repeat(2, 0).repeat(2, 1)
+    for i, one in enumerate(share[1:]):
+        top, left = (i // per_line) * (h + gap), 2 * w + 2 * gap + (i % per_line) * (w + gap)
+        grid[top : top + h, left : left + w] = one
+    return grid[:-gap, :, 0] if c == 1 else grid[:-gap]
