@@ -3,6 +3,7 @@
 import json
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -25,6 +26,9 @@ from unbend.study.study import study
 from unbend.study.values import Study
 
 PAGE = Path("report.html")
+_OPERATIONS = ("skip", "mean", "affine")
+_SECONDS = 20.0
+"""Processor time that surgery may take for single layers, and for runs of layers."""
 _Model: TypeAlias = Annotated[
     str | None,
     typer.Argument(help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False),
@@ -38,6 +42,9 @@ _Data: TypeAlias = Annotated[
 ]
 _Trials: TypeAlias = Annotated[
     bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
+]
+_Surgery: TypeAlias = Annotated[
+    bool, typer.Option("--surgery", help="Find out which layers can be left out or replaced by one matrix.")
 ]
 _Reduce: TypeAlias = Annotated[
     list[str] | None,
@@ -87,6 +94,7 @@ def report(
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
     trials: _Trials = True,
+    surgery: _Surgery = False,
     proofs: Annotated[
         bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
     ] = False,
@@ -129,6 +137,9 @@ def report(
                 seed=seed,
             )  # fmt: skip
             clock.end("study")
+            if surgery and is_writer:
+                made = _with_surgery(made, work, layers, batch_size, told)
+                clock.end("surgery")
             if is_writer:
                 _write(made, output, save, told)
                 clock.end("page")
@@ -146,6 +157,20 @@ def _job(model: str | None, data: str | None, label: str | None, weights: Path |
     if model is not None and data is None:
         raise typer.BadParameter(NO_DATA, param_hint="DATA")
     return work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
+
+
+def _with_surgery(made: Study, work: StudyJob, layers: list[str] | None, batch_size: int, told: Progress) -> Study:
+    """The study with what its layers are worth, where rows have one class each."""
+    if made.about.task != "classification":
+        note = f"Surgery judges layers by the classes of rows; here are {made.about.task}, so it was left out."
+        return replace(made, about=replace(made.about, notes=(*made.about.notes, note)))
+    from unbend.explain.surgery.surgery import surgery as operate
+
+    found = operate(
+        work.model, work.data, layers=layers or None, operations=_OPERATIONS, budget=_SECONDS, batch_size=batch_size,
+        progress=told,
+    )  # fmt: skip
+    return found.into(made)
 
 
 def _write(made: Study, output: Path, save: Path | None, told: Progress) -> None:
