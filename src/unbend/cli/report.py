@@ -131,16 +131,14 @@ def report(
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), axis=axes(axis), loss=loss, inputs=choices(inputs), target=choice(target),
-                output=choice(model_output), groups=work.groups, rows=rows, exact=exact, twin=twin, n_classes=classes,
+                loss=loss, reduce=rules(reduce), axis=axes(axis), inputs=choices(inputs), target=choice(target),
+                groups=work.groups, output=choice(model_output), rows=rows, exact=exact, twin=twin, n_classes=classes,
                 untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
                 seed=seed,
             )  # fmt: skip
             clock.end("study")
-            if surgery and is_writer:
-                made = _with_surgery(made, work, layers, batch_size, told)
-                clock.end("surgery")
             if is_writer:
+                made = _with_surgery(made, work, layers, batch_size, told) if surgery else made
                 _write(made, output, save, told)
                 clock.end("page")
         if not is_writer:
