@@ -145,8 +145,12 @@ def report(
             return
     _show(made, as_json=as_json_)
     errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
-    if open_:
-        webbrowser.open(output.resolve().as_uri())
+    _open_in_browser(output, if_asked=open_)
+
+
+def _open_in_browser(page: Path, *, if_asked: bool) -> None:
+    if if_asked:
+        webbrowser.open(page.resolve().as_uri())
 
 
 def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
