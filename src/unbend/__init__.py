@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
+    from unbend.explain.maximise.maximise import maximise as maximise
     from unbend.explain.saliency import saliency as saliency
     from unbend.explain.shape import shape as shape
     from unbend.explain.steering import adding as adding
@@ -58,6 +59,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "certify": ("unbend.numerics.cells.certificate", "certify"),
     "compare": ("unbend.study.compare", "compare"),
     "lower": ("unbend.capture.lower", "lower"),
+    "maximise": ("unbend.explain.maximise.maximise", "maximise"),
     "merge": ("unbend.study.merge", "merge"),
     "open": ("unbend.record.file", "open"),
     "open_history": ("unbend.record.history", "open_history"),

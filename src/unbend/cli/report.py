@@ -3,6 +3,7 @@
 import json
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -26,6 +27,9 @@ from unbend.study.study import study
 from unbend.study.values import Study
 
 PAGE = Path("report.html")
+_OPERATIONS = ("skip", "mean", "affine")
+_SECONDS = 20.0
+"""Processor time that surgery may take for single layers, and for runs of layers."""
 _Model: TypeAlias = Annotated[
     str | None,
     typer.Argument(
@@ -41,6 +45,9 @@ _Data: TypeAlias = Annotated[
 ]
 _Trials: TypeAlias = Annotated[
     bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
+]
+_Surgery: TypeAlias = Annotated[
+    bool, typer.Option("--surgery", help="Find out which layers can be left out or replaced by one matrix.")
 ]
 _Reduce: TypeAlias = Annotated[
     list[str] | None,
@@ -90,6 +97,7 @@ def report(
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
     trials: _Trials = True,
+    surgery: _Surgery = False,
     proofs: Annotated[
         bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
     ] = False,
@@ -128,21 +136,26 @@ def report(
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), axis=axes(axis), loss=loss, inputs=choices(inputs), target=choice(target),
-                output=choice(model_output), groups=work.groups, rows=rows, exact=exact, twin=twin, n_classes=classes,
+                loss=loss, reduce=rules(reduce), axis=axes(axis), inputs=choices(inputs), target=choice(target),
+                groups=work.groups, output=choice(model_output), rows=rows, exact=exact, twin=twin, n_classes=classes,
                 untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
                 seed=seed,
             )  # fmt: skip
             clock.end("study")
             if is_writer:
+                made = _with_surgery(made, work, layers, batch_size, told) if surgery else made
                 _write(made, output, save, told, first)
                 clock.end("page")
         if not is_writer:
             return
     _show(made, first, as_json=as_json_)
     errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
-    if open_:
-        webbrowser.open(output.resolve().as_uri())
+    _open_in_browser(output, if_asked=open_)
+
+
+def _open_in_browser(page: Path, *, if_asked: bool) -> None:
+    if if_asked:
+        webbrowser.open(page.resolve().as_uri())
 
 
 def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
@@ -151,6 +164,20 @@ def _job(model: str | None, data: str | None, label: str | None, weights: Path |
     if model is not None and data is None:
         raise typer.BadParameter(NO_DATA, param_hint="DATA")
     return work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
+
+
+def _with_surgery(made: Study, work: StudyJob, layers: list[str] | None, batch_size: int, told: Progress) -> Study:
+    """The study with what its layers are worth, where rows have one class each."""
+    if made.about.task != "classification":
+        note = f"Surgery judges layers by the classes of rows; here are {made.about.task}, so it was left out."
+        return replace(made, about=replace(made.about, notes=(*made.about.notes, note)))
+    from unbend.explain.surgery.surgery import surgery as operate
+
+    found = operate(
+        work.model, work.data, layers=layers or None, operations=_OPERATIONS, budget=_SECONDS, batch_size=batch_size,
+        progress=told,
+    )  # fmt: skip
+    return found.into(made)
 
 
 def _write(made: Study, output: Path, save: Path | None, told: Progress, first: Opening | None) -> None:

@@ -23,6 +23,7 @@ from unbend.study.examine.values import Examination
 from unbend.study.head import Head, head
 from unbend.study.ladder import Ladder
 from unbend.study.values import Layer, Sums, state_of
+from unbend.study.worth import Worth
 
 _LEAST_ROWS = 50
 """Held-out rows from which layers are compared on them, and not on training rows."""
@@ -69,6 +70,7 @@ def _gradients(layers: Sequence[Layer], sums: Sums) -> Gradients | None:
 
 
 ACROSS["examination"] = Across("examination", Examination, "Examination")
+ACROSS["worth"] = Across("worth", Worth, "What layers are worth")
 ACROSS["ladder"] = Across("ladder", Ladder, "Proofs")
 ACROSS["probes"] = Across("probes", Probes, "Probes")
 
