@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from unbend._names import layer_label
 from unbend.chart.style import BENDS, CLASSES
 from unbend.report.block import Packed, pack
 from unbend.report.figures import Figures, rules, share
@@ -110,8 +111,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None, *, opening:
 
 def label(layer: Layer) -> str:
     """What a page calls a layer: its name, with the class of its module when the name is only a number."""
-    last = layer.name.rpartition(".")[2].partition("#")[0]
-    return f"{layer.name} {layer.module}" if last.isdigit() else layer.name
+    return layer_label(layer.name, layer.module)
 
 
 def _part(position: int, layer: Layer, row: Row, place: Place, figures: Figures) -> Part:
