@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
+    from unbend.explain.maximise.maximise import maximise as maximise
     from unbend.explain.flow import flow as flow
     from unbend.explain.maps.maps import maps as maps
     from unbend.explain.saliency import saliency as saliency
@@ -61,6 +62,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "compare": ("unbend.study.compare", "compare"),
     "flow": ("unbend.explain.flow", "flow"),
     "lower": ("unbend.capture.lower", "lower"),
+    "maximise": ("unbend.explain.maximise.maximise", "maximise"),
     "maps": ("unbend.explain.maps.maps", "maps"),
     "merge": ("unbend.study.merge", "merge"),
     "open": ("unbend.record.file", "open"),

@@ -1,6 +1,9 @@
-"""Names as they are written: many in one sentence, and those of layers."""
+"""Names as they are written: that of the input among the layers, those of layers, and many in one sentence."""
 
 from collections.abc import Sequence
+
+INPUT = "input"
+"""The name under which the model's inputs stand among the layers, and feed them."""
 
 
 def first_few(names: Sequence[str], most: int = 5) -> str:

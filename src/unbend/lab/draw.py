@@ -1,6 +1,6 @@
 """Words that the pictures of the lab share: those of `unbend.plot` for points, lines and grids; fields and spreads.
 
-Comes in: plain arrays and axes. Goes out: marks on those axes. It must not know any claim. Colours are those of
+In: plain arrays and axes. Out: marks on those axes. It must not know any claim. Colours are those of
 `unbend.plot.style`, told apart with any kind of colour vision, and a class is always a mark as well as a colour.
 """
 

@@ -1,7 +1,6 @@
 """Two flat views of a layer's rows: the directions of most variance, and those that tell classes apart."""
 
 import numpy as np
-from scipy.sparse.linalg import eigsh
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.result import result
@@ -67,7 +66,7 @@ def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Pro
 def _points(sample: SampleState) -> tuple[Array, Array, Array]:
     """Ids, rows and targets of the first finite rows of a sample."""
     whole = sample.settled()
-    rows, targets = (v[:SHOWN].double().numpy() for v in whole.table())
+    rows, targets = (v[:SHOWN].astype(np.float64) for v in whole.table())
     good = np.isfinite(rows).all(1)
     return whole.ids[:SHOWN][good], rows[good], targets[good]
 
@@ -82,6 +81,8 @@ def _leading(gram: Array) -> tuple[Array, Array]:
     d = len(gram)
     top, axes = np.zeros(2), np.zeros((d, 2))
     if d > _DENSE and gram.any():
+        from scipy.sparse.linalg import eigsh
+
         values, vectors = eigsh(gram, k=2, v0=np.linspace(1.0, 2.0, d))
     else:
         values, vectors = np.linalg.eigh(gram)
