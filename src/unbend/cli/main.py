@@ -48,7 +48,8 @@ COMMANDS = {
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
 _NEED_NO_WORDS = (
-    "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab", "learn",
+    "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab",
+    "learn",
 )  # fmt: skip
 _SOON = 0.05
 """Seconds after which a swallowed Ctrl-C is raised once more."""
