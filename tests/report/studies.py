@@ -11,7 +11,7 @@ from unbend.numerics.batch import batch, samples
 from unbend.numerics.gradient import GradientState, gradients
 from unbend.numerics.similarity import similarity
 from unbend.numerics.state import MEASURES, HeldOut
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.depth import Depth, line
 from unbend.study.head import Head
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
@@ -19,7 +19,7 @@ from unbend.study.values import About, Finding, Layer, Study, Sums
 
 for name in ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout"):
     import_module(f"unbend.numerics.{name}")
-from unbend.numerics.activity import saturation  # noqa: E402
+from unbend.numerics.saturation import saturation  # noqa: E402
 
 CORE = ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout")
 FINDINGS = (

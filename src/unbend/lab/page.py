@@ -1,6 +1,6 @@
 """The page of the lab: every claim with its verdict, numbers, figure, film and code, in one file that opens offline.
 
-Comes in: entries, and the folder that holds their pictures. Goes out: HTML. It must not know how claims are run.
+In: entries, and the folder that holds their pictures. Out: HTML. It must not know how claims are run.
 """
 
 import re

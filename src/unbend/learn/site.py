@@ -35,7 +35,8 @@ def write(
         MissingExtraError: a package is not installed that a named lesson needs.
 
     Cost:
-        The code of all lessons takes about a minute and a half on one core; a page is 40 to 200 kB.
+        The code of all lessons takes about 40 s of processor time, and as much again where nothing is compiled yet; a
+        page is 40 to 200 kB.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = list(_run(names, progress or (lambda _sentence: None)))
