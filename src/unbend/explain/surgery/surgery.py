@@ -24,7 +24,7 @@ from unbend.explain.surgery.replay import Change, Replay
 from unbend.explain.surgery.runs import LayerRun, chains, parts, try_runs
 from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 
 ROWS = 2000
 """Held-out rows on which layers are judged."""
@@ -123,6 +123,7 @@ class Surgery:
         return next((cut for cut in self.cuts if (cut.layer, cut.operation) == (layer, operation)), None)
 
 
+@with_bars
 def surgery(
     model: nn.Module,
     data: Any,
@@ -154,7 +155,8 @@ def surgery(
         rows: held-out rows at most.
         batch_size: rows per forward pass.
         seed: of the control's directions.
-        progress: called as it goes on; says first how many forward passes it will take.
+        progress: called as it goes on, first with how many forward passes it will take; left out, bars show by
+            themselves.
 
     Raises:
         DataError: the labels are no classes, there are no held-out rows, or no such operation.
