@@ -14,12 +14,13 @@ from unbend.cli.arguments import axes, files_of, rules
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.options import Label, Layers, Page, Weights
-from unbend.cli.terminal import progress, study_view
+from unbend.cli.terminal import opening_view, progress, study_view
 from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
 from unbend.study.initialisation import initialisation
 from unbend.study.items import choice, choices
-from unbend.study.jobs import NO_DATA, StudyJob, work_of
+from unbend.study.jobs import NO_DATA, StudyJob, opening_demo, work_of
+from unbend.study.opening import Opening
 from unbend.study.progress import Progress
 from unbend.study.ranks import joined
 from unbend.study.study import study
@@ -31,7 +32,9 @@ _SECONDS = 20.0
 """Processor time that surgery may take for single layers, and for runs of layers."""
 _Model: TypeAlias = Annotated[
     str | None,
-    typer.Argument(help="file.py:name, package.module:name, archive.pt2 or a Hugging Face folder.", show_default=False),
+    typer.Argument(
+        help="file.py:name, package.module:name, archive.pt2, model.keras or a Hugging Face folder.", show_default=False
+    ),
 ]
 _Data: TypeAlias = Annotated[
     str | None,
@@ -109,7 +112,8 @@ def report(
 ) -> None:
     """Tell what every hidden layer of a network does to data, on one page.
 
-    Without arguments it trains a small net on scikit-learn's handwritten digits and reports on that.
+    Without arguments it first trains a net on two moons, which overlap at the input and are proved separable in its
+    last hidden layer, then one on scikit-learn's handwritten digits, and reports on that.
 
     [bold]Examples[/bold]
 
@@ -127,6 +131,7 @@ def report(
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
             work = _job(model, data, label, weights, group, seed, told)
+            first = opening_demo() if model is None else None
             clock.end("data")
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
@@ -139,11 +144,11 @@ def report(
             clock.end("study")
             if is_writer:
                 made = _with_surgery(made, work, layers, batch_size, told) if surgery else made
-                _write(made, output, save, told)
+                _write(made, output, save, told, first)
                 clock.end("page")
         if not is_writer:
             return
-    _show(made, as_json=as_json_)
+    _show(made, first, as_json=as_json_)
     errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
     _open_in_browser(output, if_asked=open_)
 
@@ -175,12 +180,12 @@ def _with_surgery(made: Study, work: StudyJob, layers: list[str] | None, batch_s
     return found.into(made)
 
 
-def _write(made: Study, output: Path, save: Path | None, told: Progress) -> None:
+def _write(made: Study, output: Path, save: Path | None, told: Progress, first: Opening | None) -> None:
     """The study, where it is to be kept, and its page."""
     if save is not None:
         unbend.save(made, save)
     told("Writing the page", 0, None)
-    unbend.report(made, output)
+    unbend.report(made, output, opening=first)
 
 
 def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:
@@ -194,8 +199,10 @@ def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path 
         check_apart(output, save)
 
 
-def _show(made: Study, *, as_json: bool) -> None:
+def _show(made: Study, first: Opening | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(plain(made), indent=1))
-    else:
-        results().print(study_view(made))
+        return
+    if first is not None:
+        results().print(opening_view(first))
+    results().print(study_view(made))

@@ -21,8 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from unbend.cli.console import errors, results
+from unbend.report.opening import opening_sentences
 from unbend.report.text import Row, columns, summary
 from unbend.study.compare import Comparison
+from unbend.study.opening import Opening
 from unbend.study.progress import Progress as Report
 from unbend.study.values import Finding, Study
 
@@ -65,6 +67,17 @@ def progress(*, quiet: bool = False) -> Iterator[Report]:
 
     with bars:
         yield tell
+
+
+def opening_view(opening: Opening) -> Group:
+    """The terminal's view of what the demo begins with: what is proved before and after the hidden layers."""
+    before, after = opening_sentences(opening)
+    return Group(
+        Text.assemble((opening.network, "bold"), " on ", (opening.data, "bold")),
+        Text.assemble(("input              ", "dim"), before),
+        Text.assemble(("last hidden layer  ", "dim"), after),
+        Text(),
+    )
 
 
 def study_view(study: Study) -> Group:

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unbend._names import INPUT
 from unbend._typing import Array, Float64, Int64
 from unbend.capture import Tap
-from unbend.capture.plan import INPUT
 from unbend.errors import DataError
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.fit import affine_fits
@@ -130,8 +130,8 @@ def _tables(made: Setup, taps: Sequence[Tap], n: int, progress: Progress) -> tup
         tick=ticker(progress, "Training rows", rows.n["train"]), with_input=True,
     )  # fmt: skip
     found = {name: state["SampleState"].table() for name, state in states.items()}
-    labels = next(iter(found.values()))[1].argmax(1)
-    return {name: torch.nan_to_num(table.float()) for name, (table, _) in found.items()}, labels
+    labels = torch.from_numpy(next(iter(found.values()))[1].argmax(1))
+    return {name: torch.nan_to_num(torch.from_numpy(table).float()) for name, (table, _) in found.items()}, labels
 
 
 def _dimension(table: Tensor) -> Dimension | None:

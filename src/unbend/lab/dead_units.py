@@ -1,7 +1,7 @@
-"""Wide layers do not protect from dead ReLUs; the learning rate, the biases and normalisation decide.
+"""Wide layers keep more ReLUs alive in number; what share dies is decided by rate, biases and normalisation.
 
 A ReLU that is zero on some inputs is sparse, and that is its job; one that is zero on all of them is dead and no
-longer learns. With Adam the dead share of a layer grows with its width as soon as the rate is large.
+longer learns. With Adam at a large rate the dead share of a layer grows with its width, at a small one it does not.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The runs of one claim, gathered: what it says, whether it is borne out, its numbers over seeds.
 
-Comes in: a claim and its runs. Goes out: an `Entry`, the same for the page, the terminal and JSON.
+In: a claim and its runs. Out: an `Entry`, the same for the page, the terminal and JSON.
 """
 
 import math

@@ -235,6 +235,16 @@ def holds(result: Strip) -> Verdict:
             0.85,
             ".56 to .69 seen",
         ),
+        *(
+            Check(
+                f"as told, {n:,} samples: share of nets at 100 %, minus that with 200",
+                float(share - perfect[0]),
+                0.1,
+                0.95,
+                "five times the samples are five times the steps; .2 to .7 over seven seeds",
+            )
+            for n, share in zip(result.told_n[2:], perfect[2:], strict=True)
+        ),
         Check("ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 1.0, ".6 to .8 seen"),
         Check("share of nets at 100 %, 50 samples", float(few), 0.0, 0.45, "200 steps; .02 to .43 a draw"),
         Check("share of nets at 100 %, 200 samples", float(some), 0.6, 0.97, "700 steps; .68 to .91 a draw"),

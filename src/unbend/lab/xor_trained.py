@@ -141,7 +141,8 @@ def holds(result: XorTrained) -> Verdict:
     checks += [
         Check("largest share solved by one unit that only rises", max(rising), 0, 0,
               "it is a line's half-plane, and no line separates XOR"),
-        Check(f"least share solved by two units of {', '.join(ALWAYS)}", min(always), 0.97, 1.0, "1 seen: always"),
+        Check(f"least share solved by two units of {', '.join(ALWAYS)}", min(always), 1.0, 1.0,
+              "of 12,000 nets, 3,000 of each, none failed"),
         Check("least share solved by one unit of these", min(alone), 0.8, 1.0, ".98 seen: one unit already suffices"),
     ]  # fmt: skip
     truth = (

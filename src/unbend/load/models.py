@@ -1,6 +1,6 @@
 """A network from one line of text.
 
-In: `file.py:name`, `package.module:name`, a `.pt2` archive or a Hugging Face folder. Out: the module.
+In: `file.py:name`, `package.module:name`, a `.pt2` archive, a `.keras` file or a Hugging Face folder. Out: the module.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from unbend.load import python
 from unbend.load.exported import exported
 from unbend.load.guard import check_file
 from unbend.load.huggingface import pretrained
+from unbend.load.keras import from_keras, is_keras, keras_file
 from unbend.load.weights import fill
 from unbend.load.wording import beside, readable, suggest
 
@@ -32,14 +33,15 @@ def model(spec: str, *, weights: Path | str | None = None) -> nn.Module:
 
     Args:
         spec: `file.py:name` or `package.module:name`, a module, a module class or a zero-argument factory of
-            one (this runs the file's code); a `.pt2` archive of `torch.export.save`; a local Hugging Face
-            folder with safetensors.
+            one (this runs the file's code); a `.pt2` archive of `torch.export.save`; a `.keras` file; a local
+            Hugging Face folder with safetensors.
         weights: a state dict (`.pt`, `.pth`, `.safetensors`) to fill what the code built.
 
     Raises:
         LoadError: the line names nothing that can be opened, the code raises, or the weights do not fit.
         ModelError: what it names is not a network, or one for a single batch size.
-        MissingExtraError: a Hugging Face folder, without transformers.
+        MissingExtraError: a Hugging Face folder, without transformers; a `.keras` file, without Keras.
+        UnsupportedError: a Keras model with a layer that is not translated, or on another backend than torch.
 
     Example:
         >>> model("torch.nn:Identity")
@@ -76,14 +78,20 @@ def _from_disk(spec: str) -> nn.Module:
     suffix = path.suffix.lower()
     if suffix == ".pt2":
         return exported(path)
+    if suffix == ".keras":
+        return keras_file(path)
+    if suffix in (".h5", ".hdf5"):
+        raise LoadError(f"{path}: is no network, or one in Keras's old format. Save it anew: model.save('net.keras').")
     if suffix in _NOT_CODE:
         raise LoadError(f"{path}: {_NOT_CODE[suffix]}. Give file.py:name that builds it, and this as --weights.")
-    kinds = "file.py:name, package.module:name, a .pt2 archive, or a Hugging Face folder"
+    kinds = "file.py:name, package.module:name, a .pt2 archive, a .keras file, or a Hugging Face folder"
     raise LoadError(f"{path}: is not a network unbend can open. Expected {kinds}.")
 
 
 def _from_code(spec: str) -> nn.Module:
     found = python.value(spec, is_ready=_is_module)
+    if is_keras(found):
+        return from_keras(found)
     if isinstance(found, nn.Module):
         return found
     hint = " Weights alone go to --weights." if isinstance(found, dict) else ""

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from unbend.errors import DataError
 from unbend.load.dataset import Data, check_labels, check_lengths, samples
+from unbend.load.keras import from_keras, is_keras
 from unbend.load.labels import column
 from unbend.study.items import Items
 
@@ -47,7 +48,9 @@ class Given:
 
 
 def network_of(model: Any) -> Any:
-    """The module in a skorch net, or the model itself."""
+    """The module in a skorch net, a Keras model as modules of torch, or the model itself."""
+    if is_keras(model):
+        return from_keras(model)
     inner = getattr(model, "module_", None)
     return model if inner is None else inner
 

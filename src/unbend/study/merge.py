@@ -77,7 +77,7 @@ def _n_equal(a: States, b: States) -> int:
     if mine is None or other is None or not (len(mine.ids) and len(other.ids)):
         return 0
     keys = [
-        {(row.tobytes(), target.tobytes()) for row, target in zip(*(t.numpy() for t in sample.table()), strict=True)}
+        {(row.tobytes(), target.tobytes()) for row, target in zip(*sample.table(), strict=True)}
         for sample in (mine, other)
     ]
     has_few = any(2 * len(unlike) < len(sample.ids) for unlike, sample in zip(keys, (mine, other), strict=True))
@@ -212,7 +212,7 @@ def _overlap(a: States, b: States) -> str:
     _, i, j = np.intersect1d(mine.ids, other.ids, return_indices=True)
     if not len(i):
         return "apart"
-    (x, y), (u, v) = ((t.double().numpy() for t in s.table()) for s in (mine, other))
+    (x, y), (u, v) = ((t.astype(np.float64) for t in s.table()) for s in (mine, other))
     scale = float(np.abs(x[i]).max(initial=0.0))
     near = np.allclose(x[i], u[j], rtol=_CLOSE, atol=_CLOSE * scale, equal_nan=True)
     return "same" if near and np.array_equal(y[i], v[j]) else "clash"

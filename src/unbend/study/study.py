@@ -21,7 +21,7 @@ from unbend.capture.twin import Untrained
 from unbend.errors import ModelError
 from unbend.load.dataset import IGNORED
 from unbend.numerics.streaming.layer import warm_up
-from unbend.numerics.views import Rule
+from unbend.numerics.view import Rule
 from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.values import Examination
 from unbend.study.fingerprint import fingerprint
@@ -157,10 +157,10 @@ def _study(
     model: nn.Module, rows: Source, how: Settings, progress: Progress, *, name: str, recipe: dict[str, str]
 ) -> Study:
     started = time.perf_counter()
-    progress("Loading compiled code (half a minute the first time)", 0, None)
-    warm_up()
     with alone(model), kept_random(model):
         work = prepare(model, rows, how)
+        progress("Loading compiled code (some seconds the first time)", 0, None)
+        warm_up(["features", *(tap.view.layout for tap in work.plan.taps)])
         remark(progress, work.cost)
         fresh, said = untrained_twin(model, work.rows, work, how)
         work = replace(work, notes=(*work.notes, *said))

@@ -10,14 +10,15 @@ from torch.nn import functional as F
 import unbend
 from unbend.capture.live import Spot
 from unbend.capture.taps import Tap
-from unbend.numerics.activity import ActivityState, activity, saturation
+from unbend.numerics.activity import ActivityState, activity
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.moments import MomentState, moments
+from unbend.numerics.saturation import saturation
 from unbend.numerics.second import SecondState
 from unbend.numerics.spectrum import spectrum
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.watch.measure import codes, effective_rank, guesses, of_rows, of_sums, readout_accuracy
-from unbend.study.watch.sums import SpotSums, add_packed
+from unbend.study.watch.sums import SpotSums, StepPlace, add_packed
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "relu6": F.relu6}
 
@@ -25,7 +26,7 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid,
 def taken(values, pre, edges, view, parts=1):
     """What a spot adds up of values that come in some forward passes."""
     tap = Tap("a", "a", "", 0, "activation", "A", tuple(values.shape[1:]), view, saturation=edges)
-    sums = SpotSums(Spot(tap, "a"), view.width, torch.zeros(1, dtype=torch.int64))
+    sums = SpotSums(Spot(tap, "a"), view.width, StepPlace(torch.device("cpu")))
     for x, z in zip(values.chunk(parts), pre.chunk(parts), strict=True):
         sums.add(x, z if edges is not None and edges.pre is not None else None)
     return sums, sums.unpack(sums.packed().numpy(), sums.rows)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
+from unbend._names import INPUT
 from unbend._typing import Array, Int64
 from unbend.capture import Tap
-from unbend.capture.plan import INPUT
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, examples
 from unbend.explain.units.reasons import Reason, TokenRows, reasons
@@ -161,8 +161,8 @@ def _answering(tap: Tap) -> Any:
 def _rows(states: dict[str, Any] | None) -> Array | None:
     if states is None:
         return None
-    rows: Tensor = states["SampleState"].table()[0]
-    return rows.double().numpy() if len(rows) else None
+    rows: Array = states["SampleState"].table()[0]
+    return rows.astype(np.float64) if len(rows) else None
 
 
 def _places(tap: Tap) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.compiled.addresses import compile_lazily
+from unbend.numerics.compiled.jit import entry, part
 
 BLOCK = 64
 """Units that are passed over together where none of their answers is among the extremes."""
@@ -17,7 +17,7 @@ EXTREMES = {"reassoc", "nsz", "nnan"}
 """NaN is ruled out by the caller, so that extremes vectorise."""
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _enter(value, id_, place, values, ids, places):
     """Put an answer into a sorted list, greatest first, of equal ones the least number first; the last one now."""
@@ -29,7 +29,7 @@ def _enter(value, id_, place, values, ids, places):
     return values[len(values) - 1]
 
 
-@compile_lazily(EXTREMES)
+@entry(EXTREMES)
 @no_type_check
 def peaks_of_tokens(x, mask, value, place):
     """The greatest value of every unit over the tokens that count, and which token has it.
@@ -59,7 +59,7 @@ def peaks_of_tokens(x, mask, value, place):
             value[i, :], place[i, :] = np.nan, 0
 
 
-@compile_lazily(EXTREMES)
+@entry(EXTREMES)
 @no_type_check
 def peaks_of_maps(x, value, place):
     """The greatest value of every channel over its positions, and where it is: two short loops, so that they vectorise.
@@ -81,7 +81,7 @@ def peaks_of_maps(x, value, place):
             value[i, j], place[i, j] = most, at
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_rows(a, b, c, e, total, squares, fired):
     """Add four rows to the sums of their class: one load and one store of a sum for four answers."""
@@ -93,7 +93,7 @@ def _add_rows(a, b, c, e, total, squares, fired):
         fired[j] += np.float64(np.int32(a[j] > 0) + np.int32(b[j] > 0) + np.int32(c[j] > 0) + np.int32(e[j] > 0))
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_row(a, total, squares, fired):
     """The same for one row, where fewer than four of a class are left."""
@@ -104,7 +104,7 @@ def _add_row(a, total, squares, fired):
         fired[j] += np.float64(np.int32(a[j] > 0))
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_by_class(x, order, starts, total, squares, fired):
     """Add all rows, class by class, so that the sums of one class stay in the cache."""
@@ -118,7 +118,7 @@ def _add_by_class(x, order, starts, total, squares, fired):
             i += 1
 
 
-@compile_lazily(EXTREMES)
+@part(EXTREMES)
 @no_type_check
 def _beats(a, b, c, e, top, bottom, hit):
     """Which units have an answer among four rows that beats the last of their extremes, and whether any has."""
@@ -131,7 +131,7 @@ def _beats(a, b, c, e, top, bottom, hit):
     return hits > 0
 
 
-@compile_lazily(set())
+@entry(set())
 @no_type_check
 def answer(  # noqa: C901  flat loops: a call for every answer would cost more than the answer
     x, at, ids, order, starts, total, squares, fired, high, high_ids, high_at, low, low_ids, low_at

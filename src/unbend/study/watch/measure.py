@@ -30,13 +30,13 @@ def of_sums(taken: Taken, *, is_judged: bool) -> dict[str, float]:
         taken: what its spot added up.
         is_judged: whether it is an activation, of whose units more can be said than that they are silent.
     """
-    good = np.isfinite(taken.sums[:2]).all(0) & np.isfinite(taken.low) & np.isfinite(taken.high)
-    if not good.any():
-        return {}
-    whole = good.all()
-    sums, low, high = (part if whole else part[..., good] for part in (taken.sums, taken.low, taken.high))
-    n, d = taken.count, len(good)
-    total, squares, magnitude, zeros, flat = sums
+    sums, low, high, n, d = taken.sums, taken.low, taken.high, taken.count, taken.sums.shape[1]
+    if not np.isfinite(sums[0].sum() + sums[1].sum() + low.sum() + high.sum()):
+        good = np.isfinite(sums[:2]).all(0) & np.isfinite(low) & np.isfinite(high)
+        if not good.any():
+            return {}
+        sums, low, high = sums[:, good], low[good], high[good]
+    total, squares, zeros, magnitude, flat = sums
     silent = (low == 0) & (high == 0)
     variance = np.maximum(squares / n - (total / n) ** 2, 0)
     found = {

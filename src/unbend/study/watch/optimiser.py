@@ -1,9 +1,9 @@
 """Gradients and steps of a training run: norms before clipping and unscaled, and how far a step moves the weights.
 
-In: the parameters of a model, whatever optimiser steps them. Out: norms per parameter as tensors on their device. A
-hook on each parameter says that a backward pass runs; when all of it has ended, gradients of all micro-batches and, in
-data-parallel training, of all ranks are summed, and nobody has clipped them yet. An optimiser is heard through torch's
-hooks for all optimisers, so none has to be handed over.
+In: the parameters of a model, whatever optimiser steps them. Out: norms per parameter as tensors on their device. In a
+step that is reported, a hook on each parameter says that a backward pass runs; when all of it has ended, gradients of
+all micro-batches and, in data-parallel training, of all ranks are summed, and nobody has clipped them yet. An optimiser
+is heard through torch's hooks for all optimisers, so none has to be handed over.
 """
 
 import sys
@@ -20,9 +20,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from unbend.capture.live import Silent
 
-LARGEST = 65_536
+LARGEST = 16_384
 """Values of one parameter whose movement is measured; of larger ones, evenly spaced ones, which tells the ratio to
-half a per cent."""
+one per cent."""
 _DEEPEST = 32
 
 
@@ -72,6 +72,8 @@ class StepWatcher:
         self._pending = False
         self._rate: Callable[[], float] | None = None
         self._gradients: Tensor | None = None
+        self._versions: list[tuple[int, int]] = []
+        self._listening = ExitStack()
         self._before: list[Tensor] = []
         self._taken: dict[str, Any] = {}
         self._ids = frozenset(id(p) for p in model.parameters())
@@ -79,14 +81,18 @@ class StepWatcher:
     def set(self) -> ExitStack:
         """Set the hooks; closing what comes back takes them off."""
         stack = ExitStack()
-        for p in self._parameters():
-            stack.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
+        stack.callback(lambda: self._listening.close())
         stack.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
         stack.callback(register_optimizer_step_post_hook(_Hook(self._after_step)).remove)
         return stack
 
     def arm(self, *, is_on: bool) -> None:
         """Say whether the step that begins is wanted."""
+        if is_on and not self.is_on:
+            for p in self._parameters():
+                self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
+        elif not is_on:
+            self._listening.close()
         self.is_on = is_on
         self._gradients = None
         if is_on and self._rate is not None:
@@ -124,7 +130,9 @@ class StepWatcher:
     def _measure(self) -> None:
         self._pending = False
         if self.is_on:
-            self._gradients = _norms([_local(p.grad) for _, p in self._named()])
+            gradients = [p.grad for p in self._parameters()]
+            self._gradients = _norms([_local(g) for g in gradients])
+            self._versions = _versions(gradients)
 
     def _is_ours(self, optimiser: Optimizer) -> bool:
         if self._optimiser is None:
@@ -158,8 +166,10 @@ class StepWatcher:
         Args:
             scale: what the optimiser itself divides gradients by, as fused ones do.
         """
-        parameters = [p for _, p in self._named()]
-        flow = _norms([_local(p.grad) for p in parameters])
+        parameters = self._parameters()
+        given = [p.grad for p in parameters]
+        is_as_it_was = self._gradients is not None and _versions(given) == self._versions  # nobody clipped
+        flow = self._gradients if is_as_it_was else _norms([_local(g) for g in given])
         gradients = flow if self._gradients is None else self._gradients
         old = _norms(self._before)
         moved = _norms(list(torch._foreach_sub([_some(p) for p in parameters], self._before)))  # noqa: SLF001  one kernel for all
@@ -185,6 +195,11 @@ class _Hook:
 
     def __deepcopy__(self, _memo: Any) -> Silent:
         return Silent()
+
+
+def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]]:
+    """Which tensors these are, and how often each was written to."""
+    return [(0, 0) if t is None else (id(t), t._version) for t in tensors]  # noqa: SLF001  torch has no public name for it
 
 
 def _norms(tensors: Sequence[Tensor | None]) -> Tensor:

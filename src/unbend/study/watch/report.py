@@ -21,7 +21,7 @@ from unbend.study.watch.measure import codes, guesses, of_rows, of_sums
 from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
-from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, add_packed
+from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, StepPlace, add_packed
 
 _FORGET = 0.8
 """What a snapshot leaves of the counts of the confusion matrix: the last five snapshots or so tell."""
@@ -74,12 +74,13 @@ class Reporter:
         self._how = how
         self._ranks = share() if how.ranks else Share()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        self._at = torch.zeros(1, dtype=torch.int64, device=device)
+        self._at = StepPlace(device)
         each = -(-SAMPLES // self._ranks.n)
         self.spots = tuple(chosen)
         self._sums = tuple(SpotSums(spot, spot.tap.view.width, self._at, each) for spot in chosen)
         self._looked = 0
         self._deep_cost = 0.0
+        self._is_deep = True
         self._n_labels: dict[int, float] = {}
         self._confusion = np.zeros((0, 0))
 
@@ -87,14 +88,21 @@ class Reporter:
         """What takes each spot's values."""
         return dict(zip(self.spots, self._sums, strict=True))
 
-    def reset(self) -> None:
-        """Begin a step that is reported."""
-        for sums in self._sums:
+    def reset(self, spend: float) -> None:
+        """Begin a step that is reported.
+
+        Args:
+            spend: share of the run's time that watching has taken, as far as it decides whether rows are asked.
+        """
+        self._is_deep = self._how.every is None or self._deep_cost == 0 or spend < share_of(self._how.budget)
+        has_rows = self._is_deep or self._ranks.n > 1  # the first rank decides for all
+        for spot, sums in zip(self.spots, self._sums, strict=True):
             sums.reset()
+            sums.wants_rows = has_rows or spot.is_output
 
     def advance(self, step: int) -> None:
         """Say how many steps there have been."""
-        self._at.fill_(step % CHECKED)
+        self._at.move(step)
 
     @property
     def is_deaf(self) -> bool:
@@ -128,7 +136,7 @@ class Reporter:
         return None
 
     def report(
-        self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], spend: float, distance: int
+        self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], distance: int
     ) -> Reported | None:
         """The numbers of a step; None where the optimiser skipped it.
 
@@ -137,7 +145,6 @@ class Reporter:
             y: labels of the last forward pass; None where they are not known.
             step: how many steps there have been, this one included.
             values: of the whole network, as far as they are known.
-            spend: share of the run's time that watching has taken.
             distance: steps until this rank may take the next snapshot.
 
         Raises:
@@ -145,7 +152,7 @@ class Reporter:
         """
         if taken.skipped is not None and bool(torch.as_tensor(taken.skipped).max() > 0):
             return None
-        mine = replace(self._mine(taken, y, values, spend), distance=distance)
+        mine = replace(self._mine(taken, y, values), distance=distance)
         parts = gather(lambda: mine, self._ranks)
         started = time.perf_counter()
         layers, values = self._of_spots(parts)
@@ -158,15 +165,11 @@ class Reporter:
         whole = numbers({**_mean_values(parts), **values, **found})
         return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts))
 
-    def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float], spend: float) -> _Part:
+    def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float]) -> _Part:
         """What this rank saw."""
-        limit = share_of(self._how.budget)
-        is_deep = self._how.every is None or self._deep_cost == 0 or spend < limit
-        has_rows = is_deep or self._ranks.n > 1  # the first rank decides for all
         packed = tuple(sums.packed().cpu().numpy() for sums in self._sums)
         rows = tuple(
-            sums.rows.cpu().clone() if has_rows or spot.is_output else torch.zeros(0, sums.rows.shape[1])
-            for spot, sums in zip(self.spots, self._sums, strict=True)
+            sums.rows.cpu().clone() if sums.wants_rows else torch.zeros(0, sums.rows.shape[1]) for sums in self._sums
         )
         n = min((int(sums.counts[0]) for sums in self._sums), default=0)
         label = codes(y, min(n, SAMPLES if self._ranks.n == 1 else -(-SAMPLES // self._ranks.n), _length(y)))
@@ -180,7 +183,7 @@ class Reporter:
         }
         return _Part(
             packed, rows, self._take_peaks() if self._sums else np.zeros((0, CHECKED)), label, norms,
-            {**values, "learning_rate": taken.rate}, is_deep,
+            {**values, "learning_rate": taken.rate}, self._is_deep,
         )  # fmt: skip
 
     def _of_spots(self, parts: Sequence[_Part]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
@@ -238,15 +241,19 @@ class Reporter:
         self, parts: Sequence[_Part], taken: OptimiserStep, layers: dict[str, dict[str, float]]
     ) -> dict[str, float]:
         """Norms by the module that owns the parameters, added to `layers`; those of all together come back."""
-        norms = {what: _joined([part.norms[what] for part in parts], taken.sharded) for what in parts[0].norms}
-        owners = [name.rpartition(".")[0] for name in taken.names]
-        for owner in dict.fromkeys(owners):
-            mine = np.array([other == owner for other in owners])
-            size = {what: float(np.sqrt((norm[mine] ** 2).sum())) for what, norm in norms.items()}
-            update = size["moved"] / size["before"] if size["before"] > 0 else np.nan
-            told = {"gradient": size["gradient"], "weight": size["weight"], "update": update}
+        squares = {
+            what: _joined([part.norms[what] for part in parts], taken.sharded) ** 2 for what in parts[0].norms
+        }  # fmt: skip
+        owners = {name: name.rpartition(".")[0] for name in taken.names}
+        places = {owner: i for i, owner in enumerate(dict.fromkeys(owners.values()))}
+        at = [places[owners[name]] for name in taken.names]
+        sizes = {what: np.sqrt(np.bincount(at, square, len(places))) for what, square in squares.items()}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            update = np.where(sizes["before"] > 0, sizes["moved"] / sizes["before"], np.nan)
+        for owner, gradient, weight, ratio in zip(places, sizes["gradient"], sizes["weight"], update, strict=True):
+            told = {"gradient": gradient, "weight": weight, "update": ratio}
             layers.setdefault(owner, {}).update(numbers(told))
-        whole = {what: float(np.sqrt((norm**2).sum())) for what, norm in norms.items()}
+        whole = {what: float(np.sqrt(square.sum())) for what, square in squares.items()}
         clipped = whole["flow"] / whole["gradient"] if whole["gradient"] > 0 else np.nan
         return {"gradient": whole["gradient"], "clipped": clipped}
 

@@ -13,9 +13,10 @@ from unbend.errors import DataError
 _KNOWN = 16
 """Durations remembered: of the last steps without a report, and of the last reports."""
 _FIRST = 10
-"""Steps between the first reports, while nothing is known of what they cost; also the least distance chosen freely."""
-_GROWTH = 4
-"""A distance grows at most so many times at once: a single slow report says little."""
+"""Steps between the first two reports, the first of which sets up much and tells little of what they cost; also the least
+distance chosen freely."""
+_PAUSE = 4
+"""A step counts for at most so many usual ones: what happens between steps, such as validation, buys no report."""
 
 
 def share_of(budget: float | str | None) -> float:
@@ -51,6 +52,7 @@ class Schedule:
         distance: steps between reports at present.
         steps: seconds of the last steps without a report.
         costs: seconds the last reports added to their steps.
+        credit: seconds that reports may still cost; below 0, what they cost too much. The first report is not in it.
     """
 
     every: int | None
@@ -59,6 +61,8 @@ class Schedule:
     distance: int = 1
     steps: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
     costs: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
+    credit: float = 0.0
+    n_reports: int = 0
 
     def note(self, seconds: float, own: float | None) -> None:
         """Take in how long a step lasted, and what of it was a report's own work; None for a step without a report.
@@ -66,11 +70,18 @@ class Schedule:
         What a report costs is its own work, or what its step lasted beyond the usual, whichever is more: kernels in
         the forward pass cost time that is not seen otherwise.
         """
+        usual = median(self.steps) if self.steps else seconds
         if own is None:
             self.steps.append(seconds)
+            self.credit += self.share * min(seconds, _PAUSE * usual)
             return
-        beyond = seconds - median(self.steps) if self.steps else 0.0
-        self.costs.append(max(own, min(beyond, 2 * own)))
+        cost = max(own, min(seconds - usual if self.steps else 0.0, 2 * own))
+        self.n_reports += 1
+        if self.n_reports == 2:
+            self.costs.clear()
+        self.costs.append(cost)
+        if self.n_reports > 1:
+            self.credit -= cost
 
     def wish(self) -> int:
         """How many steps from now a snapshot may be taken again."""
@@ -84,8 +95,7 @@ class Schedule:
         """The least distance at which reports cost their share."""
         if math.isinf(self.share):
             return 1
-        if not self.steps or not self.costs:
+        if not self.steps or self.n_reports < 2:
             return _FIRST
         usual = max(median(self.steps), 1e-9)
-        wanted = math.ceil(median(self.costs) / (self.share * usual))
-        return max(_FIRST, min(wanted, _GROWTH * self.distance))
+        return max(_FIRST, math.ceil((median(self.costs) - self.credit) / (self.share * usual)))

@@ -15,7 +15,8 @@ from torch import Tensor
 from unbend._typing import Array
 from unbend.capture.live import Spot
 from unbend.numerics.batch import Saturation
-from unbend.numerics.views import View, reduce
+from unbend.numerics.view import View
+from unbend.numerics.views import reduce
 
 SAMPLES = 256
 """Samples of a forward pass that are looked at: enough to know a share to 3 points, and a silent unit at 1.2 % of the
@@ -24,7 +25,8 @@ COLUMNS = 4096
 """Units of a layer whose values are kept for questions about rows; of wider layers, the first so many."""
 CHECKED = 1024
 """Steps whose peaks are kept until they are looked at."""
-_ROWS = ("total", "squares", "magnitude", "others", "flat")
+_ROWS = ("total", "squares", "others", "magnitude", "flat")
+"""Of any layer the first two; of a rectifier three, since its magnitudes are its values, and its zeros are flat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +36,7 @@ class Taken:
     Attributes:
         n: samples.
         count: values per unit.
-        sums: total, squares, magnitude, zeros and flat per unit [5, d].
+        sums: total, squares, zeros, magnitude and flat per unit [5, d].
         low: least value per unit [d].
         high: greatest value per unit [d].
         rows: the first samples' rows [m, c], one a sample.
@@ -49,19 +51,36 @@ class Taken:
 
 
 @final
+class StepPlace:
+    """Where among the peaks the step stands that runs now, as a number and, for compiled graphs, on the device.
+
+    Args:
+        device: where the layers' values are.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.number: int = 0
+        self.tensor: Tensor = torch.zeros(1, dtype=torch.int64, device=device)
+
+    def move(self, step: int) -> None:
+        """Go to a step."""
+        self.number = step % CHECKED
+        self.tensor.fill_(self.number)
+
+
+@final
 class SpotSums:
     """Sums of one spot, held where the layer's values are.
 
     Args:
         spot: what is looked at.
         width: its units.
-        device: where its values are.
-        at: where in `peaks` the step stands that runs now [1], shared by all spots.
+        at: the step that runs now, shared by all spots.
         samples: how many samples of a forward pass are looked at.
     """
 
-    def __init__(self, spot: Spot, width: int, at: Tensor, samples: int = SAMPLES) -> None:
-        device = at.device
+    def __init__(self, spot: Spot, width: int, at: StepPlace, samples: int = SAMPLES) -> None:
+        device = at.tensor.device
         self.samples: int = samples
         self.view: View = spot.tap.view
         saturation = spot.tap.saturation
@@ -72,7 +91,8 @@ class SpotSums:
         self.sums: Tensor = torch.zeros(len(_ROWS), width, dtype=torch.float64, device=device)
         self.extremes: Tensor = torch.full((2, width), -torch.inf, device=device)
         self.counts: Tensor = torch.zeros(2, dtype=torch.float64, device=device)
-        self.at: Tensor = at
+        self.at: StepPlace = at
+        self.wants_rows: bool = True
         self.peaks: Tensor = torch.zeros(CHECKED, device=device)
         self.rows: Tensor = torch.zeros(samples, columns, device=device)
 
@@ -91,17 +111,19 @@ class SpotSums:
         self.check(values)
         x = values[: self.samples].float()
         axes = [0, *range(2, x.ndim)] if self.view.layout == "maps" else list(range(x.ndim - 1))
-        self.sums[0].add_(x.sum(axes))
-        self.sums[1].add_((x * x).sum(axes))
+        found = [x.sum(axes), (x * x).sum(axes)]
         if self.is_judged:
-            self._judge(x, None if pre is None else pre[: self.samples].float(), axes)
-        self.extremes[0].copy_(torch.maximum(self.extremes[0], -x.amin(axes)))
+            found += self._judge(x, None if pre is None else pre[: self.samples].float(), axes)
+        self.sums[: len(found)].add_(torch.stack(found))
         self.extremes[1].copy_(torch.maximum(self.extremes[1], x.amax(axes)))
+        if not self.is_rectifier:
+            self.extremes[0].copy_(torch.maximum(self.extremes[0], -x.amin(axes)))
         self.counts[0].add_(x.shape[0])
         self.counts[1].add_(x.numel() // self.sums.shape[1])
-        n = min(x.shape[0], self.rows.shape[0])
-        view = View(self.view.layout, self.view.rule, self.view.width)
-        self.rows[:n].copy_(reduce(x[:n], view)[:, : self.rows.shape[1]])
+        if torch.compiler.is_compiling() or self.wants_rows:  # in a graph always: there are to be no more than two
+            n = min(x.shape[0], self.rows.shape[0])
+            view = View(self.view.layout, self.view.rule, self.view.width)
+            self.rows[:n].copy_(reduce(x[:n], view)[:, : self.rows.shape[1]])
 
     def check(self, values: Tensor) -> None:
         """Note the sum of all values of this step; it is NaN or infinite where a value is, or where it overflows.
@@ -110,19 +132,22 @@ class SpotSums:
             One read of all samples. (The greatest magnitude would not overflow, and takes fifty times as long.)
         """
         total = values.sum(dtype=torch.float32)
-        self.peaks.index_copy_(0, self.at, self.peaks.index_select(0, self.at) + total)
+        if torch.compiler.is_compiling():
+            at = self.at.tensor
+            self.peaks.index_copy_(0, at, self.peaks.index_select(0, at) + total)
+        else:
+            self.peaks[self.at.number].add_(total)
 
-    def _judge(self, x: Tensor, pre: Tensor | None, axes: list[int]) -> None:
-        """Values other than 0, flat values and magnitudes of an activation.
+    def _judge(self, x: Tensor, pre: Tensor | None, axes: list[int]) -> list[Tensor]:
+        """Values other than 0 and, but of a rectifier, magnitudes and flat values of an activation.
 
         Counted by signs: comparing takes five times as long, because sums of booleans are not vectorised.
         """
-        self.sums[3].add_(x.sign().square().sum(axes))
-        if self.is_rectifier:  # its zeros are its flat values, and its magnitude is its value
-            return
-        self.sums[2].add_(x.abs().sum(axes))
+        if self.is_rectifier:
+            return [x.sign().sum(axes)]
         z = x if pre is None else pre
-        self.sums[4].add_((z - z.clamp(*self.edges)).sign().square().sum(axes))
+        flat = (z - z.clamp(*self.edges)).sign().square()
+        return [x.sign().square().sum(axes), x.abs().sum(axes), flat.sum(axes)]
 
     def packed(self) -> Tensor:
         """All sums and extremes as one float64 vector: one transfer, or one message to the other ranks."""
@@ -141,9 +166,9 @@ class SpotSums:
         sums = packed[: 5 * d].reshape(5, d).copy()
         n, count = (int(value) for value in packed[5 * d : 5 * d + 2])
         low, high = -packed[5 * d + 2 : 6 * d + 2], packed[6 * d + 2 : 7 * d + 2]
-        sums[3] = count - sums[3]  # what was counted are the values other than 0
+        sums[2] = count - sums[2]  # what was counted are the values other than 0
         if self.is_rectifier:
-            sums[2], sums[4] = np.abs(sums[0]), sums[3]
+            low, sums[3], sums[4] = np.zeros(d), np.abs(sums[0]), sums[2]
         return Taken(n, count, sums, low, high, rows[: min(n, len(rows))])
 
 

@@ -31,6 +31,9 @@ from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import Sink
 from unbend.study.watch.sums import CHECKED
 
+_REPORTS = 0.7
+"""Part of the budget that snapshots may take; the rest is what steps without one cost, which look for values that are not
+finite."""
 _UNSEEN = (
     "watch: nothing was seen of the layers in a step of the optimiser, because {why}. Gradients and weights are "
     "watched all the same."
@@ -56,7 +59,7 @@ class Watch:
         self._outer, self._model, self._how = model, _watchable(model), how
         self._sinks = sinks if share().rank == 0 or not how.ranks else ()
         self._switch = Switch()
-        self._schedule = Schedule(how.every, share_of(how.budget))
+        self._schedule = Schedule(how.every, _REPORTS * share_of(how.budget))
         self._steps = StepWatcher(self._model, self._stepped)
         self._reporter: Reporter | None = None
         self._hooks = ExitStack()
@@ -171,12 +174,17 @@ class Watch:
     def _seconds(self) -> float:
         return time.perf_counter() - self._started + self._offset
 
+    @property
+    def _spend(self) -> float:
+        """Share of the run's time that reports have taken."""
+        return self._cost / max(self._seconds - self._offset, 1e-9)
+
     def _arm(self) -> None:
         """Decide whether the step that begins is reported."""
         is_on = self._step + 1 >= self._schedule.next
         self._steps.arm(is_on=is_on)
         if is_on and self._reporter is not None:
-            self._reporter.reset()
+            self._reporter.reset(self._spend if self._how.every is not None else 0.0)
         self._switch.is_on = is_on
         self._switch.is_checking = self._how.check
         self._n_passes = 0
@@ -229,6 +237,8 @@ class Watch:
         elif self._reporter is not None and self._since % CHECKED == 0:
             self._flush_checks()
         self._schedule.note(lasted, own)
+        if own is not None and self._about.ranks == 1:  # ranks agreed before they knew what this one cost
+            self._schedule.plan(self._step, self._schedule.wish())
         if self._reporter is not None:
             self._reporter.advance(self._step)
         self._arm()
@@ -245,9 +255,8 @@ class Watch:
                        "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         values = self._take_logged()
         values["micro_batches"] = float(max(self._n_passes, 1))
-        values["cost"] = self._cost / max(self._seconds - self._offset, 1e-9)
-        spend = values["cost"] if self._how.every is not None else 0.0
-        found = self._reporter.report(taken, self._y, self._step, values, spend, self._schedule.wish())
+        values["cost"] = self._spend
+        found = self._reporter.report(taken, self._y, self._step, values, self._schedule.wish())
         self._y = None
         self._schedule.plan(self._step, 1 if found is None else found.distance)
         if found is None:
