@@ -31,7 +31,9 @@ def of_sums(taken: Taken, *, is_judged: bool) -> dict[str, float]:
         is_judged: whether it is an activation, of whose units more can be said than that they are silent.
     """
     sums, low, high, n, d = taken.sums, taken.low, taken.high, taken.count, taken.sums.shape[1]
-    if not np.isfinite(sums[0].sum() + sums[1].sum() + low.sum() + high.sum()):
+    with np.errstate(invalid="ignore", over="ignore"):
+        is_whole = np.isfinite(sums[0].sum() + sums[1].sum() + low.sum() + high.sum())
+    if not is_whole:
         good = np.isfinite(sums[:2]).all(0) & np.isfinite(low) & np.isfinite(high)
         if not good.any():
             return {}

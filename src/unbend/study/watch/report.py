@@ -107,7 +107,7 @@ class Reporter:
     @property
     def is_deaf(self) -> bool:
         """Whether there are spots and none of them has seen anything in this step."""
-        return bool(self._sums) and not any(bool(sums.counts[0]) for sums in self._sums)
+        return bool(self._sums) and not any(sums.n for sums in self._sums)
 
     def flush(self, step: int) -> tuple[int, str] | None:
         """The first step and layer, since the last look, of a value that is not finite.
@@ -124,6 +124,11 @@ class Reporter:
         peaks = torch.stack([sums.peaks for sums in self._sums]).cpu().numpy()
         for sums in self._sums:
             sums.peaks.zero_()
+        totals = [(i, at, total) for i, sums in enumerate(self._sums) for at, total in sums.take_totals()]
+        if totals:
+            rows, columns, values = zip(*totals, strict=True)
+            with np.errstate(invalid="ignore", over="ignore"):  # such sums are what is looked for
+                np.add.at(peaks, (rows, columns), torch.stack(values).cpu().numpy())
         return peaks
 
     def _first_bad(self, peaks: Array, step: int) -> tuple[int, str] | None:
@@ -167,11 +172,11 @@ class Reporter:
 
     def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float]) -> _Part:
         """What this rank saw."""
-        packed = tuple(sums.packed().cpu().numpy() for sums in self._sums)
+        packed = tuple(sums.packed() for sums in self._sums)
         rows = tuple(
             sums.rows.cpu().clone() if sums.wants_rows else torch.zeros(0, sums.rows.shape[1]) for sums in self._sums
         )
-        n = min((int(sums.counts[0]) for sums in self._sums), default=0)
+        n = min((int(part[5 * sums.sums.shape[1]]) for part, sums in zip(packed, self._sums, strict=True)), default=0)
         label = codes(y, min(n, SAMPLES if self._ranks.n == 1 else -(-SAMPLES // self._ranks.n), _length(y)))
         scale = 1.0 if taken.scale is None else float(taken.scale)
         norms = {
@@ -221,21 +226,22 @@ class Reporter:
         if guess is None or y.min(initial=0) < 0:
             return {}
         k = max(k, int(guess.max(initial=0)) + 1)
-        counts = np.zeros((k, k))
         old = len(self._confusion)
-        counts[:old, :old] = self._confusion * _FORGET
-        np.add.at(counts, (y, guess), 1)
+        counts = np.bincount(y * k + guess, minlength=k * k).reshape(k, k).astype(float)
+        counts[:old, :old] += self._confusion * _FORGET
         self._confusion = counts
-        seen = counts.sum(1) >= 1
-        recall = (np.diag(counts)[seen] / counts.sum(1)[seen]).min() if seen.any() else np.nan
+        each = counts.sum(1)
+        seen = each >= 1
+        recall = (counts.diagonal()[seen] / each[seen]).min() if seen.any() else np.nan
         return {"accuracy": float((guess == y).mean()), "recall": float(recall)}
 
     def _balance(self, label: Int64[Array, "m"]) -> dict[str, float]:
         """How unequal the classes are, over all labels seen."""
-        for code, n in zip(*np.unique(label, return_counts=True), strict=True):
-            self._n_labels[int(code)] = self._n_labels.get(int(code), 0) + int(n)
-        counts = np.array(list(self._n_labels.values()))
-        return {"majority": float(counts.max() / counts.sum()), "balance": float(counts.min() / counts.max())}
+        codes, n = np.unique(label, return_counts=True)
+        for code, more in zip(codes.tolist(), n.tolist(), strict=True):
+            self._n_labels[code] = self._n_labels.get(code, 0) + more
+        counts = self._n_labels.values()
+        return {"majority": max(counts) / sum(counts), "balance": min(counts) / max(counts)}
 
     def _of_weights(
         self, parts: Sequence[_Part], taken: OptimiserStep, layers: dict[str, dict[str, float]]

@@ -32,8 +32,7 @@ from unbend.study.watch.sink import Sink
 from unbend.study.watch.sums import CHECKED
 
 _REPORTS = 0.7
-"""Part of the budget that snapshots may take; the rest is what steps without one cost, which look for values that are not
-finite."""
+"""Part of the budget that snapshots may take; the rest is what the steps between them cost."""
 _UNSEEN = (
     "watch: nothing was seen of the layers in a step of the optimiser, because {why}. Gradients and weights are "
     "watched all the same."
@@ -311,10 +310,10 @@ class Watch:
         """The means of what was logged since the last snapshot."""
         out: dict[str, float] = {}
         for name, values in self._logged.items():
-            found = np.array([float(value) for value in values])
-            out[name] = float(found.mean())
+            found = [float(value) for value in values]
+            out[name] = float(np.mean(found)) if len(found) > 1 else found[0]
             if name == "loss":
-                out["loss_spread"] = float(found.std())
+                out["loss_spread"] = float(np.std(found)) if len(found) > 1 else 0.0
         self._logged.clear()
         return out
 
