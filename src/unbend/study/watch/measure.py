@@ -12,10 +12,15 @@ from unbend.numerics.activity import DORMANT, MOSTLY
 from unbend.numerics.scatter import scatter
 from unbend.numerics.second import SecondState
 from unbend.numerics.views import sketch
+from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import Taken
 
 SUMS = 64
 """Signed sums of a wide layer's units that questions about classes are asked of: 256 rows tell nothing of 512 units."""
+BINS = 64
+"""Of a histogram of values."""
+MOST_VALUES = 1 << 16
+"""Values that a histogram is made of, in about a millisecond."""
 _RIDGE = 1e-2
 """Of the read-out, in units of the mean eigenvalue: enough for as many rows as there are sums."""
 
@@ -79,6 +84,16 @@ def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:
         found |= {"fisher": spread.fisher, "separation": spread.separation}
     found["readout"] = readout_accuracy(small.numpy(), y)
     return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def histogram_of(rows: Tensor) -> ValueHistogram | None:
+    """How the finite values of some rows are spread, of many rows those of some; None where there are none."""
+    values = rows[:: -(-rows.numel() // MOST_VALUES)].double().flatten().numpy()
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    counts, edges = np.histogram(values, BINS)
+    return ValueHistogram(counts, edges, float(values.sum()), float((values**2).sum()))
 
 
 def effective_rank(x: Tensor) -> float:

@@ -17,10 +17,11 @@ from unbend._typing import Array, Int64
 from unbend.capture.live import Spot
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
-from unbend.study.watch.measure import codes, guesses, of_rows, of_sums
+from unbend.study.watch.measure import codes, guesses, histogram_of, of_rows, of_sums
 from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
+from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, StepPlace, add_packed
 
 _FORGET = 0.8
@@ -37,6 +38,7 @@ class Reported:
         bad: the step and the layer of the first value that is not finite; the layer is "" where only gradients are.
         is_deep: whether rows were asked as well.
         distance: steps until the next snapshot, on which all ranks agree.
+        histograms: of the values of layers, where they are wanted and rows were asked.
     """
 
     values: dict[str, float]
@@ -44,6 +46,7 @@ class Reported:
     bad: tuple[int, str] | None
     is_deep: bool
     distance: int
+    histograms: dict[str, ValueHistogram]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +71,14 @@ class Reporter:
         model: inside its wrappers.
         chosen: where it is looked at.
         how: what the caller chose.
+        has_histograms: whether a sink takes them.
     """
 
-    def __init__(self, model: nn.Module, chosen: Sequence[Spot], how: WatchSettings) -> None:
-        self._how = how
+    def __init__(
+        self, model: nn.Module, chosen: Sequence[Spot], how: WatchSettings, *, has_histograms: bool = False
+    ) -> None:
+        self._how, self._has_histograms = how, has_histograms
+        self._histograms: dict[str, ValueHistogram] = {}
         self._ranks = share() if how.ranks else Share()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._at = StepPlace(device)
@@ -168,7 +175,8 @@ class Reporter:
         if bad is None and not np.isfinite(found.get("gradient", 0.0)):
             bad = step, ""
         whole = numbers({**_mean_values(parts), **values, **found})
-        return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts))
+        histograms, self._histograms = self._histograms, {}
+        return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts), histograms)
 
     def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float]) -> _Part:
         """What this rank saw."""
@@ -212,6 +220,9 @@ class Reporter:
                 y = label
             if parts[0].is_deep and len(rows):
                 found |= of_rows(rows, y)
+                histogram = histogram_of(rows) if self._has_histograms else None
+                if histogram is not None:
+                    self._histograms[spot.tap.name] = histogram
             if spot.is_output and y is not None and len(rows):
                 values |= self._own(rows, y)
             layers[spot.tap.name] = numbers(found)
