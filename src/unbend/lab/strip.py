@@ -230,13 +230,13 @@ def holds(result: Strip) -> Verdict:
         Check("mean |x2 - x1| of the hidden lines", float(np.abs(result.line_at).mean()), 0.465, 0.485, "±.47"),
         Check("mean |x2 - x1| of the boundary", float(np.abs(result.boundary_at).mean()), 0.53, 0.55, "±.54"),
         Check("least distance of boundary and line", float(gap.min()), 0.04, 1.0, "well above rounding"),
-        Check("as told, 200 samples: share of nets at 100 %", float(perfect[0]), 0.0, 0.1, "0 of 10 seen"),
+        Check("as told, 200 samples: share of nets at 100 %", float(perfect[0]), 0.0, 0.1, "none of 40 seen"),
         Check(
             "as told, 200 samples: median accuracy",
             float(np.median(result.told_accuracy[0])),
             0.5,
-            0.85,
-            ".56 to .69 seen",
+            0.7,
+            ".57 to .59 over seeds",
         ),
         *(
             Check(
@@ -248,7 +248,7 @@ def holds(result: Strip) -> Verdict:
             )
             for n, share in zip(result.told_n[2:], perfect[2:], strict=True)
         ),
-        Check("ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 1.0, ".6 to .8 seen"),
+        Check("ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 0.95, ".62 to .78 over eight seeds"),
         Check("share of nets at 100 %, 50 samples", float(few), 0.0, 0.45, "200 steps; .02 to .43 a draw"),
         Check("share of nets at 100 %, 200 samples", float(some), 0.6, 0.97, "700 steps; .68 to .91 a draw"),
         Check("difference of the two", float(some - few), 0.3, 1.0, "epochs are not steps"),
