@@ -248,7 +248,9 @@ def holds(result: Strip) -> Verdict:
             )
             for n, share in zip(result.told_n[2:], perfect[2:], strict=True)
         ),
-        Check("ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 0.95, ".62 to .78 over eight seeds"),
+        Check(
+            "ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 0.95, ".62 to .78 over eight seeds"
+        ),
         Check("share of nets at 100 %, 50 samples", float(few), 0.0, 0.45, "200 steps; .02 to .43 a draw"),
         Check("share of nets at 100 %, 200 samples", float(some), 0.6, 0.97, "700 steps; .68 to .91 a draw"),
         Check("difference of the two", float(some - few), 0.3, 1.0, "epochs are not steps"),
