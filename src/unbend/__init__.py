@@ -11,9 +11,9 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
-    from unbend.explain.maximise.maximise import maximise as maximise
     from unbend.explain.flow import flow as flow
     from unbend.explain.maps.maps import maps as maps
+    from unbend.explain.maximise.maximise import maximise as maximise
     from unbend.explain.saliency import saliency as saliency
     from unbend.explain.shape import shape as shape
     from unbend.explain.steering import adding as adding

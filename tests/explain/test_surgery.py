@@ -7,6 +7,7 @@ import explained as nets
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,11 +15,14 @@ import unbend
 from unbend import zoo
 from unbend.capture import quiet, tapped
 from unbend.errors import DataError, LayerError
+from unbend.explain.setup import setup
+from unbend.explain.surgery.fit import fit_layers
 from unbend.explain.surgery.operations import OPERATIONS
 from unbend.explain.surgery.replay import Replay, spans
 from unbend.explain.surgery.runs import longest
 from unbend.explain.surgery.words import is_essential, is_useless, sentences
 from unbend.report.surgery import surgery_page
+from unbend.study.progress import silent
 from unbend.study.worth import Worth, points
 
 
@@ -187,6 +191,27 @@ def test_erasing_leaves_a_network_with_a_linear_rest_at_the_base_rate_and_the_co
         assert erasure.leak.before > 0.95
         assert erasure.leak.after < 0.6
     assert "class means are equal" in " ".join(sentences(found))
+
+
+def test_a_logistic_probe_of_an_erased_layer_is_at_the_base_rate_on_its_rows_and_the_leak_is_that_of_others():
+    x, y = nets.rows(600)
+    y = torch.where(torch.arange(600) % 5 == 0, 0, y)  # classes of unlike size
+    net = zoo.mlp([4, 16, 3], seed=0)
+    zoo.train(net, x, y, zoo.Recipe(10, 32, rate=0.01))
+    made = setup(net, ((x, y), (x, y)), layers=["1"])
+    tap = next(tap for tap in made.work.plan.taps if tap.name == "1")
+    eraser = fit_layers(made, [tap], silent)["1"].eraser
+    with torch.no_grad():
+        h = net[:2](x).double()
+    before = LogisticRegression(max_iter=2000).fit(h.numpy(), y).score(h.numpy(), y)
+    after = LogisticRegression(max_iter=5000, tol=1e-9, C=1e6).fit(eraser(h).numpy(), y).score(eraser(h).numpy(), y)
+    base = float(torch.bincount(y).max()) / 600
+    assert before > base + 0.2
+    assert after == pytest.approx(base, abs=0.005)
+    found = unbend.surgery(net, ((x, y), nets.rows(600, seed=1)), layers=["1"], operations=["erase"])
+    leak = found.erasures[0].leak
+    assert leak.before > leak.after
+    assert f"in at most {leak.after:.1%} of" in " ".join(sentences(found))
 
 
 def test_a_network_that_uses_more_than_can_be_read_linearly_survives_erasure():

@@ -43,12 +43,14 @@ COMMANDS = {
     "show": "Show a saved study or a training run, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
     "compare": "Tell layer by layer what got better or worse beyond the noise of the rows.",
+    "schema": "Print the JSON schema of what --json prints: of report, show, compare and lab.",
     "verify": "Check every separability proof of a saved study over all rows, "
     "without searching and without trusting the solver.",
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
 _NEED_NO_WORDS = (
-    "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab", "learn",
+    "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab",
+    "learn", "schema",
 )  # fmt: skip
 _SOON = 0.05
 """Seconds after which a swallowed Ctrl-C is raised once more."""

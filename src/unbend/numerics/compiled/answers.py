@@ -120,12 +120,14 @@ def _add_by_class(x, order, starts, total, squares, fired):
 
 @part(EXTREMES)
 @no_type_check
-def _beats(a, b, c, e, top, bottom):
-    """Whether any answer of four rows beats the last of its unit's extremes."""
+def _beats(a, b, c, e, top, bottom, hit):
+    """Which units have an answer among four rows that beats the last of their extremes, and whether any has."""
     hits = np.int32(0)
     for j in range(len(a)):
-        hits += np.int32(max(max(a[j], b[j]), max(c[j], e[j])) > top[j])
-        hits += np.int32(min(min(a[j], b[j]), min(c[j], e[j])) < bottom[j])
+        beats = np.int32(max(max(a[j], b[j]), max(c[j], e[j])) > top[j])
+        beats += np.int32(min(min(a[j], b[j]), min(c[j], e[j])) < bottom[j])
+        hit[j] = beats
+        hits += beats
     return hits > 0
 
 
@@ -157,7 +159,7 @@ def answer(  # noqa: C901  flat loops: a call for every answer would cost more t
     last = high.shape[1] - 1
     # What an answer has to beat, side by side: two loads that run along with the answers.
     top, bottom = np.empty(d, np.float32), np.empty(d, np.float32)
-    newest = np.int64(-1)
+    newest, hit = np.int64(-1), np.ones(BLOCK, np.int32)
     for j in range(d):
         top[j], bottom[j] = high[j, last], -low[j, last]
         for k in range(last + 1):
@@ -173,11 +175,13 @@ def answer(  # noqa: C901  flat loops: a call for every answer would cost more t
             end = min(start + BLOCK, d)
             if not is_tied and not _beats(
                 x[rows[0], start:end], x[rows[1], start:end], x[rows[2], start:end], x[rows[3], start:end],
-                top[start:end], bottom[start:end],
+                top[start:end], bottom[start:end], hit,
             ):  # fmt: skip
                 continue
-            for i in range(first, min(first + 4, n)):
-                for j in range(start, end):
+            for j in range(start, end):
+                if not (is_tied or hit[j - start]):
+                    continue
+                for i in range(first, min(first + 4, n)):
                     value, place = x[i, j], at[i, j] if len(at) else np.int32(0)
                     if value > top[j] or (is_tied and value == top[j] and ids[i] < high_ids[j, last]):
                         top[j] = _enter(np.float64(value), ids[i], place, high[j], high_ids[j], high_at[j])

@@ -13,8 +13,8 @@ from unbend.errors import DataError
 _KNOWN = 16
 """Durations remembered: of the last steps without a report, and of the last reports."""
 _FIRST = 10
-"""Steps between the first two reports, the first of which sets up much and tells little of what they cost; also the least
-distance chosen freely."""
+"""Steps between the first two reports, the first of which sets up much and so tells little of what they cost; also the
+least distance chosen freely."""
 _PAUSE = 4
 """A step counts for at most so many usual ones: what happens between steps, such as validation, buys no report."""
 
