@@ -150,13 +150,14 @@ def report(
         if not is_writer:
             return
     _show(made, first, as_json=as_json_)
+    _say_where(output, save, clock, is_opened=open_)
+
+
+def _say_where(output: Path, save: Path | None, clock: Clock, *, is_opened: bool) -> None:
+    """Where the files are, and how long it took; the page, in the browser."""
     errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
-    _open_in_browser(output, if_asked=open_)
-
-
-def _open_in_browser(page: Path, *, if_asked: bool) -> None:
-    if if_asked:
-        webbrowser.open(page.resolve().as_uri())
+    if is_opened:
+        webbrowser.open(output.resolve().as_uri())
 
 
 def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
