@@ -1,17 +1,95 @@
-"""Every test session: one process at a time compiles kernels, and gc passes over what collection made."""
+"""Every test session: types are checked at little cost, and kernels compiled by one process at a time.
+
+In: what pytest starts. Out: the same checks of types as jaxtyping's, compiled code that workers share, a collector of
+garbage that passes over what collection made, and files that are not torn between workers.
+"""
 
 import fcntl
 import gc
+import inspect
 import os
+import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
+from functools import cache, partial, wraps
+from hashlib import md5
 from pathlib import Path
+from types import FunctionType
+from typing import Any, get_type_hints
 
+import jaxtyping
+import pytest
+from beartype import BeartypeConf, beartype
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 
-_LOCK = Path(tempfile.gettempdir()) / f"unbend-kernels-{os.getuid()}.lock"
+_jaxtyped = jaxtyping.jaxtyped
+_SCOPE = _jaxtyped("context")
+"""Sizes of axes have one meaning inside it: it is entered with each call."""
+_check = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
+
+
+def _hints(function: FunctionType) -> dict[str, Any]:
+    """What its annotations say; of one that names what is not there, nothing."""
+    try:
+        return get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001  whatever a hint may raise
+        return {
+            name: Any if isinstance(hint, str) else hint for name, hint in inspect.get_annotations(function).items()
+        }
+
+
+def _typed(function: FunctionType) -> Callable[..., Any]:
+    """The function with checks of its arguments and of what it returns."""
+    bare = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    bare.__kwdefaults__, bare.__qualname__, bare.__module__ = (
+        function.__kwdefaults__, function.__qualname__, function.__module__
+    )  # fmt: skip
+    bare.__annotations__ = _hints(function)
+    return _check(bare)
+
+
+def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
+    """`jaxtyping.jaxtyped` at a fifth of its cost: most of the time of the tests went there.
+
+    That one binds the arguments of every call, checks them twice, and compiles two functions for each one that is
+    imported or defined. This one checks a call once, arguments and answer in one scope of axes, and compiles that
+    check when a function is called for the first time.
+    """
+    if typechecker is None:
+        return _jaxtyped(one)
+    if one is None:
+        return partial(_checked, typechecker=typechecker)
+    if inspect.isclass(one):
+        if "__dataclass_fields__" in vars(one) and "__init__" in vars(one) and not hasattr(one.__init__, "is_checked"):
+            one.__init__ = _checked(one.__init__, typechecker=typechecker)
+        return one
+    if not isinstance(one, FunctionType) or inspect.isgeneratorfunction(one) or inspect.iscoroutinefunction(one):
+        return _jaxtyped(one, typechecker=typechecker)
+    typed = cache(lambda: _typed(one))
+
+    @wraps(one)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if jaxtyping.config.jaxtyping_disable:
+            return one(*args, **kwargs)
+        with _SCOPE:
+            return typed()(*args, **kwargs)
+
+    call.is_checked = True
+    return call
+
+
+jaxtyping.jaxtyped = _checked
+
+_HERE = Path(__file__).parent
+_PLACE = md5(f"{_HERE} {sys.prefix}".encode(), usedforsecurity=False).hexdigest()[:12]
+_LOCK = Path(tempfile.gettempdir()) / f"unbend-kernels-{os.getuid()}-{_PLACE}.lock"
+"""Of those who share compiled code: another checkout or another environment has its own, and is not waited for."""
 _one_thread = threading.RLock()
 _depth = 0
 
@@ -53,3 +131,25 @@ def pytest_collection():
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
+
+
+_LONG = (
+    "tests/study/watch/test_compiled.py", "tests/lab", "tests/study/history", "tests/study", "tests/learn",
+    "tests/numerics", "tests/report", "tests/cli",
+)  # fmt: skip
+"""Where tests take longest: they begin first, so that workers end together."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of one file run in one worker, which makes once what they share."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(_HERE))))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """The first of the long places that it lies in; after all of them without one."""
+    path = item.path.relative_to(_HERE)
+    return next((i for i, place in enumerate(_LONG) if path.is_relative_to(place)), len(_LONG))

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unbend.capture import Plan, call, plan, quiet, tapped
-from unbend.capture.taps import _every_module_called
+from unbend.capture.quiet import every_module_called
 from unbend.numerics.activity import ActivityState
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.moments import MomentState
@@ -189,7 +189,7 @@ def bare(work: Workload) -> Method:
 
 def unfused(work: Workload) -> Method:
     """The bare pass without PyTorch's fused encoder layers, which hooks cannot see into."""
-    return Method(lambda: both(torch.inference_mode(), _every_module_called()), lambda b: call(work.model, b.inputs))
+    return Method(lambda: both(torch.inference_mode(), every_module_called()), lambda b: call(work.model, b.inputs))
 
 
 def floor(work: Workload) -> Method:

@@ -3,8 +3,10 @@
 Units: the pass that finds extremes, firing rates and class sums of every unit against the bare forward pass of the
 same batches; the two take turns at every batch, as in `capture.py`. Surgery: skipping each of twelve blocks over some
 rows, hooks and records included, against bare forward passes over the same rows; the fit on training rows is not in it.
+Maximise: the ascent of 256 units of a small CNN in one batch against that of every 32nd of them alone, times 32, to the
+same inputs; what both pay once, the reading of training rows, is not in it.
 
-    python benchmarks/explain.py [units] [surgery] [--rounds 5] [--scale 0.1] [--only MLP]
+    python benchmarks/explain.py [units] [surgery] [maximise] [--rounds 5] [--scale 0.1] [--only MLP]
 """
 
 import argparse
@@ -16,7 +18,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from unbend import zoo
 from unbend.capture import quiet, tapped
+from unbend.explain.maximise.maximise import Ascent, Beside, climb
+from unbend.explain.maximise.parameters import parametrisation
+from unbend.explain.maximise.targets import Answering, numbers_of, targets
 from unbend.explain.setup import setup
 from unbend.explain.surgery.operations import hand_on
 from unbend.explain.surgery.replay import Replay
@@ -80,9 +86,39 @@ def surgery(rounds: int) -> None:
           f"({min(ratios):.2f}-{max(ratios):.2f})")  # fmt: skip
 
 
+def maximise(rounds: int) -> None:
+    for side in (8, 16, 28):
+        torch.manual_seed(0)
+        body = zoo.small_cnn(side=side, seed=0)[:6]
+        flat = 32 * (side // 4) ** 2
+        net = nn.Sequential(body, nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Linear(256, 10)).eval()
+        made = setup(net, (torch.rand(400, 1, side, side), torch.arange(400) % 10), layers=["2"], rows=300)
+        asked = targets(made, "2", None, (), is_greatest=False)
+        rows = numbers_of(made.subject.train.inputs)
+        _, numbers = parametrisation(None, rows)
+        ratios, gap = [], 0.0
+        with quiet(net, grad=True, keeps_state=False), Answering(made, asked.tap).running() as answering:
+            with torch.no_grad():
+                beside = Beside(rows, asked.all(answering(rows)), 1.0)
+
+            def timed(index, answering=answering, asked=asked, numbers=numbers, beside=beside):
+                start = time.process_time()
+                found = climb(answering, asked.of(index), numbers, beside.of(index), Ascent(steps=20), seed=0)
+                return time.process_time() - start, found
+
+            for _ in range(rounds + 1):
+                together, whole = timed(torch.arange(256))
+                alone = [timed(torch.tensor([i])) for i in range(0, 256, 32)]
+                ratios.append(32 * sum(seconds for seconds, _ in alone) / together)
+                gap = max(gap, *(float((one - whole[32 * i]).abs().max()) for i, (_, one) in enumerate(alone)))
+        kept = ratios[1:]
+        print(f"maximise | 256 units alone / in one batch, {side} x {side} | {np.median(kept):.1f} "
+              f"({min(kept):.1f}-{max(kept):.1f}), inputs apart by {gap:.1g} at most")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=["units", "surgery"])
+    parser.add_argument("what", nargs="*", default=["units", "surgery", "maximise"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--only", default="", help="part of a workload's name")
@@ -92,6 +128,8 @@ def main() -> None:
         units(given.rounds, given.scale, given.only)
     if "surgery" in given.what:
         surgery(given.rounds)
+    if "maximise" in given.what:
+        maximise(given.rounds)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
+    from unbend.explain.flow import flow as flow
+    from unbend.explain.maps.maps import maps as maps
+    from unbend.explain.maximise.maximise import maximise as maximise
     from unbend.explain.saliency import saliency as saliency
     from unbend.explain.shape import shape as shape
     from unbend.explain.steering import adding as adding
@@ -57,7 +60,10 @@ _HOME: dict[str, tuple[str, str]] = {
     "cells_over": ("unbend.study.regions", "cells_over"),
     "certify": ("unbend.numerics.cells.certificate", "certify"),
     "compare": ("unbend.study.compare", "compare"),
+    "flow": ("unbend.explain.flow", "flow"),
     "lower": ("unbend.capture.lower", "lower"),
+    "maximise": ("unbend.explain.maximise.maximise", "maximise"),
+    "maps": ("unbend.explain.maps.maps", "maps"),
     "merge": ("unbend.study.merge", "merge"),
     "open": ("unbend.record.file", "open"),
     "open_history": ("unbend.record.history", "open_history"),
@@ -74,7 +80,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "units": ("unbend.explain.units.units", "units"),
     "watch": ("unbend.integrations.loop", "watch"),
 }
-_PACKAGES = ("lab", "learn", "load", "report", "study", "zoo")  # `report` and `study` answer calls
+_PACKAGES = ("lab", "learn", "load", "plot", "report", "study", "zoo")  # `report` and `study` answer calls
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 

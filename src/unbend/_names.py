@@ -1,6 +1,9 @@
-"""Many names in one sentence."""
+"""Names as they are written: that of the input among the layers, those of layers, and many in one sentence."""
 
 from collections.abc import Sequence
+
+INPUT = "input"
+"""The name under which the model's inputs stand among the layers, and feed them."""
 
 
 def first_few(names: Sequence[str], most: int = 5) -> str:
@@ -12,3 +15,14 @@ def first_few(names: Sequence[str], most: int = 5) -> str:
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def layer_label(name: str, module: str) -> str:
+    """What a layer is called: its name, with the class of its module when the name is only a number.
+
+    Example:
+        >>> layer_label("blocks.3", "Linear"), layer_label("head", "Linear"), layer_label("3#2", "ReLU")
+        ('blocks.3 Linear', 'head', '3#2 ReLU')
+    """
+    last = name.rpartition(".")[2].partition("#")[0]
+    return f"{name} {module}" if last.isdigit() else name

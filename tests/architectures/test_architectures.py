@@ -1,8 +1,6 @@
 """A hundred architectures: the rows and moments of every layer are those of a plain recomputation, or a refusal."""
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from tests.architectures import composed, convolutional, sequences, transformers
 from tests.architectures.entry import Entry, N
 from tests.architectures.open_entries import OPEN
 from tests.architectures.reference import outputs, place_of, rows, tokens_of
+from tests.turns import share
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -26,19 +25,10 @@ CLOSE = {"rtol": 2e-4, "atol": 2e-5}
 PLAIN = {"twin": False, "measures": ["moments"], "share": 0.0}
 
 
-def turn() -> int:
-    """Which tenth has its turn at this commit."""
-    command = ["git", "rev-list", "--count", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
-    return int(found.stdout or 0) % TENTH
-
-
 def cases():
-    now = None if os.environ.get("UNBEND_LAB") == "all" else turn()
-    for i, entry in enumerate(ENTRIES):
+    for entry in share(ENTRIES, TENTH):
         marks = [pytest.mark.xfail(strict=True, reason=OPEN[entry.name])] if entry.name in OPEN else []
-        if now is None or i % TENTH == now:
-            yield pytest.param(entry, id=entry.name, marks=marks)
+        yield pytest.param(entry, id=entry.name, marks=marks)
 
 
 def data_of(inputs):

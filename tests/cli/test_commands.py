@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.children import command_line, start
 from typer.testing import CliRunner
 
 import unbend
@@ -230,33 +231,28 @@ def test_which_part_of_an_output_is_read_is_told(monkeypatch, capsys, folder, na
     assert told in html.unescape((folder / "two.html").read_text())
 
 
-def refused(folder, *words, before=(), **how):
-    """The sentence of a process of its own, which room or rights are taken from.
+def report_with_little_room(*words):
+    """A report whose files may have 20,000 bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    sys.dont_write_bytecode = True  # Python keeps a file that a small limit cut short: later processes fail on it
+    command_line(*words)
 
-    It writes no bytecode: Python keeps a file that a small limit cut short, and every later process fails on it.
-    """
-    done = subprocess.run(
-        [*before, sys.executable, "-B", "-m", "unbend", "report", "net.py:net", "data.npz", *words],
-        cwd=folder, stderr=subprocess.PIPE, text=True, check=False, **{"stdout": subprocess.DEVNULL, **how},
-    )  # fmt: skip
-    assert done.returncode == 2, done.stderr
-    return done.stderr
+
+REPORT = ("report", "net.py:net", "data.npz")
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(folder):
-    def small():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    told = refused(folder, "-o", "full.html", preexec_fn=small)
-    assert told == "unbend: full.html: the page could not be written: File too large. Choose another place.\n"
+    done = start(report_with_little_room, *REPORT, "-o", "full.html", cwd=folder).ended()
+    assert done.returncode == 2
+    assert done.stderr == ("unbend: full.html: the page could not be written: File too large. Choose another place.\n")
     assert not [*folder.glob(".tmp*"), *folder.glob("full*")]
 
 
 @pytest.mark.parametrize("words", [(), ("--json",)])
 def test_output_that_finds_no_room_is_one_sentence(folder, words):
-    with Path("/dev/full").open("w") as full:
-        told = refused(folder, "-o", "room.html", *words, stdout=full)
-    assert told == "unbend: the output could not be written: No space left on device.\n"
+    done = start(command_line, *REPORT, "-o", "room.html", *words, cwd=folder, stdout="/dev/full").ended()
+    assert done.returncode == 2
+    assert done.stderr == "unbend: the output could not be written: No space left on device.\n"
 
 
 def test_no_right_to_write_is_one_sentence(folder):
@@ -265,8 +261,10 @@ def test_no_right_to_write_is_one_sentence(folder):
     drop = ("setpriv", "--bounding-set", powers, "--inh-caps", powers) if os.geteuid() == 0 else ()
     if drop and shutil.which("setpriv") is None:
         pytest.skip("root may write everywhere, and setpriv is not there to take that right away")
-    told = refused(folder, "-o", "locked/page.html", before=drop)
-    assert told == (
+    words = [*drop, sys.executable, "-B", "-m", "unbend", *REPORT, "-o", "locked/page.html"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
         "unbend: locked/page.html: the page could not be written: Permission denied. Choose another place.\n"
     )
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.children import command_line, start
 
 RAISE = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
 NET = """
@@ -28,6 +29,15 @@ class Lost:
 """
 
 
+def early(folder, words):
+    """A process that is interrupted while it still imports: it finds another `typer`."""
+    (folder / "early").mkdir()
+    (folder / "early" / "typer.py").write_text(RAISE)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder / "early"), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run([sys.executable, "-m", "unbend", *words], cwd=folder, env=env, capture_output=True, text=True,
+                          timeout=300, check=False)  # fmt: skip
+
+
 @pytest.mark.parametrize("moment", ["import", "model", "data", "forward", "swallowed"])
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path, moment):
     here = {"forward": "signal.raise_signal(signal.SIGINT)", "swallowed": "Lost()"}.get(moment, "pass")
@@ -35,13 +45,8 @@ def test_ctrl_c_ends_with_130_and_one_line(tmp_path, moment):
     (tmp_path / "d.py").write_text(
         RAISE if moment == "data" else "from unbend.load import data\nall = data('digits')\n"
     )
-    early = tmp_path / "early"
-    early.mkdir()
-    if moment == "import":
-        (early / "typer.py").write_text(RAISE)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(early), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run([sys.executable, "-m", "unbend", "report", "m.py:Net", "d.py:all", "-o", "page.html"],
-                          cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
+    words = ("report", "m.py:Net", "d.py:all", "-o", "page.html")
+    done = early(tmp_path, words) if moment == "import" else start(command_line, *words, cwd=tmp_path).ended()
     assert done.returncode == 130, done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("Interrupted.")]
     assert "Traceback" not in done.stderr

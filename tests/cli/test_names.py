@@ -1,10 +1,8 @@
 """Names are the user's: nothing in them is parsed, by the terminal, the page or a picture."""
 
 import io
-import os
-import subprocess
-import sys
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -38,9 +36,9 @@ def net():
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("names")
     rng = np.random.default_rng(0)
-    y = np.arange(240) % len(NAMES)
-    x = rng.normal(size=(240, 4)).astype(np.float32)
-    x[:, 0] += y
+    y = np.arange(96) % len(NAMES)
+    x = rng.normal(size=(96, 4)).astype(np.float32)
+    x[:, 0] += 3 * y
     data = Data(torch.from_numpy(x), torch.from_numpy(y), class_names=NAMES, name="[/] data :x:")
     made = unbend.study(net(), data, name="[red]net[/] :x: \x1b[31m", proofs=True)
     first = made.layers[1]
@@ -53,18 +51,25 @@ def folder(tmp_path_factory):
     return place
 
 
-def run(folder, *words):
-    env = {**os.environ, "COLUMNS": "200"}
-    done = subprocess.run([sys.executable, "-m", "unbend", *words], cwd=folder, env=env, capture_output=True, text=True,
-                          timeout=300, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "\x1b" not in done.stdout + done.stderr
-    assert "Warning" not in done.stderr
-    return done.stdout, done.stderr
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """`run(words)`: what a command line prints and says; here a warning is an error."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def said(*words):
+        with suppress(SystemExit):
+            main(words)
+        out, err = capsys.readouterr()
+        assert not err.startswith("unbend:"), err
+        assert "\x1b" not in out + err
+        return out, err
+
+    return said
 
 
-def test_a_saved_study_is_shown_and_drawn_with_its_names_as_they_are(folder):
-    out, err = run(folder, "show", "a.unbend", "-o", "[red]x[!] :x:.html")
+def test_a_saved_study_is_shown_and_drawn_with_its_names_as_they_are(folder, run):
+    out, err = run("show", "a.unbend", "-o", "[red]x[!] :x:.html")
     assert "[red]net[/] :x: ␛[31m on [/] data :x:" in out
     assert "[bold]0[/] :x:" in out
     assert "[/]Linear␛[2J" in out
@@ -75,14 +80,14 @@ def test_a_saved_study_is_shown_and_drawn_with_its_names_as_they_are(folder):
     assert "<b>&" not in page
 
 
-def test_a_comparison_shows_names_as_they_are(folder):
-    out, _ = run(folder, "compare", "a.unbend", "a.unbend")
+def test_a_comparison_shows_names_as_they_are(run):
+    out, _ = run("compare", "a.unbend", "a.unbend")
     assert out.startswith("[red]net[/] :x: ␛[31m on [/] data :x: → [red]net[/] :x: ␛[31m on [/] data :x:")
     assert "[bold]0[/] :x:" in out
 
 
-def test_a_report_tells_its_place_as_it_is(folder):
-    out, err = run(folder, "report", "m.py:x", "data.npz", "--no-twin", "-o", "$[red]x$ :x:.html")
+def test_a_report_tells_its_place_as_it_is(folder, run):
+    out, err = run("report", "m.py:x", "data.npz", "--no-twin", "-o", "$[red]x$ :x:.html")
     assert "Wrote $[red]x$ :x:.html in " in err
     assert out.startswith("m.py:x on data.npz")
     assert (folder / "$[red]x$ :x:.html").is_file()

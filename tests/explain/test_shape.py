@@ -7,10 +7,12 @@ import explained as nets
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
 import unbend
 from unbend import zoo
+from unbend.plot.shape import scales
 from unbend.report.shape import shape_page, shape_sentences
 
 
@@ -59,13 +61,23 @@ def test_pieces_and_holes_of_the_first_class():
     assert "holes" in shape_page(found, title="t")
 
 
+def test_the_scale_curve_of_every_layer_is_drawn():
+    found = unbend.shape(zoo.mlp([4, 16, 16, 3], seed=0), nets.rows(400))
+    axes = Figure().subplots()
+    scales(axes, found, most=3)
+    assert len(axes.lines) == len(found.layers) == 6
+    for line, one in zip(axes.lines, found.dimensions, strict=True):
+        np.testing.assert_array_equal(np.asarray(line.get_xydata()), np.stack([one.curve_n, one.curve], 1))
+    assert len(axes.get_legend().get_texts()) == 3
+
+
 @pytest.mark.parametrize(
     ("build", "samples"), [(nets.Words, nets.words), (nets.ConvolutionalHead, nets.images), (nets.Mapping, nets.rows)]
 )
 def test_every_kind_of_network_has_a_shape_and_a_page(build, samples):
     found = unbend.shape(build(), samples())
     assert found.cka.shape == (len(found.layers),) * 2
-    assert shape_page(found, title="<t>").count("<svg") == 3
+    assert shape_page(found, title="<t>").count("<svg") == 4
 
 
 def test_the_command_tells_the_dimension_and_writes_the_page(tmp_path, monkeypatch, capsys):
@@ -79,4 +91,4 @@ def test_the_command_tells_the_dimension_and_writes_the_page(tmp_path, monkeypat
         main(["shape", "net.py:model", "data.npz", "--other", "net.py:model", "-o", "out.html"])
     assert not left.value.code
     assert "dimensions in input" in capsys.readouterr().out
-    assert (tmp_path / "out.html").read_text(encoding="utf-8").count("<svg") == 4
+    assert (tmp_path / "out.html").read_text(encoding="utf-8").count("<svg") == 5

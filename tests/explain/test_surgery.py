@@ -7,6 +7,7 @@ import explained as nets
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,11 +15,15 @@ import unbend
 from unbend import zoo
 from unbend.capture import quiet, tapped
 from unbend.errors import DataError, LayerError
+from unbend.explain.setup import setup
+from unbend.explain.surgery.fit import fit_layers
 from unbend.explain.surgery.operations import OPERATIONS
 from unbend.explain.surgery.replay import Replay, spans
 from unbend.explain.surgery.runs import longest
 from unbend.explain.surgery.words import is_essential, is_useless, sentences
 from unbend.report.surgery import surgery_page
+from unbend.study.progress import silent
+from unbend.study.worth import Worth, points
 
 
 class Functional(nn.Module):
@@ -188,6 +193,27 @@ def test_erasing_leaves_a_network_with_a_linear_rest_at_the_base_rate_and_the_co
     assert "class means are equal" in " ".join(sentences(found))
 
 
+def test_a_logistic_probe_of_an_erased_layer_is_at_the_base_rate_on_its_rows_and_the_leak_is_that_of_others():
+    x, y = nets.rows(600)
+    y = torch.where(torch.arange(600) % 5 == 0, 0, y)  # classes of unlike size
+    net = zoo.mlp([4, 16, 3], seed=0)
+    zoo.train(net, x, y, zoo.Recipe(10, 32, rate=0.01))
+    made = setup(net, ((x, y), (x, y)), layers=["1"])
+    tap = next(tap for tap in made.work.plan.taps if tap.name == "1")
+    eraser = fit_layers(made, [tap], silent)["1"].eraser
+    with torch.no_grad():
+        h = net[:2](x).double()
+    before = LogisticRegression(max_iter=2000).fit(h.numpy(), y).score(h.numpy(), y)
+    after = LogisticRegression(max_iter=5000, tol=1e-9, C=1e6).fit(eraser(h).numpy(), y).score(eraser(h).numpy(), y)
+    base = float(torch.bincount(y).max()) / 600
+    assert before > base + 0.2
+    assert after == pytest.approx(base, abs=0.005)
+    found = unbend.surgery(net, ((x, y), nets.rows(600, seed=1)), layers=["1"], operations=["erase"])
+    leak = found.erasures[0].leak
+    assert leak.before > leak.after
+    assert f"in at most {leak.after:.1%} of" in " ".join(sentences(found))
+
+
 def test_a_network_that_uses_more_than_can_be_read_linearly_survives_erasure():
     data = zoo.data("circles", n=900, seed=0)
     net = zoo.mlp([2, 32, 2], seed=0)
@@ -281,3 +307,102 @@ def test_names_in_the_page_are_escaped():
     page = surgery_page(unbend.surgery(net, nets.rows()), title="<net>")
     assert "<net>" not in page
     assert "a<b" not in page
+
+
+def found_in(study, rule):
+    return {finding.layer: finding for finding in study.findings if finding.rule == rule}
+
+
+def test_a_study_says_what_can_be_left_out_and_what_cannot_as_notes():
+    x, y = far_rows()
+    net = Planted()
+    before = unbend.study(net, ((x, y), (x, y)), layers=BLOCKS, twin=False)
+    after = unbend.surgery(net, ((x, y), (x, y)), layers=BLOCKS).into(before)
+    assert not found_in(before, "unused_layer")
+    assert set(found_in(after, "unused_layer")) == {"useless", "ignored"}
+    assert "at a cost of 0.0 (-" in found_in(after, "unused_layer")["useless"].title
+    assert set(found_in(after, "essential_layer")) == {"essential"}
+    assert {f.severity for rule in ("unused_layer", "essential_layer") for f in found_in(after, rule).values()} == {
+        "note"
+    }
+    assert [f for f in after.findings if f.severity in ("problem", "warning")] == [
+        f for f in before.findings if f.severity in ("problem", "warning")
+    ]
+    assert before.result(Worth) is None
+
+
+def test_a_study_says_which_layers_one_matrix_replaces():
+    x, y = nets.rows(600)
+    net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    zoo.train(net, x, y, zoo.Recipe(10, 32, rate=0.01))
+    data = ((x, y), (x, y))
+    study = unbend.surgery(net, data).into(unbend.study(net, data, twin=False))
+    told = next(iter(found_in(study, "replaceable").values()))
+    assert told.layer == "0"
+    assert told.title.startswith("Layers 0, 1, 2")
+    cost = next(one for one in study.result(Worth).costs if len(one.layers) > 1)
+    assert told.title.endswith(f"can be replaced by one matrix at a cost of {points(cost.cost)}.")
+
+
+def test_nothing_is_told_of_a_network_that_knows_nothing():
+    x, y = nets.rows()
+    net = zoo.mlp([4, 8, 8, 3], seed=0)
+    study = unbend.surgery(net, (x, y)).into(unbend.study(net, (x, y), twin=False))
+    assert study.result(Worth) is not None
+    assert not {"replaceable", "unused_layer", "essential_layer"} & {f.rule for f in study.findings}
+
+
+def test_what_layers_are_worth_is_kept_in_files_and_shown(tmp_path):
+    x, y = far_rows()
+    study = unbend.surgery(Planted(), ((x, y), (x, y)), layers=BLOCKS, operations=["skip"]).into(
+        unbend.study(Planted(), ((x, y), (x, y)), layers=BLOCKS, twin=False)
+    )
+    unbend.save(study, tmp_path / "study.unbend")
+    again = unbend.open(tmp_path / "study.unbend")
+    one, other = again.result(Worth).costs[0], study.result(Worth).costs[0]
+    assert (one.layers, one.way) == (other.layers, other.way)
+    assert points(one.cost) == points(other.cost)
+    assert again.findings == study.findings
+    assert "What it costs to leave out layers" in unbend.report(study)
+    with pytest.raises(LayerError, match="none of the layers"):
+        unbend.surgery(zoo.mlp([4, 8, 3], seed=0), (x, y)).into(study)
+
+
+def test_a_budget_leaves_a_fair_sample_of_the_rows():
+    x, y = far_rows(600)
+    order = y.argsort()  # sorted by class: the first rows alone would be of one
+    data = ((x, y), (x[order], y[order]))
+    whole = unbend.surgery(Planted(), data, layers=BLOCKS, operations=["skip"])
+    short = unbend.surgery(Planted(), data, layers=BLOCKS, operations=["skip"], budget=0.0, batch_size=60)
+    assert (whole.n, short.n) == (600, 60)
+    assert short.base_rate == pytest.approx(1 / 3)
+    assert short.accuracy == pytest.approx(whole.accuracy, abs=0.05)
+    unlimited = unbend.surgery(Planted(), data, layers=BLOCKS, operations=["skip"], budget=1e6)
+    assert [cut.accuracy for cut in unlimited.cuts] == [cut.accuracy for cut in whole.cuts]
+
+
+def test_the_report_command_does_surgery_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
+    x, y = nets.rows(2500)
+    net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    zoo.train(net, x, y, zoo.Recipe(3, 32, rate=0.01))
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
+    np.savez(tmp_path / "numbers.npz", x=x.numpy(), y=x[:, 0].numpy())
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def model(): return nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    main = import_module("unbend.cli").main
+    common = ["report", "net.py:model"]
+    rest = ["--weights", "net.pt", "--no-twin", "--json", "--surgery"]
+    with pytest.raises(SystemExit) as left:
+        main([*common, "data.npz", *rest])
+    assert not left.value.code
+    assert "can be replaced by one matrix at a cost of" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as left:
+        main([*common, "numbers.npz", *rest, "--classes", "0"])
+    assert not left.value.code
+    assert "Surgery judges layers by the classes of rows" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -64,6 +64,10 @@ def test_planted_units_stand_first_and_are_told():
     assert order[3] == 6
     assert "high for class 1" in reasons[6].words
     assert "1 of a column, 2 copies" in unit_sentences(found)[0]
+    page = units_page(found, title="planted")
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1].replace("<\\/", "</"))
+    assert data["layers"][0]["order"][:4] == order[:4]  # the page opens with them
+    assert data["layers"][0]["reason"][2] == reasons[2].words
 
 
 def test_the_examples_are_the_rows_with_the_greatest_answers():

@@ -33,7 +33,7 @@ EVERY_TIME = (
     "affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "regions_one_layer", "xor_trained",
     "sin_fit", "patterns", "regions_depth",
 )  # fmt: skip
-"""Claims that are run again, from the same seed and from another, in every test run."""
+"""Claims that are run again, from the same seed and from another, where `UNBEND_LAB` does not say which."""
 WITHOUT_CHANCE = ("xor_by_hand", "xor_impossible")
 """Claims whose numbers are the same for every seed."""
 TO_ROUNDING = ("activations", "affine_collapse")
@@ -47,9 +47,9 @@ def run_again():
     share = re.fullmatch(r"([123])/3", wanted)
     if wanted not in ("", "all") and share is None:
         raise ValueError(f"UNBEND_LAB: expected all, 1/3, 2/3 or 3/3, got {wanted!r}.")
-    chosen = NAMES if wanted == "all" else NAMES[int(share[1]) - 1 :: 3] if share else ()
+    chosen = NAMES if wanted == "all" else NAMES[int(share[1]) - 1 :: 3] if share else EVERY_TIME
     skip = pytest.mark.skip(reason="run with UNBEND_LAB=all")
-    return [pytest.param(name, marks=() if name in (*EVERY_TIME, *chosen) else skip) for name in NAMES]
+    return [pytest.param(name, marks=() if name in chosen else skip) for name in NAMES]
 
 
 def assert_same(one, other, where="result", *, rtol=0.0, atol=0.0):

@@ -1,18 +1,13 @@
-"""Lines lie where the unit is zero, strokes on its positive side, and a flow ends where the net does."""
+"""Lines lie where the unit is zero, and strokes on its positive side."""
 
 import numpy as np
-import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from unbend import zoo
-from unbend.errors import ShapeError
 from unbend.lab import draw
-from unbend.lab.flow import _partial, flow, flow_frame, n_flow_frames
 
 numbers = st.floats(-3, 3).map(lambda value: round(value, 3))
 vectors = arrays(np.float64, 2, elements=numbers)
@@ -78,30 +73,3 @@ def test_a_grid_has_lines_both_ways():
     assert np.ptp(lines[3:, :, 0], axis=1).max() == 0
     assert lines[..., 1].min() == 10
     assert lines[..., 1].max() == 14
-
-
-@given(arrays(np.float64, (2, 2), elements=numbers))
-def test_a_part_of_a_map_goes_from_nothing_to_all_of_it(weight):
-    np.testing.assert_allclose(_partial(weight, 0.0), np.eye(2), atol=1e-9)
-    np.testing.assert_allclose(_partial(weight, 1.0), weight, atol=1e-9)
-
-
-def test_a_flow_passes_every_layer_and_its_frames_end_at_the_last():
-    net = zoo.mlp([2, 2, 2, 1], activation="tanh", seed=0).double()
-    x = np.random.default_rng(0).normal(size=(20, 2))
-    lines = draw.grid((-2, -2), (2, 2), n_lines=3, n_points=4)
-    made = flow(net, x, lines)
-    assert made.names == ("input", "0 affine", "1 Tanh", "2 affine", "3 Tanh")
-    np.testing.assert_array_equal(made.points[0], x)
-    np.testing.assert_allclose(made.points[-1], net[:4](torch.from_numpy(x)).detach().numpy(), atol=1e-12)
-    np.testing.assert_allclose(made.lines[0], lines)
-    y = np.arange(20) % 2
-    for i, stage in ((0, 0), (n_flow_frames(made) - 1, -1)):
-        axes = Figure().subplots()
-        flow_frame(axes, made, y, i)
-        np.testing.assert_allclose(axes.lines[0].get_xydata(), made.points[stage][y == 0], atol=1e-9)
-
-
-def test_a_flow_needs_two_units():
-    with pytest.raises(ShapeError, match="two units"):
-        flow(zoo.mlp([2, 3, 1], seed=0), np.zeros((2, 2)), draw.grid((0, 0), (1, 1)))

@@ -82,37 +82,43 @@ def test_a_lesson_that_lacks_a_package_is_left_out_of_the_whole_and_refused_by_n
         write(tmp_path, ["xor"])
 
 
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_shows_it_and_confronts_the_guess(site, width, scheme):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto((site / "xor.html").as_uri())
-        page.wait_for_selector("html[data-ready]")
-        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-        assert page.evaluate("document.querySelector('math').getBoundingClientRect().height") > 5
-        assert not page.locator("#result").evaluate("node => node.open")
-        page.evaluate("() => { guess.value = 90; guess.dispatchEvent(new Event('input')); }")
-        page.click("#prediction button")
-        assert page.locator("#confront").text_content().startswith("You said 90 of 100; it is ")
-        assert page.locator("#result").evaluate("node => node.open")
-        verdict = page.locator(".live .verdict")
-        assert verdict.text_content().startswith("A line parts the classes")
-        for _ in range(26):  # turns the first unit's line until it runs through (0, 0) and (1, 1)
-            page.locator(".live .handle").nth(0).press("ArrowUp")
-            page.locator(".live .handle").nth(1).press("ArrowDown")
-        assert verdict.text_content().startswith("No line found")
-        page.reload()
-        page.wait_for_selector("html[data-ready]")
-        assert page.locator("#confront").text_content().startswith("You said 90 of 100")
-        assert said == []
-        assert all(url.startswith("file:") for url in asked)
-        browser.close()
+def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "xor.html").as_uri())
+    page.wait_for_selector("html[data-ready]")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert page.evaluate("document.querySelector('math').getBoundingClientRect().height") > 5
+    assert not page.locator("#result").evaluate("node => node.open")
+    page.evaluate("() => { guess.value = 90; guess.dispatchEvent(new Event('input')); }")
+    page.click("#prediction button")
+    assert page.locator("#confront").text_content().startswith("You said 90 of 100; it is ")
+    assert page.locator("#result").evaluate("node => node.open")
+    verdict = page.locator(".live .verdict")
+    assert verdict.text_content().startswith("A line parts the classes")
+    for _ in range(26):  # turns the first unit's line until it runs through (0, 0) and (1, 1)
+        page.locator(".live .handle").nth(0).press("ArrowUp")
+        page.locator(".live .handle").nth(1).press("ArrowDown")
+    assert verdict.text_content().startswith("No line found")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert page.locator("#confront").text_content().startswith("You said 90 of 100")
+    assert said == []
+    assert all(url.startswith("file:") for url in asked)
+    page.close()

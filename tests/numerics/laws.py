@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unbend.numerics.activity import ActivityState, saturation
+from unbend.numerics.activity import ActivityState
 from unbend.numerics.batch import Batch, batch, samples
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.histogram import HistogramState
 from unbend.numerics.moments import MomentState
 from unbend.numerics.sample import SampleState
+from unbend.numerics.saturation import saturation
 from unbend.numerics.second import SecondState
 from unbend.numerics.state import MEASURES, HeldOut
 from unbend.numerics.units import UnitState
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,14 @@ def test_the_dimension_of_a_gaussian_cloud_lies_in_its_interval_or_close_below(d
     assert found.low < found.value < found.high
 
 
+@pytest.mark.parametrize("d", [1, 3, 8])
+def test_the_dimension_is_that_of_scikit_dimension(d):
+    skdim = pytest.importorskip("skdim")
+    x = np.random.default_rng(d).standard_normal((1000, d)) @ np.random.default_rng(9).standard_normal((d, 12))
+    # Theirs is fitted to the ratios by least squares, ours by likelihood.
+    assert dimension(x).value == pytest.approx(float(skdim.id.TwoNN().fit(x).dimension_), rel=0.03)
+
+
 @given(st.integers(0, 50))
 @settings(max_examples=10, deadline=None)
 def test_turning_scaling_moving_and_embedding_change_nothing(seed):

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.numerics.laws import STATES, Law, World, assert_same, results, settled, snapshot, total
 
-from unbend.numerics.activity import saturation
 from unbend.numerics.batch import batch, samples
+from unbend.numerics.saturation import saturation
 from unbend.numerics.second import BLOCK, SecondState
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 
 SHAPES = [
     (View("features", "none", 5), (5,)),

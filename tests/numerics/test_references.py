@@ -12,7 +12,7 @@ from torch import nn
 from unbend.errors import DataError, ShapeError
 from unbend.numerics import readout as reading
 from unbend.numerics import ridge as penalty
-from unbend.numerics.activity import ActivityState, activity, saturation
+from unbend.numerics.activity import ActivityState, activity
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState, centroids
 from unbend.numerics.collapse import collapse
@@ -24,12 +24,14 @@ from unbend.numerics.permuted import order
 from unbend.numerics.planes import planes
 from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
+from unbend.numerics.saturation import saturation
 from unbend.numerics.scatter import Scatter, scatter
 from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.similarity import similarity
 from unbend.numerics.spectrum import spectrum
 from unbend.numerics.sweep import _plain, segments, sweep
-from unbend.numerics.views import View, reduce, sketch
+from unbend.numerics.view import View
+from unbend.numerics.views import reduce, sketch
 
 
 def normal(*shape, seed=0):
@@ -268,13 +270,13 @@ def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_o
     second, sample = SecondState.of(train), SampleState.of(train)
     got = readout(second, sample, SampleState.of(held_out))
     rows, targets = sample.table()
-    shuffled = targets[torch.from_numpy(order(sample.settled().ids, 0))]
-    blind = SecondState.of_rows(rows, shuffled).settled()
+    shuffled = targets[order(sample.settled().ids, 0)]
+    blind = SecondState.of_rows(torch.from_numpy(rows), torch.from_numpy(shuffled)).settled()
     own = penalty.best_ridge(blind, reading.eigen(blind), rows, shuffled)
     assert own > got.ridge
     weight, bias = reading._discriminant(blind, reading.eigen(blind), own)
-    guess = (rows.double().numpy() @ weight.T + bias).argmax(1)
-    assert got.control_train > (guess == shuffled.argmax(1).numpy()).mean() + 0.02
+    guess = (rows.astype(float) @ weight.T + bias).argmax(1)
+    assert got.control_train > (guess == shuffled.argmax(1)).mean() + 0.02
     assert got.control_held_out == pytest.approx(0.5, abs=0.09)  # four standard errors of 500 rows
 
 
@@ -284,7 +286,7 @@ def test_the_ridge_is_that_of_brute_force_cross_validation(n, d):
     t[:, 0] += x[:, 0]
     second = SecondState.of_rows(x, t).settled()
     basis = eigen(second)
-    ridge = penalty.best_ridge(second, basis, x, t)
+    ridge = penalty.best_ridge(second, basis, x.numpy(), t.numpy())
     scaled, unit, scores = x.numpy() * basis.scale, basis.values.mean(), []
     z = scaled - scaled.mean(0)
     centred = (t - t.mean(0)).numpy()
@@ -346,7 +348,7 @@ def test_a_row_sample_is_bottom_k_by_hash_whatever_the_order():
     order = np.random.default_rng(0).permutation(1000)
     twice = of(order[:600]) + of(order[400:])
     assert twice.settled().ids.tolist() == best.tolist()
-    np.testing.assert_array_equal(twice.table()[0].numpy(), x[best].numpy())
+    np.testing.assert_array_equal(twice.table()[0], x[best].numpy())
     assert (twice + of(order, keep=30)).settled().ids.tolist() == best[:30].tolist()
     assert (SampleState.empty(3, 2) + twice).settled().ids.tolist() == best.tolist()
 

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from unbend.numerics.activity import ActivityState, saturation
+from unbend.numerics.activity import ActivityState
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.centroids import CentroidState
 from unbend.numerics.compiled import team as teams
 from unbend.numerics.compiled.team import team
 from unbend.numerics.moments import MomentState
+from unbend.numerics.saturation import saturation
 from unbend.numerics.streaming.in_place import KINDS, InPlaceSums
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.zoo.randomness import threads
 
 needs_runtime = pytest.mark.skipif(

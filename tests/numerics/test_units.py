@@ -9,7 +9,7 @@ from tests.numerics.laws import assert_same
 
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.units import KEPT, Extremes, UnitState, UnitSums, tuning, units
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 
 VIEWS = [
     (View("features", "none", 5), (5,)),

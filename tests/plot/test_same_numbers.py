@@ -232,8 +232,8 @@ def test_ladder_and_its_witnesses():
 def test_classes_have_the_same_colours_in_both():
     from unbend.report.html import text
 
-    css = text("unbend.report", "page.css")
+    css = text("unbend.report", "style/core.css")
     from unbend.plot.style import WORDS
 
     assert all(f".c{i}{{--c:var(--{WORDS[color]})}}" in css for i, color in enumerate(CLASSES))
-    assert f"--{WORDS[BLUE]}:{BLUE}" in css
+    assert f"--{WORDS[BLUE]}:light-dark({BLUE}," in css

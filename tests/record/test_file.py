@@ -2,6 +2,7 @@ import builtins
 import json
 import os
 import random
+import re
 import resource
 import stat
 import struct
@@ -18,7 +19,7 @@ import unbend
 from unbend.errors import RecordError
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.state import MEASURES, HeldOut
-from unbend.record import Unknown, file, save
+from unbend.record import Unknown, arrays, file, save
 from unbend.record import open as opened
 from unbend.record.schema import FORMAT, SCHEMA
 from unbend.study.compare import compare
@@ -80,6 +81,17 @@ def test_every_state_comes_back(classified, tmp_path, same):
     assert found.train["x"]["SecondState"].loose == ()
     for kind in kinds:
         assert same(found.train["x"][kind.__name__] + found.held_out["x"][kind.__name__], states[kind.__name__])
+
+
+def test_a_study_of_schema_1_whose_row_samples_are_tensors_comes_back(classified, saved, same):
+    def as_before(metadata, _tensors):
+        samples = re.compile(r'("\$type": ?"SampleState".*?"rows": ?)(.*?)("targets": ?)(.*?\]\}?\])', re.DOTALL)
+        told = samples.sub(lambda m: m[0].replace("$array", "$tensor"), metadata["study"])
+        assert told.count("$tensor") > 2 * len(classified.layers)
+        metadata.update(schema="1", study=told)
+
+    rewritten(saved, as_before)
+    assert same(opened(saved), classified)
 
 
 def test_a_comparison_in_a_study_comes_back(classified, tmp_path, same):
@@ -160,7 +172,7 @@ def test_what_the_system_refuses_is_one_sentence(error, classified, tmp_path, mo
         Path(path).write_text("half")
         raise error
 
-    monkeypatch.setattr(file, "save_file", refused)
+    monkeypatch.setattr(arrays, "save_file", refused)
     with pytest.raises(RecordError, match=f"could not be written: {error.strerror}\\. Choose another place\\.$"):
         save(classified, tmp_path / "a.unbend")
     assert not list(tmp_path.iterdir())
@@ -171,7 +183,7 @@ def test_an_interrupt_leaves_nothing(step, classified, tmp_path, monkeypatch):
     def interrupted(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(file.os if step == "os.fsync" else file, step.removeprefix("os."), interrupted)
+    monkeypatch.setattr(arrays.os if step == "os.fsync" else arrays, step.removeprefix("os."), interrupted)
     with pytest.raises(KeyboardInterrupt):
         save(classified, tmp_path / "a.unbend")
     assert not list(tmp_path.iterdir())

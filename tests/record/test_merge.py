@@ -7,8 +7,9 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from unbend.errors import MergeError
-from unbend.record import Unknown, merge, save
+from unbend.record import Unknown, save
 from unbend.record import open as opened
+from unbend.study.merge import merge
 from unbend.study.prepare import subsampled
 from unbend.study.study import study
 

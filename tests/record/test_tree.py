@@ -13,7 +13,7 @@ from unbend.errors import RecordError
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.moments import Moments
 from unbend.numerics.planes import Projections
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.record.schema import classes, fits
 from unbend.record.tree import Stored, TreeReader, encode
 from unbend.study.unknown import Unknown

@@ -11,14 +11,15 @@ from unbend.numerics.batch import batch, samples
 from unbend.numerics.gradient import GradientState, gradients
 from unbend.numerics.similarity import similarity
 from unbend.numerics.state import MEASURES, HeldOut
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.depth import Depth, line
 from unbend.study.head import Head
+from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
 from unbend.study.values import About, Finding, Layer, Study, Sums
 
 for name in ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout"):
     import_module(f"unbend.numerics.{name}")
-from unbend.numerics.activity import saturation  # noqa: E402
+from unbend.numerics.saturation import saturation  # noqa: E402
 
 CORE = ("moments", "activity", "centroids", "histogram", "scatter", "spectrum", "planes", "readout")
 FINDINGS = (
@@ -165,3 +166,16 @@ def regression() -> Study:
     y = (x[:, :1] * x[:, 1:2]) + 0.1 * torch.randn(300, 1)
     model = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 1))
     return study_of(model, x[:200], y[:200].double(), x[200:], y[200:].double(), k=0, findings=())
+
+
+def history(n=20, name="net"):
+    """A run that was never trained: nine layers, a change of the learning rate, a checkpoint."""
+    layers = tuple(WatchedLayer(f"l{i}", "activation", "ReLU", (8,)) for i in range(9))
+    snapshots = tuple(
+        Snapshot(
+            10 * (i + 1), float(i), {"loss": 1 / (i + 1), "learning_rate": 0.1 if i < 9 else 0.01, "cost": 0.01},
+            {layer.name: {"silent": 0.01 * k * i / n, "gradient": 10.0**-k} for k, layer in enumerate(layers)},
+        )
+        for i in range(n)
+    )  # fmt: skip
+    return RunHistory(AboutRun(name, layers, 100), snapshots, (RunEvent(50, 5.0, "checkpoint", "a<b>.pt"),))

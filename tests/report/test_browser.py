@@ -1,11 +1,11 @@
 """The page in a real browser."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import studies
+from tests import chromium
 
 from unbend.numerics.cells import Plane, cells
 from unbend.numerics.cells.boundary import boundary
@@ -15,22 +15,13 @@ from unbend.report.page import report
 from unbend.report.regions import PlaneSamples, regions_page
 from unbend.study.compare import compare
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed at /usr/bin/chromium"),
-]
+pytestmark = [pytest.mark.browser, chromium.IS_THERE]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
-        yield chromium
-        chromium.close()
+    with chromium.launched() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -306,19 +297,14 @@ def test_everything_is_drawn_for_print_and_let_go_afterwards(digits):
     assert digits.locator(".plot:not(:has(svg))").count() > 20
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_no_serious_fault(visit, digits_file, width, scheme):
-    axe = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.exists():
-        pytest.skip("axe-core is not installed: run `npm ci` in web/")
-    page = visit(width, digits_file, color_scheme=scheme, bypass_csp=True)
+def test_axe_finds_no_serious_fault(visit, digits_file):
+    page = visit(1280, digits_file, bypass_csp=True)
     page.wait_for_selector("html[data-ready]", state="attached")
-    page.evaluate(axe.read_text(encoding="utf-8"))
-    found = page.evaluate(
-        "axe.run().then(r => r.violations.map(v => [v.impact, v.id, v.nodes.length, v.nodes[0].html]))"
-    )
-    assert [fault for fault in found if fault[0] in ("serious", "critical")] == []
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert chromium.faults(page) == [], (width, scheme)
 
 
 def test_the_page_of_a_comparison_draws_itself(visit, tmp_path):
@@ -357,13 +343,18 @@ def test_tables_of_a_long_page_become_tables_when_they_are_opened(visit, tmp_pat
     report(studies.many(14, 12, 5), target)
     page = visit(where=target)
     page.wait_for_selector("html[data-ready]", state="attached")
-    assert page.evaluate("document.getElementsByTagName('*').length") < 6000
+    assert page.evaluate("document.getElementsByTagName('*').length") < 2000
     layer = page.locator("details.layer").nth(3)
     layer.locator("> summary").click()
+    layer.locator(".numbers dt").first.wait_for()
+    labels = layer.locator(".numbers dt").all_inner_texts()
+    assert {"held-out", "Fisher", "rms"} <= set(labels), "numbers are text until they are near the screen"
     numbers = layer.locator("details.data").first
     text = numbers.locator("pre").text_content()
     numbers.locator("summary").click()
     numbers.locator("table").wait_for()
     heads = numbers.locator("thead th").all_inner_texts()
     assert heads == [word.strip() for word in text.splitlines()[0].split("\t")]
-    assert numbers.locator("tbody tr").count() == len(text.splitlines()) - 1
+    lines, _, note = text.partition("\n\n")
+    assert numbers.locator("tbody tr").count() == len(lines.splitlines()) - 1
+    assert numbers.locator("p.quiet").inner_text() == note

@@ -34,7 +34,7 @@ def test_a_finding_shows_what_it_says():
     page = page_in(studies.hostile().findings[0]._repr_html_())
     assert "<img" not in page
     assert "onerror=alert(3)&gt;" in page
-    assert "what to do" in page
+    assert "What to do" in page
 
 
 def test_a_result_shows_its_pictures_with_their_numbers():

@@ -10,8 +10,9 @@ import torch
 from markupsafe import escape
 
 from unbend.errors import RecordError
-from unbend.numerics.activity import ActivityState, activity, saturation
+from unbend.numerics.activity import ActivityState, activity
 from unbend.numerics.batch import batch, samples
+from unbend.numerics.saturation import saturation
 from unbend.report.html import write
 from unbend.report.page import report
 from unbend.report.sections import Place, Section, section, summed_up

@@ -60,6 +60,38 @@ def test_a_film_and_a_cut_search(found, monkeypatch):
     assert "maps" not in frames[0]
 
 
+def test_outlines_that_do_not_fit_become_a_picture_of_the_same_classes_and_kinks(found, monkeypatch):
+    monkeypatch.setattr(regions, "_MOST_BYTES", 600)
+    page = regions_page([found], boundaries=[boundary(found)])
+    assert "Drawn as a picture: the outlines are too many for one page." in page
+    assert len(page) - len(regions_page([found])) < 20_000
+    (frame,) = data_of(page)["frames"]
+    assert frame["n_faces"] == 0
+    assert ["regions", f"{found.n_faces:,}"] in frame["facts"]
+    height, width = frame["picture"]["size"]
+    at = (np.arange(width) + 0.5) / width
+    points = np.stack(np.meshgrid(2 * at - 1, 1 - 2 * at), axis=-1).reshape(-1, 2)
+    faces = found.locate(points)
+    weight, bias = found.affine(faces)
+    scores = np.einsum("nkd,nd->nk", weight, points) + bias
+    assert (array(frame["picture"]["kind"]) == scores.argmax(axis=1)).all()
+    square = faces.reshape(height, width)
+    kinks = array(frame["picture"]["kink"]).reshape(height, width)
+    assert (kinks[:-1, :-1] == ((square[:-1, :-1] != square[:-1, 1:]) | (square[:-1, :-1] != square[1:, :-1]))).all()
+
+
+def test_a_page_of_many_regions_is_at_most_5_mb():
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((160, 2)), rng.standard_normal((160, 160)) / 12
+    biases = [0.7 * rng.standard_normal(160) for _ in range(2)]
+    net = network([first, second], biases, rng.standard_normal((3, 160)), np.zeros(3))
+    found = cells(net, Plane.box((-2.0, -2.0), (2.0, 2.0)))
+    assert found.n_faces > 20_000
+    page = regions_page([found, found, found], boundaries=[boundary(found)] * 3)
+    assert len(page) < 5_000_000
+    assert "3 snapshots are drawn as a picture" in page
+
+
 def test_the_three_samples_of_a_plane_are_shown_as_images():
     rng = np.random.default_rng(1)
     x = rng.random((3, 16))

@@ -5,25 +5,14 @@ import re
 
 import numpy as np
 import pytest
+from studies import history
 from tests.study.watch.runs import perceptron, train
 
 import unbend
 from unbend.cli.main import main
 from unbend.cli.run import spark
 from unbend.report.run import POINTS, movers, run_page
-from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
-
-
-def history(n=20, name="net"):
-    layers = tuple(WatchedLayer(f"l{i}", "activation", "ReLU", (8,)) for i in range(9))
-    snapshots = tuple(
-        Snapshot(
-            10 * (i + 1), float(i), {"loss": 1 / (i + 1), "learning_rate": 0.1 if i < 9 else 0.01, "cost": 0.01},
-            {layer.name: {"silent": 0.01 * k * i / n, "gradient": 10.0**-k} for k, layer in enumerate(layers)},
-        )
-        for i in range(n)
-    )  # fmt: skip
-    return RunHistory(AboutRun(name, layers, 100), snapshots, (RunEvent(50, 5.0, "checkpoint", "a<b>.pt"),))
+from unbend.study.history.values import AboutRun, RunHistory
 
 
 def run(*words):

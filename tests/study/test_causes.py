@@ -5,7 +5,7 @@ import pytest
 from examinations import NAN, confusion, examination, trials, weights
 
 from unbend.numerics.moments import Moments
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.examine.values import Passage
 from unbend.study.findings import findings
 from unbend.study.values import About, Layer

@@ -1,3 +1,4 @@
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import nn
 from unbend.errors import DataError
 from unbend.numerics.interval import paired_difference
 from unbend.study.compare import Comparison, compare
+from unbend.study.match import matched_by_position
 from unbend.study.study import study
 from unbend.study.values import Finding
 
@@ -111,7 +113,7 @@ def test_heads_of_one_logit_are_paired_as_those_of_two():
 def test_the_own_score_is_paired_as_interval_says(good, blind):
     found = compare(good, blind)
     tables = [s.sums.held_out["2"]["SampleState"].table() for s in (good, blind)]
-    first, second = ((scores.argmax(1) == targets.argmax(1)).numpy() for scores, targets in tables)
+    first, second = (scores.argmax(1) == targets.argmax(1) for scores, targets in tables)
     expected = paired_difference(second, first)
     assert (found.own_change, found.own_low, found.own_high) == (expected.difference, expected.low, expected.high)
 
@@ -157,8 +159,41 @@ def test_layers_are_matched_by_name(good):
     assert len(found.change) == 4
 
 
+def test_layers_of_other_names_are_matched_by_position_and_compared_on_the_same_rows(good, blind):
+    def called(model):
+        return nn.Sequential(OrderedDict(zip(("body", "act", "end"), model, strict=True)))
+
+    other = study(called(net(blind=True)), rows(), name="blind", twin=False)
+    found, same = compare(good, other), compare(good, blind)
+    assert found.layers == same.layers
+    assert found.by_position == {"body": "0", "act": "1", "end": "2"}
+    assert found.only_first == found.only_second == ()
+    for name in ("change", "low", "high", "is_paired", "fisher_second", "silent_second"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(same, name))
+    assert (found.own_change, found.own_low) == (same.own_change, same.own_low)
+    assert "Matched by position: 0 is body, 1 is act, 2 is end in the second." in found.noted
+    assert {title.replace("body", "0").replace("act", "1").replace("end", "2") for title in found.new} == set(same.new)
+
+
+def test_position_counts_only_between_layers_that_match_in_one_order(good):
+    named = {"a": "affine", "b": "activation", "x": "affine", "c": "affine", "y": "norm"}
+
+    def layers(*names):
+        return [replace(good.layers[1], name=name, kind=named.get(name, "affine")) for name in names]
+
+    assert matched_by_position(layers("a", "p", "b"), layers("a", "q", "b")) == {"q": "p"}
+    assert matched_by_position(layers("a", "p", "r", "b"), layers("a", "q", "b")) == {}
+    assert matched_by_position(layers("a", "p", "b"), layers("b", "q", "a")) == {}
+    assert matched_by_position(layers("a", "x", "b"), layers("a", "y", "b")) == {}
+    found = compare(good, replace(good, layers=good.layers[:2]))
+    assert (
+        f"Not matched: {len(good.layers) - 2} of the {len(good.layers)} layers of the first, 0 of the 2 of the second."
+        in found.noted
+    )
+
+
 def test_studies_with_no_layer_in_common(good):
-    renamed = replace(good, layers=tuple(replace(x, name=x.name + "'") for x in good.layers))
+    renamed = replace(good, layers=tuple(replace(x, name=x.name + "'", kind="function") for x in good.layers))
     found = compare(good, renamed)
     assert found.layers == ()
     assert len(found.only_first) == len(found.only_second) == 4
@@ -227,7 +262,7 @@ def test_r2_intervals_cover():
     for _ in range(400):
         x = draw.normal(size=(300, 2))
         y = x[:, :1] + draw.normal(size=(300, 1))
-        sample = SampleState(300, ids, ids.astype(np.uint64), (torch.from_numpy(x),), (torch.from_numpy(y),))
+        sample = SampleState(300, ids, ids.astype(np.uint64), (x,), (y,))
         lost = _unexplained_shares(b, sample) - _unexplained_shares(a, sample)
         half = 1.96 * np.sqrt(len(lost) * lost.var(ddof=1))
         inside += abs(-lost.sum() - truth) < half

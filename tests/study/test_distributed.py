@@ -1,13 +1,14 @@
-"""Two processes under torchrun make the study one makes."""
+"""Two processes that torchrun starts, or that are told what it tells, make the study one makes."""
 
 import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from tests.children import script, start
 
 from unbend.errors import DataError
 from unbend.study.ranks import Share, gather, joined, share, total
@@ -46,17 +47,23 @@ def free_port():
         return s.getsockname()[1]
 
 
+def ranks(folder, *words, n=2, **env):
+    """`run.py WORDS` as that many ranks, each told what torchrun tells it."""
+    port = str(free_port())
+    told = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **env}
+    return [
+        start(script, "run.py", *words, cwd=folder, env={**told, "WORLD_SIZE": str(n), "RANK": str(rank)})
+        for rank in range(n)
+    ]
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "run.py").write_text(SCRIPT)
-    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    two = subprocess.run([*launcher(), "run.py", "two.unbend"], cwd=folder, env=quiet, capture_output=True, text=True,
-                         timeout=300, check=False)  # fmt: skip
-    assert two.returncode == 0, two.stderr[-2000:]
-    subprocess.run([sys.executable, "run.py", "one.unbend"], cwd=folder, env=quiet, check=True, timeout=300,
-                   capture_output=True)  # fmt: skip
-    return Path(folder), two.stdout
+    done = [rank.ended() for rank in (*ranks(folder, "two.unbend"), *ranks(folder, "one.unbend", n=1))]
+    assert [rank.returncode for rank in done] == [0, 0, 0], done[0].stderr[-2000:]
+    return folder, "".join(rank.stdout for rank in done[:2])
 
 
 def launcher() -> list[str]:
@@ -67,16 +74,23 @@ def launcher() -> list[str]:
 def test_the_command_line_under_torchrun_writes_one_page_and_one_study(tmp_path):
     from unbend.record import open as opened
 
+    (tmp_path / "m.py").write_text(
+        "from torch import nn\nnet = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))\n"
+    )
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", x=rng.normal(size=(301, 4)).astype(np.float32), y=np.arange(301) % 3)
     quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "COLUMNS": "160"}
-    words = ["-m", "unbend", "report", "-o", "page.html", "--save", "two.unbend"]
+    words = ["-m", "unbend", "report", "m.py:net", "d.npz", "-o", "page.html", "--save", "two.unbend"]
     two = subprocess.run([*launcher(), *words], cwd=tmp_path, env=quiet, capture_output=True, text=True,
                          timeout=300, check=False)  # fmt: skip
     assert two.returncode == 0, two.stderr[-2000:]
-    assert two.stdout.count("64-128-64-32-10 ReLU net") == 1
+    assert two.stdout.count("m.py:net on d.npz") == 1
     assert two.stderr.count("Wrote") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "two.unbend"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "d.npz", "m.py", "page.html", "two.unbend",
+    ]  # fmt: skip
     about = opened(tmp_path / "two.unbend").about
-    assert about.n_train + about.n_held_out == 1797
+    assert about.n_train + about.n_held_out == 301
 
 
 def test_two_ranks_make_the_study_of_one(ran):
@@ -146,22 +160,11 @@ with joined():
 @pytest.mark.parametrize(("how", "when"), [("dies", "early"), ("dies", "late"), ("sleeps", "late")])
 def test_a_rank_that_is_lost_gives_the_others_a_sentence(tmp_path, how, when):
     (tmp_path / "run.py").write_text(LOST)
-    port = str(free_port())
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "run.py", how, when], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "UNBEND_PATIENCE": "8",
-                 "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "RANK": str(rank)},
-        )
-        for rank in range(2)
-    ]  # fmt: skip
+    first, second = ranks(tmp_path, how, when, UNBEND_PATIENCE="8")
     try:
-        out, err = ranks[0].communicate(timeout=120)
+        done = first.ended(timeout=120)
     finally:
-        for rank in ranks:
-            rank.kill()
-            rank.communicate()
-    assert ranks[0].returncode == 7, err
-    assert out.startswith("ranks: rank 0 of 2 waits for one that has died or is stuck (")
-    assert out.count("\n") == 1
+        second.kill()
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.startswith("ranks: rank 0 of 2 waits for one that has died or is stuck (")
+    assert done.stdout.count("\n") == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.depth import depth
 from unbend.study.paths import paths
 from unbend.study.values import Layer

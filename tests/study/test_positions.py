@@ -165,7 +165,7 @@ def test_rows_are_the_layers_values_at_the_positions_of_the_labels(case, part):
         np.testing.assert_allclose(rows, at(expected[name], item, place, grid, channel), rtol=1e-5, atol=1e-6)
         labels = y.reshape(N, -1)[item, place]
         assert (labels != IGNORED).all()
-        assert torch.equal(targets.argmax(1), labels)
+        assert np.array_equal(targets.argmax(1), labels)
 
 
 def test_tokens_of_patches_lie_where_their_patch_is():
@@ -288,7 +288,7 @@ def test_tokens_of_unequal_sentences_are_rows_and_padding_is_none(label):
             for i in item[:40].tolist()
         ]
     rows = torch.stack([h[p] for h, p in zip(alone, place[:40], strict=True)])
-    torch.testing.assert_close(samples[0].table()[0][:40], rows, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(samples[0].table()[0][:40], rows, rtol=1e-4, atol=1e-5)
 
 
 def test_probes_read_positions_and_proofs_are_refused():
@@ -322,7 +322,7 @@ def test_an_output_without_a_channel_axis_is_read_at_every_position():
     item, place = decoded(sample.ids, 144)
     with torch.no_grad():
         expected = net(x).reshape(N, -1)[item, place]
-    torch.testing.assert_close(sample.table()[0][:, 0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(sample.table()[0][:, 0], expected, rtol=1e-5, atol=1e-6)
     assert found["output"].view.width == 1
     assert found.across["gradients"].norm.min() > 0
 

@@ -170,7 +170,7 @@ def test_each_layer_of_a_study_is_read_under_its_own_mask():
         sample = found.sums.train[name]["SampleState"]
         got, _ = sample.table()
         expected = (values * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        assert torch.allclose(got.double().sum(0), expected.double().sum(0), atol=1e-3), name
+        assert torch.allclose(torch.from_numpy(got).double().sum(0), expected.double().sum(0), atol=1e-3), name
 
 
 def test_an_axis_that_is_set_is_kept_with_the_study():

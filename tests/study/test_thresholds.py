@@ -12,7 +12,7 @@ from unbend.numerics.probe.certificate import Optimality
 from unbend.numerics.probe.probes import Probe, ProbeControl, Probes
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.examine.values import Contract, DataFacts, Examination, Scores
 from unbend.study.findings import findings
 from unbend.study.values import About, Layer

@@ -43,7 +43,7 @@ def test_scores_of_a_layer_are_averages_over_the_labels_with_their_base_rate(fou
     r = found["1"].result(Readout)
     assert r.held_out == pytest.approx(np.mean([each.held_out for each in r.labels]))
     held_out = found.sums.held_out["1"]["SampleState"].table()[1]
-    share = held_out.mean(0).numpy()
+    share = held_out.mean(0)
     np.testing.assert_allclose([each.majority for each in r.labels], np.maximum(share, 1 - share))
     assert r.held_out_interval[0] < r.held_out < r.held_out_interval[1]
     assert 1 - r.unexplained.mean() == pytest.approx(r.held_out)

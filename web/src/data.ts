@@ -28,7 +28,7 @@ export interface Head {
   readonly figures: readonly Figure[];
 }
 
-export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
+export type Numbers = Float32Array | Float64Array | Int32Array | Uint32Array | Int16Array | Uint8Array;
 type Kind = "f4" | "f8" | "i4" | "u1" | "u2";
 
 interface Reference {
@@ -78,12 +78,18 @@ export class Store {
   #block(index: number): ArrayBuffer {
     const known = this.#blocks.get(index);
     if (known !== undefined) return known;
-    const text = atob(this.#text(index));
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-    this.#blocks.set(index, bytes.buffer);
-    return bytes.buffer;
+    const bytes = bytesOf(this.#text(index));
+    this.#blocks.set(index, bytes);
+    return bytes;
   }
+}
+
+/** The bytes of a text in base64. */
+export function bytesOf(base64: string): ArrayBuffer {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes.buffer;
 }
 
 function unpacked(packed: Uint16Array, low: readonly number[], step: readonly number[]): Float32Array {

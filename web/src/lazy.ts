@@ -7,6 +7,8 @@ const NEAR = "300px 0px";
 const FAR = "300% 0px";
 const BUDGET = 6;
 /** Milliseconds of drawing in one frame. */
+const REST = 120;
+/** Milliseconds without a change of the width, before views are drawn again. */
 
 export interface Slot {
   /** Draws into its element. */
@@ -53,6 +55,20 @@ export class Lazy {
       this.#release(element);
       if (this.#near.has(element)) this.#draw(element);
     }
+  }
+
+  /** Everything is drawn for print, and again where the window gets another width. */
+  followWindow(): void {
+    addEventListener("beforeprint", () => { this.all(); });
+    addEventListener("afterprint", () => { this.settle(); });
+    let { innerWidth: width } = window;
+    let later = 0;
+    addEventListener("resize", () => {
+      if (innerWidth === width) return;
+      width = innerWidth;
+      clearTimeout(later);
+      later = window.setTimeout(() => { this.again(); }, REST);
+    });
   }
 
   stop(): void {

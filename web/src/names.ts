@@ -25,9 +25,29 @@ export function distinct(names: readonly string[], most = 14): string[] {
   return names.map((name) => shortened(name.slice(cut), most));
 }
 
-/** Names of layers; the first is the input, and does not take part in the common start. */
+const MOST_HAVE = 0.6;
+/** Share of the layers that begin alike, above which their start is left out. */
+
+/** The longest start, up to the end of a word, that most of the names have. */
+export function commonStart(names: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const name of names) {
+    for (let i = 1; i < name.length; i++) {
+      if (!WORD_ENDS.test(name[i - 1] ?? "")) continue;
+      const start = name.slice(0, i);
+      counts.set(start, (counts.get(start) ?? 0) + 1);
+    }
+  }
+  const least = Math.max(2, MOST_HAVE * names.length);
+  return [...counts].filter(([, n]) => n >= least).map(([start]) => start).sort((a, b) => b.length - a.length)[0] ?? "";
+}
+
+/** Names of layers, without the start that most of them have. The first is the input, and does not take part. */
 export function ofLayers(names: readonly string[], most = 18): string[] {
-  const [first = "", ...others] = names;
-  const cut = sharedStart(others);
-  return names.length ? [first, ...others.map((name) => name.slice(cut))].map((name) => shortened(name, most)) : [];
+  const [first, ...others] = names;
+  if (first === undefined) return [];
+  const start = commonStart(others);
+  const cut = others.map((name) => (name.startsWith(start) ? name.slice(start.length) : name));
+  const told = new Set([first, ...cut]).size === new Set(names).size ? cut : others;
+  return [first, ...told].map((name) => shortened(name, most));
 }

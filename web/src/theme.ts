@@ -1,37 +1,34 @@
 /** Light or dark: as the system has it, until the button says otherwise. */
 
+import { keep, kept } from "./keep.ts";
+
 const KEPT = "unbend-theme";
+const DARK = "(prefers-color-scheme: dark)";
 
-function read(): string | null {
-  try {
-    return localStorage.getItem(KEPT);
-  } catch {
-    return null; // no storage in a sandboxed frame
-  }
+export function isDark(): boolean {
+  const said = document.documentElement.dataset["theme"];
+  return said ? said === "dark" : matchMedia(DARK).matches;
 }
 
-function keep(theme: string): void {
-  try {
-    localStorage.setItem(KEPT, theme);
-  } catch {
-    // no storage in a sandboxed frame
-  }
-}
-
-export function theme(button: HTMLElement | null): void {
+/**
+ * @param button names the other theme and changes to it.
+ * @param follow called when the theme has changed: what is drawn on a canvas does not follow by itself.
+ */
+export function theme(button: HTMLElement | null, follow: () => void = () => undefined): void {
   const root = document.documentElement;
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = (): boolean => (root.dataset["theme"] ?? (dark.matches ? "dark" : "light")) === "dark";
-  const kept = read();
-  if (kept) root.dataset["theme"] = kept;
+  const before = kept(KEPT);
+  if (before) root.dataset["theme"] = before;
+  const change = (): void => {
+    if (button) button.textContent = isDark() ? "Light" : "Dark";
+    follow();
+  };
+  matchMedia(DARK).addEventListener("change", change);
   if (!button) return;
-  const name = (): void => { button.textContent = isDark() ? "Light" : "Dark"; };
   button.hidden = false;
-  name();
-  dark.addEventListener("change", name);
+  button.textContent = isDark() ? "Light" : "Dark";
   button.addEventListener("click", () => {
     root.dataset["theme"] = isDark() ? "light" : "dark";
-    keep(root.dataset["theme"]);
-    name();
+    keep(KEPT, root.dataset["theme"]);
+    change();
   });
 }

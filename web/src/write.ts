@@ -28,6 +28,11 @@ export function percent(share: number): string {
   return Number.isNaN(share) ? "—" : `${(100 * share).toFixed(1).replace(/\.0$/, "")} %`;
 }
 
+/** Writes ticks of a logarithmic axis: powers of ten as such where all are. */
+export function ofTicks(ticks: readonly number[]): (value: number) => string {
+  return ticks.every((tick) => Math.abs(Math.log10(tick) % 1) < 1e-9) && ticks.length > 1 ? power : digits;
+}
+
 /** A power of ten, or a number in full where that is as short. */
 export function power(value: number): string {
   const exponent = Math.log10(value);

@@ -6,6 +6,9 @@ test("layers lose the start they share, and the middle where they are long", () 
   expect(ofLayers(["input", "encoder.layer.0.attention", "encoder.layer.1.attention"])).toEqual(["input", "0.attention", "1.attention"]);
   expect(shortened("encoder.layer.0.attention.output.dense")).toBe("encoder.…put.dense");
   expect(ofLayers([])).toEqual([]);
+  expect(ofLayers(["embeddings", "encoder.layer.0.output", "encoder.layer.1.output", "encoder.layer.2.output", "pooler"]))
+    .toEqual(["embeddings", "0.output", "1.output", "2.output", "pooler"]);
+  expect(ofLayers(["input", "net.0", "net.1", "net.2", "0"])).toEqual(["input", "net.0", "net.1", "net.2", "0"]);
 });
 
 test("classes lose the words they share, never a part of a word", () => {

@@ -10,7 +10,7 @@ from unbend._names import first_few
 from unbend.capture.look import TAPPED, Look, Seen
 from unbend.capture.taps import Tap
 from unbend.errors import LayerError
-from unbend.numerics.views import RULES, WIDEST, Rule
+from unbend.numerics.view import RULES, WIDEST, Rule
 
 MOST = 32
 """With more layers than this, the default keeps activations and blocks, then blocks only, then some of them."""

@@ -26,7 +26,7 @@ from unbend.capture.quiet import quiet
 from unbend.capture.reading import Reading, by_class, chosen_axis, reading, unit_axes
 from unbend.capture.taps import Event, Place, Tap, listening
 from unbend.errors import ModelError, ShapeError
-from unbend.numerics.activity import saturation
+from unbend.numerics.saturation import saturation
 
 TAPPED: tuple[Kind, ...] = ("embedding", "affine", "norm", "activation", "attention", "recurrent", "block", "function")
 """Kinds that are looked at unless layers are named."""

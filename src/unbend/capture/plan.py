@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from unbend._names import first_few
+from unbend._names import INPUT, first_few
 from unbend.capture.choose import apply_rules, default, match, sketch_wide
 from unbend.capture.flow import Flow, remarks
 from unbend.capture.flow.masks import Mask
@@ -21,10 +21,7 @@ from unbend.capture.quiet import quiet
 from unbend.capture.taps import Tap
 from unbend.capture.tokens import unmasked_padding
 from unbend.errors import ModelError
-from unbend.numerics.views import Rule
-
-INPUT = "input"
-"""The name under which the model's inputs stand among the layers, and feed them."""
+from unbend.numerics.view import Rule
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from torch import nn
 from unbend.capture.flow import Site
 from unbend.capture.kinds import channels
 from unbend.errors import LayerError
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 
 
 @dataclass(frozen=True, slots=True, eq=False)

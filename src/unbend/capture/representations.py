@@ -12,7 +12,7 @@ from unbend.capture.quiet import bare, quiet
 from unbend.capture.taps import Caught, Tap, tapped
 from unbend.capture.tokens import token_mask, token_masks
 from unbend.errors import ShapeError
-from unbend.numerics.views import Rule
+from unbend.numerics.view import Rule
 from unbend.numerics.views import reduce as reduced
 
 

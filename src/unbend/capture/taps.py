@@ -22,7 +22,7 @@ from unbend.capture.kinds import FUNCTIONS, Kind
 from unbend.capture.outputs import tensor_of, version_of
 from unbend.capture.quiet import every_module_called
 from unbend.numerics.batch import Saturation
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 
 Place: TypeAlias = tuple[str, str, int]
 """Path of a module, name of a functional activation in it ("" for the module itself), and which call of it."""

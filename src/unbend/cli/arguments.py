@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from unbend.errors import DataError
-from unbend.numerics.views import Rule
+from unbend.numerics.view import Rule
 
 
 def files_of(words: Iterable[str | Path | None]) -> list[str]:

@@ -3,7 +3,6 @@
 In: the words of a command line. Out: a page, a film, and what they show in sentences.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +12,12 @@ from rich.text import Text
 from unbend.cli.arguments import files_of
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
 from unbend.explain.bottleneck.bottleneck import bottleneck as narrow
 from unbend.explain.bottleneck.words import sentences
 from unbend.files import check_place, check_unread
 from unbend.plot.bottleneck import bottleneck_film
-from unbend.plot.film import gif, mp4
 from unbend.report.bottleneck import bottleneck_page
 from unbend.report.html import write
 from unbend.study.jobs import work_of
@@ -64,11 +63,7 @@ def bottleneck(
             progress=told,
         ).plane  # fmt: skip
         told("Drawing", 0, None)
-        reels: list[Path] = []
-        if film:
-            images = list(bottleneck_film(plane))
-            reels = [gif(images, output.with_suffix(".gif"))]
-            reels += [mp4(images, output.with_suffix(".mp4"))] if find_spec("imageio_ffmpeg") else []
+        reels = write_film(bottleneck_film(plane), None, output.with_suffix(".gif"), told) if film else []
         title = f"Two units before the output of {work.name}"
         write(bottleneck_page(plane, title=title, reel=reels[0] if reels else None), output)
     first, *rest = sentences(plane)

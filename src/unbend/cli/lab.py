@@ -49,7 +49,7 @@ def lab(
         int | None,
         typer.Option(help=f"How many seeds, from --seed on [1; {N_SEEDS} with --all in full].", show_default=False),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time [one a core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time; one a core when left out.")] = None,
     film: Annotated[bool, typer.Option(help="Make the films.")] = True,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again what a saved run would answer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,

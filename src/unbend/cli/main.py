@@ -22,7 +22,7 @@ HELP = """A microscope for hidden layers: shows, measures and proves what each l
 
 [bold]Start here[/bold]
 
-  unbend report                            a small net on real handwritten digits
+  unbend report                            two moons made separable, then a net on handwritten digits
   unbend report net.py:model data.npz      your own network and data
   unbend lab                               the claims of the field, re-run and checked
 """
@@ -31,20 +31,27 @@ COMMANDS = {
     "regions": "Cut the input space, or a plane through three samples, into the regions on which the model is affine.",
     "bottleneck": "Put two units before the output, retrain a copy, and prove whether the classes lie apart there.",
     "units": "Tell what every unit answers to: classes, its strongest and weakest rows, columns of the input, copies.",
+    "maximise": "Make the input that each class, or each unit of a layer, answers to most, beside real ones.",
     "saliency": "Show what of the input the output hangs on, each method beside its map of random weights.",
     "surgery": "Tell what each layer is worth: skipped, replaced by one matrix, put at its mean, its classes erased.",
     "shape": "Tell the shape of each layer: its dimension, how much of a matrix it is, how alike it is to others.",
+    "flow": "Film the data on its way through the network: what each layer turns, stretches and bends.",
+    "maps": "Draw the same rows in a plane for every layer: PCA, discriminant plane, t-SNE, UMAP, PaCMAP.",
     "steer": "Add the way to a class to each layer, and tell how many other rows the network calls that class then.",
     "lab": "Re-run the claims of the field: each measured, checked, and drawn.",
     "learn": "Write the course: twelve lessons, run here, as pages that open offline, as notebooks and as Markdown.",
     "show": "Show a saved study or a training run, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
     "compare": "Tell layer by layer what got better or worse beyond the noise of the rows.",
+    "schema": "Print the JSON schema of what --json prints: of report, show, compare and lab.",
     "verify": "Check every separability proof of a saved study over all rows, "
     "without searching and without trusting the solver.",
 }
 """Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
-_NEED_NO_WORDS = ("report", "bottleneck", "units", "saliency", "surgery", "shape", "lab", "learn")
+_NEED_NO_WORDS = (
+    "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab",
+    "learn", "schema",
+)  # fmt: skip
 _SOON = 0.05
 """Seconds after which a swallowed Ctrl-C is raised once more."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -43,8 +43,6 @@ _PAGE = 60_000
 """Regions whose outlines fit into a page of 5 MB."""
 _SMALLER, _SMALLEST = 0.6, 0.01
 """How much smaller the next window is where one holds too many regions, and the least of the first that is tried."""
-_SLOW = 2.0
-"""Seconds of compiling that need a word."""
 
 
 def regions(
@@ -93,12 +91,10 @@ def regions(
     check_unread(output, files_of([model, data, weights]))
     network, samples, name = _job(model, data, label, weights)
     clock.end("data")
-    with errors().status("Making the kernels ready; the first time on a machine they are compiled, half a minute"):
-        seconds = warm_up()
-    if seconds > _SLOW:
-        errors().print(f"Compiled the kernels in {seconds:.0f} s; from now on they come from the disk.")
-    clock.end("kernels")
     net = lower_for(network, samples, layer=layer)
+    with errors().status("Making the kernels ready"):
+        warm_up(net)
+    clock.end("kernels")
     plane = _window(plane_for(net.n_inputs, samples, None if through is None else _rows(through)), box)
     start = perf_counter()
     if box is None and output.suffix.lower() == ".html":

@@ -3,6 +3,7 @@
 import json
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -13,18 +14,22 @@ from unbend.cli.arguments import axes, files_of, rules
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.options import Label, Layers, Page, Weights
-from unbend.cli.terminal import progress, study_view
+from unbend.cli.terminal import opening_view, progress, study_view
 from unbend.files import check_apart, check_place, check_unread
 from unbend.report.plain import plain
 from unbend.study.initialisation import initialisation
 from unbend.study.items import choice, choices
-from unbend.study.jobs import NO_DATA, StudyJob, work_of
+from unbend.study.jobs import NO_DATA, StudyJob, opening_demo, work_of
+from unbend.study.opening import Opening
 from unbend.study.progress import Progress
 from unbend.study.ranks import joined
 from unbend.study.study import study
 from unbend.study.values import Study
 
 PAGE = Path("report.html")
+_OPERATIONS = ("skip", "mean", "affine")
+_SECONDS = 20.0
+"""Processor time that surgery may take for single layers, and for runs of layers."""
 _Model: TypeAlias = Annotated[
     str | None,
     typer.Argument(
@@ -40,6 +45,9 @@ _Data: TypeAlias = Annotated[
 ]
 _Trials: TypeAlias = Annotated[
     bool, typer.Option(help="With --loss, train copies for some seconds to see what more training would bring.")
+]
+_Surgery: TypeAlias = Annotated[
+    bool, typer.Option("--surgery", help="Find out which layers can be left out or replaced by one matrix.")
 ]
 _Reduce: TypeAlias = Annotated[
     list[str] | None,
@@ -89,6 +97,7 @@ def report(
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
     trials: _Trials = True,
+    surgery: _Surgery = False,
     proofs: Annotated[
         bool, typer.Option("--proofs", help="Prove for every layer whether the classes are linearly separable.")
     ] = False,
@@ -103,7 +112,8 @@ def report(
 ) -> None:
     """Tell what every hidden layer of a network does to data, on one page.
 
-    Without arguments it trains a small net on scikit-learn's handwritten digits and reports on that.
+    Without arguments it first trains a net on two moons, which overlap at the input and are proved separable in its
+    last hidden layer, then one on scikit-learn's handwritten digits, and reports on that.
 
     [bold]Examples[/bold]
 
@@ -121,25 +131,31 @@ def report(
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
             work = _job(model, data, label, weights, group, seed, told)
+            first = opening_demo() if model is None else None
             clock.end("data")
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                reduce=rules(reduce), axis=axes(axis), loss=loss, inputs=choices(inputs), target=choice(target),
-                output=choice(model_output), groups=work.groups, rows=rows, exact=exact, twin=twin, n_classes=classes,
+                loss=loss, reduce=rules(reduce), axis=axes(axis), inputs=choices(inputs), target=choice(target),
+                groups=work.groups, output=choice(model_output), rows=rows, exact=exact, twin=twin, n_classes=classes,
                 untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
                 seed=seed,
             )  # fmt: skip
             clock.end("study")
             if is_writer:
-                _write(made, output, save, told)
+                made = _with_surgery(made, work, layers, batch_size, told) if surgery else made
+                _write(made, output, save, told, first)
                 clock.end("page")
         if not is_writer:
             return
-    _show(made, as_json=as_json_)
+    _show(made, first, as_json=as_json_)
     errors().print(wrote(output, *([save] if save else []), end=f" in {clock.in_words()}."))
-    if open_:
-        webbrowser.open(output.resolve().as_uri())
+    _open_in_browser(output, if_asked=open_)
+
+
+def _open_in_browser(page: Path, *, if_asked: bool) -> None:
+    if if_asked:
+        webbrowser.open(page.resolve().as_uri())
 
 
 def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
@@ -150,12 +166,26 @@ def _job(model: str | None, data: str | None, label: str | None, weights: Path |
     return work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
 
 
-def _write(made: Study, output: Path, save: Path | None, told: Progress) -> None:
+def _with_surgery(made: Study, work: StudyJob, layers: list[str] | None, batch_size: int, told: Progress) -> Study:
+    """The study with what its layers are worth, where rows have one class each."""
+    if made.about.task != "classification":
+        note = f"Surgery judges layers by the classes of rows; here are {made.about.task}, so it was left out."
+        return replace(made, about=replace(made.about, notes=(*made.about.notes, note)))
+    from unbend.explain.surgery.surgery import surgery as operate
+
+    found = operate(
+        work.model, work.data, layers=layers or None, operations=_OPERATIONS, budget=_SECONDS, batch_size=batch_size,
+        progress=told,
+    )  # fmt: skip
+    return found.into(made)
+
+
+def _write(made: Study, output: Path, save: Path | None, told: Progress, first: Opening | None) -> None:
     """The study, where it is to be kept, and its page."""
     if save is not None:
         unbend.save(made, save)
     told("Writing the page", 0, None)
-    unbend.report(made, output)
+    unbend.report(made, output, opening=first)
 
 
 def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path | None]) -> None:
@@ -169,8 +199,10 @@ def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path 
         check_apart(output, save)
 
 
-def _show(made: Study, *, as_json: bool) -> None:
+def _show(made: Study, first: Opening | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(plain(made), indent=1))
-    else:
-        results().print(study_view(made))
+        return
+    if first is not None:
+        results().print(opening_view(first))
+    results().print(study_view(made))

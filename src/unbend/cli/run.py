@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from unbend._typing import Array
+from unbend.chart.style import shortened
 from unbend.cli.console import results
 from unbend.cli.terminal import finding_lines
-from unbend.plot.style import shortened
 from unbend.record.history import is_over, open_history
 from unbend.report.text import in_digits
 from unbend.study.history.rules import judge

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unbend._names import INPUT
 from unbend._typing import Array, Float64, Int64
 from unbend.capture import Tap
-from unbend.capture.plan import INPUT
 from unbend.errors import DataError
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.fit import affine_fits
@@ -22,7 +22,7 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.similarity import similarity
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.topology import betti
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 
 ROWS = 2000
 _CLOUD = 300
@@ -57,6 +57,7 @@ class LayerShapes:
     cka_between: Float64[Array, "l m"]
 
 
+@with_bars
 def shape(
     model: nn.Module,
     data: Any,
@@ -80,7 +81,7 @@ def shape(
         topology: also count pieces and holes of the rows of the first class (needs ripser).
         rows: training rows that shapes are taken of.
         batch_size: rows per forward pass.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: the labels are no classes.
@@ -130,8 +131,8 @@ def _tables(made: Setup, taps: Sequence[Tap], n: int, progress: Progress) -> tup
         tick=ticker(progress, "Training rows", rows.n["train"]), with_input=True,
     )  # fmt: skip
     found = {name: state["SampleState"].table() for name, state in states.items()}
-    labels = next(iter(found.values()))[1].argmax(1)
-    return {name: torch.nan_to_num(table.float()) for name, (table, _) in found.items()}, labels
+    labels = torch.from_numpy(next(iter(found.values()))[1].argmax(1))
+    return {name: torch.nan_to_num(torch.from_numpy(table).float()) for name, (table, _) in found.items()}, labels
 
 
 def _dimension(table: Tensor) -> Dimension | None:

@@ -1,6 +1,6 @@
 """The lab: what articles say about hidden layers, re-run and checked.
 
-Comes in: the public face of unbend. Goes out: a `Claim` per module, its results, and one page. Each experiment
+In: the public face of unbend. Out: a `Claim` per module, its results, and one page. Each experiment
 uses only public names, so that it doubles as an example.
 """
 

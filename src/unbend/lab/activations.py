@@ -179,19 +179,21 @@ def draw(result: Activations, figure: Figure) -> None:
         if place >= 12:
             axes.set_xlabel("z")
         if place % 6 == 0:
-            axes.set_ylabel("f, f′")
+            axes.set_ylabel("f and slope f′")
     panels[0, 0].legend(frameon=False, fontsize=7, loc="upper left")
     soft, last, spare = panels.flat[-3:]
     spare.set_axis_off()
     for row, color, style, logit in zip(result.softmax, (BLUE, VERMILION, GREEN), ("-", "--", ":"), "z01", strict=True):
         soft.plot(result.z, row, style, color=color, label=f"logit {logit}")
     soft.set(title="softmax of z, 0, 1", xlabel="z", ylim=(-0.05, 1.05), xlim=(-5, 5))
-    soft.legend(frameon=False, fontsize=6.5, loc="center left")
     last.plot(result.at, result.target, color=FAINT, linewidth=4, label="target")
     last.plot(result.at, result.linear, color=BLUE, label="linear")
     last.plot(result.at, result.squashed, "--", color=VERMILION, label="sigmoid")
     last.set(title="output layers", xlabel="x", ylim=(-1.2, 1.3))
-    last.legend(frameon=False, fontsize=6.5, loc="lower right")
+    # The curves fill their panels: the words stand beside them.
+    of_softmax = spare.legend(*soft.get_legend_handles_labels(), title="softmax", frameon=False, loc="upper left")
+    spare.add_artist(of_softmax)
+    spare.legend(*last.get_legend_handles_labels(), title="output layers", frameon=False, loc="lower left")
 
 
 CLAIM = Claim(

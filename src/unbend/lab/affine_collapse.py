@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from unbend import zoo
+from unbend.explain.flow import PlaneFlow, flow
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, VERMILION, field, grid, legend, scatter
-from unbend.lab.flow import PlaneFlow, flow, flow_frame, n_flow_frames
+from unbend.plot import flow as draw_flow
+from unbend.plot import n_flow_frames
 
 WIDTHS = (2, 2, 2, 2, 1)
 
@@ -71,6 +73,7 @@ def run(seed: int = 0, budget: Budget = "full") -> AffineCollapse:
     weight, bias = fold_affine(straight)
     head = [layer for layer in tanh if isinstance(layer, nn.Linear)][-1]
     lines = grid((-1.5, -1.0), (2.5, 1.5))
+    planes = [name for name, _ in tanh.named_children()][:-1]
     return AffineCollapse(
         n_layers=n_layers,
         difference=np.array([distance(net, rows) for net in stacks]),
@@ -82,8 +85,8 @@ def run(seed: int = 0, budget: Budget = "full") -> AffineCollapse:
         bent_accuracy=zoo.accuracy(tanh, *data.train),
         weight=weight.numpy(),
         bias=bias.numpy(),
-        affine=flow(straight, x, lines),
-        bent=flow(tanh, x, lines),
+        affine=flow(straight, x, data.y_train, layers=planes, lines=lines),
+        bent=flow(tanh, x, data.y_train, layers=planes, lines=lines),
         out_weight=head.weight.detach().double().numpy()[0],
         out_bias=float(head.bias.detach()),
     )
@@ -186,9 +189,9 @@ def film(result: AffineCollapse, figure: Figure, i: int) -> None:
     """The moons and a grid through both stacks, layer by layer: lines that stay lines, and lines that bend."""
     left, right = figure.subplots(1, 2)
     longest = n_flow_frames(result.bent)
-    flow_frame(right, result.bent, result.y, i)
+    draw_flow(right, result.bent, i)
     right.set_title(f"with tanh: {right.get_title(loc='left')}", loc="left")
-    flow_frame(left, result.affine, result.y, min(i * n_flow_frames(result.affine) // longest, longest))
+    draw_flow(left, result.affine, min(i * n_flow_frames(result.affine) // longest, longest))
     left.set_title(f"no activation: {left.get_title(loc='left')}", loc="left")
 
 

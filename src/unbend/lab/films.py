@@ -1,6 +1,6 @@
 """A claim's film, as GIF and MP4.
 
-Comes in: a claim with frames, and a result. Goes out: files. It must not know pages or the terminal.
+In: a claim with frames, and a result. Out: files. It must not know pages or the terminal.
 """
 
 from collections.abc import Iterator

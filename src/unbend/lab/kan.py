@@ -1,6 +1,7 @@
 """Kolmogorov-Arnold networks put a learned function on every edge, which pays where the target is made that way.
 
-exp(sin πx + y²) is two curves, a sum and a curve: a KAN finds these very curves, and beats every MLP tried.
+exp(sin πx + y²) is two curves, a sum and a curve: a KAN finds these very curves, and beats every MLP tried. One start
+in seven gets stuck, so that the best of four is looked at.
 The product xy is not made of few curves, and there an MLP of the same size class is the better one.
 """
 
@@ -31,7 +32,7 @@ def product(x: Tensor) -> Tensor:
 
 TARGETS: dict[str, Callable[[Tensor], Tensor]] = {"exp(sin πx + y²)": target_function, "xy": product}
 KANS = (((2, 1, 1), 5), ((2, 2, 1), 5), ((2, 5, 1), 5))
-SIZES: dict[Budget, tuple[int, int, int]] = {"quick": (1, 120, 300), "full": (3, 150, 500)}
+SIZES: dict[Budget, tuple[int, int, int]] = {"quick": (4, 120, 300), "full": (4, 150, 500)}
 MLPS = (((2, 16, 1), "tanh"), ((2, 16, 16, 1), "tanh"), ((2, 16, 16, 1), "silu"))
 
 
@@ -151,11 +152,17 @@ def holds(result: Kan) -> Verdict:
         Check("exp(sin πx + y²): best KAN over best MLP", float(kan[0] / mlp[0]), 0.0, 0.6, "0.2 to 0.4 seen"),
         Check("xy: error of the best MLP", float(mlp[1]), 0.0, 0.02, "0.001 to 0.006 seen"),
         Check("xy: best KAN over best MLP", float(kan[1] / mlp[1]), 1.2, 100.0, "3 to 21 seen"),
-        Check("likeness of the learned curves to sin πx and y²", float(result.likeness.min()), 0.98, 1.0, "R²"),
+        Check(
+            "likeness of the learned curves to sin πx and y²",
+            float(result.likeness.min()),
+            0.98,
+            1.0,
+            "R², of the best start; 18 of 21 starts get there, the others below .7",
+        ),
     )
     truth = (
-        "A KAN wins by far where the target is a composition of few curves of one variable, which it then shows; on a "
-        "plain product an MLP is better."
+        "A KAN wins by far where the target is a composition of few curves of one variable, which the best of a few "
+        "starts then shows; on a plain product an MLP is better."
     )
     return Verdict("holds with a condition", truth, checks)
 

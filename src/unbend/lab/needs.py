@@ -1,6 +1,6 @@
 """Whether the data of a claim is installed.
 
-Comes in: the name of a data set. Goes out: what to install, or nothing. It must not know any claim.
+In: the name of a data set. Out: what to install, or nothing. It must not know any claim.
 """
 
 from importlib.util import find_spec

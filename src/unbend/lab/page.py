@@ -1,6 +1,6 @@
 """The page of the lab: every claim with its verdict, numbers, figure, film and code, in one file that opens offline.
 
-Comes in: entries, and the folder that holds their pictures. Goes out: HTML. It must not know how claims are run.
+In: entries, and the folder that holds their pictures. Out: HTML. It must not know how claims are run.
 """
 
 import re
@@ -19,7 +19,7 @@ from unbend.lab.claim import Claim
 from unbend.lab.entries import MARKS, Entry, Word, digits
 from unbend.lab.pictures import inline
 from unbend.lab.results import Run, source
-from unbend.report.html import inline_parts, template, text
+from unbend.report.html import fill, looks, template, text
 
 MOST_BYTES = 15_000_000
 """Of a page; films beyond are left to their files."""
@@ -44,14 +44,18 @@ def page(entries: Sequence[Entry], folder: Path, *, command: str = "unbend lab -
     Cost:
         Some 60 kB a figure, and the films, up to 15 MB in all.
     """
-    style, script = text("unbend.report", "page.css") + text("unbend.lab", "page.css"), text("unbend.lab", "page.js")
     sections: dict[str, list[Entry]] = {}
     for found in entries:
         sections.setdefault(found.claim.section, []).append(found)
-    return template("unbend.lab", "page.html", anchor=_anchor, digits=digits).render(
+    figures = _figures(entries, folder)
+    return fill(
+        template("unbend.lab", "page.html", anchor=_anchor, digits=digits),
+        "lab",
+        looks("code") + text("unbend.lab", "page.css"),
+        is_strict=not any("style=" in svg for svg in figures.values()),
         sections=list(sections.items()),
         summary=summary(entries),
-        figures={name: Markup(svg) for name, svg in _figures(entries, folder).items()},  # noqa: S704  our own SVG
+        figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704  our own SVG
         films=_films(entries, folder),
         codes={found.claim.name: _color_words(code(found.claim, found.runs[0])) for found in entries},
         command=command,
@@ -59,7 +63,6 @@ def page(entries: Sequence[Entry], folder: Path, *, command: str = "unbend lab -
         versions={name: version(name) for name in _PACKAGES},
         kinds=_KINDS,
         marks=MARKS,
-        **inline_parts(style, script),
     )
 
 

@@ -1,6 +1,6 @@
 """A claim's figure, as files and as part of a page.
 
-Comes in: a claim and its result. Goes out: SVG and PNG. It must not know pages or the terminal.
+In: a claim and its result. Out: SVG and PNG. It must not know pages or the terminal.
 """
 
 from collections.abc import Iterator

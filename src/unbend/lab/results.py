@@ -1,6 +1,6 @@
 """What one run of a claim gave, and its file.
 
-Comes in: a claim and its result. Goes out: a `Run`, saved as one safetensors file that is written whole or not
+In: a claim and its result. Out: a `Run`, saved as one safetensors file that is written whole or not
 at all, and read back only while it is what the claim would give again.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 import safetensors
-import safetensors.torch
 
 import unbend
 from unbend.errors import RecordError
 from unbend.files import whole
 from unbend.lab.claim import Budget, Claim, Verdict
+from unbend.record.arrays import read_arrays, read_metadata, write_arrays
 from unbend.record.schema import reachable
 from unbend.record.tree import Stored, TreeReader, encode
 
@@ -80,7 +80,7 @@ def save(run: Run, claim: Claim, folder: Path) -> Path:
     metadata = {"format": _FORMAT, "made by": _made_by(claim), "run": tree}
     with whole(path, "the run") as temporary:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(safetensors.torch.save(stored.tensors, metadata))
+        write_arrays(stored.tensors, temporary, metadata)
     return path
 
 
@@ -88,13 +88,11 @@ def open_run(claim: Claim, budget: Budget, seed: int, folder: Path) -> Run | Non
     """A saved run, or None where there is none that the claim's present source and this unbend made."""
     path = folder / f"{stem(claim.name, budget, seed)}.safetensors"
     try:
-        with safetensors.safe_open(path, framework="pt") as content:
-            metadata = content.metadata() or {}
-            if (metadata.get("format"), metadata.get("made by")) != (_FORMAT, _made_by(claim)):
-                return None
-            tensors = {key: content.get_tensor(key).clone() for key in content.keys()}  # noqa: SIM118
+        metadata = read_metadata(path)
+        if (metadata.get("format"), metadata.get("made by")) != (_FORMAT, _made_by(claim)):
+            return None
         known = reachable(Run, get_type_hints(claim.run).get("return", Any))
-        return TreeReader(tensors, known).read(json.loads(metadata["run"]), "run")
+        return TreeReader(read_arrays(path), known).read(json.loads(metadata["run"]), "run")
     except (OSError, safetensors.SafetensorError, RecordError, ValueError, KeyError):
         return None
 

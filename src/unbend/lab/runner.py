@@ -1,6 +1,6 @@
 """Runs of claims, some at a time, each in a worker of its own, kept on the disk as soon as they are there.
 
-Comes in: tasks. Goes out: their `Run`s as they end. It must not know pages or the terminal.
+In: tasks. Out: their `Run`s as they end. It must not know pages or the terminal.
 """
 
 import signal
@@ -34,6 +34,7 @@ COMPILED = tuple(
         "regions_one_layer regions_depth",
         "affine_collapse born_dead double_descent must_be_separable sin_fit strip topology universal xor_trained",
         "bottleneck cover logistic_head must_be_separable strip xor_impossible",
+        "neural_collapse regression_head separability_over_time separability_rises",
     )
 )
 """Claims that use the same compiled code. On a machine that has not compiled it yet the first of them does it alone,

@@ -191,6 +191,8 @@ def draw(result: SeparabilityRises, figure: Figure) -> None:
     law.semilogy(depth, result.untrained[0], "^:", color=GREY, markersize=4, label="untrained")
     law.set(xlabel="activation", ylabel="tr(S_W S_B⁺), small = separated")
     law.set_title("law of equi-separation", loc="left")
+    low, high = law.get_ylim()
+    law.set_ylim(low / 6, high)  # room for the words under the lines
     legend(law, loc="lower left")
     for values, color, look, name in (
         (result.train[0], VERMILION, "s--", "training rows"),

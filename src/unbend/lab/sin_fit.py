@@ -136,14 +136,14 @@ def holds(result: SinFit) -> Verdict:
     """Fitting better is what tanh does; range is not why."""
     mid, early = medians(result), medians(result, _EARLY)
     checks = (
-        Check("error of the best line", result.line, 0.42218, 0.42220, "known: .42219"),
+        Check("error of the best line", result.line, 0.42218, 0.42220, "a number of the data alone: .42219"),
         Check("without activation, median", mid["identity"], 0.4221, 0.4240, "it is a line, .42219 at best"),
         Check(
             f"tanh, median after {_EARLY} steps",
             early["tanh"],
-            0.0005,
-            0.02,
-            ".0022 in the table of claims; it falls fast here",
+            0.0002,
+            0.06,
+            ".001 to .012 over seeds, as it falls fast here; ahead of ReLU already",
         ),
         Check(f"ReLU, median after {_EARLY} steps", early["relu"], 0.06, 0.2, "about .136"),
         Check(f"hardtanh, median after {_EARLY} steps", early["hardtanh"], 0.014, 0.027, "about .019"),
@@ -217,6 +217,7 @@ def film(result: SinFit, figure: Figure, i: int) -> None:
     axes = figure.subplots()
     _fits(axes, result, i)
     axes.set_title(f"after {result.steps[i]:,} steps", loc="left")
+    axes.set_ylim(-1.6, 2.1)
     words.legend(axes, loc="upper right", ncols=4)
 
 

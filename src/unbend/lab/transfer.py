@@ -34,8 +34,8 @@ class TransferSize:
 
 
 SIZES: dict[Budget, TransferSize] = {
-    "quick": TransferSize(1, (0, 2, 3), (100,), 80),
-    "full": TransferSize(2, (0, 1, 2, 3), (100, 1_000), 100),
+    "quick": TransferSize(3, (0, 2, 3), (100,), 80),
+    "full": TransferSize(3, (0, 1, 2, 3), (100, 1_000), 100),
 }
 
 
@@ -150,21 +150,21 @@ def holds(result: Transfer) -> Verdict:
         ),
         Check(
             f"{n_few} samples: both convolutions kept, minus from scratch",
-            float(kept[few, two] - kept[few, 0]), -0.03, 0.4,
-            "-0.01 to +0.08 seen; each accuracy is sure to about 0.02",
+            float(kept[few, two] - kept[few, 0]), -0.1, 0.12,
+            "-0.06 to +0.08 seen in single nets, 0.01 in the mean of six; means of three lie within 0.08 of that",
         ),
         Check(
             f"{n_few} samples: both convolutions kept, minus random ones kept",
-            float(kept[few, two] - random[few, two]), 0.1, 1.0, "0.14 to 0.31 seen",
+            float(kept[few, two] - random[few, two]), 0.01, 1.0, "0.04 to 0.33 seen in single nets, 0.2 in their mean",
         ),
         Check(
             f"{n_few} samples: all layers trained on, minus from scratch", float(tuned[few, -1] - tuned[few, 0]),
-            -0.05, 0.4, "0.00 to 0.06 seen",
+            -0.03, 0.12, "0.01 to 0.06 seen",
         ),
         *(
             Check(
                 f"{samples:,} samples: both convolutions kept, minus from scratch",
-                float(rows[two] - rows[0]), -0.04, 0.3, "+0.006 seen: no worse than one's own",
+                float(rows[two] - rows[0]), -0.05, 0.1, "+0.006 seen: about as good as one's own",
             )
             for samples, rows in zip(result.n_target[1:], kept[1:], strict=True)
         ),
@@ -178,8 +178,8 @@ def holds(result: Transfer) -> Verdict:
         ),
     )  # fmt: skip
     truth = (
-        "Kept as they are, the convolutions serve the other classes about as well as ones trained for them, and far "
-        "better than random ones; the hidden layer behind them does not, unless it is trained on."
+        "Kept as they are, the convolutions serve the other classes about as well as ones trained for them, and "
+        "better than random ones do; the hidden layer behind them does not, unless it is trained on."
     )
     return Verdict("holds with a condition", truth, checks)
 

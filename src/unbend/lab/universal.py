@@ -163,8 +163,8 @@ def holds(result: Universal) -> Verdict:
         ),
     ]
     truth = (
-        "With units enough, exactly the activations that are no polynomials do; x² fits only the best quadratic, x³ "
-        "the best cubic."
+        "With units enough, a hidden layer fits any continuous function exactly if its activation is no polynomial; x² "
+        "gives no more than the best quadratic, x³ than the best cubic."
     )
     return Verdict("holds with a condition", truth, tuple(checks))
 

@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from unbend import zoo
+from unbend.explain.flow import PlaneFlow, flow
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import GREEN, PINK, field, grid, plane_lines, scatter
-from unbend.lab.flow import PlaneFlow, flow, flow_frame, n_flow_frames
+from unbend.plot import flow as draw_flow
+from unbend.plot import n_flow_frames
 
 XOR = np.array([0.0, 1.0, 1.0, 0.0])
 SIGMOID = np.array([0.00715, 0.99236, 0.99236, 0.00715])
@@ -57,6 +59,7 @@ def run(seed: int = 0, budget: Budget = "full") -> XorByHand:  # noqa: ARG001  n
     """Put the corners through both nets."""
     corners = zoo.xor()
     x = corners.x_train.double()
+    lines = grid((-0.5, -0.5), (1.5, 1.5))
     nets = zoo.xor_relu().double(), zoo.xor_sigmoid(10.0).double()
     first, last = ([linear_of(net, which) for net in nets] for which in (0, -1))
     return XorByHand(
@@ -70,7 +73,7 @@ def run(seed: int = 0, budget: Budget = "full") -> XorByHand:  # noqa: ARG001  n
         biases=np.stack([layer.bias.detach().numpy() for layer in first]),
         out_weights=np.concatenate([layer.weight.detach().numpy() for layer in last]),
         out_biases=np.concatenate([layer.bias.detach().numpy() for layer in last]),
-        steps=flow(nets[0], x.numpy(), grid((-0.5, -0.5), (1.5, 1.5))),
+        steps=flow(nets[0], x, corners.y_train, layers=["0", "1"], lines=lines, class_names=("XOR = 0", "XOR = 1")),
     )
 
 
@@ -154,7 +157,7 @@ def logistic(z: np.ndarray) -> np.ndarray:
 def film(result: XorByHand, figure: Figure, i: int) -> None:
     """The plane folds onto a line, the ReLU bends the line, and the output's line passes between the corners."""
     axes = figure.subplots()
-    flow_frame(axes, result.steps, result.y, i, class_names=("XOR = 0", "XOR = 1"))
+    draw_flow(axes, result.steps, i)
     axes.set(xlim=(-1.1, 3.2), ylim=(-1.8, 2.5))
     if i >= n_flow_frames(result.steps):
         plane_lines(axes, result.out_weights[[0]], result.out_biases[[0]] - 0.5)

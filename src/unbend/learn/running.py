@@ -22,7 +22,7 @@ from unbend.plot.style import BLUE, GREEN, ORANGE, PINK, RC, VERMILION, plain_po
 from unbend.plot.vector import compact
 from unbend.zoo.randomness import seeded, threads
 
-_COLOURS = cycler(color=[BLUE, VERMILION, GREEN, ORANGE, PINK])
+_COLOURS = cycler(color=[BLUE, ORANGE, GREEN, VERMILION, PINK])
 HOLE = re.compile(r"\{\{([^{}:]+)(?::([^{}]+))?\}\}")
 """A place for a number: an expression over the lesson's names, and how to print it."""
 

@@ -15,7 +15,8 @@ from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.hashing import hashes
 from unbend.numerics.sweep import Segments, Sweep, check_shape, fit_mask, segments, sweep
-from unbend.numerics.views import View, reduce
+from unbend.numerics.view import View
+from unbend.numerics.views import reduce
 
 SIZE = 4096
 """Rows kept in a row sample: enough to know an accuracy of .9 to ±.01, and 16·d kB a layer."""

@@ -1,13 +1,16 @@
 """The mean of every class, over all rows seen."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import MergeError
-from unbend.numerics.batch import Batch
 from unbend.numerics.state import measure
+
+if TYPE_CHECKING:
+    import unbend.numerics.batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +28,7 @@ class CentroidState:
     total: Float64[Array, "k d"]
 
     @classmethod
-    def of(cls, batch: Batch) -> "CentroidState":
+    def of(cls, batch: "unbend.numerics.batch.Batch") -> "CentroidState":
         """The class sums of one batch, taken from its sweep."""
         s = batch.sweep
         return cls(s.class_n, s.class_count, s.class_total)

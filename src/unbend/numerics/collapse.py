@@ -52,7 +52,7 @@ def collapse(
     second = state.settled()
     spread = scatter(second)
     k = len(second.y_mean)
-    rows = sample.table()[0].double().numpy()
+    rows = sample.table()[0].astype(np.float64)
     rows = rows[np.isfinite(rows).all(1)]
     if spread is None or not len(rows) or spread.n_classes < max(k, 2) or weight.shape != (k, len(second.mean)):
         return None

@@ -4,10 +4,8 @@ In: class means, or a read-out. Out: a `Direction`, which can be projected on, c
 """
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from unbend._typing import Array, Float64
+from unbend._typing import Array, Float64, Tensor
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.centroids import Centroids
 from unbend.numerics.readout import Readout
@@ -47,6 +45,8 @@ class Direction:
         """
         if x.shape[-1] != len(self.vector):
             raise ShapeError(f"x: expected rows of {len(self.vector)} numbers, got {x.shape[-1]}.")
+        import torch
+
         origin, vector = (torch.from_numpy(part).to(x) for part in (self.origin, self.vector))
         return (x - origin) @ vector / self.length
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
-from unbend._typing import Array, Float64
+from unbend._typing import Array, Float64, Tensor
 from unbend.numerics.result import result
 
 

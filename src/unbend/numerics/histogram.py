@@ -5,14 +5,15 @@ octave from 1e-38 to 3e38 on either side of zero. It needs no range, never re-bi
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from unbend._typing import Array, Float64, Int64
-from unbend.numerics.batch import Batch
+from unbend._typing import Array, Float64, Int64, Tensor
 from unbend.numerics.state import measure
+
+if TYPE_CHECKING:
+    import unbend.numerics.batch
 
 CODES = 2048
 PER_ROW = 1024
@@ -29,8 +30,10 @@ class HistogramState:
     counts: Int64[Array, "2048"]
 
     @classmethod
-    def of(cls, batch: Batch) -> "HistogramState":
+    def of(cls, batch: "unbend.numerics.batch.Batch") -> "HistogramState":
         """The values of the chosen rows of one batch, at most 1024 of each; of tokens, those that count."""
+        import torch
+
         s, x, mask, codes = batch.samples, batch.values, batch.mask, batch.samples.codes
         if s.dense is not None:
             index = torch.from_numpy(s.dense).to(x.device)
@@ -99,6 +102,8 @@ def _spread(flat: Tensor, codes: Array, mask: Tensor | None) -> Tensor:
     width = flat.shape[1]
     if width <= PER_ROW:
         return flat if mask is None else flat.unflatten(1, (mask.shape[1], -1))[mask]
+    import torch
+
     stride = -(-width // PER_ROW)
     start = (codes % np.uint64(width)).astype(np.int64)
     take = torch.from_numpy((start[:, None] + stride * np.arange(width // stride)) % width).to(flat.device)

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import bdtr
 
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.result import result
@@ -104,6 +103,29 @@ def paired_difference(
         >>> round(difference.difference, 2), difference.low > 0, difference.p_value < 0.05
         (0.12, True, True)
     """
+    both, b, c, neither = _paired_counts(first, second)
+    low, high = _newcombe(both, b, c, neither, level)
+    n = len(first)
+    return PairedDifference(
+        difference=(b - c) / n, low=low, high=high, p_value=_mid_p(b, c), only_first=b, only_second=c, n=n, level=level
+    )
+
+
+def paired_interval(
+    first: Bool[np.ndarray, " _"], second: Bool[np.ndarray, " _"], level: float = 0.95
+) -> tuple[float, float, float]:
+    """The difference of `paired_difference` and the ends of its interval, without the test.
+
+    Example:
+        >>> [round(end, 3) for end in paired_interval(np.ones(50, bool), np.arange(50) < 44)]
+        [0.12, 0.024, 0.238]
+    """
+    both, b, c, neither = _paired_counts(first, second)
+    return (b - c) / len(first), *_newcombe(both, b, c, neither, level)
+
+
+def _paired_counts(first: Bool[np.ndarray, " _"], second: Bool[np.ndarray, " _"]) -> tuple[int, int, int, int]:
+    """Rows that both get right, the first alone, the second alone, neither."""
     if first.shape != second.shape:
         raise ShapeError(
             f"first, second: expected the same rows, got {len(first)} and {len(second)}. Use one test set."
@@ -113,11 +135,7 @@ def paired_difference(
         raise DataError("first, second: expected at least one row. An empty test set compares nothing.")
     both = int((first & second).sum())
     b, c = int(first.sum()) - both, int(second.sum()) - both
-    d = n - both - b - c
-    low, high = _newcombe(both, b, c, d, level)
-    return PairedDifference(
-        difference=(b - c) / n, low=low, high=high, p_value=_mid_p(b, c), only_first=b, only_second=c, n=n, level=level
-    )
+    return both, b, c, n - both - b - c
 
 
 def _newcombe(a: int, b: int, c: int, d: int, level: float) -> tuple[float, float]:
@@ -140,6 +158,8 @@ def _mid_p(b: int, c: int) -> float:
     m, k = b + c, min(b, c)
     if b == c:
         return 1.0
+    from scipy.special import bdtr
+
     tail = float(bdtr(k, m, 0.5))
     point = tail - (float(bdtr(k - 1, m, 0.5)) if k else 0.0)
     return min(1.0, 2 * tail - point)

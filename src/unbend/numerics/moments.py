@@ -5,12 +5,15 @@ pairwise rule, so units whose mean is a thousand times their spread keep their d
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unbend._typing import Array, Float64, Int64
-from unbend.numerics.batch import Batch
 from unbend.numerics.state import measure
+
+if TYPE_CHECKING:
+    import unbend.numerics.batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +29,7 @@ class MomentState:
     nonfinite: Int64[Array, "d"]
 
     @classmethod
-    def of(cls, batch: Batch) -> "MomentState":
+    def of(cls, batch: "unbend.numerics.batch.Batch") -> "MomentState":
         """The sums of one batch, taken from its sweep."""
         s = batch.sweep
         return cls(s.n, s.count, s.total, s.m2, s.low, s.high, s.nonfinite)

@@ -1,7 +1,6 @@
 """Two flat views of a layer's rows: the directions of most variance, and those that tell classes apart."""
 
 import numpy as np
-from scipy.sparse.linalg import eigsh
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.result import result
@@ -56,20 +55,25 @@ def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Pro
     part = np.repeat([False, True], [len(ids) for ids, _, _ in shown])
     classes = is_one_hot(second)
     label = targets.argmax(1).astype(float) if classes else targets[:, 0]
-    values, axes = _leading(without_constants(second))
+    values, axes = variance_axes(second)
     share = values / max(float(np.trace(second.gram)), np.finfo(float).tiny)
     return Projections(
         ids=ids, label=label, held_out=part, pca=x @ axes, pca_share=share,
-        discriminant=x @ _discriminant(second) if classes else None,
+        discriminant=x @ discriminant_axes(second) if classes else None,
     )  # fmt: skip
 
 
 def _points(sample: SampleState) -> tuple[Array, Array, Array]:
     """Ids, rows and targets of the first finite rows of a sample."""
     whole = sample.settled()
-    rows, targets = (v[:SHOWN].double().numpy() for v in whole.table())
+    rows, targets = (v[:SHOWN].astype(np.float64) for v in whole.table())
     good = np.isfinite(rows).all(1)
     return whole.ids[:SHOWN][good], rows[good], targets[good]
+
+
+def variance_axes(second: SecondState) -> tuple[Float64[Array, "2"], Float64[Array, "d 2"]]:
+    """The two greatest variances, as sums of squares, and their directions; zeros where none is above rounding."""
+    return _leading(without_constants(second.settled()))
 
 
 def _leading(gram: Array) -> tuple[Array, Array]:
@@ -77,6 +81,8 @@ def _leading(gram: Array) -> tuple[Array, Array]:
     d = len(gram)
     top, axes = np.zeros(2), np.zeros((d, 2))
     if d > _DENSE and gram.any():
+        from scipy.sparse.linalg import eigsh
+
         values, vectors = eigsh(gram, k=2, v0=np.linspace(1.0, 2.0, d))
     else:
         values, vectors = np.linalg.eigh(gram)
@@ -93,8 +99,9 @@ def _with_sign(axes: Array) -> Array:
     return axes * np.where(greatest < 0, -1.0, 1.0)
 
 
-def _discriminant(second: SecondState) -> Array:
-    """The two leading directions of W⁻¹B, scaled to unit within-class variance."""
+def discriminant_axes(second: SecondState) -> Float64[Array, "d 2"]:
+    """The two leading directions of W⁻¹B, scaled to unit within-class variance; zeros beyond k - 1 of them."""
+    second = second.settled()
     basis, means = eigen(second), centred_means(second)
     count = second.y_mean * second.n
     seen = count > 0.5

@@ -8,8 +8,6 @@ controls fit the same rows with permuted labels: what they reach on those rows i
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.interval import wilson
@@ -104,25 +102,25 @@ def read(second: SecondState, basis: Eigen, train: SampleState, held_out: Sample
         n_held_out=len(held_out.table()[0]), train=np.nan, train_interval=_UNKNOWN, held_out=np.nan,
         held_out_interval=_UNKNOWN, control_train=np.nan, control_held_out=np.nan, confusion=None, correct=None,
     )  # fmt: skip
-    fitted = Fitted(rows.double().numpy(), targets.numpy(), ids)
+    fitted = Fitted(rows.astype(np.float64), targets, ids)
     if is_one_hot(second):
         return _of_classes(found, second, basis, fitted, held_out)
     return _of_targets(found, second, basis, fitted, held_out)
 
 
-def _finite(sample: SampleState, second: SecondState) -> tuple[Tensor, Tensor, Int64[Array, "s"]]:
+def _finite(sample: SampleState, second: SecondState) -> tuple[Array, Array, Int64[Array, "s"]]:
     """The rows of the sample that were summed, their targets and numbers: the finite ones of the least hashes."""
     (rows, targets), ids = sample.table(), sample.settled().ids
-    good = torch.isfinite(rows).all(1) if len(rows) else torch.zeros(0, dtype=torch.bool)
+    good = np.isfinite(rows).all(1) if len(rows) else np.zeros(0, bool)
     if not good.all():
-        rows, targets, ids = rows[good], targets[good], ids[good.numpy()]
+        rows, targets, ids = rows[good], targets[good], ids[good]
     return rows[: second.n], targets[: second.n], ids[: second.n]
 
 
 def _of_classes(found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState) -> Readout:
     """With linear discriminants, their scores and controls."""
     weight, bias = _discriminant(second, basis, found.ridge)
-    rows, targets = (part.double().numpy() for part in held_out.table())
+    rows, targets = (part.astype(np.float64) for part in held_out.table())
     score, label = scores(rows, weight, bias), _label(fitted.targets)
     right, guess, truth = _guess(scores(fitted.rows, weight, bias)) == label, _guess(score), _label(targets)
     on_fitted, on_held_out = permutation_scores(
@@ -154,7 +152,7 @@ def _of_classes(found: Readout, second: SecondState, basis: Eigen, fitted: Fitte
 def _of_targets(found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState) -> Readout:
     """With ridge regressions, their scores and controls."""
     weight, bias = _regression(second, basis, found.ridge)
-    rows, targets = (part.double().numpy() for part in held_out.table())
+    rows, targets = (part.astype(np.float64) for part in held_out.table())
     on_fitted, on_held_out = permutation_scores(
         second, basis, fitted, (rows, targets), lambda sums: _regression(sums, basis, found.ridge), _r2
     )

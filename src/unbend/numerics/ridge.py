@@ -7,9 +7,8 @@ ridge. There each row's own error without it is computed, which is exact and cos
 """
 
 import numpy as np
-from torch import Tensor
 
-from unbend._typing import Array, Float64
+from unbend._typing import Array, Float64, Shaped
 from unbend.numerics.second import Eigen, SecondState
 
 RIDGES = 10.0 ** np.arange(-6.0, 3.5, 0.5)
@@ -22,7 +21,7 @@ _MOST = 1024
 _NONE_LEFT = 1e-9
 
 
-def best_ridge(second: SecondState, basis: Eigen, rows: Tensor, targets: Tensor) -> float:
+def best_ridge(second: SecondState, basis: Eigen, rows: Shaped[Array, "m d"], targets: Shaped[Array, "m t"]) -> float:
     """The ridge with the least squared error of the linear regression on rows that were left out of it.
 
     Of ridges that are equally good, the greatest.
@@ -62,7 +61,9 @@ def _gcv_errors(second: SecondState, basis: Eigen) -> Float64[Array, "_"]:
     return residual / free**2
 
 
-def _left_out(second: SecondState, basis: Eigen, rows: Tensor, targets: Tensor) -> Float64[Array, "_"]:
+def _left_out(
+    second: SecondState, basis: Eigen, rows: Shaped[Array, "m d"], targets: Shaped[Array, "m t"]
+) -> Float64[Array, "_"]:
     """Mean squared error of each ridge on rows that are left out one by one.
 
     A row's error without it is its residual over 1 - h, with h its leverage, 1/n + Σ u² v / (v + ridge). As above,
@@ -70,9 +71,9 @@ def _left_out(second: SecondState, basis: Eigen, rows: Tensor, targets: Tensor) 
     directions.
     """
     root = np.sqrt(basis.values)
-    u = ((rows.double().numpy() - second.mean) * basis.scale) @ (basis.vectors / root)
+    u = ((rows.astype(np.float64) - second.mean) * basis.scale) @ (basis.vectors / root)
     projected = basis.vectors.T @ (second.cross * basis.scale[:, None]) / root[:, None]
-    y = targets.double().numpy() - second.y_mean
+    y = targets.astype(np.float64) - second.y_mean
     squares = u**2
     left = 1 - 1 / second.n - squares.sum(1)
     is_free = left > _NONE_LEFT

@@ -2,13 +2,14 @@
 
 import sys
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from unbend._typing import Array, Int64, Shaped
-from unbend.numerics.batch import Batch
+from unbend._typing import Array, Int64, Shaped, Tensor
+
+if TYPE_CHECKING:
+    import unbend.numerics.batch
 
 _SLACK = 4096
 
@@ -28,16 +29,16 @@ class SampleState:
     size: int
     ids: Int64[Array, "s"]
     codes: Shaped[Array, "s"]
-    rows: tuple[Tensor, ...]
-    targets: tuple[Tensor, ...]
+    rows: tuple[Shaped[Array, "_ d"], ...]
+    targets: tuple[Shaped[Array, "_ t"], ...]
 
     @classmethod
-    def of(cls, batch: Batch) -> "SampleState":
+    def of(cls, batch: "unbend.numerics.batch.Batch") -> "SampleState":
         """The rows of one batch that may enter."""
         s = batch.samples
         chosen = np.arange(len(s.ids)) if s.drawn is None else s.drawn
         targets = s.targets(chosen)
-        loose = ((take(batch.rows, chosen),), (targets,)) if len(chosen) else ((), ())
+        loose = ((take(batch.rows, chosen).numpy(),), (targets.numpy(),)) if len(chosen) else ((), ())
         return cls(s.keep, s.ids[chosen], s.codes[chosen], *loose)
 
     @classmethod
@@ -60,19 +61,18 @@ class SampleState:
         if self._is_settled():
             return self
         order = in_order(self.ids, self.codes)[: self.size]
-        index = torch.from_numpy(order)
-        rows, targets = torch.cat(self.rows)[index], torch.cat(self.targets)[index]
+        rows, targets = np.concatenate(self.rows)[order], np.concatenate(self.targets)[order]
         return replace(self, ids=self.ids[order], codes=self.codes[order], rows=(rows,), targets=(targets,))
 
     def _is_settled(self) -> bool:
         is_short = len(self.ids) <= self.size and len(self.rows) <= 1
         return is_short and bool((self.codes[1:] > self.codes[:-1]).all())
 
-    def table(self) -> tuple[Tensor, Tensor]:
+    def table(self) -> tuple[Shaped[Array, "s d"], Shaped[Array, "s t"]]:
         """Rows [s, d] and targets [s, t] of the settled sample."""
         whole = self.settled()
         if not whole.rows:
-            return torch.zeros(0, 0), torch.zeros(0, 0, dtype=torch.float64)
+            return np.zeros((0, 0), np.float32), np.zeros((0, 0))
         return whole.rows[0], whole.targets[0]
 
 
@@ -85,5 +85,7 @@ def in_order(ids: Int64[Array, "m"], codes: Shaped[Array, "m"]) -> Int64[Array, 
 
 def take(rows: Tensor, chosen: Int64[Array, "s"]) -> Tensor:
     """Some rows as a sample keeps them: on the CPU, in float32 unless they are float64 [s, d]."""
+    import torch
+
     taken = rows.index_select(0, torch.from_numpy(chosen).to(rows.device)).cpu()
     return taken if taken.dtype == torch.float64 else taken.float()

@@ -5,15 +5,16 @@ which scatter, spectrum and every closed-form read-out follow. Float64 throughou
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from unbend._typing import Array, Bool, Float64
-from unbend.numerics.batch import Batch
-from unbend.numerics.products import Products
+from unbend._typing import Array, Bool, Float64, Tensor
+
+if TYPE_CHECKING:
+    import unbend.numerics.batch
+    import unbend.numerics.products
 
 BLOCK = 2048
 """Rows are kept loose until there are this many, so that a batch does not cost a pass over width² sums."""
@@ -45,10 +46,12 @@ class SecondState:
     loose: tuple[tuple[Tensor, Tensor], ...] = ()
 
     @classmethod
-    def of(cls, batch: Batch) -> "SecondState":
+    def of(cls, batch: "unbend.numerics.batch.Batch") -> "SecondState":
         """The chosen rows of one batch."""
         rows, targets, chosen = batch.rows, batch.samples.dense_targets(), batch.samples.dense
         if chosen is not None:
+            import torch
+
             index = torch.from_numpy(chosen)
             rows = rows[index.to(rows.device)]
         return cls.of_rows(rows, targets)
@@ -63,7 +66,7 @@ class SecondState:
         return replace(none, loose=((rows.clone(), targets),) if len(rows) else ())
 
     @classmethod
-    def from_products(cls, products: Products) -> "SecondState":
+    def from_products(cls, products: "unbend.numerics.products.Products") -> "SecondState":
         """What was added to running products."""
         found = products.sums()
         return cls(found.n, products.lost, found.mean, found.gram, found.y_mean, found.cross, found.yy)
@@ -89,6 +92,8 @@ class SecondState:
         return _SETTLED[self]
 
     def _sum(self) -> "SecondState":
+        from unbend.numerics.products import Products
+
         d, t = self.cross.shape
         products = Products(d, t, self.loose[0][0].device)
         for rows, targets in self.loose:
@@ -175,6 +180,8 @@ def eigen(second: SecondState) -> Eigen:
 
 
 def _diagonalise(second: SecondState) -> Eigen:
+    import torch
+
     kept, diagonal = varying(second), np.diagonal(second.gram)
     scale = np.where(kept, 1 / np.sqrt(np.where(kept, diagonal, 1.0)), 0.0)
     scaled = torch.from_numpy(second.gram * scale * scale[:, None])

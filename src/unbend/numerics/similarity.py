@@ -1,16 +1,16 @@
 """How alike the representations of two layers are: debiased linear CKA on a common row sample."""
 
-import numpy as np
-import torch
-from torch import Tensor
+from collections.abc import Mapping
 
-from unbend._typing import Array, Float64
+import numpy as np
+
+from unbend._typing import Array, Float64, Shaped, Tensor
 from unbend.errors import ShapeError
 from unbend.numerics.result import result
 
 ROWS = 2048
 _LEAST = 4
-_EPS = float(torch.finfo(torch.float32).eps)
+_EPS = float(np.finfo(np.float32).eps)
 
 
 @result
@@ -30,7 +30,7 @@ class Similarity:
     cka: Float64[Array, "l l"]
 
 
-def similarity(rows: dict[str, Tensor]) -> Similarity:
+def similarity(rows: Mapping[str, Shaped[Array, "n d"] | Shaped[Tensor, "n d"]]) -> Similarity:
     """Debiased linear CKA between every two layers.
 
     The plain estimate is near 1 for unrelated layers when rows are few: .72 at n = 200, d = 512. This one
@@ -48,8 +48,10 @@ def similarity(rows: dict[str, Tensor]) -> Similarity:
     Source:
         Kornblith et al. 2019; Song et al. 2012 (HSIC₁); Murphy et al. 2024 (the debiased form).
     """
+    import torch
+
     names = tuple(rows)
-    tables = [_centre(x[:ROWS]) for x in rows.values()]
+    tables = [_centre(torch.as_tensor(x[:ROWS])) for x in rows.values()]
     n = len(tables[0][0]) if tables else 0
     if any(len(x) != n for x, _, _ in tables):
         raise ShapeError(
@@ -74,7 +76,7 @@ def _centre(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         size = x.abs().amax()
         x = x - x.mean(0)
         spread = x.abs().amax()
-        x = x / spread if spread > _EPS * size else torch.zeros_like(x)
+        x = x / spread if spread > _EPS * size else x.new_zeros(x.shape)
     norm = x.square().sum(1)
     return x, norm, x @ x.sum(0) - norm
 

@@ -1,7 +1,6 @@
 """How many directions a layer really uses."""
 
 import numpy as np
-import torch
 
 from unbend._typing import Array, Float64
 from unbend.numerics.result import result
@@ -54,6 +53,8 @@ def spectrum(state: SecondState) -> Spectrum:
             n=n, values=np.zeros(d), effective_rank=0.0, participation_ratio=0.0, participation_unbiased=np.nan,
             for_95=0, rows_per_unit=n / max(d, 1),
         )  # fmt: skip
+    import torch
+
     covariance = gram / (n - 1)
     values = np.maximum(torch.linalg.eigvalsh(torch.from_numpy(covariance)).numpy()[::-1], 0.0)
     total = float(values.sum())

@@ -12,9 +12,11 @@ for it to appear in a study, a saved file, the page and the terminal.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from unbend.numerics.batch import Batch
+if TYPE_CHECKING:
+    import unbend.numerics.batch
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S", bound="State")
@@ -27,7 +29,7 @@ class State(Protocol):
     # Methods of states name their class: beartype, which checks shapes in tests, knows no Self in methods.
 
     @classmethod
-    def of(cls: type[S], batch: Batch) -> S:
+    def of(cls: type[S], batch: "unbend.numerics.batch.Batch") -> S:
         """The summary of one batch."""
         ...
 

@@ -6,7 +6,6 @@ A compiled kernel for finite float32 values on the CPU, plain torch for all else
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -16,8 +15,8 @@ from unbend._typing import Array, Float64, Int64
 from unbend.errors import DataError, ShapeError
 from unbend.numerics import compiled
 from unbend.numerics.compiled.team import team
+from unbend.numerics.view import Layout
 
-Layout: TypeAlias = Literal["features", "maps", "tokens"]
 _NOT_COUNTED = np.zeros(0, np.int32)
 _SMALL = (torch.float16, torch.bfloat16)
 _INF = float("inf")
@@ -247,7 +246,7 @@ def _large_maps(x: Tensor, groups: Segments, *, zeros: bool) -> Sweep:
     totals, squares = np.empty((n, d)), np.empty((n, d))
     low, high = np.empty(d, np.float32), np.empty(d, np.float32)
     count = np.zeros(d if zeros else 0, np.int32)
-    compiled.sweep_maps(x.numpy(), totals, squares, low, high, count, team())
+    compiled.sweep_maps(x.numpy(), totals, squares, low, high, count, team(maps=True))
     means = totals / p
     sums = totals.sum(0), squares.sum(0), low.astype(np.float64), high.astype(np.float64)
     swept = _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())

@@ -53,5 +53,5 @@ def ripser() -> Any:
     try:
         return import_module("ripser").ripser
     except ImportError as error:
-        message = "topology: needs the package ripser. Install it: pip install 'unbend[lab]'."
+        message = "topology: needs the package ripser. Install it: pip install 'unbend[topology]'."
         raise MissingExtraError(message) from error

@@ -7,7 +7,6 @@ and holds the read-out of each. The scatter of the rows is diagonalised once: a 
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from unbend._typing import Array
 from unbend.numerics.readout import Readout, read
@@ -76,7 +75,7 @@ def _of_label(second: SecondState, j: int) -> SecondState:
 def _only(sample: SampleState, j: int) -> SampleState:
     """A row sample with one label as two classes."""
     whole = sample.settled()
-    return replace(whole, targets=tuple(torch.stack([1 - t[:, j], t[:, j]], dim=1) for t in whole.targets))
+    return replace(whole, targets=tuple(np.stack([1 - t[:, j], t[:, j]], axis=1) for t in whole.targets))
 
 
 def _wrong(each: tuple[Readout, ...]) -> Array:

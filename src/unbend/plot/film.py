@@ -3,6 +3,7 @@
 In: images of one size. Out: files. Must not know what they show.
 """
 
+import math
 from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +18,42 @@ from unbend.files import whole
 
 Rate: TypeAlias = int | float
 FRAMES_PER_SECOND = 12
+STEPS, HOLD = 12, 6
+"""Frames of a move, and frames of rest after it."""
+MOST_FRAMES = 240
+"""Of a longer film, frames are left out evenly."""
 _COLOURS = 255
+
+
+def kept_frames(n: int, most: int = MOST_FRAMES) -> list[int]:
+    """Which of `n` frames are drawn: all of them, or as many as may be, evenly spaced, the ends among them.
+
+    Example:
+        >>> kept_frames(5, 3)
+        [0, 2, 4]
+    """
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
+
+
+def n_moments(n_steps: int) -> int:
+    """Frames of a film of so many moves: a rest at the start, then each move and a rest."""
+    return HOLD + n_steps * (STEPS + HOLD)
+
+
+def moment(i: int, n_steps: int) -> tuple[int, float]:
+    """Which move is under way in frame `i` and how far it is, eased at both ends; a rest is a move at its end.
+
+    Example:
+        >>> moment(0, 2), moment(HOLD + STEPS, 2), moment(999, 2)
+        ((0, 0.0), (0, 1.0), (1, 1.0))
+    """
+    step, at = divmod(max(0, i - HOLD), STEPS + HOLD)
+    if i < HOLD:
+        return 0, 0.0
+    if step >= n_steps:
+        return n_steps - 1, 1.0
+    share = min(1.0, (at + 1) / STEPS)
+    return step, 0.5 - 0.5 * math.cos(math.pi * share)
 
 
 def image_of(figure: Figure) -> UInt8[np.ndarray, "h w 3"]:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from unbend.explain.shape import LayerShapes
-from unbend.plot.style import BLUE, GREEN, GREY, layer_axis, shortened, tint
+from unbend.plot.style import BLUE, GREEN, GREY, class_color, layer_axis, shortened, tint
 
 
 def dimensions(ax: Axes, result: LayerShapes) -> None:
@@ -22,6 +22,29 @@ def dimensions(ax: Axes, result: LayerShapes) -> None:
     ax.set(ylabel="dimension", ylim=(0, None))
     ax.legend(frameon=False, fontsize=7)
     layer_axis(ax, result.layers)
+
+
+def scales(ax: Axes, result: LayerShapes, *, most: int = 6) -> None:
+    """The intrinsic dimension against the number of rows it is taken of: the fewer, the coarser the scale.
+
+    Args:
+        ax: where to draw.
+        result: the shapes.
+        most: layers that are drawn in colour and named, evenly spaced; the others are grey.
+    """
+    found = [(name, one) for name, one in zip(result.layers, result.dimensions, strict=True) if one is not None]
+    named = set(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int).tolist())
+    for i, (name, one) in enumerate(found):
+        if i not in named:
+            ax.plot(one.curve_n, one.curve, color=GREY, lw=0.7, alpha=0.5)
+            continue
+        color = class_color(sorted(named).index(i))
+        ax.plot(one.curve_n, one.curve, "o-", color=color, ms=2.5, lw=1.2, label=shortened(name))
+    ax.set(xlabel="rows (fewer: coarser)", ylabel="dimension", xscale="log", ylim=(0, None))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_minor_formatter("")
+    if found:
+        ax.legend(frameon=False, fontsize=6.5)
 
 
 def affineness(ax: Axes, result: LayerShapes) -> None:

@@ -1,7 +1,6 @@
-"""Studies as files: saved, opened and merged, without the model and without running anything a file names."""
+"""Studies as files: saved and opened, without the model and without running anything a file names."""
 
 from unbend.record.file import open, save  # noqa: A004  the public name is `unbend.open`
-from unbend.study.merge import merge
 from unbend.study.unknown import Unknown
 
-__all__ = ["Unknown", "merge", "open", "save"]
+__all__ = ["Unknown", "open", "save"]

@@ -6,17 +6,15 @@ of the tree and of every tensor, so that a flipped bit is an error and never ano
 
 import json
 import os
-import stat
 from hashlib import blake2b
 from pathlib import Path
 
 import safetensors
-from safetensors.torch import save_file
-from torch import Tensor
 
 import unbend
 from unbend.errors import RecordError
 from unbend.files import whole
+from unbend.record.arrays import Stock, read_arrays, read_metadata, write_arrays
 from unbend.record.schema import FORMAT, SCHEMA, fits, is_own, reachable, result_of
 from unbend.record.tree import Stored, Tree, TreeReader, digest, encode
 from unbend.study.across import ACROSS
@@ -55,7 +53,7 @@ def save(study: Study, path: str | os.PathLike[str]) -> None:
         "study": tree,
     }
     with whole(path, "the study") as temporary:
-        _write(stored.tensors, temporary, metadata)
+        write_arrays(stored.tensors, temporary, metadata)
 
 
 def open(path: str | os.PathLike[str]) -> Study:  # noqa: A001  the public name is `unbend.open`
@@ -87,21 +85,8 @@ def open(path: str | os.PathLike[str]) -> Study:  # noqa: A001  the public name 
     return study
 
 
-def _write(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """A whole file on the disk, with the rights that a new file gets; safetensors gives it none for others."""
-    path.touch(exist_ok=False)
-    rights = stat.S_IMODE(path.stat().st_mode)
-    try:
-        save_file(tensors, path, metadata)
-    except safetensors.SafetensorError as error:
-        raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-    path.chmod(rights)
-
-
-def _content(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Every tensor, copied out of the file, and the metadata."""
+def _content(path: str | os.PathLike[str]) -> tuple[Stock, dict[str, str]]:
+    """Every array, copied out of the file, and the metadata."""
     file = Path(path)
     try:
         if not file.exists():
@@ -110,11 +95,10 @@ def _content(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str,
             raise RecordError(f"{path}: expected a file, got a folder or a device.")
         if file.stat().st_size == 0:
             raise RecordError(f"{path}: the file is empty.")
-        with safetensors.safe_open(file, framework="pt") as content:
-            metadata = content.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise RecordError(f"{path}: not a saved study. unbend.save writes them.")
-            return {key: content.get_tensor(key).clone() for key in content.keys()}, metadata  # noqa: SIM118
+        metadata = read_metadata(file)
+        if metadata.get("format") != FORMAT:
+            raise RecordError(f"{path}: not a saved study. unbend.save writes them.")
+        return read_arrays(file), metadata
     except OSError as error:
         raise RecordError(f"{path}: the file could not be read: {error.strerror or error}.") from error
     except safetensors.SafetensorError as error:

@@ -21,7 +21,7 @@ import numpy as np
 from unbend.errors import RecordError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import FIELDS, AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
-from unbend.study.ranks import share
+from unbend.study.share import share
 
 MAGIC = "unbend-history 1"
 """How every file begins, with the number of its form."""

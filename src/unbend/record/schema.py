@@ -10,16 +10,19 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from unbend.numerics.gradient import GradientState
 from unbend.numerics.state import MEASURES, HeldOut
+from unbend.study import network  # noqa: F401  registers what spans layers
 from unbend.study.across import ACROSS
 from unbend.study.compare import Comparison
 from unbend.study.values import Study
 
 FORMAT = "unbend study"
-SCHEMA = 1
+SCHEMA = 2
 """Raised when an older unbend would misread a newer file."""
 
 FORMER = {"Planes": "Projections", "Flow": "PlaneFlow"}
 """Short names in older files → the class of that shape now."""
+ARRAYS_NOW = frozenset({"SampleState"})
+"""Classes that held tensors in files of schema 1 and hold arrays now."""
 FORMER_FIELDS = {"View": {"fold": "sketch"}}
 """Class → names of its fields in older files → their names now."""
 

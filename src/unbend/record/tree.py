@@ -20,13 +20,12 @@ from hashlib import blake2b
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
-import torch
 from jaxtyping import jaxtyped
-from torch import Tensor
 
-from unbend._typing import Array
+from unbend._typing import Array, Tensor
 from unbend.errors import RecordError
-from unbend.record.schema import FORMER, FORMER_FIELDS, classes, fits, hints, is_own, name_of
+from unbend.record.arrays import Stock
+from unbend.record.schema import ARRAYS_NOW, FORMER, FORMER_FIELDS, classes, fits, hints, is_own, name_of
 from unbend.study.unknown import Unknown
 
 Tree: TypeAlias = Any
@@ -35,41 +34,46 @@ DEEPEST = 64
 _INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _DTYPES = {"bool", "float16", "bfloat16", "float32", "float64"} | _INTEGERS
 _WIDE = 2**63
+_BFLOAT16 = "torch.bfloat16"
 
 
-def digest(tensor: Tensor) -> str:
-    """A hash of the bytes of a contiguous tensor."""
-    content: Any = tensor.reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b""
+def digest(array: Array | Tensor) -> str:
+    """A hash of the bytes of a contiguous array or tensor."""
+    known: Any = _bits(array) if isinstance(array, Tensor) else array
+    content = known.reshape(-1).view(np.uint8) if known.size else b""
     return blake2b(content, digest_size=16).hexdigest()
+
+
+def _bits(tensor: Tensor) -> Array:
+    """A tensor as an array; bfloat16, which numpy lacks, as integers of the same bits."""
+    import torch
+
+    return (tensor.view(torch.int16) if tensor.dtype is torch.bfloat16 else tensor).numpy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """Tensors by key, each content once.
+    """Arrays by key, each content once.
 
     Attributes:
-        tensors: contiguous tensors by key; none shares memory with another.
+        tensors: contiguous arrays by key, bfloat16 as tensors.
         digests: hash of the bytes by key.
     """
 
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    tensors: Stock = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     _keys: dict[tuple[str, ...], str] = field(default_factory=dict)
-    _memory: set[int] = field(default_factory=set)
 
-    def put(self, where: str, tensor: Tensor) -> str:
-        """The key under which a tensor is kept."""
-        content = digest(tensor)
-        same = (str(tensor.dtype), str(tuple(tensor.shape)), content)
+    def put(self, where: str, array: Array | Tensor) -> str:
+        """The key under which an array is kept."""
+        content = digest(array)
+        same = (str(array.dtype), str(tuple(array.shape)), content)
         if same not in self._keys:
             key = where
             while key in self.tensors:
                 key += "+"
-            storage = tensor.untyped_storage()
-            own = storage.nbytes() == tensor.nbytes and storage.data_ptr() not in self._memory
-            self._memory.add(storage.data_ptr())
             self._keys[same] = key
-            self.tensors[key], self.digests[key] = tensor if own else tensor.clone(), content
+            self.tensors[key], self.digests[key] = array, content
         return self._keys[same]
 
 
@@ -137,17 +141,16 @@ def _reference(value: Array | Tensor, stored: Stored, where: str) -> Tree:
         dtype = value.dtype.newbyteorder("=").name
     if dtype not in _DTYPES:
         raise RecordError(f"{where}: values of type {dtype} cannot be saved. Use integers, bool or floats.")
-    tensor = _host(value)
     kind = "$array" if isinstance(value, np.ndarray) else "$tensor"
-    return {kind: stored.put(where, tensor), "dtype": dtype, "shape": list(value.shape)}
+    return {kind: stored.put(where, _host(value)), "dtype": dtype, "shape": list(value.shape)}
 
 
-def _host(value: Array | Tensor) -> Tensor:
-    """A contiguous tensor on the CPU, over the same memory where that is possible."""
+def _host(value: Array | Tensor) -> Array | Tensor:
+    """A contiguous array, over the same memory where that is possible; a tensor where numpy has no such type."""
     if isinstance(value, Tensor):
-        return value.detach().cpu().contiguous()
-    plain = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
-    return torch.from_numpy(plain if plain.flags.writeable else plain.copy())
+        tensor = value.detach().cpu().contiguous()
+        return tensor if str(tensor.dtype) == _BFLOAT16 else tensor.numpy()
+    return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("=")).reshape(value.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,11 +158,11 @@ class TreeReader:
     """Turns a tree back into values, by the classes this process knows.
 
     Attributes:
-        tensors: tensors by key.
+        tensors: arrays by key; tensors do as well.
         known: dataclasses by short name.
     """
 
-    tensors: dict[str, Tensor]
+    tensors: Stock
     known: dict[str, type] = field(default_factory=classes)
 
     def read(self, tree: Tree, where: str = "study", depth: int = 0) -> Any:
@@ -190,10 +193,11 @@ class TreeReader:
         content = tree[tag]
         if tag == "$type" and isinstance(content, str):
             rest = {key: v for key, v in tree.items() if key != tag}
+            rest = _with_arrays(rest) if content in ARRAYS_NOW else rest
             return self._dataclass(content, self._entries(rest, where, depth), where)
         if tag in ("$array", "$tensor") and isinstance(content, str):
-            tensor = self._tensor(tree, content, where)
-            return tensor if tag == "$tensor" else self._array(tensor, where)
+            stored = self._stored(tree, content, where)
+            return _tensor(stored) if tag == "$tensor" else _array(stored, where)
         if len(tree) == 1 and tag == "$list" and isinstance(content, list):
             return list(self.read(content, where, depth))
         if len(tree) == 1 and tag == "$float" and content in ("nan", "inf", "-inf"):
@@ -205,20 +209,15 @@ class TreeReader:
     def _entries(self, tree: Tree, where: str, depth: int) -> dict[str, Any]:
         return {key.removeprefix("$"): self.read(v, f"{where}.{key}", depth + 1) for key, v in tree.items()}
 
-    def _tensor(self, tree: Tree, key: str, where: str) -> Tensor:
+    def _stored(self, tree: Tree, key: str, where: str) -> Array | Tensor:
         if key not in self.tensors:
             raise RecordError(f"{where}: the tensor {key!r} is missing from the file: a damaged study.")
-        tensor = self.tensors[key]
-        found = {"dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
+        stored = self.tensors[key]
+        found = {"dtype": str(stored.dtype).removeprefix("torch."), "shape": list(stored.shape)}
         said = {name: tree.get(name) for name in found}
         if said != found:
             raise RecordError(f"{where}: expected {said}, got a tensor of {found}: a damaged study.")
-        return tensor
-
-    def _array(self, tensor: Tensor, where: str) -> Array:
-        if tensor.dtype == torch.bfloat16:
-            raise RecordError(f"{where}: an array cannot be bfloat16: a damaged study.")
-        return tensor.numpy()
+        return stored
 
     def _dataclass(self, name: str, values: dict[str, Any], where: str) -> Any:
         kind = self.known.get(name, self.known.get(FORMER.get(name, "")))
@@ -233,6 +232,29 @@ class TreeReader:
         if not is_own(kind):
             return Unknown(name, values)
         raise RecordError(f"{where}: {wrong}: a damaged study, or one of another version.")
+
+
+def _tensor(stored: Array | Tensor) -> Tensor:
+    import torch
+
+    return stored if isinstance(stored, Tensor) else torch.from_numpy(stored)
+
+
+def _array(stored: Array | Tensor, where: str) -> Array:
+    if not isinstance(stored, Tensor):
+        return stored
+    if str(stored.dtype) == _BFLOAT16:
+        raise RecordError(f"{where}: an array cannot be bfloat16: a damaged study.")
+    return stored.numpy()
+
+
+def _with_arrays(tree: Tree) -> Tree:
+    """A tree with arrays for its tensors."""
+    if isinstance(tree, list):
+        return [_with_arrays(part) for part in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {"$array" if key == "$tensor" else key: _with_arrays(part) for key, part in tree.items()}
 
 
 def _wide(text: str, where: str) -> int:

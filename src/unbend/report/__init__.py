@@ -15,6 +15,7 @@ from unbend.report import (  # noqa: F401  each registers its section
     scatter,
     similarity,
     spectrum,
+    worth,
 )
 from unbend.report.page import report
 from unbend.report.sections import Picture, Place, Section, Table, section

@@ -9,7 +9,7 @@ import numpy as np
 
 from unbend.report.block import pack
 from unbend.report.figures import Figures, rules
-from unbend.report.html import inline_parts, template, text, write
+from unbend.report.html import fill, looks, template, write
 from unbend.report.sections import Picture, Table
 from unbend.report.text import in_digits, percent
 from unbend.report.verdict import points
@@ -37,7 +37,10 @@ def comparison_page(comparison: Comparison, path: str | os.PathLike[str] | None 
         for i, name in enumerate(c.layers)
     ]
     rows = [_row(c, i) for i in range(len(c.layers))]
-    html = template(_HERE, "compare.html").render(
+    html = fill(
+        template(_HERE, "compare.html"),
+        "report",
+        looks("charts", "report") + rules(figures),
         c=c,
         pictures=pictures,
         lists=[
@@ -53,7 +56,6 @@ def comparison_page(comparison: Comparison, path: str | os.PathLike[str] | None 
               "eff. rank", "second", "silent", "second"),
         rows=rows,
         packed=pack(figures.listed, 0, layers=layers, classes=[]),
-        **inline_parts(text(_HERE, "page.css") + rules(figures), text(_HERE, "web/page.js")),
     )  # fmt: skip
     if path is not None:
         write(html, path)

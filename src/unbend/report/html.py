@@ -1,8 +1,9 @@
-"""What every page is made with: a template, texts that stand beside it, a script and the hash that lets it run.
+"""What every page is made with: the frame, styles and a script that stand beside it, and the hashes that let them in.
 
 In: names of files in a package. Out: templates, text, markup. Must not know what a page is about.
 """
 
+import json
 import os
 import re
 from base64 import b64encode
@@ -12,17 +13,18 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from unbend.files import whole
 
+_HERE = "unbend.report"
 _QUOTED = re.compile(r"`([^`]+)`")
 
 
 @cache
 def template(package: str, name: str, **filters: Callable[[Any], str]) -> Template:
-    """A template of a package, which escapes what it is given and knows the filter `quoted`.
+    """A template of a package, which escapes what it is given, knows the filter `quoted`, and may extend `frame.html`.
 
     Args:
         package: where it stands, as a dotted name.
@@ -30,7 +32,7 @@ def template(package: str, name: str, **filters: Callable[[Any], str]) -> Templa
         filters: more filters, by name.
     """
     env = Environment(
-        loader=PackageLoader(package, "."),
+        loader=ChoiceLoader([PackageLoader(package, "."), PackageLoader(_HERE, ".")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -46,11 +48,31 @@ def text(package: str, name: str) -> str:
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def inline_parts(style: str, script: str) -> dict[str, str]:
-    """`style` and `script` as our own markup, and the hashes by which the policy of a page lets them in."""
-    hashes = {f"{name}_hash": b64encode(sha256(said.encode()).digest()).decode()
-              for name, said in (("style", style), ("script", script))}  # fmt: skip
-    return {"style": Markup(style), "script": Markup(script), **hashes}  # noqa: S704
+def looks(*names: str) -> str:
+    """Style sheets of `report/style/`, by their names."""
+    return "".join(text(_HERE, f"style/{name}.css") for name in names)
+
+
+def fill(blank: Template, script: str, style: str, *, is_strict: bool = True, **words: object) -> str:
+    """A page: a template of the frame with its script, the core of all styles, and its own.
+
+    Args:
+        blank: from `template`.
+        script: name of a script of `web/src/pages/`.
+        style: more rules, as of `looks`.
+        is_strict: whether no element has a `style` of its own, as drawings of matplotlib do.
+        words: what the template asks for.
+    """
+    own = {"style": looks("core") + style, "script": text(_HERE, f"web/{script}.js")}
+    hashes = {f"{name}_hash": b64encode(sha256(said.encode()).digest()).decode() for name, said in own.items()}
+    markup = {name: Markup(said) for name, said in own.items()}  # noqa: S704  our own
+    return blank.render(is_strict=is_strict, **markup, **hashes, **words)
+
+
+def carried(data: object) -> Markup:
+    """Plain data as JSON that may stand in a script element."""
+    said = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return Markup(said.replace("<", "\\u003c"))  # noqa: S704  JSON of numbers and escaped names
 
 
 def quoted(words: str) -> Markup:

@@ -12,16 +12,18 @@ from unbend.numerics.cells.complex import Cells
 from unbend.report.block import pack
 from unbend.report.compare import comparison_page
 from unbend.report.figures import Figures, rules
-from unbend.report.html import inline_parts, template, text
+from unbend.report.html import fill, looks, template
 from unbend.report.page import report
 from unbend.report.regions import regions_page
-from unbend.report.sections import Place, Section, Table, section
+from unbend.report.sections import Place, Section, section
 from unbend.study.compare import Comparison
 from unbend.study.values import Finding, Study
 
 _HERE = "unbend.report"
-_TALL, _LOW = 720, 260
-"""Pixels of a frame."""
+_TALL, _LOW = 720, 220
+"""Pixels of a frame: the most it has, and the least."""
+_NUMBERS, _ROW = 90, 30
+"""Pixels of a line of numbers, six beside each other, and of a row of a table."""
 
 
 def framed(value: Any) -> str:
@@ -42,7 +44,7 @@ def shown(value: Any) -> tuple[str, int]:
     )
     name = type(value).__name__
     part = section(value, Place(name, "", "activation", classes, dict(zip(layers, layers, strict=True))))
-    return _page(name, part, layers, classes), _TALL if part.pictures else _LOW
+    return _page(name, part, layers, classes), _height(part)
 
 
 @shown.register
@@ -62,10 +64,15 @@ def _(value: Cells) -> tuple[str, int]:
 
 @shown.register
 def _(value: Finding) -> tuple[str, int]:
-    rows = (("measured", value.evidence), ("why it matters", value.why), ("what to do", value.advice))
-    more = (("what else would explain it", value.instead),) if value.instead else ()
-    title = f"{value.severity}: {value.title}"
-    return _page(title, Section(tables=(("", Table(("", ""), (*rows, *more))),)), (), ()), _LOW
+    page = fill(template(_HERE, "finding.html"), "plain", "", title=value.title, f=value)
+    return page, _LOW
+
+
+def _height(part: Section) -> int:
+    """Room for all of a section, within bounds."""
+    lines = sum(2 + len(table.rows) for _, table in part.tables)
+    needed = _LOW // 2 + _NUMBERS * -(-len(part.numbers) // 6) + _ROW * lines
+    return _TALL if part.pictures else min(max(needed, _LOW), _TALL)
 
 
 def _page(title: str, part: Section, layers: tuple[str, ...], classes: tuple[str, ...]) -> str:
@@ -76,9 +83,11 @@ def _page(title: str, part: Section, layers: tuple[str, ...], classes: tuple[str
         {"name": name, "label": name, "anchor": f"layer-{i}", "bends": False, "feeders": None}
         for i, name in enumerate(layers)
     ]
-    return template(_HERE, "result.html").render(
+    return fill(
+        template(_HERE, "result.html"),
+        "report" if part.pictures else "plain",
+        looks("charts", "report") + rules(figures),
         title=title,
         part=numbered,
         packed=pack(figures.listed, 0, layers=heads, classes=list(classes)),
-        **inline_parts(text(_HERE, "page.css") + rules(figures), text(_HERE, "web/page.js")),
     )

@@ -7,16 +7,19 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from unbend._names import layer_label
 from unbend.chart.style import BENDS, CLASSES
 from unbend.report.block import Packed, pack
 from unbend.report.figures import Figures, rules, share
-from unbend.report.html import inline_parts, template, text, write
+from unbend.report.html import fill, looks, template, write
 from unbend.report.ladder import in_words
+from unbend.report.opening import on_page
 from unbend.report.sections import Picture, Place, Section, section
 from unbend.report.text import Number, Row, columns, in_digits, summary
 from unbend.report.verdict import verdict
 from unbend.study.across import ACROSS
 from unbend.study.ladder import Ladder
+from unbend.study.opening import Opening
 from unbend.study.values import Layer, Study
 
 OPEN = 12
@@ -27,7 +30,6 @@ _PICTURES = ("planes", "activity", "readout", "spectrum", "histogram", "moments"
 _HERE = "unbend.report"
 _FRAMES = 3
 """A film of the planes needs at least as many layers."""
-_MARKS = {"problem": "▲", "warning": "◆", "note": "●", "good": "✓"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Part:
     section: Section
 
 
-def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
+def report(study: Study, path: str | os.PathLike[str] | None = None, *, opening: Opening | None = None) -> str:
     """The page of a study, as HTML; written to `path` when one is given.
 
     The file appears whole or not at all: it is written beside its place and then moved there.
@@ -50,6 +52,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     Args:
         study: what to show.
         path: where to write it; nothing is written when left out.
+        opening: what stands before the study.
 
     Raises:
         RecordError: the file cannot be written.
@@ -79,15 +82,19 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
     depth = across.pop("depth", Section())
     proved, ladder = across.pop("ladder", None), study.result(Ladder)
     film = _film(parts, figures)
-    html = template(_HERE, "page.html", in_digits=in_digits, share=share).render(
+    html = fill(
+        template(_HERE, "page.html", in_digits=in_digits, share=share),
+        "report",
+        looks("charts", "report") + rules(figures, _shares(rows)),
+        is_strict=not any(picture.svg for picture in figures.pictures),
         about=study.about,
+        opening=None if opening is None else on_page(opening),
         verdict=verdict(study, labels),
         depth=depth,
         proofs=None if proved is None or ladder is None else {"section": proved, "words": in_words(ladder, labels)},
         findings=study.findings,
         anchors={part.layer.name: part.anchor for part in parts},
         labels=labels,
-        marks=_MARKS,
         columns=columns(rows),
         parts=parts,
         film=film,
@@ -96,8 +103,6 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
         glossary=_glossary(parts),
         classes=[(i, name, i % len(CLASSES)) for i, name in enumerate(study.about.class_names)],
         packed=_packed(study, parts, figures),
-        is_strict=not any(picture.svg for picture in figures.pictures),
-        **inline_parts(text(_HERE, "page.css") + rules(figures, _shares(rows)), text(_HERE, "web/page.js")),
     )
     if path is not None:
         write(html, path)
@@ -106,8 +111,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None) -> str:
 
 def label(layer: Layer) -> str:
     """What a page calls a layer: its name, with the class of its module when the name is only a number."""
-    last = layer.name.rpartition(".")[2].partition("#")[0]
-    return f"{layer.name} {layer.module}" if last.isdigit() else layer.name
+    return layer_label(layer.name, layer.module)
 
 
 def _part(position: int, layer: Layer, row: Row, place: Place, figures: Figures) -> Part:

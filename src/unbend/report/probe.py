@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unbend.numerics.interval import PairedDifference
+from unbend.numerics.interval import PairedDifference, paired_interval
 from unbend.numerics.probe import Probe, Probes
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 
@@ -52,10 +52,12 @@ def _or_nan(share: float | None) -> float:
 
 
 def _table(result: Probes, labels: list[str]) -> Table:
-    before = {second: result.difference(second, first) for first, second in pairwise(result.layers)}
+    right = {name: probe.right for name, probe in result.layers.items()}
+    gains = {b: paired_interval(right[b], right[a], result.level) for a, b in pairwise(right)}
     rows = tuple(
-        (label, _percent(p.accuracy), f"{_percent(p.low)} to {_percent(p.high)}", _points(before.get(name)),
-         f"{p.loss:.3f}", f"{p.l2:.0e}", _points(p.control.selectivity), _maybe(p.control.capacity), _certificate(p))
+        (label, _percent(p.accuracy), f"{_percent(p.low)} to {_percent(p.high)}", _points(gains.get(name)),
+         f"{p.loss:.3f}", f"{p.l2:.0e}", _selectivity(p.control.selectivity), _maybe(p.control.capacity),
+         _certificate(p))
         for label, (name, p) in zip(labels, result.layers.items(), strict=True)
     )  # fmt: skip
     head = (
@@ -77,10 +79,16 @@ def _maybe(share: float | None) -> str:
     return "" if share is None else _percent(share)
 
 
-def _points(difference: PairedDifference | None) -> str:
-    if difference is None:
+def _selectivity(found: PairedDifference | None) -> str:
+    return "" if found is None else _points((found.difference, found.low, found.high))
+
+
+def _points(ends: tuple[float, float, float] | None) -> str:
+    """A difference and the ends of its interval."""
+    if ends is None:
         return ""
-    return f"{100 * difference.difference:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    difference, low, high = (100 * end for end in ends)
+    return f"{difference:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def _certificate(probe: Probe) -> str:

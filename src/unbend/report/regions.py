@@ -5,24 +5,26 @@ The page shows faces, kinks, boundary; pointing at a region shows its affine map
 """
 
 import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from unbend._typing import Array
-from unbend.chart.cells import pattern_level, pattern_ramp
+from unbend.chart.cells import pattern_level, pattern_ramp, pixels
 from unbend.chart.images import as_images, grey
-from unbend.chart.style import CLASSES
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
-from unbend.report.html import inline_parts, template, text
+from unbend.report.html import carried, fill, looks, template
 from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 3_600_000
-"""Of arrays in one page of at most 5 MB; maps and patterns that do not fit are left out, and the page says so."""
+"""Of arrays in one page of at most 5 MB. Maps and patterns that do not fit are left out; outlines that do not are drawn
+as pixels; the page says so."""
+_MOST_SIDE, _LEAST_SIDE = 700, 64
+"""Pixels of the longer side of such a picture."""
+_PIXEL = 8
+"""Bytes of a pixel, half of them room for the boundary."""
 _MOST_MAPS = 10
 
 
@@ -57,7 +59,6 @@ def regions_page(
         "n_maps": n_maps,
         "n_bytes": -(-last.network.n_hinges // 8),
         "ramp": pattern_ramp(17),
-        "classes": [{"color": color} for color in CLASSES],
         "class_names": [names[k] if k < len(names) else f"class {k}" for k in range(n_classes)],
         "points": None if samples is None else _points(samples),
         "images": [] if samples is None else _images(samples),
@@ -66,13 +67,16 @@ def regions_page(
             for index, cells in enumerate(frames)
         ],
     }
-    payload = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    return template("unbend.report", "regions.html").render(
+    return fill(
+        template("unbend.report", "regions.html"),
+        "regions",
+        looks("regions"),
         title=title,
         lead=_lead(last, len(frames)),
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
-        data=Markup(payload),  # noqa: S704 - JSON of numbers and escaped names
-        **inline_parts(text("unbend.report", "regions.css"), text("unbend.report", "regions.js")),
+        pictured=sum("picture" in frame for frame in data["frames"]),
+        facts=data["frames"][0]["facts"],
+        data=carried(data),
     )
 
 
@@ -124,12 +128,34 @@ def _frame(cells: Cells, boundary: Boundary | None, n_maps: int, budget: int, ti
         "facts": _facts(cells, boundary),
         **_of_boundary(boundary),
     }
+    if _n_bytes(frame) > budget:
+        return _as_pixels(cells, boundary, budget, title)
     size = cells.n_faces * (12 * n_maps + cells.network.n_hinges / 8)
     if _n_bytes(frame) + size <= budget:
         weight, bias = cells.affine()
         maps = np.concatenate([weight[:, :n_maps], bias[:, :n_maps, None]], axis=2)
         frame["maps"] = _blob(maps, "f4")
         frame["bits"] = _blob(np.packbits(cells.bits(), axis=1), "u1")
+    return frame
+
+
+def _as_pixels(cells: Cells, boundary: Boundary | None, budget: int, title: str) -> dict[str, Any]:
+    """A frame whose outlines are too many for its share of the page: the same as pixels, with no region to point at."""
+    shown = pixels(cells, boundary, max(_LEAST_SIDE, min(_MOST_SIDE, int((budget / _PIXEL) ** 0.5))))
+    picture = {
+        "size": [*shown.level.shape],
+        "level": _blob(255 * shown.level, "u1"),
+        "kink": _blob(shown.is_kink, "u1"),
+    }
+    if shown.kind is not None:
+        picture["kind"] = _blob(shown.kind, "i2")
+    nothing = {"xy": "f4", "ptr": "u4", "corner": "u4", "edge": "u4", "edge_layer": "i2", "level": "u1", "area": "f4"}
+    frame = {name: _blob(np.zeros(0), kind) for name, kind in nothing.items()}
+    frame |= {"title": title, "n_faces": 0, "facts": _facts(cells, boundary), "picture": picture}
+    if boundary is not None:
+        frame["class_areas"] = (boundary.class_areas / boundary.class_areas.sum()).tolist()
+        if boundary.segments.size * 4 <= budget:
+            frame["segments"] = _blob(boundary.segments, "f4")
     return frame
 
 

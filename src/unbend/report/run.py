@@ -3,16 +3,15 @@
 In: a `RunHistory`. Out: the text of an HTML page that opens offline. Must not know models.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from unbend._typing import Array
-from unbend.report.html import inline_parts, template, text, write
+from unbend.report.html import carried, fill, looks, template, write
+from unbend.report.text import in_digits, percent
 from unbend.study.history.rules import judge
 from unbend.study.history.values import FIELDS, VALUES, RunHistory
 
@@ -65,15 +64,17 @@ def run_page(history: RunHistory) -> str:
         "panels": [panel for panel in (_panel(shown, what) for what in TITLES) if panel is not None],
         "marks": _marks(history, [(one.step, one.finding.severity, one.finding.title) for one in found]),
     }
-    payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return template("unbend.report", "run.html").render(
+    return fill(
+        template("unbend.report", "run.html"),
+        "run",
+        looks("charts", "run"),
         title=f"{history.about.model or 'A network'}: a training run",
         lead=_lead(history),
         verdict=_verdict(history, sum(one.finding.severity in ("problem", "warning") for one in found)),
         findings=found,
         notes=history.about.notes,
-        data=Markup(payload),  # noqa: S704  JSON of numbers and escaped names
-        **inline_parts("", text("unbend.report", "run.js")),
+        table=_table(shown),
+        data=carried(data),
     )
 
 
@@ -127,6 +128,25 @@ def _panel(history: RunHistory, what: str) -> dict[str, Any] | None:
         "name": what, "title": TITLES[what], "meaning": FIELDS[what], "log": is_log, "share": what in _SHARES,
         "curves": [{"layer": i, "values": _plain(curves[i])} for i in known], "moved": moved,
     }  # fmt: skip
+
+
+def _table(history: RunHistory) -> dict[str, Any]:
+    """Every layer at the last snapshot, in words: what a page shows that may run no script."""
+    panels = [what for what in TITLES if _panel(history, what) is not None]
+    return {
+        "head": [TITLES[what] for what in panels],
+        "rows": [
+            (layer.name or "(the model)", [_last(history.layer(layer.name, what), what) for what in panels])
+            for layer in history.about.layers
+        ],
+    }
+
+
+def _last(values: Array, what: str) -> str:
+    """The value of the last snapshot; nothing where there never was one."""
+    if not np.isfinite(values).any():
+        return ""
+    return percent(values[-1]) if what in _SHARES else in_digits(float(values[-1]))
 
 
 def _plain(values: Array) -> list[float | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from unbend.report.html import inline_parts, template
+from unbend.report.html import fill, looks, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class SheetPart:
     markup: str = ""
 
 
-def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style: str = "", script: str = "") -> str:
+def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style: str = "") -> str:
     """The page.
 
     Args:
@@ -55,10 +55,17 @@ def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style:
         lead: the sentences it begins with.
         parts: what follows.
         style: more rules of CSS, our own.
-        script: our own; it may run by its hash.
     """
-    made = template("unbend.report", "sheet.html")
-    return made.render(title=title, lead=lead, parts=parts, **inline_parts(style, script))
+    drawn = [picture.markup for part in parts for picture in part.pictures] + [part.markup for part in parts]
+    return fill(
+        template("unbend.report", "sheet.html"),
+        "plain",
+        looks("sheet") + style,
+        is_strict=not any("style=" in markup for markup in drawn),
+        title=title,
+        lead=lead,
+        parts=parts,
+    )
 
 
 def drawing(svg: str, caption: str = "") -> SheetPicture:

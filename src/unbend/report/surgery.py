@@ -5,12 +5,13 @@ from functools import partial
 from unbend.explain.surgery.leak import Leak
 from unbend.explain.surgery.operations import MEANINGS
 from unbend.explain.surgery.surgery import Cut, Surgery
-from unbend.explain.surgery.words import points, sentences
+from unbend.explain.surgery.words import sentences
 from unbend.plot.surgery import LOOKS, units_needed
 from unbend.plot.surgery import surgery as draw
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 from unbend.report.text import percent
+from unbend.study.worth import points
 
 _MOST = 24
 """Layers whose curve over units is drawn."""

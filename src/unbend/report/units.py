@@ -4,26 +4,19 @@ In: `UnitCards`. Out: one self-contained page. Cards are made when they are look
 of units cost a page their numbers only; all images are one picture that cards take pieces of.
 """
 
-import json
 from base64 import b64encode
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from unbend._typing import Array, Float64
 from unbend.explain.units.examples import Examples
 from unbend.explain.units.reasons import Reason
 from unbend.explain.units.units import UnitCards
 from unbend.numerics.units import Extremes
-from unbend.report.html import text
-from unbend.report.sheet import SheetPart, sheet
+from unbend.report.html import carried, fill, looks, template
 
-_BAR = """<div class="bar"><label>layer <select id="layer"></select></label>
-<label>sorted by <select id="sort"></select></label><label>answers most to <select id="class"></select></label>
-<button id="before">‹ before</button><span id="where"></span><button id="next">next ›</button></div>
-<div class="cards" id="cards"></div>"""
 _TOLD = 8
 """Remarkable units that are named in words."""
 
@@ -35,15 +28,18 @@ def units_page(result: UnitCards, *, title: str) -> str:
         result: what the units answer to.
         title: of the page.
     """
-    code = json.dumps(_data(result), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    data = f'<script type="application/json" id="data">{code}</script>'
     first = (
         "What each unit answers to, over the training rows. Of a channel, and where there are tokens, the answer is "
         "the greatest value over positions; a ring, or a marked word, shows where."
     )
-    part = SheetPart("", (), (), markup=Markup(_BAR + data))  # noqa: S704  names in it are JSON
-    style, script = (text("unbend.report", f"units.{kind}") for kind in ("css", "js"))
-    return sheet(title, (first, *unit_sentences(result)), [part], style=style, script=script)
+    return fill(
+        template("unbend.report", "units.html"),
+        "units",
+        looks("sheet", "units"),
+        title=title,
+        lead=(first, *unit_sentences(result)),
+        data=carried(_data(result)),
+    )
 
 
 def unit_sentences(result: UnitCards) -> tuple[str, ...]:

@@ -1,27 +1,30 @@
 """Two studies side by side: what got better, what got worse, and what is noise.
 
-Layers are matched by name. Accuracies on the same held-out rows are compared row by row, others as
+Layers are matched by name, and between those by position (`match`).
+Accuracies on the same held-out rows are compared row by row, others as
 independent proportions. "Beyond noise" is held to 95 % over all layers together (Bonferroni), so that a
 network of fifty layers does not get two or three verdicts for nothing. It is noise of the held-out rows
 only: how another random seed would have trained is not in it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from statistics import NormalDist
 
 import numpy as np
 
+from unbend._names import first_few
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.errors import DataError
 from unbend.numerics.activity import Activity
-from unbend.numerics.interval import paired_difference, wilson
+from unbend.numerics.interval import paired_interval, wilson
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
 from unbend.study.head import Head
+from unbend.study.match import matched_by_position, renamed
 from unbend.study.network_score import right_rows
 from unbend.study.values import Finding, Layer, R, Study
 
@@ -66,6 +69,7 @@ class Comparison:
         own_change: their difference.
         own_low: lower end of its 95 % interval; NaN for a regression.
         own_high: upper end.
+        by_position: layers matched by their place: name in the second → name in the first, as in `layers`.
     """
 
     first: str
@@ -97,6 +101,7 @@ class Comparison:
     own_change: float
     own_low: float
     own_high: float
+    by_position: dict[str, str] = field(default_factory=dict)
 
 
 @result
@@ -140,6 +145,8 @@ def compare(first: Study, second: Study) -> Comparison:
             f"compare: expected studies of one task, got {first.about.task} and {second.about.task}. "
             "Accuracy and R² do not compare."
         )
+    by_position = matched_by_position(first.layers, second.layers)
+    second = renamed(second, by_position)
     names = [layer.name for layer in first.layers if layer.name in {x.name for x in second.layers}]
     mine, other = ([study[name] for name in names] for study in (first, second))
     strict = 1 - (1 - LEVEL) / max(len(names), 1)
@@ -157,7 +164,8 @@ def compare(first: Study, second: Study) -> Comparison:
         verdict=_verdict(own, better, worse, len(names)),
         better=better,
         worse=worse,
-        noted=(*_about(first, second), *_silent(mine, silent), *_ratios(names, "Fisher value", fisher, 0.1),
+        noted=(*_about(first, second), *_matches(by_position, first, second, names),
+               *_silent(mine, silent), *_ratios(names, "Fisher value", fisher, 0.1),
                *_ratios(names, "effective rank", rank, 1.0)),
         solved=_missing(first.findings, second.findings),
         new=_missing(second.findings, first.findings),
@@ -182,6 +190,7 @@ def compare(first: Study, second: Study) -> Comparison:
         own_change=own.change,
         own_low=own.low,
         own_high=own.high,
+        by_position=by_position,
     )  # fmt: skip
 
 
@@ -221,8 +230,7 @@ def _difference(
 
 
 def _paired(first: Array, second: Array, level: float) -> tuple[float, float, float]:
-    found = paired_difference(second, first, level)
-    return found.difference, found.low, found.high
+    return paired_interval(second, first, level)
 
 
 def _independent(first: tuple[int, int], second: tuple[int, int], level: float) -> tuple[float, float, float]:
@@ -268,7 +276,7 @@ def _unexplained_shares(read: Readout, sample: SampleState) -> Float64[Array, "s
     """Each row's share of 1 - R², or of its yes/no labels that are read wrongly over the rows."""
     if read.labels:
         return read.unexplained / read.n_held_out if read.unexplained is not None else np.zeros(0)
-    rows, targets = (t.double().numpy() for t in sample.table())
+    rows, targets = (t.astype(np.float64) for t in sample.table())
     squares = (targets - rows @ read.weight.T - read.bias) ** 2
     return squares.sum(1) / ((targets - targets.mean(0)) ** 2).sum()
 
@@ -329,6 +337,19 @@ def _about(first: Study, second: Study) -> tuple[str, ...]:
     a, b = first.about, second.about
     pairs = (("data", a.data, b.data), ("class names", a.class_names, b.class_names))
     return tuple(f"The {what} differ: {x!r} and {y!r}." for what, x, y in pairs if x != y)
+
+
+def _matches(by_position: dict[str, str], first: Study, second: Study, names: list[str]) -> tuple[str, ...]:
+    """Which layers are the same under another name, and how many have no match."""
+    said = []
+    if by_position:
+        pairs = [f"{a} is {b}" for b, a in by_position.items()]
+        said.append(f"Matched by position: {first_few(pairs)} in the second.")
+    left = [len(study.layers) - len(names) for study in (first, second)]
+    if any(left):
+        said.append(f"Not matched: {left[0]} of the {len(first.layers)} layers of the first, {left[1]} of the "
+                    f"{len(second.layers)} of the second.")  # fmt: skip
+    return tuple(said)
 
 
 def _silent(layers: list[Layer], silent: list[Array]) -> tuple[str, ...]:

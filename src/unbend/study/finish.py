@@ -65,6 +65,18 @@ def finish(
     return Study(about=about, layers=tuple(layers), across=across, findings=findings(about, layers, across), sums=sums)
 
 
+def extend(study: Study, name: str, found: Any) -> Study:
+    """A study with one more Result that spans layers, its findings told anew.
+
+    Args:
+        study: it stays as it is.
+        name: what the Result is called, a name in `across.ACROSS`.
+        found: the Result.
+    """
+    across = study.across | {name: found}
+    return replace(study, across=across, findings=findings(study.about, study.layers, across))
+
+
 def fitting(measures: Iterable[Measure], task: TaskName) -> tuple[Measure, ...]:
     """The measures that say something about such labels, in order; several yes/no labels have a read-out each.
 

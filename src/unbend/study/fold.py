@@ -12,15 +12,15 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from unbend._names import INPUT
 from unbend.capture import Caught, Plan, Tap, call, tapped, token_mask, token_masks
 from unbend.capture.inputs import tensors_in
 from unbend.capture.outputs import version_of
-from unbend.capture.plan import INPUT
 from unbend.errors import DataError, ModelError
 from unbend.numerics.batch import Samples, Saturation
 from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.layer import LayerSums
-from unbend.numerics.views import WIDEST, View
+from unbend.numerics.view import WIDEST, View
 from unbend.study.positions import DrawnPositions, Positions
 from unbend.study.reader import Minibatch
 

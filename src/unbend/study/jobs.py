@@ -14,6 +14,7 @@ from unbend import load, zoo
 from unbend.errors import LoadError
 from unbend.load.data import is_table
 from unbend.study.items import Choice, choice
+from unbend.study.opening import Opening, opening
 from unbend.study.progress import Progress
 
 NO_DATA = "a data set is needed beside the model, such as digits, data.npz or file.py:name."
@@ -77,6 +78,12 @@ def demo(seed: int, progress: Progress) -> StudyJob:
     """A small net trained on handwritten digits just now."""
     work = _demo(zoo.digits, "64-128-64-32-10", "handwritten digits", seed, progress)
     return replace(work, recipe={"demo": str(seed)})
+
+
+def opening_demo() -> Opening:
+    """What the demo begins with: a net trained on two half moons just now, before and after its hidden layers."""
+    model, found = zoo.moons_in_two()
+    return opening(model, found, network="2-16-2-2 tanh net", name="two moons")
 
 
 def regions_demo(progress: Progress) -> StudyJob:

@@ -10,7 +10,6 @@ import numpy as np
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
-from unbend.study.examine.values import Examination
 from unbend.study.finish import finish
 from unbend.study.fold import add_sums
 from unbend.study.prepare import SUBSAMPLED, subsampled
@@ -18,6 +17,8 @@ from unbend.study.split import FAR
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
 
+_OF_NETWORK = ("examination", "worth")
+"""Results that only the network itself could give, so that those of the first study stand."""
 _EXAMINED = "The network itself was examined on rows of the first of the studies added."
 _ALIKE = 1.25
 """Ratio of two shares of rows from which they are told to be unlike."""
@@ -53,10 +54,10 @@ def merge(first: Study, *others: Study) -> Study:
         about = _about(about, other.about, same_held_out=same_held_out)
         about = replace(about, notes=(*about.notes, *told))
     about = replace(about, notes=_with_shares(about, sums, (first, *others)))
-    examination = first.result(Examination)
-    if examination is not None:
+    kept = {name: first.across[name] for name in _OF_NETWORK if name in first.across}
+    if kept:
         about = replace(about, notes=(*about.notes, _EXAMINED))
-    return finish(about, _bare(first), sums, more=None if examination is None else {"examination": examination})
+    return finish(about, _bare(first), sums, more=kept)
 
 
 def _repeated(a: Sums, b: Sums) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def _n_equal(a: States, b: States) -> int:
     if mine is None or other is None or not (len(mine.ids) and len(other.ids)):
         return 0
     keys = [
-        {(row.tobytes(), target.tobytes()) for row, target in zip(*(t.numpy() for t in sample.table()), strict=True)}
+        {(row.tobytes(), target.tobytes()) for row, target in zip(*sample.table(), strict=True)}
         for sample in (mine, other)
     ]
     has_few = any(2 * len(unlike) < len(sample.ids) for unlike, sample in zip(keys, (mine, other), strict=True))
@@ -211,7 +212,7 @@ def _overlap(a: States, b: States) -> str:
     _, i, j = np.intersect1d(mine.ids, other.ids, return_indices=True)
     if not len(i):
         return "apart"
-    (x, y), (u, v) = ((t.double().numpy() for t in s.table()) for s in (mine, other))
+    (x, y), (u, v) = ((t.astype(np.float64) for t in s.table()) for s in (mine, other))
     scale = float(np.abs(x[i]).max(initial=0.0))
     near = np.allclose(x[i], u[j], rtol=_CLOSE, atol=_CLOSE * scale, equal_nan=True)
     return "same" if near and np.array_equal(y[i], v[j]) else "clash"

@@ -7,9 +7,9 @@ layer and are made where those are collected; they are registered here too, so t
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from unbend._typing import Array
 from unbend.numerics.collapse import Collapse, collapse
 from unbend.numerics.gradient import Gradients, gradients
 from unbend.numerics.probe import Probes
@@ -23,6 +23,7 @@ from unbend.study.examine.values import Examination
 from unbend.study.head import Head, head
 from unbend.study.ladder import Ladder
 from unbend.study.values import Layer, Sums, state_of
+from unbend.study.worth import Worth
 
 _LEAST_ROWS = 50
 """Held-out rows from which layers are compared on them, and not on training rows."""
@@ -69,23 +70,24 @@ def _gradients(layers: Sequence[Layer], sums: Sums) -> Gradients | None:
 
 
 ACROSS["examination"] = Across("examination", Examination, "Examination")
+ACROSS["worth"] = Across("worth", Worth, "What layers are worth")
 ACROSS["ladder"] = Across("ladder", Ladder, "Proofs")
 ACROSS["probes"] = Across("probes", Probes, "Probes")
 
 
-def _common_rows(layers: Sequence[Layer], sums: Sums) -> dict[str, Tensor]:
+def _common_rows(layers: Sequence[Layer], sums: Sums) -> dict[str, Array]:
     """The same rows of every layer that saw them: held out if there are enough, else from training."""
     tables = _tables(layers, sums.held_out)
     if _longest(tables) < _LEAST_ROWS:
         tables = _tables(layers, sums.train)
     n = _longest(tables)
-    return {name: table for name, table in tables.items() if len(table) == n and bool(torch.isfinite(table).all())}
+    return {name: table for name, table in tables.items() if len(table) == n and bool(np.isfinite(table).all())}
 
 
-def _tables(layers: Sequence[Layer], part: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
+def _tables(layers: Sequence[Layer], part: Mapping[str, Mapping[str, Any]]) -> dict[str, Array]:
     samples = {layer.name: state_of(part.get(layer.name, {}), SampleState) for layer in layers}
     return {name: sample.table()[0] for name, sample in samples.items() if sample is not None}
 
 
-def _longest(tables: Mapping[str, Tensor]) -> int:
+def _longest(tables: Mapping[str, Array]) -> int:
     return max((len(table) for table in tables.values()), default=0)

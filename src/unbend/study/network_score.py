@@ -5,9 +5,9 @@ In: the layer of the output, its samples. Out: which rows it reads rightly, or i
 
 from collections.abc import Iterable
 
-from torch import Tensor
+import numpy as np
 
-from unbend._typing import Array, Bool
+from unbend._typing import Array, Bool, Shaped
 from unbend.numerics.readout import r2
 from unbend.numerics.sample import SampleState
 from unbend.study.values import Layer
@@ -32,8 +32,7 @@ def r2_of_output(sample: SampleState) -> float | None:
     rows, targets = sample.table()
     if rows.shape != targets.shape:
         return None
-    y = targets.numpy()
-    return r2(y - rows.double().numpy(), y)
+    return r2(targets - rows.astype(np.float64), targets)
 
 
 def right_shares(output: Layer, *samples: SampleState) -> list[Array] | None:
@@ -49,20 +48,20 @@ def right_shares(output: Layer, *samples: SampleState) -> list[Array] | None:
     if any(rows.shape != targets.shape for rows, targets in tables):
         return None
     middle = 0.0 if output.is_head else _middle(rows for rows, _ in tables)
-    return [((rows > middle) == (targets > 0.5)).double().mean(1).numpy() for rows, targets in tables]
+    return [((rows > middle) == (targets > 0.5)).mean(1) for rows, targets in tables]
 
 
-def _correct(rows: Tensor, targets: Tensor, middle: float) -> Array | None:
+def _correct(rows: Shaped[Array, "s d"], targets: Shaped[Array, "s t"], middle: float) -> Array | None:
     k = targets.shape[1]
-    label = targets.argmax(1) if k else targets.new_zeros(0)
+    label = targets.argmax(1) if k else np.zeros(0, np.int64)
     if k <= rows.shape[1] <= 2 * k and rows.shape[1] > 1:
-        return (rows.argmax(1) == label).numpy()
+        return rows.argmax(1) == label
     if rows.shape[1] == 1 and k == 2:
-        return ((rows[:, 0] > middle).long() == label).numpy()
+        return (rows[:, 0] > middle) == label
     return None
 
 
-def _middle(tables: Iterable[Tensor]) -> float:
+def _middle(tables: Iterable[Array]) -> float:
     """Where a single output turns to the second class: 0 for a logit, one half for a probability."""
     ends = [float(end) for rows in tables if len(rows) for end in (rows.min(), rows.max())]
     return 0.5 if ends and min(ends) >= 0 and max(ends) <= 1 else 0.0

@@ -17,7 +17,8 @@ from unbend.capture import quiet
 from unbend.errors import DataError
 from unbend.numerics.sample import SampleState
 from unbend.numerics.state import HeldOut, Measure
-from unbend.study.examine import Subject, examine
+from unbend.study.examine.examine import examine
+from unbend.study.examine.subject import Subject
 from unbend.study.examine.values import Examination
 from unbend.study.finish import BASELINE
 from unbend.study.fold import fold

@@ -8,7 +8,7 @@ branches, shortcuts or low-rank factors.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from unbend.capture.plan import INPUT
+from unbend._names import INPUT
 from unbend.study.values import Layer
 
 

@@ -17,7 +17,8 @@ from unbend.capture.taps import Tap
 from unbend.errors import DataError
 from unbend.load.dataset import IGNORED
 from unbend.numerics.hashing import hashes
-from unbend.numerics.views import WIDEST, View, reduce
+from unbend.numerics.view import WIDEST, View
+from unbend.numerics.views import reduce
 from unbend.study.split import FAR
 
 Grid: TypeAlias = tuple[int, ...]

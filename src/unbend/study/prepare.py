@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from unbend._names import INPUT
 from unbend.capture import Plan, call, plan, quiet, tensor_of
-from unbend.capture.plan import INPUT
 from unbend.errors import DataError
 from unbend.load.labels import Task
 from unbend.numerics.state import MEASURES, Measure
 from unbend.numerics.streaming.choose import Selection
-from unbend.numerics.views import WIDEST, View
+from unbend.numerics.view import WIDEST, View
 from unbend.study.cost import costly
 from unbend.study.finish import fitting
 from unbend.study.fit import fit_inputs

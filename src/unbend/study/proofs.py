@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unbend._names import INPUT
 from unbend._typing import Array
 from unbend.capture import bare, plan
-from unbend.capture.plan import INPUT
 from unbend.errors import DataError
 from unbend.numerics.separable import LadderStep, ladder_step
 from unbend.study.fit import fit_inputs

@@ -8,7 +8,6 @@ A sum of States does not depend on how the rows were shared out, so every rank e
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
 from itertools import chain
@@ -16,42 +15,14 @@ from typing import Any, TypeVar
 
 from torch import distributed
 
-from unbend._typing import Array, Bool
 from unbend.errors import RankError, UnbendError
 from unbend.study.fold import add_sums
+from unbend.study.share import Share, share
 
 T = TypeVar("T")
 PATIENCE = "UNBEND_PATIENCE"
 """Name of the environment variable that holds the seconds for which a rank waits for the others; 1,800 without it."""
 _SHOWN = 160
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The share of the rows that one of `n` ranks takes: every n-th, so that shares differ by one row at most.
-
-    Attributes:
-        rank: which, from 0.
-        n: how many there are.
-    """
-
-    rank: int = 0
-    n: int = 1
-
-    def mine(self, places: Array) -> Bool[Array, "..."]:
-        """Which of the places in a data set are this rank's."""
-        return places % self.n == self.rank
-
-    def of(self, rows: Array) -> Array:
-        """This rank's share of some rows."""
-        return rows[self.rank :: self.n]
-
-
-def share() -> Share:
-    """This process's share: everything, unless it is a rank of an initialised process group."""
-    if distributed.is_available() and distributed.is_initialized():
-        return Share(distributed.get_rank(), distributed.get_world_size())
-    return Share()
 
 
 def gather(make: Callable[[], T], share: Share) -> list[T]:

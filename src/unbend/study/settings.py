@@ -9,7 +9,7 @@ from torch import Tensor
 from unbend.capture.twin import Untrained
 from unbend.errors import DataError
 from unbend.load.labels import MOST_VALUES
-from unbend.numerics.views import Rule
+from unbend.numerics.view import Rule
 from unbend.study.items import Choice
 
 

@@ -21,7 +21,7 @@ from unbend.capture.twin import Untrained
 from unbend.errors import ModelError
 from unbend.load.dataset import IGNORED
 from unbend.numerics.streaming.layer import warm_up
-from unbend.numerics.views import Rule
+from unbend.numerics.view import Rule
 from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.values import Examination
 from unbend.study.fingerprint import fingerprint
@@ -31,7 +31,7 @@ from unbend.study.items import Choice, Items, arguments
 from unbend.study.outputs import part_of_output
 from unbend.study.passes import Census, Passes
 from unbend.study.prepare import TASKS, Preparation, prepare
-from unbend.study.progress import Progress, remark, silent, ticker
+from unbend.study.progress import Progress, remark, shown, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Holding, Part, Source, source
@@ -68,7 +68,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     ranks: bool = True,
     trials: bool = True,
     name: str = "",
-    progress: Progress = silent,
+    progress: Progress | None = None,
     recipe: Mapping[str, str] | None = None,
 ) -> Study:
     """What every layer of a model does to a data set.
@@ -112,7 +112,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         trials: where a loss is given, also train copies for some seconds, to see what that would bring.
         ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
         name: what the page calls the model.
-        progress: called as the study goes on.
+        progress: called as the study goes on; left out, a bar shows in a terminal and in a notebook, none in a pipe.
         recipe: words that make model and data again, to be kept with the study.
 
     Raises:
@@ -141,8 +141,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     )  # fmt: skip
     how.check()
     module = bare(network_of(model))
-    with fresh_defaults(), part_of_output(module, output):
-        return _study(module, _source(module, data, held_out, how), how, progress, name=name, recipe=dict(recipe or {}))
+    with fresh_defaults(), part_of_output(module, output), shown(progress) as told:
+        return _study(module, _source(module, data, held_out, how), how, told, name=name, recipe=dict(recipe or {}))
 
 
 def _source(model: nn.Module, data: Any, held_out: Any, how: Settings) -> Source:
@@ -157,10 +157,10 @@ def _study(
     model: nn.Module, rows: Source, how: Settings, progress: Progress, *, name: str, recipe: dict[str, str]
 ) -> Study:
     started = time.perf_counter()
-    progress("Loading compiled code (half a minute the first time)", 0, None)
-    warm_up()
     with alone(model), kept_random(model):
         work = prepare(model, rows, how)
+        progress("Loading compiled code (some seconds the first time)", 0, None)
+        warm_up(["features", *(tap.view.layout for tap in work.plan.taps)])
         remark(progress, work.cost)
         fresh, said = untrained_twin(model, work.rows, work, how)
         work = replace(work, notes=(*work.notes, *said))

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
+from unbend._names import INPUT
 from unbend._typing import Array
 from unbend.capture import Plan, quiet
-from unbend.capture.plan import INPUT
 from unbend.numerics.sample import SampleState
 from unbend.numerics.table import TableState
 from unbend.study.fold import fold
@@ -108,7 +109,9 @@ class Tables:
 def sample_tables(sums: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Tensor, Tensor]]:
     """The row samples of layers as rows and class indices."""
     samples = {name: state_of(states, SampleState) for name, states in sums.items()}
-    tables = {name: sample.table() for name, sample in samples.items() if sample is not None}
+    tables = {
+        name: tuple(map(torch.from_numpy, sample.table())) for name, sample in samples.items() if sample is not None
+    }
     return {name: (rows, targets.argmax(1)) for name, (rows, targets) in tables.items() if len(rows)}
 
 

@@ -16,7 +16,7 @@ from unbend.numerics.centroids import Centroids
 from unbend.numerics.direction import Direction, mean_direction, readout_direction
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import in_one_line, one_line
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 
 R = TypeVar("R")
 States: TypeAlias = dict[str, dict[str, Any]]

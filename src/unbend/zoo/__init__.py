@@ -7,7 +7,7 @@ not know statistics, hooks or drawing.
 from unbend.zoo.activations import ACTIVATIONS, Activation, Curve, Elementwise, activation, curve
 from unbend.zoo.by_hand import sawtooth, strip_net, xor_relu, xor_sigmoid
 from unbend.zoo.catalogue import DATA_SETS, data
-from unbend.zoo.demo import digits, two_moons
+from unbend.zoo.demo import digits, moons_in_two, two_moons
 from unbend.zoo.fleet import Fleet, Net, fleet_outputs, many, net_of
 from unbend.zoo.initial import Initial, initialise
 from unbend.zoo.narrow import narrowed
@@ -59,6 +59,7 @@ __all__ = [
     "masked",
     "mlp",
     "moons",
+    "moons_in_two",
     "narrowed",
     "net_of",
     "nine_discs",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from unbend.numerics.activity import saturation
 from unbend.numerics.batch import Saturation, batch, samples
+from unbend.numerics.saturation import saturation
 from unbend.numerics.streaming import in_place
 from unbend.numerics.streaming.accumulator import add_states
 from unbend.numerics.streaming.in_place import KINDS, InPlaceSums

@@ -218,9 +218,11 @@ def healthy():
                 yield f"{net}-{name}-{seed}", build, make, seed
 
 
-def _accused(half):
-    """Every other healthy run: what it is accused of, as a line of JSON each."""
-    for name, build, make, seed in list(healthy())[half::2]:
+def accused(names):
+    """What healthy runs are accused of, as a line of JSON each."""
+    for name, build, make, seed in healthy():
+        if name not in names:
+            continue
         net = build(seed)
         watch = fit(net, blobs(seed=seed), optimiser=make(net), seed=seed, valid=blobs(512, seed=seed))
         loud = [
@@ -228,7 +230,3 @@ def _accused(half):
         ]
         n, accuracy = len(watch.history.snapshots), float(watch.history.value("accuracy")[-4:].mean())
         sys.stdout.write(json.dumps({"name": name, "accused": loud, "n": n, "accuracy": accuracy}) + "\n")
-
-
-if __name__ == "__main__":
-    _accused(int(sys.argv[1]))

@@ -1,10 +1,9 @@
-"""One rank of a run over gloo: `python -m tests.study.watch.ranks CASE RANK RANKS PLACE`, or the same run alone."""
+"""One rank of a run over gloo, or the same run alone: `main` in a process of its own."""
 
 import pickle
 import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import torch
 from tests.study.watch.runs import Functional, batches
@@ -59,6 +58,8 @@ def sharded():
 
 
 def main(case, rank, ranks, place):
+    """Meet the other ranks in the folder, and run the case."""
+    torch.set_num_threads(1)
     if ranks > 1:
         where = f"file://{place}/meet"
         patience = timedelta(seconds=PATIENCE)
@@ -75,7 +76,3 @@ def main(case, rank, ranks, place):
     except RankError as error:
         sys.stdout.write(str(error))
         sys.exit(3)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

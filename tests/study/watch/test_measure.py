@@ -10,12 +10,13 @@ from torch.nn import functional as F
 import unbend
 from unbend.capture.live import Spot
 from unbend.capture.taps import Tap
-from unbend.numerics.activity import ActivityState, activity, saturation
+from unbend.numerics.activity import ActivityState, activity
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.moments import MomentState, moments
+from unbend.numerics.saturation import saturation
 from unbend.numerics.second import SecondState
 from unbend.numerics.spectrum import spectrum
-from unbend.numerics.views import View
+from unbend.numerics.view import View
 from unbend.study.watch.measure import codes, effective_rank, guesses, of_rows, of_sums, readout_accuracy
 from unbend.study.watch.sums import SpotSums, StepPlace, add_packed
 

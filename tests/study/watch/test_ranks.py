@@ -1,44 +1,23 @@
 """Runs on two ranks over gloo: the history of one process, and an end in bounded time where a rank is lost."""
 
-import os
 import pickle
 import re
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tests.study.watch.ranks import PATIENCE
+from tests.children import start
+from tests.study.watch import ranks as ranks_of_a_run
 
 import unbend
 from unbend.report.run import run_page
 from unbend.study.history.values import FIELDS
 
-ROOT = Path(__file__).parents[3]
 
-
-def start(case, place, ranks=2):
+def begin(case, place, ranks=2):
     place.mkdir(exist_ok=True)
-    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.study.watch.ranks", case, str(rank), str(ranks), str(place)],
-            env=env,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(ranks)
-    ]
-
-
-def ended(running):
-    said = [each.communicate(timeout=300) for each in running]
-    return [(each.returncode, out, error) for each, (out, error) in zip(running, said, strict=True)]
+    return [start(ranks_of_a_run.main, case, rank, ranks, place) for rank in range(ranks)]
 
 
 def state(place, rank):
@@ -47,12 +26,12 @@ def state(place, rank):
 
 def test_two_ranks_make_the_history_and_the_page_of_one_process(tmp_path):
     running = [
-        start("train", tmp_path / "two"),
-        start("unwatched", tmp_path / "bare"),
-        start("train", tmp_path / "one", 1),
+        begin("train", tmp_path / "two"),
+        begin("unwatched", tmp_path / "bare"),
+        begin("train", tmp_path / "one", 1),
     ]
     for each in running:
-        assert [code for code, _, _ in ended(each)] == [0] * len(each)
+        assert [one.ended().returncode for one in each] == [0] * len(each)
     for rank in (0, 1):
         watched, bare = state(tmp_path / "two", rank)[0], state(tmp_path / "bare", rank)[0]
         assert all(torch.equal(watched[key], bare[key]) for key in bare)
@@ -76,17 +55,16 @@ def shape_of(page):
 @pytest.mark.parametrize("case", ["leaves", "sleeps"])
 def test_a_rank_that_is_dead_or_asleep_ends_the_others_with_a_sentence_in_bounded_time(case, tmp_path):
     started = time.monotonic()
-    running = start(case, tmp_path / case)
-    out, _ = running[0].communicate(timeout=300)
-    running[1].kill()
-    running[1].communicate()
-    assert running[0].returncode == 3
-    assert "died or is stuck" in out
-    assert time.monotonic() - started < PATIENCE + 120
+    first, second = begin(case, tmp_path / case)
+    done = first.ended()
+    second.kill()
+    assert done.returncode == 3
+    assert "died or is stuck" in done.stdout
+    assert time.monotonic() - started < ranks_of_a_run.PATIENCE + 120
     assert unbend.open_history(tmp_path / case / "run.unbend").steps.tolist() == [1, 3]
 
 
 def test_parameters_that_are_spread_over_ranks_are_refused_with_a_word(tmp_path):
-    for code, out, error in ended(start("sharded", tmp_path / "sharded")):
-        assert code == 0, error[-1500:]
-        assert "its parameters are spread over ranks" in out
+    for done in [one.ended() for one in begin("sharded", tmp_path / "sharded")]:
+        assert done.returncode == 0, done.stderr[-1500:]
+        assert "its parameters are spread over ranks" in done.stdout

@@ -5,7 +5,7 @@ import { svg } from "../dom.ts";
 import { discs, leftAxis, through } from "../frame.ts";
 import type { View } from "../place.ts";
 import { linear, log, range } from "../scales.ts";
-import { digits, power } from "../write.ts";
+import { digits, ofTicks } from "../write.ts";
 
 export interface Gradient {
   readonly layers: readonly number[];
@@ -18,7 +18,7 @@ export const gradient: View<Gradient> = (host, data, place) => {
   const [least, greatest] = range([...data.norm].filter((v) => v > 0));
   const hasAny = Number.isFinite(least);
   const y = hasAny ? log([least / 1.5, greatest * 1.5], [box.bottom, box.top]) : linear([0, 1], [box.bottom, box.top]);
-  leftAxis(root, box, y, hasAny ? power : digits);
+  leftAxis(root, box, y, hasAny ? ofTicks(y.ticks) : digits);
   const at = (i: number): [number, number] => [x(i), (data.norm[i] ?? NaN) > 0 ? y(data.norm[i] ?? NaN) : NaN];
   root.append(
     svg("path", { class: "line held_out", d: edges(data.layers, place).map(([a, b]) => through([at(a), at(b)])).join("") }),

@@ -5,7 +5,7 @@ import { svg } from "../dom.ts";
 import { discs, leftAxis, through } from "../frame.ts";
 import type { View } from "../place.ts";
 import { linear, log, range } from "../scales.ts";
-import { digits, power } from "../write.ts";
+import { digits, ofTicks } from "../write.ts";
 
 export interface Law {
   readonly layers: readonly number[];
@@ -22,7 +22,7 @@ export const law: View<Law> = (host, data, place) => {
   const [least, greatest] = range(values.filter((v) => v > 0));
   const hasAny = Number.isFinite(least);
   const y = hasAny ? log([least / 1.3, greatest * 1.3], [box.bottom, box.top]) : linear([0, 1], [box.bottom, box.top]);
-  leftAxis(root, box, y, hasAny ? power : digits);
+  leftAxis(root, box, y, hasAny ? ofTicks(y.ticks) : digits);
   const at = (i: number): [number, number] => [x(i), (values[i] ?? NaN) > 0 ? y(values[i] ?? NaN) : NaN];
   const fitted = new Set(data.fitted);
   const all = values.map((_, i) => i);

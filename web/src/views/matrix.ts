@@ -37,6 +37,8 @@ const PAIRED = 30;
 const PAIRS = 10;
 const LETTER = 5.9;
 const DARK = 0.55;
+const OVER = 0.6;
+/** Pixels by which small cells lie over the next, so that no seam shows. */
 
 /** Names left of and below a grid. */
 function grid(root: SVGElement, names: readonly string[], place: Place, titles: readonly [string, string] | null): Grid {
@@ -126,7 +128,7 @@ export const confusion: View<Confusion> = (host, data, place) => {
   }
   const line = svg("rect", { class: "looked-at" });
   root.append(line);
-  if (isMany) pairs(root, data, names, place);
+  if (isMany) pairs(root, data, full, place);
   follow(host, root, at, place, (row, column, x, y) => {
     const i = counts.get(row * data.n_classes + column);
     place.page.choices.point({ class: row });
@@ -143,8 +145,9 @@ export const confusion: View<Confusion> = (host, data, place) => {
 };
 
 /** The pairs most often confused, as bars. */
-function pairs(root: SVGElement, data: Confusion, names: readonly string[], place: Place): void {
+function pairs(root: SVGElement, data: Confusion, full: readonly string[], place: Place): void {
   const left = 0.42 * place.width + 16;
+  const names = distinct(full, Math.max(6, Math.floor((place.width - left - 10) / LETTER / 2 - 3)));
   const step = Math.min(26, (place.height - 4) / PAIRS);
   const order = [...data.count].map((_, i) => i).sort((a, b) => (data.count[b] ?? 0) - (data.count[a] ?? 0) || a - b).slice(0, PAIRS);
   const most = data.count[order[0] ?? -1] ?? 1;
@@ -153,7 +156,7 @@ function pairs(root: SVGElement, data: Confusion, names: readonly string[], plac
     const pair = svg("g", { class: "pair" },
       svg("rect", { class: "cell mistake", "fill-opacity": 0.35, x: px(left), y: px(k * step + 2), height: px(step - 4),
         width: px(((data.count[i] ?? 0) / most) * (place.width - left)) }),
-      svg("text", { x: px(left + 5), y: px((k + 0.5) * step), dy: ".32em" }, `${names[row] ?? ""} → ${names[column] ?? ""}: ${data.count[i] ?? 0}`));
+      svg("text", { x: px(left + 5), y: px((k + 0.5) * step), dy: ".32em" }, `${data.count[i] ?? 0}: ${names[row] ?? ""} → ${names[column] ?? ""}`));
     pair.addEventListener("pointerenter", () => { place.page.choices.point({ class: row }); });
     root.append(pair);
   });
@@ -165,7 +168,7 @@ export const similarity: View<Similarity> = (host, data, place) => {
   const names = ofLayers(full, 16);
   const at = grid(root, names, place, null);
   const cell = at.size / at.n;
-  const wide = Math.max(cell - (at.n > NAMED ? 0 : 0.5), 1);
+  const wide = at.n > NAMED ? cell + OVER : Math.max(cell - 0.5, 1);
   const cells = new Levels();
   let missing = "";
   const written = svg("g", { class: "counts", "text-anchor": "middle" });

@@ -7,8 +7,10 @@ import { colour, type Place, type View } from "../place.ts";
 import { byGroup, marks, median, nearest, placed, told, type Planes } from "../points.ts";
 
 const GROUPED = 40;
-/** Up to this many classes are groups of their own. */
+/** Up to this many classes are groups of their own, and have a name where there is room. */
 const ALL_NAMED = 16;
+const LETTER = 3.6;
+/** Half the width of a letter of a name. */
 const REACH = 14;
 const STEPS = [0, 0.05, -0.05, 0.1, -0.1];
 
@@ -26,14 +28,15 @@ export const planes: View<Planes> = (host, data, place) => {
   const front = svg("g", { class: "front" });
   const ring = svg("circle", { class: "ring", r: 6 });
   ring.style.display = "none";
-  root.append(...merged, front, ...(data.is_classes ? names(at, groups, place) : []), ring);
+  root.append(...merged, front, ...(own ? names(at, groups, place) : []), ring);
   const end = place.page.choices.follow((now) => {
     if (own) for (const [group, g] of layers) g.classList.toggle("back", now.class !== null && now.class !== group);
     else if (data.is_classes) {
       for (const g of merged) g.classList.toggle("back", now.class !== null);
       const parts = now.class === null ? undefined : groups.get(now.class);
       front.replaceChildren(...(parts ? [svg("path", { class: "dots", d: marks(at, parts.train, "dots") }),
-        svg("path", { class: "diamonds", d: marks(at, parts.held_out, "diamonds") })] : []));
+        svg("path", { class: "diamonds", d: marks(at, parts.held_out, "diamonds") }),
+        ...names(at, new Map([[now.class ?? 0, parts]]), place)] : []));
       front.setAttribute("class", `front ${colour(now.class ?? 0)}`);
     }
     const i = now.sample === null ? -1 : data.ids.indexOf(now.sample);
@@ -70,14 +73,14 @@ function names(at: Float32Array, groups: ReturnType<typeof byGroup>, place: Plac
   return biggest.flatMap(([group, { train, held_out }]) => {
     const rows = [...train, ...held_out];
     const word = words[group] ?? String(group);
-    const x = median(rows.map((i) => at[2 * i] ?? NaN));
-    const y = median(rows.map((i) => at[2 * i + 1] ?? NaN));
-    const reach = 3.6 * word.length + 3;
+    const reach = LETTER * word.length + 3;
+    const x = Math.max(reach, Math.min(place.width - reach, median(rows.map((i) => at[2 * i] ?? NaN))));
+    const y = Math.max(8, Math.min(place.height - 8, median(rows.map((i) => at[2 * i + 1] ?? NaN))));
     const step = STEPS.map((share) => share * place.height)
       .find((up) => !taken.some(([u, v, r]) => Math.abs(x - u) < reach + r && Math.abs(y + up - v) < 13));
     if (Number.isNaN(x) || (step === undefined && groups.size > ALL_NAMED)) return [];
     taken.push([x, y + (step ?? 0), reach]);
-    return [svg("text", { class: "name", x: px(x), y: px(Math.max(8, Math.min(place.height - 8, y + (step ?? 0)))), dy: ".32em", "text-anchor": "middle" }, word)];
+    return [svg("text", { class: "name", x: px(x), y: px(y + (step ?? 0)), dy: ".32em", "text-anchor": "middle" }, word)];
   });
 }
 

@@ -5,7 +5,7 @@ import { px, svg } from "../dom.ts";
 import { leftAxis } from "../frame.ts";
 import type { View } from "../place.ts";
 import { linear, log, range } from "../scales.ts";
-import { digits, power } from "../write.ts";
+import { digits, ofTicks } from "../write.ts";
 
 export interface Staircase {
   readonly layers: readonly number[];
@@ -25,7 +25,7 @@ export const staircase: View<Staircase> = (host, data, place) => {
   const pixels: [number, number] = [box.bottom, box.top];
   const y = isWide ? log([least / 1.3, greatest * 1.3], pixels)
     : linear([Math.min(0, range(data.fisher)[0] || 0), 1.06 * (greatest || 1)], pixels);
-  leftAxis(root, box, y, isWide ? power : digits);
+  leftAxis(root, box, y, isWide ? ofTicks(y.ticks) : digits);
   const height = (i: number): number => {
     const value = data.fisher[i] ?? NaN;
     return isWide && value <= 0 ? box.bottom : y(value);

@@ -1,4 +1,4 @@
-/** Tables: one that sorts by the column whose head is pressed, and those a long page carries as text until they are opened. */
+/** Tables and lists of numbers: one that sorts by the column whose head is pressed, and those a long page carries as text until they are opened. */
 
 import { html } from "../dom.ts";
 
@@ -40,9 +40,20 @@ export function sortable(table: HTMLTableElement): void {
 
 /** A table of lines of text, a tab between its columns; the first line holds the heads. */
 export function unfolded(text: string): HTMLElement {
-  const [head = [], ...rows] = text.split("\n").map((line) => line.split("\t").map((cell) => cell.trim()));
-  return html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, html("table", {},
+  const [lines = "", note] = text.split("\n\n");
+  const [head = [], ...rows] = lines.split("\n").map((line) => line.split("\t").map((cell) => cell.trim()));
+  const table = html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, html("table", {},
     html("thead", {}, html("tr", {}, ...head.map((cell) => html("th", { scope: "col" }, cell)))),
     html("tbody", {}, ...rows.map((row) => html("tr", {}, ...head.map((_, i) =>
       i ? html("td", {}, row[i] ?? "") : html("th", { scope: "row" }, row[i] ?? "")))))));
+  return note ? html("div", {}, table, html("p", { class: "quiet" }, note.trim())) : table;
+}
+
+/** Lines of text, each a label, a number and what stands beside it, as the items of a list. */
+export function items(text: string): HTMLElement[] {
+  return text.split("\n").map((line) => {
+    const [label = "", number = "", aside = ""] = line.split("\t");
+    return html("div", {}, html("dt", {}, html("a", { href: "#numbers" }, label)),
+      html("dd", {}, number, ...(aside ? [" ", html("small", {}, aside)] : [])));
+  });
 }

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from unbend._typing import Array
@@ -57,7 +58,7 @@ def leaks(made: Setup, taps: Sequence[Tap], known: Mapping[str, LayerFit], progr
     for i, tap in enumerate(taps):
         progress("Probing erased layers", i, len(taps))
         eraser = known[tap.name].eraser
-        rows, targets = states[tap.name]["SampleState"].table()
+        rows, targets = map(torch.from_numpy, states[tap.name]["SampleState"].table())
         if eraser is not None and len(rows) >= _FEWEST:
             found[tap.name] = _leak(rows.double(), eraser(rows.double()), targets.argmax(1).numpy())
     return found

@@ -11,6 +11,7 @@ from torch import Tensor
 from unbend.capture import Tap, quiet
 from unbend.errors import ModelError
 from unbend.explain.setup import Setup
+from unbend.explain.surgery.batches import spread_batches
 from unbend.explain.surgery.fit import AffineMap, fit_runs
 from unbend.explain.surgery.operations import affine_change, hand_on
 from unbend.explain.surgery.replay import Change, Replay
@@ -72,8 +73,10 @@ def parts(run: tuple[Tap, ...]) -> list[tuple[Tap, ...]]:
     return [run[i : i + size] for size in range(n, 1, -1) for i in range(n - size + 1)]
 
 
-def try_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, progress: Progress) -> tuple[LayerRun, ...]:
-    """What each run costs when one matrix stands in its place.
+def try_runs(
+    made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, budget: float | None, progress: Progress
+) -> tuple[LayerRun, ...]:
+    """What each run costs when one matrix stands in its place, on the rows that there is time for.
 
     Cost:
         A pass over the training rows, and for each run the layers behind it over the held-out rows.
@@ -82,8 +85,8 @@ def try_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, progress: 
     pairs = [(run, found) for run, found in zip(runs, maps, strict=True) if found is not None]
     if not pairs:
         return ()
-    outs, plain = _outputs(made, pairs, size, progress)
-    subject, y = made.subject, made.subject.held_out.y
+    outs, plain, y = _outputs(made, pairs, size, budget, progress)
+    subject = made.subject
     before = (subject.guess(plain) == y).numpy()
     tried = []
     for (run, found), out in zip(pairs, outs, strict=True):
@@ -97,17 +100,19 @@ def try_runs(made: Setup, runs: Sequence[tuple[Tap, ...]], size: int, progress: 
 
 
 def _outputs(
-    made: Setup, pairs: Sequence[tuple[tuple[Tap, ...], AffineMap]], size: int, progress: Progress
-) -> tuple[list[Tensor | None], Tensor]:
-    """Outputs for the held-out rows with each run replaced; None where forward does not go through with it."""
+    made: Setup, pairs: Sequence[tuple[tuple[Tap, ...], AffineMap]], size: int, budget: float | None, progress: Progress
+) -> tuple[list[Tensor | None], Tensor, Tensor]:
+    """Outputs with each run replaced, None where forward does not go through with it; as it is; and the labels."""
     rows, given = made.subject.held_out, made.work.plan.protect
     outs: list[list[Tensor] | None] = [[] for _ in pairs]
     plain: list[Tensor] = []
+    seen: list[Tensor] = []
     with quiet(made.model):
         replay = Replay(made.model, rows.rows(0, 2)[0], [tap.place for run, _ in pairs for tap in run])
         tick = ticker(progress, f"{len(pairs)} runs of layers", rows.n)
-        for start in range(0, rows.n, size):
-            inputs, labels = rows.rows(start, start + size)
+        for index in spread_batches(rows.n, size, budget):
+            inputs, labels = rows.of(index)
+            seen.append(labels.y)
             plain.append(replay.record(given(inputs)).cpu())
             for i, (run, found) in enumerate(pairs):
                 kept = outs[i]
@@ -115,7 +120,7 @@ def _outputs(
                     out = _replaced(replay, given(inputs), run, found)
                     outs[i] = None if out is None else [*kept, out]
             tick(len(labels.y))
-    return [None if part is None else torch.cat(part) for part in outs], torch.cat(plain)
+    return [None if part is None else torch.cat(part) for part in outs], torch.cat(plain), torch.cat(seen)
 
 
 def _replaced(replay: Replay, inputs: object, run: tuple[Tap, ...], found: AffineMap) -> Tensor | None:

@@ -11,20 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unbend._names import first_few
 from unbend._typing import Array, Bool, Float64
 from unbend.capture import Tap, quiet
-from unbend.errors import DataError
+from unbend.errors import DataError, LayerError
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup, setup
+from unbend.explain.surgery.batches import spread_batches
 from unbend.explain.surgery.fit import LayerFit, fit_layers
 from unbend.explain.surgery.leak import Leak, leaks
 from unbend.explain.surgery.needed import UnitsNeeded, units_needed
 from unbend.explain.surgery.operations import OPERATIONS, Operation, change_of
 from unbend.explain.surgery.replay import Change, Replay
-from unbend.explain.surgery.runs import LayerRun, chains, parts, try_runs
+from unbend.explain.surgery.runs import LayerRun, chains, longest, parts, try_runs
 from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.finish import extend
+from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.values import Study
+from unbend.study.worth import LayerCost, Way, Worth
 
 ROWS = 2000
 """Held-out rows on which layers are judged."""
@@ -118,12 +123,38 @@ class Surgery:
     n_passes: float
     class_names: tuple[str, ...]
 
+    @property
+    def worth(self) -> Worth:
+        """What the layers are worth, as a study holds it."""
+        ways: dict[Operation, Way] = {"skip": "skip", "mean": "mean", "affine": "matrix"}
+        single = [
+            LayerCost(layers=(cut.layer,), way=ways[cut.operation], cost=cut.cost)
+            for cut in self.cuts if cut.operation in ways
+        ]  # fmt: skip
+        runs = [LayerCost(layers=run.layers, way="matrix", cost=run.cost) for run in longest(self.runs)]
+        return Worth(
+            n=self.n, accuracy=self.accuracy, base_rate=self.base_rate, n_passes=self.n_passes, costs=(*single, *runs)
+        )
+
+    def into(self, study: Study) -> Study:
+        """A study of the same network on the same data, whose findings also say what can be left out.
+
+        Raises:
+            LayerError: the study has none of these layers.
+        """
+        if not {layer.name for layer in study.layers} & set(self.layers):
+            raise LayerError(
+                f"study: it has none of the layers {first_few(self.layers)}. Pass one of the same network."
+            )
+        return extend(study, "worth", self.worth)
+
     def cut(self, layer: str, operation: Operation) -> Cut | None:
         """One of them; None where it could not be done."""
         return next((cut for cut in self.cuts if (cut.layer, cut.operation) == (layer, operation)), None)
 
 
-def surgery(
+@with_bars
+def surgery(  # noqa: PLR0913  every setting by name, so that an editor completes it
     model: nn.Module,
     data: Any,
     *,
@@ -132,6 +163,7 @@ def surgery(
     operations: Sequence[str] = OPERATIONS,
     units: bool | str = False,
     rows: int = ROWS,
+    budget: float | None = None,
     batch_size: int = 256,
     seed: int = 0,
     progress: Progress = silent,
@@ -152,9 +184,12 @@ def surgery(
         units: also find out how many units each layer needs: "mean" (True) puts the others at their mean, "resample"
             gives them what they put out for another row of the batch.
         rows: held-out rows at most.
+        budget: seconds of processor time that the operations may take, and runs of layers as much again; fewer rows,
+            spread over all of them, are judged then. None for no limit.
         batch_size: rows per forward pass.
         seed: of the control's directions.
-        progress: called as it goes on; says first how many forward passes it will take.
+        progress: called as it goes on, first with how many forward passes it will take; left out, bars show by
+            themselves.
 
     Raises:
         DataError: the labels are no classes, there are no held-out rows, or no such operation.
@@ -182,11 +217,11 @@ def surgery(
     known = fit_layers(made, taps, progress, seed=seed)
     chosen = [name for name in OPERATIONS if name in operations]
     changes, impossible = _changes(taps, known, chosen)
-    judged = _judge(made, taps, changes, batch_size, progress)
-    y = made.subject.held_out.y
+    judged = _judge(made, taps, changes, batch_size, budget, progress)
+    y = judged.y
     cuts = tuple(_cut(made, key, out, judged.out, y) for key, out in judged.outs.items())
     erased = [tap for tap in taps if (tap.name, "erase") in changes]
-    runs = _runs(made, taps, cuts, batch_size, progress) if "affine" in operations else ()
+    runs = _runs(made, taps, cuts, batch_size, budget, progress) if "affine" in operations else ()
     needed = _units(made, taps, known, batch_size, seed, progress, how=units) if units else ()
     found = leaks(made, erased, known, progress) if erased else {}
     base = float(torch.bincount(y).max()) / len(y)
@@ -215,11 +250,13 @@ def _units(
     return units_needed(made, taps, known, size, seed, progress, resampled=how == "resample")
 
 
-def _runs(made: Setup, taps: Sequence[Tap], cuts: Sequence[Cut], size: int, progress: Progress) -> tuple[LayerRun, ...]:
+def _runs(
+    made: Setup, taps: Sequence[Tap], cuts: Sequence[Cut], size: int, budget: float | None, progress: Progress
+) -> tuple[LayerRun, ...]:
     """Runs of layers that an affine map replaces one by one at little cost, tried with one matrix in their place."""
     costs = {cut.layer: cut.cost.difference for cut in cuts if cut.operation == "affine"}
     candidates = [part for run in chains(taps, costs) for part in parts(run)]
-    return try_runs(made, candidates, size, progress) if candidates else ()
+    return try_runs(made, candidates, size, budget, progress) if candidates else ()
 
 
 def _taps(made: Setup) -> list[Tap]:
@@ -253,32 +290,36 @@ def _changes(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """The outputs for the held-out rows, as the network is and with each change."""
+    """The outputs for the held-out rows that there was time for, as the network is and with each change."""
 
+    y: Tensor
     out: Tensor
     outs: dict[tuple[str, Operation], Tensor]
     n_passes: float
 
 
 def _judge(
-    made: Setup, taps: Sequence[Tap], changes: dict[tuple[str, Operation], Change], size: int, progress: Progress
-) -> _Judged:
+    made: Setup, taps: Sequence[Tap], changes: dict[tuple[str, Operation], Change], size: int, budget: float | None,
+    progress: Progress,
+) -> _Judged:  # fmt: skip
     subject, by_name = made.subject, {tap.name: tap for tap in taps}
     rows = subject.held_out
     outs: dict[tuple[str, Operation], list[Tensor]] = {key: [] for key in changes}
     plain: list[Tensor] = []
+    seen: list[Tensor] = []
     with quiet(made.model):
         replay = Replay(made.model, rows.rows(0, 2)[0], [by_name[name].place for name, _ in changes])
         n_passes = 1 + sum(replay.share(by_name[name].place) for name, _ in changes)
         tick = ticker(progress, f"{len(changes)} operations, {n_passes:.1f} forward passes", rows.n)
-        for start in range(0, rows.n, size):
-            inputs, labels = rows.rows(start, start + size)
+        for index in spread_batches(rows.n, size, budget):
+            inputs, labels = rows.of(index)
+            seen.append(labels.y)
             given = made.work.plan.protect
             plain.append(replay.record(given(inputs)).cpu())
             for (name, operation), change in changes.items():
                 outs[name, operation].append(replay.change(given(inputs), {by_name[name].place: change}).cpu())
             tick(len(labels.y))
-    return _Judged(torch.cat(plain), {key: torch.cat(parts) for key, parts in outs.items()}, n_passes)
+    return _Judged(torch.cat(seen), torch.cat(plain), {key: torch.cat(parts) for key, parts in outs.items()}, n_passes)
 
 
 def _cut(made: Setup, key: tuple[str, Operation], out: Tensor, plain: Tensor, y: Tensor) -> Cut:

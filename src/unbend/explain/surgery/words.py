@@ -5,25 +5,9 @@ from collections.abc import Sequence
 from unbend._names import first_few
 from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
-from unbend.numerics.interval import PairedDifference
+from unbend.study.worth import MUCH, is_little, is_much, points
 
-LITTLE = 0.01
-"""Held-out accuracy that a layer may cost and still be called useless, with its whole interval below twice that."""
-MUCH = 0.05
-"""A layer is called essential where its loss costs more than this, with its whole interval."""
 _MOST = 4
-
-
-def points(gap: PairedDifference) -> str:
-    """A difference of accuracies in points, with half the width of its interval.
-
-    Example:
-        >>> import numpy as np
-        >>> from unbend.numerics.interval import paired_difference
-        >>> points(paired_difference(np.ones(100, bool), np.arange(100) < 98))
-        '2.0 (-2.0 to 7.0) points'
-    """
-    return f"{100 * gap.difference:.1f} ({100 * gap.low:.1f} to {100 * gap.high:.1f}) points"
 
 
 def sentences(found: Surgery) -> tuple[str, ...]:
@@ -53,12 +37,12 @@ def _runs(runs: Sequence[LayerRun]) -> list[str]:
 
 def is_useless(cut: Cut) -> bool:
     """Whether the layer costs at most a point, and surely no more than two."""
-    return cut.cost.difference <= LITTLE and cut.cost.high <= 2 * LITTLE
+    return is_little(cut.cost)
 
 
 def is_essential(cut: Cut) -> bool:
     """Whether the layer surely costs more than five points."""
-    return cut.cost.low > MUCH
+    return is_much(cut.cost)
 
 
 def _useless(found: Surgery) -> list[str]:

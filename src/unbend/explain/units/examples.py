@@ -14,6 +14,7 @@ from torch import Tensor
 from unbend._typing import Array, Int64, Shaped
 from unbend.capture.inputs import named_tensors
 from unbend.study.prepare import Preparation
+from unbend.study.source import Part
 
 Form: TypeAlias = Literal["image", "columns", "tokens", "none"]
 LEAST_SIDE = 7
@@ -42,16 +43,21 @@ class Examples:
         return np.searchsorted(self.ids, ids)
 
 
-def examples(work: Preparation, ids: Int64[Array, "m"]) -> Examples:
-    """The training rows of these numbers, and what they are.
+def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train") -> Examples:
+    """The rows of these numbers, and what they are.
+
+    Args:
+        work: the data.
+        ids: row numbers.
+        part: which rows are looked through.
 
     Cost:
-        Reads the training rows once, without running the model.
+        Reads the rows of that part once, without running the model.
     """
     wanted = np.unique(ids[ids >= 0])
     kept, labels, numbers = [], [], []
     form: Form = "none"
-    for batch in work.rows.batches("train"):
+    for batch in work.rows.batches(part):
         mine = np.flatnonzero(np.isin(batch.ids, wanted, assume_unique=True))
         form, x = shown(work.fit(batch.inputs), len(batch.ids))
         if len(mine):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
+from unbend._names import INPUT
 from unbend._typing import Array, Int64
 from unbend.capture import Tap
-from unbend.capture.plan import INPUT
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, examples
 from unbend.explain.units.reasons import Reason, TokenRows, reasons
@@ -22,7 +22,7 @@ from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.units import Units, UnitState, tuning
 from unbend.numerics.units import units as finish
 from unbend.study.fold import States
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 
 SAMPLE = 2048
 """Rows from which correlations are taken."""
@@ -62,6 +62,7 @@ class UnitCards:
         return one_line("UnitCards", self.layers)
 
 
+@with_bars
 def units(
     model: nn.Module,
     data: Any,
@@ -85,7 +86,7 @@ def units(
         layers: paths or globs; None for a sensible choice.
         words: the vocabulary, where the input is token numbers: a list, or a function of the number.
         batch_size: rows per forward pass.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: the labels are no classes.
@@ -161,8 +162,8 @@ def _answering(tap: Tap) -> Any:
 def _rows(states: dict[str, Any] | None) -> Array | None:
     if states is None:
         return None
-    rows: Tensor = states["SampleState"].table()[0]
-    return rows.double().numpy() if len(rows) else None
+    rows: Array = states["SampleState"].table()[0]
+    return rows.astype(np.float64) if len(rows) else None
 
 
 def _places(tap: Tap) -> tuple[int, ...]:

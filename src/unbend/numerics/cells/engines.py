@@ -53,7 +53,7 @@ def cut(
         TiesError: more than some thousand cells would need exact arithmetic.
     """
     labels = -1 - np.arange(len(corners))
-    if not exact and not _wants_tiles(net):
+    if not exact and not wants_tiles(net):
         status, _, mesh = _cut_at_once(net, polygon_mesh(corners, labels), limit, count_only=False)
         if status == TOO_MANY:
             return None
@@ -79,7 +79,7 @@ def count(net: PiecewiseAffine, corners: Float64[Array, "m 2"], limit: int, *, t
         TiesError: more than some thousand cells would need exact arithmetic.
     """
     labels = -1 - np.arange(len(corners))
-    if len(net.stages) == 1 or not _wants_tiles(net):
+    if len(net.stages) == 1 or not wants_tiles(net):
         status, n_faces, _ = _cut_at_once(net, polygon_mesh(corners, labels), limit, count_only=True)
         if status == DONE:
             return n_faces
@@ -98,7 +98,7 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _wants_tiles(net: PiecewiseAffine) -> bool:
+def wants_tiles(net: PiecewiseAffine) -> bool:
     """Whether tiles pay: for wide networks. Never a matter of threads, so that the result is not one either."""
     return net.n_hinges > _FEW and max(len(stage.low) for stage in net.stages) > _NARROW
 

@@ -3,7 +3,6 @@
 In: a `PiecewiseAffine` and a `Plane`. Out: `Cells`, or how many there are. Must not know how a polygon is cut.
 """
 
-import logging
 from functools import cache
 from time import perf_counter
 
@@ -16,21 +15,16 @@ from unbend.numerics.cells.compiled.queries import face_sides
 from unbend.numerics.cells.compiled.rebuild import rebuild
 from unbend.numerics.cells.complex import Cells
 from unbend.numerics.cells.duplicates import distinct
-from unbend.numerics.cells.engines import Found, count, cut
+from unbend.numerics.cells.engines import Found, count, cut, wants_tiles
 from unbend.numerics.cells.plane import Plane
 from unbend.numerics.cells.stitch import stitch
 from unbend.numerics.cells.tile_network import Box, TileNetwork
-from unbend.numerics.cells.tiles import cut_tiles
 from unbend.numerics.piecewise import PiecewiseAffine, network
 
 MAX_CELLS = 1_000_000
 """A search stops here if nothing else is asked for: a second or two, and 70 MB."""
 _NO_LIMIT = 1 << 40
 """More than any memory holds."""
-_SLOW = 3.0
-"""Seconds of compiling that need a word."""
-
-_log = logging.getLogger(__name__)
 
 
 def cells(
@@ -70,7 +64,7 @@ def cells(
     if max_cells < 1:
         raise DataError(f"max_cells: expected at least 1, got {max_cells}. Leave it out for {MAX_CELLS:,}.")
     if not exact:
-        _warm_up_once()
+        warm_up(flat)
     for n_stages in range(len(flat.stages), -1, -1):
         part = flat if n_stages == len(flat.stages) else flat.first_stages(n_stages)
         found = cut(part, plane.corners, max_cells, threads=threads, exact=exact)
@@ -88,7 +82,7 @@ def count_cells(net: PiecewiseAffine, plane: Plane, *, threads: int | None = Non
     flat = _on_plane(net, plane)
     if has_beaten_pairs(flat):
         return cells(net, plane, max_cells=_NO_LIMIT, threads=threads).n_faces
-    _warm_up_once()
+    warm_up(flat)
     return count(flat, plane.corners, _NO_LIMIT, threads=threads)
 
 
@@ -100,12 +94,22 @@ def with_beaten_pairs(found: Cells) -> Cells:
     return found if run is None else _cells_of(found.plane, found.network, run, is_complete=found.is_complete)
 
 
-def warm_up() -> float:
+def warm_up(net: PiecewiseAffine | None = None) -> float:
     """Compile the kernels, or load them from the disk; how many seconds that took.
 
-    The first call on a machine compiles for about half a minute; numba keeps the result beside the package.
+    The first call on a machine compiles for some ten seconds; numba keeps the result beside the package.
+
+    Args:
+        net: a network whose cells are wanted: what only others need is left out. All kernels if that is left out.
     """
     start = perf_counter()
+    _load(needs_tiles=net is None or wants_tiles(net), needs_joins=net is None or has_beaten_pairs(net))
+    return perf_counter() - start
+
+
+@cache
+def _load(*, needs_tiles: bool, needs_joins: bool) -> None:
+    """Run the kernels on a small network, once a process."""
     small = network(
         [np.array([[1.0, 0.3], [0.2, 1.0]]), np.array([[1.0, -1.0]])],
         [np.array([0.1, 0.2]), np.array([0.05])],
@@ -113,23 +117,17 @@ def warm_up() -> float:
         np.zeros(1),
     )
     corners = Plane.box((-1.0, -1.0), (1.0, 1.0)).corners
-    box = Box.around([(x, y) for x, y in corners.tolist()])
-    TileNetwork.of(distinct(small), box).on(box)
-    run = cut_tiles(small, corners, 100, threads=1, count_only=False)
-    if run is not None and run.mesh is not None:
-        mesh, n_edges = run.mesh, len(run.mesh.label)
+    found = cut(small, corners, 100)
+    if found is None:
+        return
+    mesh, n_edges = found.mesh, len(found.mesh.label)
+    face_sides(mesh.edge, mesh.ptr, mesh.half)
+    if needs_tiles:
+        box = Box.around([(x, y) for x, y in corners.tolist()])
+        TileNetwork.of(distinct(small), box).on(box)
         stitch(mesh._replace(label=np.full_like(mesh.label, WALL)))
+    if needs_tiles or needs_joins:
         rebuild(mesh, np.zeros(n_edges, bool), np.arange(len(mesh.ptr) - 1), np.full(2 * n_edges, -1))
-        face_sides(mesh.edge, mesh.ptr, mesh.half)
-    return perf_counter() - start
-
-
-@cache
-def _warm_up_once() -> None:
-    """Before the first call of a process: a long wait for the compiler is explained."""
-    seconds = warm_up()
-    if seconds > _SLOW:
-        _log.warning("unbend compiled its region kernels in %.0f s; from now on they come from the disk.", seconds)
 
 
 def _on_plane(net: PiecewiseAffine, plane: Plane) -> PiecewiseAffine:

@@ -5,21 +5,14 @@ the files that hold the functions are loaded when the first of them is asked for
 asks torch for its threads, no more), layers or States.
 """
 
-from importlib import import_module
-from typing import Any
+from unbend._lazy import on_demand
 
 _HOMES = {
     "answers": ("answer", "peaks_of_maps", "peaks_of_tokens"),
+    "bounds": ("dot_twice", "row_margins", "row_sums"),
     "kernels": ("group", "judge", "mix", "parts", "sweep_maps", "sweep_rows"),
     "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepare", "put", "run_at"),
 }
 """The files of this package that import numba, and what others may take from them."""
 
-
-def __getattr__(name: str) -> Any:
-    """What a compiled file holds, loaded now and kept."""
-    for home, names in _HOMES.items():
-        if name in names:
-            found = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_demand(__name__, _HOMES)

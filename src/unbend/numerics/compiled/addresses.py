@@ -4,17 +4,13 @@ An address is an integer, which costs nothing to hand over; what lies there must
 be what it is taken for: nothing is checked.
 """
 
-from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import numba as nb
 from llvmlite import ir
 from numba.extending import intrinsic
 
-
-def compile_lazily(flags: set[str]) -> Callable[[Any], Callable[..., Any]]:
-    """Compile a function when it is first called, and keep it on the disk; it runs without the interpreter's lock."""
-    return nb.njit(cache=True, nogil=True, fastmath=flags, error_model="numpy")
+from unbend.numerics.compiled.jit import part
 
 
 @intrinsic
@@ -28,7 +24,7 @@ def address(_context, number):
     return nb.types.voidptr(number), made
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def at(place, shape, kind):
     """The array at an address."""

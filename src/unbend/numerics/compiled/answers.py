@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.compiled.addresses import compile_lazily
+from unbend.numerics.compiled.jit import entry, part
 
 BLOCK = 64
 """Units that are passed over together where none of their answers is among the extremes."""
@@ -17,7 +17,7 @@ EXTREMES = {"reassoc", "nsz", "nnan"}
 """NaN is ruled out by the caller, so that extremes vectorise."""
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _enter(value, id_, place, values, ids, places):
     """Put an answer into a sorted list, greatest first, of equal ones the least number first; the last one now."""
@@ -29,7 +29,7 @@ def _enter(value, id_, place, values, ids, places):
     return values[len(values) - 1]
 
 
-@compile_lazily(EXTREMES)
+@entry(EXTREMES)
 @no_type_check
 def peaks_of_tokens(x, mask, value, place):
     """The greatest value of every unit over the tokens that count, and which token has it.
@@ -59,7 +59,7 @@ def peaks_of_tokens(x, mask, value, place):
             value[i, :], place[i, :] = np.nan, 0
 
 
-@compile_lazily(EXTREMES)
+@entry(EXTREMES)
 @no_type_check
 def peaks_of_maps(x, value, place):
     """The greatest value of every channel over its positions, and where it is: two short loops, so that they vectorise.
@@ -81,7 +81,7 @@ def peaks_of_maps(x, value, place):
             value[i, j], place[i, j] = most, at
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_rows(a, b, c, e, total, squares, fired):
     """Add four rows to the sums of their class: one load and one store of a sum for four answers."""
@@ -93,7 +93,7 @@ def _add_rows(a, b, c, e, total, squares, fired):
         fired[j] += np.float64(np.int32(a[j] > 0) + np.int32(b[j] > 0) + np.int32(c[j] > 0) + np.int32(e[j] > 0))
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_row(a, total, squares, fired):
     """The same for one row, where fewer than four of a class are left."""
@@ -104,7 +104,7 @@ def _add_row(a, total, squares, fired):
         fired[j] += np.float64(np.int32(a[j] > 0))
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_by_class(x, order, starts, total, squares, fired):
     """Add all rows, class by class, so that the sums of one class stay in the cache."""
@@ -118,18 +118,20 @@ def _add_by_class(x, order, starts, total, squares, fired):
             i += 1
 
 
-@compile_lazily(EXTREMES)
+@part(EXTREMES)
 @no_type_check
-def _beats(a, b, c, e, top, bottom):
-    """Whether any answer of four rows beats the last of its unit's extremes."""
+def _beats(a, b, c, e, top, bottom, hit):
+    """Which units have an answer among four rows that beats the last of their extremes, and whether any has."""
     hits = np.int32(0)
     for j in range(len(a)):
-        hits += np.int32(max(max(a[j], b[j]), max(c[j], e[j])) > top[j])
-        hits += np.int32(min(min(a[j], b[j]), min(c[j], e[j])) < bottom[j])
+        beats = np.int32(max(max(a[j], b[j]), max(c[j], e[j])) > top[j])
+        beats += np.int32(min(min(a[j], b[j]), min(c[j], e[j])) < bottom[j])
+        hit[j] = beats
+        hits += beats
     return hits > 0
 
 
-@compile_lazily(set())
+@entry(set())
 @no_type_check
 def answer(  # noqa: C901  flat loops: a call for every answer would cost more than the answer
     x, at, ids, order, starts, total, squares, fired, high, high_ids, high_at, low, low_ids, low_at
@@ -157,7 +159,7 @@ def answer(  # noqa: C901  flat loops: a call for every answer would cost more t
     last = high.shape[1] - 1
     # What an answer has to beat, side by side: two loads that run along with the answers.
     top, bottom = np.empty(d, np.float32), np.empty(d, np.float32)
-    newest = np.int64(-1)
+    newest, hit = np.int64(-1), np.ones(BLOCK, np.int32)
     for j in range(d):
         top[j], bottom[j] = high[j, last], -low[j, last]
         for k in range(last + 1):
@@ -173,11 +175,13 @@ def answer(  # noqa: C901  flat loops: a call for every answer would cost more t
             end = min(start + BLOCK, d)
             if not is_tied and not _beats(
                 x[rows[0], start:end], x[rows[1], start:end], x[rows[2], start:end], x[rows[3], start:end],
-                top[start:end], bottom[start:end],
+                top[start:end], bottom[start:end], hit,
             ):  # fmt: skip
                 continue
-            for i in range(first, min(first + 4, n)):
-                for j in range(start, end):
+            for j in range(start, end):
+                if not (is_tied or hit[j - start]):
+                    continue
+                for i in range(first, min(first + 4, n)):
                     value, place = x[i, j], at[i, j] if len(at) else np.int32(0)
                     if value > top[j] or (is_tied and value == top[j] and ids[i] < high_ids[j, last]):
                         top[j] = _enter(np.float64(value), ids[i], place, high[j], high_ids[j], high_at[j])

@@ -17,7 +17,8 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from unbend.numerics.compiled.addresses import ask, at, compile_lazily, run, run_team
+from unbend.numerics.compiled.addresses import ask, at, run, run_team
+from unbend.numerics.compiled.jit import entry, part
 
 TILE = 512
 LANES = 64
@@ -38,7 +39,7 @@ SUMS = {"reassoc", "contract", "nsz", "arcp"}
 _EXTREMES = {"reassoc", "nsz", "nnan"}
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):
     """Add rows a … h of one tile of `x` to `acc`: sums from 0 on, sums of squares from `APART` on."""
@@ -52,7 +53,7 @@ def _sums(acc, x, a, b, c, d, e, f, g, h, start, width):
         acc[k + APART] += low + ((v4 * v4 + v5 * v5) + (v6 * v6 + v7 * v7))
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _few_sums(acc, x, a, b, start, width):
     """The same for rows a and b, the last of a segment; for a alone, if they are the same."""
@@ -69,7 +70,7 @@ def _few_sums(acc, x, a, b, start, width):
         acc[k + APART] += v * v + w * w
 
 
-@compile_lazily(_EXTREMES)
+@part(_EXTREMES)
 @no_type_check
 def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):
     """Widen `ext`, laid out as lows | highs, by rows a … h of one tile of `x`."""
@@ -81,7 +82,7 @@ def _extremes(ext, x, a, b, c, d, e, f, g, h, start, width):
         ext[k + TILE] = max(ext[k + TILE], high)
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):
     """Count the values of rows a … h of one tile of `x` that are at most 0: zeros, of a rectifier."""
@@ -92,7 +93,7 @@ def _zeros(count, x, a, b, c, d, e, f, g, h, start, width):
         count[j] += left + right
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _few_zeros(count, x, a, start, width):
     """The same for row a."""
@@ -101,7 +102,7 @@ def _few_zeros(count, x, a, start, width):
         count[j] += np.int32(x[a, j] <= 0)
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _left_over(ext, zeros, x, rows, lo, hi):
     """Extremes and zeros, which know no segments, of rows left over: eight by eight, the last as often as needed."""
@@ -122,7 +123,7 @@ def _left_over(ext, zeros, x, rows, lo, hi):
         _few_zeros(zeros, x, np.uint64(rows[i]), lo, hi - lo)
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _no_extremes(n, width, x):
     """Lows | highs of nothing, n times."""
@@ -133,7 +134,7 @@ def _no_extremes(n, width, x):
     return ext
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _move(out, start, acc, first, width):
     """Take `width` numbers of `acc` from `first` on over into `out` from `start` on, and begin again at 0."""
@@ -142,7 +143,7 @@ def _move(out, start, acc, first, width):
         acc[first + k] = 0
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_eight(acc, ext, zeros, x, a, b, c, d, e, f, g, h, lo, hi):
     """Add eight rows of a segment, tile by tile."""
@@ -154,7 +155,7 @@ def _add_eight(acc, ext, zeros, x, a, b, c, d, e, f, g, h, lo, hi):
             _zeros(zeros, x, a, b, c, d, e, f, g, h, start, width)
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_two(acc, x, a, b, lo, hi):
     """Add the last two rows of a segment, or the last one twice over, to the sums."""
@@ -163,7 +164,7 @@ def _add_two(acc, x, a, b, lo, hi):
         _few_sums(acc[t], x, a, b, start, width)
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, team):
     """One pass over the rows of `x`, segment by segment.
@@ -192,7 +193,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, team):
     _share(jobs, parts, team[4], team)
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi):
     """The same for columns lo … hi - 1."""
@@ -231,7 +232,7 @@ def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi):
         _move(highs, start, ext[t], TILE, width)
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _map_sums(row):
     total = 0.0
@@ -243,7 +244,7 @@ def _map_sums(row):
     return total, square
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _map_zeros(row):
     count = np.int32(0)
@@ -252,7 +253,7 @@ def _map_zeros(row):
     return count
 
 
-@compile_lazily(_EXTREMES)
+@part(_EXTREMES)
 @no_type_check
 def _lane_extremes(ext, row, start):
     for k in range(min(LANES, len(row) - start)):
@@ -261,7 +262,7 @@ def _lane_extremes(ext, row, start):
         ext[k + LANES] = max(ext[k + LANES], v)
 
 
-@compile_lazily(_EXTREMES)
+@part(_EXTREMES)
 @no_type_check
 def _quad_extremes(ext, row, start):
     for k in range(LANES):
@@ -272,7 +273,7 @@ def _quad_extremes(ext, row, start):
         ext[k + LANES] = max(ext[k + LANES], max(max(a, b), max(c, d)))
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def sweep_maps(x, totals, squares, lows, highs, zeros, team):
     """One pass over feature maps.
@@ -299,7 +300,7 @@ def sweep_maps(x, totals, squares, lows, highs, zeros, team):
     _share(jobs, parts, team[5], team)
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):
     """The same for channels lo … hi - 1."""
@@ -325,7 +326,7 @@ def _sweep_maps(x, totals, squares, lows, highs, zeros, lo, hi):
             lows[u], highs[u] = min(lows[u], ext[u - lo, k]), max(highs[u], ext[u - lo, k + LANES])
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _between(count, x, low, high, a, b, c, d, start, end):
     """Count the values of rows a … d of `x` that lie in [low, high]."""
@@ -336,7 +337,7 @@ def _between(count, x, low, high, a, b, c, d, start, end):
         count[j] += left + (np.int32((r >= low) & (r <= high)) + np.int32((s >= low) & (s <= high)))
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _sizes(total, x, a, b, c, d, start, end):
     for k in range(start, end):
@@ -345,7 +346,7 @@ def _sizes(total, x, a, b, c, d, start, end):
         total[j] += low + (np.float64(abs(x[c, j])) + np.float64(abs(x[d, j])))
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _judge_row(x, z, a, edges, zeros, flat, size, lo, hi):
     for k in range(lo, hi):
@@ -355,7 +356,7 @@ def _judge_row(x, z, a, edges, zeros, flat, size, lo, hi):
         size[k] += abs(np.float64(x[a, k]))
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def judge(x, z, rows, edges, zeros, flat, size, team):
     """Count and measure the chosen rows of an activation's output, column by column.
@@ -381,7 +382,7 @@ def judge(x, z, rows, edges, zeros, flat, size, team):
     _share(jobs, parts, team[6], team)
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):
     """The same for columns lo … hi - 1."""
@@ -401,7 +402,7 @@ def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):
         _judge_row(x, z, np.uint64(rows[i]), edges, zeros, flat, size, lo, hi)
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def group(label, n_classes):
     """Positions of each class in turn [n], and where each class starts [k + 1]; no positions if a label is no class."""
@@ -420,7 +421,7 @@ def group(label, n_classes):
     return order, starts
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def mix(ids, shift):
     """SplitMix64 of `ids` [n], each with `shift` added to it first."""
@@ -433,7 +434,7 @@ def mix(ids, shift):
     return out
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _parts(n_values, most, team):
     """Into how many parts work is worth dividing."""
@@ -441,7 +442,7 @@ def _parts(n_values, most, team):
     return min(team[0], most, n_values // _LEAST)
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _share(jobs, parts, part, team):
     """Do a job in parts, on the threads of the team, or at once."""
@@ -452,7 +453,7 @@ def _share(jobs, parts, part, team):
         run(part, jobs.ctypes.data)
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _mine(job):
     """The first of this thread's parts, and how far it is to the next; all of them, if it is the only thread."""
@@ -460,7 +461,7 @@ def _mine(job):
     return (ask(job.number), ask(job.n_threads)) if job.parts > 1 else (0, 1)
 
 
-@compile_lazily(set())
+@part(set())
 @no_type_check
 def _begins(job, i):
     """The column at which a part begins."""
@@ -508,11 +509,13 @@ def _do_judge(place):
 
 
 @cache
-def _compiled_parts():
-    made = nb.cfunc(nb.types.void(nb.types.intp), cache=True)
-    return [made(do) for do in (_do_rows, _do_maps, _do_judge)]
+def _compiled(do):
+    return nb.cfunc(nb.types.void(nb.types.intp), cache=True)(do)
 
 
-def parts() -> list[int]:
-    """Addresses of the functions that do a thread's parts of a `JOB`: of `sweep_rows`, `sweep_maps` and `judge`."""
-    return [made.address or 0 for made in _compiled_parts()]
+def parts(*, maps: bool) -> list[int]:
+    """Addresses of the functions that do a thread's parts of a `JOB`: of `sweep_rows`, `sweep_maps` and `judge`.
+
+    Those of maps, which few networks have, are compiled where they are asked for; else theirs is 0.
+    """
+    return [_compiled(do).address or 0 if maps or do is not _do_maps else 0 for do in (_do_rows, _do_maps, _do_judge)]

@@ -8,7 +8,8 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.compiled.addresses import at, compile_lazily
+from unbend.numerics.compiled.addresses import at
+from unbend.numerics.compiled.jit import entry, part
 from unbend.numerics.compiled.kernels import SUMS, group, judge, mix, sweep_rows
 
 _LAYER = ["width", "n_segments", "is_rectifier", "sums", "ends", "counts", "seen", "room", "out", "out_ids"]
@@ -27,7 +28,7 @@ TEAM = 7
 """Length of what `team.team` gives."""
 
 
-@compile_lazily(set())
+@entry(set())
 @no_type_check
 def put(x, ids, chosen, places, out, out_ids):
     """Write the chosen rows of `x` [n, d] and their `ids` to their places in `out` and `out_ids`."""
@@ -38,7 +39,7 @@ def put(x, ids, chosen, places, out, out_ids):
             out[b, np.uint64(k)] = x[a, np.uint64(k)]
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def run_at(values, layer, batch):
     """Sweep a batch, add it to what is held of a layer, put rows aside; False, with nothing done, if that may not be.
@@ -67,7 +68,7 @@ def run_at(values, layer, batch):
     return True
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _find(x, layer, batch):
     """Sums, extremes and counts of a batch; False if they may not be added."""
@@ -94,7 +95,7 @@ def _find(x, layer, batch):
     return whole < np.inf
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _count(x, order, layer, zeros, team):
     """Enter zeros, and values where a rectifier is saturated above."""
@@ -108,7 +109,7 @@ def _count(x, order, layer, zeros, team):
         counts[0, j], counts[1, j] = zeros[j], high[j]
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _join(layer):
     """Add what was found in a batch to what is held."""
@@ -131,7 +132,7 @@ def _join(layer):
             counts[0, i, j] += counts[1, i, j]
 
 
-@compile_lazily(set())
+@entry(set())
 @no_type_check
 def batch_table(order, starts, ids, chosen, places, team):
     """The `BATCH` of these arrays [1], and its address."""
@@ -144,7 +145,7 @@ def batch_table(order, starts, ids, chosen, places, team):
     return table, table.ctypes.data
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _centred_row(out, x, i, a, pivot):
     for k in range(len(pivot)):
@@ -152,7 +153,7 @@ def _centred_row(out, x, i, a, pivot):
         out[i, j] = np.float64(x[a, j]) - pivot[j]
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _row_sum(x, i):
     total = 0.0
@@ -161,14 +162,14 @@ def _row_sum(x, i):
     return total
 
 
-@compile_lazily(SUMS)
+@part(SUMS)
 @no_type_check
 def _add_row(out, x, a):
     for k in range(len(out)):
         out[k] += np.float64(x[a, np.uint64(k)])
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def mean_of(x, chosen):
     """Mean of the chosen rows of `x` [n, d], float64 [d]."""
@@ -178,7 +179,7 @@ def mean_of(x, chosen):
     return mean / len(chosen)
 
 
-@compile_lazily(set())
+@entry(set())
 @no_type_check
 def mirror(a):
     """Copy the upper triangle of `a` [d, d] to the lower one, in squares that stay in the cache."""
@@ -191,7 +192,7 @@ def mirror(a):
                     a[c, r] = a[r, c]
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):
     """Put the chosen rows of `x` [n, d] - `pivot` and targets `y` [m, t] - `y_pivot` into their rooms from `fill` on.
@@ -208,7 +209,7 @@ def collect(x, y, chosen, pivot, y_pivot, room, y_room, fill):
     return total
 
 
-@compile_lazily(SUMS)
+@entry(SUMS)
 @no_type_check
 def prepare(label, ids, shift, n_classes, most, team):
     """What all layers share of a batch: labels `grouped`, row numbers hashed, which hashes are at most `most`.
@@ -226,7 +227,7 @@ def prepare(label, ids, shift, n_classes, most, team):
     return order, starts, codes, low[:n], table, address
 
 
-@compile_lazily(set())
+@entry(set())
 @no_type_check
 def note(ids, codes, y, chosen, places, table, out_ids, out_codes, out_y):
     """Write number, hash and label or targets [n, t] of the chosen rows of a batch to their places, and enter them."""

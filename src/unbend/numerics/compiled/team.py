@@ -19,18 +19,22 @@ from unbend.numerics import compiled
 _WANTED = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 
 
-def team() -> Int64[Array, "7"]:
+def team(*, maps: bool = False) -> Int64[Array, "7"]:
     """As many threads as torch uses now, and the addresses that `kernels` needs to call them.
 
     One thread, where torch's OpenMP runtime cannot be found (other builds, other systems).
+
+    Args:
+        maps: whether they are to sweep maps, whose code is compiled only then.
     """
-    return _team(torch.get_num_threads())
+    return _team(torch.get_num_threads(), maps)
 
 
 @cache
-def _team(n: int) -> Int64[Array, "7"]:
+def _team(n: int, maps: bool) -> Int64[Array, "7"]:  # noqa: FBT001  a key of the cache
     found = None if n == 1 else _runtime()
-    return np.array([1, 0, 0, 0, *compiled.parts()] if found is None else [n, *found, *compiled.parts()])
+    parts = compiled.parts(maps=maps)
+    return np.array([1, 0, 0, 0, *parts] if found is None else [n, *found, *parts])
 
 
 @cache

@@ -15,39 +15,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from unbend.numerics.probe.objective import Rows, gradient, image, softmax
-from unbend.numerics.result import result
+from unbend.numerics.probe.values import Optimality
 
 _BIAS_STEPS = 25
 _FLOOR = 1e-12
 """Added to the curvature, which vanishes where every probability has rounded to 0 or 1."""
 _FARTHEST = 30.0
 """A bias moves no farther in a step: that takes a probability of 1e-13 to a half."""
-
-
-@result
-class Optimality:
-    """How near the optimum a fit is, in float64 on the standardised rows.
-
-    Attributes:
-        objective: the penalised mean log-loss.
-        gap: upper bound of the objective minus its minimum over all weights.
-        gradient_norm: norm of the gradient by the weights, with the bias solved exactly.
-        tolerance: the wanted gap, as a share of the objective.
-        is_converged: the gap is no larger than that.
-        passes: passes over the rows that the solver took.
-    """
-
-    objective: float
-    gap: float
-    gradient_norm: float
-    tolerance: float
-    is_converged: bool
-    passes: int
-
-    @property
-    def relative_gap(self) -> float:
-        """The gap over the objective."""
-        return self.gap / self.objective if self.objective > 0 else float(self.gap > 0)
 
 
 def certify(

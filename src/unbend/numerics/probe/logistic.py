@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from unbend.numerics.probe.certificate import Optimality, certify
+from unbend.numerics.probe.certificate import certify
 from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.precondition import Blocks
 from unbend.numerics.probe.solve import Point, Solution, solve
-from unbend.numerics.result import result
+from unbend.numerics.probe.values import Folds, Optimality, Path
 
 _TIGHTEST = 0.01
 """Share of the wanted gap below which rounding, not the estimate, is what the certificate minds."""
@@ -32,42 +32,6 @@ class Fit:
     weight: Float64[Tensor, "k e"]
     optimality: Optimality
     solution: Solution
-
-
-@result
-class Path:
-    """Penalties from strong to weak, each judged on held-out rows.
-
-    Attributes:
-        l2: penalties that were fitted; the path ends early once the loss has risen twice.
-        loss: log-loss in nats on the held-out rows.
-        accuracy: share of the held-out rows that are right.
-        chosen: the penalty with the least loss.
-        n_held_out: rows that judged.
-        is_complete: every penalty asked for was fitted.
-    """
-
-    l2: Float64[np.ndarray, " m"]
-    loss: Float64[np.ndarray, " m"]
-    accuracy: Float64[np.ndarray, " m"]
-    chosen: float
-    n_held_out: int
-    is_complete: bool
-
-
-@result
-class Folds:
-    """Held-out loss and accuracy of each fold, at one penalty.
-
-    Attributes:
-        loss: log-loss in nats on the rows of each fold.
-        accuracy: share of its rows that are right.
-        n: its rows.
-    """
-
-    loss: Float64[np.ndarray, " f"]
-    accuracy: Float64[np.ndarray, " f"]
-    n: Int64[np.ndarray, " f"]
 
 
 def fit(

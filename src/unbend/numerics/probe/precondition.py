@@ -1,8 +1,9 @@
-"""Preconditioners for the softmax objective: where we stand comes in, a solve with a near Hessian goes out.
+"""Preconditioners for the softmax objective.
 
-The Hessian's diagonal blocks, one per class, are second moments weighted by p(1 - p). They are estimated from
-rows drawn with probability proportional to what a row adds, and their diagonal is then raised to the exact
-one: a unit that fires on a handful of rows is in no sample, and without this its step would be unbounded.
+In: where we stand. Out: a solve with a near Hessian. The Hessian's diagonal blocks, one per class, are second moments
+weighted by p(1 - p). They are estimated from rows drawn with probability proportional to what a row adds, and their
+diagonal is then raised to the exact one: a unit that fires on a handful of rows is in no sample, and without this its
+step would be unbounded.
 """
 
 from dataclasses import dataclass

@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Bool, Float64, Int64, Shaped
 from torch import Tensor
 
-from unbend.errors import DataError, LayerError
+from unbend.errors import DataError
 from unbend.numerics.floating import as_shipped
-from unbend.numerics.interval import PairedDifference, paired_difference, wilson
-from unbend.numerics.probe.certificate import Optimality
+from unbend.numerics.interval import paired_difference, wilson
 from unbend.numerics.probe.control import control_labels, shuffle, types_of
 from unbend.numerics.probe.inputs import (
     Representations,
@@ -26,13 +25,13 @@ from unbend.numerics.probe.inputs import (
     require_range,
     type_codes,
 )
-from unbend.numerics.probe.logistic import Folds, Path, fit, folds, path
+from unbend.numerics.probe.logistic import fit, folds, path
 from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.precondition import blocks
 from unbend.numerics.probe.solve import Solution, at
 from unbend.numerics.probe.split import folds_of, held_out_mask
 from unbend.numerics.probe.standard import Standard
-from unbend.numerics.result import result
+from unbend.numerics.probe.values import Path, Probe, ProbeControl, Probes
 
 _CONTROL_GAP = 1e-2
 _TYPES_PER_CLASS = 20
@@ -66,90 +65,6 @@ class ProbeRecipe:
     n_types: int | None = None
     level: float = 0.95
     seed: int = 0
-
-
-@result
-class ProbeControl:
-    """What the same probe does with labels that mean nothing.
-
-    Attributes:
-        capacity: its accuracy on the rows it was fitted to, with shuffled labels; None without shuffles.
-        chance: share of the most frequent class there.
-        n_types: types of the control task.
-        task_accuracy: its held-out accuracy on the control task; None without one.
-        selectivity: the accuracy on the real labels minus that one, on the same rows.
-    """
-
-    capacity: float | None
-    chance: float
-    n_types: int
-    task_accuracy: float | None
-    selectivity: PairedDifference | None
-
-
-@result
-class Probe:
-    """The linear read-out of one layer: `h @ weight.T + bias` scores the classes, highest wins.
-
-    Attributes:
-        layer: its dotted name.
-        weight: one row per class.
-        bias: one number per class.
-        l2: the chosen penalty.
-        accuracy: share of held-out rows, which chose nothing, that are right.
-        low: lower end of its Wilson interval.
-        high: upper end.
-        loss: log-loss of those rows, nats per row.
-        right: which of them were right.
-        train_accuracy: share of the fitted rows that are right.
-        optimality: how near the optimum the fit is, on the standardised rows.
-        path: how the penalty was chosen; None for a single penalty.
-        folds: cross-validation at that penalty; None without folds.
-        control: the same probe with labels that mean nothing.
-    """
-
-    layer: str
-    weight: Float64[np.ndarray, "k d"]
-    bias: Float64[np.ndarray, " k"]
-    l2: float
-    accuracy: float
-    low: float
-    high: float
-    loss: float
-    right: Bool[np.ndarray, " n"]
-    train_accuracy: float
-    optimality: Optimality
-    path: Path | None
-    folds: Folds | None
-    control: ProbeControl
-
-
-@result
-class Probes:
-    """The probes of all layers, fitted and judged on the same rows.
-
-    Attributes:
-        layers: each layer's read-out.
-        classes: the labels, in the order of the rows of every `weight`.
-        n: fitted rows.
-        n_test: held-out rows.
-        level: of all intervals.
-        seed: of splits, controls and samples.
-    """
-
-    layers: dict[str, Probe]
-    classes: Int64[np.ndarray, " k"]
-    n: int
-    n_test: int
-    level: float
-    seed: int
-
-    def difference(self, first: str, second: str) -> PairedDifference:
-        """The held-out accuracy of one layer minus another's, with the interval for paired rows."""
-        for name in (first, second):
-            if name not in self.layers:
-                raise LayerError(f"layers: no layer named {name!r}. It has: {', '.join(self.layers)}.")
-        return paired_difference(self.layers[first].right, self.layers[second].right, self.level)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,14 +3,13 @@
 In: arrays or tensors and integer labels. Out: Results. `rows` reads the input exactly; `search`, `newton`,
 `witness`, `simplex`, `hinge`, `binary` and `joint` look for a proof; `verdicts` states it; `clearance` and
 `dependency`, on `rounding`, check it and know nothing of the search; `frame` and `ladder` say what it is worth.
+Verdicts load at once, the search when it is first asked for: a saved proof is read without it.
 """
 
-from unbend.numerics.separable.control import Control
-from unbend.numerics.separable.cover import cover_probability
-from unbend.numerics.separable.decide import separate
-from unbend.numerics.separable.frame import Frame
-from unbend.numerics.separable.ladder import LadderStep, ladder_step, separate_with
-from unbend.numerics.separable.packing import Packing
+from typing import TYPE_CHECKING
+
+from unbend._lazy import on_demand
+from unbend.numerics.separable.step import Control, Frame, LadderStep, Packing
 from unbend.numerics.separable.verdicts import (
     Answers,
     JointOverlap,
@@ -20,6 +19,11 @@ from unbend.numerics.separable.verdicts import (
     Undecided,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from unbend.numerics.separable.cover import cover_probability
+    from unbend.numerics.separable.decide import separate
+    from unbend.numerics.separable.ladder import ladder_step, separate_with
 
 __all__ = [
     "Answers",
@@ -38,3 +42,8 @@ __all__ = [
     "separate",
     "separate_with",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {"cover": ("cover_probability",), "decide": ("separate",), "ladder": ("ladder_step", "separate_with")},
+)

@@ -3,36 +3,11 @@
 import numpy as np
 from jaxtyping import Float, Int64
 
-from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.joint import joint
 from unbend.numerics.separable.search import Limits
+from unbend.numerics.separable.step import Control
 from unbend.numerics.separable.verdicts import JointOverlap, JointSeparation, Overlap, Separation
-
-
-@result
-class Control:
-    """How often the question has the answer "separable" when the labels mean nothing.
-
-    Attributes:
-        n_separable: permutations proved separable.
-        n_overlap: permutations proved to overlap.
-        n_undecided: permutations left open.
-    """
-
-    n_separable: int
-    n_overlap: int
-    n_undecided: int
-
-    @property
-    def n(self) -> int:
-        """Permutations asked."""
-        return self.n_separable + self.n_overlap + self.n_undecided
-
-    @property
-    def p_value(self) -> float:
-        """Share of orders of the labels, the true one counted, that are separable or may be: (1 + s) / (1 + N)."""
-        return (1 + self.n_separable + self.n_undecided) / (1 + self.n)
 
 
 def control(x: Float[np.ndarray, "n d"], y: Int64[np.ndarray, "n"], shuffles: int, limits: Limits) -> Control:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 
-from unbend.numerics.result import result
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance, is_right
-from unbend.numerics.separable.control import Control, control
+from unbend.numerics.separable.control import control
 from unbend.numerics.separable.cover import cover_probability
-from unbend.numerics.separable.packing import Packing, packing
+from unbend.numerics.separable.packing import packing
 from unbend.numerics.separable.rows import ArrayLike
 from unbend.numerics.separable.search import Limits
+from unbend.numerics.separable.step import Frame, Packing
 from unbend.numerics.separable.verdicts import (
     JointOverlap,
     JointSeparation,
@@ -32,44 +32,6 @@ BALANCED = (0.4, 0.6)
 RANK_ROWS = 4
 """Rows per column from which the numerical rank is taken."""
 UNITS = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8, torch.float32: 2.0**-24}
-
-
-@result
-class Frame:
-    """The honest frame of a verdict.
-
-    Attributes:
-        n: rows.
-        d: columns.
-        rank: numerical dimension of the affine space the rows span, from at most 4 d evenly spaced rows.
-        cover: probability that as many random labels are separable (Cover 1965); None where the labels are not two
-            balanced classes.
-        control: the same question with permuted labels, the primary null.
-        spread: root mean square distance of a row from the mean row.
-        margin: proved margin in units of `spread`; None unless separable.
-        robustness: relative change of every stored number that the verdict provably survives.
-        last_bits_only: separable, but only by differences as small as the rounding of the stored numbers.
-        errors_at_most: rows that one actual read-out gets wrong.
-        errors_at_least: rows that every read-out gets wrong, proved by disjoint overlaps.
-        held_out_accuracy: of that same read-out, on rows it has not seen; None without such rows.
-        n_held_out: how many such rows there were.
-        is_worthless: separable, but so is at least every second permutation of the labels.
-    """
-
-    n: int
-    d: int
-    rank: int
-    cover: float | None
-    control: Control
-    spread: float
-    margin: float | None
-    robustness: float
-    last_bits_only: bool
-    errors_at_most: int
-    errors_at_least: int
-    held_out_accuracy: float | None
-    n_held_out: int
-    is_worthless: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

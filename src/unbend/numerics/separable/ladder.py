@@ -9,17 +9,16 @@ from jaxtyping import Float, Int64
 
 from unbend.errors import ShapeError
 from unbend.numerics.floating import as_shipped
-from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary, check_plane
 from unbend.numerics.separable.clearance import Hyperplane, argmax_clearance
 from unbend.numerics.separable.decide import blas
-from unbend.numerics.separable.frame import Decision, Frame, frame, unit_roundoff
+from unbend.numerics.separable.frame import Decision, frame, unit_roundoff
 from unbend.numerics.separable.hinge import fewest_errors
 from unbend.numerics.separable.joint import joint
-from unbend.numerics.separable.packing import Packing
 from unbend.numerics.separable.question import JointQuestion
 from unbend.numerics.separable.rows import ArrayLike, rows, values
 from unbend.numerics.separable.search import Limits
+from unbend.numerics.separable.step import LadderStep
 from unbend.numerics.separable.verdicts import (
     JointOverlap,
     JointSeparation,
@@ -33,31 +32,6 @@ N_WITNESSES = 8
 """Rows to look at."""
 SHARES = (0.6, 0.25, 0.15)
 """Of the budget: verdict, permuted labels, disjoint overlaps."""
-
-
-@result
-class LadderStep:
-    """Whether the classes are linearly separable in one layer, with everything needed to judge the answer.
-
-    Attributes:
-        verdict: the joint verdict (binary for two classes), with its proof.
-        frame: what stands beside it.
-        witnesses: the few rows to look at: the heaviest of an overlap, the tightest of a separation.
-        packing: disjoint overlaps behind `frame.errors_at_least`; None unless the classes overlap.
-        by_head: the proof is the network's own last layer.
-    """
-
-    verdict: Verdict
-    frame: Frame
-    witnesses: Int64[np.ndarray, "s"]
-    packing: Packing | None
-    by_head: bool
-
-    @as_shipped()
-    def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
-        """Whether the verdict and the lower bound on errors hold for these rows."""
-        is_packed = self.packing is None or self.packing.verify(x, y)
-        return is_packed and self.verdict.verify(x, y)
 
 
 @as_shipped()

@@ -14,8 +14,9 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
-from numba import njit
 from scipy.linalg import get_blas_funcs, get_lapack_funcs, solve_triangular
+
+from unbend.numerics.compiled.jit import entry
 
 LOSS_OF_CHANCE = 0.6
 """A sum of losses below this tells of separable vectors: of those that are not, some err, and one that errs loses at
@@ -92,7 +93,7 @@ class Effort:
     deadline: float = math.inf
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+@entry({"contract", "nsz"})
 @no_type_check
 def _pull(margins, slope, t, forces):  # noqa: ANN001, ANN202 (numba reads the types of the call)
     """Forces a step of length t further on; returns the slope of the loss there."""
@@ -106,7 +107,7 @@ def _pull(margins, slope, t, forces):  # noqa: ANN001, ANN202 (numba reads the t
     return pull
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@entry({"reassoc", "contract", "nsz"})
 @no_type_check
 def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202
     """The lower triangle of Σ c_i z_i z_iᵀ / top into H, c = λ (1 - λ); returns how many vectors entered."""

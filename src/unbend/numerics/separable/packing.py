@@ -9,39 +9,12 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Int64
 
-from unbend.numerics.floating import as_shipped
-from unbend.numerics.result import result
 from unbend.numerics.separable.binary import binary
 from unbend.numerics.separable.duplicates import contradictions, groups
 from unbend.numerics.separable.joint import joint
-from unbend.numerics.separable.rows import ArrayLike, rows
 from unbend.numerics.separable.search import Limits
-from unbend.numerics.separable.verdicts import JointOverlap, Overlap, overlap_holds
-
-
-@result
-class Packing:
-    """Overlaps on disjoint rows: every linear read-out errs on at least `n_errors` rows.
-
-    Attributes:
-        overlaps: one proof for each of these errors.
-    """
-
-    overlaps: tuple[Overlap | JointOverlap, ...]
-
-    @property
-    def n_errors(self) -> int:
-        """Rows that every read-out must get wrong."""
-        return len(self.overlaps)
-
-    @as_shipped()
-    def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
-        """Whether every overlap verifies and no row is used twice."""
-        x, y = rows(x, y)
-        used = [np.unique(overlap.rows) for overlap in self.overlaps]  # one row may send to several rivals
-        if used and len(np.unique(np.concatenate(used))) < sum(map(len, used)):
-            return False
-        return all(overlap_holds(overlap, x, y) for overlap in self.overlaps)
+from unbend.numerics.separable.step import Packing
+from unbend.numerics.separable.verdicts import JointOverlap, Overlap
 
 
 def packing(

@@ -5,63 +5,20 @@ A float64 sum of k products in any order, with or without fused multiply-add, is
 word of accuracy (Ogita, Rump and Oishi, SIAM J. Sci. Comput. 26 (2005) 1955, algorithm Dot2).
 """
 
-from typing import no_type_check
-
 import numpy as np
 from jaxtyping import Float, Float64
-from numba import njit
 
 from unbend.errors import UnsupportedError
+from unbend.numerics import compiled
 
 UNIT = 2.0**-53
 # Covers flushed results too: each operation loses less than the least normal number.
 UNDERFLOW = 2.0**-1021
-SPLIT = 134217729.0
-"""2**27 + 1, Veltkamp's constant for float64."""
 
 
 def gamma(k: int) -> float:
     """A little more than k u / (1 - k u), so that the bound itself may be computed in floating point."""
     return 1.01 * k * UNIT
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-@no_type_check
-def _sums(x, w, total, size):  # noqa: ANN001, ANN202 (numba reads the types of the call)
-    for i in range(x.shape[0]):
-        s = 0.0
-        a = 0.0
-        for j in range(x.shape[1]):
-            t = np.float64(x[i, j]) * w[j]
-            s += t
-            a += abs(t)
-        total[i] = s
-        size[i] = a
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-@no_type_check
-def _margins(x, sign, w, b, wide, least, part, low, size):  # noqa: ANN001, ANN202
-    """One pass: lower bounds of the signed scores, nan where the sign is open; returns how many are."""
-    n_open = 0
-    for i in range(x.shape[0]):
-        s = b
-        a = 0.0
-        for j in range(x.shape[1]):
-            t = np.float64(x[i, j]) * w[j]
-            s += t
-            a += abs(t)
-        a = a * wide + least
-        error = (a + abs(b)) * part + least
-        s = s * sign[i]
-        size[i] = a
-        if abs(s) > error:
-            s = s - error
-            low[i] = s - abs(s) * 4e-16
-        else:
-            low[i] = np.nan
-            n_open += 1
-    return n_open
 
 
 def require_gradual_underflow() -> None:
@@ -82,7 +39,7 @@ def scores(
     total, size = np.empty(len(x)), np.empty(len(x))
     d = x.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):
-        _sums(x, np.ascontiguousarray(weight, np.float64), total, size)
+        compiled.row_sums(x, np.ascontiguousarray(weight, np.float64), total, size)
         total += bias
         size *= 1 + gamma(d + 2)
         size += (d + 2) * UNDERFLOW
@@ -100,41 +57,15 @@ def margins(
     low, size = np.empty(len(x)), np.empty(len(x))
     d, w = x.shape[1], np.ascontiguousarray(weight, np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        n_open = _margins(x, sign, w, bias, 1 + gamma(d + 2), (d + 2) * UNDERFLOW, gamma(d + 3), low, size)
+        n_open = compiled.row_margins(x, sign, w, bias, 1 + gamma(d + 2), (d + 2) * UNDERFLOW, gamma(d + 3), low, size)
     return low, size, n_open
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-@no_type_check
-def _dot2(a, b, out):  # noqa: ANN001, ANN202
-    """Row i of `a` against row k of `b`, accurate as if summed in twice the working precision."""
-    for i in range(a.shape[0]):
-        for k in range(b.shape[0]):
-            s = 0.0
-            c = 0.0
-            for j in range(a.shape[1]):
-                u = a[i, j]
-                v = b[k, j]
-                p = u * v
-                q = SPLIT * u
-                uh = q - (q - u)
-                ul = u - uh
-                q = SPLIT * v
-                vh = q - (q - v)
-                vl = v - vh
-                e = ul * vl - (((p - uh * vh) - ul * vh) - uh * vl)
-                t = s + p
-                z = t - s
-                c += ((s - (t - z)) + (p - z)) + e
-                s = t
-            out[i, k] = s + c
 
 
 def dot2(a: Float64[np.ndarray, "n k"], b: Float64[np.ndarray, "m k"]) -> Float64[np.ndarray, "n m"]:
     """`a @ b.T` to about twice the working precision."""
     out = np.empty((len(a), len(b)))
     with np.errstate(over="ignore", invalid="ignore"):
-        _dot2(np.ascontiguousarray(a, np.float64), np.ascontiguousarray(b, np.float64), out)
+        compiled.dot_twice(np.ascontiguousarray(a, np.float64), np.ascontiguousarray(b, np.float64), out)
     return out
 
 

@@ -7,20 +7,20 @@ the input (a proof is about the stored numbers, so nothing may be rounded here),
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int64, Shaped
 
+from unbend._typing import Tensor
 from unbend.errors import DataError, ShapeError
 
-ArrayLike: TypeAlias = Shaped[np.ndarray, "..."] | Shaped[torch.Tensor, "..."]
+ArrayLike: TypeAlias = Shaped[np.ndarray, "..."] | Shaped[Tensor, "..."]
 EXACT_INTEGER = 2**53
 
 
 def values(x: ArrayLike) -> Float[np.ndarray, "n d"]:
     """The samples [n, d] as float32 or float64, without changing one of them."""
-    if isinstance(x, torch.Tensor):
+    if isinstance(x, Tensor):
         x = x.detach().cpu()
-        x = (x.float() if x.dtype is torch.bfloat16 else x).numpy()
+        x = (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
     x = np.asarray(x)
     if x.ndim != 2:
         raise ShapeError(f"x: expected one row per sample, [n, d], got shape {x.shape}. Flatten each sample first.")
@@ -40,7 +40,7 @@ def values(x: ArrayLike) -> Float[np.ndarray, "n d"]:
 
 def labels(y: ArrayLike, n: int) -> Int64[np.ndarray, "n"]:
     """The labels [n] as int64."""
-    y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+    y = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
     if y.shape != (n,):
         raise ShapeError(f"y: expected one label for each of the {n} rows of x, got shape {y.shape}.")
     if y.dtype.kind not in "biu":

@@ -9,9 +9,9 @@ from typing import Any, no_type_check
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from numba import njit
 from scipy.linalg import get_lapack_funcs, qr, solve_triangular
 
+from unbend.numerics.compiled.jit import entry
 from unbend.numerics.separable.rounding import dot2
 
 RANK_TOLERANCE = 1e-11
@@ -21,7 +21,7 @@ SETTLED = 1e-12
 """A last change below this part of the greatest weight."""
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@entry({"reassoc", "contract", "nsz"})
 @no_type_check
 def _purify(inverse, basis, lam_basis, others, lam_others, first, zero):  # noqa: ANN001, ANN202, C901 (one loop nest)
     """Move the mass of the other vectors onto a basis, one vector at a time; `first` says in which order.

@@ -89,8 +89,7 @@ class BottomK:
         if self._order is None:  # that of the first layer, and of every other that puts out the same rows
             self._order = in_order(self._ids[: self._n], self._codes[: self._n])
         there = self._order[ids[self._order] == self._ids[self._order]][: self._size]
-        taken = torch.from_numpy(rows.numpy()[there])
-        loose = ((taken,), (self._targets(there),)) if len(there) else ((), ())
+        loose = ((rows.numpy()[there],), (self._targets(there).numpy(),)) if len(there) else ((), ())
         return SampleState(self._size, self._ids[there], self._codes[there], *loose)
 
     def second(self, ids: Int64[Array, "r"], rows: Tensor, most: int, device: torch.device) -> SecondState:

@@ -4,7 +4,7 @@ In: the layer's tensor, batch after batch. Out: States. Must not know hooks, nor
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, final
 
@@ -21,21 +21,29 @@ from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.in_place import KINDS, InPlaceSums
 from unbend.numerics.streaming.rows import SampleRows, SecondSums
 from unbend.numerics.units import UnitState, UnitSums
-from unbend.numerics.views import View
+from unbend.numerics.view import Layout, View
+
+_TINY: dict[Layout, tuple[tuple[int, ...], ...]] = {
+    "features": ((2, 2),), "maps": ((2, 2, 2), (2, 2, 512)), "tokens": ((2, 2, 2),),
+}  # fmt: skip
+"""Shapes of outputs that go through all code of a layout."""
 
 
-def warm_up() -> None:
-    """Compile what sums tensors, or load it from the disk: up to half a minute for the first study on a machine."""
+def warm_up(layouts: Iterable[Layout]) -> None:
+    """Compile what sums outputs of these layouts, or load it from the disk: some seconds the first time on a machine.
+
+    What it leaves out, as the code for activations that are no ReLU, is compiled when a batch asks for it.
+    """
     kinds = (*KINDS, SecondState, SampleState)
     choose = Chooser(Selection(), kinds, 2)
-    for shape, layout in (((2, 2), "features"), ((2, 2, 2), "maps"), ((2, 2, 512), "maps"), ((2, 2, 2), "tokens")):
-        width = shape[1] if layout == "maps" else shape[-1]
-        rule = "none" if layout == "features" else "mean"
-        sums = LayerSums(kinds, View(layout, rule, width), choose)
-        for saturation in (Saturation(-1.0, 1.0), Saturation(0.0, np.inf)):
+    for layout in dict.fromkeys(layouts):
+        for shape in _TINY[layout]:
+            width = shape[1] if layout == "maps" else shape[-1]
+            rule = "none" if layout == "features" else "mean"
+            sums = LayerSums(kinds, View(layout, rule, width), choose)
             of = choose(torch.tensor([0, 1]), np.arange(2))
-            sums.add(torch.linspace(-1, 1, math.prod(shape)).reshape(shape), of, saturation=saturation)
-        sums.states()
+            sums.add(torch.linspace(0, 1, math.prod(shape)).reshape(shape), of, saturation=Saturation(0.0, np.inf))
+            sums.states()
 
 
 @final

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array
+from unbend.study.examine.kept import kept
 from unbend.study.examine.references import are_inputs
 from unbend.study.examine.subject import Subject, pooled_r2
-from unbend.study.examine.values import DataFacts, Scores
+from unbend.study.examine.values import APART, DataFacts, Scores
 
 _PAIR = 400
 """Rows of each part that trees are to tell apart."""
@@ -27,8 +28,6 @@ _TELLS = 0.995
 """Accuracy of one column alone from which it is said to tell the label."""
 _TELLS_R2 = 0.98
 """R² likewise."""
-APART = 0.75
-"""Area under the ROC curve from which two parts are said to differ; 1/2 is chance."""
 
 
 def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
@@ -99,6 +98,7 @@ class _Inside:
     noise: float = math.nan
 
 
+@kept
 def _inside(x: Array, y: Array) -> _Inside:
     """Do labels follow from their inputs at all, and how many contradict what the other rows of the part say?
 
@@ -130,17 +130,21 @@ def _inside(x: Array, y: Array) -> _Inside:
 
 
 def _apart(subject: Subject) -> float:
-    """Area under the ROC curve with which trees tell training from held-out inputs, cross-validated."""
+    """How surely trees tell training from held-out inputs; NaN where there are too few rows, or no table."""
+    table = subject.table
+    n = 0 if table is None else min(len(table[1]), len(table[3]), _PAIR)
+    return math.nan if table is None or n < _FEWEST else _told_apart(_spread(table[0], n), _spread(table[2], n))
+
+
+@kept
+def _told_apart(one: Array, other: Array) -> float:
+    """Area under the ROC curve with which trees tell as many rows of two tables apart, cross-validated."""
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    table = subject.table
-    n = 0 if table is None else min(len(table[1]), len(table[3]), _PAIR)
-    if table is None or n < _FEWEST:
-        return math.nan
-    x = np.concatenate([_spread(table[0], n), _spread(table[2], n)])
-    part = np.repeat([0, 1], n)
+    x = np.concatenate([one, other])
+    part = np.repeat([0, 1], len(one))
     trees = ExtraTreesClassifier(60, min_samples_leaf=3, random_state=0)
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     return float(roc_auc_score(part, cross_val_predict(trees, x, part, cv=folds, method="predict_proba")[:, 1]))
@@ -167,18 +171,25 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
         return -1, math.nan
     if not subject.n_classes and table[1].shape[1] > 1:  # columns that are targets themselves are no leak
         return -1, math.nan
+    return _telling(*table, np.array(subject.n_classes))
+
+
+@kept
+def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, n_classes: Array) -> tuple[int, float]:
+    """The first column from which a small tree tells the held-out label, and how well; -1 where none does."""
+    k = int(n_classes)
     for j in range(min(x.shape[1], _COLUMNS)):
-        if subject.n_classes and _most(table[2][:, j], table[3]) < _TELLS:
+        if k and _most(x_held_out[:, j], y_held_out) < _TELLS:
             continue
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
         tree = (
-            DecisionTreeClassifier(max_leaf_nodes=max(subject.n_classes, 2), random_state=0)
-            if subject.n_classes
+            DecisionTreeClassifier(max_leaf_nodes=max(k, 2), random_state=0)
+            if k
             else DecisionTreeRegressor(min_samples_leaf=5, random_state=0)
         )
-        found = tree.fit(table[0][:, [j]], table[1]).score(table[2][:, [j]], table[3])
-        if found >= (_TELLS if subject.n_classes else _TELLS_R2):
+        found = tree.fit(x[:, [j]], y).score(x_held_out[:, [j]], y_held_out)
+        if found >= (_TELLS if k else _TELLS_R2):
             return j, float(found)
     return -1, math.nan
 

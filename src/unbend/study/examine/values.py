@@ -8,6 +8,9 @@ import math
 from unbend._typing import Array, Int64
 from unbend.numerics.result import result
 
+APART = 0.75
+"""Area under the ROC curve from which two parts are said to differ; 1/2 is chance."""
+
 
 @result
 class Scores:

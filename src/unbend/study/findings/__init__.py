@@ -50,6 +50,7 @@ from unbend.study.findings.weights import (
     untouched_layer,
     vanishing,
 )
+from unbend.study.findings.worth import essential, replaceable, unused
 from unbend.study.values import SEVERITIES, About, Finding, Layer
 
 __all__ = ["RULES", "Evidence", "Rule", "findings"]
@@ -66,7 +67,8 @@ CAUSES: tuple[Rule, ...] = (
 """Rules that name a cause. A cause explains those after it: first what makes numbers meaningless, then what output and
 loss contradict, then the data, then the weights and the structure, then training as a whole."""
 SYMPTOMS: tuple[Rule, ...] = (
-    lost_separability, head_under_trained, gradient_reach, collapsed_rank, fading, idle_layers, dormant_units, scale,
+    lost_separability, head_under_trained, gradient_reach, collapsed_rank, fading, idle_layers, replaceable, unused,
+    essential, dormant_units, scale,
     no_better_than_untrained, stuck, read_out_over_fits, chance_would_do, few_rows, rises,
 )  # fmt: skip
 """Rules that name what a cause leads to, or what is worth knowing."""

@@ -4,11 +4,9 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from unbend._typing import Array
-from unbend.study.examine.rows import APART
-from unbend.study.examine.values import Examination
+from unbend.study.examine.values import APART, Examination
 from unbend.study.findings.evidence import Evidence
 from unbend.study.findings.words import share
 from unbend.study.values import Finding, Severity
@@ -40,6 +38,8 @@ def exchanged_labels(e: Evidence) -> Iterator[Finding]:
     found = e.confusion
     if found is None or found.sum() == 0:
         return
+    from scipy.optimize import linear_sum_assignment
+
     rows, names = linear_sum_assignment(-found)
     own, best = np.trace(found) / found.sum(), found[rows, names].sum() / found.sum()
     counts = found.sum(1)

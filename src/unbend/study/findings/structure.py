@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from unbend.capture.plan import INPUT
+from unbend._names import INPUT
 from unbend.numerics.moments import Moments
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.similarity import Similarity

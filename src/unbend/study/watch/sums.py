@@ -16,7 +16,8 @@ from torch import Tensor
 from unbend._typing import Array
 from unbend.capture.live import Spot
 from unbend.numerics.batch import Saturation
-from unbend.numerics.views import View, reduce
+from unbend.numerics.view import View
+from unbend.numerics.views import reduce
 
 SAMPLES = 256
 """Samples of a forward pass that are looked at: enough to know a share to 3 points, and a silent unit at 1.2 % of the

@@ -16,6 +16,8 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
+from unbend.numerics.compiled.jit import entry
+
 F = np.float32
 CODES = {
     "identity": 0,
@@ -438,7 +440,7 @@ def _pass(p, g, net, x, y, how):
     return total * scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry(set())
 @no_type_check
 def advance(shapes, rates, weights, moments, data, how, span, losses):
     """Advance nets `lo` to `hi` by `n_steps`, or with `n_steps == 0` write their losses.

@@ -21,6 +21,8 @@ Chord `a` starts at position `enter[a]` and ends at `leave[a]`; chords are numbe
 
 from typing import no_type_check
 
+import numpy as np
+
 from unbend.numerics.cells.compiled.jit import inlined
 
 
@@ -148,7 +150,7 @@ def is_crowded(at, bound, item, n, head, link):
         largest = max(largest, bound[index])
         item[index] = index
     if 2.0 * largest * n_bucket >= 1.0:
-        sort_by(at, item, 0, n)
+        sort_by(at, item, np.int64(0), n)
         index = 1
         while index < n and at[index] - at[index - 1] > bound[item[index]] + bound[item[index - 1]]:
             index += 1

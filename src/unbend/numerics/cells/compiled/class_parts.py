@@ -109,8 +109,10 @@ def _copy_face(face, vertices, values, corner, half, ptr, xy, row, side):
     n = ptr[face + 1] - ptr[face]
     for at in range(n):
         vertex = corner[ptr[face] + at]
-        xy[at] = vertices[vertex]
-        row[at] = values[vertex]
+        for axis in range(2):  # an assignment of rows compiles for seconds: it formats a sentence about their lengths
+            xy[at, axis] = vertices[vertex, axis]
+        for label in range(row.shape[1]):
+            row[at, label] = values[vertex, label]
         side[at] = -1 - (half[ptr[face] + at] >> 1)
     return n
 
@@ -126,15 +128,19 @@ def _clip(n, xy, row, side, label, other, next_xy, next_row, next_side):
         there = row[after, label] - row[after, other]
         # A corner that stays: inside, or on the line. Where the polygon leaves on it, the new side begins.
         if here >= 0.0:
-            next_xy[n_next] = xy[at]
-            next_row[n_next] = row[at]
+            for axis in range(2):
+                next_xy[n_next, axis] = xy[at, axis]
+            for column in range(row.shape[1]):
+                next_row[n_next, column] = row[at, column]
             next_side[n_next] = other if here == 0.0 and there < 0.0 else side[at]
             n_next += 1
         # A new corner, where a side crosses the line. Both outputs are made equal there, to the last bit.
         if (here > 0.0 > there) or (here < 0.0 < there):
             share = here / (here - there)
-            next_xy[n_next] = xy[at] + share * (xy[after] - xy[at])
-            next_row[n_next] = row[at] + share * (row[after] - row[at])
+            for axis in range(2):
+                next_xy[n_next, axis] = xy[at, axis] + share * (xy[after, axis] - xy[at, axis])
+            for column in range(row.shape[1]):
+                next_row[n_next, column] = row[at, column] + share * (row[after, column] - row[at, column])
             next_row[n_next, other] = next_row[n_next, label]
             next_side[n_next] = other if here > 0.0 else side[at]
             n_next += 1

@@ -44,7 +44,7 @@ def count_chords(ptr, half, start, crossed, hinge, along, slack, edge, value, ti
         n_meeting = 0
         for chord in range(n_chord):
             last = leave[chord]
-            n_here = 0
+            n_here = np.int64(0)
             # Chords come by their start: those that start before this one ends, and end after it, interleave with it.
             for other in range(chord + 1, n_chord):
                 if enter[other] > last:

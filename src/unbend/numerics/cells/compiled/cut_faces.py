@@ -57,10 +57,8 @@ def cut_faces(
     is_walked = np.empty(2 * (most_chords + 2 * most_meetings), np.bool_)
 
     is_sure = True
-    meeting_at = 0
+    meeting_at = face_at = half_at = np.int64(0)
     edge_at = n_part
-    face_at = 0
-    half_at = 0
     new_ptr[0] = 0
     for face in range(n_face):
         n_here = chords[face]
@@ -284,7 +282,7 @@ def _segments(
     for chord in range(n_chord):
         # Along the chord: they must lie apart by more than their errors, or three chords meet in one point.
         begin, end = first_node[chord], first_node[chord + 1]
-        sort_by(key, node, begin, end)
+        sort_by(key, node, np.int64(begin), np.int64(end))
         before = n_old + crossing_at[enter[chord]]
         name = names[chord_hinge[chord]]
         new = edge_at + begin + chord

@@ -6,7 +6,7 @@ In: nothing. Out: `entry`, `part`, `inlined`, `summing`. Must not know geometry.
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from numba import njit
+from unbend.numerics.compiled import jit
 
 _F = TypeVar("_F")
 
@@ -19,25 +19,12 @@ class Compiler(Protocol):
         ...
 
 
-# numba's stubs do not know the two options that save the compiling of unused wrappers, nor `forceinline`; and they
-# give a compiled function a type that hides its own.
-entry: Compiler = njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[assignment]
+entry: Compiler = jit.entry(set())
 """Called from Python: kept on the disk, runs beside other threads."""
-part: Callable[[Any], Callable[..., Any]] = njit(  # type: ignore[call-overload]
-    nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+part: Callable[[Any], Callable[..., Any]] = jit.part(set())
 """Called from compiled code only."""
-inlined: Callable[[Any], Callable[..., Any]] = njit(  # type: ignore[call-overload]
-    nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True
-)
+inlined: Callable[[Any], Callable[..., Any]] = jit.part(set(), is_inlined=True)
 """A part of a hot loop. It takes plain arrays: passing tuples of arrays costs more than the work, here and in the
 compiler."""
-summing: Callable[[Any], Callable[..., Any]] = njit(  # type: ignore[call-overload]
-    nogil=True,
-    error_model="numpy",
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-    forceinline=True,
-    fastmath={"contract"},
-)
+summing: Callable[[Any], Callable[..., Any]] = jit.part({"contract"}, is_inlined=True)
 """The same, where a product and a sum may become one instruction, rounded once."""

@@ -44,8 +44,10 @@ def face_means(
     out = np.zeros((ptr.shape[0] - 1, 2))
     for face in range(out.shape[0]):
         for index in range(ptr[face], ptr[face + 1]):
-            out[face] += xy[corner[index]]
-        out[face] /= ptr[face + 1] - ptr[face]
+            for axis in range(2):
+                out[face, axis] += xy[corner[index], axis]
+        for axis in range(2):
+            out[face, axis] /= ptr[face + 1] - ptr[face]
     return out
 
 

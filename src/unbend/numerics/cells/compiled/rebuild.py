@@ -125,7 +125,8 @@ def _renumber_vertices(xy, edge):
     out = np.empty((n_vertex, 2))
     for vertex in range(xy.shape[0]):
         if number[vertex] >= 0:
-            out[number[vertex]] = xy[vertex]
+            for axis in range(2):
+                out[number[vertex], axis] = xy[vertex, axis]
     return out
 
 

@@ -52,8 +52,7 @@ def restrict(
     low, high, name = np.empty(n_hinge), np.empty(n_hinge), np.empty(n_hinge, np.int32)
     weight_at = 0
     new_weight_at = 0
-    first = 0  # hinge of the stage
-    n_kept = 0
+    first = n_kept = np.int64(0)  # hinge of the stage, and hinges kept before it
     for stage in range(n_stage):
         n = sizes[stage]
         old = weights[weight_at : weight_at + n * (3 + first)].reshape(3 + first, n)

@@ -48,7 +48,7 @@ def match_walls(
     parent = np.arange(mesh.ptr.shape[0] - 1)
     join = np.full(2 * mesh.edge.shape[0], -1, np.int64)
     n = walls.shape[0]
-    begin = 0
+    begin = np.int64(0)
     while begin < n and is_matched:
         # The pieces of one wall: its falling side, then its rising one.
         label = mesh.label[walls[begin]]

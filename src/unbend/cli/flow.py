@@ -1,0 +1,82 @@
+"""`unbend flow`: the film of the data on their way through a network.
+
+In: the words of a command line. Out: a page, a film, and what they show in sentences.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Layers, Network, Page, SameData, Weights
+from unbend.cli.reel import write_film
+from unbend.cli.terminal import progress
+from unbend.explain.flow import flow as carry
+from unbend.explain.setup import setup
+from unbend.files import check_place, check_unread
+from unbend.plot.film import kept_frames
+from unbend.plot.stages import flow_film, n_flow_frames
+from unbend.report.flow import flow_page, flow_sentences, lines_part
+from unbend.report.html import write
+from unbend.study.jobs import regions_demo, work_of
+
+PAGE = Path("flow.html")
+ROWS = 300
+
+
+def flow(
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
+    layers: Layers = None,
+    rows: Annotated[int, typer.Option(min=2, help="Training rows that are shown.")] = ROWS,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Weights of the network at another time, for two inputs: the lines of its first layer are drawn "
+            "beside; repeat for more.",
+            show_default=False,
+        ),
+    ] = None,
+    film: Annotated[bool, typer.Option(help="Film it (.gif, and .mp4 with imageio-ffmpeg).")] = True,
+    label: Label = None,
+    weights: Weights = None,
+) -> None:
+    """Film the data on its way through the network: what each layer turns, stretches and bends.
+
+    Without arguments it does so with a small net on two half moons, whose plane is carried along as a grid.
+
+    [bold]Examples[/bold]
+
+      unbend flow
+
+      unbend flow net.py:moons data.npz --checkpoint before.pt --checkpoint after.pt
+
+      unbend flow net.py:cnn photos/ --layer 'layer*'
+    """
+    reel = output.with_suffix(".gif")
+    check_place(output, "the page")
+    if film:
+        check_place(reel, "the film")
+    check_unread(output, files_of([model, data, weights, *(checkpoint or ())]))
+    with progress() as told:
+        work = regions_demo(told) if model is None else work_of(
+            model, data, label=label, weights=weights, seed=0, progress=told
+        )  # fmt: skip
+        made = setup(work.model, work.data, layers=layers or None, rows=rows)
+        shown = made.subject.train
+        told("Carrying rows through the network", 0, None)
+        found = carry(made.model, shown.inputs, shown.y, layers=layers or None, class_names=made.class_names)
+        lines = None
+        if found.lines.size or checkpoint:
+            at = {path.stem: path for path in checkpoint or ()} | {"now": None}
+            lines = lines_part(made.model, at, shown.inputs, shown.y)
+        reels: list[Path] = []
+        if film:
+            reels = write_film(flow_film(found), len(kept_frames(n_flow_frames(found))), reel, told)
+        title = f"The data on their way through {work.name}"
+        write(flow_page(found, title=title, reel=reels[0] if reels else None, lines=lines), output)
+    say(flow_sentences(found))
+    errors().print(wrote(output, *reels))

@@ -1,0 +1,109 @@
+"""`unbend maps`: the same rows in a plane for every layer.
+
+In: the words of a command line. Out: a page, a film, on request a table, and what they show in sentences.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Layers, Network, Page, SameData, Weights, Words
+from unbend.cli.reel import write_film
+from unbend.cli.terminal import progress
+from unbend.cli.units import vocabulary
+from unbend.explain.maps.maps import METHODS, PERPLEXITY, ROWS
+from unbend.explain.maps.maps import maps as draw
+from unbend.files import check_place, check_unread
+from unbend.plot.film import kept_frames
+from unbend.plot.maps import map_film, n_map_frames
+from unbend.record import file as record
+from unbend.record.parquet import save_maps
+from unbend.report.html import write
+from unbend.report.maps import maps_page, maps_sentences, movements
+from unbend.study.jobs import work_of
+from unbend.study.progress import Progress
+
+PAGE = Path("maps.html")
+_STUDY = ".unbend"
+
+
+def maps(
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            help=f"{', '.join(METHODS)}; repeat for more. Without it the first three.",
+            show_default=False,
+        ),
+    ] = None,
+    layers: Layers = None,
+    rows: Annotated[int, typer.Option(min=16, help="Rows that are shown.")] = ROWS,
+    perplexity: Annotated[float, typer.Option(min=1, help="Of t-SNE: about how many neighbours count.")] = PERPLEXITY,
+    restarts: Annotated[
+        int,
+        typer.Option(min=0, help="How often an embedding is made again from a random start, to tell how stable it is."),
+    ] = 1,
+    film: Annotated[bool, typer.Option(help="Film the last method (.gif, and .mp4 with imageio-ffmpeg).")] = True,
+    parquet: Annotated[
+        Path | None, typer.Option(help="Also write a table of all maps, for Embedding Atlas and others.")
+    ] = None,
+    words: Words = None,
+    label: Label = None,
+    weights: Weights = None,
+    seed: Annotated[int, typer.Option(help="Of the embeddings, and of the demo's training.")] = 0,
+) -> None:
+    """Draw the same rows in a plane for every layer: PCA, discriminant plane, t-SNE, UMAP, PaCMAP.
+
+    MODEL may also be a saved study, which needs no data. Without arguments it draws those of a small net on
+    scikit-learn's handwritten digits.
+
+    [bold]Examples[/bold]
+
+      unbend maps
+
+      unbend maps net.py:cnn photos/ --method tsne --perplexity 50
+
+      unbend maps study.unbend --method umap --parquet maps.parquet
+    """
+    reel = output.with_suffix(".gif")
+    check_place(output, "the page")
+    if film:
+        check_place(reel, "the film")
+    check_unread(output, files_of([model, data, weights, words]))
+    if parquet is not None:
+        check_place(parquet, "the table")
+    with progress() as told:
+        subject, rest, name = _subject(model, data, label, weights, seed, told)
+        found = draw(
+            subject, rest, methods=method or None, layers=layers or None, rows=rows, perplexity=perplexity, seed=seed,
+            restarts=restarts, words=None if words is None else vocabulary(words), progress=told,
+        )  # fmt: skip
+        told("Drawing the page", 0, None)
+        write(maps_page(found, title=f"Maps of the layers of {name}"), output)
+        places = [output]
+        if parquet is not None:
+            save_maps(found, parquet)
+            places.append(parquet)
+        if film and len(found.layers) > 1:
+            images = map_film(found, found.series[-1].method)
+            places += write_film(images, len(kept_frames(n_map_frames(found))), reel, told)
+    say((*maps_sentences(found), *movements(found)))
+    errors().print(wrote(*places))
+
+
+def _subject(
+    model: str | None, data: str | None, label: str | None, weights: Path | None, seed: int, told: Progress
+) -> tuple[Any, Any, str]:
+    """A study, or a model with its data; and its name."""
+    if model is not None and data is None and Path(model).suffix == _STUDY:
+        study = record.open(model)
+        return study, None, study.about.model
+    work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+    return work.model, work.data, work.name

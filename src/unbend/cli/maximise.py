@@ -1,0 +1,73 @@
+"""`unbend maximise`: the input that classes or units answer to most.
+
+In: the words of a command line. Out: a page, and in sentences what was made and which of it is noise.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unbend.cli.arguments import files_of
+from unbend.cli.console import errors, say, wrote
+from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.terminal import progress
+from unbend.explain.maximise.maximise import STEPS, Ascent
+from unbend.explain.maximise.maximise import maximise as climb
+from unbend.explain.maximise.parameters import FOR_COLUMNS, FOR_IMAGES
+from unbend.files import check_place, check_unread
+from unbend.report.html import write
+from unbend.report.maximise import maximise_page, maximise_sentences
+from unbend.study.jobs import work_of
+
+PAGE = Path("maximise.html")
+
+
+def maximise(
+    model: Network = None,
+    data: SameData = None,
+    output: Page = PAGE,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="The layer whose units; without it, the classes.")
+    ] = None,
+    unit: Annotated[list[int] | None, typer.Option("--unit", "-u", help="Only this unit or class; repeat.")] = None,
+    parametrisation: Annotated[
+        str | None,
+        typer.Option(help=f"For images {', '.join(FOR_IMAGES)}; for columns {', '.join(FOR_COLUMNS)}."),
+    ] = None,
+    greatest: Annotated[
+        bool, typer.Option("--greatest", help="Read a channel where it is greatest, not by its mean.")
+    ] = False,
+    total_variation: Annotated[float, typer.Option(min=0, help="Penalty on the differences of pixels.")] = 0.0,
+    jitter: Annotated[int | None, typer.Option(min=0, help="Pixels an image is moved by at each step.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the ascent.")] = STEPS,
+    label: Label = None,
+    weights: Weights = None,
+    seed: Annotated[int, typer.Option(help="Of the start and the jitter.")] = 0,
+) -> None:
+    """Make the input that each class, or each unit of a layer, answers to most, beside real ones.
+
+    Says which of them are adversarial noise. Without arguments it does so with a small net on scikit-learn's
+    handwritten digits.
+
+    [bold]Examples[/bold]
+
+      unbend maximise
+
+      unbend maximise net.py:cnn photos/ --layer layer3 --parametrisation maco -o layer3.html
+
+      unbend maximise net.py:mlp table.csv --label kind --layer 0 --unit 3 --unit 7
+    """
+    check_place(output, "the page")
+    check_unread(output, files_of([model, data, weights]))
+    how = Ascent(parametrisation, steps, jitter=jitter, total_variation=total_variation)
+    with progress() as told:
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        found = climb(
+            work.model, work.data, layer, units=unit or None, positions="greatest" if greatest else "mean", how=how,
+            seed=seed, progress=told,
+        )  # fmt: skip
+        told("Drawing the page", 0, None)
+        write(maximise_page(found, title=f"What {work.name} answers to most"), output)
+    say(maximise_sentences(found))
+    errors().print(wrote(output))

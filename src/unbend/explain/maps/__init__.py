@@ -1,0 +1,1 @@
+"""The same rows in a plane for every layer, one after the other."""

@@ -1,0 +1,150 @@
+"""The page of feature maximisation: a card for each target, its input beside the real rows it answers to most.
+
+In: a `Maximisation`. Out: one self-contained page, and its sentences.
+"""
+
+from base64 import b64encode
+from functools import partial
+from io import BytesIO
+
+import numpy as np
+from markupsafe import Markup
+
+from unbend._names import first_few
+from unbend._typing import Array
+from unbend.chart.images import tiles
+from unbend.explain.maximise.maximise import Maximisation
+from unbend.explain.maximise.noise import FAR, LEAST
+from unbend.plot.maximise import maximise as draw
+from unbend.plot.vector import vector
+from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
+
+_MOST_DRAWN = 24
+_FEW = 8
+_COLUMNS = ("", "answer", "greatest real", "kept under small changes", "of real rows", "unlike the data", "")
+_STYLE = """.made { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 14px; }
+.made article { background: var(--card); border: 1px solid var(--faint); border-radius: 8px; padding: 10px 12px; }
+.made h3 { font-size: 14px; font-weight: 650; margin: 0; }
+.made p { font-size: 13px; margin: 2px 0 6px; color: var(--muted); } .made p.noise { color: #b34700; }
+.made img { width: 100%; image-rendering: pixelated; border-radius: 3px; display: block; }
+@media (prefers-color-scheme: dark) { .made p.noise { color: #f0a070; } }
+@media (max-width: 560px) { .made { grid-template-columns: 1fr; } }"""
+_HOW = {
+    "frequency": "Frequencies and colours are independent, and no image is longer in them than training images are.",
+    "maco": "Every frequency has the magnitude that it has in the training images; only phases moved.",
+    "pixels": "Every pixel moved by itself.",
+    "whitened": "Columns are made independent, and no row is longer in them than all but 1 % of the training rows.",
+    "columns": "Every column moved by itself, within its range.",
+}
+
+
+def maximise_page(result: Maximisation, *, title: str) -> str:
+    """The page.
+
+    Args:
+        result: the inputs.
+        title: of the page.
+    """
+    rows = [_row(result, i) for i in range(len(result.names))]
+    table = SheetPart("The numbers", (_unlike(result),), (), _COLUMNS, rows)
+    if result.form == "image":
+        cards = Markup("").join(_card(result, i) for i in range(len(result.names)))
+        shown = SheetPart(markup=Markup('<div class="made">{}</div>').format(cards))
+    else:
+        shown = SheetPart("", (), _drawings(result))
+    return sheet(title, maximise_sentences(result), [shown, table], style=_STYLE)
+
+
+def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
+    """What was made, which of it is noise, and how far above real rows it comes."""
+    read = f" The answer is {result.reading}." if result.reading else ""
+    first = (
+        f"The input that {_targets(result)} in `{result.layer}` answers to most, made by gradient "
+        f"ascent, beside those of {result.n:,} training rows that it answers to most.{read} "
+        f"{_HOW[result.parametrisation]}"
+    )
+    told = [first, _noise(result)]
+    above = np.nan_to_num(result.excess, nan=-np.inf)
+    above[result.is_noise] = -np.inf
+    if np.isfinite(above).any():
+        best = int(above.argmax())
+        but = " without being noise" if result.is_noise.any() else ""
+        told.append(
+            f"`{result.names[best]}` comes furthest above real rows{but}: "
+            f"{above[best]:.1f} times as far above its mean as the greatest real answer."
+        )
+    silent = [f"`{name}`" for name, spread in zip(result.names, result.spread, strict=True) if not spread]
+    gained = result.answer - result.mean
+    lost = [f"`{result.names[i]}`" for i in np.flatnonzero((gained <= 0) & (result.spread > 0))]
+    if lost:
+        told.append(f"No way up was found: {first_few(lost, _FEW)}.")
+    if silent:
+        told.append(f"Constant over the training rows: {first_few(silent, _FEW)}.")
+    return tuple(told)
+
+
+def _targets(result: Maximisation) -> str:
+    n = len(result.names)
+    return f"each of {n:,} targets" if n > 1 else f"`{result.names[0]}`"
+
+
+def _noise(result: Maximisation) -> str:
+    bad = [f"`{name}`" for name, is_noise in zip(result.names, result.is_noise, strict=True) if is_noise]
+    if not bad:
+        return (
+            "None is adversarial noise: each keeps its answer under small changes about as real rows do, and none is "
+            "both far above real rows and unlike them."
+        )
+    return (
+        f"{len(bad):,} of {len(result.names):,} are adversarial noise, not what the target answers to in the data: "
+        f"{first_few(bad, _FEW)}. An input is called so that keeps less than {LEAST:.0%} of what real rows keep under "
+        f"small changes, or is {FAR:g} times as far above the mean as any real row and unlike the data."
+    )
+
+
+def _unlike(result: Maximisation) -> str:
+    if result.form == "image":
+        return (
+            "Small changes are shifts by a pixel, ten per cent of size and a blur; shown is the share of the answer "
+            "above its mean that is left. Unlike the data: the share of an image's power at high frequencies "
+            f"({result.usual:.2f} or less in 99 % of training images)."
+        )
+    return (
+        "Small changes are noise of a tenth of each column's spread; shown is the share of the answer above its mean "
+        "that is left. Unlike the data: the Mahalanobis distance from the mean "
+        f"({result.usual:.1f} or less in 99 % of training rows)."
+    )
+
+
+def _row(result: Maximisation, i: int) -> tuple[str, ...]:
+    return (
+        result.names[i], f"{result.answer[i]:.3g}", f"{result.real_answer[i, 0]:.3g}", f"{result.survival[i]:.2f}",
+        f"{result.real_survival[i]:.2f}", f"{result.unlike[i]:.2f}", "noise" if result.is_noise[i] else "",
+    )  # fmt: skip
+
+
+def _card(result: Maximisation, i: int) -> Markup:
+    real = result.examples.x[result.examples.at(result.real_ids[i])]
+    kept = f"keeps {result.survival[i]:.0%} under small changes (real rows {result.real_survival[i]:.0%})"
+    said = f"answer {result.answer[i]:.3g}, greatest real {result.real_answer[i, 0]:.3g}; {kept}"
+    is_bad = bool(result.is_noise[i])
+    return Markup('<article><h3>{}</h3><p class="{}">{}{}</p><img alt="{}" src="{}"></article>').format(
+        result.names[i], "noise" if is_bad else "", "adversarial noise: " if is_bad else "", said,
+        f"Made for {result.names[i]}, and the training rows it answers to most", _png(tiles(result.x[i], real)),
+    )  # fmt: skip
+
+
+def _png(image: Array) -> str:
+    from PIL import Image  # noqa: PLC0415  matplotlib brings it
+
+    place = BytesIO()
+    Image.fromarray(np.round(255 * image).astype(np.uint8)).save(place, "PNG", optimize=True)
+    return f"data:image/png;base64,{b64encode(place.getvalue()).decode()}"
+
+
+def _drawings(result: Maximisation) -> list[SheetPicture]:
+    return [
+        drawing(vector(partial(draw, result=result, target=i), f"Columns of the input made for {name}",
+                       margins=(0.75, 0.36, 0.08, 0.25)))
+        for i, name in enumerate(result.names[:_MOST_DRAWN])
+    ]  # fmt: skip

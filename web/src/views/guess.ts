@@ -1,0 +1,40 @@
+/** The guess that a lesson asks for before it shows what comes out; it is kept, and confronted with the answer. */
+
+import { part } from "../begin.ts";
+import { keep, kept } from "../keep.ts";
+
+function short(value: string | number): string {
+  return String(Number(Number(value).toPrecision(3)));
+}
+
+/** What is said to a guess. */
+export function confronted(said: number, answer: number, { step, unit }: { step: number; unit: string }): string {
+  return Math.abs(said - answer) <= step / 2 ? `You said ${short(said)}${unit}, and so it is.`
+    : `You said ${short(said)}${unit}; it is ${short(answer)}.`;
+}
+
+export function guess(): void {
+  const asked = document.getElementById("prediction");
+  if (!asked) return;
+  const key = `unbend-guess-${document.querySelector("article")?.dataset["lesson"] ?? ""}`;
+  const slider = part<HTMLInputElement>("guess");
+  const [guessed, result, said] = [part("guessed"), part<HTMLDetailsElement>("result"), part("confront")];
+  const unit = asked.dataset["unit"] ? ` ${asked.dataset["unit"]}` : "";
+  const tell = (): void => { guessed.textContent = short(slider.value) + unit; };
+  const reveal = (): void => {
+    tell();
+    said.textContent = confronted(Number(slider.value), Number(asked.dataset["answer"]), { step: Number(slider.step), unit });
+    said.hidden = false;
+    result.open = true;
+  };
+  slider.addEventListener("input", tell);
+  asked.addEventListener("submit", (event) => {
+    event.preventDefault();
+    keep(key, slider.value);
+    reveal();
+  });
+  const before = kept(key);
+  if (before === null) return;
+  slider.value = before;
+  reveal();
+}
