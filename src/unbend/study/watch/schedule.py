@@ -70,11 +70,11 @@ class Schedule:
         What a report costs is its own work, or what its step lasted beyond the usual, whichever is more: kernels in
         the forward pass cost time that is not seen otherwise.
         """
-        usual = median(self.steps) if self.steps else seconds
         if own is None:
+            self.credit += self.share * min(seconds, _PAUSE * (median(self.steps) if self.steps else seconds))
             self.steps.append(seconds)
-            self.credit += self.share * min(seconds, _PAUSE * usual)
             return
+        usual = median(self.steps) if self.steps else seconds
         cost = max(own, min(seconds - usual if self.steps else 0.0, 2 * own))
         self.n_reports += 1
         if self.n_reports == 2:
