@@ -171,15 +171,19 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
         return -1, math.nan
     if not subject.n_classes and table[1].shape[1] > 1:  # columns that are targets themselves are no leak
         return -1, math.nan
-    return _telling(*table, np.array(subject.n_classes))
+    needed = _TELLS if subject.n_classes else _TELLS_R2
+    return _telling(*table, np.array([subject.n_classes, needed]))
 
 
 @kept
-def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, n_classes: Array) -> tuple[int, float]:
-    """The first column from which a small tree tells the held-out label, and how well; -1 where none does."""
-    k = int(n_classes)
+def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, asked: Array) -> tuple[int, float]:
+    """The first column from which a small tree tells the held-out label, and how well; -1 where none does.
+
+    `asked` holds how many classes there are, and how well is well enough.
+    """
+    k, needed = int(asked[0]), float(asked[1])
     for j in range(min(x.shape[1], _COLUMNS)):
-        if k and _most(x_held_out[:, j], y_held_out) < _TELLS:
+        if k and _most(x_held_out[:, j], y_held_out) < needed:
             continue
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -189,7 +193,7 @@ def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, n_classes
             else DecisionTreeRegressor(min_samples_leaf=5, random_state=0)
         )
         found = tree.fit(x[:, [j]], y).score(x_held_out[:, [j]], y_held_out)
-        if found >= (_TELLS if k else _TELLS_R2):
+        if found >= needed:
             return j, float(found)
     return -1, math.nan
 
