@@ -8,10 +8,12 @@ numbers and added up. Given the rows, those sums are normal with the rows' own c
 directly, with as many numbers as there are layers instead of rows.
 """
 
+from dataclasses import replace
 from math import erf, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from scipy.special import stdtrit
 
 from unbend._typing import Array, Float64
 from unbend.errors import DataError
@@ -72,15 +74,14 @@ def differences(right: Float64[Array, "l n"], reference: Float64[Array, "*l n"],
         level: that all intervals hold at once.
     """
     other = np.broadcast_to(reference, right.shape)
-    each = single_level(right - other, level)
+    return replace(_paired(right, other, single_level(right - other, level)), level=level)
+
+
+def _paired(right: Float64[Array, "l n"], other: Float64[Array, "l n"], each: float) -> Band:
+    """Differences of paired proportions, each with an interval of its own."""
     found = [paired_difference(a.astype(bool), b.astype(bool), each) for a, b in zip(right, other, strict=True)]
-    return Band(
-        value=np.array([d.difference for d in found]),
-        low=np.array([d.low for d in found]),
-        high=np.array([d.high for d in found]),
-        level=level,
-        each=each,
-    )
+    low, high = (np.array([getattr(d, end) for d in found]) for end in ("low", "high"))
+    return Band(value=np.array([d.difference for d in found]), low=low, high=high, level=each, each=each)
 
 
 def means(values: Float64[Array, "l n"], level: float = 0.95, extra: Float64[Array, "l"] | None = None) -> Band:
@@ -96,6 +97,43 @@ def means(values: Float64[Array, "l n"], level: float = 0.95, extra: Float64[Arr
     variance = values.var(1, ddof=1) / values.shape[1] + (0.0 if extra is None else extra)
     half = _z(each) * np.sqrt(variance)
     return Band(value=centre, low=centre - half, high=centre + half, level=level, each=each)
+
+
+def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], level: float = 0.95) -> Band:
+    """Mean of each layer minus its mean over untrained draws, on the same rows, with intervals that hold at once.
+
+    Two noises are in them: that of the rows, and that of a few draws, whose variance is known from one number less
+    than there are. Their sum is taken for normal with the degrees of freedom of Welch and Satterthwaite, so that where
+    the draws differ much the interval is as wide as Student's. With one draw it is that of the rows alone.
+
+    Args:
+        values: of each layer and row; where all are 0 or 1, the rows' part is Newcombe's for paired proportions.
+        draws: the same in each untrained draw.
+        level: that all intervals hold at once.
+
+    Source:
+        Satterthwaite, Biometrics Bulletin 2 (1946) 110.
+    """
+    gain, m, n = values - draws.mean(0), len(draws), values.shape[1]
+    each = single_level(gain, level)
+    z, centre = _z(each), gain.mean(1)
+    if np.isin(values, (0, 1)).all() and np.isin(draws, (0, 1)).all():
+        bands = [_paired(values, draw, each) for draw in draws]
+        down = np.mean([b.value - b.low for b in bands], axis=0) / z
+        up = np.mean([b.high - b.value for b in bands], axis=0) / z
+    else:
+        down = up = np.sqrt(gain.var(1, ddof=1) / n)
+    between = draws.mean(2).var(0, ddof=1) / m if m > 1 else np.zeros(len(values))
+    low, high = (_student(error**2, n - 1, between, max(m - 1, 1), each) for error in (down, up))
+    return Band(value=centre, low=centre - low, high=centre + high, level=level, each=each)
+
+
+def _student(first: Array, df: int, second: Array, df_second: int, level: float) -> Array:
+    """Half of an interval whose variance is the sum of two, each known with its degrees of freedom."""
+    total = first + second
+    squares = first**2 / df + second**2 / df_second
+    freedom = np.divide(total**2, squares, out=np.full_like(total, df), where=squares > 0)
+    return stdtrit(freedom, (1 + level) / 2) * np.sqrt(total)
 
 
 def single_level(values: Float64[Array, "l n"], level: float = 0.95) -> float:

@@ -19,6 +19,7 @@ from unbend.numerics.state import MEASURES, HeldOut, Measure
 from unbend.numerics.yes_no import label_readouts
 from unbend.study.findings import findings
 from unbend.study.network import spanning
+from unbend.study.readers import affordable, asked, is_closed, with_logistic
 from unbend.study.values import About, Layer, Study, Sums, TaskName, state_of
 
 BASELINE = ("readout", "scatter")
@@ -56,13 +57,31 @@ def finish(
         train = sums.train.get(frame.name, {})
         with _threads(train):
             held_out = sums.held_out.get(frame.name, {})
-            results = _with_held_out_units(_results(wanted, train, held_out), held_out)
+            results = _with_held_out_units(results_of(wanted, train, held_out), held_out)
             base = [m for m in wanted if m.name in BASELINE]
-            twin = _results(base, sums.twin_train.get(frame.name, {}), sums.twin_held_out.get(frame.name, {}))
+            twin = results_of(base, sums.twin_train.get(frame.name, {}), sums.twin_held_out.get(frame.name, {}))
         layers.append(replace(frame, results=results, twin=twin))
         tick(1)
-    across = spanning(layers, sums) | dict(more or {})
-    return Study(about=about, layers=tuple(layers), across=across, findings=findings(about, layers, across), sums=sums)
+    with _OneThread():
+        layers = with_logistic(layers, sums, affordable(about.task, layers, sums))
+    return _diagnose(about, layers, sums, dict(more or {}))
+
+
+def _diagnose(about: About, layers: Sequence[Layer], sums: Sums, more: dict[str, Any]) -> Study:
+    """The study with its findings; the layers that these rest on are read by a logistic regression first."""
+    tried: list[str] = []
+    while True:
+        across = spanning(layers, sums) | more
+        found = findings(about, layers, across)
+        closed = {layer.name for layer in layers if is_closed(layer)}.difference(tried)
+        wanted = dict.fromkeys(name for finding in found for name in finding.rests_on if name in closed)
+        now = asked(about.task, [*tried, *wanted], sums).difference(tried)
+        if not now:
+            found = findings(about, layers, across, unasked=frozenset(wanted)) if wanted else found
+            return Study(about=about, layers=tuple(layers), across=across, findings=found, sums=sums)
+        with _OneThread():
+            layers = with_logistic(layers, sums, now)
+        tried += now
 
 
 def fitting(measures: Iterable[Measure], task: TaskName) -> tuple[Measure, ...]:
@@ -100,8 +119,14 @@ class _OneThread:
         self._pools.restore_original_limits()
 
 
-def _results(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
-    """What the measures make of the States of one layer; those whose States are not all there are left out."""
+def results_of(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
+    """What measures make of the States of one layer; those whose States are not all there are left out.
+
+    Args:
+        wanted: the measures.
+        train: the States of the rows to fit.
+        held_out: those of the rows to score.
+    """
     results = {}
     for measure in wanted:
         states = [_state_for(need, train, held_out) for need in measure.needs]

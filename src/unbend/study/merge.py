@@ -19,6 +19,9 @@ from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
 
 _EXAMINED = "The network itself was examined on rows of the first of the studies added."
+_ONE_DRAW = (
+    "Of the studies' untrained draws the first is added; the others are left out, so that their spread is not known."
+)
 _ALIKE = 1.25
 """Ratio of two shares of rows from which they are told to be unlike."""
 _CLOSE = 1e-3
@@ -54,6 +57,8 @@ def merge(first: Study, *others: Study) -> Study:
         about = replace(about, notes=(*about.notes, *told))
     about = replace(about, notes=_with_shares(about, sums, (first, *others)))
     examination = first.result(Examination)
+    if any(layer.draws for study in (first, *others) for layer in study.layers):
+        about = replace(about, notes=(*about.notes, _ONE_DRAW))
     if examination is not None:
         about = replace(about, notes=(*about.notes, _EXAMINED))
     return finish(about, _bare(first), sums, more=None if examination is None else {"examination": examination})
@@ -128,7 +133,7 @@ def _check(a: Study, b: Study) -> None:
 
 def _bare(study: Study) -> list[Layer]:
     """The layers without what was measured of them."""
-    return [replace(layer, results={}, twin={}) for layer in study.layers]
+    return [replace(layer, results={}, twin={}, draws=()) for layer in study.layers]
 
 
 def _face(layer: Layer) -> tuple[Any, ...]:

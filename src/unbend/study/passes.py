@@ -60,13 +60,16 @@ class Passes:
         weight, bias = _head_of(model, self._work)
         sums = Sums(train, held_out, head_weight=weight, head_bias=bias)
         if fresh is not None:
-            base = tuple(m for m in measures if m.name in BASELINE)
-            sums = replace(
-                sums,
-                twin_train=self._part(fresh, "train", "Untrained twin", base)[0],
-                twin_held_out=self._part(fresh, "held_out", "Untrained twin, held out", base)[0],
-            )
+            sums = replace(sums, **self.of_twin(fresh, "Untrained twin"))
         return replace(sums, gradient=self._gradient(model)), counted
+
+    def of_twin(self, fresh: nn.Module, phase: str) -> dict[str, States]:
+        """The two parts of the sums that are of an untrained draw, by their names."""
+        base = tuple(m for m in self._work.measures if m.name in BASELINE)
+        return {
+            "twin_train": self._part(fresh, "train", phase, base)[0],
+            "twin_held_out": self._part(fresh, "held_out", f"{phase}, held out", base)[0],
+        }
 
     def of_all_rows(self, model: nn.Module, sums: Sums) -> dict[str, Any]:
         """The Results that need all rows of every layer, of those asked for; the rows are collected once."""

@@ -4,7 +4,7 @@ In: the layers' Results and the figures over depth. Out: `Finding`s, worst first
 evidence, why it matters and what to do; thresholds are named, with their source where there is one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -77,10 +77,19 @@ number of problems and warnings."""
 _LOUD = ("problem", "warning")
 
 
-def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -> tuple[Finding, ...]:
+def findings(
+    about: About, layers: Sequence[Layer], across: Mapping[str, Any], *, unasked: Collection[str] = frozenset()
+) -> tuple[Finding, ...]:
     """The differential diagnosis: the leading cause first, then what else was found, worst first.
 
     The first cause in the order of `CAUSES` leads. What it explains is told as a note that says so.
+
+    Args:
+        about: what was studied.
+        layers: with their Results.
+        across: Results that span layers.
+        unasked: layers whose read-outs are closed forms because a logistic regression would take too long: what rests
+            on them is a note.
     """
     evidence = Evidence(about, layers, across)
     order = {layer.name: i for i, layer in enumerate(layers)}
@@ -88,7 +97,7 @@ def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -
     def rank(f: Finding) -> tuple[int, int]:
         return SEVERITIES.index(f.severity), order.get(f.layer or "", -1)
 
-    found = [finding for rule in RULES for finding in _condense(sorted(rule(evidence), key=rank))]
+    found = [_weigh(finding, unasked) for rule in RULES for finding in _condense(sorted(rule(evidence), key=rank))]
     leader = next((finding for finding in found if finding.severity in _LOUD), None)
     if leader is not None:
         rest = [finding for finding in found if finding is not leader]
@@ -97,6 +106,16 @@ def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -
     else:
         found.sort(key=rank)
     return tuple(replace(finding, instead=INSTEAD.get(finding.rule, "")) for finding in found)
+
+
+def _weigh(finding: Finding, unasked: Collection[str]) -> Finding:
+    """A finding that rests on closed forms alone, as a note that says so."""
+    if finding.severity == "note" or not unasked or not set(finding.rests_on) & set(unasked):
+        return finding
+    told = (
+        f"{finding.evidence} It rests on closed forms: a logistic regression, which may read more, would take too long."
+    )
+    return replace(finding, severity="note", evidence=told)
 
 
 def _explain(finding: Finding, leader: Finding) -> Finding:
@@ -119,6 +138,7 @@ def _condense(found: Sequence[Finding]) -> list[Finding]:
         if others:
             names = ", ".join(others[:8]) + (", …" if len(others) > 8 else "")
             told = f"{shown[-1].evidence} The same holds for {len(others)} more: {names}."
-            shown[-1] = replace(shown[-1], evidence=told)
+            rests_on = tuple(dict.fromkeys(name for f in same[MOST - 1 :] for name in f.rests_on))
+            shown[-1] = replace(shown[-1], evidence=told, rests_on=rests_on)
         out += shown
     return out

@@ -7,7 +7,7 @@ import numpy as np
 from unbend.numerics.readout import Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
-from unbend.study.findings.evidence import Evidence, name_of
+from unbend.study.findings.evidence import BY, Evidence, name_of
 from unbend.study.values import Finding, Layer
 
 GAP = 0.1
@@ -32,11 +32,12 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
         others = f"; {len(gaps) - 1} other layers have a gap above {GAP:.2f}" if len(gaps) > 1 else ""
         yield Finding(
             "read_out_over_fits", "note", layer.name,
-            f"What a read-out of {name_of(layer)} learns does not carry over: {r.train:.3f} on training rows, "
+            f"What a {BY[r.reader]} of {name_of(layer)} learns does not carry over: {r.train:.3f} on training rows, "
             f"{r.held_out:.3f} held out.",
             f"{e.score.capitalize()} gap {gap:.3f}, with {r.n_fit:,} rows for {r.weight.shape[1]} units{others}.",
             "Separability of the training rows is then no merit of the layer.",
             "Trust the held-out curve; use more data, or regularise the network more.",
+            rests_on=(layer.name,),
         )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
         where = f"{len(free)} layers are" if len(free) > 1 else f"{_opening(layer)} is"
         is_known = bool(np.isfinite(r.majority_train))
         most = f", where always naming the largest class gives {r.majority_train:.3f}" if is_known else ""
-        fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units{most}"
+        fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by a linear discriminant of {d} units{most}"
         spread = f"{r.n_train:,} rows lie in {r.n_train - 1:,} directions of its {d} units"
         told = fitted if _fits_any(r) else spread
         yield Finding(
