@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.interval import wilson
-from unbend.numerics.permuted import N, Fitted, p_value, permutation_scores
+from unbend.numerics.permuted import Fitted, N, p_value, permutation_scores
 from unbend.numerics.rates import rates
 from unbend.numerics.result import result
 from unbend.numerics.ridge import best_ridge

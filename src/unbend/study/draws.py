@@ -1,28 +1,26 @@
 """Further untrained draws of a network, so that what training did is told from what another draw would do.
 
-In: a model, what was prepared, the sums of the network and of its first draw. Out: the read-outs of the further draws by
-layer, and the note on how many there are. One draw is held in memory at a time, and only its read-outs are kept.
+In: a model, what was prepared, the sums of the network and of its first draw. Out: the read-outs of the further draws
+by layer, and the note on how many there are. One draw is held in memory at a time, and only its read-outs are kept.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import nn
 
-from unbend.errors import ModelError
 from unbend.numerics.readout import Readout, readout
 from unbend.study.cost import draw_seconds
-from unbend.study.finish import results_of
+from unbend.study.finish import one_thread, results_of, without_controls
 from unbend.study.outputs import part_of_output
 from unbend.study.passes import Passes
 from unbend.study.prepare import TASKS, Preparation
-from unbend.study.readers import DRAWS, affordable, logistic_of
+from unbend.study.readers import DRAWS, TWIN, affordable, logistic_of
 from unbend.study.settings import Settings
 from unbend.study.untrained import untrained_twin
-from unbend.study.values import Layer, Sums
+from unbend.study.values import Layer, Sums, first_of
 
 BUDGET = 10.0
 """Seconds of one core that the further draws may take, as far as they can be estimated before."""
@@ -36,10 +34,12 @@ class Draws:
 
     Attributes:
         frames: the layers, each with its own.
-        notes: why there are fewer than usual; none where there are as many.
+        twins: logistic read-outs of the first draw, made on the way: the others take their penalties.
+        notes: why there are fewer draws than usual; none where there are as many.
     """
 
     frames: tuple[Layer, ...]
+    twins: Mapping[str, Readout] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -58,28 +58,27 @@ def further_draws(model: nn.Module, passes: Passes, work: Preparation, how: Sett
     """
     if not sums.twin_train or isinstance(how.untrained, nn.Module):
         return Draws(work.frames)
-    task = TASKS[work.task]
-    names = affordable(task, work.frames, sums)
-    n, note = _count(model, work, sums, names)
-    drawn: dict[str, list[Readout]] = {frame.name: [] for frame in work.frames}
-    for i in range(1, 1 + n):
-        try:
+    logistic = affordable(TASKS[work.task], work.frames, sums)
+    n, note = _count(model, work, sums, logistic)
+    with one_thread():
+        twins = _reads(work, sums, logistic, {}) if n else {}
+        drawn = []
+        for i in range(1, 1 + n):
             fresh, _ = untrained_twin(model, work.rows, work, replace(how, seed=how.seed + i))
-        except ModelError:
-            break
-        if fresh is None:
-            break
-        with part_of_output(fresh, how.output):
-            mine = replace(sums, **passes.of_twin(fresh, f"Untrained draw {i + 1}"))
-        for name, found in drawn.items():
-            read = _readout(work, mine, name, is_logistic=name in names)
-            found += [] if read is None else [_small(read)]
-    return Draws(
-        tuple(replace(frame, draws=tuple(drawn[frame.name])) for frame in work.frames), (note,) if note else ()
+            if fresh is None:
+                break
+            with part_of_output(fresh, how.output):
+                train, held_out = passes.of_twin(fresh, f"Untrained draw {i + 1}")
+            mine = replace(sums, twin_train=train, twin_held_out=held_out)
+            drawn.append({name: _small(read) for name, read in _reads(work, mine, logistic, twins).items()})
+    frames = tuple(
+        replace(frame, draws=tuple(draw[frame.name] for draw in drawn if frame.name in draw)) for frame in work.frames
     )
+    known = {name: twin for name, twin in twins.items() if name in logistic}
+    return Draws(frames, known, (note,) if note else ())
 
 
-def _count(model: nn.Module, work: Preparation, sums: Sums, names: frozenset[str]) -> tuple[int, str]:
+def _count(model: nn.Module, work: Preparation, sums: Sums, names: Collection[str]) -> tuple[int, str]:
     """How many further draws there is time for, and what is said where there are fewer than usual."""
     n_rows = [work.rows.n[part] for part in ("train", "held_out")]
     if any(n is None for n in n_rows):
@@ -106,16 +105,17 @@ def _pass_operations(model: nn.Module, frames: Sequence[Layer]) -> float:
     return found + 2.0 * rest * max(positions.values(), default=1.0)
 
 
-def _readout(work: Preparation, sums: Sums, name: str, *, is_logistic: bool) -> Readout | None:
-    """What is read of one layer of a draw."""
-    measures = [
-        replace(m, finish=partial(m.finish, controls=False)) for m in work.measures if m.name == readout.__name__
-    ]
-    found = results_of(measures, sums.twin_train.get(name, {}), sums.twin_held_out.get(name, {}))
-    read = next((r for r in found.values() if isinstance(r, Readout)), None)
-    if read is None or not is_logistic:
-        return read
-    return logistic_of(read, sums, name, ("twin_train", "twin_held_out"))
+def _reads(work: Preparation, sums: Sums, logistic: Collection[str], like: Mapping[str, Readout]) -> dict[str, Readout]:
+    """What is read of every layer of a draw."""
+    measures = [without_controls(m) for m in work.measures if m.name == readout.__name__]
+    found = {}
+    for frame in work.frames:
+        name = frame.name
+        results = results_of(measures, sums.twin_train.get(name, {}), sums.twin_held_out.get(name, {}))
+        read = first_of(results.values(), Readout)
+        if read is not None:
+            found[name] = logistic_of(read, sums, name, TWIN, like.get(name)) if name in logistic else read
+    return found
 
 
 def _small(read: Readout) -> Readout:

@@ -6,13 +6,14 @@ A merged study is finished from the added States by the same function, so its nu
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
 from unbend.numerics.activity import Activity, ask
-from unbend.numerics.readout import readout
+from unbend.numerics.readout import Readout, readout
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.state import MEASURES, HeldOut, Measure
@@ -36,6 +37,7 @@ def finish(
     *,
     measures: Sequence[Measure] | None = None,
     more: Mapping[str, Any] | None = None,
+    twins: Mapping[str, Readout] | None = None,
     tick: Callable[[int], None] = lambda _n: None,
 ) -> Study:
     """A study from its States.
@@ -46,6 +48,7 @@ def finish(
         sums: the States.
         measures: what to make of them; left out, every registered measure whose States are there.
         more: Results that span layers and are not made from States, such as a `ladder` of proofs.
+        twins: logistic read-outs of the untrained twin by layer, as far as they were made on the way.
         tick: called after each layer.
 
     Cost:
@@ -58,12 +61,12 @@ def finish(
         with _threads(train):
             held_out = sums.held_out.get(frame.name, {})
             results = _with_held_out_units(results_of(wanted, train, held_out), held_out)
-            base = [m for m in wanted if m.name in BASELINE]
+            base = [without_controls(m) for m in wanted if m.name in BASELINE]
             twin = results_of(base, sums.twin_train.get(frame.name, {}), sums.twin_held_out.get(frame.name, {}))
         layers.append(replace(frame, results=results, twin=twin))
         tick(1)
-    with _OneThread():
-        layers = with_logistic(layers, sums, affordable(about.task, layers, sums))
+    with one_thread():
+        layers = with_logistic(layers, sums, affordable(about.task, layers, sums), twins)
     return _diagnose(about, layers, sums, dict(more or {}))
 
 
@@ -79,7 +82,7 @@ def _diagnose(about: About, layers: Sequence[Layer], sums: Sums, more: dict[str,
         if not now:
             found = findings(about, layers, across, unasked=frozenset(wanted)) if wanted else found
             return Study(about=about, layers=tuple(layers), across=across, findings=found, sums=sums)
-        with _OneThread():
+        with one_thread():
             layers = with_logistic(layers, sums, now)
         tried += now
 
@@ -98,15 +101,26 @@ def fitting(measures: Iterable[Measure], task: TaskName) -> tuple[Measure, ...]:
     return tuple(measures)
 
 
+def without_controls(measure: Measure) -> Measure:
+    """A measure of an untrained draw: its read-out has no controls, which nothing is compared with.
+
+    Args:
+        measure: as it is made of the network.
+    """
+    if measure.name != readout.__name__:
+        return measure
+    return replace(measure, finish=partial(measure.finish, controls=False))
+
+
 def _threads(states: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """One thread for small matrices: on a busy machine a second one costs more than it brings."""
     second = state_of(states, SecondState)
     if second is None or len(second.mean) > _SMALL:
         return nullcontext()
-    return _OneThread()
+    return one_thread()
 
 
-class _OneThread:
+class one_thread:  # noqa: N801  a context, as those of torch are called
     """One thread in torch and in numpy's linear algebra, as long as the block runs."""
 
     def __enter__(self) -> None:

@@ -60,16 +60,21 @@ class Passes:
         weight, bias = _head_of(model, self._work)
         sums = Sums(train, held_out, head_weight=weight, head_bias=bias)
         if fresh is not None:
-            sums = replace(sums, **self.of_twin(fresh, "Untrained twin"))
+            twin_train, twin_held_out = self.of_twin(fresh, "Untrained twin")
+            sums = replace(sums, twin_train=twin_train, twin_held_out=twin_held_out)
         return replace(sums, gradient=self._gradient(model)), counted
 
-    def of_twin(self, fresh: nn.Module, phase: str) -> dict[str, States]:
-        """The two parts of the sums that are of an untrained draw, by their names."""
+    def of_twin(self, fresh: nn.Module, phase: str) -> tuple[States, States]:
+        """The sums of an untrained draw over training and held-out rows.
+
+        Args:
+            fresh: the draw.
+            phase: what the passes are called as they go on.
+        """
         base = tuple(m for m in self._work.measures if m.name in BASELINE)
-        return {
-            "twin_train": self._part(fresh, "train", phase, base)[0],
-            "twin_held_out": self._part(fresh, "held_out", f"{phase}, held out", base)[0],
-        }
+        train, _ = self._part(fresh, "train", phase, base)
+        held_out, _ = self._part(fresh, "held_out", f"{phase}, held out", base)
+        return train, held_out
 
     def of_all_rows(self, model: nn.Module, sums: Sums) -> dict[str, Any]:
         """The Results that need all rows of every layer, of those asked for; the rows are collected once."""

@@ -5,7 +5,7 @@ untrained twin alike. What is affordable follows from counts of rows, units and 
 study is the same on every machine.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from unbend.numerics.logistic_readout import logistic_readout, seconds
@@ -22,8 +22,11 @@ ASKED = 20.0
 """Seconds up to which a layer is asked because a finding rests on it."""
 ALL_ASKED = 60.0
 """And all such layers together."""
-DRAWS = 3
-"""Untrained draws that are read beside a network, where one of them is cheap."""
+TWIN: tuple[Part, Part] = ("twin_train", "twin_held_out")
+"""The parts of the sums that are of an untrained draw: to fit, and to score."""
+DRAWS = 5
+"""Untrained draws that are read beside a network, where one of them is cheap. Of three, a variance is known so badly that
+an interval is twice as wide."""
 
 
 def affordable(task: TaskName, layers: Sequence[Layer], sums: Sums) -> frozenset[str]:
@@ -54,9 +57,18 @@ def asked(task: TaskName, names: Iterable[str], sums: Sums) -> frozenset[str]:
     return frozenset(_within((name for name in costs if costs[name] <= ASKED), costs, ALL_ASKED))
 
 
-def with_logistic(layers: Sequence[Layer], sums: Sums, names: Collection[str]) -> list[Layer]:
-    """The layers, those of some names read by a logistic regression, in the network and in its untrained twin."""
-    return [_read(layer, sums) if layer.name in names else layer for layer in layers]
+def with_logistic(
+    layers: Sequence[Layer], sums: Sums, names: Collection[str], twins: Mapping[str, Readout] | None = None
+) -> list[Layer]:
+    """The layers, those of some names read by a logistic regression, in the network and in its untrained twin.
+
+    Args:
+        layers: in order, read in closed form.
+        sums: the States.
+        names: which of them.
+        twins: what `logistic_of` gives of the twin, as far as it is known.
+    """
+    return [_read(layer, sums, (twins or {}).get(layer.name)) if layer.name in names else layer for layer in layers]
 
 
 def is_closed(layer: Layer) -> bool:
@@ -65,7 +77,9 @@ def is_closed(layer: Layer) -> bool:
     return found is not None and found.reader == "discriminant"
 
 
-def logistic_of(found: Readout, sums: Sums, layer: str, parts: tuple[Part, Part]) -> Readout:
+def logistic_of(
+    found: Readout, sums: Sums, layer: str, parts: tuple[Part, Part], like: Readout | None = None
+) -> Readout:
     """The logistic read-out of a layer; the closed form where none can be fitted.
 
     Args:
@@ -73,17 +87,19 @@ def logistic_of(found: Readout, sums: Sums, layer: str, parts: tuple[Part, Part]
         sums: the States.
         layer: which layer.
         parts: of its rows to fit, and of those to score.
+        like: a logistic read-out whose penalty is taken.
     """
     train, held_out = (sums.state(layer, SampleState, part) for part in parts)
     if found.reader != "discriminant" or train is None:
         return found
-    return logistic_readout(found, train, SampleState.empty(0, 0) if held_out is None else held_out)
+    return logistic_readout(found, train, SampleState.empty(0, 0) if held_out is None else held_out, like)
 
 
-def _read(layer: Layer, sums: Sums) -> Layer:
+def _read(layer: Layer, sums: Sums, fresh: Readout | None) -> Layer:
     own, twin = layer.result(Readout), layer.baseline(Readout)
     read = None if own is None else logistic_of(own, sums, layer.name, ("train", "held_out"))
-    fresh = None if twin is None else logistic_of(twin, sums, layer.name, ("twin_train", "twin_held_out"))
+    if twin is not None and fresh is None:
+        fresh = logistic_of(twin, sums, layer.name, TWIN)
     return replace(layer, results=_put(layer.results, own, read), twin=_put(layer.twin, twin, fresh))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from unbend._typing import Array
 from unbend.numerics.interval import paired_difference
 from unbend.numerics.probe import Probes
-from unbend.numerics.readout import Readout, Reader, alike
+from unbend.numerics.readout import Reader, Readout, alike
 from unbend.study.depth import WHOLE
 from unbend.study.examine.values import Examination, is_unscaled
 from unbend.study.paths import Paths, paths

@@ -50,7 +50,10 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
         where = f"{len(free)} layers are" if len(free) > 1 else f"{_opening(layer)} is"
         is_known = bool(np.isfinite(r.majority_train))
         most = f", where always naming the largest class gives {r.majority_train:.3f}" if is_known else ""
-        fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by a linear discriminant of {d} units{most}"
+        fitted = (
+            f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by a linear discriminant of {d} units"
+            f"{most}"
+        )
         spread = f"{r.n_train:,} rows lie in {r.n_train - 1:,} directions of its {d} units"
         told = fitted if _fits_any(r) else spread
         yield Finding(
