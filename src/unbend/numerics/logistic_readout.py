@@ -1,26 +1,27 @@
 """A logistic regression in the place of the closed form, and what it costs.
 
-In: a closed-form `Readout`, the row samples of its layer. Out: the same with the planes of a multinomial logistic
-regression fitted on the training sample, the closed form kept in it. A discriminant assumes classes of one covariance,
-and of few rows its scatter is mostly noise; a logistic regression assumes neither, but has no closed form.
+In: a closed-form `Readout`, the second moments and row samples of its layer. Out: the same with the planes of a
+multinomial logistic regression fitted on the training sample, the closed form kept in it. A discriminant assumes
+classes of one covariance, and of few rows its scatter is mostly noise; a logistic regression assumes neither, but has
+no closed form.
+
+It is fitted by L-BFGS along the eigenvectors of the scatter, which are at hand: there the curvature at zero is
+diagonal, and some ten steps do for each penalty. `unbend.probe` fits all rows, and proves how near its optimum it is.
 """
 
 from dataclasses import replace
+from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from scipy.optimize import minimize
 
-from unbend._typing import Array, Float64, Int64
-from unbend.errors import DataError
+from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.numerics.permuted import Fitted
-from unbend.numerics.probe.inputs import require_range
-from unbend.numerics.probe.logistic import fit, path
-from unbend.numerics.probe.objective import Rows
 from unbend.numerics.probe.split import held_out_mask
-from unbend.numerics.probe.standard import Standard
 from unbend.numerics.readout import Readout, score_classes
 from unbend.numerics.sample import SampleState
+from unbend.numerics.second import Eigen, SecondState, eigen
 from unbend.numerics.yes_no import average, only
 
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -29,18 +30,17 @@ a row or two."""
 _SHARE = 0.2
 """Share of the rows fitted that choose the penalty, and are fitted with the others afterwards."""
 _GAP = 1e-2
-"""Relative distance from the optimum that is proved. A hundredth of it moves one row in some hundred thousand."""
+"""Relative distance from the optimum that is proved; ten times nearer, a row in a few thousand is read otherwise."""
 _SEED = 1
-_START, _PASS, _BLOCK = 0.02, 1.5e-8, 2.5e-10
-"""Seconds of one core of 2024: for a fit, for each row times unit times class of it, and for each class times cube of
-the width, by which its curvature is inverted."""
-_ONE_BLOCK = 30_000_000
-"""Entries of the blocks of all classes from which they share one, as in `probe.precondition`."""
-_WIDEST = 4096
+_STEPS = 200
+_ROUGH = 0.1
+"""And at which one stops that only chooses the penalty."""
+_START, _ENTRY, _CELL = 0.01, 5e-9, 5e-7
+"""Seconds of one core of 2024: for a fit, for each row times direction times class, and for each row times class."""
 
 
 def seconds(n: int, d: int, k: int) -> float:
-    """What a fit takes, about, on one core of 2024; at most twice as long was measured.
+    """What a fit takes, about, on one core of 2024.
 
     Args:
         n: rows.
@@ -48,31 +48,35 @@ def seconds(n: int, d: int, k: int) -> float:
         k: classes.
 
     Example:
-        >>> seconds(1438, 64, 10) < 0.1, seconds(4096, 512, 10) < 2 < seconds(4096, 512, 100)
+        >>> seconds(1438, 64, 10) < 0.1, seconds(4096, 512, 10) < 2 < seconds(4096, 2048, 100)
         (True, True)
     """
-    blocks = 0 if d > _WIDEST else 1 if k * d * d > _ONE_BLOCK else k
-    return _START + _PASS * n * d * k + _BLOCK * blocks * d**3
+    return _START + _ENTRY * n * min(n, d) * k + _CELL * n * k
 
 
 def logistic_readout(
-    closed: Readout, train: SampleState, held_out: SampleState, like: Readout | None = None
+    closed: Readout,
+    state: SecondState,
+    train: SampleState,
+    held_out: SampleState,
 ) -> Readout:
     """The logistic read-out of a layer whose closed form is known; that closed form where none can be fitted.
 
     Args:
         closed: the closed form; it must be of classes, or of several yes/no labels.
+        state: the second moments it was made of.
         train: rows to fit.
         held_out: rows to score.
-        like: a read-out of such a layer whose penalty is taken, which saves choosing it.
 
     Cost:
         `seconds`, once for every yes/no label.
     """
+    second = state.settled()
+    basis = eigen(second)
     if not closed.labels:
-        return _of_classes(closed, train, held_out, like)
+        return _of_classes(closed, second, basis, (train, held_out))
     each = tuple(
-        _of_classes(label, only(train, j), only(held_out, j), like.labels[j] if like is not None else None)
+        _of_classes(label, second, basis, (only(train, j), only(held_out, j)))
         for j, label in enumerate(closed.labels)
     )
     if any(label.reader != "logistic" for label in each):
@@ -81,43 +85,111 @@ def logistic_readout(
     return replace(found, reader="logistic", closed=closed)
 
 
-def _of_classes(closed: Readout, train: SampleState, held_out: SampleState, like: Readout | None) -> Readout:
+def _of_classes(
+    closed: Readout, second: SecondState, basis: Eigen, samples: tuple[SampleState, SampleState]
+) -> Readout:
+    train, held_out = samples
     rows, targets = train.table()
     ids = train.settled().ids
     is_finite = torch.isfinite(rows).all(1) if len(rows) else torch.zeros(0, dtype=torch.bool)
     if not is_finite.all():
         rows, targets, ids = rows[is_finite], targets[is_finite], ids[is_finite.numpy()]
-    y = targets.argmax(1) if len(targets) else torch.zeros(0, dtype=torch.int64)
-    found = _fit(rows, y, targets.shape[1], None if like is None else like.ridge)
-    if found is None:
+    y = targets.argmax(1).numpy() if len(targets) else np.zeros(0, np.int64)
+    x = rows.double().numpy()
+    seen, code = np.unique(y, return_inverse=True)
+    if len(seen) < 2 or not basis.rank:
         return closed
-    weight, bias, l2 = found
-    x, z = (part.double().numpy() for part in held_out.table())
-    mine = replace(closed, n_fit=len(rows), n_train=len(rows), ridge=l2, reader="logistic", closed=closed)
-    return score_classes(mine, (weight, bias), Fitted(rows.double().numpy(), targets.numpy(), ids), (x, z))
+    spread = basis.scale * np.sqrt(second.n)
+    table = _Table(((x - second.mean) * spread) @ basis.vectors, code, len(seen), basis.values / second.n)
+    l2, start = _choose(table)
+    rotated = table.fitted(l2, start, _GAP)
+    weight, bias = np.zeros((len(closed.bias), x.shape[1])), np.full(len(closed.bias), -np.inf)
+    weight[seen] = (rotated[:, :-1] @ basis.vectors.T) * spread
+    bias[seen] = rotated[:, -1] - weight[seen] @ second.mean
+    mine = replace(closed, n_fit=len(x), n_train=len(x), ridge=l2, reader="logistic", closed=closed)
+    unseen = held_out.table()
+    return score_classes(
+        mine, (weight, bias), Fitted(x, targets.numpy(), ids), (unseen[0].double().numpy(), unseen[1].numpy())
+    )
 
 
-def _fit(
-    rows: Tensor, y: Int64[Tensor, "n"], k: int, l2: float | None
-) -> tuple[Float64[Array, "k d"], Float64[Array, "k"], float] | None:
-    """Weight, bias and penalty; None where there are not two classes, or squares that float64 cannot hold."""
-    seen, code = torch.unique(y, return_inverse=True)
-    if len(seen) < 2 or not rows.shape[1]:
-        return None
-    try:
-        require_range("rows", rows)
-    except DataError:
-        return None
-    standard = Standard.of(rows)
-    table = Rows.of(standard.apply(rows), code, len(seen))
-    chooses, near = held_out_mask(code, _SHARE, _SEED), None
-    if l2 is None and chooses.any():
-        tried, near = path(table, chooses, PENALTIES)
-        l2 = tried.chosen
-    l2 = max(PENALTIES) if l2 is None else l2
-    start, known = (near.point, near.blocks) if near else (None, None)
-    best = fit(table, l2, _GAP, start=start, known=known)
-    w, b = standard.unstandardise(best.weight[:, :-1], best.weight[:, -1])
-    weight, bias = np.zeros((k, rows.shape[1])), np.full(k, -np.inf)
-    weight[seen.numpy()], bias[seen.numpy()] = w.numpy(), b.numpy()
-    return weight, bias, l2
+@final
+class _Table:
+    """Standardised rows along the eigenvectors of their scatter, with their classes.
+
+    Args:
+        z: rows [n, r].
+        y: classes 0..k-1.
+        k: how many.
+        variance: of the rows along each direction.
+    """
+
+    def __init__(self, z: Float64[Array, "n r"], y: Int64[Array, "n"], k: int, variance: Float64[Array, "r"]) -> None:
+        self.z: Shaped[Array, "n r"] = z.astype(np.float32)
+        self.y, self.k, self.variance = y, k, variance
+
+    def some(self, chosen: Array) -> "_Table":
+        """Some of the rows."""
+        return _Table(self.z[chosen], self.y[chosen], self.k, self.variance)
+
+    def fitted(self, l2: float, start: Float64[Array, "k e"] | None, gap: float) -> Float64[Array, "k e"]:
+        """Weights with the bias as last column, by estimate within a relative gap of the optimum at a penalty."""
+        n, r = self.z.shape
+        # the curvature of each class at equal probabilities, by which the weights are scaled
+        scale = np.append(1 / np.sqrt(self.variance * (self.k - 1) / self.k**2 + l2), 2.0)
+        hot = np.zeros((self.k, n), np.float32)
+        hot[self.y, np.arange(n)] = 1
+
+        distance = np.inf
+
+        def value(flat: Array) -> tuple[float, Array]:
+            nonlocal distance
+            weight = flat.reshape(self.k, r + 1) * scale
+            loss, p = _softmax(self.scores(weight), self.y)
+            p -= hot
+            slopes = np.empty_like(weight)
+            slopes[:, :-1] = (p @ self.z) / n + l2 * weight[:, :-1]
+            slopes[:, -1] = p.sum(1, dtype=np.float64) / n
+            objective = loss.mean() + 0.5 * l2 * float((weight[:, :-1] ** 2).sum())
+            distance = float((slopes[:, :-1] ** 2).sum()) / (2 * l2 * objective)
+            return objective, (slopes * scale).ravel()
+
+        def stop(_flat: Array) -> None:
+            if distance < gap:
+                raise StopIteration
+
+        begin = np.zeros((self.k, r + 1)) if start is None else start / scale
+        options = {"maxiter": _STEPS, "gtol": 1e-7, "ftol": 1e-9}
+        found: Any = minimize(value, begin.ravel(), jac=True, method="L-BFGS-B", callback=stop, options=options)  # type: ignore[no-matching-overload]
+        return found.x.reshape(self.k, r + 1) * scale
+
+    def scores(self, weight: Float64[Array, "k e"]) -> Shaped[Array, "k n"]:
+        """The score of every class for each row."""
+        return weight[:, :-1].astype(np.float32) @ self.z.T + weight[:, -1:].astype(np.float32)
+
+
+def _softmax(scores: Shaped[Array, "k n"], y: Int64[Array, "n"]) -> tuple[Float64[Array, "n"], Shaped[Array, "k n"]]:
+    """Log-loss of each row, and the probabilities, which are written over the scores."""
+    scores -= scores.max(0)
+    own = scores[y, np.arange(len(y))].astype(np.float64)
+    np.exp(scores, out=scores)
+    mass = scores.sum(0)
+    scores /= mass
+    return np.log(mass.astype(np.float64)) - own, scores
+
+
+def _choose(table: _Table) -> tuple[float, Float64[Array, "k e"] | None]:
+    """The penalty with the least log-loss on rows that are left out, from strong to weak until it rises, and weights."""
+    out = held_out_mask(torch.from_numpy(table.y), _SHARE, _SEED).numpy()
+    if not out.any():
+        return max(PENALTIES), None
+    inside, outside = table.some(~out), table.some(out)
+    tried: list[Array] = []
+    losses: list[float] = []
+    for l2 in PENALTIES:
+        tried.append(inside.fitted(l2, tried[-1] if tried else None, _ROUGH))
+        losses.append(_softmax(outside.scores(tried[-1]), outside.y)[0].mean())
+        if len(losses) > 1 and losses[-1] > losses[-2]:
+            break
+    best = int(np.argmin(losses))
+    return PENALTIES[best], tried[best]

@@ -5,8 +5,8 @@ by layer, and the note on how many there are. One draw is held in memory at a ti
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import nn
@@ -34,12 +34,10 @@ class Draws:
 
     Attributes:
         frames: the layers, each with its own.
-        twins: logistic read-outs of the first draw, made on the way: the others take their penalties.
         notes: why there are fewer draws than usual; none where there are as many.
     """
 
     frames: tuple[Layer, ...]
-    twins: Mapping[str, Readout] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -61,7 +59,6 @@ def further_draws(model: nn.Module, passes: Passes, work: Preparation, how: Sett
     logistic = affordable(TASKS[work.task], work.frames, sums)
     n, note = _count(model, work, sums, logistic)
     with one_thread():
-        twins = _reads(work, sums, logistic, {}) if n else {}
         drawn = []
         for i in range(1, 1 + n):
             fresh, _ = untrained_twin(model, work.rows, work, replace(how, seed=how.seed + i))
@@ -70,12 +67,11 @@ def further_draws(model: nn.Module, passes: Passes, work: Preparation, how: Sett
             with part_of_output(fresh, how.output):
                 train, held_out = passes.of_twin(fresh, f"Untrained draw {i + 1}")
             mine = replace(sums, twin_train=train, twin_held_out=held_out)
-            drawn.append({name: _small(read) for name, read in _reads(work, mine, logistic, twins).items()})
+            drawn.append({name: _small(read) for name, read in _reads(work, mine, logistic).items()})
     frames = tuple(
         replace(frame, draws=tuple(draw[frame.name] for draw in drawn if frame.name in draw)) for frame in work.frames
     )
-    known = {name: twin for name, twin in twins.items() if name in logistic}
-    return Draws(frames, known, (note,) if note else ())
+    return Draws(frames, (note,) if note else ())
 
 
 def _count(model: nn.Module, work: Preparation, sums: Sums, names: Collection[str]) -> tuple[int, str]:
@@ -105,7 +101,7 @@ def _pass_operations(model: nn.Module, frames: Sequence[Layer]) -> float:
     return found + 2.0 * rest * max(positions.values(), default=1.0)
 
 
-def _reads(work: Preparation, sums: Sums, logistic: Collection[str], like: Mapping[str, Readout]) -> dict[str, Readout]:
+def _reads(work: Preparation, sums: Sums, logistic: Collection[str]) -> dict[str, Readout]:
     """What is read of every layer of a draw."""
     measures = [without_controls(m) for m in work.measures if m.name == readout.__name__]
     found = {}
@@ -114,7 +110,7 @@ def _reads(work: Preparation, sums: Sums, logistic: Collection[str], like: Mappi
         results = results_of(measures, sums.twin_train.get(name, {}), sums.twin_held_out.get(name, {}))
         read = first_of(results.values(), Readout)
         if read is not None:
-            found[name] = logistic_of(read, sums, name, TWIN, like.get(name)) if name in logistic else read
+            found[name] = logistic_of(read, sums, name, TWIN) if name in logistic else read
     return found
 
 

@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from unbend.numerics.activity import Activity, ask
-from unbend.numerics.readout import Readout, readout
+from unbend.numerics.readout import readout
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.numerics.state import MEASURES, HeldOut, Measure
@@ -37,7 +37,6 @@ def finish(
     *,
     measures: Sequence[Measure] | None = None,
     more: Mapping[str, Any] | None = None,
-    twins: Mapping[str, Readout] | None = None,
     tick: Callable[[int], None] = lambda _n: None,
 ) -> Study:
     """A study from its States.
@@ -48,7 +47,6 @@ def finish(
         sums: the States.
         measures: what to make of them; left out, every registered measure whose States are there.
         more: Results that span layers and are not made from States, such as a `ladder` of proofs.
-        twins: logistic read-outs of the untrained twin by layer, as far as they were made on the way.
         tick: called after each layer.
 
     Cost:
@@ -66,7 +64,7 @@ def finish(
         layers.append(replace(frame, results=results, twin=twin))
         tick(1)
     with one_thread():
-        layers = with_logistic(layers, sums, affordable(about.task, layers, sums), twins)
+        layers = with_logistic(layers, sums, affordable(about.task, layers, sums))
     return _diagnose(about, layers, sums, dict(more or {}))
 
 

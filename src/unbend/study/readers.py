@@ -5,12 +5,13 @@ untrained twin alike. What is affordable follows from counts of rows, units and 
 study is the same on every machine.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from unbend.numerics.logistic_readout import logistic_readout, seconds
 from unbend.numerics.readout import Readout
 from unbend.numerics.sample import SampleState
+from unbend.numerics.second import SecondState
 from unbend.study.values import Layer, Part, Sums, TaskName
 
 LAYER = 2.0
@@ -25,8 +26,8 @@ ALL_ASKED = 60.0
 TWIN: tuple[Part, Part] = ("twin_train", "twin_held_out")
 """The parts of the sums that are of an untrained draw: to fit, and to score."""
 DRAWS = 5
-"""Untrained draws that are read beside a network, where one of them is cheap. Of three, a variance is known so badly that
-an interval is twice as wide."""
+"""Untrained draws that are read beside a network, where one of them is cheap. Of three, their variance is known so
+badly that an interval is twice as wide."""
 
 
 def affordable(task: TaskName, layers: Sequence[Layer], sums: Sums) -> frozenset[str]:
@@ -57,18 +58,9 @@ def asked(task: TaskName, names: Iterable[str], sums: Sums) -> frozenset[str]:
     return frozenset(_within((name for name in costs if costs[name] <= ASKED), costs, ALL_ASKED))
 
 
-def with_logistic(
-    layers: Sequence[Layer], sums: Sums, names: Collection[str], twins: Mapping[str, Readout] | None = None
-) -> list[Layer]:
-    """The layers, those of some names read by a logistic regression, in the network and in its untrained twin.
-
-    Args:
-        layers: in order, read in closed form.
-        sums: the States.
-        names: which of them.
-        twins: what `logistic_of` gives of the twin, as far as it is known.
-    """
-    return [_read(layer, sums, (twins or {}).get(layer.name)) if layer.name in names else layer for layer in layers]
+def with_logistic(layers: Sequence[Layer], sums: Sums, names: Collection[str]) -> list[Layer]:
+    """The layers, those of some names read by a logistic regression, in the network and in its untrained twin."""
+    return [_read(layer, sums) if layer.name in names else layer for layer in layers]
 
 
 def is_closed(layer: Layer) -> bool:
@@ -77,9 +69,7 @@ def is_closed(layer: Layer) -> bool:
     return found is not None and found.reader == "discriminant"
 
 
-def logistic_of(
-    found: Readout, sums: Sums, layer: str, parts: tuple[Part, Part], like: Readout | None = None
-) -> Readout:
+def logistic_of(found: Readout, sums: Sums, layer: str, parts: tuple[Part, Part]) -> Readout:
     """The logistic read-out of a layer; the closed form where none can be fitted.
 
     Args:
@@ -87,19 +77,18 @@ def logistic_of(
         sums: the States.
         layer: which layer.
         parts: of its rows to fit, and of those to score.
-        like: a logistic read-out whose penalty is taken.
     """
     train, held_out = (sums.state(layer, SampleState, part) for part in parts)
-    if found.reader != "discriminant" or train is None:
+    second = sums.state(layer, SecondState, parts[0])
+    if found.reader != "discriminant" or train is None or second is None:
         return found
-    return logistic_readout(found, train, SampleState.empty(0, 0) if held_out is None else held_out, like)
+    return logistic_readout(found, second, train, held_out or SampleState.empty(0, 0))
 
 
-def _read(layer: Layer, sums: Sums, fresh: Readout | None) -> Layer:
+def _read(layer: Layer, sums: Sums) -> Layer:
     own, twin = layer.result(Readout), layer.baseline(Readout)
     read = None if own is None else logistic_of(own, sums, layer.name, ("train", "held_out"))
-    if twin is not None and fresh is None:
-        fresh = logistic_of(twin, sums, layer.name, TWIN)
+    fresh = None if twin is None else logistic_of(twin, sums, layer.name, TWIN)
     return replace(layer, results=_put(layer.results, own, read), twin=_put(layer.twin, twin, fresh))
 
 

@@ -175,7 +175,7 @@ def _study(
         work = replace(work, frames=drawn.frames, notes=(*work.notes, *drawn.notes, *lacking))
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
-        _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more, twins=drawn.twins,
+        _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more,
         tick=ticker(progress, "Finishing layers", len(work.frames)),
     )  # fmt: skip
     words = how.words() | recipe
