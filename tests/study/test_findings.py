@@ -222,14 +222,15 @@ def test_an_untrained_net_is_told(digits):
 
 def test_fading(digits):
     torch.manual_seed(0)
-    layers = [part for _ in range(12) for part in (nn.Linear(24, 24), nn.Tanh())]
+    layers = [part for _ in range(12) for part in (nn.Linear(40, 40), nn.Tanh())]
     for part in layers[::2]:
-        nn.init.normal_(part.weight, std=0.21)
-    made = found(nn.Sequential(nn.Linear(64, 24), nn.Tanh(), *layers, nn.Linear(24, 10)), digits)
+        nn.init.normal_(part.weight, std=0.17)
+    made = found(nn.Sequential(nn.Linear(64, 40), nn.Tanh(), *layers, nn.Linear(40, 10)), digits)
     (hit,) = only(made, "fading")
     first, last = (made[name].results["readout"].held_out for name in ("input", "25"))
     assert (hit.layer, hit.severity) == ("25", "note")
-    assert hit.evidence.startswith(f"Held-out accuracy {first:.3f} on the input, {last:.3f} at layer 25 (")
+    told = f"Held-out accuracy of a logistic regression: {first:.3f} on the input, {last:.3f} at layer 25 ("
+    assert hit.evidence.startswith(told)
     assert "lost_separability" not in rules(made)
 
 

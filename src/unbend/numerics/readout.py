@@ -28,6 +28,10 @@ from unbend.numerics.state import HeldOut, measure
 _UNKNOWN = (np.nan, np.nan)
 Reader: TypeAlias = Literal["discriminant", "ridge", "logistic"]
 """What a read-out is fitted by."""
+READERS: dict[str, str] = {
+    "logistic": "logistic regression", "discriminant": "linear discriminant", "ridge": "ridge regression",
+}  # fmt: skip
+"""What a sentence calls it."""
 
 
 @result

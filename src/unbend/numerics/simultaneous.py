@@ -13,7 +13,6 @@ from math import erf, sqrt
 from statistics import NormalDist
 
 import numpy as np
-from scipy.special import stdtrit
 
 from unbend._typing import Array, Float64
 from unbend.errors import DataError
@@ -130,6 +129,8 @@ def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], le
 
 def _student(first: Array, df: int, second: Array, df_second: int, level: float) -> Array:
     """Half of an interval whose variance is the sum of two, each known with its degrees of freedom."""
+    from scipy.special import stdtrit
+
     total = first + second
     squares = first**2 / df + second**2 / df_second
     freedom = np.divide(total**2, squares, out=np.full_like(total, df), where=squares > 0)

@@ -11,6 +11,7 @@ import numpy as np
 
 from unbend._typing import Array
 from unbend.numerics.interval import wilson
+from unbend.numerics.readout import READERS
 from unbend.report.text import percent
 from unbend.study.depth import Depth
 from unbend.study.examine.values import Examination
@@ -82,13 +83,14 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
     does = "gets" if accuracy else "explains"
     right = " right" if accuracy else ""
     where = "the input" if depth.kinds[first] == "input" else labels[depth.layers[first]]
+    by = READERS.get(depth.readers[best] if depth.readers else "", "linear read-out")
     if best == first:
         return (
-            f"A linear read-out of {where} already {does} {percent(start)} {of}{right}, and no layer's is higher: "
+            f"A {by} of {where} already {does} {percent(start)} {of}{right}, and no layer's is higher: "
             f"the last one reaches {percent(end)}.{left}"
         )
     return (
-        f"A linear read-out {does} {percent(start)} {of}{right} at {where} and {percent(top)} at {at}, the highest of "
+        f"A {by} {does} {percent(start)} {of}{right} at {where} and {percent(top)} at {at}, the highest of "
         f"{len(good)} layers{_gain(depth, best, start)}{_beside(depth, best)}.{left}"
     )
 
@@ -132,14 +134,18 @@ def _beside(depth: Depth, best: int) -> str:
     twin = depth.twin[best]
     if not np.isfinite(twin):
         return ""
+    n = depth.n_draws
+    spread = f", {percent(depth.twin_low[best])} to {percent(depth.twin_high[best])}" if n > 1 else ""
+    drawn = f"in {_count_words(n, 'untrained draw')} the same layer reaches {percent(twin)}{' on average' * (n > 1)}"
     if len(depth.over_twin_low) and np.isfinite(depth.over_twin_low[best]):
         low, high = depth.over_twin_low[best], depth.over_twin_high[best]
         shown = "" if low > 0 else ": no difference from an untrained draw is shown"
-        gain = f"{points(depth.held_out[best] - twin)} points by training, {points(low)} to {points(high)}"
-        return f"; in one untrained draw the same layer reaches {percent(twin)} ({gain}){shown}"
+        over = depth.over_twin[best] if len(depth.over_twin) else depth.held_out[best] - twin
+        gain = f"{points(over)} points by training, {points(low)} to {points(high)}"
+        return f"; {drawn}{spread} ({gain}){shown}"
     if np.isfinite(depth.low[best]) and twin >= depth.low[best]:
-        return f"; in one untrained draw that layer reaches {percent(twin)}: no difference by training is shown"
-    return f"; in one untrained draw the same layer reaches {percent(twin)}"
+        return f"; {drawn}{spread}: no difference by training is shown"
+    return f"; {drawn}{spread}"
 
 
 def _health(findings: tuple[Finding, ...], head: Head | None, x: Examination | None) -> str:

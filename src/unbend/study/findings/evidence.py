@@ -10,7 +10,7 @@ import numpy as np
 from unbend._typing import Array
 from unbend.numerics.interval import paired_difference
 from unbend.numerics.probe import Probes
-from unbend.numerics.readout import Reader, Readout, alike
+from unbend.numerics.readout import Readout, alike
 from unbend.study.depth import WHOLE
 from unbend.study.examine.values import Examination, is_unscaled
 from unbend.study.paths import Paths, paths
@@ -20,10 +20,6 @@ SURE = 0.99
 """Level of the intervals rules decide by: a study asks the same of many layers, so .95 would cry wolf."""
 CLEAR_R2 = 0.05
 """Change of a held-out R², which has no interval, from which it is worth a word."""
-BY: dict[Reader, str] = {
-    "logistic": "logistic regression", "discriminant": "linear discriminant", "ridge": "ridge regression",
-}  # fmt: skip
-"""What a sentence calls the reader of a read-out."""
 UNITS = ("activation", "function")
 """Kinds of layers whose units can be silent, dormant or saturated."""
 

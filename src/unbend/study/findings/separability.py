@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from unbend.numerics.readout import Readout
+from unbend.numerics.readout import READERS, Readout
 from unbend.numerics.scatter import Scatter
 from unbend.study.depth import over_untrained, untrained_reads, untrained_scores
-from unbend.study.findings.evidence import BY, SURE, Evidence, both, interval, is_better, is_whole, name_of, readout
+from unbend.study.findings.evidence import SURE, Evidence, both, interval, is_better, is_whole, name_of, readout
 from unbend.study.values import Finding, Layer
 
 LEAST = 0.01
@@ -111,7 +111,7 @@ def rises(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "separability_rises", "good", best.name,
             f"The layers make the data easier to separate with a plane, most of all {name_of(best)}.",
-            f"Held-out {e.score} of a {BY[high.reader]}: {low.held_out:.3f} on the input, "
+            f"Held-out {e.score} of a {READERS[high.reader]}: {low.held_out:.3f} on the input, "
             f"{high.held_out:.3f} at {name_of(best)}{beside}.",
             "A gain over the input and over the untrained twin is what hidden layers are for.",
             "Nothing to do.",
@@ -149,7 +149,7 @@ def _scores(e: Evidence, before: Layer, after: Layer) -> str:
     probed = e.probed(before, after)
     also = "" if probed is None else f" Logistic probes: {probed[0]:.3f} and {probed[1]:.3f}."
     return (
-        f"Held-out {e.score} of a {BY[b.reader]}: {a.held_out:.3f} {where}, {b.held_out:.3f} at {name_of(after)} "
+        f"Held-out {e.score} of a {READERS[b.reader]}: {a.held_out:.3f} {where}, {b.held_out:.3f} at {name_of(after)} "
         f"({interval(b)}).{also}"
     )
 

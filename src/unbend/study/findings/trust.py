@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from unbend.numerics.readout import Readout
+from unbend.numerics.readout import READERS, Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
-from unbend.study.findings.evidence import BY, Evidence, name_of
+from unbend.study.findings.evidence import Evidence, name_of
 from unbend.study.values import Finding, Layer
 
 GAP = 0.1
@@ -32,7 +32,7 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
         others = f"; {len(gaps) - 1} other layers have a gap above {GAP:.2f}" if len(gaps) > 1 else ""
         yield Finding(
             "read_out_over_fits", "note", layer.name,
-            f"What a {BY[r.reader]} of {name_of(layer)} learns does not carry over: {r.train:.3f} on training rows, "
+            f"What a {READERS[r.reader]} of {name_of(layer)} learns does not carry over: {r.train:.3f} on training rows, "
             f"{r.held_out:.3f} held out.",
             f"{e.score.capitalize()} gap {gap:.3f}, with {r.n_fit:,} rows for {r.weight.shape[1]} units{others}.",
             "Separability of the training rows is then no merit of the layer.",
