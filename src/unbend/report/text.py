@@ -157,8 +157,8 @@ def _(result: Readout, name: str) -> tuple[Number, ...]:
     del name
     if result.labels:
         return (
-            rate("held-out", result.held_out, f"of {len(result.labels)} yes/no labels a row, those a {READERS[result.reader]} "
-                 "of this layer gets right, held out from its fit"),
+            rate("held-out", result.held_out, f"of {len(result.labels)} yes/no labels a row, those a "
+                 f"{READERS[result.reader]} of this layer gets right, held out from its fit"),
             rate("train", result.train, "the same on the rows it was fitted on"),
             rate("base rate", result.majority, "the same by always saying the more frequent answer"),
             rate("permuted", result.control_train, PERMUTED),

@@ -69,7 +69,9 @@ def _balanced(x: Examination) -> str:
         return ""
     counts = found.sum(1)
     recall = np.diag(found)[counts > 0] / counts[counts > 0]
-    return f"; averaged over the classes the network is right on {percent(float(recall.mean()))}"
+    precision = x.rows.precision
+    ranks = f", with an average precision of {percent(precision)}" if np.isfinite(precision) else ""
+    return f"; averaged over the classes the network is right on {percent(float(recall.mean()))}{ranks}"
 
 
 def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) -> str:

@@ -194,6 +194,8 @@ class DataFacts:
             ones; NaN where it was not asked for.
         noise_held_out: the same within the held-out rows.
         targets_are_inputs: the targets are the inputs themselves, as those of an autoencoder.
+        precision: average precision with which the network's output ranks the held-out rows of each class before the
+            others, averaged over the classes; one over their number by chance. NaN where there is no `confusion`.
     """
 
     spread_low: float
@@ -216,6 +218,7 @@ class DataFacts:
     noise: float = float("nan")
     noise_held_out: float = float("nan")
     targets_are_inputs: bool = False
+    precision: float = float("nan")
 
 
 @result

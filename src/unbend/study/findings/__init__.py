@@ -11,6 +11,7 @@ from typing import Any
 
 from unbend.study.findings.data import (
     exchanged_labels,
+    ignored_classes,
     leaked,
     missing_class,
     noisy_labels,
@@ -58,7 +59,7 @@ CAUSES: tuple[Rule, ...] = (
     diverged, nonfinite,
     too_few_outputs, constant_softmax, applied_twice, raw_scores, clipped_output, output_range,
     not_repeatable, stale_norm,
-    exchanged_labels, leaked, shifted, shuffled_labels, missing_class,
+    exchanged_labels, leaked, shifted, shuffled_labels, missing_class, ignored_classes,
     constant_weights, idle_branch, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
     narrow_passage, vanishing, strong_dropout, untouched_layer, untrained, silent_units, large_weights, saturated_units,
     noisy_labels, squared_error, over_fitted, under_fitted, unpredicted_class,

@@ -32,8 +32,8 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
         others = f"; {len(gaps) - 1} other layers have a gap above {GAP:.2f}" if len(gaps) > 1 else ""
         yield Finding(
             "read_out_over_fits", "note", layer.name,
-            f"What a {READERS[r.reader]} of {name_of(layer)} learns does not carry over: {r.train:.3f} on training rows, "
-            f"{r.held_out:.3f} held out.",
+            f"What a {READERS[r.reader]} of {name_of(layer)} learns does not carry over: {r.train:.3f} on training "
+            f"rows, {r.held_out:.3f} held out.",
             f"{e.score.capitalize()} gap {gap:.3f}, with {r.n_fit:,} rows for {r.weight.shape[1]} units{others}.",
             "Separability of the training rows is then no merit of the layer.",
             "Trust the held-out curve; use more data, or regularise the network more.",
