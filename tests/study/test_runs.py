@@ -31,7 +31,9 @@ def test_intervals_hold_for_other_rows_and_other_seeds(a, b, seeds):
     assert 0.93 <= covered <= 0.98
     rows_only = np.mean(np.abs(found.change) > 1.96 * found.rows)
     assert rows_only > 0.15  # what the noise of rows alone would call a change
-    assert np.mean(found.is_beyond_noise) <= 0.05 / 10  # over all of them at once
+    families = [between_runs(first[:, i : i + 10], second[:, i : i + 10]) for i in range(0, RUNS, 10)]
+    told = np.mean([family.is_beyond_noise.any() for family in families])
+    assert told <= 0.05 + 1.64 * np.sqrt(0.05 * 0.95 / len(families))
 
 
 def test_without_noise_of_seeds_the_interval_is_never_too_short():

@@ -179,7 +179,7 @@ def _softmax(scores: Shaped[Array, "k n"], y: Int64[Array, "n"]) -> tuple[Float6
 
 
 def _choose(table: _Table) -> tuple[float, Float64[Array, "k e"] | None]:
-    """The penalty with the least log-loss on rows that are left out, from strong to weak until it rises, and weights."""
+    """The penalty with the least log-loss on rows that are left out, from strong to weak until it rises."""
     out = _left_out(table)
     if not out.any():
         return max(PENALTIES), None

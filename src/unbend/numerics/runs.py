@@ -53,7 +53,7 @@ class RunDifference:
     is_beyond_noise: Bool[Array, "l"]
 
 
-def between_runs(first: Float64[Array, "a l n"], second: Float64[Array, "b l n"], level: float = 0.95) -> RunDifference:
+def between_runs(first: Float64[Array, "a l n"], second: Float64[Array, "b _ _"], level: float = 0.95) -> RunDifference:
     """The difference between two groups of runs that were scored on the same rows.
 
     Runs and rows are crossed: each run meets each row. The variance of the change is that between runs, plus that

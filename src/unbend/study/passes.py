@@ -104,7 +104,7 @@ class Passes:
             model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss, protect=work.plan.protect
         )
         return examine(
-            subject, is_declared=work.rows.is_declared, with_trials=how.trials,
+            subject, is_declared=work.rows.is_declared, with_trials=how.trials, frames=work.frames,
             tell=lambda what: self._progress(what, 0, None),
         )  # fmt: skip
 

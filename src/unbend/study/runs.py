@@ -18,6 +18,12 @@ from unbend.study.compare import Comparison, compare, is_same_rows, own_rows
 from unbend.study.depth import shares_of
 from unbend.study.values import Study
 
+_NAN = np.full(1, np.nan)
+_NOT_KNOWN = RunDifference(
+    n_first=0, n_second=0, n=0, level=0.95, first=_NAN, second=_NAN, change=_NAN, rows=_NAN, seeds=_NAN, error=_NAN,
+    low=_NAN, high=_NAN, knows_seeds=False, is_beyond_rows=np.zeros(1, bool), is_beyond_noise=np.zeros(1, bool),
+)  # fmt: skip
+
 
 def compare_runs(first: Sequence[Study], second: Sequence[Study]) -> Comparison:
     """What changed from one group of runs to another, layer by layer, beyond the noise of rows and of seeds.
@@ -100,15 +106,7 @@ def _merged(base: Comparison, names: Sequence[str], found: RunDifference, own: R
         tuple(_sentence(name, found, i) for i, name in enumerate(names) if beyond[i] and found.change[i] * sign > 0)
         for sign in (1, -1)
     )
-    columns = {
-        name: getattr(base, name)[at]
-        for name in ("fisher_first", "fisher_second", "effective_rank_first", "effective_rank_second",
-                     "silent_first", "silent_second")
-    }  # fmt: skip
-    changed = {} if own is None else {
-        "own_first": float(own.first[0]), "own_second": float(own.second[0]), "own_change": float(own.change[0]),
-        "own_low": float(own.low[0]), "own_high": float(own.high[0]),
-    }  # fmt: skip
+    told = own or _NOT_KNOWN
     return replace(
         base,
         first=f"{base.first} ({_count(found.n_first)})",
@@ -124,9 +122,18 @@ def _merged(base: Comparison, names: Sequence[str], found: RunDifference, own: R
         high=found.high,
         is_paired=np.ones(len(names), bool),
         is_beyond_noise=beyond,
+        fisher_first=base.fisher_first[at],
+        fisher_second=base.fisher_second[at],
+        effective_rank_first=base.effective_rank_first[at],
+        effective_rank_second=base.effective_rank_second[at],
+        silent_first=base.silent_first[at],
+        silent_second=base.silent_second[at],
+        own_first=float(told.first[0]),
+        own_second=float(told.second[0]),
+        own_change=float(told.change[0]),
+        own_low=float(told.low[0]),
+        own_high=float(told.high[0]),
         runs=found,
-        **columns,
-        **changed,
     )
 
 

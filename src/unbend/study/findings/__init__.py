@@ -37,7 +37,7 @@ from unbend.study.findings.scale import gradient_reach, scale
 from unbend.study.findings.separability import fading, lost_separability, no_better_than_untrained, rises
 from unbend.study.findings.structure import collapsed_rank, head_under_trained, idle_branch, idle_layers
 from unbend.study.findings.training import diverged, over_fitted, stuck, under_fitted, untrained
-from unbend.study.findings.trust import chance_would_do, few_rows, read_out_over_fits
+from unbend.study.findings.trust import chance_would_do, few_rows, lossy_reduction, read_out_over_fits
 from unbend.study.findings.units import dormant_units, nonfinite, saturated_units, silent_units
 from unbend.study.findings.weights import (
     affine_stack,
@@ -68,7 +68,7 @@ CAUSES: tuple[Rule, ...] = (
 loss contradict, then the data, then the weights and the structure, then training as a whole."""
 SYMPTOMS: tuple[Rule, ...] = (
     lost_separability, head_under_trained, gradient_reach, collapsed_rank, fading, idle_layers, dormant_units, scale,
-    no_better_than_untrained, stuck, read_out_over_fits, chance_would_do, few_rows, rises,
+    no_better_than_untrained, stuck, lossy_reduction, read_out_over_fits, chance_would_do, few_rows, rises,
 )  # fmt: skip
 """Rules that name what a cause leads to, or what is worth knowing."""
 RULES = (*CAUSES, *SYMPTOMS)
