@@ -34,6 +34,7 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
     """
     depth = study.result(Depth)
     layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
+    layers += "" if depth is None else _averaged(depth, study.result(Examination), labels)
     health = _health(study.findings, study.result(Head), study.result(Examination))
     return " ".join(part for part in (opening(study), health) if part), layers
 
@@ -65,7 +66,7 @@ def opening(study: Study) -> str:
 def _balanced(x: Examination) -> str:
     """The accuracy averaged over the classes, where one class is much larger than the others."""
     found = x.rows.confusion
-    if found is None or not x.scores.majority > _UNEVEN * (1 - 1 / len(found)) + 1 / len(found):
+    if found is None or not _is_uneven(x):
         return ""
     counts = found.sum(1)
     recall = np.diag(found)[counts > 0] / counts[counts > 0]
@@ -95,6 +96,26 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
         f"A {by} {does} {percent(start)} {of}{right} at {where} and {percent(top)} at {at}, the highest of "
         f"{len(good)} layers{_gain(depth, best, start)}{_beside(depth, best)}.{left}"
     )
+
+
+def _averaged(depth: Depth, x: Examination | None, labels: Mapping[str, str]) -> str:
+    """The best layer by the accuracy averaged over the classes, where one class is much larger than the others."""
+    found = None if x is None else x.rows.confusion
+    if x is None or found is None or not _is_uneven(x) or not np.isfinite(depth.balanced).any():
+        return ""
+    best = int(np.nanargmax(depth.balanced))
+    share, chance = percent(float(depth.balanced[best])), percent(1 / int((found.sum(1) > 0).sum()))
+    return (
+        f" The largest class alone makes these high: averaged over the classes, the read-out of "
+        f"{'the input' if depth.kinds[best] == 'input' else labels[depth.layers[best]]} is right on {share}, the most "
+        f"of all layers, where chance gives {chance}."
+    )
+
+
+def _is_uneven(x: Examination) -> bool:
+    """Whether one class is so large that an accuracy alone misleads."""
+    found = x.rows.confusion
+    return found is not None and x.scores.majority > _UNEVEN * (1 - 1 / len(found)) + 1 / len(found)
 
 
 def _comparable(depth: Depth, good: Array) -> tuple[Array, str]:

@@ -39,6 +39,7 @@ class Depth:
         held_out: held-out accuracy (R²) [l].
         low: lower end of its 95 % interval, which holds for all layers at once [l].
         high: upper end [l].
+        balanced: held-out accuracy averaged over the classes [l]; NaN for a regression.
         twin: held-out accuracy (R²) of the read-out of the same layer in the untrained twin, on average over its draws
             [l]; NaN without one.
         twin_low: the least of these draws [l].
@@ -92,6 +93,7 @@ class Depth:
     twin_high: Float64[Array, "t"] = field(default_factory=_nothing)
     n_draws: int = 1
     readers: tuple[str, ...] = ()
+    balanced: Float64[Array, "b"] = field(default_factory=_nothing)
 
     @property
     def is_one_path(self) -> bool:
@@ -142,6 +144,7 @@ def depth(layers: Sequence[Layer]) -> Depth:
         over_twin_low=bands.over_twin_low,
         over_twin_high=bands.over_twin_high,
         optimism=bands.optimism,
+        balanced=_column(reads, lambda r: r.balanced),
         readers=tuple("" if read is None else read.reader for read in reads),
         is_whole=tuple(layer.view.rule in WHOLE and not layer.view.sketch for layer in layers),
     )

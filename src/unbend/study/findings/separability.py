@@ -46,7 +46,7 @@ def fading(e: Evidence) -> Iterator[Finding]:
 def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
     """Training added nothing that a linear read-out of random features would not have."""
     known = [layer for layer in e.hidden() if layer.baseline(Readout) is not None]
-    if len(known) < 2 or any(_beats_untrained(layer) for layer in known):
+    if len(known) < 2 or _is_reduced_at_a_loss(e, known) or any(_beats_untrained(layer) for layer in known):
         return
     best = max(known, key=lambda layer: float(untrained_scores(layer).mean()))
     most = max(known, key=_over_untrained)
@@ -62,6 +62,12 @@ def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
         "Check that these are the trained weights, the labels and the learning rate; train longer; or use a simpler "
         "model.",
     )  # fmt: skip
+
+
+def _is_reduced_at_a_loss(e: Evidence, layers: list[Layer]) -> bool:
+    """Whether layers are read by means that leave out what positions tell: then a draw's mean is no baseline either."""
+    lost = e.examination is not None and any(r.low > 0 for r in e.examination.reductions)
+    return lost and not any(is_whole(layer) for layer in layers)
 
 
 def untrained_words(layer: Layer) -> str:
