@@ -123,15 +123,28 @@ def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], le
     else:
         down = up = np.sqrt(gain.var(1, ddof=1) / n)
     between = draws.mean(2).var(0, ddof=1) / m if m > 1 else np.zeros(len(values))
-    low, high = (_student(error**2, n - 1, between, max(m - 1, 1), each) for error in (down, up))
+    if m > 1:  # the draws of one layer say nothing of those of another
+        each = max(each, level ** (1 / len(values)))
+    single = _single(draws) / m
+    low, high = (_student(error**2, n - 1, between, max(m - 1, 1), single, each) for error in (down, up))
     return Band(value=centre, low=centre - low, high=centre + high, level=level, each=each)
 
 
-def _student(first: Array, df: int, second: Array, df_second: int, level: float) -> Array:
-    """Half of an interval whose variance is the sum of two, each known with its degrees of freedom."""
+def _single(draws: Float64[Array, "m l n"]) -> Float64[Array, "l"]:
+    """Variance of a draw's mean by the chance of that draw on single rows, which both other variances hold."""
+    m, _, n = draws.shape
+    if m < 2:
+        return np.zeros(draws.shape[1])
+    rest = draws - draws.mean(0) - draws.mean(2, keepdims=True) + draws.mean((0, 2))[:, None]
+    return (rest**2).sum((0, 2)) / ((m - 1) * (n - 1)) / n
+
+
+def _student(first: Array, df: int, second: Array, df_second: int, common: Array, level: float) -> Array:
+    """Half of an interval whose variance is the sum of two, less what both hold, each with its degrees of freedom."""
     from scipy.special import stdtrit
 
-    total = first + second
+    total = np.maximum(first + second - common, np.maximum(first, second))
+    second = np.maximum(total - first, 0.0)
     squares = first**2 / df + second**2 / df_second
     freedom = np.divide(total**2, squares, out=np.full_like(total, df), where=squares > 0)
     return stdtrit(freedom, (1 + level) / 2) * np.sqrt(total)
