@@ -55,7 +55,7 @@ def test_means_hold_at_once():
 @pytest.mark.parametrize(("draws", "spread"), [(5, 0.0), (5, 0.15), (3, 0.3)])
 def test_gains_over_untrained_draws_hold_for_other_rows_and_other_draws(draws, spread):
     """Six layers, whose untrained draws differ by `spread` standard deviations of what is read."""
-    truth, n, runs = np.full(6, 0.85), 250, 300
+    truth, n, runs = np.full(6, 0.85), 250, 250
     hits = []
     for seed in range(runs):
         generator = np.random.default_rng(seed)

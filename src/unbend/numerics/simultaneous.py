@@ -102,8 +102,9 @@ def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], le
     """Mean of each layer minus its mean over untrained draws, on the same rows, with intervals that hold at once.
 
     Two noises are in them: that of the rows, and that of a few draws, whose variance is known from one number less
-    than there are. Their sum is taken for normal with the degrees of freedom of Welch and Satterthwaite, so that where
-    the draws differ much the interval is as wide as Student's. With one draw it is that of the rows alone.
+    than there are. Each has its interval, for few draws Student's, and the two are squared and added, which is never
+    too short and, since a draw's chance on the rows is in both, a little too long. With one draw it is that of the rows
+    alone.
 
     Args:
         values: of each layer and row; where all are 0 or 1, the rows' part is Newcombe's for paired proportions.
@@ -111,7 +112,7 @@ def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], le
         level: that all intervals hold at once.
 
     Source:
-        Satterthwaite, Biometrics Bulletin 2 (1946) 110.
+        Newcombe, Statistics in Medicine 17 (1998) 2635, for squaring and adding the halves of intervals.
     """
     gain, m, n = values - draws.mean(0), len(draws), values.shape[1]
     each = single_level(gain, level)
@@ -122,32 +123,17 @@ def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], le
         up = np.mean([b.high - b.value for b in bands], axis=0) / z
     else:
         down = up = np.sqrt(gain.var(1, ddof=1) / n)
-    between = draws.mean(2).var(0, ddof=1) / m if m > 1 else np.zeros(len(values))
-    if m > 1:  # the draws of one layer say nothing of those of another
-        each = max(each, level ** (1 / len(values)))
-    single = _single(draws) / m
-    low, high = (_student(error**2, n - 1, between, max(m - 1, 1), single, each) for error in (down, up))
+    others = np.zeros(len(values)) if m < 2 else _of_draws(draws, level)
+    low, high = (np.hypot(z * error, others) for error in (down, up))
     return Band(value=centre, low=centre - low, high=centre + high, level=level, each=each)
 
 
-def _single(draws: Float64[Array, "m l n"]) -> Float64[Array, "l"]:
-    """Variance of a draw's mean by the chance of that draw on single rows, which both other variances hold."""
-    m, _, n = draws.shape
-    if m < 2:
-        return np.zeros(draws.shape[1])
-    rest = draws - draws.mean(0) - draws.mean(2, keepdims=True) + draws.mean((0, 2))[:, None]
-    return (rest**2).sum((0, 2)) / ((m - 1) * (n - 1)) / n
-
-
-def _student(first: Array, df: int, second: Array, df_second: int, common: Array, level: float) -> Array:
-    """Half of an interval whose variance is the sum of two, less what both hold, each with its degrees of freedom."""
+def _of_draws(draws: Float64[Array, "m l n"], level: float) -> Float64[Array, "l"]:
+    """Half of Student's interval of the mean over all draws there could be, for all layers at once (Šidák)."""
     from scipy.special import stdtrit
 
-    total = np.maximum(first + second - common, np.maximum(first, second))
-    second = np.maximum(total - first, 0.0)
-    squares = first**2 / df + second**2 / df_second
-    freedom = np.divide(total**2, squares, out=np.full_like(total, df), where=squares > 0)
-    return stdtrit(freedom, (1 + level) / 2) * np.sqrt(total)
+    m, n_layers, _ = draws.shape
+    return stdtrit(m - 1, (1 + level ** (1 / n_layers)) / 2) * np.sqrt(draws.mean(2).var(0, ddof=1) / m)
 
 
 def single_level(values: Float64[Array, "l n"], level: float = 0.95) -> float:
