@@ -102,12 +102,12 @@ def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], le
     """Mean of each layer minus its mean over untrained draws, on the same rows, with intervals that hold at once.
 
     Two noises are in them: that of the rows, and that of a few draws, whose variance is known from one number less
-    than there are. Each has its interval, for few draws Student's, and the two are squared and added, which is never
-    too short and, since a draw's chance on the rows is in both, a little too long. With one draw it is that of the rows
-    alone.
+    than there are. Each has its interval, for few draws Student's, and the two are squared and added, less the chance
+    of single draws on single rows, which both hold. By simulation that covers .955 to .98 of the time for .95. With one
+    draw it is the interval of the rows alone.
 
     Args:
-        values: of each layer and row; where all are 0 or 1, the rows' part is Newcombe's for paired proportions.
+        values: of each layer and row.
         draws: the same in each untrained draw.
         level: that all intervals hold at once.
 
@@ -115,17 +115,14 @@ def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], le
         Newcombe, Statistics in Medicine 17 (1998) 2635, for squaring and adding the halves of intervals.
     """
     gain, m, n = values - draws.mean(0), len(draws), values.shape[1]
-    each = single_level(gain, level)
-    z, centre = _z(each), gain.mean(1)
-    if np.isin(values, (0, 1)).all() and np.isin(draws, (0, 1)).all():
-        bands = [_paired(values, draw, each) for draw in draws]
-        down = np.mean([b.value - b.low for b in bands], axis=0) / z
-        up = np.mean([b.high - b.value for b in bands], axis=0) / z
-    else:
-        down = up = np.sqrt(gain.var(1, ddof=1) / n)
-    others = np.zeros(len(values)) if m < 2 else _of_draws(draws, level)
-    low, high = (np.hypot(z * error, others) for error in (down, up))
-    return Band(value=centre, low=centre - low, high=centre + high, level=level, each=each)
+    if m == 1:
+        is_right = np.isin(values, (0, 1)).all() and np.isin(draws, (0, 1)).all()
+        return differences(values, draws[0], level) if is_right else means(gain, level)
+    each, centre = single_level(gain, level), gain.mean(1)
+    rows, z = gain.var(1, ddof=1) / n, _z(each)
+    others = _of_draws(draws, level)
+    half = np.sqrt(np.maximum(z**2 * np.maximum(rows - _single(draws) / m, 0) + others**2, z**2 * rows))
+    return Band(value=centre, low=centre - half, high=centre + half, level=level, each=each)
 
 
 def _of_draws(draws: Float64[Array, "m l n"], level: float) -> Float64[Array, "l"]:
@@ -134,6 +131,13 @@ def _of_draws(draws: Float64[Array, "m l n"], level: float) -> Float64[Array, "l
 
     m, n_layers, _ = draws.shape
     return stdtrit(m - 1, (1 + level ** (1 / n_layers)) / 2) * np.sqrt(draws.mean(2).var(0, ddof=1) / m)
+
+
+def _single(draws: Float64[Array, "m l n"]) -> Float64[Array, "l"]:
+    """Variance of a draw's mean by the chance of that draw on single rows, which the noises of rows and draws share."""
+    m, _, n = draws.shape
+    rest = draws - draws.mean(0) - draws.mean(2, keepdims=True) + draws.mean((0, 2))[:, None]
+    return (rest**2).sum((0, 2)) / ((m - 1) * (n - 1)) / n
 
 
 def single_level(values: Float64[Array, "l n"], level: float = 0.95) -> float:
