@@ -69,9 +69,7 @@ def test_gains_over_untrained_draws_hold_for_other_rows_and_other_draws(draws, s
         # what a draw reads on average over draws and rows, and the trained layer over rows
         gain = truth - ndtr(ndtri(truth) / np.sqrt(1 + spread**2))
         hits.append(bool(((band.low <= gain) & (gain <= band.high)).all()))
-    assert (
-        0.93 <= np.mean(hits) <= (0.97 if spread else 0.99)
-    )  # without spread there is less noise than five draws show
+    assert 0.93 <= np.mean(hits) <= 0.99  # squared and added halves are a little too long, and never too short
 
 
 def test_layers_that_read_no_better_than_their_draws_are_praised_no_more_often_than_one_in_twenty():
