@@ -23,6 +23,7 @@ from unbend.load.dataset import IGNORED
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.view import Rule
 from unbend.study.defaults import fresh_defaults
+from unbend.study.draws import further_draws
 from unbend.study.examine.values import Examination
 from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
@@ -169,8 +170,9 @@ def _study(
             nullcontext() if fresh is None else part_of_output(fresh, how.output)
         ):  # a copy has no hooks of the model's
             sums, seen = passes.sums(model, fresh)
+        drawn = further_draws(model, passes, work, how, sums)
         examination, lacking = _examined(model, passes)
-        work = replace(work, notes=(*work.notes, *lacking))
+        work = replace(work, frames=drawn.frames, notes=(*work.notes, *drawn.notes, *lacking))
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
         _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more,
