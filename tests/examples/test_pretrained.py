@@ -54,7 +54,7 @@ def test_tones_are_told_apart_behind_the_fifth_convolution(tmp_path, monkeypatch
         for f in (220.0, 440.0, 660.0):  # the weights hear pitches: within half a semitone
             heard = made.pitch(net(torch.sin(2 * torch.pi * f * time)[None]).argmax())
             assert abs(12 * np.log2(heard / f)) < 0.5
-    study, waves = made.main(120, 6)
+    study, waves = made.main(60, 4)
     assert study["input"].kind == "input"
     assert waves.inputs.shape == (3, made.FRAME)
     assert np.all(waves.answer > waves.mean)

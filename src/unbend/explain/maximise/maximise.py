@@ -23,6 +23,7 @@ from unbend.explain.units.examples import Examples, Form
 from unbend.numerics.direction import Direction
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.zoo.optimiser import adam_steps
 
 STEPS = 256
 RATE = 0.05
@@ -231,7 +232,7 @@ def climb(
     generator = torch.Generator().manual_seed(seed)
     z = _start(answering, asked, numbers, beside, generator)
     spread = beside.answers.std(0, correction=0).clamp_min(1e-6)
-    adam = torch.optim.Adam([z], lr=how.rate)
+    step = adam_steps([z], weight_decay=0.0)
     for _ in range(how.steps):
         x = numbers.inputs(z)
         answer = asked.own(answering(x if beside.variation is None else _jittered(x, how.jitter, generator)))
@@ -239,7 +240,7 @@ def climb(
         if how.total_variation and beside.variation:
             loss = loss + how.total_variation * (_variation(x) / beside.variation).sum()
         (z.grad,) = torch.autograd.grad(loss, [z])
-        adam.step()
+        step(how.rate)
         with torch.no_grad():
             z.copy_(numbers.keep(z))
     return numbers.inputs(z.detach()).detach()
