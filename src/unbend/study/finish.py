@@ -20,7 +20,7 @@ from unbend.numerics.state import MEASURES, HeldOut, Measure
 from unbend.numerics.yes_no import label_readouts
 from unbend.study.findings import findings
 from unbend.study.network import spanning
-from unbend.study.readers import affordable, asked, is_closed, with_logistic
+from unbend.study.readers import affordable, answerable, is_closed, with_logistic
 from unbend.study.values import About, Layer, Study, Sums, TaskName, state_of
 
 BASELINE = ("readout", "scatter")
@@ -76,7 +76,7 @@ def _diagnose(about: About, layers: Sequence[Layer], sums: Sums, more: dict[str,
         found = findings(about, layers, across)
         closed = {layer.name for layer in layers if is_closed(layer)}.difference(tried)
         wanted = dict.fromkeys(name for finding in found for name in finding.rests_on if name in closed)
-        now = asked(about.task, [*tried, *wanted], sums).difference(tried)
+        now = answerable(about.task, [*tried, *wanted], sums).difference(tried)
         if not now:
             found = findings(about, layers, across, unasked=frozenset(wanted)) if wanted else found
             return Study(about=about, layers=tuple(layers), across=across, findings=found, sums=sums)

@@ -46,7 +46,7 @@ def affordable(task: TaskName, layers: Sequence[Layer], sums: Sums) -> frozenset
     return frozenset(_within((name for name in order if costs[name] <= LAYER), costs, NETWORK / times))
 
 
-def asked(task: TaskName, names: Iterable[str], sums: Sums) -> frozenset[str]:
+def answerable(task: TaskName, names: Iterable[str], sums: Sums) -> frozenset[str]:
     """Those among some layers that there is time to ask because a finding rests on them.
 
     Args:
