@@ -6,7 +6,7 @@ import typer
 
 
 def schema() -> None:
-    """Print the JSON schema of what `--json` prints: of report, show, compare and lab.
+    """Print the JSON schema of what --json prints: of report, show, compare and lab.
 
     Under `$defs`, `study` is what report and show print, `run` what show prints of a training run, `comparison` what
     compare prints, `claims` the list of the lab and `entries` what the lab measured.
