@@ -22,6 +22,7 @@ from typing import Any, get_type_hints
 import jaxtyping
 import pytest
 from beartype import BeartypeConf, beartype
+from hypothesis import settings
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 
@@ -85,6 +86,8 @@ def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
 
 
 jaxtyping.jaxtyped = _checked
+settings.register_profile("untimed", deadline=None)  # no test asserts a time: on a busy machine one would fail by it
+settings.load_profile("untimed")
 
 _HERE = Path(__file__).parent
 _PLACE = md5(f"{_HERE} {sys.prefix}".encode(), usedforsecurity=False).hexdigest()[:12]

@@ -69,6 +69,8 @@ def commands(n: int) -> None:
             "unbend regions": [*unbend, "regions"],
             "unbend lab": [*unbend, "lab"],
             "unbend reprot": [*unbend, "reprot"],
+            "unbend --help": [*unbend, "--help"],
+            "unbend --version": [*unbend, "--version"],
         }
         print("| command | wall, s | processor, s |\n|---|--:|--:|")
         for title, words in cases.items():

@@ -6,7 +6,10 @@ second bare run and shows the noise. `default` keeps to its budget of 2 %, `ever
 `off` none after the first. Peers do less: `wandb.watch(log="all")` (offline) takes histograms of weights and gradients,
 `plain hooks` the same sums by `register_forward_hook` with `.item()`, as people write them.
 
-    python benchmarks/watch.py [--compiled] [--steps 60] [--only mlp cnn transformer]
+On a busy machine the sums are noisy; `--median` takes the medians of steps, in which the rare snapshots of `default` do
+not show.
+
+    python benchmarks/watch.py [--compiled] [--median] [--steps 60] [--only mlp cnn transformer]
 """
 
 import argparse
@@ -15,6 +18,7 @@ import time
 import warnings
 from contextlib import ExitStack
 from importlib.util import find_spec
+from statistics import median
 
 import torch
 from torch import nn
@@ -126,7 +130,7 @@ def methods(compiled):
     return found | {"plain hooks": "hooks"} | ({"wandb.watch": "wandb"} if find_spec("wandb") else {})
 
 
-def measure(workload, steps, *, compiled, skip=12):
+def measure(workload, steps, *, compiled, middle, skip=12):
     """Ratio of each method to the bare run, over the steps after the first few."""
     with ExitStack() as stack:
         each = [Method(n, how, workload, compiled=compiled, stack=stack) for n, how in methods(compiled).items()]
@@ -136,14 +140,16 @@ def measure(workload, steps, *, compiled, skip=12):
             y = torch.randint(0, 10, (len(x),), generator=g)
             for method in chance.sample(each, len(each)):
                 method.step(x, y)
-        bare = sum(each[0].seconds[skip:])
+        total = (lambda seconds: steps * median(seconds)) if middle else sum
+        bare = total(each[0].seconds[skip:])
         distance = {m.name: len(m.watch.history.snapshots) for m in each if m.watch is not None}
-        return {m.name: sum(m.seconds[skip:]) / bare for m in each}, distance, bare / steps
+        return {m.name: total(m.seconds[skip:]) / bare for m in each}, distance, bare / steps
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--median", action="store_true")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--only", nargs="*", default=list(SOURCES))
     given = parser.parse_args()
@@ -153,7 +159,7 @@ def main():
     print("| workload | " + " | ".join(names) + " | a bare step | snapshots |")
     print("|---" * (len(names) + 3) + "|")
     for workload in given.only:
-        ratios, n, step = measure(workload, given.steps, compiled=given.compiled)
+        ratios, n, step = measure(workload, given.steps, compiled=given.compiled, middle=given.median)
         print(f"| {workload} | " + " | ".join(f"{ratios[name]:.3f}" for name in names)
               + f" | {1e3 * step:.0f} ms | {n} |", flush=True)  # fmt: skip
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.capture.lower import lower as lower
     from unbend.capture.representations import representations as representations
     from unbend.explain.bottleneck.bottleneck import bottleneck as bottleneck
-    from unbend.explain.maximise.maximise import maximise as maximise
     from unbend.explain.flow import flow as flow
     from unbend.explain.maps.maps import maps as maps
+    from unbend.explain.maximise.maximise import maximise as maximise
     from unbend.explain.saliency import saliency as saliency
     from unbend.explain.shape import shape as shape
     from unbend.explain.steering import adding as adding
@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; packages that answer c
     from unbend.study.regions import cells as cells
     from unbend.study.regions import cells_over as cells_over
     from unbend.study.regions import slice_1d as slice_1d
+    from unbend.study.runs import compare_runs as compare_runs
     from unbend.study.study import study as study
 
 __version__ = "0.1.0"
@@ -60,6 +61,7 @@ _HOME: dict[str, tuple[str, str]] = {
     "cells_over": ("unbend.study.regions", "cells_over"),
     "certify": ("unbend.numerics.cells.certificate", "certify"),
     "compare": ("unbend.study.compare", "compare"),
+    "compare_runs": ("unbend.study.runs", "compare_runs"),
     "flow": ("unbend.explain.flow", "flow"),
     "lower": ("unbend.capture.lower", "lower"),
     "maximise": ("unbend.explain.maximise.maximise", "maximise"),

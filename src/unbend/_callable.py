@@ -5,6 +5,7 @@ itself answers the call, and the public name means the same before and after suc
 """
 
 import inspect
+import re
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -24,6 +25,14 @@ class _Callable(ModuleType):
     def __wrapped__(self) -> Any:
         module, _, name = self._home.partition(":")
         return getattr(import_module(module), name)
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]  # a module's own is in its dict, which a property goes before
+        """What `help` shows: how the function is called, and what it says of itself."""
+        function = self.__wrapped__
+        plain = [p.replace(annotation=inspect.Parameter.empty) for p in self.__signature__.parameters.values()]
+        said = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", str(inspect.Signature(plain)))
+        return f"{function.__name__}{said}\n\n{inspect.getdoc(function)}"
 
     @property
     def __signature__(self) -> inspect.Signature:

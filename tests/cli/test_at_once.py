@@ -4,11 +4,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-import torch
-
-import unbend
-
 ASK = """
 import json, sys
 from unbend.cli import main
@@ -33,27 +28,12 @@ def loaded(folder, *commands):
     return dict(zip(map(" ".join, commands), found, strict=True))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Two studies, the first with every kind of Result that spans layers."""
-    folder = tmp_path_factory.mktemp("studies")
-    torch.manual_seed(0)
-    x = torch.randn(80, 3)
-    y = (x[:, 0] > 0).long()
-    nets = [torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)) for _ in range(2)]
-    whole = unbend.study(nets[0], (x, y), loss="cross_entropy", trials=False, proofs=True, probes=True, twin=False)
-    assert {"ladder", "probes", "gradients", "head", "similarity", "examination"} <= set(whole.across)
-    unbend.save(whole, folder / "a.unbend")
-    unbend.save(unbend.study(nets[1], (x, y), twin=False, measures=["readout"]), folder / "b.unbend")
-    return folder
-
-
 def test_what_computes_nothing_loads_no_arrays(tmp_path):
     words = (["--version"], ["--help"], ["reprot"], ["lab"])
     assert set(map(tuple, loaded(tmp_path, *words).values())) == {()}
 
 
-def test_studies_are_shown_and_compared_without_torch(folder):
+def test_studies_are_shown_and_compared_without_torch(studies):
     words = (
         ["show", "gone.unbend"],
         ["show", "a.unbend"],
@@ -62,6 +42,6 @@ def test_studies_are_shown_and_compared_without_torch(folder):
         ["show", "a.unbend", "-o", "a.html"],
         ["compare", "a.unbend", "b.unbend", "-o", "both.html"],
     )
-    assert set(map(tuple, loaded(folder, *words).values())) == {("numpy",)}
-    assert (folder / "a.html").exists()
-    assert (folder / "both.html").exists()
+    assert set(map(tuple, loaded(studies, *words).values())) == {("numpy",)}
+    assert (studies / "a.html").exists()
+    assert (studies / "both.html").exists()

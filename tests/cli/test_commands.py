@@ -295,7 +295,8 @@ def test_help_names_every_command_and_its_examples():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_says_of_a_command_what_the_command_says_of_itself(name):
-    command = getattr(import_module(f"unbend.cli.{name}"), name)
+    word = name.replace("-", "_")
+    command = getattr(import_module(f"unbend.cli.{word}"), word)
     assert COMMANDS[name] == inspect.getdoc(command).splitlines()[0]
 
 

@@ -114,6 +114,12 @@ def test_a_residual_cnn_flows_over_its_taps_and_has_no_grid():
     assert "<t>" not in page
 
 
+def test_a_network_of_one_layer_is_one_step():
+    found = unbend.flow(nn.Linear(2, 2), *moons())
+    assert found.is_affine == (True,)
+    assert found.names == ("input", "output affine")
+
+
 def test_what_cannot_flow_is_told_in_one_sentence():
     x, y = moons()
     net = zoo.mlp([2, 3, 1], seed=0)

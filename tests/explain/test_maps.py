@@ -2,12 +2,12 @@
 
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import explained as nets
 import numpy as np
 import pytest
 import torch
+from tests import chromium
 
 import unbend
 from unbend import zoo
@@ -17,8 +17,6 @@ from unbend.plot.maps import n_map_frames
 from unbend.record.parquet import save_maps
 from unbend.report.html import write
 from unbend.report.maps import maps_page, maps_sentences, movements
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +34,8 @@ def found(net):
 
 @pytest.fixture(scope="module")
 def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("Debian's chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium.launched() as launched:
+        yield launched
 
 
 def test_every_method_has_the_same_rows_in_every_layer_and_says_how_they_were_made(found):
@@ -195,10 +188,11 @@ def test_the_command_prints_the_movement_and_writes_page_film_and_table(tmp_path
 
 
 @pytest.mark.browser
+@chromium.IS_THERE
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_fits_its_window_and_its_slider_moves_the_rows(found, tmp_path, browser, width, scheme):
     write(maps_page(found, title="Maps"), tmp_path / "maps.html")
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
     page, wrong = context.new_page(), []
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -211,5 +205,6 @@ def test_the_page_fits_its_window_and_its_slider_moves_the_rows(found, tmp_path,
     page.keyboard.press("ArrowRight")
     assert dots.get_attribute("d") != before
     assert page.locator(".reel output").first.text_content() == "0 Linear"
+    assert not chromium.faults(page)
     context.close()
     assert not wrong

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def run(sink, **how):
+    """A run that ends as if nobody had watched."""
     one, other = perceptron(), perceptron()
     train(one, watched=False)
     watch = train(other, every=1, sinks=[sink], optimiser=torch.optim.Adam(other.parameters(), 1e-2), **how)
@@ -55,11 +56,18 @@ def test_tensorboard_holds_the_run(tmp_path):
 
     with SummaryWriter(str(tmp_path)) as writer:
         watch = run(TensorBoard(writer))
-    seen = EventAccumulator(str(tmp_path))
+    seen = EventAccumulator(str(tmp_path), size_guidance={"histograms": 0})  # all of them
     seen.Reload()
     events = seen.Scalars("unbend/2/rms")
     assert [event.step for event in events] == watch.history.steps.tolist()
     np.testing.assert_allclose([event.value for event in events], watch.history.layer("2", "rms"), rtol=1e-6)
+    histograms = seen.Histograms("unbend/2/values")
+    assert [event.step for event in histograms] == watch.history.steps.tolist()
+    h = histograms[-1].histogram_value
+    assert h.num == sum(h.bucket) == 32 * 48
+    assert h.min == 0  # of a rectifier
+    assert h.bucket_limit[-1] == h.max
+    assert h.sum_squares / h.num == pytest.approx(watch.history.layer("2", "rms")[-1] ** 2, rel=1e-5)
     with SummaryWriter(str(tmp_path / "hot")) as writer:
         hot(TensorBoard(writer))
     seen = EventAccumulator(str(tmp_path / "hot"))

@@ -28,6 +28,7 @@ def test_the_curves_are_those_of_the_target(result):
 def test_swapped_targets_are_noticed(monkeypatch):
     swapped = dict(zip(kan.TARGETS, reversed(kan.TARGETS.values()), strict=True))
     monkeypatch.setattr(kan, "TARGETS", swapped)
+    monkeypatch.setitem(kan.SIZES, "quick", (1, 120, 300))
     failed = kan.holds(kan.run(0, "quick")).failed
     assert "likeness of the learned curves to sin πx and y²" in failed
     assert len(failed) > 1
@@ -43,6 +44,7 @@ def test_a_kan_without_splines_is_noticed(monkeypatch):
         return net
 
     monkeypatch.setattr(kan, "_kan", without)
+    monkeypatch.setitem(kan.SIZES, "quick", (1, 120, 300))
     failed = kan.holds(kan.run(0, "quick")).failed
     assert "exp(sin πx + y²): best KAN over best MLP" in failed
 

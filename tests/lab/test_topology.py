@@ -13,6 +13,7 @@ def result(quick):
 
 
 def test_activations_that_change_places_break_it(monkeypatch):
+    monkeypatch.setattr(topology, "N_NETS", 5)
     monkeypatch.setattr(topology, "ACTIVATIONS", ("tanh", "leaky_relu", "relu"))
     assert (
         "mean pieces over the later half of the activations, tanh over ReLU"

@@ -45,6 +45,7 @@ def test_kept_layers_stay_and_the_others_learn():
 
 
 def test_a_lender_that_learned_shuffled_labels_is_noticed(monkeypatch):
+    monkeypatch.setitem(transfer.SIZES, "quick", transfer.TransferSize(1, (0, 2, 3), (100,), 80))
     halves = transfer.halves
 
     def shuffled(data, seed):
@@ -63,4 +64,4 @@ def test_the_figure_names_its_axes(result):
     transfer.draw(result, figure)
     assert len(figure.axes) == len(result.n_target)
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
-    assert np.array_equal(figure.axes[0].lines[1].get_ydata(), result.accuracy[0, 0, 0])
+    assert np.array_equal(figure.axes[0].lines[1].get_ydata(), np.median(result.accuracy[0, 0], axis=0))

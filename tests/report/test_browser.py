@@ -343,13 +343,18 @@ def test_tables_of_a_long_page_become_tables_when_they_are_opened(visit, tmp_pat
     report(studies.many(14, 12, 5), target)
     page = visit(where=target)
     page.wait_for_selector("html[data-ready]", state="attached")
-    assert page.evaluate("document.getElementsByTagName('*').length") < 6000
+    assert page.evaluate("document.getElementsByTagName('*').length") < 2000
     layer = page.locator("details.layer").nth(3)
     layer.locator("> summary").click()
+    layer.locator(".numbers dt").first.wait_for()
+    labels = layer.locator(".numbers dt").all_inner_texts()
+    assert {"held-out", "Fisher", "rms"} <= set(labels), "numbers are text until they are near the screen"
     numbers = layer.locator("details.data").first
     text = numbers.locator("pre").text_content()
     numbers.locator("summary").click()
     numbers.locator("table").wait_for()
     heads = numbers.locator("thead th").all_inner_texts()
     assert heads == [word.strip() for word in text.splitlines()[0].split("\t")]
-    assert numbers.locator("tbody tr").count() == len(text.splitlines()) - 1
+    lines, _, note = text.partition("\n\n")
+    assert numbers.locator("tbody tr").count() == len(lines.splitlines()) - 1
+    assert numbers.locator("p.quiet").inner_text() == note

@@ -257,7 +257,7 @@ def test_a_long_page_carries_its_tables_as_text_with_every_number():
     ]
     assert len(pictures) > 5
     for picture in pictures:
-        assert str(escape(picture.table.lines)) in texts
+        assert str(escape("\n\n".join(filter(None, (picture.table.lines, picture.table.note))))) in texts
         rows = [[cell.strip() for cell in line.split("\t")] for line in picture.table.lines.split("\n")]
         width = len(picture.table.head)
         assert [(*row, *[""] * (width - len(row))) for row in rows] == [picture.table.head, *picture.table.rows]

@@ -40,7 +40,7 @@ def fitted(r2, *, d=20):
     return Readout(
         n_fit=5000, ridge=1.0, weight=np.zeros((2, d)), bias=np.zeros(2), n_train=N, train=r2, train_interval=nan,
         n_held_out=N, held_out=r2, held_out_interval=nan, control_train=np.nan, control_held_out=np.nan,
-        confusion=None, correct=None,
+        confusion=None, correct=None, reader="ridge",
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_a_layer_that_loses_a_hundredth_is_told_and_one_that_loses_less_is_not()
     assert hit.title == "Layer b loses separability: a linear read-out falls by 0.011."
     low, high = wilson(939, N)
     assert hit.evidence == (
-        "Held-out accuracy 0.950 at layer a, 0.939 at layer b "
+        "Held-out accuracy of a linear discriminant: 0.950 at layer a, 0.939 at layer b "
         f"(95 % interval {low:.3f} to {high:.3f}, 1,000 held-out rows)."
     )
     assert "wide enough and its units are alive" in hit.advice
@@ -94,7 +94,7 @@ def test_a_layer_that_loses_a_hundredth_is_told_and_one_that_loses_less_is_not()
 
 def test_a_loss_on_the_way_from_the_input_names_the_input():
     (hit,) = read_outs(950, 930, rule="lost_separability")
-    assert hit.evidence.startswith("Held-out accuracy 0.950 on the input, 0.930 at layer a (")
+    assert hit.evidence.startswith("Held-out accuracy of a linear discriminant: 0.950 on the input, 0.930 at layer a (")
 
 
 def test_what_the_output_loses_is_no_loss_of_a_layer():
@@ -196,7 +196,7 @@ def test_a_bottleneck_is_told_with_its_numbers():
     (hit,) = found(before, {**after, "scatter": spread(2, 2.0)}, rule="bottleneck")
     assert (hit.layer, hit.severity) == ("a", "warning")
     assert hit.title == "Layer a is too narrow: a linear read-out loses 0.070 of its accuracy there."
-    assert "Held-out accuracy 0.950 on the input, 0.880 at layer a (" in hit.evidence
+    assert "Held-out accuracy of a linear discriminant: 0.950 on the input, 0.880 at layer a (" in hit.evidence
     assert hit.evidence.endswith("1,000 held-out rows). 4 classes can need up to 3 directions, and it keeps 2.")
     assert hit.advice == "Make the layer wider, or add a residual connection around it."
     (hit,) = found(before, {**after, "scatter": spread(2, 2.1)}, rule="bottleneck")
@@ -205,7 +205,9 @@ def test_a_bottleneck_is_told_with_its_numbers():
 
 def test_a_loss_of_r2_has_no_interval_and_needs_a_twentieth():
     (hit,) = found({"readout": fitted(0.9)}, {"readout": fitted(0.849)}, rule="lost_separability", classes=0)
-    assert hit.evidence == "Held-out R² 0.900 on the input, 0.849 at layer a (1,000 held-out rows)."
+    assert (
+        hit.evidence == "Held-out R² of a ridge regression: 0.900 on the input, 0.849 at layer a (1,000 held-out rows)."
+    )
     assert not found({"readout": fitted(0.9)}, {"readout": fitted(0.851)}, rule="lost_separability", classes=0)
 
 
@@ -213,7 +215,7 @@ def test_separability_that_fades_by_three_hundredths_is_told_and_less_is_not():
     (hit,) = read_outs(900, 950, 942, 934, 926, 919, rule="fading")
     assert (hit.layer, hit.severity) == ("e", "note")
     assert hit.title == "Separability fades from layer a to layer e, little by little."
-    assert hit.evidence.startswith("Held-out accuracy 0.950 at layer a, 0.919 at layer e (")
+    assert hit.evidence.startswith("Held-out accuracy of a linear discriminant: 0.950 at layer a, 0.919 at layer e (")
     assert hit.evidence.endswith("No single layer in between loses much.")
     assert hit.advice == "Try fewer or wider layers behind that point, or residual connections around them."
     assert not read_outs(900, 950, 942, 934, 926, 921, rule="fading")

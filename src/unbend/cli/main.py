@@ -43,12 +43,16 @@ COMMANDS = {
     "show": "Show a saved study or a training run, without the model or the data.",
     "merge": "Add studies of shards of a data set: the numbers are those of one run over all of it.",
     "compare": "Tell layer by layer what got better or worse beyond the noise of the rows.",
+    "schema": "Print the JSON schema of what --json prints: of report, show, compare and lab.",
+    "warm-up": "Compile all of unbend's own code now, so that nothing is waited for later.",
     "verify": "Check every separability proof of a saved study over all rows, "
     "without searching and without trusting the solver.",
 }
-"""Each command, which is the function of that name in the file of that name, and the first line it says of itself."""
+"""Each command, which is the function of that name in the file of that name (a hyphen is an underscore there), and the
+first line it says of itself."""
 _NEED_NO_WORDS = (
-    "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab", "learn",
+    "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab",
+    "learn", "schema", "warm-up",
 )  # fmt: skip
 _SOON = 0.05
 """Seconds after which a swallowed Ctrl-C is raised once more."""
@@ -83,9 +87,14 @@ def _app(named: str | None) -> typer.Typer:
 
     for name, line in COMMANDS.items():
         is_named = name == named
-        command = getattr(import_module(f"unbend.cli.{name}"), name) if is_named else _placeholder
+        command = _function(name) if is_named else _placeholder
         app.command(name, help=None if is_named else line, no_args_is_help=name not in _NEED_NO_WORDS)(command)
     return app
+
+
+def _function(name: str) -> Any:
+    word = name.replace("-", "_")
+    return getattr(import_module(f"unbend.cli.{word}"), word)
 
 
 def _placeholder() -> None:

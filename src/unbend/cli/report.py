@@ -73,6 +73,9 @@ _Axis: TypeAlias = Annotated[
         help="Which axis of a layer's output holds its units, GLOB=N, where nothing else tells; repeat for more."
     ),
 ]
+_Classes: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Number of classes; 0 for a regression [found out].", show_default=False)
+]
 
 
 def report(
@@ -91,9 +94,7 @@ def report(
     group: _Group = None,
     loss: _Loss = None,
     rows: Annotated[int | None, typer.Option(min=2, help="Rows kept per layer to score read-outs on [4096].")] = None,
-    classes: Annotated[
-        int | None, typer.Option(min=0, help="Number of classes; 0 for a regression [found out].", show_default=False)
-    ] = None,
+    classes: _Classes = None,
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
     trials: _Trials = True,

@@ -1,7 +1,6 @@
 """`unbend show`: look at a saved study, or at a training run, again or while it goes on."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +54,7 @@ def show(
 def _show_run(path: Path, output: Path | None, *, is_live: bool, as_json: bool) -> None:
     history = follow(path) if is_live else open_history(path)
     if as_json:
-        typer.echo(json.dumps(asdict(history), indent=1))
+        typer.echo(json.dumps(plain(history), indent=1))
     else:
         results().print(shown_run(history))
     if output is not None:

@@ -6,21 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 from rich.console import Group
 from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from unbend.cli.console import errors, results
+from unbend.report.bars import terminal_bars
 from unbend.report.opening import opening_sentences
 from unbend.report.text import Row, columns, summary
 from unbend.study.compare import Comparison
@@ -32,40 +22,10 @@ _EXPENDABLE = ("rms", "separation", "saturated", "dormant", "eff. rank", "permut
 _MARK = {"problem": ("✖", "bold red"), "warning": ("▲", "yellow"), "note": ("•", "cyan"), "good": ("✔", "green")}
 
 
-class _Rate(ProgressColumn):
-    """Rows per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
-
-
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Report]:
     """A bar per phase on standard error, with rate and time left; it disappears when done."""
-    console = errors()
-    bars = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-    tasks: dict[str, int] = {}
-
-    def tell(phase: str, done: int, total: int | None) -> None:
-        if phase.endswith("."):
-            console.print(Text(phase, style="dim"))
-            return
-        if phase not in tasks:
-            tasks[phase] = int(bars.add_task(phase, total=total))
-        bars.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
-
-    with bars:
+    with terminal_bars(errors(), quiet=quiet) as tell:
         yield tell
 
 

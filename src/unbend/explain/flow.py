@@ -29,6 +29,7 @@ N_LINES, N_POINTS = 13, 49
 _ROOM = 0.15
 """Room of the grid beside the rows, as a share of their extent."""
 _EXACT = 1e-9
+_AFFINE = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001  what each has in common
 
 
 @result
@@ -219,8 +220,7 @@ def _plane(
 
 def _is_affine(tap: Tap, modules: dict[str, nn.Module], before: set[str | None]) -> bool:
     """Whether the layer is an affine map of the stage before, or of what that one hands on."""
-    is_norm = isinstance(modules.get(tap.path), nn.modules.batchnorm._BatchNorm)  # noqa: SLF001  what they have in common
-    return (tap.kind == "affine" or (is_norm and not tap.function)) and (tap.fed_by or INPUT) in before
+    return not tap.function and isinstance(modules.get(tap.path), _AFFINE) and (tap.fed_by or INPUT) in before
 
 
 def _own_map(module: nn.Module | None, table: Array) -> tuple[Array, Array] | None:

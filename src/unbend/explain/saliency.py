@@ -21,7 +21,7 @@ from unbend.errors import DataError, MissingExtraError
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Form, shown
 from unbend.numerics.result import result
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 
 Forward: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """From the entry (the input, or the embeddings of its tokens), and which row each of it is of, to the scores [n, k]."""
@@ -101,6 +101,7 @@ def _each(entry: Tensor) -> Tensor:
 METHODS: dict[str, Method] = {"gradient": gradient, "integrated gradients": integrated, "SmoothGrad": smooth}
 
 
+@with_bars
 def saliency(
     model: nn.Module,
     data: Any,
@@ -122,7 +123,7 @@ def saliency(
         rows: how many held-out rows, of as many classes as there are; or which ones, as places among them.
         n_draws: how often all weights are drawn anew for the check.
         seed: of the noise and of the draws.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: no such method or row; inputs that are neither numbers nor tokens with an embedding.

@@ -22,7 +22,7 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.similarity import similarity
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.topology import betti
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 
 ROWS = 2000
 _CLOUD = 300
@@ -57,6 +57,7 @@ class LayerShapes:
     cka_between: Float64[Array, "l m"]
 
 
+@with_bars
 def shape(
     model: nn.Module,
     data: Any,
@@ -80,7 +81,7 @@ def shape(
         topology: also count pieces and holes of the rows of the first class (needs ripser).
         rows: training rows that shapes are taken of.
         batch_size: rows per forward pass.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: the labels are no classes.

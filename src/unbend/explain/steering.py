@@ -23,7 +23,7 @@ from unbend.explain.surgery.replay import Replay, changed_output
 from unbend.numerics.centroids import CentroidState, centroids
 from unbend.numerics.direction import Direction, mean_direction
 from unbend.numerics.result import result
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 
 STRENGTHS = (-1.0, -0.5, 0.5, 1.0, 2.0)
 ROWS = 500
@@ -61,6 +61,7 @@ class Steering:
         return float(self.called[one] - self.called[none] - random)
 
 
+@with_bars
 def steer(  # noqa: PLR0913  every setting by name, so that an editor completes it
     model: nn.Module,
     data: Any,
@@ -90,7 +91,7 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
         rows: held-out rows at most; those of the class itself are left out.
         batch_size: rows per forward pass.
         seed: of the random directions.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: no such class.

@@ -21,6 +21,8 @@ RATES = (1e-3, 1e-2, 3e-2)
 BIASES = (-1.0, -0.5, 0.0, 0.5)
 REMEDIES = ("PyTorch's weights", "He's weights", "batch norm")
 BIAS_WIDTH = 128
+N_SEEDS = 3
+"""Nets of each kind: the dead share of a narrow one, of 32 units, moves by a tenth from seed to seed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,7 @@ def run(seed: int = 0, budget: Budget = "full") -> DeadUnits:
     """Train nets of several widths at several rates, then nets with several first biases."""
     data = zoo.data("digits", seed=seed)
     is_quick = budget == "quick"
-    n_seeds, widths = (1, (16, 64, 256)) if is_quick else (2, (16, 32, 64, 128, 256))
+    n_seeds, widths = N_SEEDS, (16, 64, 256) if is_quick else (16, 32, 64, 128, 256)
     rates, biases = (RATES[::2], BIASES[:3]) if is_quick else (RATES, BIASES)
     shape = (len(rates), n_seeds, len(widths))
     dead, zeros, accuracy = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -141,8 +143,9 @@ def holds(result: DeadUnits) -> Verdict:
             for rate, row in zip(result.rates, alive, strict=True)
         ),
         Check(
-            f"dead share at rate {result.rates[fast]:g}: widest minus narrowest", float(dead[fast, -1] - dead[fast, 0]),
-            0.05, 1.0, "a share need not fall with width; +0.29 to +0.45 seen over seeds",
+            f"dead share at rate {result.rates[fast]:g}: widest minus narrowest, mean",
+            float((result.dead[fast, :, -1] - result.dead[fast, :, 0]).mean()),
+            0.03, 1.0, "a share need not fall with width; +0.13 to +0.40 seen in single nets, 0.22 in their mean",
         ),
         Check(
             "dead share of the widest: largest rate minus smallest", float(dead[fast, -1] - dead[slow, -1]),

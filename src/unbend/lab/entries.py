@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from unbend.lab.claim import Check, Claim, Number, Outcome
 from unbend.lab.results import Run
@@ -172,7 +172,97 @@ def digits(value: Number) -> str:
     return text.replace("-", "−", 1) if value < 0 else text
 
 
-def plain(found: Entry) -> dict[str, Any]:
+class ListedClaim(TypedDict):
+    """A claim in the list of the lab.
+
+    Attributes:
+        claim: its name.
+        section: what it is about.
+        told: the claim as it is told.
+        told_by: where it is told.
+        source: where it comes from.
+        needs: data sets and packages that it is measured with.
+        missing: those that are not there, with how to get them.
+    """
+
+    claim: str
+    section: str
+    told: str
+    told_by: str
+    source: str
+    needs: list[str]
+    missing: list[str]
+
+
+class PlainCheck(TypedDict):
+    """A measured number with its bounds.
+
+    Attributes:
+        what: the number in words, with its unit.
+        measured: its value.
+        low: the smallest value that passes; null for no bound.
+        high: the largest value that passes; null for no bound.
+        passed: whether it lies between.
+        reason: where the bounds come from.
+    """
+
+    what: str
+    measured: float | None
+    low: float | None
+    high: float | None
+    passed: bool
+    reason: str
+
+
+class PlainRun(TypedDict):
+    """One run of a claim.
+
+    Attributes:
+        seed: what chance began with.
+        budget: how large the experiment was.
+        status: whether every check passed, one failed, the data is missing, or the experiment broke down.
+        reason: what to install, or what went wrong; empty for a run that came to an end.
+        seconds: of processor time.
+        outcome: what the numbers say of the claim as it is told; null without numbers.
+        finding: one sentence filled from the numbers.
+        checks: the numbers that decide it.
+    """
+
+    seed: int
+    budget: str
+    status: str
+    reason: str
+    seconds: float
+    outcome: str | None
+    finding: str
+    checks: list[PlainCheck]
+
+
+class PlainEntry(TypedDict):
+    """What the lab says of one claim.
+
+    Attributes:
+        claim: its name.
+        section: what it is about.
+        told: the claim as it is told.
+        verdict: the badge.
+        truth: what is true.
+        source: where the claim comes from.
+        trouble: what is missing or went wrong, run by run.
+        runs: one for each seed.
+    """
+
+    claim: str
+    section: str
+    told: str
+    verdict: str
+    truth: str
+    source: str
+    trouble: list[str]
+    runs: list[PlainRun]
+
+
+def plain(found: Entry) -> PlainEntry:
     """An entry as JSON has it; a number that is not finite is null."""
     return {
         "claim": found.claim.name,
@@ -198,7 +288,10 @@ def plain(found: Entry) -> dict[str, Any]:
     }
 
 
-def _plain(check: Check) -> dict[str, Any]:
+def _plain(check: Check) -> PlainCheck:
     numbers = {"measured": check.measured, "low": check.low, "high": check.high}
     finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
-    return {"what": check.what, **finite, "passed": check.passed, "reason": check.reason}
+    return {
+        "what": check.what, "measured": finite["measured"], "low": finite["low"], "high": finite["high"],
+        "passed": check.passed, "reason": check.reason,
+    }  # fmt: skip

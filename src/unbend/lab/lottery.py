@@ -18,7 +18,8 @@ from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, MUTED, ORANGE, VERMILION, band, legend
 
 WAYS = ("ticket", "drawn anew", "shuffled")
-NEAR = 0.01
+NEAR = 0.02
+"""What counts as keeping up: two standard errors of an accuracy over 1,000 held-out samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Lottery:
             other first values, "shuffled" has the first values but as many weights left at other places.
         accuracy: by set, way, seed and share; NaN where there was no training.
         n_test: held-out samples.
-        matching: the smallest share, by set, down to which every ticket comes within 0.01 of the dense network, in the
+        matching: the smallest share, by set, down to which every ticket comes within 0.02 of the dense network, in the
             median over seeds.
     """
 
@@ -112,7 +113,7 @@ def holds(result: Lottery) -> Verdict:
         *(
             Check(
                 f"{name}: smallest share within {NEAR} of the dense network", float(value), 0.0, 0.17,
-                "0.03 to 0.16 seen; the paper: about 0.036 on all of MNIST",
+                "0.03 to 0.16 seen, most within 0.01 too; the paper: about 0.036 on all of MNIST",
             )
             for name, value in zip(result.sets, result.matching, strict=True)
         ),

@@ -132,11 +132,11 @@ def holds(result: SeparabilityOverTime) -> Verdict:
     lag = np.median(digits.held_out[:, early, -1] - digits.own[:, early])
     spiral_start, spiral_end = (np.median(spirals.held_out, axis=0)[i] for i in (0, -1))
     checks = (
-        Check("digits, before: first hidden read-out minus last", float(start[0] - start[-1]), 0.03, 0.4,
+        Check("digits, before: first hidden read-out minus last", float(start[0] - start[-1]), 0.01, 0.4,
               "0.04 to 0.14 seen: an untrained net loses from layer to layer"),
         Check("digits, after: largest difference between hidden read-outs", float(np.ptp(end)), 0.0, 0.05,
               "0.01 to 0.03 seen"),
-        Check("digits: rise of the last hidden read-out", float(end[-1] - start[-1]), 0.03, 0.4, "0.05 to 0.15 seen"),
+        Check("digits: rise of the last hidden read-out", float(end[-1] - start[-1]), 0.01, 0.4, "0.05 to 0.15 seen"),
         Check("digits: rise of the first hidden read-out", float(end[0] - start[0]), -0.02, 0.05, "0.00 to 0.04 seen"),
         Check("digits, step 16: last hidden read-out minus the net's own accuracy", float(lag), 0.2, 1.0,
               "0.5 to 0.8 seen: the output is the last to know"),

@@ -141,9 +141,9 @@ def holds(result: SinFit) -> Verdict:
         Check(
             f"tanh, median after {_EARLY} steps",
             early["tanh"],
-            0.0005,
-            0.02,
-            "it falls fast here, from .01 to .001 within some hundred steps",
+            0.0002,
+            0.06,
+            ".001 to .012 over seeds, as it falls fast here; ahead of ReLU already",
         ),
         Check(f"ReLU, median after {_EARLY} steps", early["relu"], 0.06, 0.2, "about .136"),
         Check(f"hardtanh, median after {_EARLY} steps", early["hardtanh"], 0.014, 0.027, "about .019"),

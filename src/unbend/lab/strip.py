@@ -27,7 +27,7 @@ LINES = (VERMILION, GREEN)
 """The colours of the two hidden units."""
 TOLD = ((200, 0.001), (200, 0.01), (1000, 0.001))
 """Samples and learning rate of the runs as told; the second has ten times Keras's rate, the third more samples."""
-TOLD_EPOCHS, TOLD_BATCH, TOLD_SEEDS = 100, 10, 10
+TOLD_EPOCHS, TOLD_BATCH, TOLD_SEEDS = 100, 10, 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +113,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Strip:
         is_hidden_separation=isinstance(in_hidden, Separation) and in_hidden.verify(a, y),
         told_n=np.array([n for n, _ in told]),
         told_rate=np.array([rate for _, rate in told]),
-        told_accuracy=np.array([as_told(zoo.strip(n, held_out=0.0, seed=seed), rate, seed) for n, rate in told]),
+        told_accuracy=np.array([as_told(n, rate, seed) for n, rate in told]),
         n_draws=n_draws,
         n_seeds=n_seeds,
         n_train=np.array(n_train),
@@ -142,14 +142,16 @@ def train(n: int, steps: int, n_seeds: int, draws: range) -> Float64[np.ndarray,
     return np.stack(accuracy)
 
 
-def as_told(data: zoo.DataSet, rate: float, seed: int) -> Float64[np.ndarray, " s"]:
-    """Accuracy of ten 2-2-1 nets trained as Keras would: Glorot's weights, Adam, shuffled batches of ten.
+def as_told(n: int, rate: float, seed: int) -> Float64[np.ndarray, " s"]:
+    """Accuracy of forty 2-2-1 nets trained as Keras would: Glorot's weights, Adam, shuffled batches of ten.
 
-    The nets stand side by side in one tensor, each with weights and an order of samples of its own; as their losses are
-    summed, none feels the others.
+    The nets stand side by side in one tensor, each with weights, samples and an order of samples of its own; as their
+    losses are summed, none feels the others.
     """
-    x, y = data.x_train, data.y_train.float()
     own = range(100 * seed, 100 * seed + TOLD_SEEDS)
+    draws = [zoo.strip(n, held_out=0.0, seed=each) for each in own]
+    x, y = torch.stack([draw.x_train for draw in draws]), torch.stack([draw.y_train for draw in draws]).float()
+    nets_in_turn = torch.arange(TOLD_SEEDS)[:, None]
     drawn = (zoo.initialise(zoo.mlp((2, 2, 1), seed=each), "xavier", seed=each) for each in own)
     stacks = [
         torch.stack(same) for same in zip(*([p.detach() for p in net.parameters()] for net in drawn), strict=True)
@@ -164,14 +166,15 @@ def as_told(data: zoo.DataSet, rate: float, seed: int) -> Float64[np.ndarray, " 
         return torch.baddbmm(biases[1], bent, weights[1])[..., 0]
 
     for _ in range(TOLD_EPOCHS):
-        order = torch.rand(TOLD_SEEDS, len(x), generator=generator).argsort(dim=1)
+        order = torch.rand(TOLD_SEEDS, n, generator=generator).argsort(dim=1)
         for rows in order.split(TOLD_BATCH, dim=1):
-            loss = nn.functional.binary_cross_entropy_with_logits(output(x[rows]), y[rows], reduction="none")
+            at = nets_in_turn, rows
+            loss = nn.functional.binary_cross_entropy_with_logits(output(x[at]), y[at], reduction="none")
             optimizer.zero_grad()
             loss.mean(dim=1).sum().backward()
             optimizer.step()
     with torch.no_grad():
-        right = (output(x.expand(TOLD_SEEDS, -1, -1)) > 0) == (y > 0.5)
+        right = (output(x) > 0) == (y > 0.5)
     return right.double().mean(dim=1).numpy()
 
 
@@ -227,13 +230,13 @@ def holds(result: Strip) -> Verdict:
         Check("mean |x2 - x1| of the hidden lines", float(np.abs(result.line_at).mean()), 0.465, 0.485, "±.47"),
         Check("mean |x2 - x1| of the boundary", float(np.abs(result.boundary_at).mean()), 0.53, 0.55, "±.54"),
         Check("least distance of boundary and line", float(gap.min()), 0.04, 1.0, "well above rounding"),
-        Check("as told, 200 samples: share of nets at 100 %", float(perfect[0]), 0.0, 0.1, "0 of 10 seen"),
+        Check("as told, 200 samples: share of nets at 100 %", float(perfect[0]), 0.0, 0.1, "none of 40 seen"),
         Check(
             "as told, 200 samples: median accuracy",
             float(np.median(result.told_accuracy[0])),
             0.5,
-            0.85,
-            ".56 to .69 seen",
+            0.7,
+            ".57 to .59 over seeds",
         ),
         *(
             Check(
@@ -245,7 +248,9 @@ def holds(result: Strip) -> Verdict:
             )
             for n, share in zip(result.told_n[2:], perfect[2:], strict=True)
         ),
-        Check("ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 1.0, ".6 to .8 seen"),
+        Check(
+            "ten times the rate: share of nets at 100 %", float(perfect[1]), 0.4, 0.95, ".62 to .78 over eight seeds"
+        ),
         Check("share of nets at 100 %, 50 samples", float(few), 0.0, 0.45, "200 steps; .02 to .43 a draw"),
         Check("share of nets at 100 %, 200 samples", float(some), 0.6, 0.97, "700 steps; .68 to .91 a draw"),
         Check("difference of the two", float(some - few), 0.3, 1.0, "epochs are not steps"),

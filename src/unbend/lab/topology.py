@@ -20,6 +20,8 @@ from unbend.numerics.topology import betti, ripser
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh")
 N_HIDDEN, WIDTH = 6, 15
+N_NETS = 10
+"""Nets of each activation: with five, the mean number of pieces moves by a third from seed to seed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,13 +48,13 @@ class Topology:
 def run(seed: int = 0, budget: Budget = "full") -> Topology:
     """Train nets of every activation, and count pieces and holes of the discs in every layer."""
     ripser()
-    n, n_seeds, n_steps = (600, 10, 1000) if budget == "quick" else (1000, 10, 1500)
+    n, n_steps = (600, 1000) if budget == "quick" else (1000, 1500)
     data = zoo.nine_discs(n, held_out=0.0, seed=seed)
     discs = data.x_train[data.y_train == 1]
     at_input = betti(discs.double().numpy())
     accuracy, counts = [], []
     for bend in ACTIVATIONS:
-        nets = train(bend, data, n_seeds, n_steps, seed)
+        nets = train(bend, data, N_NETS, n_steps, seed)
         accuracy.append([zoo.accuracy(net, *data.train) for net in nets])
         counts.append([[at_input, *layer_by_layer(net, discs)] for net in nets])
     pieces, holes = np.moveaxis(np.array(counts), -1, 0)

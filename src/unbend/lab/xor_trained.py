@@ -2,8 +2,8 @@
 
 Over a thousand seeds, two sigmoid or tanh units solve XOR in about half of the runs and two ReLU units in a fifth; more
 units make it likely. A function that turns around can solve it with a single unit: it rises on both sides of a strip,
-which no function that only rises does. Two units of Swish, GELU, cosine or square found it in every run, two that take
-the absolute value or a bell in most.
+which no function that only rises does. Two units of Swish, GELU, cosine or square missed it once in fifteen thousand
+runs, two that take the absolute value or a bell more often.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from unbend.lab.draw import BLUE, GREEN, GREY, ORANGE, PINK, VERMILION, field, l
 COMMON = ("sigmoid", "tanh", "relu")
 RISING = ("sigmoid", "tanh", "relu", "leaky_relu", "hardtanh", "softplus", "elu")
 TURNING = ("silu", "gelu", "cosine", "square", "gaussian", "abs")
-ALWAYS = ("silu", "gelu", "cosine", "square")
+RELIABLE = ("silu", "gelu", "cosine", "square")
 WIDTHS = (1, 2, 3, 4, 8)
 SEEN = {"sigmoid": 0.52, "tanh": 0.50, "relu": 0.22}
 """Share solved by two units over some thousand seeds."""
@@ -136,19 +136,19 @@ def holds(result: XorTrained) -> Verdict:
         for name in COMMON
     ]
     rising = [share_of(result, name, 1)[0] for name in RISING]
-    always = [share_of(result, name, 2)[0] for name in ALWAYS]
-    alone = [share_of(result, name, 1)[0] for name in ALWAYS]
+    reliable = [share_of(result, name, 2)[0] for name in RELIABLE]
+    alone = [share_of(result, name, 1)[0] for name in RELIABLE]
     checks += [
         Check("largest share solved by one unit that only rises", max(rising), 0, 0,
               "it is a line's half-plane, and no line separates XOR"),
-        Check(f"least share solved by two units of {', '.join(ALWAYS)}", min(always), 1.0, 1.0,
-              "of 12,000 nets, 3,000 of each, none failed"),
+        Check(f"least share solved by two units of {', '.join(RELIABLE)}", min(reliable), 0.96, 1.0,
+              "one of 15,000 nets failed; one of 30 would be .967"),
         Check("least share solved by one unit of these", min(alone), 0.8, 1.0, ".98 seen: one unit already suffices"),
     ]  # fmt: skip
     truth = (
         "Two units suffice to represent XOR, but sigmoid and tanh find it in about half of the runs, ReLU in a fifth; "
-        "one unit of a function that turns around is enough, and two of silu, gelu, cosine or square find it always, "
-        "of abs or gaussian mostly."
+        "one unit of a function that turns around is enough, and two of silu, gelu, cosine or square find it all but "
+        "always, of abs or gaussian mostly."
     )
     return Verdict("holds with a condition", truth, tuple(checks))
 

@@ -50,6 +50,7 @@ def permutation_scores(
     held_out: tuple[Array, Array],
     fit: Fit,
     score: Score,
+    most: int = N,
 ) -> tuple[Float64[Array, "p"], Float64[Array, "p"]]:
     """Scores of the read-out of permuted labels on the rows it was fitted to, and on held-out rows.
 
@@ -63,16 +64,17 @@ def permutation_scores(
         held_out: rows and their targets, which are not permuted.
         fit: weight and bias from sums.
         score: of rows, targets, weight and bias.
+        most: permutations at most.
 
     Cost:
         O(s·d·t) per permutation for s rows at hand.
     """
     x, y, ids = fitted
-    if len(x) < 2:
+    if len(x) < 2 or not most:
         return np.zeros(0), np.zeros(0)
     centred, missing = x - second.mean, max(1 - len(x) / second.n, 0.0)
     root = np.linalg.cholesky(second.yy / second.n + np.eye(len(second.yy)) * 1e-12) if missing else None
-    on_fitted, on_held_out = np.full((2, _count(second, basis, len(x) + len(held_out[0]))), np.nan)
+    on_fitted, on_held_out = np.full((2, min(_count(second, basis, len(x) + len(held_out[0])), most)), np.nan)
     for i in range(len(on_fitted)):
         shuffled = y[order(ids, i)]
         cross = centred.T @ (shuffled - second.y_mean)

@@ -3,15 +3,17 @@
 In: second moments (to fit), row samples (to score). Out: `Readout`. Classes are read by linear discriminant
 analysis, targets by ridge regression; the ridge is the one with the least error on rows left out of the fit. The
 controls fit the same rows with permuted labels: what they reach on those rows is what the layer's width alone can do.
+Where it can be afforded, `logistic_readout` puts a logistic regression in its place.
 """
 
 from dataclasses import replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.interval import wilson
-from unbend.numerics.permuted import Fitted, p_value, permutation_scores
+from unbend.numerics.permuted import Fitted, N, p_value, permutation_scores
 from unbend.numerics.rates import rates
 from unbend.numerics.result import result
 from unbend.numerics.ridge import best_ridge
@@ -22,6 +24,12 @@ from unbend.numerics.simultaneous import r2_interval
 from unbend.numerics.state import HeldOut, measure
 
 _UNKNOWN = (np.nan, np.nan)
+Reader: TypeAlias = Literal["discriminant", "ridge", "logistic"]
+"""What a read-out is fitted by."""
+READERS: dict[str, str] = {
+    "logistic": "logistic regression", "discriminant": "linear discriminant", "ridge": "ridge regression",
+}  # fmt: skip
+"""What a sentence calls it."""
 
 
 @result
@@ -30,7 +38,7 @@ class Readout:
 
     Attributes:
         n_fit: rows it was fitted on.
-        ridge: ridge chosen, in units of the mean eigenvalue.
+        ridge: ridge chosen, in units of the mean eigenvalue; of a logistic regression, the penalty chosen.
         weight: x @ weight.T + bias gives one score per class (or the targets) [k, d].
         bias: [k].
         n_train: of the rows it was fitted on, those it was scored on.
@@ -55,6 +63,9 @@ class Readout:
             on the rows fitted.
         labels: where rows have several yes/no labels, the read-out of each, in order; all scores are then averages
             over the labels, and `unexplained` is the share of a row's labels that is read wrongly.
+        reader: what it is fitted by: a linear discriminant or a ridge regression, in closed form, or a logistic
+            regression. The controls and the p-value are those of the closed form in either case.
+        closed: the closed form, where a logistic regression stands in its place.
     """
 
     n_fit: int
@@ -79,21 +90,38 @@ class Readout:
     n_permuted: int = 0
     p_value: float = np.nan
     labels: "tuple[Readout, ...]" = ()
+    reader: Reader = "discriminant"
+    closed: "Readout | None" = None
+
+
+def alike(a: Readout, b: Readout) -> tuple[Readout, Readout]:
+    """Two read-outs as they can be compared: fitted by the same reader, the logistic one where both have it."""
+    if a.reader == b.reader:
+        return a, b
+    return a.closed or a, b.closed or b
 
 
 @measure(SecondState, SampleState, HeldOut(SampleState))
-def readout(state: SecondState, train: SampleState, held_out: SampleState) -> Readout:
+def readout(state: SecondState, train: SampleState, held_out: SampleState, *, controls: bool = True) -> Readout:
     """The closed-form linear read-out of a layer, scored on training and held-out rows.
+
+    Args:
+        state: second moments of the rows to fit.
+        train: rows among those.
+        held_out: rows to score.
+        controls: whether permuted labels are fitted too.
 
     Cost:
         O(d³) for the layer's eigenvalues, shared with its other measures, and O(s·d·k) to score, twenty times more for
         the controls.
     """
     second = state.settled()
-    return read(second, eigen(second), train, held_out)
+    return read(second, eigen(second), train, held_out, controls=controls)
 
 
-def read(second: SecondState, basis: Eigen, train: SampleState, held_out: SampleState) -> Readout:
+def read(
+    second: SecondState, basis: Eigen, train: SampleState, held_out: SampleState, *, controls: bool = True
+) -> Readout:
     """The same with the eigenvalues at hand, which other targets of the same rows share."""
     rows, targets, ids = _finite(train, second)
     ridge = best_ridge(second, basis, rows, targets)
@@ -103,9 +131,10 @@ def read(second: SecondState, basis: Eigen, train: SampleState, held_out: Sample
         held_out_interval=_UNKNOWN, control_train=np.nan, control_held_out=np.nan, confusion=None, correct=None,
     )  # fmt: skip
     fitted = Fitted(rows.astype(np.float64), targets, ids)
+    n_permuted = N if controls else 0
     if is_one_hot(second):
-        return _of_classes(found, second, basis, fitted, held_out)
-    return _of_targets(found, second, basis, fitted, held_out)
+        return _of_classes(found, second, basis, fitted, held_out, n_permuted)
+    return _of_targets(found, second, basis, fitted, held_out, n_permuted)
 
 
 def _finite(sample: SampleState, second: SecondState) -> tuple[Array, Array, Int64[Array, "s"]]:
@@ -117,50 +146,71 @@ def _finite(sample: SampleState, second: SecondState) -> tuple[Array, Array, Int
     return rows[: second.n], targets[: second.n], ids[: second.n]
 
 
-def _of_classes(found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState) -> Readout:
+def _of_classes(
+    found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState, most: int
+) -> Readout:
     """With linear discriminants, their scores and controls."""
-    weight, bias = _discriminant(second, basis, found.ridge)
     rows, targets = (part.astype(np.float64) for part in held_out.table())
-    score, label = scores(rows, weight, bias), _label(fitted.targets)
-    right, guess, truth = _guess(scores(fitted.rows, weight, bias)) == label, _guess(score), _label(targets)
+    scored = score_classes(found, _discriminant(second, basis, found.ridge), fitted, (rows, targets))
     on_fitted, on_held_out = permutation_scores(
-        second, basis, fitted, (rows, targets), lambda sums: _discriminant(sums, basis, found.ridge), _accuracy
+        second, basis, fitted, (rows, targets), lambda sums: _discriminant(sums, basis, found.ridge), _accuracy, most
     )
+    return replace(
+        scored,
+        control_train=_mean(on_fitted),
+        control_held_out=_mean(on_held_out),
+        n_permuted=len(on_fitted),
+        p_value=p_value(scored.held_out, on_held_out) if len(rows) else p_value(scored.train, on_fitted),
+    )
+
+
+def score_classes(
+    found: Readout, planes: tuple[Array, Array], fitted: Fitted, held_out: tuple[Array, Array]
+) -> Readout:
+    """A read-out of classes with other planes, scored on the rows it was fitted to and on held-out rows.
+
+    Args:
+        found: what stays as it is, the controls among it.
+        planes: weight and bias.
+        fitted: the rows fitted.
+        held_out: rows and their targets.
+    """
+    weight, bias = planes
+    score, label = scores(held_out[0], weight, bias), _label(fitted.targets)
+    right, guess, truth = _guess(scores(fitted.rows, weight, bias)) == label, _guess(score), _label(held_out[1])
     base = rates(truth, guess, _posterior(score))
-    held_out_score, train_score = _mean(guess == truth), _mean(right)
     return replace(
         found,
         weight=weight,
         bias=bias,
-        train=train_score,
+        train=_mean(right),
         train_interval=_interval(right),
-        held_out=held_out_score,
+        held_out=_mean(guess == truth),
         held_out_interval=_interval(guess == truth),
-        control_train=_mean(on_fitted),
-        control_held_out=_mean(on_held_out),
         confusion=_confusion(truth, guess, len(bias)),
         correct=guess == truth,
         majority=base.majority,
         balanced=base.balanced,
         precision=base.precision,
         majority_train=float(np.bincount(label).max() / len(label)) if len(label) else np.nan,
-        n_permuted=len(on_fitted),
-        p_value=p_value(held_out_score, on_held_out) if len(rows) else p_value(train_score, on_fitted),
     )
 
 
-def _of_targets(found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState) -> Readout:
+def _of_targets(
+    found: Readout, second: SecondState, basis: Eigen, fitted: Fitted, held_out: SampleState, most: int
+) -> Readout:
     """With ridge regressions, their scores and controls."""
     weight, bias = _regression(second, basis, found.ridge)
     rows, targets = (part.astype(np.float64) for part in held_out.table())
     on_fitted, on_held_out = permutation_scores(
-        second, basis, fitted, (rows, targets), lambda sums: _regression(sums, basis, found.ridge), _r2
+        second, basis, fitted, (rows, targets), lambda sums: _regression(sums, basis, found.ridge), _r2, most
     )
     train_score, held_out_score = _r2(fitted.rows, fitted.targets, weight, bias), _r2(rows, targets, weight, bias)
     good = np.isfinite(rows).all(1) if len(rows) else np.zeros(0, bool)
     squares = (targets[good] - rows[good] @ weight.T - bias) ** 2 if good.any() else np.zeros((0, len(bias)))
     return replace(
         found,
+        reader="ridge",
         weight=weight,
         bias=bias,
         train=train_score,

@@ -8,6 +8,7 @@ numbers and added up. Given the rows, those sums are normal with the rows' own c
 directly, with as many numbers as there are layers instead of rows.
 """
 
+from dataclasses import replace
 from math import erf, sqrt
 from statistics import NormalDist
 
@@ -72,15 +73,14 @@ def differences(right: Float64[Array, "l n"], reference: Float64[Array, "*l n"],
         level: that all intervals hold at once.
     """
     other = np.broadcast_to(reference, right.shape)
-    each = single_level(right - other, level)
+    return replace(_paired(right, other, single_level(right - other, level)), level=level)
+
+
+def _paired(right: Float64[Array, "l n"], other: Float64[Array, "l n"], each: float) -> Band:
+    """Differences of paired proportions, each with an interval of its own."""
     found = [paired_difference(a.astype(bool), b.astype(bool), each) for a, b in zip(right, other, strict=True)]
-    return Band(
-        value=np.array([d.difference for d in found]),
-        low=np.array([d.low for d in found]),
-        high=np.array([d.high for d in found]),
-        level=level,
-        each=each,
-    )
+    low, high = (np.array([getattr(d, end) for d in found]) for end in ("low", "high"))
+    return Band(value=np.array([d.difference for d in found]), low=low, high=high, level=each, each=each)
 
 
 def means(values: Float64[Array, "l n"], level: float = 0.95, extra: Float64[Array, "l"] | None = None) -> Band:
@@ -96,6 +96,48 @@ def means(values: Float64[Array, "l n"], level: float = 0.95, extra: Float64[Arr
     variance = values.var(1, ddof=1) / values.shape[1] + (0.0 if extra is None else extra)
     half = _z(each) * np.sqrt(variance)
     return Band(value=centre, low=centre - half, high=centre + half, level=level, each=each)
+
+
+def over_draws(values: Float64[Array, "l n"], draws: Float64[Array, "m l n"], level: float = 0.95) -> Band:
+    """Mean of each layer minus its mean over untrained draws, on the same rows, with intervals that hold at once.
+
+    Two noises are in them: that of the rows, and that of a few draws, whose variance is known from one number less
+    than there are. Each has its interval, for few draws Student's, and the two are squared and added, less the chance
+    of single draws on single rows, which both hold. By simulation that covers .955 to .98 of the time for .95. With one
+    draw it is the interval of the rows alone.
+
+    Args:
+        values: of each layer and row.
+        draws: the same in each untrained draw.
+        level: that all intervals hold at once.
+
+    Source:
+        Newcombe, Statistics in Medicine 17 (1998) 2635, for squaring and adding the halves of intervals.
+    """
+    gain, m, n = values - draws.mean(0), len(draws), values.shape[1]
+    if m == 1:
+        is_right = np.isin(values, (0, 1)).all() and np.isin(draws, (0, 1)).all()
+        return differences(values, draws[0], level) if is_right else means(gain, level)
+    each, centre = single_level(gain, level), gain.mean(1)
+    rows, z = gain.var(1, ddof=1) / n, _z(each)
+    others = _of_draws(draws, level)
+    half = np.sqrt(np.maximum(z**2 * np.maximum(rows - _single(draws) / m, 0) + others**2, z**2 * rows))
+    return Band(value=centre, low=centre - half, high=centre + half, level=level, each=each)
+
+
+def _of_draws(draws: Float64[Array, "m l n"], level: float) -> Float64[Array, "l"]:
+    """Half of Student's interval of the mean over all draws there could be, for all layers at once (Šidák)."""
+    from scipy.special import stdtrit
+
+    m, n_layers, _ = draws.shape
+    return stdtrit(m - 1, (1 + level ** (1 / n_layers)) / 2) * np.sqrt(draws.mean(2).var(0, ddof=1) / m)
+
+
+def _single(draws: Float64[Array, "m l n"]) -> Float64[Array, "l"]:
+    """Variance of a draw's mean by the chance of that draw on single rows, which the noises of rows and draws share."""
+    m, _, n = draws.shape
+    rest = draws - draws.mean(0) - draws.mean(2, keepdims=True) + draws.mean((0, 2))[:, None]
+    return (rest**2).sum((0, 2)) / ((m - 1) * (n - 1)) / n
 
 
 def single_level(values: Float64[Array, "l n"], level: float = 0.95) -> float:

@@ -17,8 +17,14 @@ _NORMAL = 1.959963984540054
 """Half of a 95 % interval, in standard errors."""
 
 
-def label_readouts(state: SecondState, train: SampleState, held_out: SampleState) -> Readout:
+def label_readouts(state: SecondState, train: SampleState, held_out: SampleState, *, controls: bool = True) -> Readout:
     """The read-out of every yes/no label, as if the rows had no other, and the average of all.
+
+    Args:
+        state: second moments of the rows to fit.
+        train: rows among those.
+        held_out: rows to score.
+        controls: whether permuted labels are fitted too.
 
     Cost:
         O(d³) once, and that of scoring a read-out of two classes for each label.
@@ -26,7 +32,8 @@ def label_readouts(state: SecondState, train: SampleState, held_out: SampleState
     second = state.settled()
     basis = eigen(second)
     each = tuple(
-        read(_of_label(second, j), basis, _only(train, j), _only(held_out, j)) for j in range(len(second.y_mean))
+        read(_of_label(second, j), basis, only(train, j), only(held_out, j), controls=controls)
+        for j in range(len(second.y_mean))
     )
     return average(second.n, each)
 
@@ -72,8 +79,13 @@ def _of_label(second: SecondState, j: int) -> SecondState:
     return replace(second, y_mean=np.array([1 - p, p]), cross=np.stack([-cross, cross], axis=1), yy=yy)
 
 
-def _only(sample: SampleState, j: int) -> SampleState:
-    """A row sample with one label as two classes."""
+def only(sample: SampleState, j: int) -> SampleState:
+    """A row sample with one of its yes/no labels as two classes.
+
+    Args:
+        sample: rows whose targets are columns of 0 and 1.
+        j: which column.
+    """
     whole = sample.settled()
     return replace(whole, targets=tuple(np.stack([1 - t[:, j], t[:, j]], axis=1) for t in whole.targets))
 

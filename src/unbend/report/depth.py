@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from unbend._names import first_few
 from unbend.chart.depth import law_line
+from unbend.numerics.readout import READERS
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
 from unbend.report.text import Number, in_digits, percent
 from unbend.study.depth import Depth
@@ -27,6 +29,7 @@ def _curve(result: Depth, labels: list[str], place: Place) -> Picture:
     scale = " Equal steps up divide the errors by equal factors." if accuracy else ""
     good = np.flatnonzero(np.isfinite(result.held_out))
     ends = [f"{percent(result.held_out[i])} at {labels[i]}" for i in (good[:1].tolist() + good[-1:].tolist())]
+    reader = by_reader(result, labels)
     said = f"{what} of a linear read-out through {len(labels)} layers" + (
         f": held-out {', '.join(ends)}" if ends else ""
     )
@@ -37,13 +40,15 @@ def _curve(result: Depth, labels: list[str], place: Place) -> Picture:
             labels[i],
             percent(result.held_out[i]),
             f"{percent(result.low[i])} to {percent(result.high[i])}",
-            *(percent(column[i]) for column in (result.train, result.twin, result.control)),
+            percent(result.train[i]),
+            _untrained(result, i),
+            percent(result.control[i]),
         )
         for i in range(len(labels))
     )
     return Picture(
         "What a straight cut can read",
-        f"{what} of a linear read-out of every layer.{scale} Filled dots are activations, open ones all other layers.",
+        f"{what} of {reader}.{scale} Filled dots are activations, open ones all other layers.",
         view="curve",
         data={
             "layers": place.positions(result.layers),
@@ -55,6 +60,35 @@ def _curve(result: Depth, labels: list[str], place: Place) -> Picture:
         table=Table(head, rows),
         size="curve",
     )
+
+
+def by_reader(result: Depth, labels: list[str]) -> str:
+    """By what the layers are read, in words.
+
+    Args:
+        result: the curves.
+        labels: what to call each layer.
+    """
+    readers = result.readers or ("",) * len(labels)
+    kinds = list(dict.fromkeys(reader for reader in readers if reader))
+    if not kinds:
+        return "a linear read-out of every layer"
+    usual = max(kinds, key=readers.count)
+    others = [f"a {READERS[kind]} of {_few(labels, readers, kind)}" for kind in kinds if kind != usual]
+    return " and ".join([f"a {READERS[usual]} of every {'other ' * bool(others)}layer", *others])
+
+
+def _few(labels: list[str], readers: tuple[str, ...], kind: str) -> str:
+    """The layers that are read by something else."""
+    return first_few([label for label, reader in zip(labels, readers, strict=True) if reader == kind])
+
+
+def _untrained(result: Depth, i: int) -> str:
+    """The score of a layer before training, with the range of its draws where there are several."""
+    mean = percent(result.twin[i])
+    if result.n_draws < 2 or not np.isfinite(result.twin[i]):
+        return mean
+    return f"{mean} ({percent(result.twin_low[i])} to {percent(result.twin_high[i])}, {result.n_draws} draws)"
 
 
 def _staircase(result: Depth, labels: list[str], place: Place) -> Picture:

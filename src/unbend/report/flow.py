@@ -17,8 +17,7 @@ from unbend.report.text import percent
 _SIDE = (2.9, 2.9)
 _MARGINS = (0.06, 0.06, 0.06, 0.06)
 _STYLE = """.pair figure, .pair figure:only-child { flex: 1 1 250px; min-width: 0; max-width: 330px; }
-.pair figure:has(.film) { max-width: 500px; }
-figure img.film { max-width: min(100%, 500px); }"""
+.pair figure:has(.film) { max-width: 500px; }"""
 _MOST = 24
 """Stages that are drawn side by side; of more, evenly spaced ones."""
 

@@ -12,7 +12,7 @@ from unbend.chart.style import CLASSES, shortened
 from unbend.explain.maps.maps import LayerMaps, MapSeries
 from unbend.report.block import pack
 from unbend.report.figures import Figures, rules
-from unbend.report.html import inline_parts, template, text
+from unbend.report.html import fill, looks, template
 from unbend.report.sections import Picture, Table
 from unbend.report.text import percent
 
@@ -71,13 +71,15 @@ def maps_page(result: LayerMaps, *, title: str) -> str:
     parts = [_part(result, series, figures) for series in result.series]
     layers = [{"name": name, "label": label, "anchor": f"layer-{i}", "bends": False, "feeders": None}
               for i, (name, label) in enumerate(zip(result.layers, result.labels, strict=True))]  # fmt: skip
-    return template(_HERE, "maps.html").render(
+    return fill(
+        template(_HERE, "maps.html"),
+        "report",
+        looks("charts", "report") + rules(figures),
         title=title,
         lead=maps_sentences(result),
         parts=parts,
         classes=[(i, name, i % len(CLASSES)) for i, name in enumerate(result.class_names)],
         packed=pack(figures.listed, len(layers), layers=layers, classes=list(result.class_names)),
-        **inline_parts(text(_HERE, "page.css") + rules(figures), text(_HERE, "web/page.js")),
     )
 
 

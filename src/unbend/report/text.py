@@ -18,13 +18,15 @@ from unbend.numerics.histogram import Histogram
 from unbend.numerics.moments import Moments
 from unbend.numerics.planes import Projections
 from unbend.numerics.probe import Probes
-from unbend.numerics.readout import Readout
+from unbend.numerics.readout import READERS, Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
+from unbend.study.depth import untrained_scores
 from unbend.study.ladder import Ladder, word
 from unbend.study.unknown import Unknown
 from unbend.study.values import Layer, Study
 
+PERMUTED = "training accuracy of a closed form with shuffled labels: what width alone can do"
 NONE = "—"
 """What stands where a number would say nothing."""
 _JUDGED = f"{NONE} for a layer that is no activation, or has no finite value"
@@ -102,11 +104,12 @@ def _numbers(layer: Layer) -> dict[str, Number]:
     for name in names:
         for number in headline(layer.results[name], name):
             out[number.label] = number
-        untrained = layer.baseline(Readout)
-        if name == "readout" and untrained is not None:
-            out["untrained"] = rate(
-                "untrained", untrained.held_out, "held-out read-out of the same layer before training"
-            )
+        scores = untrained_scores(layer)
+        if name == "readout" and len(scores):
+            meaning = "held-out read-out of the same layer before training"
+            least, most = (percent(float(end)) for end in (scores.min(), scores.max()))
+            draws = f", on average over {len(scores)} draws: {least} to {most}" if len(scores) > 1 else ", of one draw"
+            out["untrained"] = rate("untrained", float(scores.mean()), meaning + draws)
     return out
 
 
@@ -154,19 +157,23 @@ def _(result: Readout, name: str) -> tuple[Number, ...]:
     del name
     if result.labels:
         return (
-            rate("held-out", result.held_out, f"of {len(result.labels)} yes/no labels a row, those a linear read-out "
-                 "gets right, held out from its fit"),
+            rate("held-out", result.held_out, f"of {len(result.labels)} yes/no labels a row, those a "
+                 f"{READERS[result.reader]} of this layer gets right, held out from its fit"),
             rate("train", result.train, "the same on the rows it was fitted on"),
             rate("base rate", result.majority, "the same by always saying the more frequent answer"),
-            rate("permuted", result.control_train, "training accuracy with shuffled labels: what width alone can do"),
+            rate("permuted", result.control_train, PERMUTED),
         )  # fmt: skip
     if np.isnan(result.held_out_interval[0]) and result.confusion is None:
-        return (rate("held-out", result.held_out, "R² of a linear read-out on held-out rows"),
+        return (rate("held-out", result.held_out, "R² of a ridge regression on held-out rows"),
                 rate("train", result.train, "R² on the rows it was fitted on"))  # fmt: skip
     return (
-        rate("held-out", result.held_out, "rows a linear read-out of this layer gets right, held out from its fit"),
+        rate(
+            "held-out",
+            result.held_out,
+            f"rows a {READERS[result.reader]} of this layer gets right, held out from its fit",
+        ),
         rate("train", result.train, "the same on the rows it was fitted on"),
-        rate("permuted", result.control_train, "training accuracy with shuffled labels: what width alone can do"),
+        rate("permuted", result.control_train, PERMUTED),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from unbend._typing import Array
 from unbend.numerics.interval import wilson
+from unbend.numerics.readout import READERS
 from unbend.report.text import percent
 from unbend.study.depth import Depth
 from unbend.study.examine.values import Examination
@@ -33,6 +34,7 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
     """
     depth = study.result(Depth)
     layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
+    layers += "" if depth is None else _averaged(depth, study.result(Examination), labels)
     health = _health(study.findings, study.result(Head), study.result(Examination))
     return " ".join(part for part in (opening(study), health) if part), layers
 
@@ -64,11 +66,13 @@ def opening(study: Study) -> str:
 def _balanced(x: Examination) -> str:
     """The accuracy averaged over the classes, where one class is much larger than the others."""
     found = x.rows.confusion
-    if found is None or not x.scores.majority > _UNEVEN * (1 - 1 / len(found)) + 1 / len(found):
+    if found is None or not _is_uneven(x):
         return ""
     counts = found.sum(1)
     recall = np.diag(found)[counts > 0] / counts[counts > 0]
-    return f"; averaged over the classes the network is right on {percent(float(recall.mean()))}"
+    precision = x.rows.precision
+    ranks = f", with an average precision of {percent(precision)}" if np.isfinite(precision) else ""
+    return f"; averaged over the classes the network is right on {percent(float(recall.mean()))}{ranks}"
 
 
 def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) -> str:
@@ -82,15 +86,36 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
     does = "gets" if accuracy else "explains"
     right = " right" if accuracy else ""
     where = "the input" if depth.kinds[first] == "input" else labels[depth.layers[first]]
+    by = READERS.get(depth.readers[best] if depth.readers else "", "linear read-out")
     if best == first:
         return (
-            f"A linear read-out of {where} already {does} {percent(start)} {of}{right}, and no layer's is higher: "
+            f"A {by} of {where} already {does} {percent(start)} {of}{right}, and no layer's is higher: "
             f"the last one reaches {percent(end)}.{left}"
         )
     return (
-        f"A linear read-out {does} {percent(start)} {of}{right} at {where} and {percent(top)} at {at}, the highest of "
+        f"A {by} {does} {percent(start)} {of}{right} at {where} and {percent(top)} at {at}, the highest of "
         f"{len(good)} layers{_gain(depth, best, start)}{_beside(depth, best)}.{left}"
     )
+
+
+def _averaged(depth: Depth, x: Examination | None, labels: Mapping[str, str]) -> str:
+    """The best layer by the accuracy averaged over the classes, where one class is much larger than the others."""
+    found = None if x is None else x.rows.confusion
+    if x is None or found is None or not _is_uneven(x) or not np.isfinite(depth.balanced).any():
+        return ""
+    best = int(np.nanargmax(depth.balanced))
+    share, chance = percent(float(depth.balanced[best])), percent(1 / int((found.sum(1) > 0).sum()))
+    return (
+        f" The largest class alone makes these high: averaged over the classes, the read-out of "
+        f"{'the input' if depth.kinds[best] == 'input' else labels[depth.layers[best]]} is right on {share}, the most "
+        f"of all layers, where chance gives {chance}."
+    )
+
+
+def _is_uneven(x: Examination) -> bool:
+    """Whether one class is so large that an accuracy alone misleads."""
+    found = x.rows.confusion
+    return found is not None and x.scores.majority > _UNEVEN * (1 - 1 / len(found)) + 1 / len(found)
 
 
 def _comparable(depth: Depth, good: Array) -> tuple[Array, str]:
@@ -132,14 +157,18 @@ def _beside(depth: Depth, best: int) -> str:
     twin = depth.twin[best]
     if not np.isfinite(twin):
         return ""
+    n = depth.n_draws
+    spread = f", {percent(depth.twin_low[best])} to {percent(depth.twin_high[best])}" if n > 1 else ""
+    drawn = f"in {_count_words(n, 'untrained draw')} the same layer reaches {percent(twin)}{' on average' * (n > 1)}"
     if len(depth.over_twin_low) and np.isfinite(depth.over_twin_low[best]):
         low, high = depth.over_twin_low[best], depth.over_twin_high[best]
         shown = "" if low > 0 else ": no difference from an untrained draw is shown"
-        gain = f"{points(depth.held_out[best] - twin)} points by training, {points(low)} to {points(high)}"
-        return f"; in one untrained draw the same layer reaches {percent(twin)} ({gain}){shown}"
+        over = depth.over_twin[best] if len(depth.over_twin) else depth.held_out[best] - twin
+        gain = f"{points(over)} points by training, {points(low)} to {points(high)}"
+        return f"; {drawn}{spread} ({gain}){shown}"
     if np.isfinite(depth.low[best]) and twin >= depth.low[best]:
-        return f"; in one untrained draw that layer reaches {percent(twin)}: no difference by training is shown"
-    return f"; in one untrained draw the same layer reaches {percent(twin)}"
+        return f"; {drawn}{spread}: no difference by training is shown"
+    return f"; {drawn}{spread}"
 
 
 def _health(findings: tuple[Finding, ...], head: Head | None, x: Examination | None) -> str:

@@ -4,7 +4,7 @@ Layers are matched by name, and between those by position (`match`).
 Accuracies on the same held-out rows are compared row by row, others as
 independent proportions. "Beyond noise" is held to 95 % over all layers together (Bonferroni), so that a
 network of fifty layers does not get two or three verdicts for nothing. It is noise of the held-out rows
-only: how another random seed would have trained is not in it.
+only: how another random seed would have trained is not in it, and only `runs.compare_runs` tells.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,9 @@ from unbend._typing import Array, Bool, Float64, Int64
 from unbend.errors import DataError
 from unbend.numerics.activity import Activity
 from unbend.numerics.interval import paired_interval, wilson
-from unbend.numerics.readout import Readout
+from unbend.numerics.readout import Readout, alike
 from unbend.numerics.result import result
+from unbend.numerics.runs import RunDifference
 from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
@@ -70,6 +71,7 @@ class Comparison:
         own_low: lower end of its 95 % interval; NaN for a regression.
         own_high: upper end.
         by_position: layers matched by their place: name in the second → name in the first, as in `layers`.
+        runs: the noise of rows and of seeds, where several runs are compared; None for one study a side.
     """
 
     first: str
@@ -102,6 +104,7 @@ class Comparison:
     own_low: float
     own_high: float
     by_position: dict[str, str] = field(default_factory=dict)
+    runs: RunDifference | None = None
 
 
 @result
@@ -209,8 +212,9 @@ def _read_out(first: Study, second: Study, name: str, strict: float) -> Differen
     a, b = first[name].result(Readout), second[name].result(Readout)
     if a is None or b is None or not (a.n_held_out and b.n_held_out):
         return _NOT_KNOWN
+    a, b = alike(a, b)
     samples = [study.sums.state(name, SampleState, "held_out") for study in (first, second)]
-    same, x, y = _is_same_rows(*samples), a.correct, b.correct
+    same, x, y = is_same_rows(*samples), a.correct, b.correct
     if x is None or y is None:
         return _difference_of_r2((a, b), samples, same=same, strict=strict)
     if same and len(x) == len(y):
@@ -242,8 +246,13 @@ def _independent(first: tuple[int, int], second: tuple[int, int], level: float) 
     return change, float(change - np.hypot(q - low2, high - p)), float(change + np.hypot(high2 - q, p - low))
 
 
-def _is_same_rows(a: SampleState | None, b: SampleState | None) -> bool:
-    """Whether two held-out samples are the same rows: the same numbers with the same targets."""
+def is_same_rows(a: SampleState | None, b: SampleState | None) -> bool:
+    """Whether two held-out samples are the same rows: the same numbers with the same targets.
+
+    Args:
+        a: rows of one study.
+        b: of another.
+    """
     if a is None or b is None:
         return False
     a, b = a.settled(), b.settled()
@@ -293,14 +302,14 @@ def _own(first: Study, second: Study) -> Difference:
     change = b.own - a.own
     if first.about.task != "classification" or not (a.n and b.n and np.isfinite(change)):
         return replace(_NOT_KNOWN, change=change)
-    (one_sample, x), (other_sample, y) = _own_rows(first), _own_rows(second)
-    if x is not None and y is not None and _is_same_rows(one_sample, other_sample):
+    (one_sample, x), (other_sample, y) = own_rows(first), own_rows(second)
+    if x is not None and y is not None and is_same_rows(one_sample, other_sample):
         return _difference(lambda level: _paired(x, y, level), LEVEL, is_paired=True)
     one, two = ((round(h.own * h.n), h.n) for h in (a, b))
     return _difference(lambda level: _independent(one, two, level), LEVEL, is_paired=False)
 
 
-def _own_rows(study: Study) -> tuple[SampleState | None, Array | None]:
+def own_rows(study: Study) -> tuple[SampleState | None, Array | None]:
     """The held-out row sample of the network's own output, and which of its rows the network reads rightly."""
     output = next((layer for layer in study.layers if layer.is_output), None)
     if output is None:
@@ -329,7 +338,10 @@ def _verdict(own: Difference, better: tuple[str, ...], worse: tuple[str, ...], n
         return layers
     how = "beyond the noise of these rows" if own.is_beyond_noise else "no more than the noise of these rows"
     how = how if np.isfinite(own.low) else "without an interval"
-    return f"The network's own score changes by {own.change:+.3f}, {how}. {layers}"
+    seed = (
+        " Another seed often changes as much: compare several runs." if own.is_beyond_noise or better or worse else ""
+    )
+    return f"The network's own score changes by {own.change:+.3f}, {how}. {layers}{seed}"
 
 
 def _about(first: Study, second: Study) -> tuple[str, ...]:

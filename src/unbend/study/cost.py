@@ -4,10 +4,12 @@ In: the layers without their Results, how many rows go into second moments. Out:
 many. The figures are those of one core of 2024; nothing is timed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from unbend.numerics.sample import SampleState
+from unbend.study.readers import logistic_seconds
 from unbend.study.tables import widths_of
-from unbend.study.values import Layer
+from unbend.study.values import Layer, Sums, TaskName
 
 LONG = 60.0
 """Seconds from which a cost is told."""
@@ -29,6 +31,24 @@ def layer_seconds(width: int, n_rows: int, n_targets: int) -> float:
     """
     permuted = min(20 * 5e-11 * width * n_targets * (width + 2 * n_rows), _PERMUTED)
     return _CUBE * width**3 + _SQUARE * n_rows * width**2 + permuted
+
+
+def draw_seconds(task: TaskName, frames: Sequence[Layer], sums: Sums, logistic: Collection[str]) -> float:
+    """Seconds that the read-outs of one more untrained draw take.
+
+    Args:
+        task: what the labels are.
+        frames: the layers.
+        sums: those of the network.
+        logistic: layers that are read by a logistic regression too.
+    """
+    total = 0.0
+    for name, width in widths_of(frames).items():
+        sample = sums.state(name, SampleState)
+        n = 0 if sample is None else len(sample.ids)
+        total += _CUBE * width**3 + _SQUARE * n * width**2
+        total += logistic_seconds(task, name, sums) if name in logistic else 0.0
+    return total
 
 
 def costly(frames: Sequence[Layer], n_rows: int, n_targets: int, *, has_twin: bool) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unbend._typing import Array, Float64
-from unbend.numerics.readout import Readout
+from unbend.numerics.readout import Readout, alike
 from unbend.numerics.result import result
 from unbend.numerics.scatter import Scatter
-from unbend.numerics.simultaneous import accuracies, differences, means, optimism
+from unbend.numerics.simultaneous import Band, accuracies, differences, means, optimism, over_draws
 from unbend.numerics.spectrum import Spectrum
 from unbend.study.paths import paths
 from unbend.study.values import Layer, R
@@ -39,7 +39,12 @@ class Depth:
         held_out: held-out accuracy (R²) [l].
         low: lower end of its 95 % interval, which holds for all layers at once [l].
         high: upper end [l].
-        twin: held-out accuracy of the read-out of the same layer in the untrained twin [l]; NaN without one.
+        balanced: held-out accuracy averaged over the classes [l]; NaN for a regression.
+        twin: held-out accuracy (R²) of the read-out of the same layer in the untrained twin, on average over its draws
+            [l]; NaN without one.
+        twin_low: the least of these draws [l].
+        twin_high: the greatest [l].
+        n_draws: untrained draws.
         control: training accuracy with permuted labels [l].
         fisher: debiased Fisher value [l].
         separation: equi-separation value tr(S_W S_B⁺) [l].
@@ -53,9 +58,11 @@ class Depth:
         gain: `held_out` minus that of the first layer that is read, on the same rows [l]; empty where not known.
         gain_low: lower end of its 95 % interval, which holds for all layers at once [l].
         gain_high: upper end [l].
-        over_twin_low: lower end of the 95 % interval of `held_out` minus `twin` on the same rows, likewise [l].
+        over_twin: `held_out` minus `twin`, both by the same reader, on the same rows [l].
+        over_twin_low: lower end of its 95 % interval, for rows and draws, which holds for all layers at once [l].
         over_twin_high: upper end [l].
         optimism: how much the highest of these scores owes, on average, to being chosen among so many.
+        readers: what each layer is read by: `logistic`, `discriminant`, `ridge`, or "" for none [l].
     """
 
     layers: tuple[str, ...]
@@ -81,6 +88,12 @@ class Depth:
     over_twin_low: Float64[Array, "g"] = field(default_factory=_nothing)
     over_twin_high: Float64[Array, "g"] = field(default_factory=_nothing)
     optimism: float = _NAN
+    over_twin: Float64[Array, "t"] = field(default_factory=_nothing)
+    twin_low: Float64[Array, "t"] = field(default_factory=_nothing)
+    twin_high: Float64[Array, "t"] = field(default_factory=_nothing)
+    n_draws: int = 1
+    readers: tuple[str, ...] = ()
+    balanced: Float64[Array, "b"] = field(default_factory=_nothing)
 
     @property
     def is_one_path(self) -> bool:
@@ -93,13 +106,13 @@ def depth(layers: Sequence[Layer]) -> Depth:
     """The curves of all layers; NaN where a layer has no such number."""
     reads = [layer.result(Readout) for layer in layers]
     scatters = [layer.result(Scatter) for layer in layers]
-    twins = [layer.baseline(Readout) for layer in layers]
+    fresh = [untrained_scores(layer) for layer in layers]
     spectra = [layer.result(Spectrum) for layer in layers]
     separation = _column(scatters, lambda s: s.separation)
     graph = paths(layers)
     trunk, place = graph.trunk(), {layer.name: i for i, layer in enumerate(layers)}
     bends = [i for i, layer in enumerate(layers) if layer.kind in {"activation", "function"} and layer.name in trunk]
-    bands = _bands(reads, twins)
+    bands = _bands(layers, reads)
     slope, correlation = line(np.arange(len(bends), dtype=float), separation[bends])
     return Depth(
         layers=tuple(layer.name for layer in layers),
@@ -108,7 +121,10 @@ def depth(layers: Sequence[Layer]) -> Depth:
         held_out=_column(reads, lambda r: r.held_out),
         low=bands.low,
         high=bands.high,
-        twin=_column(twins, lambda r: r.held_out),
+        twin=np.array([scores.mean() if len(scores) else _NAN for scores in fresh]),
+        twin_low=np.array([scores.min(initial=np.inf) if len(scores) else _NAN for scores in fresh]),
+        twin_high=np.array([scores.max(initial=-np.inf) if len(scores) else _NAN for scores in fresh]),
+        n_draws=max((len(scores) for scores in fresh), default=1),
         control=_column(reads, lambda r: r.control_train),
         fisher=_column(scatters, lambda s: s.fisher),
         separation=separation,
@@ -124,9 +140,12 @@ def depth(layers: Sequence[Layer]) -> Depth:
         gain=bands.gain,
         gain_low=bands.gain_low,
         gain_high=bands.gain_high,
+        over_twin=bands.over_twin,
         over_twin_low=bands.over_twin_low,
         over_twin_high=bands.over_twin_high,
         optimism=bands.optimism,
+        balanced=_column(reads, lambda r: r.balanced),
+        readers=tuple("" if read is None else read.reader for read in reads),
         is_whole=tuple(layer.view.rule in WHOLE and not layer.view.sketch for layer in layers),
     )
 
@@ -144,22 +163,23 @@ class _Bands:
     gain: Array
     gain_low: Array
     gain_high: Array
+    over_twin: Array
     over_twin_low: Array
     over_twin_high: Array
     optimism: float = _NAN
 
 
-def _bands(reads: Sequence[Readout | None], twins: Sequence[Readout | None]) -> _Bands:
+def _bands(layers: Sequence[Layer], reads: Sequence[Readout | None]) -> _Bands:
     """Intervals of the scores, of their gain over the first layer and over the twin: for all layers at once.
 
     Layers scored on other rows than the first one, such as where some are not finite, keep their own interval.
     """
-    gain, gain_low, gain_high, over_twin_low, over_twin_high = np.full((5, len(reads)), _NAN)
+    gain, gain_low, gain_high, over_twin, over_twin_low, over_twin_high = np.full((6, len(reads)), _NAN)
     found = _Bands(
         _column(reads, lambda r: r.held_out_interval[0]), _column(reads, lambda r: r.held_out_interval[1]),
-        gain, gain_low, gain_high, over_twin_low, over_twin_high,
+        gain, gain_low, gain_high, over_twin, over_twin_low, over_twin_high,
     )  # fmt: skip
-    shares = [_shares(read) for read in reads]
+    shares = [shares_of(read) for read in reads]
     n = next((len(share) for share in shares if share is not None), 0)
     at = [i for i, share in enumerate(shares) if share is not None and len(share) == n]
     if n < _LEAST or not at:
@@ -168,17 +188,64 @@ def _bands(reads: Sequence[Readout | None], twins: Sequence[Readout | None]) -> 
     is_right = reads[at[0]].correct is not None  # type: ignore[union-attr]
     band = accuracies(values) if is_right else means(values)
     found.low[at], found.high[at], found.optimism = band.low, band.high, optimism(values)
-    gain = differences(values, values[0]) if is_right else means(values - values[0])
+    gain = _gains([alike(reads[i], reads[at[0]]) for i in at], is_right=is_right)  # type: ignore[arg-type]
     found.gain[at], found.gain_low[at], found.gain_high[at] = gain.value, gain.low, gain.high
-    fresh = {i: share for i in at if (share := _shares(twins[i])) is not None and len(share) == n}
-    if fresh:
-        own, other = np.array([shares[i] for i in fresh]), np.array(list(fresh.values()))
-        over = differences(own, other) if is_right else means(own - other)
-        found.over_twin_low[list(fresh)], found.over_twin_high[list(fresh)] = over.low, over.high
+    known = [i for i in at if layers[i].baseline(Readout) is not None]
+    over = over_untrained([layers[i] for i in known])
+    if over is not None:
+        found.over_twin[known], found.over_twin_low[known], found.over_twin_high[known] = (
+            over.value,
+            over.low,
+            over.high,
+        )
     return found
 
 
-def _shares(read: Readout | None) -> Array | None:
+def _gains(pairs: Sequence[tuple[Readout, Readout]], *, is_right: bool) -> Band:
+    """The first of two read-outs of each pair minus the second, on the same rows."""
+    values, other = (np.array([shares_of(pair[side]) for pair in pairs]) for side in (0, 1))
+    return differences(values, other) if is_right else means(values - other)
+
+
+def untrained_reads(layer: Layer) -> tuple[Readout, tuple[Readout, ...]] | None:
+    """The read-out of a layer and those of its untrained draws, all by the same reader; None without a draw."""
+    own, twin = layer.result(Readout), layer.baseline(Readout)
+    if own is None or twin is None:
+        return None
+    draws = (twin, *layer.draws)
+    if own.reader == "logistic" and all(draw.reader == "logistic" for draw in draws):
+        return own, draws
+    return own.closed or own, tuple(draw.closed or draw for draw in draws)
+
+
+def untrained_scores(layer: Layer) -> Float64[Array, "m"]:
+    """Held-out scores of a layer in the untrained draws; none without one."""
+    found = untrained_reads(layer)
+    return np.array([] if found is None else [draw.held_out for draw in found[1]], dtype=np.float64)
+
+
+def over_untrained(layers: Sequence[Layer], level: float = 0.95) -> Band | None:
+    """The gain of layers over their untrained draws, with intervals that hold for all of them at once.
+
+    Args:
+        layers: layers with a twin.
+        level: that all intervals hold at once.
+
+    Returns:
+        None where there are none, or read-outs of a layer were not scored on the same rows.
+    """
+    pairs = [untrained_reads(layer) for layer in layers]
+    known = [pair for pair in pairs if pair is not None]
+    m = min((len(draws) for _, draws in known), default=0)
+    own = [shares_of(read) for read, _ in known]
+    drawn = [[shares_of(draw) for draw in draws[:m]] for _, draws in known]
+    sizes = {-1 if share is None else len(share) for each in (own, *drawn) for share in each}
+    if not known or len(known) < len(layers) or len(sizes) > 1 or not min(sizes) >= _LEAST:
+        return None
+    return over_draws(np.array(own), np.array(drawn).swapaxes(0, 1), level)
+
+
+def shares_of(read: Readout | None) -> Float64[Array, "n"] | None:
     """Each held-out row's share of a score: their mean is the score; None where it is not known by rows."""
     if read is None:
         return None

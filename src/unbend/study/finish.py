@@ -6,6 +6,7 @@ A merged study is finished from the added States by the same function, so its nu
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from unbend.numerics.state import MEASURES, HeldOut, Measure
 from unbend.numerics.yes_no import label_readouts
 from unbend.study.findings import findings
 from unbend.study.network import spanning
+from unbend.study.readers import affordable, asked, is_closed, with_logistic
 from unbend.study.values import About, Layer, Study, Sums, TaskName, state_of
 
 BASELINE = ("readout", "scatter")
@@ -56,13 +58,31 @@ def finish(
         train = sums.train.get(frame.name, {})
         with _threads(train):
             held_out = sums.held_out.get(frame.name, {})
-            results = _with_held_out_units(_results(wanted, train, held_out), held_out)
-            base = [m for m in wanted if m.name in BASELINE]
-            twin = _results(base, sums.twin_train.get(frame.name, {}), sums.twin_held_out.get(frame.name, {}))
+            results = _with_held_out_units(results_of(wanted, train, held_out), held_out)
+            base = [without_controls(m) for m in wanted if m.name in BASELINE]
+            twin = results_of(base, sums.twin_train.get(frame.name, {}), sums.twin_held_out.get(frame.name, {}))
         layers.append(replace(frame, results=results, twin=twin))
         tick(1)
-    across = spanning(layers, sums) | dict(more or {})
-    return Study(about=about, layers=tuple(layers), across=across, findings=findings(about, layers, across), sums=sums)
+    with one_thread():
+        layers = with_logistic(layers, sums, affordable(about.task, layers, sums))
+    return _diagnose(about, layers, sums, dict(more or {}))
+
+
+def _diagnose(about: About, layers: Sequence[Layer], sums: Sums, more: dict[str, Any]) -> Study:
+    """The study with its findings; the layers that these rest on are read by a logistic regression first."""
+    tried: list[str] = []
+    while True:
+        across = spanning(layers, sums) | more
+        found = findings(about, layers, across)
+        closed = {layer.name for layer in layers if is_closed(layer)}.difference(tried)
+        wanted = dict.fromkeys(name for finding in found for name in finding.rests_on if name in closed)
+        now = asked(about.task, [*tried, *wanted], sums).difference(tried)
+        if not now:
+            found = findings(about, layers, across, unasked=frozenset(wanted)) if wanted else found
+            return Study(about=about, layers=tuple(layers), across=across, findings=found, sums=sums)
+        with one_thread():
+            layers = with_logistic(layers, sums, now)
+        tried += now
 
 
 def extend(study: Study, name: str, found: Any) -> Study:
@@ -91,15 +111,26 @@ def fitting(measures: Iterable[Measure], task: TaskName) -> tuple[Measure, ...]:
     return tuple(measures)
 
 
+def without_controls(measure: Measure) -> Measure:
+    """A measure of an untrained draw: its read-out has no controls, which nothing is compared with.
+
+    Args:
+        measure: as it is made of the network.
+    """
+    if measure.name != readout.__name__:
+        return measure
+    return replace(measure, finish=partial(measure.finish, controls=False))
+
+
 def _threads(states: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """One thread for small matrices: on a busy machine a second one costs more than it brings."""
     second = state_of(states, SecondState)
     if second is None or len(second.mean) > _SMALL:
         return nullcontext()
-    return _OneThread()
+    return one_thread()
 
 
-class _OneThread:
+class one_thread:  # noqa: N801  a context, as those of torch are called
     """One thread in torch and in numpy's linear algebra, as long as the block runs."""
 
     def __enter__(self) -> None:
@@ -112,8 +143,14 @@ class _OneThread:
         self._pools.restore_original_limits()
 
 
-def _results(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
-    """What the measures make of the States of one layer; those whose States are not all there are left out."""
+def results_of(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:
+    """What measures make of the States of one layer; those whose States are not all there are left out.
+
+    Args:
+        wanted: the measures.
+        train: the States of the rows to fit.
+        held_out: those of the rows to score.
+    """
     results = {}
     for measure in wanted:
         states = [_state_for(need, train, held_out) for need in measure.needs]

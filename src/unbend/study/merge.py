@@ -20,6 +20,9 @@ from unbend.study.values import About, Layer, States, Study, Sums, state_of
 _OF_NETWORK = ("examination", "worth")
 """Results that only the network itself could give, so that those of the first study stand."""
 _EXAMINED = "The network itself was examined on rows of the first of the studies added."
+_ONE_DRAW = (
+    "Of the studies' untrained draws the first is added; the others are left out, so that their spread is not known."
+)
 _ALIKE = 1.25
 """Ratio of two shares of rows from which they are told to be unlike."""
 _CLOSE = 1e-3
@@ -55,6 +58,8 @@ def merge(first: Study, *others: Study) -> Study:
         about = replace(about, notes=(*about.notes, *told))
     about = replace(about, notes=_with_shares(about, sums, (first, *others)))
     kept = {name: first.across[name] for name in _OF_NETWORK if name in first.across}
+    if any(layer.draws for study in (first, *others) for layer in study.layers):
+        about = replace(about, notes=(*about.notes, _ONE_DRAW))
     if kept:
         about = replace(about, notes=(*about.notes, _EXAMINED))
     return finish(about, _bare(first), sums, more=kept)
@@ -129,7 +134,7 @@ def _check(a: Study, b: Study) -> None:
 
 def _bare(study: Study) -> list[Layer]:
     """The layers without what was measured of them."""
-    return [replace(layer, results={}, twin={}) for layer in study.layers]
+    return [replace(layer, results={}, twin={}, draws=()) for layer in study.layers]
 
 
 def _face(layer: Layer) -> tuple[Any, ...]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import DataError
+from unbend.numerics import separable
 from unbend.numerics.result import result
-from unbend.numerics.separable import Overlap, Separation, separate
 
 
 @result
@@ -32,8 +32,8 @@ class Opening:
     inputs: Float64[Array, "n 2"]
     hidden: Float64[Array, "n 2"]
     labels: Int64[Array, "n"]
-    before: Overlap
-    after: Separation
+    before: separable.Overlap
+    after: separable.Separation
     held_out: float
 
 
@@ -55,8 +55,8 @@ def opening(model: Any, data: Any, *, network: str, name: str) -> Opening:
     with torch.no_grad():
         hidden = model[:-1](x)
         right = model(data.x_test).argmax(1) == data.y_test
-    before, after = separate(x, y), separate(hidden, y)
-    if not (isinstance(before, Overlap) and isinstance(after, Separation)):
+    before, after = separable.separate(x, y), separable.separate(hidden, y)
+    if not (isinstance(before, separable.Overlap) and isinstance(after, separable.Separation)):
         raise DataError(
             f"opening: expected an overlap that a layer undoes, got {before} and {after}. Take another seed."
         )

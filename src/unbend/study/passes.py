@@ -61,13 +61,21 @@ class Passes:
         weight, bias = _head_of(model, self._work)
         sums = Sums(train, held_out, head_weight=weight, head_bias=bias)
         if fresh is not None:
-            base = tuple(m for m in measures if m.name in BASELINE)
-            sums = replace(
-                sums,
-                twin_train=self._part(fresh, "train", "Untrained twin", base)[0],
-                twin_held_out=self._part(fresh, "held_out", "Untrained twin, held out", base)[0],
-            )
+            twin_train, twin_held_out = self.of_twin(fresh, "Untrained twin")
+            sums = replace(sums, twin_train=twin_train, twin_held_out=twin_held_out)
         return replace(sums, gradient=self._gradient(model)), counted
+
+    def of_twin(self, fresh: nn.Module, phase: str) -> tuple[States, States]:
+        """The sums of an untrained draw over training and held-out rows.
+
+        Args:
+            fresh: the draw.
+            phase: what the passes are called as they go on.
+        """
+        base = tuple(m for m in self._work.measures if m.name in BASELINE)
+        train, _ = self._part(fresh, "train", phase, base)
+        held_out, _ = self._part(fresh, "held_out", f"{phase}, held out", base)
+        return train, held_out
 
     def of_all_rows(self, model: nn.Module, sums: Sums) -> dict[str, Any]:
         """The Results that need all rows of every layer, of those asked for; the rows are collected once."""
@@ -97,7 +105,7 @@ class Passes:
             model, work.rows, work.fit, n_classes=work.n_classes, loss=how.loss, protect=work.plan.protect
         )
         return examine(
-            subject, is_declared=work.rows.is_declared, with_trials=how.trials,
+            subject, is_declared=work.rows.is_declared, with_trials=how.trials, frames=work.frames,
             tell=lambda what: self._progress(what, 0, None),
         )  # fmt: skip
 

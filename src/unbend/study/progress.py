@@ -1,8 +1,16 @@
 """How far a study is: what it calls as it goes on."""
 
+import sys
 import warnings
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from importlib import import_module
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+
+from unbend._notebook import is_notebook
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @runtime_checkable
@@ -16,6 +24,33 @@ class Progress(Protocol):
 
 def silent(phase: str, done: int, total: int | None) -> None:
     """Say nothing."""
+
+
+@contextmanager
+def shown(progress: Progress | None) -> Iterator[Progress]:
+    """What a caller gave; else bars, where somebody looks: in a notebook and a terminal, not in a pipe.
+
+    Args:
+        progress: of the caller; None for bars.
+    """
+    if progress is not None:
+        yield progress
+    elif is_notebook() or sys.stderr.isatty():
+        with import_module("unbend.report.bars").bars() as told:  # drawn above this row, by name
+            yield told
+    else:
+        yield silent
+
+
+def with_bars(function: F) -> F:
+    """A function whose `progress` shows by itself, as `shown` does, where a caller leaves it out."""
+
+    @wraps(function)
+    def call(*args: Any, progress: Progress | None = None, **more: Any) -> Any:
+        with shown(progress) as told:
+            return function(*args, progress=told, **more)
+
+    return cast("F", call)
 
 
 def remark(progress: Progress, sentence: str) -> None:

@@ -23,6 +23,7 @@ from unbend.load.dataset import IGNORED
 from unbend.numerics.streaming.layer import warm_up
 from unbend.numerics.view import Rule
 from unbend.study.defaults import fresh_defaults
+from unbend.study.draws import further_draws
 from unbend.study.examine.values import Examination
 from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
@@ -31,7 +32,7 @@ from unbend.study.items import Choice, Items, arguments
 from unbend.study.outputs import part_of_output
 from unbend.study.passes import Census, Passes
 from unbend.study.prepare import TASKS, Preparation, prepare
-from unbend.study.progress import Progress, remark, silent, ticker
+from unbend.study.progress import Progress, remark, shown, ticker
 from unbend.study.proofs import BUDGET
 from unbend.study.settings import Settings
 from unbend.study.source import HELD_OUT, Holding, Part, Source, source
@@ -68,7 +69,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     ranks: bool = True,
     trials: bool = True,
     name: str = "",
-    progress: Progress = silent,
+    progress: Progress | None = None,
     recipe: Mapping[str, str] | None = None,
 ) -> Study:
     """What every layer of a model does to a data set.
@@ -112,7 +113,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         trials: where a loss is given, also train copies for some seconds, to see what that would bring.
         ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
         name: what the page calls the model.
-        progress: called as the study goes on.
+        progress: called as the study goes on; left out, a bar shows in a terminal and in a notebook, none in a pipe.
         recipe: words that make model and data again, to be kept with the study.
 
     Raises:
@@ -141,8 +142,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     )  # fmt: skip
     how.check()
     module = bare(network_of(model))
-    with fresh_defaults(), part_of_output(module, output):
-        return _study(module, _source(module, data, held_out, how), how, progress, name=name, recipe=dict(recipe or {}))
+    with fresh_defaults(), part_of_output(module, output), shown(progress) as told:
+        return _study(module, _source(module, data, held_out, how), how, told, name=name, recipe=dict(recipe or {}))
 
 
 def _source(model: nn.Module, data: Any, held_out: Any, how: Settings) -> Source:
@@ -169,8 +170,9 @@ def _study(
             nullcontext() if fresh is None else part_of_output(fresh, how.output)
         ):  # a copy has no hooks of the model's
             sums, seen = passes.sums(model, fresh)
+        drawn = further_draws(model, passes, work, how, sums)
         examination, lacking = _examined(model, passes)
-        work = replace(work, notes=(*work.notes, *lacking))
+        work = replace(work, frames=drawn.frames, notes=(*work.notes, *drawn.notes, *lacking))
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
         _about(model, name, work, seen, sums), work.frames, sums, measures=work.measures, more=more,

@@ -43,6 +43,7 @@ class Finding:
         why: why it matters.
         advice: what to do, what to check first in front.
         instead: what else would explain it; empty for a symptom.
+        rests_on: layers whose read-outs it rests on.
         explains: rules whose findings it explains, if it leads.
     """
 
@@ -55,6 +56,7 @@ class Finding:
     advice: str
     instead: str = ""
     explains: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
 
     __repr__ = in_one_line
     _repr_html_ = in_html
@@ -78,6 +80,8 @@ class Layer:
         feeders: the layers whose values reach it through no other shown layer, `input` among them; `"?"` where that
             could not be seen. Empty in studies of before this was recorded.
         alias_of: the layer whose values these are, at most moved.
+        draws: held-out read-outs of the same layer in further untrained draws, without their planes; none in a merged
+            study.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Layer:
     is_head: bool = False
     feeders: tuple[str, ...] = ()
     alias_of: str | None = None
+    draws: tuple[Readout, ...] = ()
 
     def result(self, kind: type[R]) -> R | None:
         """The Result of that class, such as `layer.result(Scatter)`; None where none was made."""

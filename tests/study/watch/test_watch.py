@@ -175,10 +175,10 @@ def test_layers_that_are_run_twice_by_checkpointing_count_once(is_reentrant):
             loss = F.cross_entropy(other(x), y)
             optimiser.zero_grad()
             loss.backward()
-            seen.append([float(sums.counts[0]) for sums in watch._reporter._sums])
+            seen.append([sums.n for sums in watch._reporter._sums])
             optimiser.step()
     assert is_same(one, other)
-    assert {n for step in seen for n in step} == {32.0}
+    assert {n for step in seen for n in step} == {32}
     assert np.isfinite(watch.history.layer("inner.1", "zeros")).all()
 
 
@@ -390,6 +390,35 @@ def test_the_distance_between_snapshots_keeps_the_budget():
         schedule.note(0.02 + 0.05 * is_reported, 0.05 if is_reported else None)
     assert spent <= 0.02 * 0.02 * steps * 1.5
     assert schedule.distance == pytest.approx(125, rel=0.05)
+
+
+def test_a_pause_between_steps_buys_no_burst_of_snapshots():
+    schedule = Schedule(None, 0.02)
+    reported = []
+    for step in range(1, 2001):
+        is_reported = step >= schedule.next
+        if is_reported:
+            schedule.plan(step, schedule.wish())
+            reported.append(step)
+        pause = 600.0 if step == 1000 else 0.0  # a validation of ten minutes
+        schedule.note(0.02 + 0.05 * is_reported + pause, 0.05 if is_reported else None)
+    assert np.diff(reported)[2:].min() >= 115
+
+
+def test_parameters_have_hooks_in_steps_that_are_reported_only():
+    model, seen = perceptron(), []
+
+    def step(loss, optimiser):
+        optimiser.zero_grad()
+        seen.append(sum(len(p._post_accumulate_grad_hooks or ()) for p in model.parameters()))
+        loss.backward()
+        optimiser.step()
+
+    h = train(model, n=7, every=3, step=step).history
+    n = len(list(model.parameters()))
+    assert h.steps.tolist() == [1, 4, 7]
+    assert seen == [n, 0, 0, n, 0, 0, n]
+    assert (h.value("gradient") > 0).all()
 
 
 def test_settings_out_of_range_are_refused_by_name():

@@ -42,7 +42,7 @@ export const versus: View<Versus> = (host, data, place) => {
   const places = apart(ends, 14);
   sides.forEach(([kind], i) => {
     root.append(svg("text", { class: `end ${kind}`, x: px(box.right + 8), y: px(places[i] ?? 0), dy: ".32em" },
-      shortened(data.names[i as 0 | 1], 16)));
+      shortened(data.names[i as 0 | 1], 14)));
   });
   return link(host, chart, data.layers, place, (i) =>
     [`${data.names[0]}: ${percent(data.first[i] ?? NaN)}`, `${data.names[1]}: ${percent(data.second[i] ?? NaN)}`]);

@@ -20,7 +20,7 @@ from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.numerics.separable import Answers, Verdict, separate
 from unbend.study.examine.subject import Sample
-from unbend.study.progress import Progress, silent
+from unbend.study.progress import Progress, silent, with_bars
 
 BUDGET = 20.0
 """Seconds the proof may take."""
@@ -96,6 +96,7 @@ class NarrowedModel:
     plane: BottleneckPlane
 
 
+@with_bars
 def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor completes it
     model: nn.Module,
     data: Any,
@@ -129,7 +130,7 @@ def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor compl
         loss: the loss (output, y), or its name; None for cross-entropy.
         rows: rows of each part at most.
         seed: of the new layers and of the order of the rows.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         ModelError: the model puts out no row of scores for each sample.

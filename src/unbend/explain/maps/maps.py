@@ -31,7 +31,7 @@ from unbend.numerics.planes import discriminant_axes, variance_axes
 from unbend.numerics.procrustes import displacement, turn, unit_size
 from unbend.numerics.result import result
 from unbend.numerics.second import SecondState
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.values import Study
 
 ROWS = 1000
@@ -132,6 +132,7 @@ class _Layer:
     ranks: Ranks
 
 
+@with_bars
 def maps(  # noqa: PLR0913  every setting by name, so that an editor completes it
     model: nn.Module | Study,
     data: Any = None,
@@ -165,7 +166,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
         restarts: how often each embedding is made again from a random start.
         words: the vocabulary, where the input is token numbers: a list, or a function of the number.
         batch_size: rows per forward pass.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: no such method, labels that are no classes, or fewer than 16 finite rows.

@@ -128,8 +128,8 @@ def _sample(states: States, name: str) -> SampleState | None:
 def _part(samples: Mapping[str, SampleState], names: Sequence[str], n: int) -> tuple[Array, Array, list[Array]]:
     """Row numbers, targets, and the table of each layer."""
     first = samples[names[0]]
-    tables = [samples[name].table()[0][:n].numpy() for name in names]
-    return first.ids[:n], first.table()[1][:n].numpy(), tables
+    tables = [samples[name].table()[0][:n] for name in names]
+    return first.ids[:n], first.table()[1][:n], tables
 
 
 def _label(targets: Float64[Array, "n t"], class_names: tuple[str, ...]) -> Int64[Array, "n"]:

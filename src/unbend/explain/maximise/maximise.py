@@ -22,7 +22,7 @@ from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, Form
 from unbend.numerics.direction import Direction
 from unbend.numerics.result import result
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.zoo.optimiser import adam_steps
 
 STEPS = 256
@@ -119,6 +119,7 @@ class Maximisation:
         return np.divide(self.answer - self.mean, real, out=np.full(len(real), np.nan), where=real > 0)
 
 
+@with_bars
 def maximise(
     model: nn.Module,
     data: Any,
@@ -150,7 +151,7 @@ def maximise(
         how: parametrisation, steps, jitter, total variation.
         batch_size: targets that climb together.
         seed: of the start and of the jitter.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: the input is token numbers, or no single tensor; no such class, parametrisation or reading.

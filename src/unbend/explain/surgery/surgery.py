@@ -27,7 +27,7 @@ from unbend.explain.surgery.runs import LayerRun, chains, longest, parts, try_ru
 from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.study.finish import extend
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.values import Study
 from unbend.study.worth import LayerCost, Way, Worth
 
@@ -153,6 +153,7 @@ class Surgery:
         return next((cut for cut in self.cuts if (cut.layer, cut.operation) == (layer, operation)), None)
 
 
+@with_bars
 def surgery(  # noqa: PLR0913  every setting by name, so that an editor completes it
     model: nn.Module,
     data: Any,
@@ -187,7 +188,8 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
             spread over all of them, are judged then. None for no limit.
         batch_size: rows per forward pass.
         seed: of the control's directions.
-        progress: called as it goes on; says first how many forward passes it will take.
+        progress: called as it goes on, first with how many forward passes it will take; left out, bars show by
+            themselves.
 
     Raises:
         DataError: the labels are no classes, there are no held-out rows, or no such operation.

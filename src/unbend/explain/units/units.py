@@ -22,7 +22,7 @@ from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.units import Units, UnitState, tuning
 from unbend.numerics.units import units as finish
 from unbend.study.fold import States
-from unbend.study.progress import Progress, silent, ticker
+from unbend.study.progress import Progress, silent, ticker, with_bars
 
 SAMPLE = 2048
 """Rows from which correlations are taken."""
@@ -62,6 +62,7 @@ class UnitCards:
         return one_line("UnitCards", self.layers)
 
 
+@with_bars
 def units(
     model: nn.Module,
     data: Any,
@@ -85,7 +86,7 @@ def units(
         layers: paths or globs; None for a sensible choice.
         words: the vocabulary, where the input is token numbers: a list, or a function of the number.
         batch_size: rows per forward pass.
-        progress: called as it goes on.
+        progress: called as it goes on; left out, bars show by themselves.
 
     Raises:
         DataError: the labels are no classes.

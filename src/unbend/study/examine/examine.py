@@ -8,7 +8,7 @@ without the model.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -18,12 +18,14 @@ from unbend.capture.kinds import kind_of
 from unbend.capture.quiet import kept_random
 from unbend.study.examine.output import output
 from unbend.study.examine.passages import passages
+from unbend.study.examine.reductions import reductions
 from unbend.study.examine.references import scores
 from unbend.study.examine.rows import rows
 from unbend.study.examine.subject import Subject
 from unbend.study.examine.trials import trial, with_biases, without_dropout
 from unbend.study.examine.values import DataFacts, Examination, Scores, Trial, Weights, is_unscaled
 from unbend.study.examine.weights import Ran, fresh_reach, is_affine, ran, weights
+from unbend.study.values import Layer
 
 _FLAT = (nn.Sigmoid, nn.Tanh, nn.Hardsigmoid, nn.Hardtanh, nn.Softsign)
 _HEAVY_DROPOUT = 0.6
@@ -36,6 +38,7 @@ def examine(
     *,
     is_declared: bool,
     with_trials: bool,
+    frames: Sequence[Layer] = (),
     tell: Callable[[str], None] = lambda _what: None,
 ) -> Examination | None:
     """Examine a network.
@@ -44,6 +47,7 @@ def examine(
         subject: the network with some rows of both parts.
         is_declared: whether the caller said which rows are held out.
         with_trials: make short trials on copies; needs the subject's loss.
+        frames: the layers as the study reads them: those that are reduced over positions are read again.
         tell: called with what is done next.
 
     Returns:
@@ -91,6 +95,7 @@ def examine(
             on_batch_statistics=on_batch[1],
             norm_layer=norm,
             train_on_batch_statistics=on_batch[0],
+            reductions=reductions(subject, frames) if is_finite else (),
             precision=next((str(p.dtype).removeprefix("torch.") for p in subject.model.parameters()), ""),
         )
 

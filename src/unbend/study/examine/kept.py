@@ -9,23 +9,23 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from unbend._typing import Array
 
-T = TypeVar("T")
+Question = TypeVar("Question", bound=Callable[..., Any])
 _MOST = 64
 """Answers that are kept, of each question; the arrays themselves are not."""
 
 
-def kept(ask: Callable[..., T]) -> Callable[..., T]:
+def kept(ask: Question) -> Question:
     """The question, whose answer must follow from the values of its arrays alone."""
-    answers: OrderedDict[bytes, tuple[T]] = OrderedDict()
+    answers: OrderedDict[bytes, tuple[Any]] = OrderedDict()
 
     @wraps(ask)
-    def answer(*arrays: Array) -> T:
+    def answer(*arrays: Array) -> Any:
         rows = _digest(arrays)
         known = answers.get(rows)
         if known is None:
@@ -34,7 +34,7 @@ def kept(ask: Callable[..., T]) -> Callable[..., T]:
                 answers.popitem(last=False)
         return known[0]
 
-    return answer
+    return cast("Question", answer)
 
 
 def _digest(arrays: tuple[Array, ...]) -> bytes:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from unbend._typing import Array
+from unbend.numerics.rates import average_precision
 from unbend.study.examine.kept import kept
 from unbend.study.examine.references import are_inputs
 from unbend.study.examine.subject import Subject, pooled_r2
@@ -22,10 +23,15 @@ _COLUMNS = 100
 """Columns that are each asked alone for the label."""
 _FEWEST = 40
 _FOLDS = 3
+_SUM = 1e-3
+"""How far the outputs of a row may add up to another number than 1 and be probabilities."""
 _MEMORISED = 0.1
 """Training above held-out score from which labels may have been learned by heart."""
 _TELLS = 0.995
 """Accuracy of one column alone from which it is said to tell the label."""
+_LEFT = 0.05
+"""And share of what the most frequent class leaves over that it may get wrong: of one row in a hundred, always naming
+the other class is .99 right."""
 _TELLS_R2 = 0.98
 """R² likewise."""
 
@@ -41,6 +47,7 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
     table = subject.table if ask else None
     train, unseen = (_Inside(), _Inside()) if table is None else (_inside(*table[:2]), _inside(*table[2:]))
     leak, leak_score = _leak(subject, scores)
+    calls = confusion(subject)
     return DataFacts(
         spread_low=spread[0],
         spread_median=spread[1],
@@ -51,7 +58,8 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
         y_mean=math.nan if targets is None else float(targets.mean()),
         y_spread=math.nan if targets is None else float(targets.std()),
         counts=np.bincount(subject.train.y.numpy(), minlength=subject.n_classes) if subject.n_classes else None,
-        confusion=confusion(subject),
+        confusion=calls,
+        precision=math.nan if calls is None else _precision(subject),
         in_train=train.right,
         in_held_out=unseen.right,
         majority_train=subject.train.majority,
@@ -88,6 +96,16 @@ def confusion(subject: Subject) -> Array | None:
     found = np.zeros((k, k), np.int64)
     np.add.at(found, (subject.held_out.y.numpy(), subject.guess(out).numpy()), 1)
     return found
+
+
+def _precision(subject: Subject) -> float:
+    """Average precision of the network's output, averaged over the classes."""
+    out = subject.out_held_out.double()
+    if out.shape[1] == 1:
+        out = torch.cat([-out, out], 1)
+    elif not (float(out.min()) >= 0 and float((out.sum(1) - 1).abs().max()) < _SUM):
+        out = out.softmax(1)  # scores as they are do not compare between rows
+    return average_precision(subject.held_out.y.numpy(), out.numpy()) if len(out) else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +189,19 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
         return -1, math.nan
     if not subject.n_classes and table[1].shape[1] > 1:  # columns that are targets themselves are no leak
         return -1, math.nan
-    return _telling(*table, np.array(subject.n_classes))
+    needed = max(_TELLS, 1 - _LEFT * (1 - scores.majority)) if subject.n_classes else _TELLS_R2
+    return _telling(*table, np.array([subject.n_classes, needed]))
 
 
 @kept
-def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, n_classes: Array) -> tuple[int, float]:
-    """The first column from which a small tree tells the held-out label, and how well; -1 where none does."""
-    k = int(n_classes)
+def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, asked: Array) -> tuple[int, float]:
+    """The first column from which a small tree tells the held-out label, and how well; -1 where none does.
+
+    `asked` holds how many classes there are, and how well is well enough.
+    """
+    k, needed = int(asked[0]), float(asked[1])
     for j in range(min(x.shape[1], _COLUMNS)):
-        if k and _most(x_held_out[:, j], y_held_out) < _TELLS:
+        if k and _most(x_held_out[:, j], y_held_out) < needed:
             continue
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -189,7 +211,7 @@ def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, n_classes
             else DecisionTreeRegressor(min_samples_leaf=5, random_state=0)
         )
         found = tree.fit(x[:, [j]], y).score(x_held_out[:, [j]], y_held_out)
-        if found >= (_TELLS if k else _TELLS_R2):
+        if found >= needed:
             return j, float(found)
     return -1, math.nan
 

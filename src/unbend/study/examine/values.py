@@ -172,6 +172,31 @@ class Passage:
 
 
 @result
+class Reduction:
+    """What a mean over positions leaves out of a layer: read-outs of the mean and of more positions, on the same rows.
+
+    Attributes:
+        layer: its path.
+        positions: positions it has.
+        cells: positions that are read, each the mean of its neighbours.
+        n: held-out rows.
+        reduced: held-out accuracy of a logistic regression of the mean of all positions.
+        finer: the same of all cells.
+        low: lower end of the 99 % interval of the difference, paired by row.
+        high: upper end.
+    """
+
+    layer: str
+    positions: int
+    cells: int
+    n: int
+    reduced: float
+    finer: float
+    low: float
+    high: float
+
+
+@result
 class DataFacts:
     """The data as such: scales, and how the two parts relate.
 
@@ -197,6 +222,8 @@ class DataFacts:
             ones; NaN where it was not asked for.
         noise_held_out: the same within the held-out rows.
         targets_are_inputs: the targets are the inputs themselves, as those of an autoencoder.
+        precision: average precision with which the network's output ranks the held-out rows of each class before the
+            others, averaged over the classes; one over their number by chance. NaN where there is no `confusion`.
     """
 
     spread_low: float
@@ -219,6 +246,7 @@ class DataFacts:
     noise: float = float("nan")
     noise_held_out: float = float("nan")
     targets_are_inputs: bool = False
+    precision: float = float("nan")
 
 
 @result
@@ -262,6 +290,7 @@ class Examination:
         norm_layer: the first layer of batch normalisation.
         train_on_batch_statistics: the same score on the training rows.
         precision: type of the weights, such as `float16`.
+        reductions: layers that the study reads by their mean over positions, read again with more of them.
     """
 
     n_train: int
@@ -282,6 +311,7 @@ class Examination:
     norm_layer: str | None
     train_on_batch_statistics: float = float("nan")
     precision: str = ""
+    reductions: tuple[Reduction, ...] = ()
 
     def trial(self, name: str) -> Trial | None:
         """The trial of that name, if it was made."""

@@ -4,13 +4,14 @@ In: the layers' Results and the figures over depth. Out: `Finding`s, worst first
 evidence, why it matters and what to do; thresholds are named, with their source where there is one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from unbend.study.findings.data import (
     exchanged_labels,
+    ignored_classes,
     leaked,
     missing_class,
     noisy_labels,
@@ -36,7 +37,7 @@ from unbend.study.findings.scale import gradient_reach, scale
 from unbend.study.findings.separability import fading, lost_separability, no_better_than_untrained, rises
 from unbend.study.findings.structure import collapsed_rank, head_under_trained, idle_branch, idle_layers
 from unbend.study.findings.training import diverged, over_fitted, stuck, under_fitted, untrained
-from unbend.study.findings.trust import chance_would_do, few_rows, read_out_over_fits
+from unbend.study.findings.trust import chance_would_do, few_rows, lossy_reduction, read_out_over_fits
 from unbend.study.findings.units import dormant_units, nonfinite, saturated_units, silent_units
 from unbend.study.findings.weights import (
     affine_stack,
@@ -59,7 +60,7 @@ CAUSES: tuple[Rule, ...] = (
     diverged, nonfinite,
     too_few_outputs, constant_softmax, applied_twice, raw_scores, clipped_output, output_range,
     not_repeatable, stale_norm,
-    exchanged_labels, leaked, shifted, shuffled_labels, missing_class,
+    exchanged_labels, leaked, shifted, shuffled_labels, missing_class, ignored_classes,
     constant_weights, idle_branch, shrunk_weights, affine_stack, missing_bias, unscaled, exploding,
     narrow_passage, vanishing, strong_dropout, untouched_layer, untrained, silent_units, large_weights, saturated_units,
     noisy_labels, squared_error, over_fitted, under_fitted, unpredicted_class,
@@ -69,7 +70,7 @@ loss contradict, then the data, then the weights and the structure, then trainin
 SYMPTOMS: tuple[Rule, ...] = (
     lost_separability, head_under_trained, gradient_reach, collapsed_rank, fading, idle_layers, replaceable, unused,
     essential, dormant_units, scale,
-    no_better_than_untrained, stuck, read_out_over_fits, chance_would_do, few_rows, rises,
+    no_better_than_untrained, stuck, lossy_reduction, read_out_over_fits, chance_would_do, few_rows, rises,
 )  # fmt: skip
 """Rules that name what a cause leads to, or what is worth knowing."""
 RULES = (*CAUSES, *SYMPTOMS)
@@ -79,10 +80,19 @@ number of problems and warnings."""
 _LOUD = ("problem", "warning")
 
 
-def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -> tuple[Finding, ...]:
+def findings(
+    about: About, layers: Sequence[Layer], across: Mapping[str, Any], *, unasked: Collection[str] = frozenset()
+) -> tuple[Finding, ...]:
     """The differential diagnosis: the leading cause first, then what else was found, worst first.
 
     The first cause in the order of `CAUSES` leads. What it explains is told as a note that says so.
+
+    Args:
+        about: what was studied.
+        layers: with their Results.
+        across: Results that span layers.
+        unasked: layers whose read-outs are closed forms because a logistic regression would take too long: what rests
+            on them is a note.
     """
     evidence = Evidence(about, layers, across)
     order = {layer.name: i for i, layer in enumerate(layers)}
@@ -90,7 +100,7 @@ def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -
     def rank(f: Finding) -> tuple[int, int]:
         return SEVERITIES.index(f.severity), order.get(f.layer or "", -1)
 
-    found = [finding for rule in RULES for finding in _condense(sorted(rule(evidence), key=rank))]
+    found = [_weigh(finding, unasked) for rule in RULES for finding in _condense(sorted(rule(evidence), key=rank))]
     leader = next((finding for finding in found if finding.severity in _LOUD), None)
     if leader is not None:
         rest = [finding for finding in found if finding is not leader]
@@ -99,6 +109,16 @@ def findings(about: About, layers: Sequence[Layer], across: Mapping[str, Any]) -
     else:
         found.sort(key=rank)
     return tuple(replace(finding, instead=INSTEAD.get(finding.rule, "")) for finding in found)
+
+
+def _weigh(finding: Finding, unasked: Collection[str]) -> Finding:
+    """A finding that rests on closed forms alone, as a note that says so."""
+    if finding.severity == "note" or not unasked or not set(finding.rests_on) & set(unasked):
+        return finding
+    told = (
+        f"{finding.evidence} It rests on closed forms: a logistic regression, which may read more, would take too long."
+    )
+    return replace(finding, severity="note", evidence=told)
 
 
 def _explain(finding: Finding, leader: Finding) -> Finding:
@@ -121,6 +141,7 @@ def _condense(found: Sequence[Finding]) -> list[Finding]:
         if others:
             names = ", ".join(others[:8]) + (", …" if len(others) > 8 else "")
             told = f"{shown[-1].evidence} The same holds for {len(others)} more: {names}."
-            shown[-1] = replace(shown[-1], evidence=told)
+            rests_on = tuple(dict.fromkeys(name for f in same[MOST - 1 :] for name in f.rests_on))
+            shown[-1] = replace(shown[-1], evidence=told, rests_on=rests_on)
         out += shown
     return out

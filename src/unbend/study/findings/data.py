@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from unbend._names import first_few
 from unbend._typing import Array
+from unbend.numerics.interval import wilson
+from unbend.numerics.readout import READERS, Readout
 from unbend.study.examine.values import APART, Examination
-from unbend.study.findings.evidence import Evidence
+from unbend.study.findings.evidence import SURE, Evidence, name_of
 from unbend.study.findings.words import share
 from unbend.study.values import Finding, Severity
 
@@ -15,6 +19,12 @@ _MOVED = 0.5
 """Share of a class's rows that are called by another name from which the two are said to be exchanged."""
 _FEWEST = 5
 """Held-out rows of a class from which it is said never to be called."""
+_RARE = 5
+"""Times that the largest class has as many rows as one that is called rare."""
+_FINDS = 0.1
+"""Accuracy averaged over the classes by which a read-out must exceed the network's to show that they can be told."""
+_HARDLY = 0.1
+"""Share of its rows up to which a class is hardly ever named."""
 _FAR_APART = 0.9
 """And from which the difference is one of preparation, not of one sample against another."""
 _COPIES = 0.2
@@ -99,6 +109,75 @@ def _missing(e: Evidence, found: Array, i: int, level: Severity) -> Finding:
         "All of its rows are wrong, which an accuracy over all classes hides.",
         "Check that the rows the network was trained on hold this class; weigh or sample it more often if it is rare.",
     )  # fmt: skip
+
+
+def ignored_classes(e: Evidence) -> Iterator[Finding]:
+    """Rare classes that the network never or hardly ever names, which its accuracy hides.
+
+    A problem where a read-out of some layer does find their rows, which excludes that nothing could.
+    """
+    found, x = e.confusion, e.examination
+    if found is None or x is None or not found.sum():
+        return
+    counts, hits, top = found.sum(1), np.diag(found), int(found.sum(1).argmax())
+    rare = [
+        int(j) for j in np.flatnonzero((counts >= _FEWEST) & (_RARE * counts <= counts[top]))
+        if hits[j] <= _HARDLY * counts[j] and _most(int(hits[j]), int(counts[j])) < _MOVED
+    ]  # fmt: skip
+    if not rare:
+        return
+    all_rare = len(rare) == (counts > 0).sum() - 1
+    named, n, seen = int(hits[rare].sum()), int(counts.sum()), counts > 0
+    balanced, chance = float((hits[seen] / counts[seen]).mean()), 1 / int(seen.sum())
+    best = _finds(e, rare)
+    is_found = (
+        best is not None and best.balanced - balanced > _FINDS and best.least > _most(named, int(counts[rare].sum()))
+    )
+    if not (all_rare or is_found):
+        return
+    names = [e.about.class_names[j] for j in rare]
+    told = "" if best is None else f" {best.words}"
+    never = "never" if not named else "hardly ever"
+    yield Finding(
+        "ignored_classes", "problem" if is_found else "warning", None,
+        f"The network {never} names {'class' if len(names) == 1 else 'the classes'} {first_few(names)}"
+        f"{f': it calls nearly every row {e.about.class_names[top]}' if all_rare else ''}.",
+        f"Of {int(counts[rare].sum()):,} such rows among {n:,} held-out ones it names {named} rightly. Accuracy "
+        f"{hits.sum() / n:.3f}, by always naming {e.about.class_names[top]} {counts[top] / n:.3f}; averaged over the "
+        f"classes {balanced:.3f} (chance {chance:.3f}); average precision {x.rows.precision:.3f} (chance "
+        f"{chance:.3f}).{told}",
+        "An accuracy over all rows hides it: the largest class alone makes it high.",
+        "Judge by the accuracy averaged over the classes and by average precision; weigh rare classes more in the "
+        "loss, sample them more often, or lower the score from which they are named.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a read-out makes of rare rows: its accuracy averaged over the classes, and how many of them it finds."""
+
+    balanced: float
+    least: float
+    words: str
+
+
+def _finds(e: Evidence, rare: list[int]) -> _Found | None:
+    """The read-out that is best on average over the classes."""
+    known = [(layer, r) for layer, r in e.measured(Readout) if r.confusion is not None and np.isfinite(r.balanced)]
+    if not known:
+        return None
+    layer, r = max(known, key=lambda pair: pair[1].balanced)
+    hits, n = (0, 0) if r.confusion is None else (np.diag(r.confusion)[rare].sum(), r.confusion.sum(1)[rare].sum())
+    words = (
+        f"A {READERS[r.reader]} of {name_of(layer)} names {int(hits):,} of {int(n):,} such rows rightly, with an "
+        f"average precision of {r.precision:.3f}."
+    )
+    return _Found(r.balanced, float(wilson(int(hits), int(n), SURE)[0]), words)
+
+
+def _most(hits: int, n: int) -> float:
+    """Upper end of the interval of a share."""
+    return float(wilson(hits, n)[1])
 
 
 def shuffled_labels(e: Evidence) -> Iterator[Finding]:

@@ -42,6 +42,8 @@ INSTEAD: dict[str, str] = {
     "over_fitted": "A shift between the parts, label noise in training, or copies of training rows.",
     "under_fitted": "Too few epochs, too low a learning rate, a weak optimiser or one huge batch: a look at the "
     "network cannot tell these apart.",
+    "ignored_classes": "Rare rows that nothing in these inputs tells from the others: then only their ranking is of "
+    "use.",
     "missing_class": "A class that looks like another one to every reader of these inputs.",
 }
 """Rule → what else would explain its finding."""

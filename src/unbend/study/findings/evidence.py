@@ -10,7 +10,7 @@ import numpy as np
 from unbend._typing import Array
 from unbend.numerics.interval import paired_difference
 from unbend.numerics.probe import Probes
-from unbend.numerics.readout import Readout
+from unbend.numerics.readout import Readout, alike
 from unbend.study.depth import WHOLE
 from unbend.study.examine.values import Examination, is_unscaled
 from unbend.study.paths import Paths, paths
@@ -78,10 +78,10 @@ class Evidence:
     def reads_better(self, better: Layer, worse: Layer) -> bool:
         """Whether one layer reads better than another beyond noise, on the same rows.
 
-        Probes that were fitted outrank the closed form: what only the one of them tells is not told.
+        Both are read by the same reader. Probes of all rows outrank it: what only the one of them tells is not told.
         """
         found = self.result(Probes)
-        if not is_better(readout(better), readout(worse)):
+        if not is_better(*both(better, worse)):
             return False
         if found is None or not {better.name, worse.name} <= found.layers.keys():
             return True
@@ -183,6 +183,11 @@ def readout(layer: Layer) -> Readout:
     if found is None:
         raise LookupError(f"{layer.name}: expected a layer with a read-out. Ask `Evidence.read` for those.")
     return found
+
+
+def both(first: Layer, second: Layer) -> tuple[Readout, Readout]:
+    """The read-outs of two layers, by the same reader."""
+    return alike(readout(first), readout(second))
 
 
 def name_of(layer: Layer) -> str:

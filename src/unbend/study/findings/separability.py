@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from unbend.numerics.interval import paired_difference
-from unbend.numerics.readout import Readout
+from unbend.numerics.readout import READERS, Readout
 from unbend.numerics.scatter import Scatter
-from unbend.study.findings.evidence import SURE, Evidence, interval, is_better, is_whole, name_of, readout
+from unbend.study.depth import over_untrained, untrained_reads, untrained_scores
+from unbend.study.findings.evidence import SURE, Evidence, both, interval, is_better, is_whole, name_of, readout
 from unbend.study.values import Finding, Layer
 
 LEAST = 0.01
@@ -39,22 +39,24 @@ def fading(e: Evidence) -> Iterator[Finding]:
             f"{_scores(e, best, last)} No single layer in between loses much.",
             "The last layers can only use what reaches them.",
             "Try fewer or wider layers behind that point, or residual connections around them.",
+            rests_on=(best.name, last.name),
         )  # fmt: skip
 
 
 def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
     """Training added nothing that a linear read-out of random features would not have."""
-    twins = ((layer, layer.baseline(Readout)) for layer in e.hidden())
-    known = [(layer, twin) for layer, twin in twins if twin is not None]
-    if len(known) < 2 or any(is_better(readout(layer), twin) for layer, twin in known):
+    known = [layer for layer in e.hidden() if layer.baseline(Readout) is not None]
+    if len(known) < 2 or _is_reduced_at_a_loss(e, known) or any(_beats_untrained(layer) for layer in known):
         return
-    best, untrained = max(known, key=lambda pair: pair[1].held_out)
-    most, twin = max(known, key=lambda pair: readout(pair[0]).held_out - pair[1].held_out)
+    best = max(known, key=lambda layer: float(untrained_scores(layer).mean()))
+    most = max(known, key=_over_untrained)
+    n = len(untrained_scores(best))
+    one = " from one untrained draw; how much another would differ is not known"
     yield Finding(
         "untrained_does_as_well", "note", None,
         "No hidden layer is shown to read better than the same layer of an untrained draw of the network.",
-        f"The best untrained one is {best.name}: held-out {e.score} {untrained.held_out:.3f}. The greatest gain by "
-        f"training, at {most.name}, is {_difference(readout(most), twin)}, from one untrained draw.",
+        f"The best untrained one is {best.name}: held-out {e.score} {untrained_words(best)}. The greatest gain by "
+        f"training, at {most.name}, is {_gain_words(most)}{f' over {n} untrained draws' if n > 1 else one}.",
         "Random weights of this shape may do as well: then the curve shows the architecture and the data, not what was "
         "learned.",
         "Check that these are the trained weights, the labels and the learning rate; train longer; or use a simpler "
@@ -62,13 +64,42 @@ def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _difference(a: Readout, b: Readout) -> str:
-    """How much more the first reads than the second, with its interval on the same rows where that is known."""
-    gain = f"{a.held_out - b.held_out:+.3f}"
-    if a.correct is None or b.correct is None or len(a.correct) != len(b.correct):
-        return gain
-    found = paired_difference(a.correct, b.correct, SURE)
-    return f"{gain} ({100 * SURE:.0f} % interval {found.low:+.3f} to {found.high:+.3f})"
+def _is_reduced_at_a_loss(e: Evidence, layers: list[Layer]) -> bool:
+    """Whether layers are read by means that leave out what positions tell: then a draw's mean is no baseline either."""
+    lost = e.examination is not None and any(r.low > 0 for r in e.examination.reductions)
+    return lost and not any(is_whole(layer) for layer in layers)
+
+
+def untrained_words(layer: Layer) -> str:
+    """The held-out score of a layer before training, with the range of its draws where there are several."""
+    scores = untrained_scores(layer)
+    spread = (
+        f" on average over {len(scores)} draws, {scores.min():.3f} to {scores.max():.3f}" if len(scores) > 1 else ""
+    )
+    return f"{scores.mean():.3f}{spread}"
+
+
+def _over_untrained(layer: Layer) -> float:
+    """How much more a layer reads than its untrained draws do on average."""
+    found = untrained_reads(layer)
+    return 0.0 if found is None else found[0].held_out - float(untrained_scores(layer).mean())
+
+
+def _beats_untrained(layer: Layer) -> bool:
+    """Whether it reads better than its untrained draws, beyond the noise of rows and draws."""
+    found = over_untrained([layer], SURE)
+    if found is not None:
+        return bool(found.low[0] > 0)
+    reads = untrained_reads(layer)
+    return reads is not None and all(is_better(reads[0], draw) for draw in reads[1])
+
+
+def _gain_words(layer: Layer) -> str:
+    """How much more a layer reads than its untrained draws, with its interval where that is known."""
+    found = over_untrained([layer], SURE)
+    if found is None:
+        return f"{_over_untrained(layer):+.3f}"
+    return f"{found.value[0]:+.3f} ({100 * SURE:.0f} % interval {found.low[0]:+.3f} to {found.high[0]:+.3f})"
 
 
 def rises(e: Evidence) -> Iterator[Finding]:
@@ -80,15 +111,17 @@ def rises(e: Evidence) -> Iterator[Finding]:
         return
     best = max(hidden, key=lambda layer: readout(layer).held_out)
     if e.reads_better(best, first):
-        twin = best.baseline(Readout)
-        beside = f" ({twin.held_out:.3f} there in the untrained twin)" if twin is not None else ""
+        has_twin = len(untrained_scores(best)) > 0
+        beside = f" ({untrained_words(best)} there in the untrained twin)" if has_twin else ""
+        low, high = both(first, best)
         yield Finding(
             "separability_rises", "good", best.name,
             f"The layers make the data easier to separate with a plane, most of all {name_of(best)}.",
-            f"Held-out {e.score} of a linear read-out: {readout(first).held_out:.3f} on the input, "
-            f"{readout(best).held_out:.3f} at {name_of(best)}{beside}.",
+            f"Held-out {e.score} of a {READERS[high.reader]}: {low.held_out:.3f} on the input, "
+            f"{high.held_out:.3f} at {name_of(best)}{beside}.",
             "A gain over the input and over the untrained twin is what hidden layers are for.",
             "Nothing to do.",
+            rests_on=(first.name, best.name),
         )  # fmt: skip
 
 
@@ -101,6 +134,7 @@ def _bottleneck(e: Evidence, before: Layer, after: Layer) -> Finding:
         f"{_scores(e, before, after)} {needed} keeps {_rank(after)}.{_trace_words(before, after)}",
         "What does not pass here is gone: no later layer can bring it back.",
         "Make the layer wider, or add a residual connection around it.",
+        rests_on=(before.name, after.name),
     )  # fmt: skip
 
 
@@ -111,19 +145,24 @@ def _loss(e: Evidence, before: Layer, after: Layer) -> Finding:
         f"{_scores(e, before, after)}{_trace_words(before, after)}",
         "What no linear read-out finds here is harder to reach for every later layer.",
         "Check whether this layer is wide enough and its units are alive; a residual connection around it may help.",
+        rests_on=(before.name, after.name),
     )  # fmt: skip
 
 
 def _scores(e: Evidence, before: Layer, after: Layer) -> str:
-    a, b = readout(before), readout(after)
+    a, b = both(before, after)
     where = "on the input" if before.kind == "input" else f"at {name_of(before)}"
     probed = e.probed(before, after)
     also = "" if probed is None else f" Logistic probes: {probed[0]:.3f} and {probed[1]:.3f}."
-    return f"Held-out {e.score} {a.held_out:.3f} {where}, {b.held_out:.3f} at {name_of(after)} ({interval(b)}).{also}"
+    return (
+        f"Held-out {e.score} of a {READERS[b.reader]}: {a.held_out:.3f} {where}, {b.held_out:.3f} at {name_of(after)} "
+        f"({interval(b)}).{also}"
+    )
 
 
 def _fell(before: Layer, after: Layer) -> float:
-    return readout(before).held_out - readout(after).held_out
+    a, b = both(before, after)
+    return a.held_out - b.held_out
 
 
 def _is_narrow(e: Evidence, before: Layer, after: Layer) -> bool:

@@ -9,7 +9,7 @@ from unbend.numerics.moments import Moments
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.similarity import Similarity
 from unbend.numerics.spectrum import Spectrum
-from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, is_alike, name_of, readout
+from unbend.study.findings.evidence import CLEAR_R2, UNITS, Evidence, both, is_alike, name_of
 from unbend.study.head import Head
 from unbend.study.values import Finding, Layer
 
@@ -63,7 +63,7 @@ def idle_layers(e: Evidence) -> Iterator[Finding]:
         if after.kind not in {*UNITS, "block", "attention"} or not {before.name, after.name} <= place.keys():
             continue
         cka = alike.cka[place[before.name], place[after.name]]
-        a, b = readout(before), readout(after)
+        a, b = both(before, after)
         if cka >= ALIKE and is_alike(a, b) and _is_same_fisher(before, after):
             yield Finding(
                 "idle_layer", "note", after.name,
@@ -73,6 +73,7 @@ def idle_layers(e: Evidence) -> Iterator[Finding]:
                 f"{b.held_out:.3f} after{_fishers(before, after)}.",
                 "On this data it acts like the identity: it costs time and parameters, and separates nothing.",
                 "Try the network without it; if the loss stays the same, leave it out.",
+                rests_on=(before.name, after.name),
             )  # fmt: skip
 
 
@@ -139,4 +140,5 @@ def head_under_trained(e: Evidence) -> Iterator[Finding]:
         "The hidden layers hold more than the network makes use of.",
         "Check the order of the labels, missing classes and the statistics of normalisation first; then train the last "
         "layer longer with the rest frozen, or refit it once at the end.",
+        rests_on=(head.layer,),
     )  # fmt: skip

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from unbend.numerics.readout import Readout
+from unbend._names import first_few
+from unbend.numerics.readout import READERS, Readout
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
+from unbend.study.examine.values import Reduction
 from unbend.study.findings.evidence import Evidence, name_of
 from unbend.study.values import Finding, Layer
 
@@ -14,6 +16,8 @@ GAP = 0.1
 """Training minus held-out score of a read-out from which it is said to over-fit."""
 FREE = 0.95
 """Training accuracy with permuted labels from which separability of the training rows is no merit."""
+LOSSY = 0.03
+"""Accuracy that a mean over positions must cost to be worth a word."""
 FEW_ROWS = 10.0
 """Rows per unit below which second moments are biased."""
 
@@ -32,11 +36,12 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
         others = f"; {len(gaps) - 1} other layers have a gap above {GAP:.2f}" if len(gaps) > 1 else ""
         yield Finding(
             "read_out_over_fits", "note", layer.name,
-            f"What a read-out of {name_of(layer)} learns does not carry over: {r.train:.3f} on training rows, "
-            f"{r.held_out:.3f} held out.",
+            f"What a {READERS[r.reader]} of {name_of(layer)} learns does not carry over: {r.train:.3f} on training "
+            f"rows, {r.held_out:.3f} held out.",
             f"{e.score.capitalize()} gap {gap:.3f}, with {r.n_fit:,} rows for {r.weight.shape[1]} units{others}.",
             "Separability of the training rows is then no merit of the layer.",
             "Trust the held-out curve; use more data, or regularise the network more.",
+            rests_on=(layer.name,),
         )  # fmt: skip
 
 
@@ -49,7 +54,10 @@ def chance_would_do(e: Evidence) -> Iterator[Finding]:
         where = f"{len(free)} layers are" if len(free) > 1 else f"{_opening(layer)} is"
         is_known = bool(np.isfinite(r.majority_train))
         most = f", where always naming the largest class gives {r.majority_train:.3f}" if is_known else ""
-        fitted = f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by {d} units{most}"
+        fitted = (
+            f"{r.control_train:.3f} of {r.n_train:,} shuffled labels are fitted by a linear discriminant of {d} units"
+            f"{most}"
+        )
         spread = f"{r.n_train:,} rows lie in {r.n_train - 1:,} directions of its {d} units"
         told = fitted if _fits_any(r) else spread
         yield Finding(
@@ -72,6 +80,30 @@ def _is_spread(layer: Layer, n: int) -> bool:
     """Whether every row has a direction of its own, so that a plane separates any labels of them."""
     scatter = layer.result(Scatter)
     return scatter is not None and scatter.n == n and scatter.rank >= n - 1
+
+
+def lossy_reduction(e: Evidence) -> Iterator[Finding]:
+    """A mean over positions that leaves out what a read-out of more positions tells: a note about the mean."""
+    lost = [] if e.examination is None else [r for r in e.examination.reductions if r.low > 0 and _lost(r) > LOSSY]
+    if not lost:
+        return
+    most = max(lost, key=_lost)
+    others = [f"{r.layer} ({r.reduced:.3f} and {r.finer:.3f})" for r in lost if r is not most]
+    also = f" So at {first_few(others)}." if others else ""
+    yield Finding(
+        "lossy_reduction", "note", most.layer,
+        f"The mean over positions leaves out of layer {most.layer} what its positions tell.",
+        f"A logistic regression is right on {most.reduced:.3f} of {most.n:,} held-out rows from the mean of its "
+        f"{most.positions:,} positions, on {most.finer:.3f} from {most.cells} cells of them ({_lost(most):+.3f}, 99 % "
+        f"interval {most.low:+.3f} to {most.high:+.3f}, paired by row).{also}",
+        "The curve shows what the mean holds. It is no fault of the layer: the next one gets every position.",
+        f"Where the place counts, read the layer whole: reduce={{'{most.layer}': 'flatten'}} (--reduce "
+        f"'{most.layer}=flatten').",
+    )  # fmt: skip
+
+
+def _lost(r: Reduction) -> float:
+    return r.finer - r.reduced
 
 
 def few_rows(e: Evidence) -> Iterator[Finding]:

@@ -12,10 +12,15 @@ from unbend.numerics.activity import DORMANT, MOSTLY
 from unbend.numerics.scatter import scatter
 from unbend.numerics.second import SecondState
 from unbend.numerics.views import sketch
+from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import Taken
 
 SUMS = 64
 """Signed sums of a wide layer's units that questions about classes are asked of: 256 rows tell nothing of 512 units."""
+BINS = 64
+"""Of a histogram of values."""
+MOST_VALUES = 1 << 16
+"""Values that a histogram is made of, in about a millisecond."""
 _RIDGE = 1e-2
 """Of the read-out, in units of the mean eigenvalue: enough for as many rows as there are sums."""
 
@@ -31,7 +36,9 @@ def of_sums(taken: Taken, *, is_judged: bool) -> dict[str, float]:
         is_judged: whether it is an activation, of whose units more can be said than that they are silent.
     """
     sums, low, high, n, d = taken.sums, taken.low, taken.high, taken.count, taken.sums.shape[1]
-    if not np.isfinite(sums[0].sum() + sums[1].sum() + low.sum() + high.sum()):
+    with np.errstate(invalid="ignore", over="ignore"):
+        is_whole = np.isfinite(sums[0].sum() + sums[1].sum() + low.sum() + high.sum())
+    if not is_whole:
         good = np.isfinite(sums[:2]).all(0) & np.isfinite(low) & np.isfinite(high)
         if not good.any():
             return {}
@@ -77,6 +84,16 @@ def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:
         found |= {"fisher": spread.fisher, "separation": spread.separation}
     found["readout"] = readout_accuracy(small.numpy(), y)
     return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def histogram_of(rows: Tensor) -> ValueHistogram | None:
+    """How the finite values of some rows are spread, of many rows those of some; None where there are none."""
+    values = rows[:: -(-rows.numel() // MOST_VALUES)].double().flatten().numpy()
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    counts, edges = np.histogram(values, BINS)
+    return ValueHistogram(counts, edges, float(values.sum()), float((values**2).sum()))
 
 
 def effective_rank(x: Tensor) -> float:

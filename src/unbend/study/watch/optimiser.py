@@ -23,6 +23,7 @@ from unbend.capture.live import Silent
 LARGEST = 16_384
 """Values of one parameter whose movement is measured; of larger ones, evenly spaced ones, which tells the ratio to
 one per cent."""
+_LINE = 16
 _DEEPEST = 32
 
 
@@ -72,6 +73,7 @@ class StepWatcher:
         self._pending = False
         self._rate: Callable[[], float] | None = None
         self._gradients: Tensor | None = None
+        self._watched: list[tuple[str, Tensor]] = []
         self._versions: list[tuple[int, int]] = []
         self._listening = ExitStack()
         self._before: list[Tensor] = []
@@ -81,13 +83,14 @@ class StepWatcher:
     def set(self) -> ExitStack:
         """Set the hooks; closing what comes back takes them off."""
         stack = ExitStack()
-        stack.callback(lambda: self._listening.close())
+        stack.callback(self._listening.close)
         stack.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
         stack.callback(register_optimizer_step_post_hook(_Hook(self._after_step)).remove)
         return stack
 
     def arm(self, *, is_on: bool) -> None:
         """Say whether the step that begins is wanted."""
+        self._watched = list(self._named()) if is_on else []
         if is_on and not self.is_on:
             for p in self._parameters():
                 self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
@@ -107,7 +110,7 @@ class StepWatcher:
         if not self.is_on or self._rate is None or not self._before:
             self.arm(is_on=self.is_on)
             return None
-        names, parameters = zip(*self._named(), strict=True)
+        names, parameters = zip(*self._watched, strict=True)
         self._taken = {
             "names": names, "scale": None, "skipped": None, "rate": self._rate(),
             "sharded": tuple(hasattr(p, "to_local") for p in parameters),
@@ -115,7 +118,8 @@ class StepWatcher:
         return self._measured()
 
     def _parameters(self) -> list[Tensor]:
-        return [p for p in self._model.parameters() if p.requires_grad]
+        """The parameters that were trained when the step began."""
+        return [p for _, p in self._watched]
 
     def _named(self) -> Iterator[tuple[str, Tensor]]:
         return ((name, p) for name, p in self._model.named_parameters() if p.requires_grad)
@@ -144,7 +148,7 @@ class StepWatcher:
     def _before_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if not self.is_on or not self._is_ours(optimiser):
             return
-        names, parameters = zip(*self._named(), strict=True)
+        names, parameters = zip(*self._watched, strict=True)
         self._before = [_some(p).clone() for p in parameters]
         scaler = _scaler()
         self._taken = {
@@ -168,12 +172,13 @@ class StepWatcher:
         """
         parameters = self._parameters()
         given = [p.grad for p in parameters]
-        is_as_it_was = self._gradients is not None and _versions(given) == self._versions  # nobody clipped
-        flow = self._gradients if is_as_it_was else _norms([_local(g) for g in given])
-        gradients = flow if self._gradients is None else self._gradients
-        old = _norms(self._before)
-        moved = _norms(list(torch._foreach_sub([_some(p) for p in parameters], self._before)))  # noqa: SLF001  one kernel for all
-        weights = _norms([_local(p.detach()) for p in parameters])
+        before = self._gradients
+        is_clipped = before is None or _versions(given) != self._versions
+        flow = _norms([_local(g) for g in given]) if before is None or is_clipped else before
+        gradients = flow if before is None else before
+        change = torch._foreach_sub([_some(p) for p in parameters], self._before)  # noqa: SLF001  one kernel for all
+        now = [_local(p.detach()) for p in parameters]
+        weights, old, moved = _norms([*now, *self._before, *change]).split(len(parameters))
         taken, self._taken, self._gradients, self._before = self._taken, {}, None, []
         return OptimiserStep(
             gradients=gradients, flow=flow if scale is None else flow / scale, weights=weights, moved=moved, before=old,
@@ -225,10 +230,14 @@ def _local(tensor: Tensor | None) -> Tensor | None:
 
 
 def _some(p: Tensor) -> Tensor:
-    """A parameter's values, of a large one some that are evenly spaced."""
+    """A parameter's values, of a large one some that are evenly spaced, as many side by side as a cache line holds."""
     local = _local(p)
     flat = torch.zeros(0) if local is None else local.reshape(-1)
-    return flat[:: -(-flat.numel() // LARGEST)] if flat.numel() > LARGEST else flat
+    if flat.numel() <= LARGEST:
+        return flat
+    every = -(-flat.numel() // LARGEST)
+    whole = flat.numel() // (_LINE * every)
+    return flat[: whole * _LINE * every].view(whole, every, _LINE)[:, 0]
 
 
 def _scaler() -> GradScaler | None:

@@ -17,10 +17,11 @@ from unbend._typing import Array, Int64
 from unbend.capture.live import Spot
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
-from unbend.study.watch.measure import codes, guesses, of_rows, of_sums
+from unbend.study.watch.measure import codes, guesses, histogram_of, of_rows, of_sums
 from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
+from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, StepPlace, add_packed
 
 _FORGET = 0.8
@@ -37,6 +38,7 @@ class Reported:
         bad: the step and the layer of the first value that is not finite; the layer is "" where only gradients are.
         is_deep: whether rows were asked as well.
         distance: steps until the next snapshot, on which all ranks agree.
+        histograms: of the values of layers, where they are wanted and rows were asked.
     """
 
     values: dict[str, float]
@@ -44,6 +46,7 @@ class Reported:
     bad: tuple[int, str] | None
     is_deep: bool
     distance: int
+    histograms: dict[str, ValueHistogram]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +71,14 @@ class Reporter:
         model: inside its wrappers.
         chosen: where it is looked at.
         how: what the caller chose.
+        has_histograms: whether a sink takes them.
     """
 
-    def __init__(self, model: nn.Module, chosen: Sequence[Spot], how: WatchSettings) -> None:
-        self._how = how
+    def __init__(
+        self, model: nn.Module, chosen: Sequence[Spot], how: WatchSettings, *, has_histograms: bool = False
+    ) -> None:
+        self._how, self._has_histograms = how, has_histograms
+        self._histograms: dict[str, ValueHistogram] = {}
         self._ranks = share() if how.ranks else Share()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._at = StepPlace(device)
@@ -107,7 +114,7 @@ class Reporter:
     @property
     def is_deaf(self) -> bool:
         """Whether there are spots and none of them has seen anything in this step."""
-        return bool(self._sums) and not any(bool(sums.counts[0]) for sums in self._sums)
+        return bool(self._sums) and not any(sums.n for sums in self._sums)
 
     def flush(self, step: int) -> tuple[int, str] | None:
         """The first step and layer, since the last look, of a value that is not finite.
@@ -124,6 +131,11 @@ class Reporter:
         peaks = torch.stack([sums.peaks for sums in self._sums]).cpu().numpy()
         for sums in self._sums:
             sums.peaks.zero_()
+        totals = [(i, at, total) for i, sums in enumerate(self._sums) for at, total in sums.take_totals()]
+        if totals:
+            rows, columns, values = zip(*totals, strict=True)
+            with np.errstate(invalid="ignore", over="ignore"):  # such sums are what is looked for
+                np.add.at(peaks, (rows, columns), torch.stack(values).cpu().numpy())
         return peaks
 
     def _first_bad(self, peaks: Array, step: int) -> tuple[int, str] | None:
@@ -163,15 +175,16 @@ class Reporter:
         if bad is None and not np.isfinite(found.get("gradient", 0.0)):
             bad = step, ""
         whole = numbers({**_mean_values(parts), **values, **found})
-        return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts))
+        histograms, self._histograms = self._histograms, {}
+        return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts), histograms)
 
     def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float]) -> _Part:
         """What this rank saw."""
-        packed = tuple(sums.packed().cpu().numpy() for sums in self._sums)
+        packed = tuple(sums.packed() for sums in self._sums)
         rows = tuple(
             sums.rows.cpu().clone() if sums.wants_rows else torch.zeros(0, sums.rows.shape[1]) for sums in self._sums
         )
-        n = min((int(sums.counts[0]) for sums in self._sums), default=0)
+        n = min((int(part[5 * sums.sums.shape[1]]) for part, sums in zip(packed, self._sums, strict=True)), default=0)
         label = codes(y, min(n, SAMPLES if self._ranks.n == 1 else -(-SAMPLES // self._ranks.n), _length(y)))
         scale = 1.0 if taken.scale is None else float(taken.scale)
         norms = {
@@ -207,6 +220,9 @@ class Reporter:
                 y = label
             if parts[0].is_deep and len(rows):
                 found |= of_rows(rows, y)
+                histogram = histogram_of(rows) if self._has_histograms else None
+                if histogram is not None:
+                    self._histograms[spot.tap.name] = histogram
             if spot.is_output and y is not None and len(rows):
                 values |= self._own(rows, y)
             layers[spot.tap.name] = numbers(found)
@@ -221,21 +237,22 @@ class Reporter:
         if guess is None or y.min(initial=0) < 0:
             return {}
         k = max(k, int(guess.max(initial=0)) + 1)
-        counts = np.zeros((k, k))
         old = len(self._confusion)
-        counts[:old, :old] = self._confusion * _FORGET
-        np.add.at(counts, (y, guess), 1)
+        counts = np.bincount(y * k + guess, minlength=k * k).reshape(k, k).astype(float)
+        counts[:old, :old] += self._confusion * _FORGET
         self._confusion = counts
-        seen = counts.sum(1) >= 1
-        recall = (np.diag(counts)[seen] / counts.sum(1)[seen]).min() if seen.any() else np.nan
+        each = counts.sum(1)
+        seen = each >= 1
+        recall = (counts.diagonal()[seen] / each[seen]).min() if seen.any() else np.nan
         return {"accuracy": float((guess == y).mean()), "recall": float(recall)}
 
     def _balance(self, label: Int64[Array, "m"]) -> dict[str, float]:
         """How unequal the classes are, over all labels seen."""
-        for code, n in zip(*np.unique(label, return_counts=True), strict=True):
-            self._n_labels[int(code)] = self._n_labels.get(int(code), 0) + int(n)
-        counts = np.array(list(self._n_labels.values()))
-        return {"majority": float(counts.max() / counts.sum()), "balance": float(counts.min() / counts.max())}
+        codes, n = np.unique(label, return_counts=True)
+        for code, more in zip(codes.tolist(), n.tolist(), strict=True):
+            self._n_labels[code] = self._n_labels.get(code, 0) + more
+        counts = self._n_labels.values()
+        return {"majority": max(counts) / sum(counts), "balance": min(counts) / max(counts)}
 
     def _of_weights(
         self, parts: Sequence[_Part], taken: OptimiserStep, layers: dict[str, dict[str, float]]

@@ -13,8 +13,8 @@ from unbend.errors import DataError
 _KNOWN = 16
 """Durations remembered: of the last steps without a report, and of the last reports."""
 _FIRST = 10
-"""Steps between the first two reports, the first of which sets up much and tells little of what they cost; also the least
-distance chosen freely."""
+"""Steps between the first two reports, the first of which sets up much and so tells little of what they cost; also the
+least distance chosen freely."""
 _PAUSE = 4
 """A step counts for at most so many usual ones: what happens between steps, such as validation, buys no report."""
 
@@ -70,11 +70,11 @@ class Schedule:
         What a report costs is its own work, or what its step lasted beyond the usual, whichever is more: kernels in
         the forward pass cost time that is not seen otherwise.
         """
-        usual = median(self.steps) if self.steps else seconds
         if own is None:
+            self.credit += self.share * min(seconds, _PAUSE * (median(self.steps) if self.steps else seconds))
             self.steps.append(seconds)
-            self.credit += self.share * min(seconds, _PAUSE * usual)
             return
+        usual = median(self.steps) if self.steps else seconds
         cost = max(own, min(seconds - usual if self.steps else 0.0, 2 * own))
         self.n_reports += 1
         if self.n_reports == 2:

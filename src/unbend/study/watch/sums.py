@@ -1,7 +1,8 @@
-"""What one spot adds up in a step that is reported: sums per unit and some rows, in buffers that stay where they are.
+"""What one spot adds up in a step that is reported: sums per unit and some rows.
 
 In: a layer's values inside the forward pass, eager or in a compiled graph. Out: sums and rows, on the host. There is
-no branch on values and no transfer in `add`, so that it breaks no graph and waits for no device.
+no branch on values and no transfer in `add`, so that it breaks no graph and waits for no device. A graph adds into
+buffers that stay where they are; eager passes are kept as they come, which takes half the calls.
 """
 
 from collections.abc import Sequence
@@ -23,10 +24,22 @@ SAMPLES = 256
 samples. Values that are not finite are looked for in all of them."""
 COLUMNS = 4096
 """Units of a layer whose values are kept for questions about rows; of wider layers, the first so many."""
-CHECKED = 1024
+CHECKED = 512
 """Steps whose peaks are kept until they are looked at."""
+_KEPT = 8
+"""Eager passes of one step that are kept before they are added up."""
 _ROWS = ("total", "squares", "others", "magnitude", "flat")
 """Of any layer the first two; of a rectifier three, since its magnitudes are its values, and its zeros are flat."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pass:
+    """What one eager pass gave: float32 sums by `_ROWS` [k, d], greatest values per unit, least ones if they matter."""
+
+    found: list[Tensor]
+    low: Tensor | None
+    high: Tensor
+    counts: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +106,9 @@ class SpotSums:
         self.counts: Tensor = torch.zeros(2, dtype=torch.float64, device=device)
         self.at: StepPlace = at
         self.wants_rows: bool = True
+        self._passes: list[_Pass] = []
+        self._totals: list[tuple[int, Tensor]] = []
+        self._is_dirty = False
         self.peaks: Tensor = torch.zeros(CHECKED, device=device)
         self.rows: Tensor = torch.zeros(samples, columns, device=device)
 
@@ -114,14 +130,16 @@ class SpotSums:
         found = [x.sum(axes), (x * x).sum(axes)]
         if self.is_judged:
             found += self._judge(x, None if pre is None else pre[: self.samples].float(), axes)
-        self.sums[: len(found)].add_(torch.stack(found))
-        self.extremes[1].copy_(torch.maximum(self.extremes[1], x.amax(axes)))
-        if not self.is_rectifier:
-            self.extremes[0].copy_(torch.maximum(self.extremes[0], -x.amin(axes)))
-        self.counts[0].add_(x.shape[0])
-        self.counts[1].add_(x.numel() // self.sums.shape[1])
+        low, high = None if self.is_rectifier else x.amin(axes), x.amax(axes)
+        n, count = x.shape[0], x.numel() // self.sums.shape[1]
+        if torch.compiler.is_compiling():
+            self._add_pass(found, low, high, (n, count))
+        else:
+            self._passes.append(_Pass(found, low, high, (n, count)))
+            if len(self._passes) == _KEPT:
+                self._add_passes()
         if torch.compiler.is_compiling() or self.wants_rows:  # in a graph always: there are to be no more than two
-            n = min(x.shape[0], self.rows.shape[0])
+            n = min(n, self.rows.shape[0])
             view = View(self.view.layout, self.view.rule, self.view.width)
             self.rows[:n].copy_(reduce(x[:n], view)[:, : self.rows.shape[1]])
 
@@ -136,7 +154,7 @@ class SpotSums:
             at = self.at.tensor
             self.peaks.index_copy_(0, at, self.peaks.index_select(0, at) + total)
         else:
-            self.peaks[self.at.number].add_(total)
+            self._totals.append((self.at.number, total))
 
     def _judge(self, x: Tensor, pre: Tensor | None, axes: list[int]) -> list[Tensor]:
         """Values other than 0 and, but of a rectifier, magnitudes and flat values of an activation.
@@ -149,16 +167,60 @@ class SpotSums:
         flat = (z - z.clamp(*self.edges)).sign().square()
         return [x.sign().square().sum(axes), x.abs().sum(axes), flat.sum(axes)]
 
-    def packed(self) -> Tensor:
-        """All sums and extremes as one float64 vector: one transfer, or one message to the other ranks."""
+    def _add_pass(self, found: list[Tensor], low: Tensor | None, high: Tensor, counts: tuple[int, int]) -> None:
+        """Add a pass into the buffers."""
+        self.sums[: len(found)].add_(torch.stack(found))
+        self.extremes[1].copy_(torch.maximum(self.extremes[1], high))
+        if low is not None:
+            self.extremes[0].copy_(torch.maximum(self.extremes[0], -low))
+        self.counts[0].add_(counts[0])
+        self.counts[1].add_(counts[1])
+
+    def _add_passes(self) -> None:
+        """Add the eager passes into the buffers."""
+        for one in self._passes:
+            self._add_pass(one.found, one.low, one.high, one.counts)
+        self._passes.clear()
+        self._is_dirty = True
+
+    @property
+    def n(self) -> int:
+        """Samples added in this step."""
+        return sum(one.counts[0] for one in self._passes) + (0 if self._passes else int(self.counts[0]))
+
+    def packed(self) -> Array:
+        """All sums and extremes as one float64 vector on the host: one transfer, one message to the other ranks."""
+        if len(self._passes) == 1 and not self._is_dirty:
+            return self._packed_pass(self._passes[0])
+        self._add_passes()
         parts = (self.sums.flatten(), self.counts, self.extremes.flatten().double())
-        return torch.cat(parts)
+        return torch.cat(parts).cpu().numpy()
+
+    def _packed_pass(self, one: _Pass) -> Array:
+        """The same of a single eager pass, without the buffers."""
+        d, k = self.sums.shape[1], len(one.found)
+        lows = () if one.low is None else (one.low,)
+        found = torch.cat((*one.found, one.high, *lows)).cpu().numpy()
+        out = np.zeros(7 * d + 2)
+        out[: k * d] = found[: k * d]
+        out[5 * d : 5 * d + 2] = one.counts
+        out[5 * d + 2 : 6 * d + 2] = -np.inf if one.low is None else -found[(k + 1) * d :]
+        out[6 * d + 2 :] = found[k * d : (k + 1) * d]
+        return out
 
     def reset(self) -> None:
         """Begin anew."""
-        self.sums.zero_()
-        self.counts.zero_()
-        self.extremes.fill_(-torch.inf)
+        if not self._passes or self._is_dirty:  # a graph may have added
+            self.sums.zero_()
+            self.counts.zero_()
+            self.extremes.fill_(-torch.inf)
+        self._passes.clear()
+        self._is_dirty = False
+
+    def take_totals(self) -> list[tuple[int, Tensor]]:
+        """Where among the peaks the totals of eager passes belong, and the totals, since the last call."""
+        totals, self._totals = self._totals, []
+        return totals
 
     def unpack(self, packed: Array, rows: Tensor) -> Taken:
         """What `packed` holds, with the rows that go with it."""

@@ -28,12 +28,11 @@ from unbend.study.watch.optimiser import OptimiserStep, StepWatcher
 from unbend.study.watch.report import Reporter
 from unbend.study.watch.schedule import Schedule, share_of
 from unbend.study.watch.settings import WatchSettings
-from unbend.study.watch.sink import Sink
+from unbend.study.watch.sink import HistogramSink, Sink
 from unbend.study.watch.sums import CHECKED
 
 _REPORTS = 0.7
-"""Part of the budget that snapshots may take; the rest is what steps without one cost, which look for values that are not
-finite."""
+"""Part of the budget that snapshots may take; the rest is what the steps between them cost."""
 _UNSEEN = (
     "watch: nothing was seen of the layers in a step of the optimiser, because {why}. Gradients and weights are "
     "watched all the same."
@@ -58,6 +57,7 @@ class Watch:
         how.check_values()
         self._outer, self._model, self._how = model, _watchable(model), how
         self._sinks = sinks if share().rank == 0 or not how.ranks else ()
+        self._drawers = tuple(sink for sink in self._sinks if isinstance(sink, HistogramSink))
         self._switch = Switch()
         self._schedule = Schedule(how.every, _REPORTS * share_of(how.budget))
         self._steps = StepWatcher(self._model, self._stepped)
@@ -143,7 +143,9 @@ class Watch:
 
         Raises:
             DataError: this watch was used before.
+            ModelError: the parameters were spread over ranks since it was made.
         """
+        _watchable(self._outer)  # it may have been sharded since
         if self.is_inside or self._snapshots:
             raise DataError("watch: expected a watch that was not used yet. Make another for another run.")
         self.is_inside = True
@@ -216,7 +218,7 @@ class Watch:
             chosen, notes = (), (f"No layer is looked at: {error}",)
         except (RuntimeError, TypeError, ValueError) as error:
             chosen, notes = (), (f"No layer is looked at, since the model cannot be copied: {error}",)
-        self._reporter = Reporter(self._model, chosen, self._how)
+        self._reporter = Reporter(self._model, chosen, self._how, has_histograms=bool(self._drawers))
         self._hooks.enter_context(set_hooks(self._model, self._reporter.receivers(), self._switch))
         self._about = _about(self._model, self._how, chosen, notes)
         for sink in self._sinks:
@@ -266,6 +268,8 @@ class Watch:
         self._snapshots.append(snapshot)
         for sink in self._sinks:
             sink.snapshot(snapshot)
+        for drawer in self._drawers:
+            drawer.histograms(self._step, found.histograms)
         if found.is_deep or found.bad is not None:
             self._judge()
         if self._how.stop and found.bad is not None:
@@ -311,10 +315,10 @@ class Watch:
         """The means of what was logged since the last snapshot."""
         out: dict[str, float] = {}
         for name, values in self._logged.items():
-            found = np.array([float(value) for value in values])
-            out[name] = float(found.mean())
+            found = [float(value) for value in values]
+            out[name] = float(np.mean(found)) if len(found) > 1 else found[0]
             if name == "loss":
-                out["loss_spread"] = float(found.std())
+                out["loss_spread"] = float(np.std(found)) if len(found) > 1 else 0.0
         self._logged.clear()
         return out
 
