@@ -191,9 +191,9 @@ def draw(result: Activations, figure: Figure) -> None:
     last.plot(result.at, result.squashed, "--", color=VERMILION, label="sigmoid")
     last.set(title="output layers", xlabel="x", ylim=(-1.2, 1.3))
     # The curves fill their panels: the words stand beside them.
-    of_softmax = spare.legend(*soft.get_legend_handles_labels(), title="softmax", frameon=False, loc="upper left")
-    spare.add_artist(of_softmax)
-    spare.legend(*last.get_legend_handles_labels(), title="output layers", frameon=False, loc="lower left")
+    handles, names = zip(*(axes.get_legend_handles_labels() for axes in (soft, last)), strict=True)
+    said = [*(f"softmax, {name}" for name in names[0]), *(f"output, {name}" for name in names[1])]
+    spare.legend([*handles[0], *handles[1]], said, frameon=False, fontsize=6.5, labelspacing=0.3, loc="center left")
 
 
 CLAIM = Claim(
