@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import unbend
 from unbend.cli.arguments import axes
-from unbend.cli.main import COMMANDS, _app, main
+from unbend.cli.main import COMMANDS, GROUPS, _app, main
 from unbend.errors import DataError
 from unbend.study.ladder import word
 
@@ -291,6 +291,10 @@ def test_help_names_every_command_and_its_examples():
     for command in ("report", "regions", "lab", "show", "merge", "compare", "verify"):
         assert command in text
         assert "Example" in runner.invoke(_app(command), [command, "--help"]).output
+
+
+def test_every_command_stands_under_one_heading():
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

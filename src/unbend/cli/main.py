@@ -50,6 +50,14 @@ COMMANDS = {
 }
 """Each command, which is the function of that name in the file of that name (a hyphen is an underscore there), and the
 first line it says of itself."""
+GROUPS = {
+    "Look at a network": ("report", "regions"),
+    "Explain it": ("units", "maximise", "saliency", "surgery", "maps", "flow", "shape", "bottleneck", "steer"),
+    "Learn": ("lab", "learn"),
+    "Saved studies and runs": ("show", "compare", "merge", "verify"),
+    "For this machine, and for programs": ("warm-up", "schema"),
+}
+"""What the help lists under each heading."""
 _NEED_NO_WORDS = (
     "report", "regions", "bottleneck", "units", "maximise", "saliency", "surgery", "shape", "maps", "flow", "lab",
     "learn", "schema", "warm-up",
@@ -85,10 +93,10 @@ def _app(named: str | None) -> typer.Typer:
     ) -> None:
         """What every command shares."""
 
-    for name, line in COMMANDS.items():
-        is_named = name == named
-        command = _function(name) if is_named else _placeholder
-        app.command(name, help=None if is_named else line, no_args_is_help=name not in _NEED_NO_WORDS)(command)
+    for heading, names in GROUPS.items():
+        for name in names:
+            line, takes = (None, _function(name)) if name == named else (COMMANDS[name], _placeholder)
+            app.command(name, help=line, no_args_is_help=name not in _NEED_NO_WORDS, rich_help_panel=heading)(takes)
     return app
 
 

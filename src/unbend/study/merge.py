@@ -58,11 +58,14 @@ def merge(first: Study, *others: Study) -> Study:
         about = replace(about, notes=(*about.notes, *told))
     about = replace(about, notes=_with_shares(about, sums, (first, *others)))
     kept = {name: first.across[name] for name in _OF_NETWORK if name in first.across}
-    if any(layer.draws for study in (first, *others) for layer in study.layers):
+    frames = _bare(first)
+    if not others:  # nothing is added, so that what its further draws were read at stands
+        frames = [replace(frame, draws=layer.draws) for frame, layer in zip(frames, first.layers, strict=True)]
+    elif any(layer.draws for study in (first, *others) for layer in study.layers):
         about = replace(about, notes=(*about.notes, _ONE_DRAW))
     if kept:
         about = replace(about, notes=(*about.notes, _EXAMINED))
-    return finish(about, _bare(first), sums, more=kept)
+    return finish(about, frames, sums, more=kept)
 
 
 def _repeated(a: Sums, b: Sums) -> tuple[str, ...]:
