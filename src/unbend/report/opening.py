@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from unbend._typing import Array
 from unbend.numerics.separable import Separation
+from unbend.report.text import percent
 from unbend.study.opening import Opening
 
 _WIDTH, _HEIGHT, _EDGE = 340.0, 260.0, 14.0
@@ -53,7 +54,7 @@ def opening_sentences(result: Opening) -> tuple[str, str]:
     before = f"No line parts the two classes: {few} of the {n} rows prove it, for a mixture of those of one class is a "
     before += "mixture of those of the other."
     after = f"One line parts all {n} rows, with a margin of {result.after.margin:.2g}, proved in exact or rigorously "
-    after += f"bounded arithmetic. On rows it has not seen the network is right in {result.held_out:.1%}."
+    after += f"bounded arithmetic. On rows it has not seen the network is right in {percent(result.held_out)}."
     return before, after
 
 

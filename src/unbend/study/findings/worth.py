@@ -74,4 +74,4 @@ def _judged(e: Evidence) -> Worth | None:
 
 
 def _judged_on(worth: Worth, one: LayerCost) -> str:
-    return f"On {one.cost.n:,} held-out rows, {worth.accuracy:.1%} of which are right as the network is."
+    return f"On {one.cost.n:,} held-out rows, {100 * worth.accuracy:.1f} % of which are right as the network is."
