@@ -35,7 +35,7 @@ def test_what_is_missing_is_said(monkeypatch):
         raise ImportError(name)
 
     monkeypatch.setattr(persistence, "import_module", absent)
-    with pytest.raises(MissingExtraError, match=r"unbend\[lab\]"):
+    with pytest.raises(MissingExtraError, match=r"unbend\[topology\]"):
         topology.run(0, "quick")
 
 

@@ -49,7 +49,7 @@ def test_two_ranks_make_the_history_and_the_page_of_one_process(tmp_path):
 
 def shape_of(page):
     """A page without its numbers and without how long it took on how many ranks."""
-    return re.sub(r"-?\d[\d.,e+-]*", "0", re.sub(r'<p class="lead">.*?</p>', "", page))
+    return re.sub(r"-?\d[\d.,e+-]*", "0", re.sub(r'<p class="quiet facts">.*?</p>', "", page))
 
 
 @pytest.mark.parametrize("case", ["leaves", "sleeps"])
