@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     x = rng.normal(size=(96, 4)).astype(np.float32)
     x[:, 0] += 3 * y
     data = Data(torch.from_numpy(x), torch.from_numpy(y), class_names=NAMES, name="[/] data :x:")
-    made = unbend.study(net(), data, name="[red]net[/] :x: \x1b[31m", proofs=True)
+    made = unbend.study(net(), data, name="[red]net[/] :x: \x1b[31m", proofs=True, budget=0.2)
     first = made.layers[1]
     odd = (made.layers[0], replace(first, name="[bold]0[/] :x:", module="[/]Linear\x1b[2J"), *made.layers[2:])
     unbend.save(replace(made, layers=odd), place / "a.unbend")
