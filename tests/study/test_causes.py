@@ -1,12 +1,19 @@
 """Causes that an examination shows: each told on one side of its threshold, and not on the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from examinations import NAN, confusion, examination, trials, weights
+from torch import nn
 
+from unbend.explain.setup import setup
 from unbend.numerics.moments import Moments
 from unbend.numerics.view import View
+from unbend.study.examine.passages import passages
 from unbend.study.examine.values import Passage
+from unbend.study.examine.weights import ran
 from unbend.study.findings import findings
 from unbend.study.values import About, Layer
 
@@ -72,6 +79,27 @@ def test_noise_that_was_not_learned_by_heart_costs_nothing():
     assert lead(noisy(0.2, 0.75, train=0.7, held_out=0.72)) is None
 
 
+@pytest.mark.parametrize("train", [0.3, 0.7])
+def test_a_network_that_tells_its_own_rows_worse_than_trees_do_does_not_fall_short_by_noise(train):
+    assert lead(noisy(0.2, 0.75, train=train, held_out=train - 0.2)) != ("noisy_labels", "problem")
+
+
+def test_a_network_that_is_better_on_rows_it_has_not_seen_was_trained_on_wrong_labels():
+    def better(train, *, apart=0.5, n=1000, **more):
+        rows = {"counts": np.full(2, n // 2), "apart": apart}
+        scores = {"train": train, "held_out": 0.8, "linear": 0.8, "curved": 0.7}
+        return examination(scores=scores, rows=rows, n_train=n, n_held_out=n, **more)
+
+    (first, *_) = found(better(0.62), k=2)
+    assert (first.rule, first.severity) == ("noisy_labels", "warning")
+    assert first.title == "Many training labels are wrong: label noise of about 30 %."  # .8 * .7 + .2 * .3 = .62
+    assert "the harder ones" in first.evidence
+    assert lead(better(0.73), k=2) is None, "within the errors of both parts"
+    assert lead(better(0.68, n=300), k=2) is None, "few rows"
+    assert lead(better(0.62, apart=NAN), k=2) is None, "whether the parts are alike is not known"
+    assert lead(better(0.62, is_declared=False), k=2) is None, "which rows it was trained on is not known"
+
+
 def test_labels_of_a_regression_have_no_noise_of_this_kind():
     assert lead(noisy(0.2, 0.75), k=0) != ("noisy_labels", "problem")
 
@@ -110,6 +138,8 @@ def test_large_weights_in_every_layer_are_blown_up_and_in_one_only_drawn_too_lar
     assert (first.rule, first.advice.partition(";")[0]) == ("large_weights", "Lower the learning rate")
     (first, *_) = found(examination(weights=(weights("a", 40.0), weights("b", 40.0), weights("c", 1.5)), **how))
     assert (first.layer, first.advice) == ("a", "Initialise with smaller weights.")
+    (first, *_) = found(examination(weights=(weights("head", 40.0),), **how))  # behind recurrent layers
+    assert first.title == "The weights have blown up: at layer head 40 times those of a usual draw."
 
 
 def test_batch_statistics_that_suit_the_held_out_rows_only_are_no_stale_ones():
@@ -181,6 +211,31 @@ def test_what_only_trees_miss_behind_a_pool_counts_where_training_on_does_not_he
     assert lead(pooled(0.8, 0.5, by_trees=True)) is None, "nothing was tried"
 
 
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_a_recurrent_layer_that_is_too_narrow_is_named(kind):
+    class Reader(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.cell, self.head = kind(8, width, batch_first=True), nn.Linear(width, 6)
+
+        def forward(self, x):
+            return self.head(self.cell(x)[0][:, -1])
+
+    def asked(width):
+        generator = torch.Generator().manual_seed(0)
+        y = torch.arange(600) % 6
+        x = torch.randn(600, 5, 8, generator=generator) / 2
+        x[torch.arange(600), 2, y] += 3
+        torch.manual_seed(0)
+        subject = setup(Reader(width), (x[:400], y[:400]), held_out=(x[400:], y[400:])).subject
+        return passages(subject, ran(subject), "head")
+
+    (passage,) = asked(1)
+    assert (passage.layer, passage.kind, passage.units, passage.positions) == ("cell", "recurrent", 1, 5)
+    assert passage.after < passage.before - 0.2
+    assert asked(8) == ()
+
+
 def test_shuffled_targets_of_a_regression_are_told_as_those_of_classes():
     x = examination(
         scores={"train": 0.9, "held_out": -0.3, "majority": 0.0, "linear": -0.1, "curved": 0.0, "margin": 0.07},
@@ -188,6 +243,10 @@ def test_shuffled_targets_of_a_regression_are_told_as_those_of_classes():
     )
     assert lead(x, k=0) == ("shuffled_labels", "problem")
     assert "most frequent class" not in found(x, k=0)[0].evidence
+    less = replace(x, scores=replace(x.scores, train=0.16, held_out=-0.13))
+    assert lead(less, k=0) == ("shuffled_labels", "problem")
+    assert lead(replace(x, scores=replace(x.scores, train=0.06)), k=0) == ("shuffled_labels", "problem")
+    assert lead(replace(x, scores=replace(x.scores, train=0.05, held_out=-0.1)), k=0) == ("over_fitted", "problem")
 
 
 def test_a_column_that_tells_a_target_is_a_leak_with_its_r2():

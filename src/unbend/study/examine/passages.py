@@ -16,7 +16,7 @@ from unbend.capture.quiet import hear_modules
 from unbend.study.examine.references import read_by_trees, read_linearly
 from unbend.study.examine.subject import COLUMNS, Sample, Subject
 from unbend.study.examine.values import Passage
-from unbend.study.examine.weights import Ran, is_affine_layer
+from unbend.study.examine.weights import Ran, is_affine_layer, is_recurrent
 
 _NARROWER = 3
 """A pool, or an affine layer on maps, narrows when it leaves less than this part of what entered."""
@@ -52,11 +52,11 @@ def passages(subject: Subject, modules: tuple[Ran, ...], last: str | None) -> tu
         reader = read_by_trees if by_trees else read_linearly
         return Passage(
             layer=each.path,
-            kind="affine" if is_affine_layer(each.module) else "pool",
+            kind=kind_of(each.module),
             before=read(each, 0, reader),
             after=read(each, 1, reader),
             units=each.shape_out[1] if len(each.shape_out) == 4 else each.shape_out[-1],
-            positions=math.prod(each.shape_out[2:]) if len(each.shape_out) > 2 else 1,
+            positions=math.prod(each.shape_out[1:-1] if is_recurrent(each.module) else each.shape_out[2:]),
             by_trees=by_trees,
         )
 
@@ -72,9 +72,10 @@ def _narrows(subject: Subject, each: Ran) -> float:
     into, out = (math.prod(shape[1:]) for shape in (each.shape_in, each.shape_out))
     if kind_of(each.module) == "pool" or (is_affine_layer(each.module) and len(each.shape_out) > 2):
         return into / max(_NARROWER * out, 1) if out else 0.0
-    if not is_affine_layer(each.module):
+    if not (is_affine_layer(each.module) or is_recurrent(each.module)):
         return 0.0
-    needed = min(each.shape_in[-1], max(subject.n_classes - 1, _NARROWER))
+    enters = math.prod(each.shape_in[1:]) if is_recurrent(each.module) else each.shape_in[-1]
+    needed = min(enters, max(subject.n_classes - 1, _NARROWER))
     return needed / max(each.shape_out[-1], 1)
 
 
@@ -85,8 +86,8 @@ def _features(subject: Subject, paths: list[str], rows: Sample) -> dict[str, tup
     def enter(path: str, _module: nn.Module, args: tuple[Any, ...]) -> None:
         found[path][0].append(_flat(args[0]))
 
-    def leave(path: str, _module: nn.Module, _args: tuple[Any, ...], out: Any) -> None:
-        found[path][1].append(_flat(out))
+    def leave(path: str, module: nn.Module, _args: tuple[Any, ...], out: Any) -> None:
+        found[path][1].append(_flat(out[0] if is_recurrent(module) else out))
 
     parts = dict(subject.model.named_modules())
     with hear_modules([(path, parts[path]) for path in paths], enter, leave):

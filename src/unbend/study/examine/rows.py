@@ -25,6 +25,8 @@ _FEWEST = 40
 _FOLDS = 3
 _SUM = 1e-3
 """How far the outputs of a row may add up to another number than 1 and be probabilities."""
+_BETTER_UNSEEN = 0.08
+"""Held-out above training score from which something is wrong with the training rows."""
 _MEMORISED = 0.1
 """Training above held-out score from which labels may have been learned by heart."""
 _TELLS = 0.995
@@ -42,7 +44,7 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
     targets = None if subject.n_classes else subject.train.y.double()
     differs = scores.train - scores.held_out
     ask = scores.is_ill or differs > 0.2
-    apart = _apart(subject) if ask or differs > 0.05 else math.nan
+    apart = _apart(subject) if ask or differs > 0.05 or -differs > _BETTER_UNSEEN else math.nan
     ask = ask or apart > APART or differs > _MEMORISED
     table = subject.table if ask else None
     train, unseen = (_Inside(), _Inside()) if table is None else (_inside(*table[:2]), _inside(*table[2:]))

@@ -154,7 +154,7 @@ class Passage:
 
     Attributes:
         layer: its path.
-        kind: `pool` or `affine`.
+        kind: `pool`, `affine` or `recurrent`.
         before: held-out score of a linear read-out of all that enters.
         after: of all that leaves.
         units: units (channels) behind it.

@@ -43,10 +43,14 @@ class Ran:
 
 
 def ran(subject: Subject) -> tuple[Ran, ...]:
-    """Modules without children in the order in which they first ran, with one tensor in and one out."""
+    """Modules without children in the order in which they first ran, with one tensor in and one out.
+
+    Of a recurrent layer with the rows first it is what it puts out at every position.
+    """
     found: dict[str, Ran] = {}
 
     def note(path: str, module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        out = out[0] if is_recurrent(module) else out
         if args and isinstance(args[0], Tensor) and isinstance(out, Tensor) and path not in found:
             x = args[0]
             found[path] = Ran(path, module, tuple(x.shape), tuple(out.shape), _before[path], rms(out))
@@ -61,6 +65,11 @@ def ran(subject: Subject) -> tuple[Ran, ...]:
     with torch.no_grad(), hear_modules(leaves, enter, note):
         subject.run(subject.model, subject.train.rows(0, _SEEN)[0])
     return tuple(found.values())
+
+
+def is_recurrent(module: nn.Module) -> bool:
+    """Whether it is a recurrent layer that is given rows first, and puts out a pair."""
+    return isinstance(module, nn.RNNBase) and module.batch_first
 
 
 def rms(values: Tensor) -> float:

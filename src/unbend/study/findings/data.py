@@ -38,6 +38,8 @@ _TELL_REST = 0.7
 """Share of the rightly labelled rows that trees must tell for what they contradict to count."""
 _BY_HEART = 0.1
 """Training above held-out score from which wrong labels have been learned."""
+_GAP_R2 = 0.2
+"""R² in training above that held out from which targets unrelated to their inputs are memorised."""
 _ONE_SIDED = 1.64
 _BEYOND = 0.25
 """Accuracy above the majority class from which labels are said to follow from their inputs."""
@@ -189,6 +191,7 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
     base_t, base_h = r.majority_train, s.majority
     easy = base_h + 0.25 * (h - base_h)
     has_classes = bool(e.about.class_names)
+    gap = 0.3 if has_classes else _GAP_R2
     base, base_too = (f" (most frequent class {base_t:.3f})", f" ({base_h:.3f})") if has_classes else ("", "")
     seen = (
         f"Trees, cross-validated, reach an {e.score} of {t:.3f} within the training rows{base} and {h:.3f} within the "
@@ -198,7 +201,7 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
         part, why = "training", "The training labels look shuffled: they are unrelated to their rows."
     elif t > base_t + _BEYOND and h < base_h + 0.25 * (t - base_t):
         part, why = "held-out", "The held-out labels look shuffled: they are unrelated to their rows."
-    elif s.train - s.held_out > 0.3 and t < base_t + 0.03 and h < base_h + 0.05:
+    elif s.train - s.held_out > gap and t < base_t + 0.03 and h < base_h + 0.05:
         part, why = "all", "The labels look unrelated to their rows, and are memorised."
     else:
         return
@@ -211,20 +214,25 @@ def shuffled_labels(e: Evidence) -> Iterator[Finding]:
 
 
 def noisy_labels(e: Evidence) -> Iterator[Finding]:
-    """Labels that the other rows contradict as surely as they confirm the right ones."""
+    """Labels that the other rows contradict as surely as they confirm the right ones, or that the network does."""
     x = e.examination
-    if x is None or not e.about.class_names or x.n_train < _NOISE_ROWS or not math.isfinite(x.rows.in_train):
+    if x is None or not e.about.class_names or x.n_train < _NOISE_ROWS:
         return
+    s, level = x.scores, "problem"
     share_wrong, seen = _noise_by_parts(x) if e.is_ill else (0.0, "")
     if not share_wrong:
         share_wrong, seen = _noise_within(x)
-    if not share_wrong or not (e.is_ill or x.scores.train - x.scores.held_out > _BY_HEART):
+    if s.train < x.rows.in_train - s.margin or not (e.is_ill or s.train - s.held_out > _BY_HEART):
+        share_wrong = 0.0  # the rows as they are labelled can be told better: it is not their labels it falls short by
+    if not share_wrong:
+        level, (share_wrong, seen) = "warning", _noise_by_network(x)
+    if not share_wrong:
         return
     also = ""
     if x.rows.noise_held_out > _LEAST_NOISE and x.n_held_out >= _NOISE_ROWS:
         also = f"; among the held-out labels about {share(x.rows.noise_held_out)}"
     yield Finding(
-        "noisy_labels", "problem", None,
+        "noisy_labels", level, None,
         f"Many training labels are wrong: label noise of about {share(share_wrong)}.",
         f"{seen}{also}. {e.own_score}",
         "A network that fits wrong labels learns them by heart.",
@@ -254,6 +262,21 @@ def _noise_within(x: Examination) -> tuple[float, str]:
     return noise, (
         f"{share(half)} of the training labels are contradicted by trees that were fitted to the other rows, by more "
         "votes than the median of those they confirm: about half of the wrong ones"
+    )
+
+
+def _noise_by_network(x: Examination) -> tuple[float, str]:
+    """The same from a network that is right more often on rows it has not seen: of rows alike, that is their labels."""
+    t, h, k = x.scores.train, x.scores.held_out, 0 if x.rows.counts is None else len(x.rows.counts)
+    by_chance = (1 - h) / max(k - 1, 1)
+    if not (x.is_declared and x.rows.apart <= APART and h > by_chance):
+        return 0.0, ""
+    error = math.sqrt(t * (1 - t) / x.n_train + h * (1 - h) / max(x.n_held_out, 1))
+    if not h - t > max(_NOISE_ERRORS * error, _LEAST_NOISE):
+        return 0.0, ""
+    return (h - t) / (h - by_chance), (
+        f"The network is right on {t:.3f} of the rows it was trained on and on {h:.3f} of the held-out ones, though "
+        "their inputs look alike (else the training rows are the harder ones, as augmented rows are)"
     )
 
 

@@ -98,14 +98,15 @@ def large_weights(e: Evidence) -> Iterator[Finding]:
     """Weights that are far too large, where a fresh copy does better."""
     x = e.examination
     fresh = None if x is None else x.trial("fresh")
-    if x is None or fresh is None or len(x.weights) < 2:
+    if x is None or fresh is None or not x.weights:
         return
     sizes, gain = [w.size for w in x.weights], fresh.held_out - x.scores.held_out
-    if not (np.median(sizes[:-1]) > _LARGE and e.is_ill and gain > x.scores.margin / 2):
+    if not (np.median(sizes[:-1] or sizes) > _LARGE and e.is_ill and gain > x.scores.margin / 2):
         return
     top = max(x.weights, key=lambda w: w.size)
     if min(sizes) > _LARGE:
-        title = f"The weights have blown up in every layer: at layer {top.layer}"
+        every = " in every layer" if len(sizes) > 1 else ""  # those of recurrent layers are not looked at
+        title = f"The weights have blown up{every}: at layer {top.layer}"
         advice = "Lower the learning rate; then start from smaller weights."
     else:
         title = f"The weights are too large: at layer {top.layer}"
