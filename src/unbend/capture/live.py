@@ -199,8 +199,11 @@ class LiveHook(_Quiet):
     """
 
     def __init__(self, spot: Spot, module: nn.Module, switch: Switch, receiver: Receiver) -> None:
-        self.spot, self.module, self.switch, self.receiver = spot, module, switch, receiver
-        self.n_calls = 0
+        self.spot: Spot = spot
+        self.module: nn.Module = module
+        self.switch: Switch = switch
+        self.receiver: Receiver = receiver
+        self.n_calls: int = 0
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
         """Hand the values over, if any are wanted now."""

@@ -89,7 +89,7 @@ class Record:
         self._n = n
         self._kinds, self._weights, self._candidates = kinds, weights, list(candidates)
         self._masks = frozenset(one.name for one in candidates if one.is_named)
-        self.notes = Notebook()
+        self.notes: Notebook = Notebook()
         self.drafts: dict[str, Draft] = {}
         self.unknown: dict[str, None] = {}
         self._running: list[str] = []

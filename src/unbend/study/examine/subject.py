@@ -93,7 +93,8 @@ class Subject:
         self.n_classes: int = n_classes
         self.loss: Loss | str | None = loss
         self._protect = protect
-        self.train, self.held_out = (sample(source, part, fit, n_classes, most) for part in ("train", "held_out"))
+        self.train: Sample = sample(source, "train", fit, n_classes, most)
+        self.held_out: Sample = sample(source, "held_out", fit, n_classes, most)
 
     def run(self, net: nn.Module, inputs: Any) -> Tensor:
         """The output of a network for some inputs."""

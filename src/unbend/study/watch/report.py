@@ -83,7 +83,7 @@ class Reporter:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._at = StepPlace(device)
         each = -(-SAMPLES // self._ranks.n)
-        self.spots = tuple(chosen)
+        self.spots: tuple[Spot, ...] = tuple(chosen)
         self._sums = tuple(SpotSums(spot, spot.tap.view.width, self._at, each) for spot in chosen)
         self._looked = 0
         self._deep_cost = 0.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from unbend.zoo.activations import activation as as_activation
@@ -39,7 +39,7 @@ class Batched:
 
     def __init__(self, job: Job) -> None:
         self.job: Job = job
-        self.offsets = offsets_of(job.nets)
+        self.offsets: Int64[np.ndarray, "e1"] = offsets_of(job.nets)
         self.done: int = 0
         row = initial_weights(job.nets)
         self.stacks: list[_Stack] = [self._stack(members, row) for members in alike(job.nets).values()]
