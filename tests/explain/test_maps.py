@@ -1,6 +1,5 @@
 """Maps of layers: the same rows in each, laid onto each other; what moved is told, and what another start moves."""
 
-import sys
 from importlib import import_module
 
 import explained as nets
@@ -169,21 +168,13 @@ def test_the_page_the_pictures_and_the_table_hold_every_map(found, tmp_path):
     assert table["label"].to_pylist() == [found.class_names[label] for label in found.y]
 
 
-def test_the_command_prints_the_movement_and_writes_page_film_and_table(tmp_path, monkeypatch, capsys):
-    x, y = nets.rows(200)
-    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
-    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    main = import_module("unbend.cli").main
+def test_the_command_prints_the_movement_and_writes_page_film_and_table(folder, run, capsys):
     words = ["maps", "net.py:model", "data.npz", "-m", "pca", "--layer", "0", "--rows", "60"]
+    told = run(*words, "--parquet", "maps.parquet")
+    assert "Moved, PCA: input → 0 Linear" in told
+    assert {"maps.html", "maps.gif", "maps.parquet"} <= {path.name for path in folder.iterdir()}
     with pytest.raises(SystemExit) as left:
-        main([*words, "--parquet", "maps.parquet"])
-    assert not left.value.code
-    assert "Moved, PCA: input → 0 Linear" in capsys.readouterr().out
-    assert {"maps.html", "maps.gif", "maps.parquet"} <= {path.name for path in tmp_path.iterdir()}
-    with pytest.raises(SystemExit) as left:
-        main([*words[:3], "-m", "mds"])
+        import_module("unbend.cli").main([*words[:3], "-m", "mds"])
     assert left.value.code == 2
     assert "methods: expected some of" in capsys.readouterr().err
 

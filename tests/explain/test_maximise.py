@@ -1,8 +1,5 @@
 """Feature maximisation: planted templates are found, noise is called noise, and a batch is its targets one by one."""
 
-import sys
-from importlib import import_module
-
 import explained as nets
 import numpy as np
 import pytest
@@ -256,16 +253,8 @@ def test_what_cannot_be_maximised_is_refused():
         unbend.maximise(net, (x, y), positions="sum")
 
 
-def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
-    x, y = nets.rows()
-    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
-    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    main = import_module("unbend.cli").main
-    with pytest.raises(SystemExit) as left:
-        main(["maximise", "net.py:model", "data.npz", "-l", "1", "-u", "3", "--steps", "9", "-o", "out.html"])
-    assert not left.value.code
-    assert "1 targets" not in (said := capsys.readouterr().out)
-    assert "answers to most" in said
-    assert "unit 3" in (tmp_path / "out.html").read_text(encoding="utf-8")
+def test_the_command_writes_the_page(folder, run):
+    told = run("maximise", "net.py:model", "data.npz", "-l", "1", "-u", "3", "--steps", "9", "-o", "out.html")
+    assert "1 targets" not in told
+    assert "answers to most" in told
+    assert "unit 3" in (folder / "out.html").read_text(encoding="utf-8")

@@ -1,7 +1,6 @@
 """Saliency: what must fail the check of random weights fails it, what should pass does, and sums add up."""
 
 import sys
-from importlib import import_module
 
 import explained as nets
 import numpy as np
@@ -110,15 +109,7 @@ def test_what_cannot_be_explained_is_refused(trained, monkeypatch):
         unbend.saliency(net, (x, y))
 
 
-def test_the_command_says_what_passes_and_writes_the_page(tmp_path, monkeypatch, capsys):
-    x, y = nets.rows()
-    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
-    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    main = import_module("unbend.cli").main
-    with pytest.raises(SystemExit) as left:
-        main(["saliency", "net.py:model", "data.npz", "-n", "2", "--method", "gradient", "-o", "out.html"])
-    assert not left.value.code
-    assert "gradient" in capsys.readouterr().out
-    assert "data:image/png" in (tmp_path / "out.html").read_text(encoding="utf-8")
+def test_the_command_says_what_passes_and_writes_the_page(folder, run):
+    told = run("saliency", "net.py:model", "data.npz", "-n", "2", "--method", "gradient", "-o", "out.html")
+    assert "gradient" in told
+    assert "data:image/png" in (folder / "out.html").read_text(encoding="utf-8")

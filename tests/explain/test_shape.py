@@ -1,8 +1,5 @@
 """The shape of layers: matrices are told from bends, a bottleneck from room, and a model is like itself."""
 
-import sys
-from importlib import import_module
-
 import explained as nets
 import numpy as np
 import pytest
@@ -80,15 +77,7 @@ def test_every_kind_of_network_has_a_shape_and_a_page(build, samples):
     assert shape_page(found, title="<t>").count("<svg") == 4
 
 
-def test_the_command_tells_the_dimension_and_writes_the_page(tmp_path, monkeypatch, capsys):
-    x, y = nets.rows()
-    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
-    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    main = import_module("unbend.cli").main
-    with pytest.raises(SystemExit) as left:
-        main(["shape", "net.py:model", "data.npz", "--other", "net.py:model", "-o", "out.html"])
-    assert not left.value.code
-    assert "dimensions in input" in capsys.readouterr().out
-    assert (tmp_path / "out.html").read_text(encoding="utf-8").count("<svg") == 5
+def test_the_command_tells_the_dimension_and_writes_the_page(folder, run):
+    told = run("shape", "net.py:model", "data.npz", "--other", "net.py:model", "-o", "out.html")
+    assert "dimensions in input" in told
+    assert (folder / "out.html").read_text(encoding="utf-8").count("<svg") == 5

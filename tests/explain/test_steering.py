@@ -1,8 +1,5 @@
 """Directions and steering: algebra of directions, and a planted direction that the output obeys."""
 
-import sys
-from importlib import import_module
-
 import explained as nets
 import numpy as np
 import pytest
@@ -129,16 +126,8 @@ def test_given_directions_are_used_and_what_does_not_fit_is_refused(trained):
         pass
 
 
-def test_the_command_steers_saves_and_takes_what_was_saved(tmp_path, monkeypatch, capsys):
-    x, y = nets.rows()
-    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
-    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    main = import_module("unbend.cli").main
+def test_the_command_steers_saves_and_takes_what_was_saved(folder, run):
     for more in (["--save", "ways.safetensors"], ["--directions", "ways.safetensors", "--strength", "3"]):
-        with pytest.raises(SystemExit) as left:
-            main(["steer", "1", "net.py:model", "data.npz", "-o", "out.html", *more])
-        assert not left.value.code
-        assert "the network calls that class then" in capsys.readouterr().out
-    assert (tmp_path / "out.html").read_text(encoding="utf-8").count("<svg") == 2
+        told = run("steer", "1", "net.py:model", "data.npz", "-o", "out.html", *more)
+        assert "the network calls that class then" in told
+    assert (folder / "out.html").read_text(encoding="utf-8").count("<svg") == 2

@@ -282,19 +282,10 @@ def test_what_cannot_be_done_is_refused_in_a_sentence():
         unbend.surgery(net, (x, y), layers=["2"])
 
 
-def test_the_command_tells_the_findings_and_writes_the_page(tmp_path, monkeypatch, capsys):
-    x, y = nets.rows()
-    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
-    (tmp_path / "net.py").write_text("from unbend import zoo\nmodel = zoo.mlp([4, 16, 3], seed=0)\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    main = import_module("unbend.cli").main
-    with pytest.raises(SystemExit) as left:
-        main(["surgery", "net.py:model", "data.npz", "--units", "-o", "out.html"])
-    assert not left.value.code
-    told = capsys.readouterr().out
+def test_the_command_tells_the_findings_and_writes_the_page(folder, run):
+    told = run("surgery", "net.py:model", "data.npz", "--units", "-o", "out.html")
     assert "held-out rows the network is right in" in told
-    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    page = (folder / "out.html").read_text(encoding="utf-8")
     assert "How many units each layer needs" in page
     assert page.count("<svg") == 3
 
