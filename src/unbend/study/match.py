@@ -61,7 +61,8 @@ def renamed(study: Study, names: Mapping[str, str]) -> Study:
         return {names.get(name, name): entry for name, entry in part.items()}
 
     def finding(one: Finding) -> Finding:
-        return one if one.layer is None else replace(one, layer=names.get(one.layer, one.layer))
+        layer = None if one.layer is None else names.get(one.layer, one.layer)
+        return replace(one, layer=layer, rests_on=tuple(names.get(name, name) for name in one.rests_on))
 
     sums = study.sums
     return replace(
