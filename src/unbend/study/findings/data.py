@@ -218,12 +218,8 @@ def noisy_labels(e: Evidence) -> Iterator[Finding]:
     x = e.examination
     if x is None or not e.about.class_names or x.n_train < _NOISE_ROWS:
         return
-    s, level = x.scores, "problem"
-    share_wrong, seen = _noise_by_parts(x) if e.is_ill else (0.0, "")
-    if not share_wrong:
-        share_wrong, seen = _noise_within(x)
-    if s.train < x.rows.in_train - s.margin or not (e.is_ill or s.train - s.held_out > _BY_HEART):
-        share_wrong = 0.0  # the rows as they are labelled can be told better: it is not their labels it falls short by
+    level: Severity = "problem"
+    share_wrong, seen = _noise_by_trees(e, x)
     if not share_wrong:
         level, (share_wrong, seen) = "warning", _noise_by_network(x)
     if not share_wrong:
@@ -238,6 +234,18 @@ def noisy_labels(e: Evidence) -> Iterator[Finding]:
         "A network that fits wrong labels learns them by heart.",
         "Clean the labels, or stop training earlier.",
     )  # fmt: skip
+
+
+def _noise_by_trees(e: Evidence, x: Examination) -> tuple[float, str]:
+    """The share of wrong training labels that trees tell, and how it was found; 0 where these do not cost anything.
+
+    A network that tells the rows, as they are labelled, worse than trees do falls short by something else.
+    """
+    s = x.scores
+    if s.train < x.rows.in_train - s.margin or not (e.is_ill or s.train - s.held_out > _BY_HEART):
+        return 0.0, ""
+    share_wrong, seen = _noise_by_parts(x) if e.is_ill else (0.0, "")
+    return (share_wrong, seen) if share_wrong else _noise_within(x)
 
 
 def _noise_by_parts(x: Examination) -> tuple[float, str]:
