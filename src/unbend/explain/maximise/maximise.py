@@ -6,7 +6,7 @@ under the same jitter, so a target's input does not depend on what stands beside
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from unbend.explain.units.examples import Examples, Form
 from unbend.numerics.direction import Direction
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 from unbend.zoo.optimiser import adam_steps
 
 STEPS = 256
@@ -132,6 +133,7 @@ def maximise(
     batch_size: int = 256,
     seed: int = 0,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> Maximisation:
     """The input that each class, or each unit or channel of a layer, or a direction in it answers to most.
 
@@ -152,6 +154,7 @@ def maximise(
         batch_size: targets that climb together.
         seed: of the start and of the jitter.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: the input is token numbers, or no single tensor; no such class, parametrisation or reading.
@@ -176,19 +179,20 @@ def maximise(
         raise DataError(f"positions: expected 'mean' or 'greatest', got {positions!r}.")
     ways = (directions,) if isinstance(directions, Direction) else tuple(directions)
     layer = ways[0].layer if layer is None and ways else layer
-    made = setup(model, data, layers=None if layer is None else [layer], rows=ROWS, batch_size=batch_size)
-    asked = targets(made, layer, units, ways, is_greatest=positions == "greatest")
-    rows = numbers_of(made.subject.train.inputs)
-    name, numbers = parametrisation(how.parametrisation, rows)
-    with quiet(made.model, grad=True, keeps_state=False), Answering(made, asked.tap).running() as answering:
-        answers = _answers(answering, asked, rows, batch_size)
-        beside = Beside(rows, answers, float(_variation(rows).mean()) if name in FOR_IMAGES else None)
-        tick = ticker(progress, f"{len(asked.names)} inputs", how.steps * len(asked.names))
-        parts = []
-        for index in torch.arange(len(asked.names)).split(batch_size):
-            parts.append(climb(answering, asked.of(index), numbers, beside.of(index), how, seed=seed))
-            tick(how.steps * len(index))
-        return _judged(made, asked, answering, beside, torch.cat(parts), name, batch_size)
+    chosen = None if layer is None else [layer]
+    with setup(model, data, layers=chosen, rows=ROWS, batch_size=batch_size, needs_classes=False, **read_as) as made:
+        asked = targets(made, layer, units, ways, is_greatest=positions == "greatest")
+        rows = numbers_of(made.subject.train.inputs)
+        name, numbers = parametrisation(how.parametrisation, rows)
+        with quiet(made.model, grad=True, keeps_state=False), Answering(made, asked.tap).running() as answering:
+            answers = _answers(answering, asked, rows, batch_size)
+            beside = Beside(rows, answers, float(_variation(rows).mean()) if name in FOR_IMAGES else None)
+            tick = ticker(progress, f"{len(asked.names)} inputs", how.steps * len(asked.names))
+            parts = []
+            for index in torch.arange(len(asked.names)).split(batch_size):
+                parts.append(climb(answering, asked.of(index), numbers, beside.of(index), how, seed=seed))
+                tick(how.steps * len(index))
+            return _judged(made, asked, answering, beside, torch.cat(parts), name, batch_size)
 
 
 @torch.no_grad()
