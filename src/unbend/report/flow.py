@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import nn
 
+from unbend._shares import percent
 from unbend.explain.flow import PlaneFlow
 from unbend.plot.lines import hidden_lines
 from unbend.plot.stages import flow_stage
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, film, sheet
-from unbend.report.text import percent
 
 _SIDE = (2.9, 2.9)
 _MARGINS = (0.06, 0.06, 0.06, 0.06)

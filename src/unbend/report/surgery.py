@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from unbend._shares import percent
 from unbend.explain.surgery.leak import Leak
 from unbend.explain.surgery.operations import MEANINGS
 from unbend.explain.surgery.surgery import Cut, Surgery
@@ -10,7 +11,6 @@ from unbend.plot.surgery import LOOKS, units_needed
 from unbend.plot.surgery import surgery as draw
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
-from unbend.report.text import percent
 from unbend.study.worth import points
 
 _MOST = 24

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from unbend._names import INPUT
+from unbend._shares import percent
 from unbend.capture import Plan, call, plan, quiet, tensor_of
 from unbend.errors import DataError
 from unbend.load.labels import Task
@@ -221,7 +222,7 @@ def _measures(how: Settings, found: Labels) -> tuple[Measure, ...]:
 
 def subsampled(rate: float) -> str:
     """A note on the share of the training rows that goes into second moments."""
-    return f"{SUBSAMPLED} {rate:.1%} of the training rows, chosen by hash; exact=True (--exact) takes all."
+    return f"{SUBSAMPLED} {percent(rate)} of the training rows, chosen by hash; exact=True (--exact) takes all."
 
 
 def _notes(reshaped: str, rate: float, *, has_input: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
 from unbend.study.worth import MUCH, is_little, is_much, points
@@ -13,8 +14,8 @@ _MOST = 4
 def sentences(found: Surgery) -> tuple[str, ...]:
     """The findings, the most surprising first."""
     first = (
-        f"On {found.n:,} held-out rows the network is right in {found.accuracy:.1%}; the most frequent class alone is "
-        f"{found.base_rate:.1%}. Costs are in points of that accuracy, with 95 % intervals paired by row."
+        f"On {found.n:,} held-out rows the network is right in {percent(found.accuracy)}; the most frequent class "
+        f"alone is {percent(found.base_rate)}. Costs are in points of that accuracy, with 95 % intervals paired by row."
     )
     told = [
         first,
@@ -75,7 +76,7 @@ def _used(found: Surgery) -> list[str]:
         one, cut = max(survive, key=lambda pair: pair[1].accuracy)
         told.append(
             f"With all that a linear read-out can use of the classes erased from `{one.layer}`, the network is still "
-            f"right in {cut.accuracy:.1%}: it uses more there than what can be read linearly."
+            f"right in {percent(cut.accuracy)}: it uses more there than what can be read linearly."
         )
     lost = [one.layer for one, cut in pairs if cut.accuracy <= one.base_rate + 2 * MUCH]
     if lost:
@@ -99,8 +100,8 @@ def _leaks(erasures: Sequence[Erasure]) -> str:
         return ""
     layer, leak = max(known, key=lambda pair: pair[1].after - pair[1].base_rate)
     return (
-        f" Other rows can leak: fitted to erased held-out rows, a probe is right in at most {leak.after:.1%} of "
-        f"further ones (`{layer}`; {leak.before:.1%} before, base rate {leak.base_rate:.1%})."
+        f" Other rows can leak: fitted to erased held-out rows, a probe is right in at most {percent(leak.after)} of "
+        f"further ones (`{layer}`; {percent(leak.before)} before, base rate {percent(leak.base_rate)})."
     )
 
 
