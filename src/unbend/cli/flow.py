@@ -18,8 +18,9 @@ from unbend.explain.setup import setup
 from unbend.files import check_place, check_unread
 from unbend.plot.film import kept_frames
 from unbend.plot.stages import flow_film, n_flow_frames
-from unbend.report.flow import flow_page, flow_sentences, lines_part
+from unbend.report.flow import flow_page, flow_sentences, lines_pictures
 from unbend.report.html import write
+from unbend.report.sections import Picture
 from unbend.study.jobs import regions_demo, work_of
 
 PAGE = Path("flow.html")
@@ -77,14 +78,14 @@ def flow(
                 made.model, shown.inputs, y, layers=layers or None, class_names=names, reduce=read_as["reduce"],
                 axis=read_as["axis"],
             )  # fmt: skip
-            lines = None
+            lines: tuple[Picture, ...] = ()
             if found.lines.size or checkpoint:
                 at = {path.stem: path for path in checkpoint or ()} | {"now": None}
-                lines = lines_part(made.model, at, shown.inputs, y)
+                lines = lines_pictures(made.model, at, shown.inputs, y)
         reels: list[Path] = []
         if film:
             reels = write_film(flow_film(found), len(kept_frames(n_flow_frames(found))), reel, told)
         title = f"The data on their way through {work.name}"
-        write(flow_page(found, title=title, reel=reels[0] if reels else None, lines=lines), output)
+        write(flow_page(found, title=title, lines=lines), output)
     say(flow_sentences(found))
     errors().print(wrote(output, *reels))
