@@ -21,8 +21,9 @@ from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.operations import add
 from unbend.explain.surgery.replay import Replay, changed_output
 from unbend.numerics.centroids import CentroidState, centroids
-from unbend.numerics.direction import Direction, mean_direction
+from unbend.numerics.direction import Direction, mean_direction, row_means
 from unbend.numerics.result import result
+from unbend.numerics.second import SecondState
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
 
@@ -137,10 +138,12 @@ def _directions(made: Setup, taps: Sequence[Tap], label: int, progress: Progress
     """From the mean of all other training rows to that of the class, in every layer where these differ."""
     rows = made.work.rows
     tick = ticker(progress, "Training rows", rows.n["train"])
-    states = made.states(taps, rows.batches("train"), (CentroidState,), tick=tick)
+    kinds = (CentroidState, SecondState) if any(tap.view.is_picked for tap in taps) else (CentroidState,)
+    states = made.states(taps, rows.batches("train"), kinds, tick=tick)
     found = {}
     for tap in taps:
-        means = centroids(states[tap.name]["CentroidState"])
+        own = states[tap.name]
+        means = row_means(own["SecondState"]) if tap.view.is_picked else centroids(own["CentroidState"])
         if np.ptp(means.mean, axis=0).max(initial=0.0) > 0:
             found[tap.name] = mean_direction(means, label, layer=tap.name, name=made.class_names[label])
     return found

@@ -97,12 +97,17 @@ def _topology(result: LayerShapes, found: ClassTopology) -> str:
     """In how many pieces, and with how many holes, the classes begin and end."""
     n = len(found.classes)
     whose = f"`{found.classes[0]}`" if n == 1 else f"{n} classes together"
+    counts = [f"{_counted(p.sum(), 'piece')} and {_counted(h.sum(), 'hole')}"
+              for p, h in ((found.pieces[0], found.holes[0]), (found.pieces[-1], found.holes[-1]))]  # fmt: skip
     told = (
-        f"Of up to {int(found.n.max())} rows each, {whose} are in {found.pieces[0].sum():,} pieces with "
-        f"{found.holes[0].sum():,} holes in `{result.layers[0]}`, and in {found.pieces[-1].sum():,} with "
-        f"{found.holes[-1].sum():,} in `{result.layers[-1]}`."
+        f"Of up to {int(found.n.max())} rows each, {whose} make {counts[0]} in `{result.layers[0]}`, and {counts[1]} "
+        f"in `{result.layers[-1]}`."
     )
     if found.left_out:
         names = first_few([f"`{name}`" for name in found.left_out], 6)
         told += f" Left out, for want of time or of rows: {names}; --budget (budget=) gives more time."
     return told
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"

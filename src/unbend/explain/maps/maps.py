@@ -39,6 +39,10 @@ PLANES = ("pca", "discriminant")
 METHODS = (*PLANES, "tsne", "umap", "pacmap")
 """In the order in which they are shown."""
 _NAN = float("nan")
+_PROBED = 16
+"""Rows whose distances to all others tell whether two layers hold the same picture,"""
+_ROUNDING = 1e-5
+"""up to this share of the mean distance."""
 
 
 @result
@@ -254,12 +258,16 @@ class _Way:
         self._method, self._how, self._shown = method, how, shown
         self._make = None if method in PLANES else self._embedder(0)
         self._points: list[Array] = []
+        self._last: Array | None = None
         self._found: list[tuple[float, ...]] = []
 
     def add(self, layer: _Layer) -> None:
         """The map of the next layer, and what it is worth."""
         before = self._points[-1] if self._points else None
-        if self._make is None:
+        last, self._last = self._last, layer.rows
+        if before is not None and last is not None and is_alike(layer.rows, last):
+            raw = before
+        elif self._make is None:
             raw = _plane(self._method, layer, self._shown.second.get(layer.name), self._shown)
         else:
             raw = self._make(layer.rows, start_of(layer.rows) if before is None else before)
@@ -299,6 +307,22 @@ class _Way:
             self._how.tick()
         moved, same = np.mean(found, axis=0)
         return float(moved), float(same)
+
+
+def is_alike(rows: Float64[Array, "n d"], others: Float64[Array, "n e"]) -> bool:
+    """Whether rows lie as others do, turned, mirrored or in another size, so that their maps are one.
+
+    Example:
+        >>> rows = np.random.default_rng(0).normal(size=(50, 3))
+        >>> is_alike(2 * rows[:, ::-1], rows), is_alike(rows, rows**2)
+        (True, False)
+    """
+    from scipy.spatial.distance import cdist  # noqa: PLC0415  half a second to load
+
+    step = -(-len(rows) // _PROBED)
+    far, other = cdist(rows, rows[::step]), cdist(others, others[::step])
+    size, beside = float(far.mean()), float(other.mean())
+    return size > 0 and beside > 0 and float(np.abs(far / size - other / beside).max()) < _ROUNDING
 
 
 def _plane(method: str, layer: _Layer, second: SecondState | None, shown: LayerRows) -> Float64[Array, "n 2"]:

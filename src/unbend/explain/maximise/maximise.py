@@ -299,13 +299,14 @@ def _judged(
     kept = torch.unique(at)
     order = torch.from_numpy(np.argsort(ids[kept.numpy()]))
     kept = kept[order]
+    y = sample.y[kept].numpy()
     form, shown = _shown(rows[kept.to(rows.device)], is_map=is_map)
     columns = np.zeros((1, 0)) if is_map else _numbers(rows.flatten(1))
     return Maximisation(
         layer=asked.tap.name, names=asked.names, units=np.array(asked.units), parametrisation=name, form=form,
         x=_shown(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)), mean=_numbers(answers.mean(0)),
         spread=_numbers(answers.std(0, correction=0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
-        examples=Examples(form, ids[kept.numpy()], shown, sample.y[kept].numpy()), survival=said.survival,
+        examples=Examples(form, ids[kept.numpy()], shown, y.reshape(len(y), -1)[:, 0]), survival=said.survival,
         real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise,
         row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
         reading=asked.reading, class_names=made.class_names,

@@ -155,7 +155,7 @@ class Answering:
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n p d"]:
         """The layer's values at every position, units last; inside `running`."""
-        inputs = map_tensors(self._made.subject.train.inputs, lambda _old: x)
+        inputs = map_tensors(self._made.subject.train.inputs, lambda old: x.to(old.dtype))
         self._values = None
         with suppress(_Reached):
             call(self._made.model, self._made.work.plan.protect(inputs))
