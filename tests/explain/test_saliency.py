@@ -93,6 +93,30 @@ def test_the_same_seed_gives_the_same_maps_and_nothing_is_left_behind(trained):
     assert not any(m._forward_hooks for m in net.modules())
 
 
+class Sentences(nn.Module):
+    """Scores of a pretrained kind of model, whose embedding of words stands deep inside a block."""
+
+    def __init__(self):
+        super().__init__()
+        from transformers import BertConfig, BertModel
+
+        small = BertConfig(vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+                           intermediate_size=16, max_position_embeddings=8)  # fmt: skip
+        self.head, self.body = nn.Linear(16, 3), BertModel(small)
+
+    def forward(self, input_ids):
+        return self.head(self.body(input_ids).last_hidden_state.mean(1))
+
+
+def test_words_are_explained_where_their_embedding_is_no_layer_of_its_own():
+    pytest.importorskip("transformers")
+    x, y = nets.words(60)
+    found = unbend.saliency(Sentences().eval(), ({"input_ids": x}, y), methods=["gradient"], n_draws=1)
+    assert found.form == "tokens"
+    assert found.maps["gradient"].shape == (6, 5)
+    assert found.maps["gradient"].min() > 0
+
+
 def test_one_row_of_each_class_comes_first():
     y = np.array([0, 0, 2, 1, 2, 0])
     assert y[module._rows(y, 3)].tolist() == [0, 1, 2]

@@ -17,6 +17,7 @@ from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.capture import call as call_model
 from unbend.capture import quiet, tensor_of, twin
 from unbend.capture.inputs import map_tensors, named_tensors, take
+from unbend.capture.quiet import hear_modules
 from unbend.errors import DataError, MissingExtraError
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Form, shown
@@ -248,8 +249,7 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
 
         yield _Entry(first.detach(), forward)
         return
-    path = next((tap.path for tap in made.work.plan.taps if tap.kind == "embedding"), None)
-    module = None if path is None else model.get_submodule(path)
+    module = _embedding(model, protect(inputs))
     if module is None:
         raise DataError("data: the input is neither floating-point numbers nor tokens that an embedding reads.")
     with torch.no_grad(), _replaced(module, None) as caught:
@@ -262,6 +262,21 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
             return _scores(model, protect(take(inputs, rows, len(embedded))))
 
     yield _Entry(embedded, embedding_forward)
+
+
+def _embedding(model: nn.Module, inputs: Any) -> nn.Module | None:
+    """The first embedding that reads a whole tensor of the input, wherever it stands; None where there is none."""
+    given = [t for _, t in named_tensors(inputs) if not t.is_floating_point()]
+    found: list[nn.Module] = []
+
+    def hear(_path: str, module: nn.Module, args: Any) -> None:
+        if any(args and args[0].shape == t.shape and torch.equal(args[0], t) for t in given):
+            found.append(module)
+
+    embeddings = [(path, module) for path, module in model.named_modules() if isinstance(module, nn.Embedding)]
+    with torch.no_grad(), hear_modules(embeddings, hear, lambda *_called: None):
+        call_model(model, inputs)
+    return found[0] if found else None
 
 
 @contextmanager
