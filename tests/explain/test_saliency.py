@@ -6,6 +6,7 @@ import explained as nets
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import nn
 
 import unbend
@@ -104,17 +105,29 @@ class Sentences(nn.Module):
                            intermediate_size=16, max_position_embeddings=8)  # fmt: skip
         self.head, self.body = nn.Linear(16, 3), BertModel(small)
 
-    def forward(self, input_ids):
-        return self.head(self.body(input_ids).last_hidden_state.mean(1))
+    def forward(self, input_ids, attention_mask):
+        h = self.body(input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask[..., None].to(h)
+        return self.head((h * mask).sum(1) / mask.sum(1))
 
 
 def test_words_are_explained_where_their_embedding_is_no_layer_of_its_own():
     pytest.importorskip("transformers")
     x, y = nets.words(60)
-    found = unbend.saliency(Sentences().eval(), ({"input_ids": x}, y), methods=["gradient"], n_draws=1)
+    padded = torch.cat([x, torch.zeros_like(x[:, :3])], 1)
+    mask = torch.arange(8).lt(5).long().expand(60, 8)
+    found = unbend.saliency(
+        Sentences().eval(), ({"input_ids": padded, "attention_mask": mask}, y), methods=["gradient"], n_draws=1
+    )
     assert found.form == "tokens"
-    assert found.maps["gradient"].shape == (6, 5)
-    assert found.maps["gradient"].min() > 0
+    assert found.counts.tolist() == 6 * [5 * [True] + 3 * [False]]
+    assert found.maps["gradient"][:, :5].min() > 0
+    assert not found.maps["gradient"][:, 5:].any()
+    plain = [
+        spearmanr(a[:5], b[:5])[0] for a, b in zip(found.maps["gradient"], found.random_maps["gradient"], strict=True)
+    ]
+    np.testing.assert_allclose(found.similarity["gradient"][:, 0], plain)
+    assert saliency_page(found, title="t").count("<span") == 2 * 6 * 5
 
 
 def test_one_row_of_each_class_comes_first():

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unbend._typing import Array, Float64, Int64, Shaped
+from unbend._typing import Array, Bool, Float64, Int64, Shaped
 from unbend.capture import call as call_model
 from unbend.capture import quiet, tensor_of, twin
 from unbend.capture.inputs import map_tensors, named_tensors, take
 from unbend.capture.quiet import hear_modules
+from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Form, shown
@@ -55,6 +56,7 @@ class Saliency:
         passes: by method: whether the mean correlation is below one half, so that the map hangs on the weights.
         gap: of integrated gradients: how far the attributions of a row are from adding up to the difference of the
             score from that of the baseline, as a share of it [n]; NaN where the method was not asked for.
+        counts: which tokens count, by the mask among the inputs [n, t]; of other inputs all do.
         output_names: what each score is of: a class, a yes/no label; of one score for two classes it is the second.
     """
 
@@ -69,6 +71,7 @@ class Saliency:
     similarity: dict[str, Array]
     passes: dict[str, bool]
     gap: Float64[Array, "n"]
+    counts: Bool[Array, "n ..."]
     output_names: tuple[str, ...]
 
 
@@ -164,7 +167,10 @@ def _checked(
             with made.reading(fresh):
                 drawn.append(_maps(made, fresh, inputs, target, chosen, seed)[0])
             tick(1)
-    similarity = {name: np.stack([_rank_r(own[name], other[name]) for other in drawn], 1) for name in chosen}
+    counts = (
+        _counting(made, inputs, x.shape[:2]) if form == "tokens" else np.ones(x.shape[:1] + (1,) * (x.ndim - 1), bool)
+    )
+    similarity = {name: np.stack([_rank_r(own[name], other[name], counts) for other in drawn], 1) for name in chosen}
     ids = subject.held_out.ids
     assert ids is not None  # noqa: S101  rows of a source have numbers
     sums = own.pop(_GAP, np.full(len(at), np.nan))
@@ -174,7 +180,7 @@ def _checked(
         form=form, ids=ids[at.numpy()], x=x, y=y[at.numpy()], target=target.cpu().numpy(), score=score,
         maps={name: own[name] for name in chosen}, random_maps={name: drawn[0][name] for name in chosen},
         similarity=similarity, passes={name: bool(np.nanmean(r) < SAME) for name, r in similarity.items()}, gap=sums,
-        output_names=made.output_names,
+        counts=counts, output_names=made.output_names,
     )  # fmt: skip
 
 
@@ -321,14 +327,25 @@ def _reduced(raw: Tensor, inputs: Any) -> Array:
     return raw.flatten(1).numpy()
 
 
-def _rank_r(a: Array, b: Array) -> Float64[Array, "n"]:
-    """Spearman's rank correlation of two maps, row by row; 0 where one is constant."""
+def _counting(made: Setup, inputs: Any, shape: tuple[int, ...]) -> Bool[Array, "n t"]:
+    """Which tokens count: what is padding has no attribution in any network, so that its maps would be alike."""
+    masks = token_masks(inputs, made.work.plan.taps).values()
+    found = next((mask for mask in masks if tuple(mask.shape) == shape), None)
+    return np.ones(shape, bool) if found is None else found.cpu().numpy()
+
+
+def _rank_r(a: Array, b: Array, counts: Bool[Array, "n ..."]) -> Float64[Array, "n"]:
+    """Spearman's rank correlation of what counts in two maps, row by row; 0 where one is constant."""
+    kept = np.broadcast_to(counts, a.shape)
+    return np.array([_rank_r_of(x[mine], y[mine]) for x, y, mine in zip(a, b, kept, strict=True)])
+
+
+def _rank_r_of(a: Array, b: Array) -> float:
     from scipy.stats import rankdata  # noqa: PLC0415  half a second to load
 
-    first, second = (rankdata(part.reshape(len(part), -1), axis=1) for part in (a, b))
-    first, second = (part - part.mean(1, keepdims=True) for part in (first, second))
-    size = np.sqrt((first**2).sum(1) * (second**2).sum(1))
-    return np.divide((first * second).sum(1), size, out=np.zeros(len(a)), where=size > 0)
+    first, second = (part - part.mean() for part in map(rankdata, (a, b)))
+    size = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / size if size > 0 else 0.0
 
 
 def _captum() -> Any:
