@@ -123,9 +123,8 @@ def test_words_are_explained_where_their_embedding_is_no_layer_of_its_own():
     assert found.counts.tolist() == 6 * [5 * [True] + 3 * [False]]
     assert found.maps["gradient"][:, :5].min() > 0
     assert not found.maps["gradient"][:, 5:].any()
-    plain = [
-        spearmanr(a[:5], b[:5])[0] for a, b in zip(found.maps["gradient"], found.random_maps["gradient"], strict=True)
-    ]
+    pairs = zip(found.maps["gradient"], found.random_maps["gradient"], strict=True)
+    plain = [spearmanr(a[:5], b[:5])[0] for a, b in pairs]
     np.testing.assert_allclose(found.similarity["gradient"][:, 0], plain)
     assert saliency_page(found, title="t").count("<span") == 2 * 6 * 5
 

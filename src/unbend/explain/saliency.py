@@ -167,9 +167,8 @@ def _checked(
             with made.reading(fresh):
                 drawn.append(_maps(made, fresh, inputs, target, chosen, seed)[0])
             tick(1)
-    counts = (
-        _counting(made, inputs, x.shape[:2]) if form == "tokens" else np.ones(x.shape[:1] + (1,) * (x.ndim - 1), bool)
-    )
+    places = own[next(iter(chosen))].shape
+    counts = _counting(made, inputs, places) if form == "tokens" else np.ones(places, bool)
     similarity = {name: np.stack([_rank_r(own[name], other[name], counts) for other in drawn], 1) for name in chosen}
     ids = subject.held_out.ids
     assert ids is not None  # noqa: S101  rows of a source have numbers
@@ -336,8 +335,7 @@ def _counting(made: Setup, inputs: Any, shape: tuple[int, ...]) -> Bool[Array, "
 
 def _rank_r(a: Array, b: Array, counts: Bool[Array, "n ..."]) -> Float64[Array, "n"]:
     """Spearman's rank correlation of what counts in two maps, row by row; 0 where one is constant."""
-    kept = np.broadcast_to(counts, a.shape)
-    return np.array([_rank_r_of(x[mine], y[mine]) for x, y, mine in zip(a, b, kept, strict=True)])
+    return np.array([_rank_r_of(x[mine], y[mine]) for x, y, mine in zip(a, b, counts, strict=True)])
 
 
 def _rank_r_of(a: Array, b: Array) -> float:
