@@ -38,7 +38,7 @@ def bottleneck(
     ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Learning rate; a tenth for layers that were there.")] = 0.01,
     activation: Annotated[
-        str | None, typer.Option(help="What the two units bend with, such as tanh [nothing].", show_default=False)
+        str | None, typer.Option(help="What the two units bend with, such as tanh \\[nothing].", show_default=False)
     ] = None,
     film: Annotated[bool, typer.Option(help="Film the training (.gif, and .mp4 with imageio-ffmpeg).")] = True,
     label: Label = None,

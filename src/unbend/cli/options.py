@@ -63,7 +63,7 @@ class ReadWords:
         list[str] | None,
         _option("Which axis of a layer's output holds its units, GLOB=N, where nothing else tells; repeat for more."),
     ]
-    classes: Annotated[int | None, _option("Number of classes; 0 for a regression [found out].", min=0)]
+    classes: Annotated[int | None, _option("Number of classes; 0 for a regression \\[found out].", min=0)]
 
 
 def reads(command: Callable[..., None]) -> Callable[..., None]:

@@ -190,8 +190,9 @@ def _methods(methods: Mapping[str, Method] | Sequence[str]) -> dict[str, Method]
     if isinstance(methods, Mapping):
         return dict(methods)
     unknown = [name for name in methods if name not in METHODS]
-    if unknown:
-        raise DataError(f"methods: no method named {unknown[0]!r}. There are: {', '.join(METHODS)}.")
+    if unknown or not methods:
+        said = f"no method named {unknown[0]!r}" if unknown else "expected at least one"
+        raise DataError(f"methods: {said}. There are: {', '.join(METHODS)}.")
     return {name: METHODS[name] for name in methods}
 
 

@@ -117,6 +117,8 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
         plan = made.work.plan
         taps = [tap for tap in plan.taps if tap.name not in {plan.output, plan.head}]
         taps = [tap for tap in taps if tap.alias_of is None and not tap.order]
+        if not taps:
+            raise LayerError("layers: none of these layers stands before the output. Name others.")
         ways = dict(directions or _directions(made, taps, label, progress))
         lost = [name for name in ways if name not in {tap.name for tap in taps}]
         if lost:
