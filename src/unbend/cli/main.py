@@ -1,6 +1,7 @@
 """The command line: `unbend COMMAND`, one file per command, and the one place that catches our errors."""
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -101,8 +102,13 @@ def _app(named: str | None) -> typer.Typer:
 
 
 def _function(name: str) -> Any:
+    """The command; what came with its imports stays to the end where the process runs it alone, and is not swept."""
     word = name.replace("-", "_")
-    return getattr(import_module(f"unbend.cli.{word}"), word)
+    found = getattr(import_module(f"unbend.cli.{word}"), word)
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+    return found
 
 
 def _placeholder() -> None:
