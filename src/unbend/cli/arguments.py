@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
+from unbend.cli.options import ReadWords
 from unbend.errors import DataError
 from unbend.numerics.view import Rule
+from unbend.study.items import Choice, choice, choices
+from unbend.study.settings import ReadAs
 
 
 def files_of(words: Iterable[str | Path | None]) -> list[str]:
@@ -56,3 +59,19 @@ def axes(words: Sequence[str] | None) -> dict[str, int] | None:
             raise DataError(f"--axis: expected GLOB=N, such as 'encoder.*=1', got {word!r}.")
         found[glob] = int(number)
     return found
+
+
+def reading(words: ReadWords, groups: Choice | None) -> ReadAs:
+    """How items and layers are read.
+
+    Args:
+        words: what the command line says.
+        groups: what names the group of a row; None where the data hold the groups of a table.
+
+    Raises:
+        DataError: no such rule, or no axis behind a glob.
+    """
+    return ReadAs(
+        inputs=choices(words.inputs), target=choice(words.target), output=choice(words.model_output),
+        reduce=rules(words.reduce), axis=axes(words.axis), groups=groups, n_classes=words.classes,
+    )  # fmt: skip

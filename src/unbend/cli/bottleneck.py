@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, results, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
 from unbend.explain.bottleneck.bottleneck import bottleneck as narrow
@@ -25,7 +25,10 @@ from unbend.study.jobs import work_of
 PAGE = Path("bottleneck.html")
 
 
+@reads
 def bottleneck(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -57,10 +60,10 @@ def bottleneck(
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights]))
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
         plane = narrow(
             work.model, work.data, activation=activation, only_new=only_new, epochs=epochs, rate=rate, seed=seed,
-            progress=told,
+            progress=told, **reading(read, work.groups),
         ).plane  # fmt: skip
         told("Drawing", 0, None)
         reels = write_film(bottleneck_film(plane), None, output.with_suffix(".gif"), told) if film else []

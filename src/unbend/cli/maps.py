@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Layers, Network, Page, SameData, Weights, Words
+from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, Words, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
 from unbend.cli.units import vocabulary
@@ -23,6 +23,7 @@ from unbend.record import file as record
 from unbend.record.parquet import save_maps
 from unbend.report.html import write
 from unbend.report.maps import maps_page, maps_sentences, movements
+from unbend.study.items import Choice, choice
 from unbend.study.jobs import work_of
 from unbend.study.progress import Progress
 
@@ -30,7 +31,10 @@ PAGE = Path("maps.html")
 _STUDY = ".unbend"
 
 
+@reads
 def maps(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -80,10 +84,11 @@ def maps(
     if parquet is not None:
         check_place(parquet, "the table")
     with progress() as told:
-        subject, rest, name = _subject(model, data, label, weights, seed, told)
+        subject, rest, name, groups = _subject(model, data, label, weights, read.group, seed, told)
         found = draw(
             subject, rest, methods=method or None, layers=layers or None, rows=rows, perplexity=perplexity, seed=seed,
             restarts=restarts, words=None if words is None else vocabulary(words), progress=told,
+            **reading(read, groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(maps_page(found, title=f"Maps of the layers of {name}"), output)
@@ -99,11 +104,12 @@ def maps(
 
 
 def _subject(
-    model: str | None, data: str | None, label: str | None, weights: Path | None, seed: int, told: Progress
-) -> tuple[Any, Any, str]:
-    """A study, or a model with its data; and its name."""
+    model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None, seed: int,
+    told: Progress,
+) -> tuple[Any, Any, str, Choice | None]:  # fmt: skip
+    """A study, or a model with its data; its name; what names the group of a row."""
     if model is not None and data is None and Path(model).suffix == _STUDY:
         study = record.open(model)
-        return study, None, study.about.model
-    work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
-    return work.model, work.data, work.name
+        return study, None, study.about.model, choice(group)
+    work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
+    return work.model, work.data, work.name, work.groups

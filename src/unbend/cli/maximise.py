@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.terminal import progress
 from unbend.explain.maximise.maximise import STEPS, Ascent
 from unbend.explain.maximise.maximise import maximise as climb
@@ -23,7 +23,10 @@ from unbend.study.jobs import work_of
 PAGE = Path("maximise.html")
 
 
+@reads
 def maximise(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -62,10 +65,10 @@ def maximise(
     check_unread(output, files_of([model, data, weights]))
     how = Ascent(parametrisation, steps, jitter=jitter, total_variation=total_variation)
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
         found = climb(
             work.model, work.data, layer, units=unit or None, positions="greatest" if greatest else "mean", how=how,
-            seed=seed, progress=told,
+            seed=seed, progress=told, **reading(read, work.groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(maximise_page(found, title=f"What {work.name} answers to most"), output)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights, Words
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, Words, reads
 from unbend.cli.terminal import progress
 from unbend.cli.units import vocabulary
 from unbend.explain.saliency import METHODS, ROWS
@@ -23,7 +23,10 @@ from unbend.study.jobs import work_of
 PAGE = Path("saliency.html")
 
 
+@reads
 def saliency(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -51,8 +54,11 @@ def saliency(
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights, words]))
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
-        found = explain(work.model, work.data, methods=method or list(METHODS), rows=n, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
+        found = explain(
+            work.model, work.data, methods=method or list(METHODS), rows=n, seed=seed, progress=told,
+            **reading(read, work.groups),
+        )  # fmt: skip
         speak = str if words is None else vocabulary(words).__getitem__
         write(saliency_page(found, title=f"What the output of {work.name} hangs on", words=speak), output)
     say(saliency_sentences(found))

@@ -8,9 +8,9 @@ from typing import Annotated, get_args
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.terminal import progress
 from unbend.explain.surgery.operations import OPERATIONS, Operation
 from unbend.explain.surgery.surgery import ROWS
@@ -24,7 +24,10 @@ from unbend.study.jobs import work_of
 PAGE = Path("surgery.html")
 
 
+@reads
 def surgery(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -60,11 +63,11 @@ def surgery(
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights]))
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
         found = cut(
             work.model, work.data, layers=layers or None, operations=operation or OPERATIONS,
             units="resample" if units and resampled else units, rows=rows, batch_size=batch_size, seed=seed,
-            progress=told,
+            progress=told, **reading(read, work.groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(surgery_page(found, title=f"What each layer of {work.name} is worth"), output)

@@ -7,7 +7,7 @@ not of what the network learned (Adebayo et al. 2018): so every method carries t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Form, shown
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 
 Forward: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """From the entry (the input, or the embeddings of its tokens), and which row each of it is of, to the scores [n, k]."""
@@ -43,8 +44,8 @@ class Saliency:
         form: how inputs are shown: image, columns, tokens.
         ids: row numbers [n].
         x: the inputs, as they are shown [n, ...].
-        y: their classes [n].
-        target: the class whose score is explained, what the network says [n].
+        y: their classes [n]; of other labels the group that pictures tell rows apart by.
+        target: the output whose score is explained: of several the one the network says [n].
         score: that score [n].
         maps: by method: the attribution of every pixel, column or token [n, ...]; with its sign where a method has one,
             as integrated gradients do.
@@ -53,7 +54,7 @@ class Saliency:
         passes: by method: whether the mean correlation is below one half, so that the map hangs on the weights.
         gap: of integrated gradients: how far the attributions of a row are from adding up to the difference of the
             score from that of the baseline, as a share of it [n]; NaN where the method was not asked for.
-        class_names: of the classes.
+        output_names: what each score is of: a class, a yes/no label; of one score for two classes it is the second.
     """
 
     form: Form
@@ -67,7 +68,7 @@ class Saliency:
     similarity: dict[str, Array]
     passes: dict[str, bool]
     gap: Float64[Array, "n"]
-    class_names: tuple[str, ...]
+    output_names: tuple[str, ...]
 
 
 def gradient(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
@@ -112,6 +113,7 @@ def saliency(
     n_draws: int = 3,
     seed: int = 0,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> Saliency:
     """What the scores of some held-out rows hang on, and whether each method passes the check of random weights.
 
@@ -124,6 +126,7 @@ def saliency(
         n_draws: how often all weights are drawn anew for the check.
         seed: of the noise and of the draws.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: no such method or row; inputs that are neither numbers nor tokens with an embedding.
@@ -136,11 +139,19 @@ def saliency(
         Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim, Sanity checks for saliency maps, NeurIPS 2018.
     """
     chosen = _methods(methods)
-    made = setup(model, data, held_out=held_out, rows=2000)
+    with setup(model, data, held_out=held_out, rows=2000, needs_classes=False, **read_as) as made:
+        return _checked(made, chosen, rows, n_draws, seed, progress)
+
+
+def _checked(
+    made: Setup, chosen: dict[str, Method], rows: Sequence[int] | int, n_draws: int, seed: int, progress: Progress
+) -> Saliency:
+    """The maps of some rows, beside those of weights drawn anew."""
     subject = made.subject
     if not subject.held_out.n:
         raise DataError("held_out: there are no held-out rows to explain. Pass some.")
-    at = _rows(subject.held_out.y, rows)
+    y = made.groups(subject.held_out.y)[0]
+    at = _rows(y, rows)
     inputs = subject.held_out.of(at)[0]
     form, x = shown(inputs, len(at))
     with torch.random.fork_rng([]):
@@ -148,7 +159,9 @@ def saliency(
         tick = ticker(progress, "Random weights", n_draws)
         drawn = []
         for i in range(n_draws):
-            drawn.append(_maps(made, twin(made.model, seed=seed + i), inputs, target, chosen, seed)[0])
+            fresh = twin(made.model, seed=seed + i)
+            with made.reading(fresh):
+                drawn.append(_maps(made, fresh, inputs, target, chosen, seed)[0])
             tick(1)
     similarity = {name: np.stack([_rank_r(own[name], other[name]) for other in drawn], 1) for name in chosen}
     ids = subject.held_out.ids
@@ -157,10 +170,10 @@ def saliency(
     for other in drawn:
         other.pop(_GAP, None)
     return Saliency(
-        form=form, ids=ids[at.numpy()], x=x, y=subject.held_out.y[at].numpy(), target=target.cpu().numpy(), score=score,
+        form=form, ids=ids[at.numpy()], x=x, y=y[at.numpy()], target=target.cpu().numpy(), score=score,
         maps={name: own[name] for name in chosen}, random_maps={name: drawn[0][name] for name in chosen},
         similarity=similarity, passes={name: bool(np.nanmean(r) < SAME) for name, r in similarity.items()}, gap=sums,
-        class_names=made.class_names,
+        output_names=made.output_names,
     )  # fmt: skip
 
 
@@ -176,7 +189,7 @@ def _methods(methods: Mapping[str, Method] | Sequence[str]) -> dict[str, Method]
     return {name: METHODS[name] for name in methods}
 
 
-def _rows(y: Tensor, rows: Sequence[int] | int) -> Tensor:
+def _rows(y: Int64[Array, "m"], rows: Sequence[int] | int) -> Tensor:
     """Places of the rows: the first of each class in turn, or those asked for."""
     if not isinstance(rows, int):
         bad = [row for row in rows if not 0 <= row < len(y)]
@@ -187,7 +200,7 @@ def _rows(y: Tensor, rows: Sequence[int] | int) -> Tensor:
     for label in np.unique(y):
         mine = np.flatnonzero(y == label)
         turn[mine] = np.arange(len(mine))
-    return torch.from_numpy(np.lexsort((np.arange(len(y)), y.numpy(), turn))[:rows].copy())
+    return torch.from_numpy(np.lexsort((np.arange(len(y)), y, turn))[:rows].copy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

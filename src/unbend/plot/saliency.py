@@ -46,7 +46,7 @@ def _input(ax: Axes, result: Saliency, i: int) -> None:
         ax.imshow(1 - shade[..., 0] if x.shape[2] == 1 else shade, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     else:
         ax.imshow(_strip(x), cmap="gray_r", aspect="auto", interpolation="nearest")
-    name = result.class_names[result.target[i]] if result.target[i] < len(result.class_names) else ""
+    name = result.output_names[result.target[i]]
     ax.set_ylabel(f"{name}", fontsize=8, rotation=0, ha="right", va="center", parse_math=False)
     _bare(ax)
 

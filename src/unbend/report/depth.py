@@ -3,10 +3,11 @@
 import numpy as np
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend.chart.depth import law_line
 from unbend.numerics.readout import READERS
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, in_digits, percent
+from unbend.report.text import Number, in_digits
 from unbend.study.depth import Depth
 from unbend.study.head import Head
 

@@ -127,7 +127,7 @@ def _optimizer(net: Insertion, how: Retraining, n_steps: int) -> tuple[torch.opt
         parameter.requires_grad_(not how.only_new)
     groups: list[dict[str, Any]] = [{"params": new, "lr": how.rate}]
     groups += [] if how.only_new or not rest else [{"params": rest, "lr": _REST * how.rate}]
-    steps = torch.optim.Adam(groups)
+    steps = torch.optim.Adam(groups, eps=max(1e-8, *(torch.finfo(p.dtype).tiny for p in new)))
     falling = torch.optim.lr_scheduler.LambdaLR(steps, lambda i: 0.5 + 0.5 * math.cos(math.pi * min(i / n_steps, 1)))
     return steps, falling
 
