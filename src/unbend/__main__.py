@@ -1,7 +1,5 @@
 """`python -m unbend`, `torchrun … -m unbend`, and the console script."""
 
-import atexit
-import gc
 import os
 import sys
 
@@ -12,14 +10,11 @@ if __name__ == "__main__" and sys.path and sys.path[0] in ("", os.getcwd()) and 
 
 
 def start() -> None:
-    """The command line; Ctrl-C while it is still being imported ends as it does later.
-
-    A process that runs one command does not look for garbage among the two million objects that imports bring, neither
-    as they come nor as it ends: that was a fifth of its time. `unbend.cli` turns the collector on behind the imports.
-    """
-    gc.disable()
-    atexit.register(gc.freeze)
+    """The command line; Ctrl-C while it is still being imported ends as it does later."""
     try:
+        from unbend._garbage import put_off  # noqa: PLC0415  likewise
+
+        put_off()
         from unbend.cli import main  # noqa: PLC0415  what takes time is inside the block
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")

@@ -1,7 +1,6 @@
 """The command line: `unbend COMMAND`, one file per command, and the one place that catches our errors."""
 
 import errno
-import gc
 import os
 import signal
 import sys
@@ -102,13 +101,8 @@ def _app(named: str | None) -> typer.Typer:
 
 
 def _function(name: str) -> Any:
-    """The command; what came with its imports stays to the end where the process runs it alone, and is not swept."""
     word = name.replace("-", "_")
-    found = getattr(import_module(f"unbend.cli.{word}"), word)
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
-    return found
+    return getattr(import_module(f"unbend.cli.{word}"), word)
 
 
 def _placeholder() -> None:

@@ -24,7 +24,7 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 @cache
 def template(package: str, name: str, **filters: Callable[[Any], str]) -> Template:
-    """A template of a package, which escapes what it is given, knows `quoted` and `breakable`, and may extend `frame.html`.
+    """A template of a package, which escapes what it is given and may extend `frame.html`; it knows the filters below.
 
     Args:
         package: where it stands, as a dotted name.
