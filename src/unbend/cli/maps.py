@@ -18,6 +18,7 @@ from unbend.explain.defaults import MAP_METHODS, MAP_ROWS
 from unbend.files import check_place, check_unread
 
 if TYPE_CHECKING:  # brought by what computes, which help does without
+    from unbend.explain.maps.maps import LayerMaps
     from unbend.study.items import Choice
     from unbend.study.progress import Progress
 
@@ -74,8 +75,6 @@ def maps(
     """
     from unbend.explain.maps.maps import maps as draw
     from unbend.numerics.embedding import PERPLEXITY
-    from unbend.plot.film import kept_frames
-    from unbend.plot.maps import map_film, n_map_frames
     from unbend.record.parquet import save_maps
     from unbend.report.html import write
     from unbend.report.maps import maps_page, maps_sentences, movements
@@ -92,8 +91,7 @@ def maps(
         found = draw(
             subject, rest, methods=method or None, layers=layers or None, rows=rows,
             perplexity=perplexity or PERPLEXITY, seed=seed, restarts=restarts, progress=told,
-            words=None if words is None else vocabulary(words),
-            **reading(read, groups),
+            words=None if words is None else vocabulary(words), **reading(read, groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(maps_page(found, title=f"Maps of the layers of {name}"), output)
@@ -102,10 +100,17 @@ def maps(
             save_maps(found, parquet)
             places.append(parquet)
         if film and len(found.layers) > 1:
-            images = map_film(found, found.series[-1].method)
-            places += write_film(images, len(kept_frames(n_map_frames(found))), reel, told)
+            places += _film(found, reel, told)
     say((*maps_sentences(found), *movements(found)))
     errors().print(wrote(*places))
+
+
+def _film(found: "LayerMaps", reel: Path, told: "Progress") -> list[Path]:
+    """The film of the last method."""
+    from unbend.plot.film import kept_frames
+    from unbend.plot.maps import map_film, n_map_frames
+
+    return write_film(map_film(found, found.series[-1].method), len(kept_frames(n_map_frames(found))), reel, told)
 
 
 def _subject(
