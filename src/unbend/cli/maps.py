@@ -75,9 +75,7 @@ def maps(
     """
     from unbend.explain.maps.maps import maps as draw
     from unbend.numerics.embedding import PERPLEXITY
-    from unbend.record.parquet import save_maps
-    from unbend.report.html import write
-    from unbend.report.maps import maps_page, maps_sentences, movements
+    from unbend.report.maps import maps_sentences, movements
 
     reel = output.with_suffix(".gif")
     check_place(output, "the page")
@@ -94,15 +92,24 @@ def maps(
             words=None if words is None else vocabulary(words), **reading(read, groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
-        write(maps_page(found, title=f"Maps of the layers of {name}"), output)
-        places = [output]
-        if parquet is not None:
-            save_maps(found, parquet)
-            places.append(parquet)
+        places = _page_and_table(found, name, output, parquet)
         if film and len(found.layers) > 1:
             places += _film(found, reel, told)
     say((*maps_sentences(found), *movements(found)))
     errors().print(wrote(*places))
+
+
+def _page_and_table(found: "LayerMaps", name: str, output: Path, parquet: Path | None) -> list[Path]:
+    """The page, and the table where it is asked for."""
+    from unbend.record.parquet import save_maps
+    from unbend.report.html import write
+    from unbend.report.maps import maps_page
+
+    write(maps_page(found, title=f"Maps of the layers of {name}"), output)
+    if parquet is None:
+        return [output]
+    save_maps(found, parquet)
+    return [output, parquet]
 
 
 def _film(found: "LayerMaps", reel: Path, told: "Progress") -> list[Path]:
