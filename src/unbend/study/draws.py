@@ -89,9 +89,9 @@ def _count(model: nn.Module, work: Preparation, sums: Sums, names: Collection[st
     n = min(DRAWS - 1, int(BUDGET / max(each, 1e-9)))
     if n == DRAWS - 1:
         return n, ""
-    drawn = "one untrained draw" if n == 0 else f"{n + 1} untrained draws"
+    drawn = "is one untrained draw" if n == 0 else f"are {n + 1} untrained draws"
     unknown = ": how much draws differ is not known" if n == 0 else ""
-    return n, f"There is {drawn} and not {DRAWS}, since each takes about {math.ceil(each):,} s{unknown}."
+    return n, f"There {drawn} and not {DRAWS}, since each takes about {math.ceil(each):,} s{unknown}."
 
 
 def _pass_operations(model: nn.Module, frames: Sequence[Layer]) -> float:
