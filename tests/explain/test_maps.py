@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests import chromium
+from torch import nn
 
 import unbend
 from unbend import zoo

@@ -113,6 +113,33 @@ def test_models_of_other_numbers_are_explained(name, dtype):
     assert next(net.parameters()).dtype == dtype
 
 
+class Training(nn.Module):
+    """What a layer keeps and drops in training mode, in which the network is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.5))
+        self.head = nn.Linear(32, 3)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+@pytest.mark.parametrize("name", ["bottleneck", "steer", "surgery", *CLASSLESS])
+def test_a_network_in_training_mode_is_looked_at_in_evaluation_mode_and_stays_as_it_is(name):
+    net, (x, y) = Training(), nets.rows(N)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    found = explain(name, net, ((x, y), (x, y)))
+    assert all(module.training for module in net.modules())
+    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+    with torch.no_grad():
+        right = float((net.eval()(x).argmax(1) == y).float().mean())
+    if name == "bottleneck":
+        assert [found.plane.plain_held_out, found.plane.plain_train] == pytest.approx([right, right])
+    if name == "surgery":
+        assert found.accuracy == pytest.approx(right)
+
+
 @pytest.mark.parametrize("name", CLASSLESS)
 @pytest.mark.parametrize("labels", ["numbers", "yes/no", "none"])
 def test_what_needs_no_classes_takes_any_labels(name, labels):

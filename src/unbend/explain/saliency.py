@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unbend._typing import Array, Float64, Int64, Shaped
+from unbend._typing import Array, Bool, Float64, Int64, Shaped
 from unbend.capture import call as call_model
 from unbend.capture import quiet, tensor_of, twin
 from unbend.capture.inputs import map_tensors, named_tensors, take
+from unbend.capture.quiet import hear_modules
+from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
 from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.explain.setup import Setup, setup
@@ -54,6 +56,7 @@ class Saliency:
         passes: by method: whether the mean correlation is below one half, so that the map hangs on the weights.
         gap: of integrated gradients: how far the attributions of a row are from adding up to the difference of the
             score from that of the baseline, as a share of it [n]; NaN where the method was not asked for.
+        counts: which tokens count, by the mask among the inputs [n, t]; of other inputs all do.
         output_names: what each score is of: a class, a yes/no label; of one score for two classes it is the second.
     """
 
@@ -68,6 +71,7 @@ class Saliency:
     similarity: dict[str, Array]
     passes: dict[str, bool]
     gap: Float64[Array, "n"]
+    counts: Bool[Array, "n ..."]
     output_names: tuple[str, ...]
 
 
@@ -163,7 +167,9 @@ def _checked(
             with made.reading(fresh):
                 drawn.append(_maps(made, fresh, inputs, target, chosen, seed)[0])
             tick(1)
-    similarity = {name: np.stack([_rank_r(own[name], other[name]) for other in drawn], 1) for name in chosen}
+    places = own[next(iter(chosen))].shape
+    counts = _counting(made, inputs, places) if form == "tokens" else np.ones(places, bool)
+    similarity = {name: np.stack([_rank_r(own[name], other[name], counts) for other in drawn], 1) for name in chosen}
     ids = subject.held_out.ids
     assert ids is not None  # noqa: S101  rows of a source have numbers
     sums = own.pop(_GAP, np.full(len(at), np.nan))
@@ -173,7 +179,7 @@ def _checked(
         form=form, ids=ids[at.numpy()], x=x, y=y[at.numpy()], target=target.cpu().numpy(), score=score,
         maps={name: own[name] for name in chosen}, random_maps={name: drawn[0][name] for name in chosen},
         similarity=similarity, passes={name: bool(np.nanmean(r) < SAME) for name, r in similarity.items()}, gap=sums,
-        output_names=made.output_names,
+        counts=counts, output_names=made.output_names,
     )  # fmt: skip
 
 
@@ -248,8 +254,7 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
 
         yield _Entry(first.detach(), forward)
         return
-    path = next((tap.path for tap in made.work.plan.taps if tap.kind == "embedding"), None)
-    module = None if path is None else model.get_submodule(path)
+    module = _embedding(model, protect(inputs))
     if module is None:
         raise DataError("data: the input is neither floating-point numbers nor tokens that an embedding reads.")
     with torch.no_grad(), _replaced(module, None) as caught:
@@ -262,6 +267,21 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
             return _scores(model, protect(take(inputs, rows, len(embedded))))
 
     yield _Entry(embedded, embedding_forward)
+
+
+def _embedding(model: nn.Module, inputs: Any) -> nn.Module | None:
+    """The first embedding that reads a whole tensor of the input, wherever it stands; None where there is none."""
+    given = [t for _, t in named_tensors(inputs) if not t.is_floating_point()]
+    found: list[nn.Module] = []
+
+    def hear(_path: str, module: nn.Module, args: Any) -> None:
+        if any(args and args[0].shape == t.shape and torch.equal(args[0], t) for t in given):
+            found.append(module)
+
+    embeddings = [(path, module) for path, module in model.named_modules() if isinstance(module, nn.Embedding)]
+    with torch.no_grad(), hear_modules(embeddings, hear, lambda *_called: None):
+        call_model(model, inputs)
+    return found[0] if found else None
 
 
 @contextmanager
@@ -306,14 +326,24 @@ def _reduced(raw: Tensor, inputs: Any) -> Array:
     return raw.flatten(1).numpy()
 
 
-def _rank_r(a: Array, b: Array) -> Float64[Array, "n"]:
-    """Spearman's rank correlation of two maps, row by row; 0 where one is constant."""
+def _counting(made: Setup, inputs: Any, shape: tuple[int, ...]) -> Bool[Array, "n t"]:
+    """Which tokens count: what is padding has no attribution in any network, so that its maps would be alike."""
+    masks = token_masks(inputs, made.work.plan.taps).values()
+    found = next((mask for mask in masks if tuple(mask.shape) == shape), None)
+    return np.ones(shape, bool) if found is None else found.cpu().numpy()
+
+
+def _rank_r(a: Array, b: Array, counts: Bool[Array, "n ..."]) -> Float64[Array, "n"]:
+    """Spearman's rank correlation of what counts in two maps, row by row; 0 where one is constant."""
+    return np.array([_rank_r_of(x[mine], y[mine]) for x, y, mine in zip(a, b, counts, strict=True)])
+
+
+def _rank_r_of(a: Array, b: Array) -> float:
     from scipy.stats import rankdata  # noqa: PLC0415  half a second to load
 
-    first, second = (rankdata(part.reshape(len(part), -1), axis=1) for part in (a, b))
-    first, second = (part - part.mean(1, keepdims=True) for part in (first, second))
-    size = np.sqrt((first**2).sum(1) * (second**2).sum(1))
-    return np.divide((first * second).sum(1), size, out=np.zeros(len(a)), where=size > 0)
+    first, second = (part - part.mean() for part in map(rankdata, (a, b)))
+    size = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / size if size > 0 else 0.0
 
 
 def _captum() -> Any:

@@ -122,7 +122,7 @@ def setup(
     needs_classes: bool = True,
     **read_as: Unpack[ReadAs],
 ) -> Iterator[Setup]:
-    """A model on data, within the block: then its output is whole again, and the caller's defaults are back.
+    """A model on data; within the block it is quiet, and behind it as it was, as the caller's defaults are.
 
     Args:
         model: any module.
@@ -142,7 +142,7 @@ def setup(
     how = Settings(layers=layers, loss=loss, batch_size=batch_size, **read_as)
     how.check()
     module = bare(network_of(model))
-    with fresh_defaults(), part_of_output(module, how.output):
+    with fresh_defaults(), part_of_output(module, how.output), quiet(module):
         work = prepare(module, source_of(module, data, held_out, how), how)
         _check_labels(work, needs_classes=needs_classes)
         subject = Subject(

@@ -81,20 +81,21 @@ def _image(result: Saliency) -> Markup:
 
 def _texts(result: Saliency, words: Callable[[int], str]) -> Markup:
     lines = []
-    for i in range(len(result.ids)):
+    for i, mine in enumerate(result.counts):
         name = result.output_names[result.target[i]]
         lines.append(Markup("<h2>row {}: {}</h2>").format(int(result.ids[i]), name))
         for method in result.maps:
             for weights, maps in (("", result.maps), ("random weights: ", result.random_maps)):
                 told = Markup(" ").join(
-                    _token(words(int(t)), s) for t, s in zip(result.x[i], _share(maps[method][i]), strict=True)
+                    _token(words(int(t)), s)
+                    for t, s in zip(result.x[i][mine], _share(maps[method][i][mine]), strict=True)
                 )
                 lines.append(Markup('<p class="tokens"><b>{}{}</b> {}</p>').format(weights, method, told))
     return Markup("").join(lines)
 
 
 def _share(values: Array) -> Array:
-    return values / max(float(np.abs(values).max()), 1e-12)
+    return values / max(float(np.abs(values).max(initial=0.0)), 1e-12)
 
 
 def _token(word: str, share: float) -> Markup:

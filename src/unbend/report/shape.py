@@ -43,13 +43,11 @@ def shape_page(result: LayerShapes, *, title: str) -> str:
 
 def _counts(result: LayerShapes, found: ClassTopology) -> SheetPart:
     """Pieces and holes, a row for each layer."""
-    told = (
-        "Pieces and holes of each class, such as 2 · 1 for two pieces and one hole. One piece without a hole is blank."
-    )
+    told = "Of all classes together, and of each, as pieces · holes: a class in two pieces, one with a hole, is 2 · 1."
     columns = ["layer", "pieces", "holes", *found.classes]
     rows = [
         [f"`{name}`", str(pieces.sum()), str(holes.sum()),
-         *("" if (p, h) == (1, 0) else f"{p} · {h}" for p, h in zip(pieces, holes, strict=True))]
+         *(f"{p} · {h}" for p, h in zip(pieces, holes, strict=True))]
         for name, pieces, holes in zip(result.layers, found.pieces, found.holes, strict=True)
     ]  # fmt: skip
     return SheetPart("Pieces and holes", (told,), (), columns, rows)

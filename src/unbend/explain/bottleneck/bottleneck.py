@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unbend.capture import kept_random
 from unbend.errors import ModelError
 from unbend.explain.bottleneck.output import Insertion, narrow_before
-from unbend.explain.bottleneck.retrain import SHOWN, Retraining, frame, lines, plane, retrain, rule_of
+from unbend.explain.bottleneck.retrain import SHOWN, Retraining, lines, plane, retrain, rule_of
 from unbend.explain.setup import ROWS, Setup, setup
 from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
@@ -159,7 +159,7 @@ def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor compl
             net = narrow_before(made.model, look, min(8, subject.train.n), activation=activation, seed=seed)
             shown = _some(subject.train)
             rule, has_lines = rule_of(net, subject, shown)
-            frames = retrain(net, subject, how, lambda step: frame(net, subject, shown, step, rule), progress)
+            frames = retrain(net, subject, how, shown, rule, progress)
         progress("Proving separability", 0, None)
         found = _plane(made, net, how, rule)
     net.model.eval()

@@ -43,7 +43,8 @@ def change_of(operation: Operation, tap: Tap, known: LayerFit) -> Change | str:
         return hand_on if known.takes_its_shape else "its input has another shape than its output"
     if operation == "affine":
         found = known.affine
-        return "it has no input at the same positions" if found is None else affine_change(tap, found)
+        where = "it is a function inside `forward`" if tap.function else "it has no input at the same positions"
+        return where if found is None else affine_change(tap, found)
     if operation in {"mean", "resample"}:
         every = np.ones(len(known.mean), bool)
         return ablate(tap, known.mean, every) if operation == "mean" else resample(tap, every, 0)
