@@ -26,7 +26,7 @@ from unbend.numerics.separable import ladder_step
 from unbend.plot.film import gif
 from unbend.report.bottleneck import bottleneck_page
 from unbend.report.compare import comparison_page
-from unbend.report.flow import flow_page, lines_part
+from unbend.report.flow import flow_page, lines_pictures
 from unbend.report.maps import maps_page
 from unbend.report.maximise import maximise_page
 from unbend.report.notebook import shown
@@ -109,10 +109,9 @@ def film(folder):
     return gif([np.full((40, 60, 3), shade, np.uint8) for shade in (0, 255)], folder / "film.gif")
 
 
-def flow(folder):
+def flow():
     model, ((x, y), _) = moons()
-    lines = lines_part(model, {"now": None}, x, y)
-    return flow_page(unbend.flow(model, x, y), title="Flow", reel=film(folder), lines=lines)
+    return flow_page(unbend.flow(model, x, y), title="Flow", lines=lines_pictures(model, {"now": None}, x, y))
 
 
 def bottleneck(folder):
@@ -146,7 +145,7 @@ PAGES = {
     "regions": lambda folder: regions(),
     "maps": lambda folder: maps_page(unbend.maps(*moons(), methods=["pca", "discriminant"], restarts=0), title="Maps"),
     "maximise": lambda folder: maximise_page(unbend.maximise(*images(), how=Ascent(steps=3)), title="Most"),
-    "flow": flow,
+    "flow": lambda folder: flow(),
     "sheet": lambda folder: sheet("A title", ("Words.",), [SheetPart("More", ("`x`",), (), ("a", "b"), (("1", "2"),))]),
     "lab": claims,
     "lesson": lesson,
