@@ -16,9 +16,9 @@ from unbend import zoo
 from unbend._shares import percent
 from unbend.capture import quiet, tapped
 from unbend.errors import DataError, LayerError
+from unbend.explain.defaults import OPERATIONS
 from unbend.explain.setup import setup
 from unbend.explain.surgery.fit import fit_layers
-from unbend.explain.surgery.operations import OPERATIONS
 from unbend.explain.surgery.replay import Replay, spans
 from unbend.explain.surgery.runs import longest
 from unbend.explain.surgery.words import is_essential, is_useless, sentences

@@ -14,13 +14,7 @@ from unbend.cli.console import errors, results, wrote
 from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
-from unbend.explain.bottleneck.bottleneck import bottleneck as narrow
-from unbend.explain.bottleneck.words import sentences
 from unbend.files import check_place, check_unread
-from unbend.plot.bottleneck import bottleneck_film
-from unbend.report.bottleneck import bottleneck_page
-from unbend.report.html import write
-from unbend.study.jobs import work_of
 
 PAGE = Path("bottleneck.html")
 
@@ -57,6 +51,13 @@ def bottleneck(
 
       unbend bottleneck bert/ texts.py:dataset --only-new
     """
+    from unbend.explain.bottleneck.bottleneck import bottleneck as narrow
+    from unbend.explain.bottleneck.words import sentences
+    from unbend.plot.bottleneck import bottleneck_film
+    from unbend.report.bottleneck import bottleneck_page
+    from unbend.report.html import write
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights]))
     with progress() as told:

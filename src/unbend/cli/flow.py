@@ -4,7 +4,7 @@ In: the words of a command line. Out: a page, a film, and what they show in sent
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,15 +13,10 @@ from unbend.cli.console import errors, say, wrote
 from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
-from unbend.explain.flow import flow as carry
-from unbend.explain.setup import setup
 from unbend.files import check_place, check_unread
-from unbend.plot.film import kept_frames
-from unbend.plot.stages import flow_film, n_flow_frames
-from unbend.report.flow import flow_page, flow_sentences, lines_pictures
-from unbend.report.html import write
-from unbend.report.sections import Picture
-from unbend.study.jobs import regions_demo, work_of
+
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    from unbend.report.sections import Picture
 
 PAGE = Path("flow.html")
 ROWS = 300
@@ -60,6 +55,14 @@ def flow(
 
       unbend flow net.py:cnn photos/ --layer 'layer*'
     """
+    from unbend.explain.flow import flow as carry
+    from unbend.explain.setup import setup
+    from unbend.plot.film import kept_frames
+    from unbend.plot.stages import flow_film, n_flow_frames
+    from unbend.report.flow import flow_page, flow_sentences, lines_pictures
+    from unbend.report.html import write
+    from unbend.study.jobs import regions_demo, work_of
+
     reel = output.with_suffix(".gif")
     check_place(output, "the page")
     if film:

@@ -12,13 +12,8 @@ from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
 from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.terminal import progress
-from unbend.explain.maximise.maximise import STEPS, Ascent
-from unbend.explain.maximise.maximise import maximise as climb
-from unbend.explain.maximise.parameters import FOR_COLUMNS, FOR_IMAGES
+from unbend.explain.defaults import FOR_COLUMNS, FOR_IMAGES, STEPS
 from unbend.files import check_place, check_unread
-from unbend.report.html import write
-from unbend.report.maximise import maximise_page, maximise_sentences
-from unbend.study.jobs import work_of
 
 PAGE = Path("maximise.html")
 
@@ -61,6 +56,12 @@ def maximise(
 
       unbend maximise net.py:mlp table.csv --label kind --layer 0 --unit 3 --unit 7
     """
+    from unbend.explain.maximise.maximise import Ascent
+    from unbend.explain.maximise.maximise import maximise as climb
+    from unbend.report.html import write
+    from unbend.report.maximise import maximise_page, maximise_sentences
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights]))
     how = Ascent(parametrisation, steps, jitter=jitter, total_variation=total_variation)

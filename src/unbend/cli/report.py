@@ -5,7 +5,7 @@ import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -16,15 +16,13 @@ from unbend.cli.console import errors, results, wrote
 from unbend.cli.options import Label, Layers, Page, ReadWords, Weights, reads
 from unbend.cli.terminal import opening_view, progress, study_view
 from unbend.files import check_apart, check_place, check_unread
-from unbend.report.plain import plain
-from unbend.study.initialisation import initialisation
-from unbend.study.jobs import NO_DATA, StudyJob, opening_demo, work_of
-from unbend.study.opening import Opening
-from unbend.study.progress import Progress
-from unbend.study.ranks import joined
-from unbend.study.settings import ReadAs
-from unbend.study.study import study
-from unbend.study.values import Study
+
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    from unbend.study.jobs import StudyJob
+    from unbend.study.opening import Opening
+    from unbend.study.progress import Progress
+    from unbend.study.settings import ReadAs
+    from unbend.study.values import Study
 
 PAGE = Path("report.html")
 _OPERATIONS = ("skip", "mean", "affine")
@@ -98,6 +96,11 @@ def report(
 
       unbend report bert/ texts.py:dataset --reduce cls --save run.unbend
     """
+    from unbend.study.initialisation import initialisation
+    from unbend.study.jobs import opening_demo
+    from unbend.study.ranks import joined
+    from unbend.study.study import study
+
     clock = Clock()
     with joined() as is_writer:
         if is_writer:
@@ -132,16 +135,18 @@ def _say_where(output: Path, save: Path | None, clock: Clock, *, is_opened: bool
 
 
 def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
-         seed: int, told: Progress) -> StudyJob:  # fmt: skip
+         seed: int, told: "Progress") -> "StudyJob":  # fmt: skip
     """The network and the data that the words name; the demo without words."""
+    from unbend.study.jobs import NO_DATA, work_of
+
     if model is not None and data is None:
         raise typer.BadParameter(NO_DATA, param_hint="DATA")
     return work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
 
 
 def _with_surgery(
-    made: Study, work: StudyJob, read_as: ReadAs, layers: list[str] | None, batch_size: int, told: Progress
-) -> Study:
+    made: "Study", work: "StudyJob", read_as: "ReadAs", layers: list[str] | None, batch_size: int, told: "Progress"
+) -> "Study":
     """The study with what its layers are worth, where rows have one class each."""
     if made.about.task != "classification":
         note = f"Surgery judges layers by the classes of rows; here are {made.about.task}, so it was left out."
@@ -155,7 +160,7 @@ def _with_surgery(
     return found.into(made)
 
 
-def _write(made: Study, output: Path, save: Path | None, told: Progress, first: Opening | None) -> None:
+def _write(made: "Study", output: Path, save: Path | None, told: "Progress", first: "Opening | None") -> None:
     """The study, where it is to be kept, and its page."""
     if save is not None:
         unbend.save(made, save)
@@ -174,7 +179,9 @@ def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path 
         check_apart(output, save)
 
 
-def _show(made: Study, first: Opening | None, *, as_json: bool) -> None:
+def _show(made: "Study", first: "Opening | None", *, as_json: bool) -> None:
+    from unbend.report.plain import plain
+
     if as_json:
         typer.echo(json.dumps(plain(made), indent=1))
         return

@@ -8,17 +8,12 @@ from typing import Annotated
 
 import typer
 
-from unbend import load
 from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
 from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.terminal import progress
-from unbend.explain.shape import BUDGET, ROWS
-from unbend.explain.shape import shape as measure
+from unbend.explain.defaults import SHAPE_BUDGET, SHAPE_ROWS
 from unbend.files import check_place, check_unread
-from unbend.report.html import write
-from unbend.report.shape import shape_page, shape_sentences
-from unbend.study.jobs import work_of
 
 PAGE = Path("shape.html")
 
@@ -35,8 +30,10 @@ def shape(
     topology: Annotated[
         bool, typer.Option("--topology", help="Also count pieces and holes of every class (needs ripser).")
     ] = False,
-    budget: Annotated[float, typer.Option(min=0, help="Seconds of processor time that --topology may take.")] = BUDGET,
-    rows: Annotated[int, typer.Option(min=30, help="Training rows that shapes are taken of.")] = ROWS,
+    budget: Annotated[
+        float, typer.Option(min=0, help="Seconds of processor time that --topology may take.")
+    ] = SHAPE_BUDGET,
+    rows: Annotated[int, typer.Option(min=30, help="Training rows that shapes are taken of.")] = SHAPE_ROWS,
     label: Label = None,
     weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of the demo's training.")] = 0,
@@ -53,6 +50,12 @@ def shape(
 
       unbend shape net.py:before digits --other net.py:after
     """
+    from unbend import load
+    from unbend.explain.shape import shape as measure
+    from unbend.report.html import write
+    from unbend.report.shape import shape_page, shape_sentences
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, other, weights]))
     with progress() as told:

@@ -12,13 +12,8 @@ from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
 from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.terminal import progress
-from unbend.explain.steering import STRENGTHS
-from unbend.explain.steering import steer as push
+from unbend.explain.defaults import STRENGTHS
 from unbend.files import check_apart, check_place, check_unread
-from unbend.record.directions import open_directions, save_directions
-from unbend.report.html import write
-from unbend.report.steering import steering_page, steering_sentences
-from unbend.study.jobs import work_of
 
 PAGE = Path("steer.html")
 
@@ -57,6 +52,12 @@ def steer(
 
       unbend steer 3 other.py:model digits --directions mine.safetensors
     """
+    from unbend.explain.steering import steer as push
+    from unbend.record.directions import open_directions, save_directions
+    from unbend.report.html import write
+    from unbend.report.steering import steering_page, steering_sentences
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     taken = files_of([model, data, weights, directions])
     check_unread(output, taken)

@@ -13,11 +13,7 @@ from unbend.cli.console import errors, say, wrote
 from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, Words, reads
 from unbend.cli.terminal import progress
 from unbend.errors import LoadError
-from unbend.explain.units.units import units as ask
 from unbend.files import check_place, check_unread
-from unbend.report.html import write
-from unbend.report.units import unit_sentences, units_page
-from unbend.study.jobs import work_of
 
 PAGE = Path("units.html")
 
@@ -48,6 +44,11 @@ def units(
 
       unbend units bert/ texts.py:dataset --words bert/vocab.txt
     """
+    from unbend.explain.units.units import units as ask
+    from unbend.report.html import write
+    from unbend.report.units import unit_sentences, units_page
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights, words]))
     with progress() as told:

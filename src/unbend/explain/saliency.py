@@ -20,6 +20,7 @@ from unbend.capture.inputs import map_tensors, named_tensors, take
 from unbend.capture.quiet import hear_modules
 from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
+from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Form, shown
 from unbend.numerics.result import result
@@ -32,7 +33,6 @@ Method: TypeAlias = Callable[[Forward, Tensor, Tensor, Tensor], Tensor]
 """From forward, entry, targets and baseline to one number for each number of the entry."""
 SAME = 0.5
 """From this rank correlation with the map of random weights on a method fails its check."""
-ROWS = 6
 _STEPS = 64
 _SAMPLES = 24
 _NOISE = 0.1
@@ -103,7 +103,7 @@ def _each(entry: Tensor) -> Tensor:
     return torch.arange(len(entry), device=entry.device)
 
 
-METHODS: dict[str, Method] = {"gradient": gradient, "integrated gradients": integrated, "SmoothGrad": smooth}
+METHODS: dict[str, Method] = dict(zip(SALIENCY_METHODS, (gradient, integrated, smooth), strict=True))
 
 
 @with_bars
@@ -112,8 +112,8 @@ def saliency(
     data: Any,
     *,
     held_out: Any = None,
-    methods: Mapping[str, Method] | Sequence[str] = tuple(METHODS),
-    rows: Sequence[int] | int = ROWS,
+    methods: Mapping[str, Method] | Sequence[str] = SALIENCY_METHODS,
+    rows: Sequence[int] | int = SALIENCY_ROWS,
     n_draws: int = 3,
     seed: int = 0,
     progress: Progress = silent,

@@ -16,6 +16,7 @@ from unbend._names import INPUT
 from unbend._typing import Array, Float64, Int64
 from unbend.capture import Tap
 from unbend.errors import DataError
+from unbend.explain.defaults import SHAPE_BUDGET, SHAPE_ROWS
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.fit import affine_fits
 from unbend.numerics.intrinsic import Dimension, dimension
@@ -27,11 +28,8 @@ from unbend.numerics.topology import betti
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
 
-ROWS = 2000
 ALL_ROWS = "all rows"
 """What rows without classes are counted as."""
-BUDGET = 30.0
-"""Seconds of processor time in which pieces and holes are counted; a cloud takes about 0.2."""
 _CLOUD = 300
 """Rows of a class of which pieces and holes are counted,"""
 _FEWEST = 5
@@ -92,8 +90,8 @@ def shape(
     held_out: Any = None,
     layers: Sequence[str] | None = None,
     topology: bool = False,
-    budget: float | None = BUDGET,
-    rows: int = ROWS,
+    budget: float | None = SHAPE_BUDGET,
+    rows: int = SHAPE_ROWS,
     batch_size: int = 512,
     progress: Progress = silent,
     **read_as: Unpack[ReadAs],

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from unbend._typing import Array, Float64
 from unbend.capture import Tap, quiet
 from unbend.errors import DataError, LayerError
+from unbend.explain.defaults import STRENGTHS
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.operations import add
@@ -27,7 +28,6 @@ from unbend.numerics.second import SecondState
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
 
-STRENGTHS = (-1.0, -0.5, 0.5, 1.0, 2.0)
 ROWS = 500
 
 

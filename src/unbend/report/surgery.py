@@ -5,8 +5,9 @@ from typing import cast
 
 from unbend._names import first_few
 from unbend._shares import percent
+from unbend.explain.defaults import Operation
 from unbend.explain.surgery.leak import Leak
-from unbend.explain.surgery.operations import MEANINGS, Operation
+from unbend.explain.surgery.operations import MEANINGS
 from unbend.explain.surgery.surgery import Cut, Surgery
 from unbend.explain.surgery.words import sentences
 from unbend.plot.surgery import LOOKS, units_needed

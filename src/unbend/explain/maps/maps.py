@@ -12,6 +12,7 @@ from torch import get_num_threads, nn
 
 from unbend._typing import Array, Bool, Float, Float64, Int64
 from unbend.errors import DataError
+from unbend.explain.defaults import MAP_METHODS, MAP_ROWS, PLANES
 from unbend.explain.maps.rows import LayerRows, rows_of_model, rows_of_study
 from unbend.explain.maps.texts import texts_of
 from unbend.explain.setup import setup
@@ -34,10 +35,6 @@ from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
 from unbend.study.values import Study
 
-ROWS = 1000
-PLANES = ("pca", "discriminant")
-METHODS = (*PLANES, "tsne", "umap", "pacmap")
-"""In the order in which they are shown."""
 _NAN = float("nan")
 _PROBED = 16
 """Rows whose distances to all others tell whether two layers hold the same picture,"""
@@ -144,7 +141,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
     methods: Sequence[str] | None = None,
     held_out: Any = None,
     layers: Sequence[str] | None = None,
-    rows: int = ROWS,
+    rows: int = MAP_ROWS,
     perplexity: Number = PERPLEXITY,
     seed: int = 0,
     restarts: int = 1,
@@ -243,11 +240,11 @@ def _refuse(read_as: ReadAs) -> None:
 
 
 def _chosen(methods: Sequence[str] | None) -> tuple[str, ...]:
-    unknown = [method for method in methods or () if method not in METHODS]
+    unknown = [method for method in methods or () if method not in MAP_METHODS]
     if unknown or (methods is not None and not methods):
-        raise DataError(f"methods: expected some of {', '.join(METHODS)}, got {', '.join(unknown) or 'none'}.")
-    wanted = METHODS[:3] if methods is None else methods
-    return tuple(method for method in METHODS if method in wanted)
+        raise DataError(f"methods: expected some of {', '.join(MAP_METHODS)}, got {', '.join(unknown) or 'none'}.")
+    wanted = MAP_METHODS[:3] if methods is None else methods
+    return tuple(method for method in MAP_METHODS if method in wanted)
 
 
 @final

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from unbend._typing import Array, Bool, Float64, Int64, Shaped
 from unbend.capture import quiet
 from unbend.errors import DataError
+from unbend.explain.defaults import FOR_IMAGES, STEPS
 from unbend.explain.maximise.noise import Doubt, doubt, shifted
-from unbend.explain.maximise.parameters import FOR_IMAGES, Parametrisation, as_maps, parametrisation
+from unbend.explain.maximise.parameters import Parametrisation, as_maps, parametrisation
 from unbend.explain.maximise.targets import Answering, Targets, numbers_of, targets
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, Form
@@ -26,7 +27,6 @@ from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
 from unbend.zoo.optimiser import adam_steps
 
-STEPS = 256
 RATE = 0.05
 ROWS = 2000
 """Training rows beside which inputs are judged."""

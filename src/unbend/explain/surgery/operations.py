@@ -4,7 +4,6 @@ In: a layer, what is known of it. Out: a `Change` of its output, or the reason w
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -12,12 +11,11 @@ from torch import Tensor
 
 from unbend._typing import Array, Bool, Float64
 from unbend.capture import Tap
+from unbend.explain.defaults import Operation
 from unbend.explain.surgery.fit import AffineMap, LayerFit
 from unbend.explain.surgery.replay import Change
 from unbend.numerics.erasure import Eraser
 
-Operation: TypeAlias = Literal["skip", "affine", "mean", "resample", "erase", "control"]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 MEANINGS: dict[Operation, str] = {
     "skip": "its input handed on (of an activation: the identity in its place)",
     "affine": "its best affine map in its place",

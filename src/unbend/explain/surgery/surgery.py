@@ -15,13 +15,14 @@ from unbend._names import first_few
 from unbend._typing import Array, Bool, Float64
 from unbend.capture import Tap, quiet
 from unbend.errors import DataError, LayerError
+from unbend.explain.defaults import OPERATIONS, SURGERY_ROWS, Operation
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.batches import spread_batches
 from unbend.explain.surgery.fit import LayerFit, fit_layers
 from unbend.explain.surgery.leak import Leak, leaks
 from unbend.explain.surgery.needed import UnitsNeeded, units_needed
-from unbend.explain.surgery.operations import OPERATIONS, Operation, change_of
+from unbend.explain.surgery.operations import change_of
 from unbend.explain.surgery.replay import Change, Replay
 from unbend.explain.surgery.runs import LayerRun, chains, longest, parts, try_runs
 from unbend.numerics.interval import PairedDifference, paired_difference
@@ -31,9 +32,6 @@ from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
 from unbend.study.values import Study
 from unbend.study.worth import LayerCost, Way, Worth
-
-ROWS = 2000
-"""Held-out rows on which layers are judged."""
 
 
 @result
@@ -163,7 +161,7 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
     layers: Sequence[str] | None = None,
     operations: Sequence[str] = OPERATIONS,
     units: bool | str = False,
-    rows: int = ROWS,
+    rows: int = SURGERY_ROWS,
     budget: float | None = None,
     batch_size: int = 256,
     seed: int = 0,
