@@ -218,7 +218,7 @@ def film(result: SinFit, figure: Figure, i: int) -> None:
     _fits(axes, result, i)
     axes.set_title(f"after {result.steps[i]:,} steps", loc="left")
     axes.set_ylim(-1.6, 2.1)
-    words.legend(axes, loc="upper right", ncols=4)
+    words.legend(axes, loc="upper right", ncols=4, frameon=True, framealpha=1, edgecolor="none")
 
 
 def n_frames(result: SinFit) -> int:
