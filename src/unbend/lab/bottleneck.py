@@ -1,8 +1,9 @@
 """Put a layer of two units before the output, retrain, and look: the classes lie apart in a plane.
 
-It works for any model, and the plane can be proved separable where every training row is right. What one sees is another network than the one the layer
-was put into: it is slow to train, even from trained weights, and less accurate on held-out rows. How it is built
-decides too: two units that bend with ReLU leave ten classes a quarter of the plane, and many starts fail.
+It works for any model, and the plane can be proved separable where every training row is right. What one sees is
+another network than the one the layer was put into: it is slow to train, even from trained weights, and less accurate
+on held-out rows. How it is built decides too: two units that bend with ReLU leave ten classes a quarter of the plane,
+and many starts fail.
 """
 
 from dataclasses import dataclass
