@@ -139,6 +139,8 @@ def test_its_numbers_bear_it_out_and_the_documents_say_so(name, quick):
     verdict = one.holds(result)
     assert verdict.passed, [check for check in verdict.checks if not check.passed]
     assert any(check.reason for check in verdict.checks)
+    said = [check.what for check in verdict.checks]
+    assert len(set(said)) == len(said), "numbers of one name are shown as one over seeds"
     assert one.finding(result)
     row = f"| `{name}` | {one.told} | {verdict.outcome} | {verdict.truth} |"
     assert row in DOCUMENT.read_text()

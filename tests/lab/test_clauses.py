@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 import pytest
 
-from unbend.lab import claim, claims
+from unbend.lab import Check, Verdict, claim, claims
 
 _CHANGES = (
     lambda a: a * 3 + 2,
@@ -80,10 +80,8 @@ def failed(one, result):
     return {i for i, check in enumerate(checks) if not check.passed}
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", claims())
-def test_every_check_of_the_verdict_can_fail(name, quick):
-    one, result = claim(name), quick(name)
+def never_broken(one, result):
+    """The checks with bounds that pass whatever is changed in the result, in words."""
     checks = one.holds(result).checks
     bounded = {i for i, check in enumerate(checks) if np.isfinite(check.low) or np.isfinite(check.high)}
     broken = set()
@@ -91,4 +89,18 @@ def test_every_check_of_the_verdict_can_fail(name, quick):
         broken |= failed(one, other)
         if bounded <= broken:
             break
-    assert not [checks[i].what for i in sorted(bounded - broken)]
+    return [checks[i].what for i in sorted(bounded - broken)]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", claims())
+def test_every_check_of_the_verdict_can_fail(name, quick):
+    assert not never_broken(claim(name), quick(name))
+
+
+def test_a_check_that_always_passes_is_found(quick):
+    always, sometimes = Check("always", 1.0, 0.0, 2.0), claim("neuron").holds(quick("neuron")).checks[1]
+    one = replace(claim("neuron"), holds=lambda result: Verdict("holds", "So it is.", (
+        always, replace(sometimes, measured=float(np.abs(result.outputs - result.outputs[0]).max())),
+    )))  # fmt: skip
+    assert never_broken(one, quick("neuron")) == ["always"]
