@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._typing import Array
 from unbend.study.findings.words import share
 from unbend.study.history.evidence import Occurrence, bends, between, rate_rose, since
 from unbend.study.history.values import RunHistory
@@ -98,7 +99,8 @@ def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
     for layer in history.about.layers:
         rms = history.layer(layer.name, "rms")
         dead = history.layer(layer.name, "silent") == 1
-        for what, holds in (("vanished", (rms < _FLAT_SCALE) & ~dead), ("exploded", rms > _HUGE_SCALE)):
+        huge = (rms > _HUGE_SCALE) & ~(layer.is_output & _gets_better(history))
+        for what, holds in (("vanished", (rms < _FLAT_SCALE) & ~dead), ("exploded", huge)):
             at = since(holds, 2)
             if at is not None:
                 yield Occurrence(int(history.steps[at]), Finding(
@@ -110,6 +112,12 @@ def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
                     "An output in units of its own, such as money or counts, may be large on purpose.",
                 ))  # fmt: skip
                 break
+
+
+def _gets_better(history: RunHistory) -> Array:
+    """Whether the loss lies below its first value: an output in units of its own may be large [r]."""
+    loss = history.value("loss")
+    return loss < loss[np.isfinite(loss)][:1].max(initial=-np.inf)
 
 
 def collapse(history: RunHistory) -> Iterator[Occurrence]:

@@ -12,6 +12,8 @@ from unbend.study.values import Finding
 _VANISHED = 1e-4
 """Share of the last layer's gradient that reaches the first, below which it has vanished."""
 _NOTHING = 1e-7
+_FITTED = 0.01
+"""Share of the first loss below which every sample is fitted, and no gradient is left to vanish."""
 _EXPLODED = 100.0
 """Times the usual gradient."""
 _THROWN = 0.5
@@ -45,7 +47,10 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
     gradients = np.stack([history.layer(layer.name, "gradient") for layer in layers])
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = gradients[0] / gradients[-1]
-    at = since((reach < _VANISHED) & (gradients[-1] > 0) | (history.value("gradient") < _NOTHING), _KNOWN)
+    loss = history.value("loss")
+    has_fitted = loss < _FITTED * loss[np.isfinite(loss)][:1].max(initial=0.0)
+    vanished = (reach < _VANISHED) & (gradients[-1] > 0) | (history.value("gradient") < _NOTHING)
+    at = since(vanished & ~has_fitted, _KNOWN)
     if at is None:
         return
     whole = history.value("gradient")[at]
@@ -56,7 +61,7 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
         f"The norm of its gradient is {seen}, before clipping and unscaled.",
         "Layers without a gradient are not trained.",
         "Use activations that do not saturate, residual connections or norms; initialise by fan-in.",
-        "A run that fits every sample has no gradient left anywhere; then the loss is 0.",
+        "Where no loss is logged: a run that fits every sample has no gradient left anywhere.",
     ))  # fmt: skip
 
 
