@@ -64,7 +64,7 @@ def separability_stops(history: RunHistory) -> Iterator[Occurrence]:
     chance = history.value("majority")[-1]
     stop = int(np.argmax(last >= last.max() - _RISE))
     was_there = then[stop] >= then.max() - _RISE and last.max() - then.max() < _RISE
-    if stop < len(layers) - 2 and was_there and last[stop] > chance + _ABOVE:
+    if stop < len(layers) - 2 and was_there and last[-1] > chance + _ABOVE:
         yield Occurrence(int(history.steps[-1]), Finding(
             "separability_stops", "note", layers[stop].name,
             f"Separability has stopped rising at layer {layers[stop].name}.",
