@@ -41,7 +41,7 @@ class Spot:
         is_input: whether that module's input is read, because the layer is a function or a module called repeatedly.
         is_counted: whether one call of several is read, by its number.
         is_output: whether it is the output of the model.
-        unit_axis: where one unit can be taken out of what its module puts out; None where that is not known.
+        unit_axis: where one unit can be taken out of what its module takes in; None where that is not known.
     """
 
     tap: Tap
@@ -174,7 +174,7 @@ def _spot(tap: Tap, taps: Sequence[Tap], n_calls: Counter[str], shapes: Mapping[
         alone = taker.feeders == (tap.name,) and not taker.function and n_calls[taker.path] == 1
         if alone and is_plain and shapes.get(taker.path) == tap.shape and taker.kind == "affine":
             read = replace(tap, saturation=_of_output(tap))
-            return Spot(read, taker.path, is_input=True, unit_axis=_unit_axis(taker))
+            return Spot(read, taker.path, is_input=True)
     return None if tap.function else Spot(tap, tap.path, is_counted=True, unit_axis=_unit_axis(tap))
 
 
@@ -264,6 +264,12 @@ class LiveHook(_Quiet):
         return self.n_calls == self.spot.tap.call + 1
 
 
+def is_told(spots: Sequence[Spot]) -> bool:
+    """Whether a `Trail` of these spots misses nothing: the output is one, and it sees what goes into bounded ones."""
+    unseen = [spot.tap.saturation for spot in spots if spot.is_input]
+    return any(spot.is_output for spot in spots) and all(edges is not None and edges.is_rectifier for edges in unseen)
+
+
 @final
 class Trail:
     """The layers of one eager pass so far: where values first were not finite, at next to no cost while all are.
@@ -276,6 +282,10 @@ class Trail:
 
     def __init__(self) -> None:
         self._seen: list[tuple[LiveHook, tuple[Any, ...], Any]] = []
+
+    def __len__(self) -> int:
+        """How many layers are held."""
+        return len(self._seen)
 
     def clear(self) -> None:
         """Forget a pass."""
@@ -310,9 +320,9 @@ def _sign(hook: LiveHook, args: tuple[Any, ...], output: Any) -> Tensor | None:
         return _tensor(args if spot.is_input else output)
     if spot.tap.kind == "recurrent":
         return _tensor(args)
-    if edges is None or not (isfinite(edges.low) and isfinite(edges.high)):
+    if edges is None or spot.is_input or not (isfinite(edges.low) and isfinite(edges.high)):
         return None
-    made = _tensor(output if spot.is_input else args)
+    made = _tensor(args)
     if made is None or spot.unit_axis is None or made.ndim < 2:
         return made
     return made.narrow(spot.unit_axis, 0, min(_UNITS, made.shape[spot.unit_axis]))
@@ -357,7 +367,8 @@ def set_hooks(model: nn.Module, where: Mapping[Spot, Receiver], switch: Switch) 
         hook = LiveHook(spot, module, switch, receiver)
         if spot.is_counted:
             switch.counted.append(hook)
-        stack.callback(module.register_forward_hook(hook).remove)
+        handle = module.register_forward_pre_hook(hook) if spot.is_input else module.register_forward_hook(hook)
+        stack.callback(handle.remove)
     return stack
 
 

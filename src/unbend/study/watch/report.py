@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from unbend._typing import Array, Float64, Int64
-from unbend.capture.live import Spot
+from unbend.capture.live import Spot, is_told
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
 from unbend.study.watch.measure import codes, guesses, histogram_of, of_rows, of_sums
@@ -122,8 +122,8 @@ class Reporter:
 
     @property
     def is_eager(self) -> bool:
-        """Whether all spots, the output among them, were seen in eager passes on the CPU in this step."""
-        return any(spot.is_output for spot in self.spots) and all(sums.is_eager for sums in self._sums)
+        """Whether all spots were seen in eager passes on the CPU in this step, and a trail of them misses nothing."""
+        return is_told(self.spots) and all(sums.is_eager for sums in self._sums)
 
     @property
     def is_deaf(self) -> bool:

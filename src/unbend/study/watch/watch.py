@@ -208,6 +208,7 @@ class Watch:
 
     def _plan(self, inputs: Any) -> None:
         """Choose layers and set their hooks; what cannot be looked at is noted, and the run goes on."""
+        check_whole(self._model)  # it may have been sharded inside the block
         started = time.perf_counter()
         self._is_planned = True
         try:
@@ -234,7 +235,7 @@ class Watch:
         own = None
         if taken is not None:
             is_eager = self._reporter is not None and self._reporter.is_eager and self._switch.is_held
-            self._switch.trail = (self._switch.trail or Trail()) if is_eager else None
+            self._switch.trail = Trail() if is_eager else None
             self._report(taken)
             own = time.perf_counter() - now
             self._cost += own
