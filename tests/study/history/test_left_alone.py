@@ -6,13 +6,16 @@ import pytest
 from unbend.study.history.rules import judge
 from unbend.study.history.values import AboutRun, RunHistory, Snapshot, WatchedLayer
 
-LAYERS = tuple(WatchedLayer(name, "affine", "Linear", (8,), is_output=name == "c") for name in "abc")
+LAYERS = tuple(
+    WatchedLayer(name, kind, "M", (8,), is_output=name == "c")
+    for name, kind in zip("abc", ("affine", "activation", "affine"), strict=True)
+)
 RNG = np.random.default_rng(0)
 
 
 def history(loss, *, every=10, layer=None, **values):
     """A run with these losses, other numbers of the network, and numbers of its three layers as `a_update=…`."""
-    usual = {"gradient": 0.1, "weight": 1.0, "update": 1e-3, "rms": 1.0}
+    usual = {"gradient": 0.1, "weight": 1.0, "update": 1e-3, "rms": 1.0, "silent": 0.0}
     n = len(loss)
     each = {"loss": loss, "gradient": 0.2, "learning_rate": 0.1} | values
     of_layers = {name: dict(usual) for name in "abc"} | (layer or {})
@@ -40,6 +43,12 @@ ALONE = {
     "a duel of two networks": history(1.35 + 0.2 * np.sin(np.arange(40) / 6) + noise(40)),
     "a plateau that is being left": history(np.r_[0.70 - 0.0002 * np.arange(24), 0.69 - 0.0025 * np.arange(12)]),
     "every sample is fitted": history(np.geomspace(1, 1e-7, 40), gradient=np.geomspace(1, 1e-9, 40)),
+    "means over positions that are alike, of maps that are not": history(
+        np.geomspace(1, 0.01, 40),
+        accuracy=0.98,
+        majority=0.26,
+        layer={"b": {"rank": np.r_[np.full(9, 7), np.full(31, 1.1)]}},
+    ),
     "an output in its own units": history(np.geomspace(4e10, 5e7, 40), layer={"c": {"rms": 2e5}}),
 }
 
@@ -56,6 +65,8 @@ def test_the_faults_that_look_like_these_are_named():
         (231, "loss_not_falling")
     ]
     assert "vanishing_gradient" in dict(map(reversed, loud(history(FLAT, gradient=np.geomspace(1, 1e-9, 40)))))
+    alike = history(FLAT, accuracy=0.3, majority=0.26, layer={"b": {"rank": np.r_[np.full(9, 7), np.full(31, 1.1)]}})
+    assert (91, "collapse") in loud(alike)
     rises = history(np.geomspace(1, 1.2, 40), layer={"c": {"rms": 2e5}})
     assert (1, "scale_out_of_range") in loud(rises)
     still = history(np.r_[1.3, 1.1, 0.9, 0.693 + noise(37, 0.003)], accuracy=0.5 + noise(40), majority=0.51)

@@ -47,8 +47,9 @@ def train(rank, ranks, place, *, watched=True, parallel=True, leave_at=None, sle
 
 
 def sharded():
-    """Shard before the watch, between the watch and its block, and inside the block: three refusals."""
+    """Shard before the watch, between the watch and its block, inside the block, and in a wrapper: four refusals."""
     from torch.distributed._composable.fsdp import fully_shard
+    from torch.distributed.fsdp import FullyShardedDataParallel
 
     mesh = torch.distributed.init_device_mesh("cpu", (distributed.get_world_size(),))
 
@@ -66,7 +67,10 @@ def sharded():
             fully_shard(model, mesh=mesh)
             model(torch.zeros(4, 20))
 
-    for case in (before, between, inside):
+    def wrapped(model):
+        unbend.watch(FullyShardedDataParallel(model, device_id=torch.device("cpu")))
+
+    for case in (before, between, inside, wrapped):
         try:
             case(Functional())
         except ModelError as error:

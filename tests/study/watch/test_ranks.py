@@ -68,4 +68,4 @@ def test_parameters_that_are_spread_over_ranks_are_refused_with_a_word(tmp_path)
     for done in [one.ended() for one in begin("sharded", tmp_path / "sharded")]:
         assert done.returncode == 0, done.stderr[-1500:]
         refused = [line.split(":")[0] for line in done.stdout.splitlines() if "are spread over ranks" in line]
-        assert refused == ["before", "between", "inside"]
+        assert refused == ["before", "between", "inside", "wrapped"]

@@ -20,6 +20,8 @@ _HUGE_SCALE = 1e5
 _COLLAPSED = 1.2
 _WAS_WIDE = 4.0
 _ALIKE = 0.02
+_TOLD = 0.15
+"""By how much a network that tells classes apart names more samples than the most frequent class would."""
 
 
 def all_zero(history: RunHistory) -> Iterator[Occurrence]:
@@ -121,11 +123,15 @@ def _gets_better(history: RunHistory) -> Array:
 
 
 def collapse(history: RunHistory) -> Iterator[Occurrence]:
-    """Rows that fall into one direction: the representation collapses."""
+    """Rows that fall into one direction: the representation collapses.
+
+    A network that still tells the classes apart has not: means over positions may be alike where maps are not.
+    """
+    blind = ~(history.value("accuracy") > history.value("majority") + _TOLD)
     for layer in bends(history):
         rank = history.layer(layer.name, "rank")
         known = np.flatnonzero(np.isfinite(rank))
-        alive = (history.layer(layer.name, "silent") < 1)[known]
+        alive = (history.layer(layer.name, "silent") < 1)[known] & blind[known]
         rank = rank[known]
         widest = np.maximum.accumulate(rank) if len(rank) else rank
         at = since((rank <= _COLLAPSED) & (widest >= _WAS_WIDE) & alive, 2)

@@ -26,6 +26,8 @@ LARGEST = 4096
 some two per cent."""
 _LINE = 16
 _DEEPEST = 32
+_SHARDED = ("FSDP", "FullyShardedDataParallel")
+"""Beginnings of the names of classes that spread parameters, which are whole tensors during a forward pass."""
 _LISTED = 16
 """Reported steps in a row after which parameters are listed anew: walking through the modules costs more than norms."""
 
@@ -215,7 +217,8 @@ def check_whole(model: nn.Module) -> None:
     Raises:
         ModelError: its parameters are spread over ranks.
     """
-    if any(hasattr(p, "to_local") for p in model.parameters()):
+    is_spread = any(hasattr(p, "to_local") for p in model.parameters())
+    if is_spread or any(type(module).__name__.startswith(_SHARDED) for module in model.modules()):
         raise ModelError(
             "model: its parameters are spread over ranks (fully_shard, tensor parallel), and no layer can be looked at "
             "before they are gathered. Watch a run of DistributedDataParallel, or a smaller one on one process."
