@@ -84,7 +84,7 @@ class Switch:
     is_on: bool = False
     is_checking: bool = False
     counted: list["LiveHook"] = field(default_factory=list)
-    trail: "Trail | None" = None
+    trail: "PassTrail | None" = None
     is_held: bool = True
 
     def begin(self) -> None:
@@ -265,13 +265,13 @@ class LiveHook(_Quiet):
 
 
 def is_told(spots: Sequence[Spot]) -> bool:
-    """Whether a `Trail` of these spots misses nothing: the output is one, and it sees what goes into bounded ones."""
+    """Whether a `PassTrail` of these misses nothing: the output is one, and it sees what goes into bounded ones."""
     unseen = [spot.tap.saturation for spot in spots if spot.is_input]
     return any(spot.is_output for spot in spots) and all(edges is not None and edges.is_rectifier for edges in unseen)
 
 
 @final
-class Trail:
+class PassTrail:
     """The layers of one eager pass so far: where values first were not finite, at next to no cost while all are.
 
     What is not finite is handed on to every unit of the next affine layer, and so to the output, unless an activation

@@ -18,7 +18,7 @@ from unbend.numerics.second import SecondState
 from unbend.numerics.spectrum import spectrum
 from unbend.numerics.view import View
 from unbend.study.watch.measure import codes, effective_rank, guesses, of_rows, of_sums, readout_accuracy
-from unbend.study.watch.sums import StepPlace, Table, add_packed
+from unbend.study.watch.sums import SpotTable, StepPlace, add_packed
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "relu6": F.relu6}
 
@@ -26,7 +26,7 @@ ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid,
 def taken(values, pre, edges, view, parts=1):
     """What a spot adds up of values that come in some forward passes: the table, the spot and the numbers."""
     tap = Tap("a", "a", "", 0, "activation", "A", tuple(values.shape[1:]), view, saturation=edges)
-    table = Table([Spot(tap, "a")], StepPlace(torch.device("cpu")))
+    table = SpotTable([Spot(tap, "a")], StepPlace(torch.device("cpu")))
     sums = table.each[0]
     for x, z in zip(values.chunk(parts), pre.chunk(parts), strict=True):
         sums.add(x, z if edges is not None and edges.pre is not None else None)

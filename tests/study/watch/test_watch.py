@@ -378,6 +378,26 @@ def test_the_run_stops_at_a_value_that_is_not_finite_where_that_is_wanted():
         train(Breaking(3), n=12, every=1, stop=True)
 
 
+def test_every_finding_is_handed_on_when_it_is_made_and_once():
+    model, told = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 3)), []
+    optimiser = torch.optim.SGD(model.parameters(), 1e3)
+    with unbend.watch(model, every=1, budget=None) as watch:
+
+        @watch.on_finding
+        def hear(found):
+            told.append((len(watch.history.snapshots), found))
+
+        for x, y in batches(5):
+            optimiser.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimiser.step()
+    assert callable(hear)
+    assert [found for _, found in told] == list(watch.findings)
+    assert len({(found.finding.rule, found.finding.layer) for _, found in told}) == len(told) > 0
+    assert {found.finding.rule for _, found in told} >= {"update_ratio"}
+    assert min(n for n, _ in told) <= 2
+
+
 def test_labels_come_from_the_call_a_keyword_or_a_function():
     class Keyword(nn.Module):
         def __init__(self):

@@ -60,7 +60,7 @@ def weighted(history: RunHistory) -> list[WatchedLayer]:
     ]
 
 
-def called(name: str) -> str:
+def name_of(name: str) -> str:
     """A layer in a sentence; parameters of the model's own have no name."""
     return f"layer {name}" if name else "the model's own parameters"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, called, rate_rose, since, weighted
+from unbend.study.history.evidence import Occurrence, between, name_of, rate_rose, since, weighted
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -101,7 +101,7 @@ def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
         if at is not None:
             yield Occurrence(int(history.steps[at]), Finding(
                 "update_ratio", "problem", layer.name,
-                f"One step changes {called(layer.name)} by {update[at]:.0%} of its weights, {between(history, at)}"
+                f"One step changes {name_of(layer.name)} by {update[at]:.0%} of its weights, {between(history, at)}"
                 f"{rate_rose(history, at)}.",
                 "A thousandth is usual.",
                 "Weights that are thrown about do not learn.",
@@ -117,7 +117,7 @@ def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
         yield _hardly_moved(history, at, None, f"{len(still)} layers", max(update for _, _, update in still))
         return
     for at, name, update in still:
-        yield _hardly_moved(history, at, name, called(name), update)
+        yield _hardly_moved(history, at, name, name_of(name), update)
 
 
 def _hardly_moved(history: RunHistory, at: int, layer: str | None, what: str, update: float) -> Occurrence:
@@ -141,13 +141,13 @@ def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
         at = since((moves[layer.name] == 0) & (others > 0), _KNOWN)
         if at is not None:
             gradient, weight = (float(history.layer(layer.name, what)[at]) for what in ("gradient", "weight"))
+            name = name_of(layer.name)
             why = "It gets a gradient, so the optimiser does not hold it." if gradient > 0 else "It gets no gradient."
             if 0 < gradient < _UNFELT * weight:
                 why = f"Its gradient is {gradient:.1e}, too small to be felt by its weights."
             yield Occurrence(int(history.steps[at]), Finding(
                 "unchanged_weights", "warning", layer.name,
-                f"{called(layer.name).capitalize() if not layer.name else f'Layer {layer.name}'} does not change, "
-                f"{between(history, at)}, while others do.",
+                f"{name[0].upper()}{name[1:]} does not change, {between(history, at)}, while others do.",
                 f"{why} It asks for one (`requires_grad`).",
                 "What is not trained stays as it was drawn.",
                 "Hand all parameters to the optimiser, or freeze the layer by `requires_grad_(False)`."

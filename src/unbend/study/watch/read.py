@@ -37,7 +37,7 @@ class Looks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class SeenPass:
     """What one pass gave.
 
     Attributes:
@@ -70,7 +70,7 @@ class Room:
         return self._kept[: block.numel()].view(block.shape)
 
 
-def look(values: Tensor, pre: Tensor | None, looks: Looks, room: Room) -> Seen:
+def look(values: Tensor, pre: Tensor | None, looks: Looks, room: Room) -> SeenPass:
     """Sums and extremes of one pass.
 
     Args:
@@ -92,7 +92,7 @@ def look(values: Tensor, pre: Tensor | None, looks: Looks, room: Room) -> Seen:
     n_sums = len(columns) - (1 if looks.is_rectifier else 2)
     sums = tuple(column[0] if len(column) == 1 else column.sum(0) for column in columns[:n_sums])
     low = None if looks.is_rectifier else columns[-1].amin(0)
-    return Seen(sums, columns[n_sums].amax(0), low, len(values), values.numel() // max(len(sums[0]), 1))
+    return SeenPass(sums, columns[n_sums].amax(0), low, len(values), values.numel() // max(len(sums[0]), 1))
 
 
 def _table(values: Tensor, layout: Layout) -> tuple[Tensor, int]:

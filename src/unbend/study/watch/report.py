@@ -23,7 +23,7 @@ from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import ValueHistogram
-from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, StepPlace, Table, add_packed
+from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
 
 _FORGET = 0.8
 """What a snapshot leaves of the counts of the confusion matrix: the last five snapshots or so tell."""
@@ -89,7 +89,7 @@ class Reporter:
         self._at = StepPlace(device)
         each = -(-SAMPLES // self._ranks.n)
         self.spots: tuple[Spot, ...] = tuple(chosen)
-        self._table = Table(chosen, self._at, each)
+        self._table = SpotTable(chosen, self._at, each)
         self._sums = self._table.each
         self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
         self._looked = 0

@@ -18,7 +18,7 @@ from unbend.capture.live import Spot
 from unbend.numerics.batch import Saturation
 from unbend.numerics.view import View
 from unbend.numerics.views import reduce
-from unbend.study.watch.read import Looks, Room, Seen, look
+from unbend.study.watch.read import Looks, Room, SeenPass, look
 
 SAMPLES = 256
 """Samples of a forward pass that are looked at: enough to know a share to 3 points, and a silent unit at 1.2 % of the
@@ -106,7 +106,7 @@ class SpotSums:
         self.peaks: Tensor = torch.zeros(CHECKED, device=device)
         self.rows: Tensor = torch.zeros(samples, min(width, COLUMNS), device=device)
         self._number = number
-        self._passes: list[Seen] = []
+        self._passes: list[SeenPass] = []
         self._totals: list[tuple[int, int, Tensor]] = []
         self._is_dirty = False
 
@@ -166,7 +166,7 @@ class SpotSums:
         """Samples added in this step."""
         return sum(one.n for one in self._passes) + (0 if self._passes else int(self.counts[0]))
 
-    def parts(self) -> tuple[list[Tensor], Seen | None]:
+    def parts(self) -> tuple[list[Tensor], SeenPass | None]:
         """What was added, as tensors that wait to be joined; the pass they are of, where it is one eager one only."""
         if len(self._passes) == 1 and not self._is_dirty:
             one = self._passes[0]
@@ -200,9 +200,9 @@ class SpotSums:
             flat = (z - z.clamp(*self.looks.edges)).sign().square()
             found += [x.sign().square().sum(axes), x.abs().sum(axes), flat.sum(axes)]
         low = None if self.looks.is_rectifier else x.amin(axes)
-        self._add(Seen(tuple(found), x.amax(axes), low, x.shape[0], x.numel() // self.width))
+        self._add(SeenPass(tuple(found), x.amax(axes), low, x.shape[0], x.numel() // self.width))
 
-    def _add(self, seen: Seen) -> None:
+    def _add(self, seen: SeenPass) -> None:
         """Add a pass into the buffers."""
         self.sums[: len(seen.sums)].add_(torch.stack(seen.sums))
         self.extremes[1].copy_(torch.maximum(self.extremes[1], seen.high))
@@ -220,7 +220,7 @@ class SpotSums:
 
 
 @final
-class Table:
+class SpotTable:
     """The sums of all spots of a run, their units side by side in one vector: one transfer, one message to the others.
 
     Args:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import unbend
 from unbend.capture import bare
-from unbend.capture.live import Spot, Switch, Trail, named_arguments, set_around, set_hooks, spots
+from unbend.capture.live import PassTrail, Spot, Switch, named_arguments, set_around, set_hooks, spots
 from unbend.errors import DataError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
@@ -235,7 +235,7 @@ class Watch:
         own = None
         if taken is not None:
             is_eager = self._reporter is not None and self._reporter.is_eager and self._switch.is_held
-            self._switch.trail = Trail() if is_eager else None
+            self._switch.trail = PassTrail() if is_eager else None
             self._report(taken)
             own = time.perf_counter() - now
             self._cost += own
