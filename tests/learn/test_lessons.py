@@ -16,6 +16,8 @@ from unbend.learn.source import SECTIONS, lesson, lessons, page_text, parse
 
 NAMES = lessons()
 MOST_LINES = 25
+FIGURES = {"parting", "unit", "sheet", "slopes", "coins", "folds", "fits", "depth", "dying"}
+"""The live figures of `web/src/live/`."""
 _RUNS = {}
 
 
@@ -133,7 +135,11 @@ def test_its_code_runs_its_solutions_pass_and_its_numbers_are_filled(name, ran):
             if part.kind == "text":
                 assert "{{" not in found.fill(part.text)
             if part.kind == "live":
-                assert {"points", "labels", "weights", "biases", "reach"} <= set(found.live(part.text))
+                data = found.live(part.text)
+                assert data["caption"].endswith(".")
+                assert data["figure"] in FIGURES
+                if data["figure"] == "parting":
+                    assert {"points", "labels", "weights", "biases", "reach"} <= set(data)
 
 
 @pytest.mark.parametrize("name", NAMES)

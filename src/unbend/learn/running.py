@@ -69,7 +69,7 @@ class MeasuredLesson:
         return HOLE.sub(lambda hole: format(eval(hole[1].strip(), dict(self.names)), hole[2] or ""), text)  # noqa: S307
 
     def live(self, text: str) -> dict[str, Any]:
-        """What a live figure starts from: its lines `key: expression`, evaluated over the lesson's names."""
+        """What a live figure is and starts from: its lines `key: expression`, evaluated over the lesson's names."""
         return {key: _plain(eval(value, dict(self.names))) for key, value in fields(text).items()}  # noqa: S307
 
 

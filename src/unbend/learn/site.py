@@ -93,7 +93,8 @@ def _part(ran: MeasuredLesson, part: LessonPart) -> dict[str, object]:
     if part.kind == "python":
         return {"kind": "python", "html": markup.code(part.text)}
     if part.kind == "live":
-        return {"kind": "live", "data": json.dumps(ran.live(part.text))}
+        data = ran.live(part.text)
+        return {"kind": "live", "data": json.dumps(data), "caption": data["caption"]}
     if part.kind == "prediction":
         return {"kind": "prediction"}
     return {"kind": "text", "html": markup.html(ran.fill(part.text))}
