@@ -90,7 +90,8 @@ def run(lesson: Lesson) -> MeasuredLesson:
     names: dict[str, Any] = {"__name__": f"lesson_{lesson.name}"}
     with rc_context(), seeded(0), threads(1):
         rcdefaults()
-        with rc_context({**RC, **_LETTERS, "axes.prop_cycle": _COLOURS, "svg.fonttype": "none", "svg.hashsalt": lesson.name}):
+        own = {"axes.prop_cycle": _COLOURS, "svg.fonttype": "none", "svg.hashsalt": lesson.name}
+        with rc_context({**RC, **_LETTERS, **own}):
             for number, block in enumerate(lesson.code(), 1):
                 _execute(lesson, number, block, names)
             figure = _drawn(lesson, names.get("figure"))
