@@ -146,6 +146,7 @@ def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme
     page.wait_for_selector("html[data-ready]")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert page.evaluate("document.querySelector('math').getBoundingClientRect().height") > 5
+    assert page.evaluate("[...document.querySelectorAll('.formula')].every(f => f.scrollWidth <= f.clientWidth)")
     assert not page.locator("#result").evaluate("node => node.open")
     page.evaluate("() => { guess.value = 90; guess.dispatchEvent(new Event('input')); }")
     page.click("#prediction button")
