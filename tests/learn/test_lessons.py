@@ -3,6 +3,7 @@
 import ast
 import re
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,6 +42,13 @@ def prose(section):
     for kept in (r"```.*?```", r"\$\$.*?\$\$", r"\$[^$\n]*\$", HOLE.pattern, r"`[^`\n]*`"):
         text = re.sub(kept, "", text, flags=re.DOTALL)
     return text
+
+
+def test_the_live_figures_are_those_of_the_front_end():
+    drawn = {path.stem for path in (Path(__file__).parents[2] / "web" / "src" / "live").glob("*.ts")}
+    assert (drawn - {"functions", "index", "moving"}) | {"parting"} == FIGURES
+    used = {figure for name in NAMES for figure in re.findall(r'^figure: "(\w+)"$', page_text(name), re.MULTILINE)}
+    assert used == FIGURES
 
 
 def test_there_are_twelve_lessons_in_order():
