@@ -97,7 +97,7 @@ def test_what_has_run_is_written_when_a_later_lesson_is_interrupted(tmp_path, mo
     with pytest.raises(SystemExit, match="130"):
         main(["learn", "neurons", "activations", "xor", "-o", str(tmp_path)])
     said = " ".join(capsys.readouterr().err.split())
-    assert f"1 lessons are written; this writes the rest: unbend learn activations xor -o {tmp_path}" in said
+    assert f"1 of 3 lessons are written; this writes the rest: unbend learn activations xor -o {tmp_path}" in said
     assert "neurons.html" in (tmp_path / "index.html").read_text()
     monkeypatch.setattr(site_module, "run", lambda one: MeasuredLesson(one, ran.names, ran.figure, ran.prediction))
     monkeypatch.setattr(MeasuredLesson, "fill", lambda _self, text: text)

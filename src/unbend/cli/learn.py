@@ -27,8 +27,7 @@ def learn(
 ) -> None:
     """Write the course: twelve lessons, run here, as pages that open offline, as notebooks and as Markdown.
 
-    Each lesson is written as soon as it has run; the index lists all that stand in the folder. Running them all takes
-    about a minute of one core, reading them nothing.
+    Each lesson is written as soon as it has run, and needs nothing to be read. All of them take about half a minute.
 
     [bold]Examples[/bold]
 
@@ -70,7 +69,10 @@ def _write(output: Path, chosen: Sequence[str]) -> None:
     except KeyboardInterrupt:
         left = (chosen or lessons())[n_done:]
         again = shlex.join(["unbend", "learn", *left, "-o", str(output)])
-        errors().print(Text("Interrupted.", style="bold"), f"{n_done} lessons are written; this writes the rest:")
+        errors().print(
+            Text("Interrupted.", style="bold"),
+            f"{n_done} of {n_done + len(left)} lessons are written; this writes the rest:",
+        )
         errors().print(again, soft_wrap=True)
         told.set()
         raise typer.Exit(INTERRUPTED) from None

@@ -5,7 +5,7 @@ In: a folder. Out: files in it. Must not know the terminal.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from unbend.errors import MissingExtraError
@@ -26,8 +26,7 @@ _FIRST_CELL = re.compile(r"<tr>\n<td>([^<]+)</td>")
 def write(folder: Path, names: Sequence[str] | None = None, *, progress: Progress | None = None) -> list[Path]:
     """Run lessons and write their pages, with an index and the pages beside them; says where they are.
 
-    Each lesson is written as soon as it has run. The index lists all that stand in the folder, from earlier calls too;
-    it is also written when a lesson fails or is interrupted.
+    Each lesson is written as soon as it has run. The index lists all that stand in the folder, from earlier calls too.
 
     Args:
         folder: where they go; made if it is not there.
@@ -40,18 +39,17 @@ def write(folder: Path, names: Sequence[str] | None = None, *, progress: Progres
         MissingExtraError: a package is not installed that a named lesson needs.
 
     Cost:
-        The code of all lessons takes about 40 s of processor time, and as much again where nothing is compiled yet; a
+        The code of all lessons takes about 30 s of processor time, and as much again where nothing is compiled yet; a
         page is 40 to 200 kB.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    done: list[MeasuredLesson] = []
-    written: list[Path] = []
-    try:
-        for ran in _run(names, progress or silent):
-            done.append(ran)
-            written.append(_put_lesson(folder, ran))
-    finally:
-        written += _put_frame(folder, done)
+    written = [_put(folder / f"{name}.html", plain_page(title, page_text(name))) for name, title in PAGES.items()]
+    written.append(_put_index(folder))
+    done: dict[str, MeasuredLesson] = {}
+    for ran in _run(names, progress or silent):
+        done[ran.lesson.name] = ran
+        written.append(_put_lesson(folder, ran, done))
+        _put_index(folder)
     return written
 
 
@@ -72,24 +70,29 @@ def _run(names: Sequence[str] | None, tell: Progress) -> Iterator[MeasuredLesson
     tell("lessons", len(chosen), len(chosen))
 
 
-def _put_lesson(folder: Path, ran: MeasuredLesson) -> Path:
-    """A lesson as soon as it has run, so that nothing is lost when a later one is interrupted."""
+def _put_lesson(folder: Path, ran: MeasuredLesson, done: Mapping[str, MeasuredLesson]) -> Path:
+    """A lesson as soon as it has run, and the links to it from those of this call that stand beside it."""
     name = ran.lesson.name
     _put(folder / f"{name}.svg", ran.figure)
     _put(folder / f"{name}.md", export.markdown(ran, f"{name}.svg"))
     _put(folder / f"{name}.py", export.notebook(ran))
-    return _put(folder / f"{name}.html", lesson_page(ran))
+    there = [one for one in lessons() if one == name or _page(folder, one).exists()]
+    known = [lesson(one) for one in there]
+    near = dict(zip(there, zip([None, *known], [*known[1:], None], strict=False), strict=False))
+    place = there.index(name)
+    for one in there[max(place - 1, 0) : place + 2]:
+        if one in done:
+            _put(_page(folder, one), lesson_page(done[one], near[one]))
+    return _page(folder, name)
 
 
-def _put_frame(folder: Path, done: Sequence[MeasuredLesson]) -> list[Path]:
-    """What knows of other lessons: the index of all that stand in the folder, the links between those written now."""
-    there = [lesson(name) for name in lessons() if (folder / f"{name}.html").exists()]
-    trios = zip([None, *there], there, [*there[1:], None], strict=False)
-    beside = {one.name: (before, after) for before, one, after in trios}
-    for ran in done:
-        _put(folder / f"{ran.lesson.name}.html", lesson_page(ran, beside[ran.lesson.name]))
-    pages = [_put(folder / f"{name}.html", plain_page(title, page_text(name))) for name, title in PAGES.items()]
-    return [*pages, _put(folder / "index.html", index_page(there))]
+def _put_index(folder: Path) -> Path:
+    """The list of all lessons that stand in the folder."""
+    return _put(folder / "index.html", index_page([lesson(one) for one in lessons() if _page(folder, one).exists()]))
+
+
+def _page(folder: Path, name: str) -> Path:
+    return folder / f"{name}.html"
 
 
 def lesson_page(ran: MeasuredLesson, near: tuple[Lesson | None, Lesson | None] = (None, None)) -> str:
