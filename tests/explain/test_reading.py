@@ -13,7 +13,7 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.errors import DataError
+from unbend.errors import DataError, ShapeError
 from unbend.explain.groups import groups_of
 from unbend.study.settings import ReadAs, Settings
 
@@ -205,3 +205,15 @@ def test_commands_take_the_parts_that_are_named_and_ask_where_none_are(items, ru
     named = ("net.py:model", "net.py:Items", "--inputs", "features", "--target", "target")
     assert "held-out rows the network is right" in run("surgery", *named, "--operation", "mean")
     assert "Surgery" not in run("report", *named, "--surgery", "--no-trials", "--no-twin")
+
+
+@pytest.mark.parametrize("part", [{"target": 7}, {"inputs": 7}, {"groups": 7}, {"target": -3}])
+def test_a_part_that_items_do_not_have_is_refused_in_a_sentence(part):
+    x, y = nets.rows(N)
+    with pytest.raises(DataError, match=r"items have no part -?[37]\. They have: 2 parts"):
+        unbend.units(zoo.mlp([4, 8, 3], seed=0), torch.utils.data.TensorDataset(x, y), **part)
+
+
+def test_a_model_that_does_not_take_the_data_is_told_in_a_sentence():
+    with pytest.raises(ShapeError, match="it does not take the data"):
+        unbend.units(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4, 3)), nets.rows(N))
