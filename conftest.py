@@ -13,22 +13,21 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import cache, partial, wraps
+from functools import partial, wraps
 from hashlib import md5
 from pathlib import Path
-from types import FunctionType
-from typing import Any, get_type_hints
+from types import CodeType, FunctionType
+from typing import Any, ForwardRef, get_args, get_type_hints
 
 import jaxtyping
 import pytest
 from beartype import BeartypeConf, beartype
 from hypothesis import settings
+from jaxtyping._storage import pop_shape_memo, push_shape_memo
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 
 _jaxtyped = jaxtyping.jaxtyped
-_SCOPE = _jaxtyped("context")
-"""Sizes of axes have one meaning inside it: it is entered with each call."""
 _check = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
 
 
@@ -42,8 +41,8 @@ def _hints(function: FunctionType) -> dict[str, Any]:
         }
 
 
-def _typed(function: FunctionType) -> Callable[..., Any]:
-    """The function with checks of its arguments and of what it returns."""
+def _typed(function: FunctionType) -> tuple[Callable[..., Any] | None, bool]:
+    """The function with checks of its arguments and of what it returns, if there are any; whether it says sizes of axes."""
     bare = FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
@@ -51,15 +50,27 @@ def _typed(function: FunctionType) -> Callable[..., Any]:
         function.__kwdefaults__, function.__qualname__, function.__module__
     )  # fmt: skip
     bare.__annotations__ = _hints(function)
-    return _check(bare)
+    typed = _check(bare)
+    return None if typed is bare else typed, any(map(_says_axes, bare.__annotations__.values()))
+
+
+def _says_axes(hint: Any) -> bool:
+    """Whether a type of arrays is part of it; what is not looked into may have one."""
+    if isinstance(hint, str | ForwardRef | list | tuple):
+        return not isinstance(hint, list | tuple) or any(map(_says_axes, hint))
+    return isinstance(hint, type(jaxtyping.AbstractArray)) or any(map(_says_axes, get_args(hint)))
+
+
+_known: dict[int, tuple[Callable[..., Any] | None, bool, CodeType]] = {}
+"""By the identity of the code: one that is defined in a function is another with each call, and is compiled once."""
 
 
 def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
-    """`jaxtyping.jaxtyped` at a fifth of its cost: most of the time of the tests went there.
+    """`jaxtyping.jaxtyped` at a small part of its cost: most of the time of the tests went there.
 
     That one binds the arguments of every call, checks them twice, and compiles two functions for each one that is
-    imported or defined. This one checks a call once, arguments and answer in one scope of axes, and compiles that
-    check when a function is called for the first time.
+    imported or defined. This one checks a call once, arguments and answer in one scope of axes, which is entered where
+    a type says axes, and compiles that check when a function is called for the first time.
     """
     if typechecker is None:
         return _jaxtyped(one)
@@ -71,15 +82,25 @@ def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
         return one
     if not isinstance(one, FunctionType) or inspect.isgeneratorfunction(one) or inspect.iscoroutinefunction(one):
         return _jaxtyped(one, typechecker=typechecker)
-    typed = cache(lambda: _typed(one))
+    code = one.__code__
 
     @wraps(one)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         if jaxtyping.config.jaxtyping_disable:
             return one(*args, **kwargs)
-        with _SCOPE:
-            return typed()(*args, **kwargs)
+        typed, has_axes, _ = _known.get(id(code)) or _known.setdefault(id(code), (*_typed(one), code))
+        if typed is None:
+            return one(*args, **kwargs)
+        if one.__closure__:
+            kwargs["__beartype_func"] = one  # what the check calls
+        if not has_axes:
+            return typed(*args, **kwargs)
+        push_shape_memo({})
+        try:
+            return typed(*args, **kwargs)
+        finally:
+            pop_shape_memo()
 
     call.is_checked = True
     return call
