@@ -13,7 +13,6 @@ from tests.children import script, start
 from unbend.errors import DataError
 from unbend.study.ranks import Share, gather, joined, share, total
 
-pytestmark = pytest.mark.xdist_group("distributed")  # the runs of `ran` are made once, in one worker
 SCRIPT = """
 import os
 import sys
