@@ -26,7 +26,6 @@ from hypothesis import settings
 from jaxtyping._storage import pop_shape_memo, push_shape_memo
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
-from sklearn.base import BaseEstimator
 from xdist.scheduler import LoadScopeScheduling
 
 _jaxtyped = jaxtyping.jaxtyped
@@ -150,10 +149,28 @@ def _in_turn(compile_):
 
 
 def pytest_configure():
-    names = BaseEstimator._get_param_names.__func__  # noqa: SLF001 - asked four times a tree, and a class has always the same
-    BaseEstimator._get_param_names = classmethod(cache(names))  # noqa: SLF001
     for kind in (Dispatcher, CFunc):
         kind.compile = _in_turn(kind.compile)
+
+
+def pytest_runtest_setup():
+    _lighten_trees()
+
+
+def _lighten_trees():
+    """Spare each of the hundreds of trees of a small study what scikit-learn does for the forest too.
+
+    It reads the signature of a tree's class four times, asks what kind of labels there are, which the forest has
+    asked, and sets up warnings and settings, as they are, for another thread than this one. It was most of the time of
+    a forest. Trees are as they were. Nothing is imported for it.
+    """
+    trees, jobs = sys.modules.get("sklearn.tree._classes"), sys.modules.get("sklearn.utils.parallel")
+    if trees is None or jobs is None or hasattr(trees, "is_light"):
+        return
+    trees.is_light = True
+    trees.BaseEstimator._get_param_names = classmethod(cache(trees.BaseEstimator._get_param_names.__func__))
+    trees.check_classification_targets = lambda _labels: None
+    jobs._FuncWrapper.__call__ = lambda self, *args, **kwargs: self.function(*args, **kwargs)
 
 
 def pytest_collection():
