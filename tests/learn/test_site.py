@@ -1,9 +1,9 @@
 """The course as a site: it opens offline, obeys its own policy, remembers a guess and fits every screen."""
 
 import re
-from pathlib import Path
 
 import pytest
+from tests import chromium
 
 from unbend.cli.main import main
 from unbend.errors import MissingExtraError
@@ -11,7 +11,6 @@ from unbend.learn import markup
 from unbend.learn import site as site_module
 from unbend.learn.site import write
 
-CHROMIUM = Path("/usr/bin/chromium")
 LESSONS = ("neurons", "xor")
 
 
@@ -82,17 +81,8 @@ def test_a_lesson_that_lacks_a_package_is_left_out_of_the_whole_and_refused_by_n
         write(tmp_path, ["xor"])
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@chromium.IS_THERE
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme):
