@@ -8,6 +8,7 @@ import fcntl
 import gc
 import inspect
 import os
+import random
 import sys
 import tempfile
 import threading
@@ -20,10 +21,12 @@ from types import CodeType, FunctionType
 from typing import Any, ForwardRef, get_args, get_type_hints
 
 import jaxtyping
+import numpy as np
 import pytest
 from beartype import BeartypeConf, beartype
 from hypothesis import settings
-from jaxtyping._storage import pop_shape_memo, push_shape_memo
+from jaxtyping._array_types import _NamedDim
+from jaxtyping._storage import get_shape_memo, pop_shape_memo, push_shape_memo
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from xdist.scheduler import LoadScopeScheduling
@@ -86,6 +89,36 @@ def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
     return _with_checks(one)
 
 
+_names: dict[tuple[type, type, Any, int], tuple[str, ...] | None] = {}
+"""The names of the axes, where a type of arrays, a kind of array, a dtype and a number of axes go together."""
+
+
+def _is_of(kind: type, value: Any) -> bool:
+    """`isinstance` for a type of arrays whose axes have plain names; whatever else there is, jaxtyping judges."""
+    try:
+        key = kind, type(value), value.dtype, len(value.shape)
+    except (AttributeError, TypeError):
+        return kind.__instancecheck_str__(value) == ""
+    names = _names.get(key)
+    if names is not None:
+        sizes = get_shape_memo()[0]
+        new = {}
+        for name, size in zip(names, value.shape, strict=True):
+            if sizes.get(name, new.setdefault(name, size)) != size or new[name] != size:
+                break
+        else:
+            sizes.update(new)
+            return True
+    fits = kind.__instancecheck_str__(value) == ""
+    if fits and names is None and all(_is_plain(axis) for axis in kind.dims):
+        _names[key] = tuple(axis.name for axis in kind.dims)
+    return fits
+
+
+def _is_plain(axis: Any) -> bool:
+    return type(axis) is _NamedDim and not axis.broadcastable and not axis.treepath
+
+
 def _with_checks(one: FunctionType) -> Callable[..., Any]:
     """The function, checked from its first call on."""
     code = one.__code__
@@ -113,6 +146,7 @@ def _with_checks(one: FunctionType) -> Callable[..., Any]:
 
 
 jaxtyping.jaxtyped = _checked
+type(jaxtyping.AbstractArray).__instancecheck__ = _is_of
 settings.register_profile("untimed", deadline=None)  # no test asserts a time: on a busy machine one would fail by it
 settings.load_profile("untimed")
 
@@ -153,8 +187,14 @@ def pytest_configure():
         kind.compile = _in_turn(kind.compile)
 
 
+@pytest.hookimpl(tryfirst=True)  # before fixtures
 def pytest_runtest_setup():
+    """What a test draws from the global generators is the same whenever and wherever it runs."""
     _lighten_trees()
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - it is the global one that tests and libraries may draw from
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 def _lighten_trees():
@@ -184,8 +224,11 @@ def pytest_collection_finish():
 
 
 _LONG = (
-    "tests/study/watch/test_compiled.py", "tests/lab", "tests/study/history", "tests/study", "tests/learn",
-    "tests/numerics", "tests/report", "tests/cli",
+    "tests/report/test_every_page.py", "tests/report/test_browser.py", "tests/learn/test_lessons.py",
+    "tests/record/test_merge.py", "tests/study/test_distributed.py", "tests/study/test_diagnosis_cases.py",
+    "tests/capture/test_twin_anchor.py", "tests/cli/test_commands.py", "tests/study/watch", "tests/study/history",
+    "tests/lab", "tests/study", "tests/examples", "tests/test_fashion.py", "tests/load/test_python.py",
+    "tests/explain", "tests/learn", "tests/record", "tests/report", "tests/cli", "tests/numerics",
 )  # fmt: skip
 """Where tests take longest: they begin first, so that workers end together."""
 
