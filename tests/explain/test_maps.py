@@ -32,12 +32,6 @@ def found(net):
     return unbend.maps(net, nets.rows(400), rows=120, perplexity=10)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium.launched() as launched:
-        yield launched
-
-
 def test_every_method_has_the_same_rows_in_every_layer_and_says_how_they_were_made(found):
     assert [one.method for one in found.series] == ["pca", "discriminant", "tsne"]
     assert found.layers == ("input", "0", "1", "2", "3", "4")

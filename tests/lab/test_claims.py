@@ -30,8 +30,7 @@ from unbend.zoo import DATA_SETS
 NAMES = claims()
 DOCUMENT = Path(__file__).parents[2] / "docs" / "lab.md"
 EVERY_TIME = (
-    "affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "regions_one_layer", "xor_trained",
-    "sin_fit", "patterns", "regions_depth",
+    "affine_collapse", "xor_by_hand", "xor_impossible", "neuron", "sawtooth", "xor_trained", "sin_fit",
 )  # fmt: skip
 """Claims that are run again, from the same seed and from another, where `UNBEND_LAB` does not say which."""
 WITHOUT_CHANCE = ("xor_by_hand", "xor_impossible")

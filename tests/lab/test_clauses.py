@@ -20,20 +20,37 @@ _CHANGES = (
 )
 
 
+def in_turn(streams):
+    """One of each, then the next of each, until all have ended: most checks break early, whatever they look at."""
+    streams = [iter(stream) for stream in streams]
+    while streams:
+        still = []
+        for stream in streams:
+            for first in stream:
+                yield first
+                still.append(stream)
+                break
+        streams = still
+
+
 def changed(value):
     """What a number, an array, or a dataclass or tuple of them becomes under each change; a text stays as it is."""
     if is_dataclass(value):
         yield from one_field_changed(value)
     elif isinstance(value, tuple):
         yield value[:-1]
-        for i, part in enumerate(value):
-            yield from ((*value[:i], other, *value[i + 1 :]) for other in changed(part))
+        yield from in_turn(_with_part(value, i) for i in range(len(value)))
     elif isinstance(value, bool | np.bool_):
         yield not value
     elif isinstance(value, np.ndarray) and value.size and value.dtype.kind in "fiub":
         yield from arrays_changed(value)
     elif isinstance(value, int | float):
         yield from (type(value)(other) for other in (value * 3 + 2, value * 0.3, -value - 1, 0))
+
+
+def _with_part(values, i):
+    """The tuple with one part changed, in every way."""
+    return ((*values[:i], other, *values[i + 1 :]) for other in changed(values[i]))
 
 
 def arrays_changed(value):
@@ -56,9 +73,11 @@ def arrays_changed(value):
 
 def one_field_changed(result):
     """The result with one field changed, in every way."""
-    for field in fields(result):
-        for other in changed(getattr(result, field.name)):
-            yield replace(result, **{field.name: other})
+    return in_turn(_with_field(result, field.name) for field in fields(result))
+
+
+def _with_field(result, name):
+    return (replace(result, **{name: other}) for other in changed(getattr(result, name)))
 
 
 def failed(one, result):

@@ -1,9 +1,9 @@
 """The course as a site: it opens offline, obeys its own policy, remembers a guess and fits every screen."""
 
 import re
-from pathlib import Path
 
 import pytest
+from tests import chromium
 
 from unbend.cli.main import main
 from unbend.errors import MissingExtraError
@@ -14,7 +14,6 @@ from unbend.learn.site import write
 from unbend.learn.source import lesson
 from unbend.learn.terms import linked, terms
 
-CHROMIUM = Path("/usr/bin/chromium")
 LESSONS = ("neurons", "xor")
 
 
@@ -123,17 +122,8 @@ def test_a_word_of_the_glossary_is_linked_where_it_is_used_first(site):
     assert left == {}
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@chromium.IS_THERE
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme):

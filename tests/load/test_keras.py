@@ -17,7 +17,7 @@ from unbend.errors import LoadError, UnsupportedError
 from unbend.load.keras import from_keras, is_keras
 from unbend.load.keras.layers import LAYERS
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("keras")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 """Keras warns of its own, and takes seconds to load: in one worker."""
 
 

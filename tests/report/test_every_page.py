@@ -165,12 +165,6 @@ SHEETS = {
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium.launched() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """Where a page lies; each is made once."""
     folder, made = tmp_path_factory.mktemp("pages"), {}
