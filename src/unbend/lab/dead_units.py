@@ -174,9 +174,7 @@ def holds(result: DeadUnits) -> Verdict:
             "0.68 to 0.76 seen: they help, and do not prevent it",
         ),
         Check("batch norm: largest dead share", float(norm.max()), 0.0, 0.02, "normalised before the ReLU: 0 seen"),
-        Check(
-            f"batch norm at rate {result.rates[fast]:g}, widest: dead share", float(fast_norm), 0.0, 0.05, "0 seen",
-        ),
+        Check(f"batch norm at rate {result.rates[fast]:g}, widest: dead share", float(fast_norm), 0.0, 0.05, "0 seen"),
         Check(
             f"He's weights at rate {result.rates[fast]:g}, widest: dead share over PyTorch's",
             float(fast_he / fast_plain), 0.5, 2.0, "they help at birth, not against deaths in training",

@@ -238,17 +238,17 @@ def holds(result: RegionsDepth) -> Verdict:
         Check(
             "pieces after training, 16x16 over 1x256",
             by_depth,
-            0.2,
-            5.0,
-            "n^L would be 10^16.9 to 1; training changes the count by small factors (Hanin & Rolnick 2019)",
+            0.5,
+            2.0,
+            "n^L would be 10^16.9 to 1; training changes the count by small factors, .86 to 1.37 in single nets",
         ),
         *(
             Check(
                 f"pieces per unit on a line after training, {name_of(shape)}",
                 float(mean),
-                0.3,
-                3.0,
-                "training changes the count by small factors (Hanin & Rolnick 2019)",
+                0.5,
+                2.0,
+                "training changes the count by small factors (Hanin & Rolnick 2019); .86 to 1.37 in single nets",
             )
             for shape, mean in zip(result.trained_shapes, result.after.mean(axis=0) / n_units, strict=True)
         ),
