@@ -378,6 +378,13 @@ def test_the_run_stops_at_a_value_that_is_not_finite_where_that_is_wanted():
         train(Breaking(3), n=12, every=1, stop=True)
 
 
+def test_between_snapshots_the_run_stops_in_the_very_step():
+    model = Breaking(5)
+    with pytest.raises(NonFiniteError, match="layer c is NaN or infinite in step 5"):
+        train(model, n=12, every=100, stop=True)
+    assert model.n == 5
+
+
 def test_every_finding_is_handed_on_when_it_is_made_and_once():
     model, told = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 3)), []
     optimiser = torch.optim.SGD(model.parameters(), 1e3)

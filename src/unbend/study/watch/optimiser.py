@@ -252,8 +252,9 @@ def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
     if not there:
         return torch.zeros(len(tensors))
     found = torch._foreach_norm(there, 2, torch.float32)  # noqa: SLF001  one kernel for all
-    if len(there) < len(tensors):
-        device, each = there[0].device, iter(found)
+    device = there[0].device
+    if len(there) < len(tensors) or any(norm.device != device for norm in found):  # a model may lie on several devices
+        each = iter(found)
         found = [
             next(each).to(device) if t is not None and t.numel() else torch.zeros((), device=device) for t in tensors
         ]

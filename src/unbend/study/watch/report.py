@@ -121,6 +121,11 @@ class Reporter:
         self._at.move(step)
 
     @property
+    def is_marked(self) -> bool:
+        """Whether a value that is not finite is known already."""
+        return self._at.is_marked
+
+    @property
     def is_eager(self) -> bool:
         """Whether all spots were seen in eager passes on the CPU in this step, and a trail of them misses nothing."""
         return is_told(self.spots) and all(sums.is_eager for sums in self._sums)
@@ -136,6 +141,7 @@ class Reporter:
         Args:
             step: how many steps there have been, the one that ran last included.
         """
+        self._at.is_marked = False
         if not self._sums:
             return None
         return self._first_bad(self._table.take_peaks(), step)

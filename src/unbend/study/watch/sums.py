@@ -69,6 +69,7 @@ class StepPlace:
         self.number: int = 0
         self.tensor: Tensor = torch.zeros(1, dtype=torch.int64, device=device)
         self.room: Room = Room()
+        self.is_marked: bool = False
 
     def move(self, step: int) -> None:
         """Go to a step."""
@@ -155,6 +156,7 @@ class SpotSums:
     def mark(self) -> None:
         """Note that a value of this step is not finite."""
         self._note(torch.tensor(torch.nan))
+        self.at.is_marked = True
 
     @property
     def is_eager(self) -> bool:

@@ -239,7 +239,7 @@ class Watch:
             self._report(taken)
             own = time.perf_counter() - now
             self._cost += own
-        elif self._reporter is not None and self._since % CHECKED == 0:
+        elif self._reporter is not None and (self._since % CHECKED == 0 or self._reporter.is_marked):
             self._flush_checks()
         self._schedule.note(lasted, own)
         if own is not None and self._about.ranks == 1:  # ranks agreed before they knew what this one cost
