@@ -3,10 +3,13 @@
 In: functions. Out: the same, compiled when they are first called and kept on the disk. Must not know what they compute.
 
 A function that another compiled one calls is a `part`: it is compiled into its callers, and has no door of its own to
-Python, nor a file, which would cost as much again as its code. An `entry` has both. A counter that begins as a literal
+Python, nor a file, which would cost as much again as its code. An `entry` has both. numba optimises every function and
+turns it into machine code before it links it into a caller, where both are done once more: `linked` leaves that to the
+entry. A counter that begins as a literal
 0 makes numba compile whatever it is handed to twice, for the literal and for any number: it begins as `np.int64(0)`.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -19,6 +22,8 @@ from typing import Any, TypeVar
 
 import numba as nb
 from numba.core.caching import FunctionCache
+
+from unbend.numerics.compiled.linked import Inlined, Linked, put_environments
 
 if sys.platform != "win32":  # there two processes that begin at once compile both
     import fcntl
@@ -39,8 +44,7 @@ def entry(flags: set[str]) -> Callable[[F], F]:
     """
 
     def compiled(function: Any) -> Any:
-        made: Any = nb.njit(nogil=True, fastmath=flags, error_model="numpy")(function)
-        return kept(made)
+        return kept(nb.njit(nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True)(function))  # type: ignore[call-overload]  # see `part`
 
     return compiled
 
@@ -53,8 +57,8 @@ def part(flags: set[str], *, is_inlined: bool = False) -> Callable[[Any], Callab
         is_inlined: whether LLVM has to inline it, as a part of a hot loop.
     """
     return nb.njit(  # type: ignore[call-overload]  # numba's stubs do not know the options that save the wrappers
-        nogil=True, fastmath=flags, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True,
-        forceinline=is_inlined,
+        nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True,
+        pipeline_class=Inlined if is_inlined else Linked,
     )  # fmt: skip
 
 
@@ -64,7 +68,9 @@ def kept(dispatcher: Any) -> Any:
 
     def in_turn(signature: Any) -> Any:
         with _TURN.of_function():
-            return compile_now(signature)
+            made = compile_now(signature)
+            put_environments(dispatcher)
+            return made
 
     dispatcher._cache = _Cache(dispatcher.py_func)  # noqa: SLF001  as `cache=True` does, with a cache of ours
     dispatcher.compile = in_turn
