@@ -98,6 +98,7 @@ class _Turn:
         self._file: Any = None
         self._depth = 0
         self._is_told = False
+        self._was_collecting = False
 
     @contextmanager
     def of_function(self) -> Iterator[None]:
@@ -107,15 +108,25 @@ class _Turn:
             yield
         finally:
             self._depth -= 1
-            if self._depth == 0 and self._file is not None:
-                self._file.close()
-                self._file = None
+            if self._depth == 0:
+                self._end()
+
+    def _end(self) -> None:
+        if self._was_collecting:
+            self._was_collecting = False
+            gc.enable()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def take(self) -> bool:
         """Wait for the turn, and say once what is waited for; whether somebody else may have compiled meanwhile."""
         if not self._is_told:
             self._is_told = True
             _log.warning("unbend compiles what this asks for, once on this machine: some ten seconds.")
+        # The compiler makes garbage by the million; at each turn the collector would look through all torch has imported.
+        self._was_collecting = self._was_collecting or gc.isenabled()
+        gc.disable()
         if sys.platform == "win32" or self._file is not None:
             return False
         try:
