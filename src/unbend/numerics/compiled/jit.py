@@ -62,6 +62,11 @@ def part(flags: set[str], *, is_inlined: bool = False) -> Callable[[Any], Callab
     )  # fmt: skip
 
 
+def within(dispatcher: Any) -> Callable[..., Any]:
+    """An entry as other compiled code calls it: its door to Python is not compiled with that."""
+    return part(dispatcher.targetoptions["fastmath"])(dispatcher.py_func)
+
+
 def kept(dispatcher: Any) -> Any:
     """A compiled function that is kept on the disk, and compiled by one process at a time."""
     compile_now = dispatcher.compile
@@ -72,7 +77,7 @@ def kept(dispatcher: Any) -> Any:
             put_environments(dispatcher)
             return made
 
-    dispatcher._cache = _Cache(dispatcher.py_func)  # noqa: SLF001  as `cache=True` does, with a cache of ours
+    dispatcher._cache = _Cache(dispatcher.py_func)  # as `cache=True` does, with a cache of ours
     dispatcher.compile = in_turn
     return dispatcher
 
@@ -124,7 +129,7 @@ class _Turn:
         if not self._is_told:
             self._is_told = True
             _log.warning("unbend compiles what this asks for, once on this machine: some ten seconds.")
-        # The compiler makes garbage by the million; at each turn the collector would look through all torch has imported.
+        # Compiling makes objects by the million, and every so often the collector would look through all of torch's.
         self._was_collecting = self._was_collecting or gc.isenabled()
         gc.disable()
         if sys.platform == "win32" or self._file is not None:

@@ -7,9 +7,9 @@ into machine code, before it is linked into its caller, where the same begins ag
 compiled code only, both are for nothing: the caller at the door to Python has it all in one module.
 """
 
-from typing import Any
+from typing import Any, Literal
 
-from numba import _dynfunc
+from numba import _dynfunc  # type: ignore[attr-defined]  # a compiled module
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
@@ -26,7 +26,7 @@ class _Linked(JITCodeLibrary):
             self._final_module.link_in(library._get_module_for_linking(), preserve=True)
         self._finalized = True
 
-    def get_pointer_to_function(self, name: str) -> int:
+    def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002  no function has an address here
         return 0
 
 
@@ -37,7 +37,7 @@ class _LowerLinked(NativeLowering):
     _name = "unbend_linked_lowering"
     is_inlined = False
 
-    def run_pass(self, state: Any) -> bool:
+    def run_pass(self, state: Any) -> Literal[True]:
         flags, name = state.flags, state.func_id.func_qualname
         state.library = _Linked(state.targetctx.codegen(), name)
         # Set as late as here: functions of numpy are compiled once for all callers of equal flags.
@@ -66,6 +66,7 @@ class Linked(CompilerBase):
     step: type = _LowerLinked
 
     def define_pipelines(self) -> list[PassManager]:
+        """The steps of numba, but for the last."""
         own = PassManager("linked")
         for step, said in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
             own.add_pass(self.step if step is NativeLowering else step, said)

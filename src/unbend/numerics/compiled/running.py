@@ -9,7 +9,7 @@ from typing import no_type_check
 import numpy as np
 
 from unbend.numerics.compiled.addresses import at, new_empty, new_zeros
-from unbend.numerics.compiled.jit import entry, part
+from unbend.numerics.compiled.jit import entry, part, within
 from unbend.numerics.compiled.kernels import SUMS, group, judge, mix, sweep_rows
 
 _LAYER = ["width", "n_segments", "is_rectifier", "sums", "ends", "counts", "seen", "room", "out", "out_ids"]
@@ -26,6 +26,8 @@ BATCH = np.dtype([(name, np.int64) for name in _BATCH])
 """Sizes and addresses of what all layers share of a batch, as `Segments`, `put` and `team.team` have it."""
 TEAM = 7
 """Length of what `team.team` gives."""
+
+_group, _judge, _sweep_rows = within(group), within(judge), within(sweep_rows)
 
 
 @entry(set())
@@ -81,7 +83,7 @@ def _find(x, layer, batch):
     seen = at(of.seen, (2, k), np.int64)[1]
     # An array of length 0 tells the sweep to count no zeros: only those of a rectifier mean anything.
     zeros = new_zeros(d if of.is_rectifier else 0, np.int32)
-    sweep_rows(x, order, starts, sums[:k], sums[k], ends[0], ends[1], zeros, team)
+    _sweep_rows(x, order, starts, sums[:k], sums[k], ends[0], ends[1], zeros, team)
     for s in range(k):
         seen[s] = starts[s + 1] - starts[s]
     if of.is_rectifier:
@@ -106,7 +108,7 @@ def _count(x, order, layer, zeros, team):
     if of.high < np.inf:
         edges = new_empty(2, np.float32)
         edges[0], edges[1] = -np.inf, of.high
-        judge(x, x, order, edges, again, high, new_zeros(0, np.float64), team)
+        _judge(x, x, order, edges, again, high, new_zeros(0, np.float64), team)
     for j in range(of.width):
         counts[0, j], counts[1, j] = zeros[j], high[j]
 
@@ -145,6 +147,9 @@ def batch_table(order, starts, ids, chosen, places, team):
     of.order, of.starts, of.ids = order.ctypes.data, starts.ctypes.data, ids.ctypes.data
     of.chosen, of.places, of.team = chosen.ctypes.data, places.ctypes.data, team.ctypes.data
     return table, table.ctypes.data
+
+
+_batch_table = within(batch_table)
 
 
 @part(SUMS)
@@ -218,14 +223,14 @@ def prepare(label, ids, shift, n_classes, most, team):
 
     Last come a `batch_table`, as yet of no chosen rows, and its address.
     """
-    order, starts = group(label, n_classes)
+    order, starts = _group(label, n_classes)
     codes = mix(ids, shift)
     low, n = new_empty(len(codes), np.int64), 0
     # Written always, counted only if it fits: hashes are random, and a branch on them would be guessed wrong.
     for i in range(len(codes)):
         low[n] = i
         n += 1 if codes[i] <= most else 0
-    table, address = batch_table(order, starts, ids, low[:0], low[:0], team)
+    table, address = _batch_table(order, starts, ids, low[:0], low[:0], team)
     return order, starts, codes, low[:n], table, address
 
 

@@ -20,8 +20,9 @@ def uniform_class(
     values: Float64[Array, "v k"], corner: Int64[Array, "h"], ptr: Int64[Array, "f_plus_1"]
 ) -> Int64[Array, "f"]:
     """The class that is largest at all corners of a face, the lowest of several; -1 if there is none."""
-    out = np.full(ptr.shape[0] - 1, -1, np.int64)
+    out = new_empty(ptr.shape[0] - 1, np.int64)
     for face in range(out.shape[0]):
+        out[face] = -1
         for label in range(values.shape[1]):
             if _is_largest(values, corner, ptr[face], ptr[face + 1], label):
                 out[face] = label

@@ -58,7 +58,9 @@ def face_sides(
     edge: Int32[Array, "e 2"], ptr: Int64[Array, "f_plus_1"], half: Int32[Array, "h"]
 ) -> Int32[Array, "e 2"]:
     """For every edge the face on its left and on its right, -1 where there is none."""
-    out = np.full(edge.shape, -1, np.int32)
+    out = new_empty(edge.shape, np.int32)
+    for e in range(edge.shape[0]):
+        out[e, 0] = out[e, 1] = -1
     for face in range(ptr.shape[0] - 1):
         for index in range(ptr[face], ptr[face + 1]):
             out[half[index] >> 1, half[index] & 1] = face
