@@ -19,11 +19,10 @@ from numba.core.typed_passes import NativeLowering
 class _Linked(JITCodeLibrary):
     """Code that waits for its callers: linked with what it calls, not optimised, and not at any address."""
 
-    def finalize(self) -> None:
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+    def _optimize_final_module(self) -> None:
+        """Nothing: its callers do that, with this code in theirs."""
+
+    def _finalize_final_module(self) -> None:
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002  no function has an address here
