@@ -1,6 +1,7 @@
 """How long commands take from the prompt to the end, and how a page behaves in a browser.
 
     python benchmarks/page.py commands       medians of whole processes, wall and processor, beside `import torch`
+    python benchmarks/page.py cold           processor time of compiling: with an empty cache, less that with a full one
     python benchmarks/page.py pages          sizes, time to make, first screen, scrolling, choosing, printing
 
 Needs Debian's chromium and Playwright for the pages. Other work on the machine shows in wall times, less in processor
@@ -8,6 +9,7 @@ times: both are told.
 """
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
@@ -48,9 +50,9 @@ CHOOSE = """async () => {
 }"""
 
 
-def timed(words: list[str], folder: Path) -> tuple[float, float]:
+def timed(words: list[str], folder: Path, **env: str) -> tuple[float, float]:
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(words, cwd=folder, capture_output=True, check=False)
+    subprocess.run(words, cwd=folder, capture_output=True, check=False, env={**os.environ, **env})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - start, used
@@ -77,6 +79,19 @@ def commands(n: int) -> None:
             runs = [timed(words, folder) for _ in range(n)]
             wall, used = (statistics.median(column) for column in zip(*runs, strict=True))
             print(f"| {title} | {wall:.2f} | {used:.2f} |", flush=True)
+
+
+def cold(n: int) -> None:
+    print("| command | compiling: processor, s | functions kept |\n|---|--:|--:|")
+    for name in ("report", "regions"):
+        words, rows = [sys.executable, "-m", "unbend", name], []
+        for _ in range(n):
+            with tempfile.TemporaryDirectory() as place:
+                # The lock is its own, too: no other process makes it wait, or compiles for it.
+                own = {"NUMBA_CACHE_DIR": place, "TMPDIR": place}
+                first, again = (timed(words, Path(place), **own)[1] for _ in range(2))
+                rows.append((first - again, len(list(Path(place).rglob("*.nbi")))))
+        print(f"| unbend {name} | {statistics.median(used for used, _ in rows):.2f} | {rows[0][1]} |", flush=True)
 
 
 def pages(n: int) -> None:
@@ -141,7 +156,7 @@ def _first(browser: object, file: Path) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["commands", "pages"])
+    parser.add_argument("what", choices=["commands", "cold", "pages"])
     parser.add_argument("-n", type=int, default=5, help="runs of each, of which the median is told")
     given = parser.parse_args()
-    {"commands": commands, "pages": pages}[given.what](given.n)
+    {"commands": commands, "cold": cold, "pages": pages}[given.what](given.n)
