@@ -8,6 +8,7 @@ import fcntl
 import gc
 import inspect
 import os
+import random
 import sys
 import tempfile
 import threading
@@ -16,19 +17,20 @@ from contextlib import contextmanager
 from functools import cache, partial, wraps
 from hashlib import md5
 from pathlib import Path
-from types import FunctionType
-from typing import Any, get_type_hints
+from types import CodeType, FunctionType
+from typing import Any, ForwardRef, get_args, get_type_hints
 
 import jaxtyping
+import numpy as np
 import pytest
 from beartype import BeartypeConf, beartype
 from hypothesis import settings
+from jaxtyping._storage import pop_shape_memo, push_shape_memo
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
+from xdist.scheduler import LoadScopeScheduling
 
 _jaxtyped = jaxtyping.jaxtyped
-_SCOPE = _jaxtyped("context")
-"""Sizes of axes have one meaning inside it: it is entered with each call."""
 _check = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
 
 
@@ -42,8 +44,8 @@ def _hints(function: FunctionType) -> dict[str, Any]:
         }
 
 
-def _typed(function: FunctionType) -> Callable[..., Any]:
-    """The function with checks of its arguments and of what it returns."""
+def _typed(function: FunctionType) -> tuple[Callable[..., Any] | None, bool]:
+    """The function with checks of its arguments and answer, if there are any, and whether it says sizes of axes."""
     bare = FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
@@ -51,15 +53,27 @@ def _typed(function: FunctionType) -> Callable[..., Any]:
         function.__kwdefaults__, function.__qualname__, function.__module__
     )  # fmt: skip
     bare.__annotations__ = _hints(function)
-    return _check(bare)
+    typed = _check(bare)
+    return None if typed is bare else typed, any(map(_says_axes, bare.__annotations__.values()))
+
+
+def _says_axes(hint: Any) -> bool:
+    """Whether a type of arrays is part of it; what is not looked into may have one."""
+    if isinstance(hint, str | ForwardRef | list | tuple):
+        return not isinstance(hint, list | tuple) or any(map(_says_axes, hint))
+    return isinstance(hint, type(jaxtyping.AbstractArray)) or any(map(_says_axes, get_args(hint)))
+
+
+_known: dict[int, tuple[Callable[..., Any] | None, bool, CodeType]] = {}
+"""By the identity of the code: one that is defined in a function is another with each call, and is compiled once."""
 
 
 def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
-    """`jaxtyping.jaxtyped` at a fifth of its cost: most of the time of the tests went there.
+    """`jaxtyping.jaxtyped` at a small part of its cost: most of the time of the tests went there.
 
     That one binds the arguments of every call, checks them twice, and compiles two functions for each one that is
-    imported or defined. This one checks a call once, arguments and answer in one scope of axes, and compiles that
-    check when a function is called for the first time.
+    imported or defined. This one checks a call once, arguments and answer in one scope of axes, which is entered where
+    a type says axes, and compiles that check when a function is called for the first time.
     """
     if typechecker is None:
         return _jaxtyped(one)
@@ -71,15 +85,30 @@ def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
         return one
     if not isinstance(one, FunctionType) or inspect.isgeneratorfunction(one) or inspect.iscoroutinefunction(one):
         return _jaxtyped(one, typechecker=typechecker)
-    typed = cache(lambda: _typed(one))
+    return _with_checks(one)
+
+
+def _with_checks(one: FunctionType) -> Callable[..., Any]:
+    """The function, checked from its first call on."""
+    code = one.__code__
 
     @wraps(one)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         if jaxtyping.config.jaxtyping_disable:
             return one(*args, **kwargs)
-        with _SCOPE:
-            return typed()(*args, **kwargs)
+        typed, has_axes, _ = _known.get(id(code)) or _known.setdefault(id(code), (*_typed(one), code))
+        if typed is None:
+            return one(*args, **kwargs)
+        if one.__closure__:
+            kwargs["__beartype_func"] = one  # what the check calls
+        if not has_axes:
+            return typed(*args, **kwargs)
+        push_shape_memo({})
+        try:
+            return typed(*args, **kwargs)
+        finally:
+            pop_shape_memo()
 
     call.is_checked = True
     return call
@@ -126,6 +155,32 @@ def pytest_configure():
         kind.compile = _in_turn(kind.compile)
 
 
+@pytest.hookimpl(tryfirst=True)  # before fixtures
+def pytest_runtest_setup():
+    """What a test draws from the global generators is the same whenever and wherever it runs."""
+    _lighten_trees()
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - it is the global one that tests and libraries may draw from
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+def _lighten_trees():
+    """Spare each of the hundreds of trees of a small study what scikit-learn does for the forest too.
+
+    It reads the signature of a tree's class four times, asks what kind of labels there are, which the forest has
+    asked, and sets up warnings and settings, as they are, for another thread than this one. It was most of the time of
+    a forest. Trees are as they were. Nothing is imported for it.
+    """
+    trees, jobs = sys.modules.get("sklearn.tree._classes"), sys.modules.get("sklearn.utils.parallel")
+    if trees is None or jobs is None or hasattr(trees, "is_light"):
+        return
+    trees.is_light = True
+    trees.BaseEstimator._get_param_names = classmethod(cache(trees.BaseEstimator._get_param_names.__func__))
+    trees.check_classification_targets = lambda _labels: None
+    jobs._FuncWrapper.__call__ = lambda self, *args, **kwargs: self.function(*args, **kwargs)
+
+
 def pytest_collection():
     """Collection makes millions of objects and drops none of them: a search for garbage finds nothing."""
     gc.disable()
@@ -137,18 +192,16 @@ def pytest_collection_finish():
 
 
 _LONG = (
-    "tests/study/watch/test_compiled.py", "tests/lab", "tests/study/history", "tests/study", "tests/learn",
-    "tests/numerics", "tests/report", "tests/cli",
+    "tests/report/test_every_page.py", "tests/report/test_browser.py", "tests/learn/test_lessons.py",
+    "tests/record/test_merge.py", "tests/study/test_distributed.py", "tests/study/test_diagnosis_cases.py",
+    "tests/capture/test_twin_anchor.py", "tests/cli/test_commands.py", "tests/study/watch", "tests/study/history",
+    "tests/lab", "tests/study", "tests/examples", "tests/test_fashion.py", "tests/load/test_python.py",
+    "tests/explain", "tests/learn", "tests/record", "tests/report", "tests/cli", "tests/numerics",
 )  # fmt: skip
 """Where tests take longest: they begin first, so that workers end together."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one file run in one worker, which makes once what they share."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(_HERE))))
     items.sort(key=_place)
 
 
@@ -156,3 +209,19 @@ def _place(item: pytest.Item) -> int:
     """The first of the long places that it lies in; after all of them without one."""
     path = item.path.relative_to(_HERE)
     return next((i for i, place in enumerate(_LONG) if path.is_relative_to(place)), len(_LONG))
+
+
+class _ByFile(LoadScopeScheduling):
+    """The tests of one file run in one worker, which makes once what they share; in the lab, those of one claim.
+
+    xdist's own groups are written into the names of tests, where pytest 9.2 no longer looks for them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        claim = f"tests/lab/test_{test.partition('[')[2].rstrip(']')}.py"
+        return claim if file.startswith("tests/lab/") and (_HERE / claim).exists() else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    return _ByFile(config, log)

@@ -65,8 +65,8 @@ def surgery(rounds: int) -> None:
     torch.manual_seed(0)
     net, x = Blocks().eval(), torch.randint(0, 100, (300, 32))
     names = [f"blocks.layers.{i}" for i in range(12)]
-    made = setup(net, (x, torch.arange(300) % 4), layers=names, rows=100)
-    taps = [tap for tap in made.work.plan.taps if tap.name in names]
+    with setup(net, (x, torch.arange(300) % 4), layers=names, rows=100) as made:
+        taps = [tap for tap in made.work.plan.taps if tap.name in names]
     ratios = []
     for _ in range(rounds):
         with quiet(net), tapped(net, (), print):
@@ -92,8 +92,8 @@ def maximise(rounds: int) -> None:
         body = zoo.small_cnn(side=side, seed=0)[:6]
         flat = 32 * (side // 4) ** 2
         net = nn.Sequential(body, nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Linear(256, 10)).eval()
-        made = setup(net, (torch.rand(400, 1, side, side), torch.arange(400) % 10), layers=["2"], rows=300)
-        asked = targets(made, "2", None, (), is_greatest=False)
+        with setup(net, (torch.rand(400, 1, side, side), torch.arange(400) % 10), layers=["2"], rows=300) as made:
+            asked = targets(made, "2", None, (), is_greatest=False)
         rows = numbers_of(made.subject.train.inputs)
         _, numbers = parametrisation(None, rows)
         ratios, gap = [], 0.0

@@ -4,7 +4,8 @@ Every method trains its own copy of a network on the same batches; they take tur
 CPU time counts. The ratio is that of the sums over all steps, snapshots included, to the bare run; `bare, again` is a
 second bare run and shows the noise. `default` keeps to its budget of 2 %, `every step` takes a snapshot at each step,
 `off` none after the first. Peers do less: `wandb.watch(log="all")` (offline) takes histograms of weights and gradients,
-`plain hooks` the same sums by `register_forward_hook` with `.item()`, as people write them.
+`torchlens` moments and extremes of activations, parameters, gradients and updates (its `HistoryCollector`), `plain
+hooks` the same sums by `register_forward_hook` with `.item()`, as people write them, with norms of the parameters.
 
 On a busy machine the sums are noisy; `--median` takes the medians of steps, in which the rare snapshots of `default` do
 not show.
@@ -103,13 +104,26 @@ class Method:
             run = stack.enter_context(wandb.init(mode="offline", dir="/tmp", settings=wandb.Settings(silent=True)))
             run.watch(model, log="all", log_freq=1)
             self.run = run
+        elif how == "torchlens":
+            self._collect(model, torch.randn(BATCH[workload]), stack)
         elif how is not None:
             self.watch = stack.enter_context(unbend.watch(self.call, **how))
-        self.is_logging = how == "wandb"
+        self.is_logging, self.has_norms = how == "wandb", how == "hooks"
+
+    def _collect(self, model, x, stack):
+        """Let TorchLens collect all that it collects."""
+        from torchlens.observability import HistoryCollector, WatchSettings
+
+        streams = ("activation", "param", "param_grad", "param_delta")
+        collector = HistoryCollector(model, streams=streams, settings=WatchSettings(ram_policy="drop_oldest"))
+        collector.discover(x)
+        collector.attach(self.optimiser)
+        stack.callback(collector.detach)
 
     def step(self, x, y):
         if self.watch is not None:
-            self.watch._last = time.perf_counter()  # noqa: SLF001  the others' turns are none of this run
+            gap = time.perf_counter() - self.watch._last  # noqa: SLF001  the others' turns are none of this run
+            self.watch._started, self.watch._last = self.watch._started + gap, self.watch._last + gap  # noqa: SLF001
         start = time.process_time()
         self.optimiser.zero_grad()
         loss = F.cross_entropy(self.call(x), y)
@@ -117,6 +131,9 @@ class Method:
         if self.watch is not None:
             self.watch.label(y)
             self.watch.log(loss=loss)
+        if self.has_norms:
+            said = [float(t.norm()) for p in self.optimiser.param_groups[0]["params"] for t in (p.grad, p)]
+            assert len(said) > 1
         self.optimiser.step()
         if self.is_logging:
             self.run.log({"loss": 0})
@@ -127,7 +144,8 @@ def methods(compiled):
     found = {"bare": None, "bare, again": None, "off": {"every": 10**9}, "default": {}, "every step": {"every": 1}}
     if compiled:
         return found
-    return found | {"plain hooks": "hooks"} | ({"wandb.watch": "wandb"} if find_spec("wandb") else {})
+    peers = {"wandb.watch": "wandb", "torchlens": "torchlens"}
+    return found | {"plain hooks": "hooks"} | {name: how for name, how in peers.items() if find_spec(how)}
 
 
 def measure(workload, steps, *, compiled, middle, skip=12):

@@ -12,6 +12,9 @@ if __name__ == "__main__" and sys.path and sys.path[0] in ("", os.getcwd()) and 
 def start() -> None:
     """The command line; Ctrl-C while it is still being imported ends as it does later."""
     try:
+        from unbend._garbage import put_off  # noqa: PLC0415  likewise
+
+        put_off()
         from unbend.cli import main  # noqa: PLC0415  what takes time is inside the block
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")

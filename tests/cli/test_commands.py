@@ -271,7 +271,7 @@ def test_no_right_to_write_is_one_sentence(folder):
 
 @pytest.mark.parametrize("option", ["-o", "--save"])
 def test_a_place_that_cannot_be_is_told_before_the_study(monkeypatch, capsys, folder, option):
-    monkeypatch.setattr("unbend.cli.report.study", None)
+    monkeypatch.setattr("unbend.study.study.study", None)
     words = ("report", "net.py:net", "digits", option, "nowhere/it")
     status, _, err = run(monkeypatch, capsys, folder, *words)
     assert status == 2

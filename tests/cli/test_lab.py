@@ -48,6 +48,7 @@ def test_one_claim_shows_its_numbers_and_where_its_figure_is(run, tmp_path):
     status, out, _ = run("neuron", "--seed", "3", "-o", "here", "--quick")
     assert status == 0
     assert "✓ holds" in out
+    assert "As told in textbooks and articles for beginners. Source: McCulloch & Pitts 1943" in out
     assert "largest difference between them" in out
     assert "rounding" in out
     assert "here/figures/neuron-quick-3.svg" in out
@@ -59,6 +60,7 @@ def test_json_of_two_seeds(run):
     status, out, _ = run("neuron", "--seed", "3", "--seeds", "2", "--quick", "--json", "--workers", "1")
     assert status == 0
     (found,) = json.loads(out)
+    assert found["told_by"] == "textbooks and articles for beginners"
     assert [(one["seed"], one["status"]) for one in found["runs"]] == [(3, "passed"), (4, "passed")]
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from unbend import zoo
 from unbend.cli import main
 from unbend.errors import TiesError
-
-command = import_module("unbend.cli.regions")
+from unbend.study import regions
 
 NET = """
 import torch
@@ -109,7 +107,7 @@ def test_a_plane_with_too_many_ties_is_moved_by_a_hair(net, tmp_path, capsys, mo
     x = np.random.default_rng(0).standard_normal((3, 4))
     np.savez(tmp_path / "data.npz", x=x, y=np.arange(3))
     (tmp_path / "net.py").write_text(NET + "four = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))\n")
-    planes, real = [], command.cells
+    planes, real = [], regions.cells
 
     def tied(made, plane, **options):
         planes.append(plane)
@@ -117,7 +115,7 @@ def test_a_plane_with_too_many_ties_is_moved_by_a_hair(net, tmp_path, capsys, mo
             raise TiesError("ties")
         return real(made, plane, **options)
 
-    monkeypatch.setattr(command, "cells", tied)
+    monkeypatch.setattr(regions, "cells", tied)
     assert run(f"{net}:four", "--data", "data.npz", "-o", "out.svg") == 0
     told = capsys.readouterr()
     assert "moved by a millionth" in told.err

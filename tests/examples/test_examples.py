@@ -28,7 +28,7 @@ NEEDS = {
     "lightning_trainer": "lightning", "hugging_face_trainer": "accelerate", "skorch_net": "skorch",
     "accelerate_loop": "accelerate", "keras_fit": "keras", "keras_article": "keras",
 }  # fmt: skip
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("keras")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 """Trainers warn of their own; one worker loads their libraries."""
 
 

@@ -17,8 +17,8 @@ from unbend import zoo
 from unbend.errors import DataError, LayerError, LoadError, ModelError, ShapeError
 from unbend.explain.flow import grid
 from unbend.explain.lines import first_lines
-from unbend.plot.stages import partial_map
-from unbend.report.flow import flow_page, lines_part
+from unbend.numerics.polar import polar
+from unbend.report.flow import flow_page, lines_pictures
 
 numbers = st.floats(-3, 3).map(lambda value: round(value, 3))
 
@@ -36,13 +36,13 @@ def drawn(result, i):
 
 @given(arrays(np.float64, (2, 2), elements=numbers))
 def test_a_part_of_a_map_goes_from_nothing_to_all_of_it(weight):
-    np.testing.assert_allclose(partial_map(weight, 0.0), np.eye(2), atol=1e-9)
-    np.testing.assert_allclose(partial_map(weight, 1.0), weight, atol=1e-9)
+    np.testing.assert_allclose(polar(weight).part(0.0), np.eye(2), atol=1e-9)
+    np.testing.assert_allclose(polar(weight).part(1.0), weight, atol=1e-9)
 
 
 @given(arrays(np.float64, (2, 2), elements=numbers), st.floats(0, 1))
 def test_no_part_of_a_map_collapses_but_where_it_mirrors_or_collapses_itself(weight, share):
-    part = np.linalg.det(partial_map(weight, share))
+    part = np.linalg.det(polar(weight).part(share))
     assert np.linalg.det(weight) <= 1e-9 or part > 0
 
 
@@ -111,6 +111,7 @@ def test_a_residual_cnn_flows_over_its_taps_and_has_no_grid():
     assert found.points.shape == (len(found.names), 12, 2)
     page = flow_page(found, title="<t>")
     assert page.count("<svg") == len(found.names)
+    assert page.count('"view":"flow"') == 1
     assert "<t>" not in page
 
 
@@ -183,7 +184,7 @@ def test_hidden_lines_are_drawn_where_units_are_zero_before_and_after():
     assert len(frames) == 2
     assert frames[0].shape == frames[1].shape
     assert not np.array_equal(frames[0], frames[1])
-    assert lines_part(net, {"now": None}, x, y).pictures[0].markup.count("<svg") == 1
+    assert lines_pictures(net, {"now": None}, x, y)[0].svg.count("<svg") == 1
 
 
 def test_the_command_tells_the_steps_and_draws_the_lines_of_other_times(tmp_path, monkeypatch, capsys):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tests import chromium
+from torch import nn
 
 import unbend
 from unbend import zoo
@@ -29,12 +30,6 @@ def net():
 def found(net):
     pytest.importorskip("openTSNE")
     return unbend.maps(net, nets.rows(400), rows=120, perplexity=10)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium.launched() as launched:
-        yield launched
 
 
 def test_every_method_has_the_same_rows_in_every_layer_and_says_how_they_were_made(found):
@@ -200,3 +195,14 @@ def test_the_page_fits_its_window_and_its_slider_moves_the_rows(found, tmp_path,
     assert not chromium.faults(page)
     context.close()
     assert not wrong
+
+
+def test_a_layer_that_only_turns_and_stretches_its_rows_leaves_every_map_as_it_was():
+    net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8, bias=False), nn.Linear(8, 3))
+    with torch.no_grad():
+        net[2].weight.copy_(3 * nn.init.orthogonal_(torch.empty(8, 8)))
+    found = unbend.maps(net, nets.rows(150), methods=["pca", "tsne"], layers=["1", "2", "3"], restarts=0)
+    for series in found.series:
+        at = found.layers.index("2")
+        assert series.movement[at] == pytest.approx(0, abs=1e-6)
+        assert series.movement[at + 1] > 0.01

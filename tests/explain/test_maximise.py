@@ -10,9 +10,10 @@ from torch import nn
 import unbend
 from unbend import zoo
 from unbend.errors import DataError, LayerError
+from unbend.explain.defaults import FOR_IMAGES
 from unbend.explain.maximise.maximise import Ascent
 from unbend.explain.maximise.noise import shifted
-from unbend.explain.maximise.parameters import FOR_IMAGES, Images, parametrisation
+from unbend.explain.maximise.parameters import Images, parametrisation
 from unbend.plot.maximise import maximise as draw
 from unbend.report.maximise import maximise_page, maximise_sentences
 

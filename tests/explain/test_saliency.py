@@ -6,6 +6,7 @@ import explained as nets
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import nn
 
 import unbend
@@ -93,8 +94,43 @@ def test_the_same_seed_gives_the_same_maps_and_nothing_is_left_behind(trained):
     assert not any(m._forward_hooks for m in net.modules())
 
 
+class Sentences(nn.Module):
+    """Scores of a pretrained kind of model, whose embedding of words stands deep inside a block."""
+
+    def __init__(self):
+        super().__init__()
+        from transformers import BertConfig, BertModel
+
+        small = BertConfig(vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+                           intermediate_size=16, max_position_embeddings=8)  # fmt: skip
+        self.head, self.body = nn.Linear(16, 3), BertModel(small)
+
+    def forward(self, input_ids, attention_mask):
+        h = self.body(input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask[..., None].to(h)
+        return self.head((h * mask).sum(1) / mask.sum(1))
+
+
+def test_words_are_explained_where_their_embedding_is_no_layer_of_its_own():
+    pytest.importorskip("transformers")
+    x, y = nets.words(60)
+    padded = torch.cat([x, torch.zeros_like(x[:, :3])], 1)
+    mask = torch.arange(8).lt(5).long().expand(60, 8)
+    found = unbend.saliency(
+        Sentences().eval(), ({"input_ids": padded, "attention_mask": mask}, y), methods=["gradient"], n_draws=1
+    )
+    assert found.form == "tokens"
+    assert found.counts.tolist() == 6 * [5 * [True] + 3 * [False]]
+    assert found.maps["gradient"][:, :5].min() > 0
+    assert not found.maps["gradient"][:, 5:].any()
+    pairs = zip(found.maps["gradient"], found.random_maps["gradient"], strict=True)
+    plain = [spearmanr(a[:5], b[:5])[0] for a, b in pairs]
+    np.testing.assert_allclose(found.similarity["gradient"][:, 0], plain)
+    assert saliency_page(found, title="t").count("<span") == 2 * 6 * 5
+
+
 def test_one_row_of_each_class_comes_first():
-    y = torch.tensor([0, 0, 2, 1, 2, 0])
+    y = np.array([0, 0, 2, 1, 2, 0])
     assert y[module._rows(y, 3)].tolist() == [0, 1, 2]
 
 

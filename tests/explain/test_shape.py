@@ -48,14 +48,42 @@ def test_a_model_is_like_itself_turned_and_unlike_a_random_one():
     assert "Most alike" in shape_sentences(same)[-1]
 
 
-def test_pieces_and_holes_of_the_first_class():
+def ring_and_pairs():
+    """A ring of 300 rows, two far discs of 200 together, three rows: one class each."""
+    angle = 2 * torch.pi * torch.rand(300)
+    ring = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(300, 2)
+    discs = 0.1 * torch.randn(200, 2) + torch.tensor([[5.0, 0.0], [9.0, 9.0]]).repeat(100, 1)
+    x = torch.cat([ring, discs, torch.randn(3, 2)])
+    return (x, torch.tensor([1] * 300 + [0] * 200 + [2] * 3)), (x[::5], torch.tensor([1] * 60 + [0] * 41))
+
+
+def test_pieces_and_holes_of_every_class_the_largest_first():
     pytest.importorskip("ripser")
-    angle = 2 * torch.pi * torch.rand(400)
-    ring = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(400, 2)
-    x, y = torch.cat([ring, torch.randn(400, 2) + 9]), torch.arange(800) // 400
-    found = unbend.shape(zoo.mlp([2, 8, 2], seed=0), (x, y), topology=True)
-    assert (found.pieces[0], found.holes[0]) == (1, 1)
-    assert "holes" in shape_page(found, title="t")
+    rows, held_out = ring_and_pairs()
+    found = unbend.shape(zoo.mlp([2, 8, 3], seed=0), rows, held_out=held_out, topology=True).topology
+    assert found is not None
+    assert (found.classes, found.left_out) == (("1", "0"), ("2",))
+    assert found.n.tolist() == [300, 200]
+    assert found.pieces[0].tolist() == [1, 2]
+    assert found.holes[0].tolist() == [1, 0]
+    assert found.pieces.shape == found.holes.shape == (4, 2)
+
+
+def test_classes_for_which_there_is_no_time_are_named():
+    pytest.importorskip("ripser")
+    rows, held_out = ring_and_pairs()
+    found = unbend.shape(zoo.mlp([2, 8, 3], seed=0), rows, held_out=held_out, topology=True, budget=0.0)
+    assert (found.topology.classes, found.topology.left_out) == (("1",), ("0", "2"))
+    assert "Left out, for want of time or of rows: `0`, `2`" in shape_sentences(found)[-1]
+    assert "Pieces and holes" in shape_page(found, title="t")
+
+
+def test_rows_without_classes_are_one_cloud():
+    pytest.importorskip("ripser")
+    (x, _), _ = ring_and_pairs()
+    found = unbend.shape(zoo.mlp([2, 8, 1], seed=0), (x[:300], x[:300, 0] ** 2), topology=True)
+    assert found.topology.classes == ("all rows",)
+    assert (found.topology.pieces[0, 0], found.topology.holes[0, 0]) == (1, 1)
 
 
 def test_the_scale_curve_of_every_layer_is_drawn():

@@ -131,3 +131,41 @@ def test_the_command_steers_saves_and_takes_what_was_saved(folder, run):
         told = run("steer", "1", "net.py:model", "data.npz", "-o", "out.html", *more)
         assert "the network calls that class then" in told
     assert (folder / "out.html").read_text(encoding="utf-8").count("<svg") == 2
+
+
+class Recurrent(nn.Module):
+    """Its output is read at the last step."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head = nn.LSTM(4, 6, batch_first=True), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.head(self.cell(x)[0][:, -1])
+
+
+@pytest.mark.parametrize("rule", ["last", "cls", "max", "mean"])
+def test_a_direction_is_that_of_rows_as_they_are_read(rule):
+    torch.manual_seed(0)
+    x, y = nets.rows(120)
+    steps = x[:, None] * torch.tensor([0.2, 1.0, -0.5])[:, None]
+    net, parts = Recurrent(), ((steps, y), (steps, y))
+    with torch.no_grad():
+        h = net.cell(steps)[0].double()
+    h = {"last": h[:, -1], "cls": h[:, 0], "max": h.amax(1), "mean": h.mean(1)}[rule]
+    wanted = h[y == 1].mean(0) - h[y != 1].mean(0)
+    study = unbend.study(net, parts, reduce=rule, twin=False, trials=False)
+    (pushed,) = unbend.steer(net, parts, 1, reduce=rule, n_random=1)
+    for way in (study.direction("cell", 1), pushed.direction):
+        np.testing.assert_allclose(way.step, wanted, atol=1e-6)
+    if rule == "last":
+        with torch.no_grad():
+            said = net.head((h[y != 1] + wanted).float()).argmax(1)
+        at = pushed.strengths.tolist().index(1)
+        assert pushed.called[at] == pytest.approx(float((said == 1).double().mean()))
+
+
+def test_the_output_itself_is_not_steered(trained):
+    net, x, y = trained
+    with pytest.raises(LayerError, match="stands before the output"):
+        unbend.steer(net, (x, y), 1, layers=["2"])

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 import unbend
 from unbend import zoo
+from unbend._shares import percent
 from unbend.capture import quiet, tapped
 from unbend.errors import DataError, LayerError
+from unbend.explain.defaults import OPERATIONS
 from unbend.explain.setup import setup
 from unbend.explain.surgery.fit import fit_layers
-from unbend.explain.surgery.operations import OPERATIONS
 from unbend.explain.surgery.replay import Replay, spans
 from unbend.explain.surgery.runs import longest
 from unbend.explain.surgery.words import is_essential, is_useless, sentences
@@ -198,9 +199,9 @@ def test_a_logistic_probe_of_an_erased_layer_is_at_the_base_rate_on_its_rows_and
     y = torch.where(torch.arange(600) % 5 == 0, 0, y)  # classes of unlike size
     net = zoo.mlp([4, 16, 3], seed=0)
     zoo.train(net, x, y, zoo.Recipe(10, 32, rate=0.01))
-    made = setup(net, ((x, y), (x, y)), layers=["1"])
-    tap = next(tap for tap in made.work.plan.taps if tap.name == "1")
-    eraser = fit_layers(made, [tap], silent)["1"].eraser
+    with setup(net, ((x, y), (x, y)), layers=["1"]) as made:
+        tap = next(tap for tap in made.work.plan.taps if tap.name == "1")
+        eraser = fit_layers(made, [tap], silent)["1"].eraser
     with torch.no_grad():
         h = net[:2](x).double()
     before = LogisticRegression(max_iter=2000).fit(h.numpy(), y).score(h.numpy(), y)
@@ -211,7 +212,7 @@ def test_a_logistic_probe_of_an_erased_layer_is_at_the_base_rate_on_its_rows_and
     found = unbend.surgery(net, ((x, y), nets.rows(600, seed=1)), layers=["1"], operations=["erase"])
     leak = found.erasures[0].leak
     assert leak.before > leak.after
-    assert f"in at most {leak.after:.1%} of" in " ".join(sentences(found))
+    assert f"in at most {percent(leak.after)} of" in " ".join(sentences(found))
 
 
 def test_a_network_that_uses_more_than_can_be_read_linearly_survives_erasure():
@@ -220,10 +221,47 @@ def test_a_network_that_uses_more_than_can_be_read_linearly_survives_erasure():
     zoo.train(net, data.x_train, data.y_train, zoo.Recipe(300, rate=0.02))
     parts = ((data.x_train, data.y_train), (data.x_test, data.y_test))
     found = unbend.surgery(nn.Sequential(nn.Linear(2, 2), *net), parts, operations=["erase"], layers=["0"])
-    trained = unbend.surgery(net, parts, operations=["erase"], layers=["0"])
+    trained = unbend.surgery(net, parts, operations=["mean", "erase"], layers=["0"])
     assert found.erasures[0].gap_left < 1e-5
     assert trained.cut("0", "erase").accuracy > trained.base_rate + 0.15
     assert "uses more there than what can be read linearly" in " ".join(sentences(trained))
+
+
+class Beside(nn.Module):
+    """A layer from which everything can be read, and which the output passes by."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.aside, self.head = nn.Linear(4, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        h = self.body(x)
+        return self.head(h + 1e-6 * self.aside(h))
+
+
+def test_a_layer_that_is_not_needed_is_not_said_to_be_used_for_more_than_can_be_read():
+    torch.manual_seed(0)
+    x, y = far_rows()
+    net = Beside()
+    zoo.train(net, x, y, zoo.Recipe(100, rate=0.02))
+    found = unbend.surgery(net, ((x, y), (x, y)))
+    assert found.cut("aside", "erase").accuracy == found.accuracy
+    said = " ".join(sentences(found))
+    assert "uses more there" not in said
+    assert "`aside` can be put at the mean" in said
+
+
+def test_a_layer_in_which_any_direction_counts_is_not_said_to_be_used_for_the_classes():
+    x, y = far_rows()
+    net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2), nn.Linear(2, 3))
+    torch.manual_seed(0)
+    zoo.train(net, x, y, zoo.Recipe(300, rate=0.02))
+    found = unbend.surgery(net, ((x, y), (x, y)), layers=["0", "2"], operations=["erase", "control"])
+    assert found.erasures[1].rank == 2
+    assert found.cut("2", "control").accuracy < found.base_rate + 0.1
+    said = " ".join(sentences(found))
+    assert "the base rate in `0`, as many random directions do not: there it uses just that." in said
+    assert "the base rate in `2`, but so do as many random directions" in said
 
 
 def test_units_nobody_reads_are_not_needed_and_the_most_important_go_last():
@@ -252,6 +290,8 @@ def test_resampled_units_keep_their_spread_and_lose_what_they_say():
     (curve,) = found.units
     assert curve.by_importance[0] == found.accuracy
     assert curve.by_importance[-1] == pytest.approx(cut.accuracy, abs=0.06)
+    assert "the others as they are for another row" in " ".join(sentences(found)) or curve.needed == curve.n_units
+    assert "Units are as they are for another row" in surgery_page(found, title="t")
     with pytest.raises(DataError, match="'mean' or 'resample'"):
         unbend.surgery(Planted(), (x, y), layers=["essential"], operations=["skip"], units="zero")
 

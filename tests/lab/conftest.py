@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unbend.lab import claim, claims
+from unbend.lab import claim
 from unbend.lab.needs import missing
 from unbend.study.passes import Passes
 
@@ -54,14 +54,3 @@ def quick():
         return _result(name)
 
     return result
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """The tests of one claim form a group, which one worker runs."""
-    for item in items:
-        if item.path.parent == _HERE:
-            name = getattr(item, "callspec", None) and item.callspec.params.get("name")
-            name = name or item.path.stem.removeprefix("test_")
-            if name in claims():
-                item.add_marker(pytest.mark.xdist_group(name))

@@ -41,8 +41,8 @@ def test_a_remedy_left_out_is_noticed(result, monkeypatch):
     monkeypatch.setattr(vanishing, "KINDS", kinds)
     monkeypatch.setattr(vanishing, "TRAINED_QUICKLY", ())
     failed = vanishing.holds(vanishing.run(0, "quick")).failed
-    assert "sigmoid, orthogonal × 4, centred: the same" in failed
-    assert "ReLU, He: the same" in failed
+    assert "sigmoid, orthogonal × 4, centred: log10 of the first gradient over the last" in failed
+    assert "ReLU, He: log10 of the first gradient over the last" in failed
 
 
 def test_the_figure_names_its_axes(result):

@@ -3,6 +3,7 @@
 import ast
 import re
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from unbend.learn.source import SECTIONS, lesson, lessons, page_text, parse
 
 NAMES = lessons()
 MOST_LINES = 25
+FIGURES = {"parting", "unit", "sheet", "slopes", "coins", "folds", "fits", "depth", "dying"}
+"""The live figures of `web/src/live/`."""
 _RUNS = {}
 
 
@@ -39,6 +42,13 @@ def prose(section):
     for kept in (r"```.*?```", r"\$\$.*?\$\$", r"\$[^$\n]*\$", HOLE.pattern, r"`[^`\n]*`"):
         text = re.sub(kept, "", text, flags=re.DOTALL)
     return text
+
+
+def test_the_live_figures_are_those_of_the_front_end():
+    drawn = {path.stem for path in (Path(__file__).parents[2] / "web" / "src" / "live").glob("*.ts")}
+    assert (drawn - {"functions", "index", "moving"}) | {"parting"} == FIGURES
+    used = {figure for name in NAMES for figure in re.findall(r'^figure: "(\w+)"$', page_text(name), re.MULTILINE)}
+    assert used == FIGURES
 
 
 def test_there_are_twelve_lessons_in_order():
@@ -133,7 +143,11 @@ def test_its_code_runs_its_solutions_pass_and_its_numbers_are_filled(name, ran):
             if part.kind == "text":
                 assert "{{" not in found.fill(part.text)
             if part.kind == "live":
-                assert {"points", "labels", "weights", "biases", "reach"} <= set(found.live(part.text))
+                data = found.live(part.text)
+                assert data["caption"].endswith(".")
+                assert data["figure"] in FIGURES
+                if data["figure"] == "parting":
+                    assert {"points", "labels", "weights", "biases", "reach"} <= set(data)
 
 
 @pytest.mark.parametrize("name", NAMES)

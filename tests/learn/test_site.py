@@ -1,17 +1,19 @@
 """The course as a site: it opens offline, obeys its own policy, remembers a guess and fits every screen."""
 
 import re
-from pathlib import Path
 
 import pytest
+from tests import chromium
 
 from unbend.cli.main import main
 from unbend.errors import MissingExtraError
 from unbend.learn import markup
 from unbend.learn import site as site_module
+from unbend.learn.running import MeasuredLesson
 from unbend.learn.site import write
+from unbend.learn.source import lesson
+from unbend.learn.terms import linked, terms
 
-CHROMIUM = Path("/usr/bin/chromium")
 LESSONS = ("neurons", "xor")
 
 
@@ -75,24 +77,53 @@ def test_a_lesson_that_lacks_a_package_is_left_out_of_the_whole_and_refused_by_n
     monkeypatch.setattr(site_module, "lessons", lambda: ("xor",))
     monkeypatch.setattr(site_module, "run", absent)
     said = []
-    write(tmp_path, progress=said.append)
-    assert said[-1].startswith("Left out: xor: needs")
+    write(tmp_path, progress=lambda phase, _done, _total: said.append(phase))
+    assert said[1].startswith("Left out: xor: needs")
     assert not (tmp_path / "xor.html").exists()
     with pytest.raises(MissingExtraError):
         write(tmp_path, ["xor"])
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+def test_what_has_run_is_written_when_a_later_lesson_is_interrupted(tmp_path, monkeypatch, capsys):
+    ran = site_module.run(lesson("neurons"))
+
+    def stopped(one):
+        if one.name != "neurons":
+            raise KeyboardInterrupt
+        return ran
+
+    monkeypatch.setattr(site_module, "run", stopped)
+    with pytest.raises(SystemExit, match="130"):
+        main(["learn", "neurons", "activations", "xor", "-o", str(tmp_path)])
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"1 of 3 lessons are written; this writes the rest: unbend learn activations xor -o {tmp_path}" in said
+    assert "neurons.html" in (tmp_path / "index.html").read_text()
+    monkeypatch.setattr(site_module, "run", lambda one: MeasuredLesson(one, ran.names, ran.figure, ran.prediction))
+    monkeypatch.setattr(MeasuredLesson, "fill", lambda _self, text: text)
+    write(tmp_path, ["activations"])
+    index = (tmp_path / "index.html").read_text()
+    assert "neurons.html" in index
+    assert "activations.html" in index
+    assert 'href="neurons.html"' in (tmp_path / "activations.html").read_text()
+
+
+def test_a_word_of_the_glossary_is_linked_where_it_is_used_first(site):
+    rows = set(re.findall(r'<td id="([^"]+)"', (site / "glossary.html").read_text()))
+    assert rows == set(terms().values())
+    for name in LESSONS:
+        links = re.findall(r'href="glossary.html#([^"]+)"', (site / f"{name}.html").read_text())
+        assert len(links) == len(set(links)) > 8
+        assert set(links) <= rows
+    left = {"dead": "dead", "probe": "probe", "read-out": "probe"}
+    text = linked("# dead\n`dead` $dead$ a read-out and *Dead* units, probes, dead", left)
+    assert text == (
+        "# dead\n`dead` $dead$ a [read-out](glossary.html#probe) and *[Dead](glossary.html#dead)* units, probes, dead"
+    )
+    assert left == {}
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+@chromium.IS_THERE
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme):
@@ -105,6 +136,7 @@ def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme
     page.wait_for_selector("html[data-ready]")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert page.evaluate("document.querySelector('math').getBoundingClientRect().height") > 5
+    assert page.evaluate("[...document.querySelectorAll('.formula')].every(f => f.scrollWidth <= f.clientWidth)")
     assert not page.locator("#result").evaluate("node => node.open")
     page.evaluate("() => { guess.value = 90; guess.dispatchEvent(new Event('input')); }")
     page.click("#prediction button")

@@ -17,7 +17,7 @@ from unbend.errors import LoadError, UnsupportedError
 from unbend.load.keras import from_keras, is_keras
 from unbend.load.keras.layers import LAYERS
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("keras")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 """Keras warns of its own, and takes seconds to load: in one worker."""
 
 
@@ -68,6 +68,30 @@ def words(keras):
     return filled(keras, x, L.Dense(2)(h))
 
 
+def attending(keras):
+    """Attention of a sequence to itself and to another, both ways of time, and units in their own scale."""
+    L = keras.layers
+    x = L.Input((6, 8), name="x")
+    scale = L.Normalization(mean=np.linspace(-1, 1, 8), variance=np.linspace(0.5, 2, 8), name="scale")
+    h = L.MultiHeadAttention(2, 4, name="heads")(scale(x), x)
+    h = L.Bidirectional(L.LSTM(3, return_sequences=True), name="ways")(L.Add()([h, x]))
+    other = L.Bidirectional(L.GRU(8, return_sequences=True), merge_mode="ave")(h)
+    h = L.MultiHeadAttention(2, 3, use_bias=False)(query=h, value=other, key=L.Dense(5)(x))
+    parts = [L.Bidirectional(L.SimpleRNN(4), merge_mode=mode)(h) for mode in ("concat", "sum", "mul")]
+    return filled(keras, x, L.Dense(2)(L.Concatenate()(parts)))
+
+
+def growing(keras):
+    """Transposed convolutions of every padding."""
+    L = keras.layers
+    x = L.Input((4, 5, 3))
+    h = L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu", name="up")(L.Normalization(
+        mean=[0.1, 0.2, 0.3], variance=[0.5, 1.0, 2.0])(x))  # fmt: skip
+    h = L.Conv2DTranspose(3, (4, 2), strides=2, use_bias=False)(L.Conv2DTranspose(2, 4, strides=2, padding="same")(h))
+    h = L.Conv1DTranspose(2, 3, strides=2, padding="same")(L.Reshape((-1, 3))(h))
+    return filled(keras, x, L.Dense(3)(L.GlobalAveragePooling1D()(h)))
+
+
 def shared(keras):
     """A layer that is called twice, an operator, a model in the model, two outputs."""
     L = keras.layers
@@ -83,11 +107,12 @@ def rows(build):
     g = torch.Generator().manual_seed(1)
     return {
         images: torch.rand(7, 9, 8, 3, generator=g), words: torch.randint(20, (7, 12), generator=g),
-        shared: torch.randn(7, 12, generator=g),
+        shared: torch.randn(7, 12, generator=g), attending: torch.randn(7, 6, 8, generator=g),
+        growing: torch.rand(7, 4, 5, 3, generator=g),
     }[build]  # fmt: skip
 
 
-@pytest.mark.parametrize("build", [images, words, shared])
+@pytest.mark.parametrize("build", [images, words, shared, attending, growing])
 def test_outputs_are_those_of_keras_to_rounding_and_of_copies_too(keras, build):
     model, x = build(keras), rows(build)
     found = from_keras(model)
@@ -149,8 +174,14 @@ def test_a_file_is_reported_from_the_command_line(keras, tmp_path, capsys):
 def test_what_is_not_translated_is_refused_in_words(keras, monkeypatch):
     L = keras.layers
     x = L.Input((4, 3))
-    with pytest.raises(UnsupportedError, match="layer 'heads' is a MultiHeadAttention, which unbend does not"):
+    with pytest.raises(UnsupportedError, match=r"layer 'heads' \(MultiHeadAttention\) has heads that are not together"):
         from_keras(keras.Model(x, L.MultiHeadAttention(2, 3, name="heads")(x, x)))
+    with pytest.raises(UnsupportedError, match="has a mask"):
+        from_keras(keras.Model(x, L.MultiHeadAttention(3, 1)(x, x, use_causal_mask=True)))
+    with pytest.raises(UnsupportedError, match="layer 'dots' is a Attention, which unbend does not"):
+        from_keras(keras.Model(x, L.Attention(name="dots")([x, x])))
+    with pytest.raises(UnsupportedError, match="strides wider than its window"):
+        from_keras(keras.Model(x, L.Conv1DTranspose(2, 2, strides=3)(x)))
     with pytest.raises(UnsupportedError, match="goes backwards"):
         from_keras(keras.Model(x, L.LSTM(5, go_backwards=True)(x)))
     with pytest.raises(UnsupportedError, match="has the recurrent_activation 'relu'"):

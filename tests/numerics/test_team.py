@@ -109,25 +109,30 @@ SUMMED = """
 import os, sys, torch
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.moments import MomentState
-torch.set_num_threads(int(sys.argv[1]))
-torch.ones(1000, 1000) @ torch.ones(1000, 1000)
-before = len(os.listdir("/proc/self/task"))
 x = (torch.arange(700 * 300) * 7919 % 1009).float().reshape(700, 300) / 1009
-state = MomentState.of(batch(x, samples(torch.arange(700) % 3)))
-print(state.total.sum().hex(), len(os.listdir("/proc/self/task")) - before)
+for n in map(int, sys.argv[1:]):
+    torch.set_num_threads(n)
+    torch.ones(1000, 1000) @ torch.ones(1000, 1000)
+    before = len(os.listdir("/proc/self/task"))
+    state = MomentState.of(batch(x, samples(torch.arange(700) % 3)))
+    print(state.total.sum().hex(), len(os.listdir("/proc/self/task")) - before)
 """
 
 
 @needs_runtime
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc, which Linux has")
 def test_no_threads_are_started_and_a_team_that_is_too_small_does_it_all():
-    def run(n, **env):
-        done = subprocess.run(
-            [sys.executable, "-c", SUMMED, str(n)], capture_output=True, text=True, check=True, env=os.environ | env
-        )
-        return done.stdout.split()
+    def begin(*words, **env):
+        command = [sys.executable, "-c", SUMMED, *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | env)
 
-    alone, together, limited = run(1), run(2), run(2, OMP_THREAD_LIMIT="1")
+    def lines(process):
+        said, _ = process.communicate()
+        assert process.returncode == 0
+        return [line.split() for line in said.splitlines()]
+
+    free, bound = begin("1", "2"), begin("2", OMP_THREAD_LIMIT="1")
+    (alone, together), (limited,) = lines(free), lines(bound)
     assert together == alone
     assert limited[0] == alone[0]
     assert alone[1] == "0"

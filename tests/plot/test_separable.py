@@ -35,7 +35,7 @@ def test_words_and_remarks_tell_the_frame(steps):
     assert [drawing.word(s) for s in steps] == ["overlap", "undecided", "separable", "separable"]
     f = steps[0].frame
     assert f"between {f.errors_at_least} and {f.errors_at_most} rows" in drawing.remark(steps[0])
-    assert "held out 100.0%" in drawing.remark(steps[2])
+    assert "held out 100 %" in drawing.remark(steps[2])
     assert "shuffled labels separable 2 of 2" in drawing.remark(steps[3])
 
 

@@ -19,12 +19,6 @@ pytestmark = [pytest.mark.browser, chromium.IS_THERE]
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium.launched() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def file(tmp_path_factory):
     target = tmp_path_factory.mktemp("page") / "page.html"
     report(studies.hostile(), target)

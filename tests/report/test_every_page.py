@@ -1,6 +1,7 @@
 """Every kind of page in a real browser: it starts, fits, obeys its policy, leads where it says; axe finds no fault."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tests import chromium
 from torch import nn
 
 import unbend
+from unbend.explain.maximise.maximise import Ascent
 from unbend.explain.units.units import units
 from unbend.lab import claim
 from unbend.lab.entries import entry
@@ -21,15 +23,25 @@ from unbend.numerics.cells.boundary import boundary
 from unbend.numerics.piecewise import network
 from unbend.numerics.probe import ProbeRecipe, probe
 from unbend.numerics.separable import ladder_step
+from unbend.plot.film import gif
+from unbend.report.bottleneck import bottleneck_page
 from unbend.report.compare import comparison_page
+from unbend.report.flow import flow_page, lines_pictures
+from unbend.report.maps import maps_page
+from unbend.report.maximise import maximise_page
 from unbend.report.notebook import shown
 from unbend.report.page import report
 from unbend.report.regions import regions_page
 from unbend.report.run import run_page
+from unbend.report.saliency import saliency_page
+from unbend.report.shape import shape_page
 from unbend.report.sheet import SheetPart, sheet
+from unbend.report.steering import steering_page
+from unbend.report.surgery import surgery_page
 from unbend.report.units import units_page
 from unbend.study.compare import compare
 from unbend.study.ladder import Ladder
+from unbend.study.opening import opening
 from unbend.study.window import FlatSamples, samples_on
 
 pytestmark = [pytest.mark.browser, chromium.IS_THERE]
@@ -81,16 +93,59 @@ def lesson(folder):
     return (folder / "neurons.html").read_text(encoding="utf-8")
 
 
+def moons():
+    """A small net and its rows, which every way of explaining is asked about."""
+    data = unbend.zoo.data("moons", n=160, seed=0)
+    return unbend.zoo.mlp([2, 6, 4, 2], seed=0), ((data.x_train, data.y_train), (data.x_test, data.y_test))
+
+
+def images():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    return model, (torch.rand(90, 1, 8, 8), torch.arange(90) % 3)
+
+
+def film(folder):
+    return gif([np.full((40, 60, 3), shade, np.uint8) for shade in (0, 255)], folder / "film.gif")
+
+
+def flow():
+    model, ((x, y), _) = moons()
+    return flow_page(unbend.flow(model, x, y), title="Flow", lines=lines_pictures(model, {"now": None}, x, y))
+
+
+def bottleneck(folder):
+    plane = unbend.bottleneck(*moons(), epochs=2).plane
+    return bottleneck_page(plane, title="Bottleneck", reel=film(folder))
+
+
+def runs():
+    _, rows = moons()
+    nets = [unbend.zoo.mlp([2, 6, 4, 2], seed=seed) for seed in range(4)]
+    read = [unbend.study(net, rows, twin=False, trials=False) for net in nets]
+    return comparison_page(unbend.compare_runs(read[:2], read[2:]))
+
+
+def demo():
+    model, data = unbend.zoo.demo.moons_in_two()
+    return report(two_classes(), opening=opening(model, data, network="2-16-2-2", name="two moons"))
+
+
 PAGES = {
     "study": lambda folder: report(study()),
     "two classes": lambda folder: report(two_classes()),
     "many classes": lambda folder: report(studies.many(4, 24, 130)),
     "many layers": lambda folder: report(studies.many(26, 8, 3)),
+    "demo": lambda folder: demo(),
     "comparison": lambda folder: comparison_page(compare(studies.digits(), studies.digits())),
+    "several runs": lambda folder: runs(),
     "result": lambda folder: shown(studies.digits().layers[2].results["spectrum"])[0],
     "run": lambda folder: run_page(studies.history()),
     "units": lambda folder: cards(),
     "regions": lambda folder: regions(),
+    "maps": lambda folder: maps_page(unbend.maps(*moons(), methods=["pca", "discriminant"], restarts=0), title="Maps"),
+    "maximise": lambda folder: maximise_page(unbend.maximise(*images(), how=Ascent(steps=3)), title="Most"),
+    "flow": lambda folder: flow(),
     "sheet": lambda folder: sheet("A title", ("Words.",), [SheetPart("More", ("`x`",), (), ("a", "b"), (("1", "2"),))]),
     "lab": claims,
     "lesson": lesson,
@@ -98,10 +153,15 @@ PAGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium.launched() as found:
-        yield found
+SHEETS = {
+    "bottleneck": bottleneck,
+    "maximise": lambda folder: maximise_page(unbend.maximise(*moons(), how=Ascent(steps=3)), title="Most"),
+    "saliency": lambda folder: saliency_page(unbend.saliency(*moons(), rows=2), title="Saliency"),
+    "shape": lambda folder: shape_page(unbend.shape(*moons()), title="Shape"),
+    "steer": lambda folder: steering_page(unbend.steer(*moons(), 1), title="Steering"),
+    "surgery": lambda folder: surgery_page(unbend.surgery(*moons(), units=True), title="Surgery"),
+}
+"""Pages of sentences, still pictures and tables, which differ in what stands on them."""
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +189,7 @@ def visit(browser, place):
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else wrong.append(r.url))
-        page.goto(place(name).as_uri())
+        page.goto((name if isinstance(name, Path) else place(name)).as_uri())
         page.wait_for_selector("html[data-ready]", state="attached")
         return page
 
@@ -166,6 +226,15 @@ def test_axe_finds_no_serious_fault(visit, name):
     page.set_viewport_size({"width": 390, "height": 900})
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(200)
+    assert chromium.faults(page) == []
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_what_explaining_writes_fits_a_phone_and_axe_finds_no_serious_fault(visit, tmp_path, name):
+    (tmp_path / "page.html").write_text(SHEETS[name](tmp_path), encoding="utf-8")
+    page = visit(tmp_path / "page.html", color_scheme="dark", bypass_csp=True)
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert chromium.faults(page) == []
 
 

@@ -227,8 +227,8 @@ def test_a_recurrent_layer_that_is_too_narrow_is_named(kind):
         x = torch.randn(600, 5, 8, generator=generator) / 2
         x[torch.arange(600), 2, y] += 3
         torch.manual_seed(0)
-        subject = setup(Reader(width), (x[:400], y[:400]), held_out=(x[400:], y[400:])).subject
-        return passages(subject, ran(subject), "head")
+        with setup(Reader(width), (x[:400], y[:400]), held_out=(x[400:], y[400:])) as made:
+            return passages(made.subject, ran(made.subject), "head")
 
     (passage,) = asked(1)
     assert (passage.layer, passage.kind, passage.units, passage.positions) == ("cell", "recurrent", 1, 5)

@@ -102,6 +102,7 @@ def meanwhile(act):
                 act()
             except RuntimeError as error:
                 assert "mutated" in str(error)  # noqa: PT017
+            stop.wait(0.0005)  # else the two wait for each other most of the time
 
     other = threading.Thread(target=run)
     other.start()

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from tests.children import script, start
 from unbend.errors import DataError
 from unbend.study.ranks import Share, gather, joined, share, total
 
-pytestmark = pytest.mark.xdist_group("distributed")  # the runs of `ran` are made once, in one worker
 SCRIPT = """
 import os
 import sys
@@ -157,14 +157,23 @@ with joined():
 """
 
 
-@pytest.mark.parametrize(("how", "when"), [("dies", "early"), ("dies", "late"), ("sleeps", "late")])
-def test_a_rank_that_is_lost_gives_the_others_a_sentence(tmp_path, how, when):
-    (tmp_path / "run.py").write_text(LOST)
-    first, second = ranks(tmp_path, how, when, UNBEND_PATIENCE="8")
-    try:
-        done = first.ended(timeout=120)
-    finally:
-        second.kill()
+CASES = [("dies", "early"), ("dies", "late"), ("sleeps", "late")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lost(tmp_path_factory):
+    """The ranks of each case, begun before the first test of the file: they wait for each other while others run."""
+    folder = tmp_path_factory.mktemp("lost")
+    (folder / "run.py").write_text(LOST)
+    begun = {case: ranks(folder, *case, UNBEND_PATIENCE="8") for case in CASES}
+    yield begun
+    for rank in chain.from_iterable(begun.values()):
+        rank.kill()
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_a_rank_that_is_lost_gives_the_others_a_sentence(lost, case):
+    done = lost[case][0].ended(timeout=120)
     assert done.returncode == 7, done.stderr
     assert done.stdout.startswith("ranks: rank 0 of 2 waits for one that has died or is stuck (")
     assert done.stdout.count("\n") == 1

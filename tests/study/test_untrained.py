@@ -220,3 +220,13 @@ def test_a_network_that_holds_a_tensor_with_a_history_is_examined():
     x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     found = study(Net(), (x, (x[:, 0] > 0).long()), loss="cross_entropy", twin=False, trials=False)
     assert "examination" in found.across
+
+
+def test_what_stands_before_the_first_weight_is_read_once_for_all_further_draws():
+    layers = study(net(), (X, Y), trials=False).layers
+    first, *others = layers[0].draws
+    assert len(others) >= 3
+    assert all(other is first for other in others)
+    own = layers[0].twin["readout"]
+    assert (first.held_out, first.train, first.ridge) == (own.held_out, own.train, own.ridge)
+    assert len({id(draw) for draw in layers[1].draws}) == len(layers[1].draws)

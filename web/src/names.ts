@@ -42,6 +42,22 @@ export function commonStart(names: readonly string[]): string {
   return [...counts].filter(([, n]) => n >= least).map(([start]) => start).sort((a, b) => b.length - a.length)[0] ?? "";
 }
 
+/** The words of a path, and what stands between them. */
+const PARTS = /([.\s/])/;
+
+/**
+ * A path that fits: from the left, its words become their first letters, as far as is needed, and then its end is left
+ * out. The numbers of blocks stay, which are all that tells two of them apart.
+ */
+export function abbreviated(path: string, most = 18): string {
+  const parts = path.split(PARTS);
+  if (parts.length < 3) return shortened(path, most);
+  for (let i = 0; i < parts.length - 1 && parts.join("").length > most; i += 2)
+    parts[i] = (parts[i] ?? "").replace(/(\p{L})[\p{L}_]+/gu, "$1");
+  const found = parts.join("");
+  return found.length > most ? `${found.slice(0, most - 1)}…` : found;
+}
+
 /** Names of layers, without the start that most of them have. The first is the input, and does not take part. */
 export function ofLayers(names: readonly string[], most = 18): string[] {
   const [first, ...others] = names;
@@ -49,5 +65,6 @@ export function ofLayers(names: readonly string[], most = 18): string[] {
   const start = commonStart(others);
   const cut = others.map((name) => (name.startsWith(start) ? name.slice(start.length) : name));
   const told = new Set([first, ...cut]).size === new Set(names).size ? cut : others;
-  return [first, ...told].map((name) => shortened(name, most));
+  const [short, middle] = [abbreviated, shortened].map((fit) => [first, ...told].map((name) => fit(name, most)));
+  return new Set(short).size >= new Set(middle).size ? short ?? [] : middle ?? [];
 }

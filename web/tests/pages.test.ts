@@ -209,8 +209,13 @@ test("a guess is confronted with the answer, and kept", () => {
   document.body.innerHTML = `<article data-lesson="xor"></article><form id=prediction data-answer=50 data-unit="of 100">
     <input id=guess type=range min=0 max=100 step=1 value=50><output id=guessed></output></form><p id=confront hidden></p><details id=result></details>`;
   guess();
+  const say = (): void => { document.getElementById("prediction")?.dispatchEvent(new Event("submit", { cancelable: true })); };
+  say();
+  expect(document.getElementById("guessed")?.textContent).toContain("Move the slider");
+  expect(document.getElementById("confront")?.textContent).toBe("");
   (document.getElementById("guess") as HTMLInputElement).value = "90";
-  document.getElementById("prediction")?.dispatchEvent(new Event("submit", { cancelable: true }));
+  document.getElementById("guess")?.dispatchEvent(new Event("input"));
+  say();
   expect(document.getElementById("confront")?.textContent).toContain("it is 50.");
   expect(localStorage.getItem("unbend-guess-xor")).toBe("90");
 });

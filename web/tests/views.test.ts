@@ -5,6 +5,7 @@ import { marks, nearest, placed, type Planes } from "../src/points.ts";
 import { curve } from "../src/views/curve.ts";
 import { density } from "../src/views/density.ts";
 import { turned } from "../src/views/film.ts";
+import { between, flow, part, type Turn } from "../src/views/flow.ts";
 import { histogram, slots } from "../src/views/histogram.ts";
 import { confusion } from "../src/views/matrix.ts";
 import { planes } from "../src/views/planes.ts";
@@ -131,4 +132,39 @@ test("lines of text become a table, whatever they say", () => {
   const table = unfolded("unit\tmean  \n7   \t<b>x</b>\n8");
   expect([...table.querySelectorAll("th[scope=col]")].map((e) => e.textContent)).toEqual(["unit", "mean"]);
   expect([...table.querySelectorAll("tbody tr")].map((e) => [...e.children].map((c) => c.textContent))).toEqual([["7", "<b>x</b>"], ["8", ""]]);
+});
+
+const QUARTER: Turn = { angle: Math.PI / 2, is_mirrored: false, axes: [1, 0, 0, 1], sizes: [2, 2] };
+
+test("an affine step turns on its way, a bend goes straight, and both end where the next stage is", () => {
+  expect(part(QUARTER, 0)).toEqual([1, 0, 0, 1]);
+  const [from, to] = [f(1, 0), f(0, 2)];
+  const half = between(from, to, QUARTER, 0.5);
+  expect(Math.hypot(half[0] ?? 0, half[1] ?? 0)).toBeCloseTo(1.5);
+  expect(half[0]).toBeCloseTo(half[1] ?? NaN);
+  expect([...between(from, to, null, 0.5)]).toEqual([0.5, 1]);
+  for (const turn of [QUARTER, null]) {
+    expect([...between(from, to, turn, 1)].map((v) => Math.round(1e6 * v) / 1e6)).toEqual([0, 2]);
+  }
+});
+
+test("the film of a flow is scrubbed with the keys of its slider, stage by stage", () => {
+  const box = host();
+  const data = {
+    ids: new Int32Array([0, 1]), group: new Int32Array([0, 1]), held_out: new Uint8Array(2), is_classes: true,
+    names: ["input", "0 affine"], points: [f(-1, 0, 1, 0), f(0, -2, 0, 2)], lines: [f(-1, 0, 1, 0), f(0, -2, 0, 2)], along: 2,
+    turns: [QUARTER],
+  };
+  const end = flow(box, data, place(page(0), { width: 100, height: 140 }));
+  const slider = box.querySelector("input");
+  const grid = (): string => box.querySelector("path.grid")?.getAttribute("d") ?? "";
+  expect([box.querySelector("output")?.textContent, slider?.max]).toEqual(["input", "1"]);
+  const [, y0, , y1] = numbers(grid());
+  expect(y0).toBe(y1);
+  slider?.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+  expect(box.querySelector("output")?.textContent).toBe("0 affine");
+  const [x0, low, x1, high] = numbers(grid());
+  expect(x0).toBe(x1);
+  expect(low).not.toBe(high);
+  end();
 });

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from inspect import signature
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from math import isfinite
+from typing import Any, Protocol, TypeAlias, final, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ from unbend.errors import LayerError
 
 Begin: TypeAlias = Callable[[tuple[Any, ...], Mapping[str, Any]], None]
 """Takes the arguments of a forward pass, by position and by keyword, before it runs."""
+_UNITS = 4
+"""Units that are read of what goes into an activation: one is enough, unless it writes over its input."""
 _SEEN = ("affine", "activation", "function", "attention", "recurrent", "block", "output")
 
 
@@ -38,6 +41,7 @@ class Spot:
         is_input: whether that module's input is read, because the layer is a function or a module called repeatedly.
         is_counted: whether one call of several is read, by its number.
         is_output: whether it is the output of the model.
+        unit_axis: where one unit can be taken out of what its module takes in; None where that is not known.
     """
 
     tap: Tap
@@ -45,6 +49,7 @@ class Spot:
     is_input: bool = False
     is_counted: bool = False
     is_output: bool = False
+    unit_axis: int | None = None
 
 
 @runtime_checkable
@@ -59,6 +64,10 @@ class Receiver(Protocol):
         """Look at the values in any other step."""
         ...
 
+    def mark(self) -> None:
+        """Be told that the values of this step are not all finite, in place of being asked to look."""
+        ...
+
 
 @dataclass(slots=True)
 class Switch:
@@ -68,16 +77,22 @@ class Switch:
         is_on: whether values are taken in this step.
         is_checking: whether values are looked at in every other step.
         counted: the hooks that count calls, to be told when a forward pass begins.
+        trail: what looks at them, in eager passes on the CPU; None to have each receiver do so.
+        is_held: whether autograd held on to the values of all passes so far.
     """
 
     is_on: bool = False
     is_checking: bool = False
     counted: list["LiveHook"] = field(default_factory=list)
+    trail: "PassTrail | None" = None
+    is_held: bool = True
 
     def begin(self) -> None:
         """A forward pass of the whole model begins: count calls anew."""
         for hook in self.counted:
             hook.n_calls = 0
+        if self.trail is not None:
+            self.trail.clear()
 
 
 def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
@@ -153,13 +168,21 @@ def _calls(model: nn.Module, inputs: Any) -> tuple[Counter[str], dict[str, tuple
 def _spot(tap: Tap, taps: Sequence[Tap], n_calls: Counter[str], shapes: Mapping[str, tuple[int, ...]]) -> Spot | None:
     """Where a layer's values can be read; None where no hook sees them."""
     if not tap.function and n_calls[tap.path] == 1:
-        return Spot(tap, tap.path)
+        return Spot(tap, tap.path, unit_axis=_unit_axis(tap))
     is_plain = not (tap.order or tap.time_first)
     for taker in taps:
         alone = taker.feeders == (tap.name,) and not taker.function and n_calls[taker.path] == 1
         if alone and is_plain and shapes.get(taker.path) == tap.shape and taker.kind == "affine":
-            return Spot(replace(tap, saturation=_of_output(tap)), taker.path, is_input=True)
-    return None if tap.function else Spot(tap, tap.path, is_counted=True)
+            read = replace(tap, saturation=_of_output(tap))
+            return Spot(read, taker.path, is_input=True)
+    return None if tap.function else Spot(tap, tap.path, is_counted=True, unit_axis=_unit_axis(tap))
+
+
+def _unit_axis(tap: Tap) -> int | None:
+    """Where the units are in what a module puts out; None where they are moved about before they are read."""
+    if tap.order or tap.time_first:
+        return None
+    return 1 if tap.view.layout == "maps" else -1
 
 
 def _of_output(tap: Tap) -> Any:
@@ -207,16 +230,22 @@ class LiveHook(_Quiet):
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
         """Hand the values over, if any are wanted now."""
-        if not (self.switch.is_on or self.switch.is_checking):
+        switch = self.switch
+        if not (switch.is_on or switch.is_checking):
             return
-        if not torch.compiler.is_compiling() and not self._is_meant(module):
-            return
+        if not torch.compiler.is_compiling():
+            if not self._is_meant(module):
+                return
+            if not switch.is_on and switch.trail is not None:
+                switch.trail.see(self, args, output)
+                return
+            switch.is_held = switch.is_held and _is_held()
         if self.spot.is_counted and not self._is_its_turn():
             return
         values = _tensor(args if self.spot.is_input else output)
         if values is None or values.ndim < 2:
             return
-        if not self.switch.is_on:
+        if not switch.is_on:
             self.receiver.check(values.detach())
             return
         tap = self.spot.tap
@@ -233,6 +262,83 @@ class LiveHook(_Quiet):
         """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
         self.n_calls += 1
         return self.n_calls == self.spot.tap.call + 1
+
+
+def is_told(spots: Sequence[Spot]) -> bool:
+    """Whether a `PassTrail` of these misses nothing: the output is one, and it sees what goes into bounded ones."""
+    unseen = [spot.tap.saturation for spot in spots if spot.is_input]
+    return any(spot.is_output for spot in spots) and all(edges is not None and edges.is_rectifier for edges in unseen)
+
+
+@final
+class PassTrail:
+    """The layers of one eager pass so far: where values first were not finite, at next to no cost while all are.
+
+    What is not finite is handed on to every unit of the next affine layer, and so to the output, unless an activation
+    between two finite bounds hides it. Read are a few units of what goes into such ones, and the output. Only where
+    these are not finite are the layers read, in their order. Their values are held until the output has come, as
+    autograd holds them.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[LiveHook, tuple[Any, ...], Any]] = []
+
+    def __len__(self) -> int:
+        """How many layers are held."""
+        return len(self._seen)
+
+    def clear(self) -> None:
+        """Forget a pass."""
+        self._seen.clear()
+
+    def see(self, hook: LiveHook, args: tuple[Any, ...], output: Any) -> None:
+        """Take what went into a module and what came out."""
+        self._seen.append((hook, args, output))
+        if hook.spot.is_output:
+            signs = [sign for seen in self._seen if (sign := _sign(*seen)) is not None]
+            if not all(_is_finite(sign) for sign in signs):
+                self._mark()
+            self._seen.clear()
+
+    def _mark(self) -> None:
+        """Tell the first layer."""
+        n_calls: Counter[LiveHook] = Counter()
+        for hook, args, output in self._seen:
+            n_calls[hook] += 1
+            values = _tensor(args if hook.spot.is_input else output)
+            if hook.spot.is_counted and n_calls[hook] != hook.spot.tap.call + 1:
+                continue
+            if values is not None and values.ndim > 1 and not _is_finite(values):
+                hook.receiver.mark()
+                return
+
+
+def _sign(hook: LiveHook, args: tuple[Any, ...], output: Any) -> Tensor | None:
+    """Values that are not finite if the values so far are not; None where later ones will tell."""
+    spot, edges = hook.spot, hook.spot.tap.saturation
+    if spot.is_output:
+        return _tensor(args if spot.is_input else output)
+    if spot.tap.kind == "recurrent":
+        return _tensor(args)
+    if edges is None or spot.is_input or not (isfinite(edges.low) and isfinite(edges.high)):
+        return None
+    made = _tensor(args)
+    if made is None or spot.unit_axis is None or made.ndim < 2:
+        return made
+    return made.narrow(spot.unit_axis, 0, min(_UNITS, made.shape[spot.unit_axis]))
+
+
+def _is_finite(values: Tensor) -> bool:
+    """Whether all values are, by their sum; one that overflows counts as infinite."""
+    if not values.is_floating_point():
+        return True
+    return isfinite(values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32)).item())
+
+
+def _is_held() -> bool:
+    """Whether autograd holds on to what this pass puts out; activation checkpointing is there so that it does not."""
+    top = torch._C._autograd._top_saved_tensors_default_hooks  # noqa: SLF001  torch has no public name for it
+    return torch.is_grad_enabled() and top(True) is None
 
 
 def _tensor(value: Any) -> Tensor | None:

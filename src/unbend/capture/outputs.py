@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from unbend.errors import ModelError, UnbendError
 
 _PACKAGE = Path(__file__).parents[1]
-_LISTENERS = (Path(__file__).with_name("taps.py"), Path(__file__).parent / "flow" / "watch.py")
+_LISTENERS = tuple(Path(__file__).parent / name for name in ("taps.py", "hearing.py", "flow/watch.py"))
 """Their frames lie between the model's and torch's wherever torch functions are listened to."""
 _FIRST = ("logits", "last_hidden_state", "pooler_output", "output", "out", "prediction")
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from unbend.capture.flow.masks import Mask
 from unbend.capture.flow.operations import name_of
+from unbend.capture.hearing import Run, hear_functions
 from unbend.capture.kinds import FUNCTIONS, Kind
 from unbend.capture.outputs import tensor_of, version_of
 from unbend.capture.quiet import every_module_called
@@ -149,7 +149,7 @@ def listening(
         if functions:
             places = by_hand if wanted is None else wanted
             names = {name for _, name, _ in places if name} | (FUNCTIONS if wanted is None else set())
-            stack.enter_context(_Functions(events, names))
+            stack.enter_context(hear_functions(_passing_on(events, names)))
         stack.enter_context(every_module_called())
         yield
 
@@ -242,18 +242,14 @@ def _ignore(*_given: object) -> None:
     """Do nothing with an event, or with what was caught."""
 
 
-class _Functions(TorchFunctionMode):
+def _passing_on(events: _Events, names: Collection[str]) -> Run:
     """Passes on functional activations, which no module hook can see."""
 
-    def __init__(self, events: _Events, names: Collection[str]) -> None:
-        super().__init__()
-        self._events, self._names = events, names
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def run(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         name = name_of(func)
-        if name not in self._names:
-            return func(*args, **(kwargs or {}))
-        return self._events.function(name, func, args, kwargs or {})
+        return events.function(name, func, args, kwargs) if name in names else func(*args, **kwargs)
+
+    return run
 
 
 @contextmanager

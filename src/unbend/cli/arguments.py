@@ -2,10 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
+from unbend.cli.options import ReadWords
 from unbend.errors import DataError
-from unbend.numerics.view import Rule
+
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    from unbend.numerics.view import Rule
+    from unbend.study.items import Choice
+    from unbend.study.settings import ReadAs
 
 
 def files_of(words: Iterable[str | Path | None]) -> list[str]:
@@ -23,12 +28,14 @@ def files_of(words: Iterable[str | Path | None]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def rules(words: Sequence[str] | None) -> Mapping[str, Rule] | None:
+def rules(words: Sequence[str] | None) -> "Mapping[str, Rule] | None":
     """`mean` or `encoder.*=cls` to a rule by glob.
 
     Raises:
         DataError: no such rule.
     """
+    from unbend.numerics.view import Rule
+
     if not words:
         return None
     known = get_args(Rule)[1:]
@@ -56,3 +63,22 @@ def axes(words: Sequence[str] | None) -> dict[str, int] | None:
             raise DataError(f"--axis: expected GLOB=N, such as 'encoder.*=1', got {word!r}.")
         found[glob] = int(number)
     return found
+
+
+def reading(words: ReadWords, groups: "Choice | None") -> "ReadAs":
+    """How items and layers are read.
+
+    Args:
+        words: what the command line says.
+        groups: what names the group of a row; None where the data hold the groups of a table.
+
+    Raises:
+        DataError: no such rule, or no axis behind a glob.
+    """
+    from unbend.study.items import choice, choices
+    from unbend.study.settings import ReadAs
+
+    return ReadAs(
+        inputs=choices(words.inputs), target=choice(words.target), output=choice(words.model_output),
+        reduce=rules(words.reduce), axis=axes(words.axis), groups=groups, n_classes=words.classes,
+    )  # fmt: skip

@@ -9,23 +9,20 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, results, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
-from unbend.explain.bottleneck.bottleneck import bottleneck as narrow
-from unbend.explain.bottleneck.words import sentences
 from unbend.files import check_place, check_unread
-from unbend.plot.bottleneck import bottleneck_film
-from unbend.report.bottleneck import bottleneck_page
-from unbend.report.html import write
-from unbend.study.jobs import work_of
 
 PAGE = Path("bottleneck.html")
 
 
+@reads
 def bottleneck(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -35,7 +32,7 @@ def bottleneck(
     ] = None,
     rate: Annotated[float, typer.Option(min=0, help="Learning rate; a tenth for layers that were there.")] = 0.01,
     activation: Annotated[
-        str | None, typer.Option(help="What the two units bend with, such as tanh [nothing].", show_default=False)
+        str | None, typer.Option(help="What the two units bend with, such as tanh \\[nothing].", show_default=False)
     ] = None,
     film: Annotated[bool, typer.Option(help="Film the training (.gif, and .mp4 with imageio-ffmpeg).")] = True,
     label: Label = None,
@@ -54,13 +51,20 @@ def bottleneck(
 
       unbend bottleneck bert/ texts.py:dataset --only-new
     """
+    from unbend.explain.bottleneck.bottleneck import bottleneck as narrow
+    from unbend.explain.bottleneck.words import sentences
+    from unbend.plot.bottleneck import bottleneck_film
+    from unbend.report.bottleneck import bottleneck_page
+    from unbend.report.html import write
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights]))
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
         plane = narrow(
             work.model, work.data, activation=activation, only_new=only_new, epochs=epochs, rate=rate, seed=seed,
-            progress=told,
+            progress=told, **reading(read, work.groups),
         ).plane  # fmt: skip
         told("Drawing", 0, None)
         reels = write_film(bottleneck_film(plane), None, output.with_suffix(".gif"), told) if film else []

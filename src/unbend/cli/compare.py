@@ -11,8 +11,6 @@ from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
 from unbend.cli.terminal import comparison_view
 from unbend.files import check_apart, check_place
-from unbend.report.compare import comparison_page
-from unbend.report.plain import plain
 
 
 def compare(
@@ -36,6 +34,9 @@ def compare(
 
       unbend compare old1.unbend new1.unbend --before old2.unbend --after new2.unbend
     """
+    from unbend.report.compare import comparison_page
+    from unbend.report.plain import plain
+
     clock = Clock()
     if output is not None:
         for study in (before, after, *(more_before or ()), *(more_after or ())):

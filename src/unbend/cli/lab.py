@@ -192,8 +192,10 @@ def _badge(found: "Entry") -> Text:
 
 
 def _panel(found: "Entry", folder: Path | None) -> Padding:
-    """One claim: verdict, finding, numbers, and where its figure is."""
-    parts: list[Any] = [Text.assemble((found.claim.told, "bold")), _badge(found)]
+    """One claim: who tells it, verdict, finding, numbers, and where its figure is."""
+    source = f" Source: {found.claim.source}." if found.claim.source else ""
+    told_by = Text(f"As told in {found.claim.told_by}.{source}", style="dim")
+    parts: list[Any] = [Text(found.claim.told, style="bold"), told_by, _badge(found)]
     parts += [Text(text) for text in (found.truth, *found.trouble) if text]
     if found.finding:
         parts.append(Text.assemble(("Measured: ", "bold"), found.finding))

@@ -4,33 +4,32 @@ In: the words of a command line. Out: a page, a film, on request a table, and wh
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Layers, Network, Page, SameData, Weights, Words
+from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, Words, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
 from unbend.cli.units import vocabulary
-from unbend.explain.maps.maps import METHODS, PERPLEXITY, ROWS
-from unbend.explain.maps.maps import maps as draw
+from unbend.explain.defaults import MAP_METHODS, MAP_ROWS
 from unbend.files import check_place, check_unread
-from unbend.plot.film import kept_frames
-from unbend.plot.maps import map_film, n_map_frames
-from unbend.record import file as record
-from unbend.record.parquet import save_maps
-from unbend.report.html import write
-from unbend.report.maps import maps_page, maps_sentences, movements
-from unbend.study.jobs import work_of
-from unbend.study.progress import Progress
+
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    from unbend.explain.maps.maps import LayerMaps
+    from unbend.study.items import Choice
+    from unbend.study.progress import Progress
 
 PAGE = Path("maps.html")
 _STUDY = ".unbend"
 
 
+@reads
 def maps(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -39,13 +38,15 @@ def maps(
         typer.Option(
             "--method",
             "-m",
-            help=f"{', '.join(METHODS)}; repeat for more. Without it the first three.",
+            help=f"{', '.join(MAP_METHODS)}; repeat for more. Without it the first three.",
             show_default=False,
         ),
     ] = None,
     layers: Layers = None,
-    rows: Annotated[int, typer.Option(min=16, help="Rows that are shown.")] = ROWS,
-    perplexity: Annotated[float, typer.Option(min=1, help="Of t-SNE: about how many neighbours count.")] = PERPLEXITY,
+    rows: Annotated[int, typer.Option(min=16, help="Rows that are shown.")] = MAP_ROWS,
+    perplexity: Annotated[
+        float | None, typer.Option(min=1, help="Of t-SNE: about how many neighbours count [30].")
+    ] = None,
     restarts: Annotated[
         int,
         typer.Option(min=0, help="How often an embedding is made again from a random start, to tell how stable it is."),
@@ -72,6 +73,10 @@ def maps(
 
       unbend maps study.unbend --method umap --parquet maps.parquet
     """
+    from unbend.explain.maps.maps import maps as draw
+    from unbend.numerics.embedding import PERPLEXITY
+    from unbend.report.maps import maps_sentences, movements
+
     reel = output.with_suffix(".gif")
     check_place(output, "the page")
     if film:
@@ -80,30 +85,52 @@ def maps(
     if parquet is not None:
         check_place(parquet, "the table")
     with progress() as told:
-        subject, rest, name = _subject(model, data, label, weights, seed, told)
+        subject, rest, name, groups = _subject(model, data, label, weights, read.group, seed, told)
         found = draw(
-            subject, rest, methods=method or None, layers=layers or None, rows=rows, perplexity=perplexity, seed=seed,
-            restarts=restarts, words=None if words is None else vocabulary(words), progress=told,
+            subject, rest, methods=method or None, layers=layers or None, rows=rows,
+            perplexity=perplexity or PERPLEXITY, seed=seed, restarts=restarts, progress=told,
+            words=None if words is None else vocabulary(words), **reading(read, groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
-        write(maps_page(found, title=f"Maps of the layers of {name}"), output)
-        places = [output]
-        if parquet is not None:
-            save_maps(found, parquet)
-            places.append(parquet)
+        places = _page_and_table(found, name, output, parquet)
         if film and len(found.layers) > 1:
-            images = map_film(found, found.series[-1].method)
-            places += write_film(images, len(kept_frames(n_map_frames(found))), reel, told)
+            places += _film(found, reel, told)
     say((*maps_sentences(found), *movements(found)))
     errors().print(wrote(*places))
 
 
+def _page_and_table(found: "LayerMaps", name: str, output: Path, parquet: Path | None) -> list[Path]:
+    """The page, and the table where it is asked for."""
+    from unbend.record.parquet import save_maps
+    from unbend.report.html import write
+    from unbend.report.maps import maps_page
+
+    write(maps_page(found, title=f"Maps of the layers of {name}"), output)
+    if parquet is None:
+        return [output]
+    save_maps(found, parquet)
+    return [output, parquet]
+
+
+def _film(found: "LayerMaps", reel: Path, told: "Progress") -> list[Path]:
+    """The film of the last method."""
+    from unbend.plot.film import kept_frames
+    from unbend.plot.maps import map_film, n_map_frames
+
+    return write_film(map_film(found, found.series[-1].method), len(kept_frames(n_map_frames(found))), reel, told)
+
+
 def _subject(
-    model: str | None, data: str | None, label: str | None, weights: Path | None, seed: int, told: Progress
-) -> tuple[Any, Any, str]:
-    """A study, or a model with its data; and its name."""
+    model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None, seed: int,
+    told: "Progress",
+) -> "tuple[Any, Any, str, Choice | None]":  # fmt: skip
+    """A study, or a model with its data; its name; what names the group of a row."""
+    from unbend.record import file as record
+    from unbend.study.items import choice
+    from unbend.study.jobs import work_of
+
     if model is not None and data is None and Path(model).suffix == _STUDY:
         study = record.open(model)
-        return study, None, study.about.model
-    work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
-    return work.model, work.data, work.name
+        return study, None, study.about.model, choice(group)
+    work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
+    return work.model, work.data, work.name, work.groups

@@ -8,22 +8,20 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.terminal import progress
-from unbend.explain.maximise.maximise import STEPS, Ascent
-from unbend.explain.maximise.maximise import maximise as climb
-from unbend.explain.maximise.parameters import FOR_COLUMNS, FOR_IMAGES
+from unbend.explain.defaults import FOR_COLUMNS, FOR_IMAGES, STEPS
 from unbend.files import check_place, check_unread
-from unbend.report.html import write
-from unbend.report.maximise import maximise_page, maximise_sentences
-from unbend.study.jobs import work_of
 
 PAGE = Path("maximise.html")
 
 
+@reads
 def maximise(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -58,14 +56,20 @@ def maximise(
 
       unbend maximise net.py:mlp table.csv --label kind --layer 0 --unit 3 --unit 7
     """
+    from unbend.explain.maximise.maximise import Ascent
+    from unbend.explain.maximise.maximise import maximise as climb
+    from unbend.report.html import write
+    from unbend.report.maximise import maximise_page, maximise_sentences
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights]))
     how = Ascent(parametrisation, steps, jitter=jitter, total_variation=total_variation)
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
         found = climb(
             work.model, work.data, layer, units=unit or None, positions="greatest" if greatest else "mean", how=how,
-            seed=seed, progress=told,
+            seed=seed, progress=told, **reading(read, work.groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(maximise_page(found, title=f"What {work.name} answers to most"), output)

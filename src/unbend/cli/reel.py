@@ -6,14 +6,15 @@ In: frames. Out: a GIF, and an MP4 where that can be written.
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    import numpy as np
 
-from unbend.plot.film import gif, mp4
-from unbend.study.progress import Progress, ticker
+    from unbend.study.progress import Progress
 
 
-def write_film(images: Iterable[np.ndarray], n: int | None, reel: Path, told: Progress) -> list[Path]:
+def write_film(images: "Iterable[np.ndarray]", n: int | None, reel: Path, told: "Progress") -> list[Path]:
     """Write frames as a GIF and, with imageio-ffmpeg, as an MP4; says where they are.
 
     Args:
@@ -22,6 +23,9 @@ def write_film(images: Iterable[np.ndarray], n: int | None, reel: Path, told: Pr
         reel: the GIF.
         told: the progress.
     """
+    from unbend.plot.film import gif, mp4
+    from unbend.study.progress import ticker
+
     tick = ticker(told, "Drawing the film", n)
     drawn = []
     for image in images:

@@ -6,14 +6,11 @@ found.
 
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.text import Text
-from torch import nn
 
-from unbend import load
 from unbend.cli.arguments import files_of
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
@@ -21,15 +18,14 @@ from unbend.cli.options import Label, Weights
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, LoadError, TiesError
 from unbend.files import check_place, check_unread, whole
-from unbend.numerics.cells import MAX_CELLS, Cells, Plane, warm_up
-from unbend.numerics.cells.boundary import Boundary
-from unbend.numerics.cells.certificate import certify
-from unbend.numerics.piecewise import PiecewiseAffine
-from unbend.report.html import write
-from unbend.report.regions import regions_page
-from unbend.study.jobs import regions_demo
-from unbend.study.regions import boundary, cells
-from unbend.study.window import FlatSamples, PlaneSamples, flat_samples, lower_for, plane_for, samples_on
+
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    from torch import nn
+
+    from unbend.numerics.cells import Cells, Plane
+    from unbend.numerics.cells.boundary import Boundary
+    from unbend.numerics.piecewise import PiecewiseAffine
+    from unbend.study.window import FlatSamples, PlaneSamples
 
 PAGE = Path("regions.html")
 _INCHES = 7.0
@@ -62,7 +58,7 @@ def regions(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A page (.html) or a picture (.svg, .png, .pdf).")
     ] = PAGE,
-    max_cells: Annotated[int, typer.Option(min=1, help="Stop cleanly at more regions.")] = MAX_CELLS,
+    max_cells: Annotated[int | None, typer.Option(min=1, help="Stop cleanly at more regions [1,000,000].")] = None,
     prove: Annotated[
         bool, typer.Option("--prove", help="Also prove that every region is there and none is missing.")
     ] = False,
@@ -84,6 +80,10 @@ def regions(
 
       unbend regions net.py:moons --data moons.npz --prove -o moons.svg
     """
+    from unbend.numerics.cells import MAX_CELLS, warm_up
+    from unbend.study.regions import boundary
+    from unbend.study.window import lower_for, plane_for, samples_on
+
     clock = Clock()
     if output.suffix.lower() not in (".html", *_PICTURES):
         raise LoadError(f"--output: expected .html, .svg, .png or .pdf, got '{output.name}'.")
@@ -97,15 +97,16 @@ def regions(
     clock.end("kernels")
     plane = _window(plane_for(net.n_inputs, samples, None if through is None else _rows(through)), box)
     start = perf_counter()
+    most = max_cells or MAX_CELLS
     if box is None and output.suffix.lower() == ".html":
-        max_cells = min(max_cells, _PAGE)
-    found = _cut(net, plane, max_cells, exact=exact)
+        most = min(most, _PAGE)
+    found = _cut(net, plane, most, exact=exact)
     if box is None:
-        found = _whole(net, found, max_cells, exact=exact)
+        found = _whole(net, found, most, exact=exact)
     seconds = perf_counter() - start
     has_boundary = layer is None and found.is_complete and 0 < net.n_outputs <= _MOST_CLASSES
     edge = boundary(found) if has_boundary else None
-    _tell(found, seconds, max_cells, edge)
+    _tell(found, seconds, most, edge)
     if prove:
         _prove(found)
     clock.end("regions")
@@ -116,8 +117,12 @@ def regions(
 
 def _job(
     model: str | None, data: str | None, label: str | None, weights: Path | None
-) -> tuple[nn.Module, FlatSamples | None, str]:
+) -> "tuple[nn.Module, FlatSamples | None, str]":
     """The network, its samples and its name, from the words; the demo without words."""
+    from unbend import load
+    from unbend.study.jobs import regions_demo
+    from unbend.study.window import flat_samples
+
     if model is None:
         if data is not None or weights is not None:
             raise typer.BadParameter("a model is needed beside --data and --weights, such as file.py:name.",
@@ -129,8 +134,10 @@ def _job(
     return network, None if data is None else flat_samples(load.data(data, label=label)), model
 
 
-def _cut(net: PiecewiseAffine, plane: Plane, max_cells: int, *, exact: bool) -> Cells:
+def _cut(net: "PiecewiseAffine", plane: "Plane", max_cells: int, *, exact: bool) -> "Cells":
     """The cells; on a plane moved by a hair where too many kinks coincide on the plane itself."""
+    from unbend.study.regions import cells
+
     try:
         with errors().status("Cutting the plane into regions"):
             return cells(net, plane, max_cells=max_cells, exact=exact)
@@ -145,8 +152,10 @@ def _cut(net: PiecewiseAffine, plane: Plane, max_cells: int, *, exact: bool) -> 
             return cells(net, plane.jitter(), max_cells=max_cells)
 
 
-def _whole(net: PiecewiseAffine, found: Cells, max_cells: int, *, exact: bool) -> Cells:
+def _whole(net: "PiecewiseAffine", found: "Cells", max_cells: int, *, exact: bool) -> "Cells":
     """The cells of a smaller window round the same middle where those of the whole window are too many."""
+    from unbend.numerics.cells import Plane
+
     corners = found.plane.corners
     middle, size = corners.mean(axis=0), 1.0
     while not found.is_complete and size > _SMALLEST:
@@ -161,7 +170,9 @@ def _whole(net: PiecewiseAffine, found: Cells, max_cells: int, *, exact: bool) -
     return found
 
 
-def _window(plane: Plane, box: str | None) -> Plane:
+def _window(plane: "Plane", box: str | None) -> "Plane":
+    from unbend.numerics.cells import Plane
+
     if box is None:
         return plane
     x0, x1, y0, y1 = _numbers(box, "--box", 4, whole=False)
@@ -187,7 +198,7 @@ def _numbers(text: str, option: str, n: int, *, whole: bool) -> list[float]:
     return values
 
 
-def _tell(found: Cells, seconds: float, max_cells: int, edge: Boundary | None) -> None:
+def _tell(found: "Cells", seconds: float, max_cells: int, edge: "Boundary | None") -> None:
     out = results()
     out.print(
         Text(f"{found.n_faces:,}", style="bold"),
@@ -206,7 +217,9 @@ def _tell(found: Cells, seconds: float, max_cells: int, edge: Boundary | None) -
         )
 
 
-def _prove(found: Cells) -> None:
+def _prove(found: "Cells") -> None:
+    from unbend.numerics.cells.certificate import certify
+
     proof = certify(found)
     word = Text("Proved", style="bold green") if proof.is_proved else Text("Not proved", style="bold red")
     results().print(
@@ -216,7 +229,10 @@ def _prove(found: Cells) -> None:
     )
 
 
-def _write(path: Path, found: Cells, edge: Boundary | None, samples: PlaneSamples | None, title: str) -> None:
+def _write(path: Path, found: "Cells", edge: "Boundary | None", samples: "PlaneSamples | None", title: str) -> None:
+    from unbend.report.html import write
+    from unbend.report.regions import regions_page
+
     if path.suffix.lower() == ".html":
         edges = None if edge is None else [edge]
         write(regions_page([found], boundaries=edges, samples=samples, title=f"Linear regions of {title}"), path)
@@ -225,7 +241,8 @@ def _write(path: Path, found: Cells, edge: Boundary | None, samples: PlaneSample
             _draw(temporary, found, edge, samples)
 
 
-def _draw(path: Path, found: Cells, edge: Boundary | None, samples: PlaneSamples | None) -> None:
+def _draw(path: Path, found: "Cells", edge: "Boundary | None", samples: "PlaneSamples | None") -> None:
+    import numpy as np
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -5,26 +5,24 @@ import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 import unbend
-from unbend.cli.arguments import axes, files_of, rules
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
-from unbend.cli.options import Label, Layers, Page, Weights
+from unbend.cli.options import Label, Layers, Page, ReadWords, Weights, reads
 from unbend.cli.terminal import opening_view, progress, study_view
 from unbend.files import check_apart, check_place, check_unread
-from unbend.report.plain import plain
-from unbend.study.initialisation import initialisation
-from unbend.study.items import choice, choices
-from unbend.study.jobs import NO_DATA, StudyJob, opening_demo, work_of
-from unbend.study.opening import Opening
-from unbend.study.progress import Progress
-from unbend.study.ranks import joined
-from unbend.study.study import study
-from unbend.study.values import Study
+
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    from unbend.study.jobs import StudyJob
+    from unbend.study.opening import Opening
+    from unbend.study.progress import Progress
+    from unbend.study.settings import ReadAs
+    from unbend.study.values import Study
 
 PAGE = Path("report.html")
 _OPERATIONS = ("skip", "mean", "affine")
@@ -49,52 +47,24 @@ _Trials: TypeAlias = Annotated[
 _Surgery: TypeAlias = Annotated[
     bool, typer.Option("--surgery", help="Find out which layers can be left out or replaced by one matrix.")
 ]
-_Reduce: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(help="How positions become one row: mean, max, flatten, cls, last; or GLOB=RULE; repeat for more."),
-]
-_Inputs: TypeAlias = Annotated[
-    list[str] | None, typer.Option(help="Part of an item that goes into the model, by name or position; repeat.")
-]
-_Target: TypeAlias = Annotated[str | None, typer.Option(help="Part of an item that is the label, by name or position.")]
-_ModelOutput: TypeAlias = Annotated[
-    str | None, typer.Option("--model-output", help="Part of the model's output to study, by name or position.")
-]
-_Group: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="Column of a table, or part of an item, that names its group: groups are held out whole."),
-]
 _Loss: TypeAlias = Annotated[
     str | None, typer.Option(help="Also measure the gradients of this loss: cross_entropy, bce, mse, nll, l1, huber.")
 ]
-_Axis: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Which axis of a layer's output holds its units, GLOB=N, where nothing else tells; repeat for more."
-    ),
-]
-_Classes: TypeAlias = Annotated[
-    int | None, typer.Option(min=0, help="Number of classes; 0 for a regression [found out].", show_default=False)
-]
 
 
+@reads
 def report(
+    *,
+    read: ReadWords,
     model: _Model = None,
     data: _Data = None,
     output: Page = PAGE,
     save: Annotated[Path | None, typer.Option(help="Also save the study, for show, merge and compare.")] = None,
     layers: Layers = None,
-    reduce: _Reduce = None,
-    axis: _Axis = None,
     label: Label = None,
     weights: Weights = None,
-    inputs: _Inputs = None,
-    target: _Target = None,
-    model_output: _ModelOutput = None,
-    group: _Group = None,
     loss: _Loss = None,
     rows: Annotated[int | None, typer.Option(min=2, help="Rows kept per layer to score read-outs on [4096].")] = None,
-    classes: _Classes = None,
     exact: Annotated[bool, typer.Option("--exact", help="Take every row into second moments, however many.")] = False,
     twin: Annotated[bool, typer.Option(help="Study an untrained twin as the baseline.")] = True,
     trials: _Trials = True,
@@ -126,25 +96,29 @@ def report(
 
       unbend report bert/ texts.py:dataset --reduce cls --save run.unbend
     """
+    from unbend.study.initialisation import initialisation
+    from unbend.study.jobs import opening_demo
+    from unbend.study.ranks import joined
+    from unbend.study.study import study
+
     clock = Clock()
     with joined() as is_writer:
         if is_writer:
             _check_places(output, save, read=[model, data, weights])
         with progress(quiet=as_json_ or not is_writer) as told:
-            work = _job(model, data, label, weights, group, seed, told)
+            work = _job(model, data, label, weights, read.group, seed, told)
+            read_as = reading(read, work.groups)
             first = opening_demo() if model is None else None
             clock.end("data")
             untrained = initialisation(model, work.model, seed=seed) if twin and model else None
             made = study(
                 work.model, work.data, name=work.name, progress=told, recipe=work.recipe, layers=layers or None,
-                loss=loss, reduce=rules(reduce), axis=axes(axis), inputs=choices(inputs), target=choice(target),
-                groups=work.groups, output=choice(model_output), rows=rows, exact=exact, twin=twin, n_classes=classes,
-                untrained=untrained, trials=trials, proofs=proofs, budget=budget, probes=probes, batch_size=batch_size,
-                seed=seed,
+                loss=loss, rows=rows, exact=exact, twin=twin, untrained=untrained, trials=trials, proofs=proofs,
+                budget=budget, probes=probes, batch_size=batch_size, seed=seed, **read_as,
             )  # fmt: skip
             clock.end("study")
             if is_writer:
-                made = _with_surgery(made, work, layers, batch_size, told) if surgery else made
+                made = _with_surgery(made, work, read_as, layers, batch_size, told) if surgery else made
                 _write(made, output, save, told, first)
                 clock.end("page")
         if not is_writer:
@@ -161,14 +135,18 @@ def _say_where(output: Path, save: Path | None, clock: Clock, *, is_opened: bool
 
 
 def _job(model: str | None, data: str | None, label: str | None, weights: Path | None, group: str | None,
-         seed: int, told: Progress) -> StudyJob:  # fmt: skip
+         seed: int, told: "Progress") -> "StudyJob":  # fmt: skip
     """The network and the data that the words name; the demo without words."""
+    from unbend.study.jobs import NO_DATA, work_of
+
     if model is not None and data is None:
         raise typer.BadParameter(NO_DATA, param_hint="DATA")
     return work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=group)
 
 
-def _with_surgery(made: Study, work: StudyJob, layers: list[str] | None, batch_size: int, told: Progress) -> Study:
+def _with_surgery(
+    made: "Study", work: "StudyJob", read_as: "ReadAs", layers: list[str] | None, batch_size: int, told: "Progress"
+) -> "Study":
     """The study with what its layers are worth, where rows have one class each."""
     if made.about.task != "classification":
         note = f"Surgery judges layers by the classes of rows; here are {made.about.task}, so it was left out."
@@ -177,12 +155,12 @@ def _with_surgery(made: Study, work: StudyJob, layers: list[str] | None, batch_s
 
     found = operate(
         work.model, work.data, layers=layers or None, operations=_OPERATIONS, budget=_SECONDS, batch_size=batch_size,
-        progress=told,
+        progress=told, **read_as,
     )  # fmt: skip
     return found.into(made)
 
 
-def _write(made: Study, output: Path, save: Path | None, told: Progress, first: Opening | None) -> None:
+def _write(made: "Study", output: Path, save: Path | None, told: "Progress", first: "Opening | None") -> None:
     """The study, where it is to be kept, and its page."""
     if save is not None:
         unbend.save(made, save)
@@ -201,7 +179,9 @@ def _check_places(output: Path, save: Path | None, *, read: Sequence[str | Path 
         check_apart(output, save)
 
 
-def _show(made: Study, first: Opening | None, *, as_json: bool) -> None:
+def _show(made: "Study", first: "Opening | None", *, as_json: bool) -> None:
+    from unbend.report.plain import plain
+
     if as_json:
         typer.echo(json.dumps(plain(made), indent=1))
         return

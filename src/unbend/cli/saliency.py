@@ -8,29 +8,30 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights, Words
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, Words, reads
 from unbend.cli.terminal import progress
 from unbend.cli.units import vocabulary
-from unbend.explain.saliency import METHODS, ROWS
-from unbend.explain.saliency import saliency as explain
+from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.files import check_place, check_unread
-from unbend.report.html import write
-from unbend.report.saliency import saliency_page, saliency_sentences
-from unbend.study.jobs import work_of
 
 PAGE = Path("saliency.html")
 
 
+@reads
 def saliency(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
-    method: Annotated[list[str] | None, typer.Option(help=f"Only this: {', '.join(METHODS)}; repeat for more.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help=f"Only this: {', '.join(SALIENCY_METHODS)}; repeat for more.")
+    ] = None,
     n: Annotated[
         int, typer.Option("-n", min=1, help="How many held-out rows, of as many classes as there are.")
-    ] = ROWS,
+    ] = SALIENCY_ROWS,
     words: Words = None,
     label: Label = None,
     weights: Weights = None,
@@ -48,11 +49,19 @@ def saliency(
 
       unbend saliency bert/ texts.py:dataset --method gradient --words bert/vocab.txt
     """
+    from unbend.explain.saliency import saliency as explain
+    from unbend.report.html import write
+    from unbend.report.saliency import saliency_page, saliency_sentences
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights, words]))
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
-        found = explain(work.model, work.data, methods=method or list(METHODS), rows=n, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
+        found = explain(
+            work.model, work.data, methods=method or SALIENCY_METHODS, rows=n, seed=seed, progress=told,
+            **reading(read, work.groups),
+        )  # fmt: skip
         speak = str if words is None else vocabulary(words).__getitem__
         write(saliency_page(found, title=f"What the output of {work.name} hangs on", words=speak), output)
     say(saliency_sentences(found))

@@ -9,12 +9,9 @@ import typer
 import unbend
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
-from unbend.cli.run import follow, shown_run
 from unbend.cli.terminal import study_view
 from unbend.errors import RecordError
 from unbend.files import check_apart
-from unbend.record.history import is_history, open_history
-from unbend.report.plain import plain
 
 
 def show(
@@ -29,6 +26,9 @@ def show(
 
       unbend show run.unbend -o page.html
     """
+    from unbend.record.history import is_history
+    from unbend.report.plain import plain
+
     if output is not None:
         check_apart(output, study)
     if is_history(study):
@@ -52,6 +52,10 @@ def show(
 
 
 def _show_run(path: Path, output: Path | None, *, is_live: bool, as_json: bool) -> None:
+    from unbend.cli.run import follow, shown_run
+    from unbend.record.history import open_history
+    from unbend.report.plain import plain
+
     history = follow(path) if is_live else open_history(path)
     if as_json:
         typer.echo(json.dumps(plain(history), indent=1))

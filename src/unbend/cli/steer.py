@@ -8,22 +8,20 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Network, Page, SameData, Weights
+from unbend.cli.options import Label, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.terminal import progress
-from unbend.explain.steering import STRENGTHS
-from unbend.explain.steering import steer as push
+from unbend.explain.defaults import STRENGTHS
 from unbend.files import check_apart, check_place, check_unread
-from unbend.record.directions import open_directions, save_directions
-from unbend.report.html import write
-from unbend.report.steering import steering_page, steering_sentences
-from unbend.study.jobs import work_of
 
 PAGE = Path("steer.html")
 
 
+@reads
 def steer(
+    *,
+    read: ReadWords,
     towards: Annotated[str, typer.Argument(help="The class to steer to, by name or number.", show_default=False)],
     model: Network = None,
     data: SameData = None,
@@ -54,22 +52,28 @@ def steer(
 
       unbend steer 3 other.py:model digits --directions mine.safetensors
     """
+    from unbend.explain.steering import steer as push
+    from unbend.record.directions import open_directions, save_directions
+    from unbend.report.html import write
+    from unbend.report.steering import steering_page, steering_sentences
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
-    read = files_of([model, data, weights, directions])
-    check_unread(output, read)
+    taken = files_of([model, data, weights, directions])
+    check_unread(output, taken)
     if save is not None:
         check_place(save, "the directions")
-        check_unread(save, read)
+        check_unread(save, taken)
         check_apart(output, save)
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
         known = None if directions is None else {one.layer: one for one in open_directions(directions)}
         wanted = (
             int(towards) if towards.isdecimal() and towards not in getattr(work.data, "class_names", ()) else towards
         )
         found = push(
             work.model, work.data, wanted, layers=layers or None, directions=known, strengths=strength or STRENGTHS,
-            seed=seed, progress=told,
+            seed=seed, progress=told, **reading(read, work.groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)
         write(steering_page(found, title=f"Steering {work.name} to class {towards}"), output)

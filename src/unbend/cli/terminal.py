@@ -2,35 +2,41 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from unbend._garbage import sweep
 from unbend.cli.console import errors, results
-from unbend.report.bars import terminal_bars
-from unbend.report.opening import opening_sentences
-from unbend.report.text import Row, columns, summary
-from unbend.study.compare import Comparison
-from unbend.study.opening import Opening
-from unbend.study.progress import Progress as Report
-from unbend.study.values import Finding, Study
+
+if TYPE_CHECKING:  # brought by what computes, which help does without
+    from unbend.report.text import Row
+    from unbend.study.compare import Comparison
+    from unbend.study.opening import Opening
+    from unbend.study.progress import Progress as Report
+    from unbend.study.values import Finding, Study
 
 _EXPENDABLE = ("rms", "separation", "saturated", "dormant", "eff. rank", "permuted")
 _MARK = {"problem": ("✖", "bold red"), "warning": ("▲", "yellow"), "note": ("•", "cyan"), "good": ("✔", "green")}
 
 
 @contextmanager
-def progress(*, quiet: bool = False) -> Iterator[Report]:
-    """A bar per phase on standard error, with rate and time left; it disappears when done."""
+def progress(*, quiet: bool = False) -> "Iterator[Report]":
+    """A bar per phase on standard error, with rate and time left; it disappears when done. Here the work begins."""
+    from unbend.report.bars import terminal_bars
+
     with terminal_bars(errors(), quiet=quiet) as tell:
+        sweep()
         yield tell
 
 
-def opening_view(opening: Opening) -> Group:
+def opening_view(opening: "Opening") -> Group:
     """The terminal's view of what the demo begins with: what is proved before and after the hidden layers."""
+    from unbend.report.opening import opening_sentences
+
     before, after = opening_sentences(opening)
     return Group(
         Text.assemble((opening.network, "bold"), " on ", (opening.data, "bold")),
@@ -40,7 +46,7 @@ def opening_view(opening: Opening) -> Group:
     )
 
 
-def study_view(study: Study) -> Group:
+def study_view(study: "Study") -> Group:
     """The terminal's view of a study: what it is and how it was read, a row per layer, the findings."""
     about = study.about
     head = Text.assemble(
@@ -52,8 +58,10 @@ def study_view(study: Study) -> Group:
     return Group(head, *notes, Text(), _layers(study, results().width), *(finding_lines(f) for f in study.findings))
 
 
-def _layers(study: Study, width: int) -> Table:
+def _layers(study: "Study", width: int) -> Table:
     """A row per layer; columns that do not fit are left to the page, the least important first."""
+    from unbend.report.text import columns, summary
+
     rows = summary(study)
     labels = columns(rows)
     table = _table(rows, labels)
@@ -66,7 +74,7 @@ def _layers(study: Study, width: int) -> Table:
     return table
 
 
-def _table(rows: list[Row], labels: list[str]) -> Table:
+def _table(rows: "list[Row]", labels: list[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("layer", overflow="ellipsis", no_wrap=True)
     table.add_column("", no_wrap=True, style="dim")
@@ -78,7 +86,7 @@ def _table(rows: list[Row], labels: list[str]) -> Table:
     return table
 
 
-def finding_lines(finding: Finding, when: str = "") -> Padding:
+def finding_lines(finding: "Finding", when: str = "") -> Padding:
     """A finding in the terminal; `when` stands in front of its title."""
     mark, style = _MARK[finding.severity]
     lines = Text.assemble((f"{mark} {finding.severity:<8}", style), (f"{when}  " if when else "", "dim"),
@@ -90,8 +98,10 @@ def finding_lines(finding: Finding, when: str = "") -> Padding:
     return Padding(lines, (1, 0, 0, 0))
 
 
-def comparison_view(comparison: Comparison) -> Group:
+def comparison_view(comparison: "Comparison") -> Group:
     """The terminal's view of a comparison: the verdict, a row per layer, what changed."""
+    import numpy as np
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     c = comparison
     has_fisher = bool(np.isfinite([*c.fisher_first, *c.fisher_second]).any())  # a regression has none

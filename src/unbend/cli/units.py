@@ -8,21 +8,20 @@ from typing import Annotated
 
 import typer
 
-from unbend.cli.arguments import files_of
+from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Layers, Network, Page, SameData, Weights, Words
+from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, Words, reads
 from unbend.cli.terminal import progress
 from unbend.errors import LoadError
-from unbend.explain.units.units import units as ask
 from unbend.files import check_place, check_unread
-from unbend.report.html import write
-from unbend.report.units import unit_sentences, units_page
-from unbend.study.jobs import work_of
 
 PAGE = Path("units.html")
 
 
+@reads
 def units(
+    *,
+    read: ReadWords,
     model: Network = None,
     data: SameData = None,
     output: Page = PAGE,
@@ -45,12 +44,20 @@ def units(
 
       unbend units bert/ texts.py:dataset --words bert/vocab.txt
     """
+    from unbend.explain.units.units import units as ask
+    from unbend.report.html import write
+    from unbend.report.units import unit_sentences, units_page
+    from unbend.study.jobs import work_of
+
     check_place(output, "the page")
     check_unread(output, files_of([model, data, weights, words]))
     with progress() as told:
-        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told)
+        work = work_of(model, data, label=label, weights=weights, seed=seed, progress=told, group=read.group)
         known = None if words is None else vocabulary(words)
-        found = ask(work.model, work.data, layers=layers or None, words=known, batch_size=batch_size, progress=told)
+        found = ask(
+            work.model, work.data, layers=layers or None, words=known, batch_size=batch_size, progress=told,
+            **reading(read, work.groups),
+        )  # fmt: skip
         told("Drawing the page", 0, None)
         write(units_page(found, title=f"What the units of {work.name} answer to"), output)
     say(unit_sentences(found))

@@ -12,9 +12,6 @@ from unbend.cli.console import results
 from unbend.cli.options import Label
 from unbend.cli.terminal import progress
 from unbend.errors import DataError, UnbendError
-from unbend.study.jobs import NO_DATA, demo, job
-from unbend.study.ladder import Ladder, word
-from unbend.study.proofs import verify as verified
 
 
 class RefutedError(UnbendError):
@@ -38,6 +35,10 @@ def verify(
 
       unbend verify run.unbend data.npz
     """
+    from unbend.study.jobs import NO_DATA, demo, job
+    from unbend.study.ladder import Ladder, word
+    from unbend.study.proofs import verify as verified
+
     made = unbend.open(study)
     recipe = made.about.recipe
     ladder = made.result(Ladder)

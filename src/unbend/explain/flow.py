@@ -4,7 +4,7 @@ In: a model and rows of its input, of any kind; for two inputs a grid of the pla
 in a plane, and what leads from one to the next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from unbend.capture.taps import Caught, Tap, tapped
 from unbend.capture.tokens import token_mask, token_masks
 from unbend.errors import DataError, LayerError, ShapeError
 from unbend.numerics.result import result
+from unbend.numerics.view import Rule
 from unbend.numerics.views import reduce as reduced
 
 __all__ = ["PlaneFlow", "flow", "grid"]
@@ -73,6 +74,8 @@ def flow(
     layers: Sequence[str] | None = None,
     lines: Float64[Array, "m p 2"] | None = None,
     class_names: Sequence[str] = (),
+    reduce: Rule | Mapping[str, Rule] | None = None,
+    axis: Mapping[str, int] | None = None,
 ) -> PlaneFlow:
     """Rows carried through a network, stage by stage, with a grid of the input plane where there are two inputs.
 
@@ -88,6 +91,8 @@ def flow(
         layers: paths or globs of the stages; None for a sensible choice.
         lines: a grid of the input plane; None for one around the rows, `lines[:0]` for none.
         class_names: names of the classes.
+        reduce: how positions are reduced, for all layers or by glob; None for the mean (last token for recurrent ones).
+        axis: which axis of a layer's output holds its units, by name or glob; None for what the model shows.
 
     Raises:
         ShapeError: the model does not take `x`; `y` has other rows.
@@ -110,7 +115,7 @@ def flow(
     if n < 2:
         raise DataError(f"x: expected at least two rows, got {n}.")
     classes = _classes(y, n)
-    places = plan(net, inputs, n, layers=layers)
+    places = plan(net, inputs, n, layers=layers, reduce=reduce, axis=axis)
     taps = [tap for tap in places.taps if layers is not None or tap.alias_of is None]
     is_plane = isinstance(inputs, Tensor) and inputs.is_floating_point() and inputs.shape[1:] == (2,)
     if is_plane:

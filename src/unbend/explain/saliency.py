@@ -7,21 +7,25 @@ not of what the network learned (Adebayo et al. 2018): so every method carries t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unbend._typing import Array, Float64, Int64, Shaped
+from unbend._typing import Array, Bool, Float64, Int64, Shaped
 from unbend.capture import call as call_model
 from unbend.capture import quiet, tensor_of, twin
 from unbend.capture.inputs import map_tensors, named_tensors, take
+from unbend.capture.quiet import hear_modules
+from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
+from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Form, shown
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 
 Forward: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """From the entry (the input, or the embeddings of its tokens), and which row each of it is of, to the scores [n, k]."""
@@ -29,7 +33,6 @@ Method: TypeAlias = Callable[[Forward, Tensor, Tensor, Tensor], Tensor]
 """From forward, entry, targets and baseline to one number for each number of the entry."""
 SAME = 0.5
 """From this rank correlation with the map of random weights on a method fails its check."""
-ROWS = 6
 _STEPS = 64
 _SAMPLES = 24
 _NOISE = 0.1
@@ -43,8 +46,8 @@ class Saliency:
         form: how inputs are shown: image, columns, tokens.
         ids: row numbers [n].
         x: the inputs, as they are shown [n, ...].
-        y: their classes [n].
-        target: the class whose score is explained, what the network says [n].
+        y: their classes [n]; of other labels the group that pictures tell rows apart by.
+        target: the output whose score is explained: of several the one the network says [n].
         score: that score [n].
         maps: by method: the attribution of every pixel, column or token [n, ...]; with its sign where a method has one,
             as integrated gradients do.
@@ -53,7 +56,8 @@ class Saliency:
         passes: by method: whether the mean correlation is below one half, so that the map hangs on the weights.
         gap: of integrated gradients: how far the attributions of a row are from adding up to the difference of the
             score from that of the baseline, as a share of it [n]; NaN where the method was not asked for.
-        class_names: of the classes.
+        counts: which tokens count, by the mask among the inputs [n, t]; of other inputs all do.
+        output_names: what each score is of: a class, a yes/no label; of one score for two classes it is the second.
     """
 
     form: Form
@@ -67,7 +71,8 @@ class Saliency:
     similarity: dict[str, Array]
     passes: dict[str, bool]
     gap: Float64[Array, "n"]
-    class_names: tuple[str, ...]
+    counts: Bool[Array, "n ..."]
+    output_names: tuple[str, ...]
 
 
 def gradient(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
@@ -98,7 +103,7 @@ def _each(entry: Tensor) -> Tensor:
     return torch.arange(len(entry), device=entry.device)
 
 
-METHODS: dict[str, Method] = {"gradient": gradient, "integrated gradients": integrated, "SmoothGrad": smooth}
+METHODS: dict[str, Method] = dict(zip(SALIENCY_METHODS, (gradient, integrated, smooth), strict=True))
 
 
 @with_bars
@@ -107,11 +112,12 @@ def saliency(
     data: Any,
     *,
     held_out: Any = None,
-    methods: Mapping[str, Method] | Sequence[str] = tuple(METHODS),
-    rows: Sequence[int] | int = ROWS,
+    methods: Mapping[str, Method] | Sequence[str] = SALIENCY_METHODS,
+    rows: Sequence[int] | int = SALIENCY_ROWS,
     n_draws: int = 3,
     seed: int = 0,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> Saliency:
     """What the scores of some held-out rows hang on, and whether each method passes the check of random weights.
 
@@ -124,6 +130,7 @@ def saliency(
         n_draws: how often all weights are drawn anew for the check.
         seed: of the noise and of the draws.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: no such method or row; inputs that are neither numbers nor tokens with an embedding.
@@ -136,11 +143,19 @@ def saliency(
         Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim, Sanity checks for saliency maps, NeurIPS 2018.
     """
     chosen = _methods(methods)
-    made = setup(model, data, held_out=held_out, rows=2000)
+    with setup(model, data, held_out=held_out, rows=2000, needs_classes=False, **read_as) as made:
+        return _checked(made, chosen, rows, n_draws, seed, progress)
+
+
+def _checked(
+    made: Setup, chosen: dict[str, Method], rows: Sequence[int] | int, n_draws: int, seed: int, progress: Progress
+) -> Saliency:
+    """The maps of some rows, beside those of weights drawn anew."""
     subject = made.subject
     if not subject.held_out.n:
         raise DataError("held_out: there are no held-out rows to explain. Pass some.")
-    at = _rows(subject.held_out.y, rows)
+    y = made.groups(subject.held_out.y)[0]
+    at = _rows(y, rows)
     inputs = subject.held_out.of(at)[0]
     form, x = shown(inputs, len(at))
     with torch.random.fork_rng([]):
@@ -148,19 +163,23 @@ def saliency(
         tick = ticker(progress, "Random weights", n_draws)
         drawn = []
         for i in range(n_draws):
-            drawn.append(_maps(made, twin(made.model, seed=seed + i), inputs, target, chosen, seed)[0])
+            fresh = twin(made.model, seed=seed + i)
+            with made.reading(fresh):
+                drawn.append(_maps(made, fresh, inputs, target, chosen, seed)[0])
             tick(1)
-    similarity = {name: np.stack([_rank_r(own[name], other[name]) for other in drawn], 1) for name in chosen}
+    places = own[next(iter(chosen))].shape
+    counts = _counting(made, inputs, places) if form == "tokens" else np.ones(places, bool)
+    similarity = {name: np.stack([_rank_r(own[name], other[name], counts) for other in drawn], 1) for name in chosen}
     ids = subject.held_out.ids
     assert ids is not None  # noqa: S101  rows of a source have numbers
     sums = own.pop(_GAP, np.full(len(at), np.nan))
     for other in drawn:
         other.pop(_GAP, None)
     return Saliency(
-        form=form, ids=ids[at.numpy()], x=x, y=subject.held_out.y[at].numpy(), target=target.cpu().numpy(), score=score,
+        form=form, ids=ids[at.numpy()], x=x, y=y[at.numpy()], target=target.cpu().numpy(), score=score,
         maps={name: own[name] for name in chosen}, random_maps={name: drawn[0][name] for name in chosen},
         similarity=similarity, passes={name: bool(np.nanmean(r) < SAME) for name, r in similarity.items()}, gap=sums,
-        class_names=made.class_names,
+        counts=counts, output_names=made.output_names,
     )  # fmt: skip
 
 
@@ -171,12 +190,13 @@ def _methods(methods: Mapping[str, Method] | Sequence[str]) -> dict[str, Method]
     if isinstance(methods, Mapping):
         return dict(methods)
     unknown = [name for name in methods if name not in METHODS]
-    if unknown:
-        raise DataError(f"methods: no method named {unknown[0]!r}. There are: {', '.join(METHODS)}.")
+    if unknown or not methods:
+        said = f"no method named {unknown[0]!r}" if unknown else "expected at least one"
+        raise DataError(f"methods: {said}. There are: {', '.join(METHODS)}.")
     return {name: METHODS[name] for name in methods}
 
 
-def _rows(y: Tensor, rows: Sequence[int] | int) -> Tensor:
+def _rows(y: Int64[Array, "m"], rows: Sequence[int] | int) -> Tensor:
     """Places of the rows: the first of each class in turn, or those asked for."""
     if not isinstance(rows, int):
         bad = [row for row in rows if not 0 <= row < len(y)]
@@ -187,7 +207,7 @@ def _rows(y: Tensor, rows: Sequence[int] | int) -> Tensor:
     for label in np.unique(y):
         mine = np.flatnonzero(y == label)
         turn[mine] = np.arange(len(mine))
-    return torch.from_numpy(np.lexsort((np.arange(len(y)), y.numpy(), turn))[:rows].copy())
+    return torch.from_numpy(np.lexsort((np.arange(len(y)), y, turn))[:rows].copy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,8 +255,7 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
 
         yield _Entry(first.detach(), forward)
         return
-    path = next((tap.path for tap in made.work.plan.taps if tap.kind == "embedding"), None)
-    module = None if path is None else model.get_submodule(path)
+    module = _embedding(model, protect(inputs))
     if module is None:
         raise DataError("data: the input is neither floating-point numbers nor tokens that an embedding reads.")
     with torch.no_grad(), _replaced(module, None) as caught:
@@ -249,6 +268,21 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
             return _scores(model, protect(take(inputs, rows, len(embedded))))
 
     yield _Entry(embedded, embedding_forward)
+
+
+def _embedding(model: nn.Module, inputs: Any) -> nn.Module | None:
+    """The first embedding that reads a whole tensor of the input, wherever it stands; None where there is none."""
+    given = [t for _, t in named_tensors(inputs) if not t.is_floating_point()]
+    found: list[nn.Module] = []
+
+    def hear(_path: str, module: nn.Module, args: Any) -> None:
+        if any(args and args[0].shape == t.shape and torch.equal(args[0], t) for t in given):
+            found.append(module)
+
+    embeddings = [(path, module) for path, module in model.named_modules() if isinstance(module, nn.Embedding)]
+    with torch.no_grad(), hear_modules(embeddings, hear, lambda *_called: None):
+        call_model(model, inputs)
+    return found[0] if found else None
 
 
 @contextmanager
@@ -293,14 +327,24 @@ def _reduced(raw: Tensor, inputs: Any) -> Array:
     return raw.flatten(1).numpy()
 
 
-def _rank_r(a: Array, b: Array) -> Float64[Array, "n"]:
-    """Spearman's rank correlation of two maps, row by row; 0 where one is constant."""
+def _counting(made: Setup, inputs: Any, shape: tuple[int, ...]) -> Bool[Array, "n t"]:
+    """Which tokens count: what is padding has no attribution in any network, so that its maps would be alike."""
+    masks = token_masks(inputs, made.work.plan.taps).values()
+    found = next((mask for mask in masks if tuple(mask.shape) == shape), None)
+    return np.ones(shape, bool) if found is None else found.cpu().numpy()
+
+
+def _rank_r(a: Array, b: Array, counts: Bool[Array, "n ..."]) -> Float64[Array, "n"]:
+    """Spearman's rank correlation of what counts in two maps, row by row; 0 where one is constant."""
+    return np.array([_rank_r_of(x[mine], y[mine]) for x, y, mine in zip(a, b, counts, strict=True)])
+
+
+def _rank_r_of(a: Array, b: Array) -> float:
     from scipy.stats import rankdata  # noqa: PLC0415  half a second to load
 
-    first, second = (rankdata(part.reshape(len(part), -1), axis=1) for part in (a, b))
-    first, second = (part - part.mean(1, keepdims=True) for part in (first, second))
-    size = np.sqrt((first**2).sum(1) * (second**2).sum(1))
-    return np.divide((first * second).sum(1), size, out=np.zeros(len(a)), where=size > 0)
+    first, second = (part - part.mean() for part in map(rankdata, (a, b)))
+    size = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / size if size > 0 else 0.0
 
 
 def _captum() -> Any:

@@ -3,24 +3,26 @@
 In: a model and a data set in any form that `unbend.study` takes. Out: a `Setup`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
-from torch import nn
+from torch import Tensor, nn
 
+from unbend._typing import Array, Int64
 from unbend.capture import Tap, bare, quiet
 from unbend.errors import DataError
+from unbend.explain.groups import groups_of, label_word
 from unbend.numerics.streaming.choose import Selection
+from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.subject import Subject
 from unbend.study.fold import States, fold
 from unbend.study.given import network_of
-from unbend.study.items import Items, arguments
-from unbend.study.prepare import Preparation, prepare
-from unbend.study.proofs import BUDGET
-from unbend.study.settings import Settings
-from unbend.study.source import HELD_OUT, Holding, Minibatch, source
+from unbend.study.outputs import part_of_output
+from unbend.study.prepare import TASKS, Preparation, prepare, source_of
+from unbend.study.settings import ReadAs, Settings
+from unbend.study.source import Minibatch
 
 ROWS = 10_000
 """Rows of each part that are worked on at most."""
@@ -34,16 +36,46 @@ class Setup:
         model: the bare module.
         work: what was decided about it: its layers, its classes.
         subject: the model with rows of both parts.
+        how: what was chosen.
     """
 
     model: nn.Module
     work: Preparation
     subject: Subject
+    how: Settings
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, numbers where they have none."""
+        """Names of the classes, numbers where they have none; none where rows have no classes."""
+        if not self.work.n_classes:
+            return ()
         return self.work.names or tuple(str(i) for i in range(self.work.n_classes))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the scores of the output are of: the classes, of one score for two classes the second; the labels."""
+        names = self.class_names or tuple(map(label_word, self.label_names))
+        width = self.subject.out.shape[-1]
+        if width == 1 and len(names) == 2:
+            return names[1:]
+        return names if len(names) == width else tuple(f"output {i}" for i in range(width))
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of several yes/no labels; none where rows have none."""
+        return self.work.names if self.work.task == "yes/no" else ()
+
+    def groups(self, y: Tensor) -> tuple[Int64[Array, "n"], tuple[str, ...]]:
+        """By what rows are told apart in pictures, and what the groups are called.
+
+        Args:
+            y: labels as `Subject` has them: classes [n], or numbers [n, t].
+        """
+        return groups_of(y.numpy(), self.class_names, self.label_names)
+
+    def reading(self, net: nn.Module) -> AbstractContextManager[None]:
+        """Within it a copy without the model's hooks puts out the part that is studied."""
+        return part_of_output(net, self.how.output)
 
     def states(
         self,
@@ -77,6 +109,7 @@ class Setup:
             )  # fmt: skip
 
 
+@contextmanager
 def setup(
     model: nn.Module,
     data: Any,
@@ -86,8 +119,10 @@ def setup(
     loss: Any = None,
     rows: int = ROWS,
     batch_size: int = 256,
-) -> Setup:
-    """A model on data, its labels read as classes.
+    needs_classes: bool = True,
+    **read_as: Unpack[ReadAs],
+) -> Iterator[Setup]:
+    """A model on data; within the block it is quiet, and behind it as it was, as the caller's defaults are.
 
     Args:
         model: any module.
@@ -97,25 +132,34 @@ def setup(
         loss: a loss (output, y), or its name.
         rows: rows of each part at most.
         batch_size: rows per forward pass.
+        needs_classes: whether rows must have one class each.
+        read_as: how items and layers are read.
 
     Raises:
-        DataError: the labels are no classes.
+        DataError: the labels are no classes, where these are needed, or stand at positions.
         ModelError: no module that can be looked into.
     """
-    how = Settings(
-        layers=layers, reduce=None, axis=None, measures=(), twin=False, untrained=None, loss=loss, exact=False,
-        rows=None, share=HELD_OUT, groups=None, stratify=False, inputs=None, target=None, output=None,
-        batch_size=batch_size, n_classes=None, seed=0, proofs=False, budget=BUDGET, probes=False, ranks=False,
-        trials=False,
-    )  # fmt: skip
+    how = Settings(layers=layers, loss=loss, batch_size=batch_size, **read_as)
+    how.check()
     module = bare(network_of(model))
-    given = source(data, held_out=held_out, batch_size=batch_size, holding=Holding(), items=Items(arguments(module)))
-    work = prepare(module, given, how)
-    if not work.n_classes or work.positions is not None:
-        raise DataError(
-            "y: expected one class for each row, got targets, several labels a row, or none. Pass a class each."
+    with fresh_defaults(), part_of_output(module, how.output), quiet(module):
+        work = prepare(module, source_of(module, data, held_out, how), how)
+        _check_labels(work, needs_classes=needs_classes)
+        subject = Subject(
+            module, work.rows, work.fit, n_classes=work.n_classes, loss=loss, protect=work.plan.protect, most=rows
         )
-    subject = Subject(
-        module, work.rows, work.fit, n_classes=work.n_classes, loss=loss, protect=work.plan.protect, most=rows
-    )
-    return Setup(module, work, subject)
+        yield Setup(module, work, subject, how)
+
+
+def _check_labels(work: Preparation, *, needs_classes: bool) -> None:
+    """Refuse labels that nothing here is made for."""
+    if work.positions is not None:
+        raise DataError(
+            "y: expected one label for each row, got labels at positions. `unbend.study` (unbend report) reads these."
+        )
+    if needs_classes and not work.n_classes:
+        what = {"regression": "numbers to predict", "yes/no labels": "several yes/no labels a row"}
+        raise DataError(
+            f"y: expected one class for each row, got {what.get(TASKS[work.task], 'none')}. Pass a class each, or ask "
+            "what needs none: units, maximise, saliency, shape, maps and flow."
+        )

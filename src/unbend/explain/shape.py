@@ -3,8 +3,10 @@
 In: a model and data. Out: a `LayerShapes`; beside another model, how alike their layers are.
 """
 
+import math
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from unbend._names import INPUT
 from unbend._typing import Array, Float64, Int64
 from unbend.capture import Tap
 from unbend.errors import DataError
+from unbend.explain.defaults import SHAPE_BUDGET, SHAPE_ROWS
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.fit import affine_fits
 from unbend.numerics.intrinsic import Dimension, dimension
@@ -23,10 +26,33 @@ from unbend.numerics.similarity import similarity
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.topology import betti
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 
-ROWS = 2000
+ALL_ROWS = "all rows"
+"""What rows without classes are counted as."""
 _CLOUD = 300
-"""Rows of which pieces and holes are counted."""
+"""Rows of a class of which pieces and holes are counted,"""
+_FEWEST = 5
+"""and fewer than these are no cloud."""
+
+
+@result
+class ClassTopology:
+    """Pieces and holes of the rows of each class, layer by layer.
+
+    Attributes:
+        classes: that were counted, the largest first; of rows without classes one of all rows.
+        n: rows of each that were counted [c].
+        pieces: Betti number 0 [l, c].
+        holes: Betti number 1 [l, c].
+        left_out: classes for which there was no time, or that have fewer rows than a cloud needs.
+    """
+
+    classes: tuple[str, ...]
+    n: Int64[Array, "c"]
+    pieces: Int64[Array, "l c"]
+    holes: Int64[Array, "l c"]
+    left_out: tuple[str, ...]
 
 
 @result
@@ -39,8 +65,7 @@ class LayerShapes:
         dimensions: the intrinsic dimension of each; None where the rows are too few that differ.
         affine_r2: share of the variance of a layer's output on held-out rows that the best affine map of its input
             gives, fitted to training rows; NaN where input and output do not stand at the same positions [l].
-        pieces: Betti number 0 of the first class's rows [l]; -1 where it was not asked for.
-        holes: Betti number 1 [l]; -1 where it was not asked for.
+        topology: pieces and holes of the classes; None where they were not asked for.
         cka: debiased linear CKA between the layers [l, l].
         others: layers of the other model; empty without one.
         cka_between: debiased linear CKA of each layer with each of the other model's [l, m].
@@ -50,8 +75,7 @@ class LayerShapes:
     layers: tuple[str, ...]
     dimensions: tuple[Dimension | None, ...]
     affine_r2: Float64[Array, "l"]
-    pieces: Int64[Array, "l"]
-    holes: Int64[Array, "l"]
+    topology: ClassTopology | None
     cka: Float64[Array, "l l"]
     others: tuple[str, ...]
     cka_between: Float64[Array, "l m"]
@@ -66,29 +90,34 @@ def shape(
     held_out: Any = None,
     layers: Sequence[str] | None = None,
     topology: bool = False,
-    rows: int = ROWS,
+    budget: float | None = SHAPE_BUDGET,
+    rows: int = SHAPE_ROWS,
     batch_size: int = 512,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> LayerShapes:
     """Intrinsic dimension, affine-ness, similarity, and on request pieces and holes, of every layer.
 
     Args:
         model: any module; it stays as it is.
-        data: samples with classes, as `unbend.study` takes them.
+        data: samples, as `unbend.study` takes them; classes are needed for pieces and holes alone.
         other: another model of the same inputs; the layers of both are compared on the same rows.
         held_out: the held-out part; left out, a fifth of the rows by hash.
         layers: paths or globs; None for a sensible choice.
-        topology: also count pieces and holes of the rows of the first class (needs ripser).
+        topology: also count pieces and holes of the rows of each class (needs ripser).
+        budget: seconds of processor time which that may take, the largest classes first; None for no limit.
         rows: training rows that shapes are taken of.
         batch_size: rows per forward pass.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
-        DataError: the labels are no classes.
+        DataError: labels at positions.
         MissingExtraError: `topology` without ripser.
 
     Cost:
-        Two passes over the training rows and one over the held-out rows; O(n² d) a layer for n rows.
+        Two passes over the training rows and one over the held-out rows; O(n² d) a layer for n rows. Pieces and holes
+        of up to 300 rows take some 0.2 s for each class and layer, within the budget.
 
     Example:
         >>> import unbend
@@ -97,29 +126,33 @@ def shape(
         >>> found.layers, bool(found.affine_r2[1] > 0.999), bool(found.affine_r2[2] < 0.999)
         (('input', '0', '1', '2'), True, True)
     """
-    made = setup(model, data, held_out=held_out, layers=layers, rows=rows, batch_size=batch_size)
-    taps = [tap for tap in made.work.plan.taps if tap.alias_of is None]
-    tables, labels = _tables(made, taps, rows, progress)
-    names = tuple(tables)
-    known = affine_fits(made, taps, progress)
+    with setup(
+        model, data, held_out=held_out, layers=layers, rows=rows, batch_size=batch_size, needs_classes=False, **read_as
+    ) as made:
+        taps = [tap for tap in made.work.plan.taps if tap.alias_of is None]
+        tables, labels = _tables(made, taps, rows, progress)
+        known = affine_fits(made, taps, progress)
     others: dict[str, Tensor] = {}
     if other is not None:
-        second = setup(other, data, held_out=held_out, rows=rows, batch_size=batch_size)
-        found = [tap for tap in second.work.plan.taps if tap.alias_of is None]
-        others = {name: table for name, table in _tables(second, found, rows, progress)[0].items() if name != INPUT}
+        with setup(
+            other, data, held_out=held_out, rows=rows, batch_size=batch_size, needs_classes=False, **read_as
+        ) as second:
+            found = [tap for tap in second.work.plan.taps if tap.alias_of is None]
+            others = {name: h for name, h in _tables(second, found, rows, progress)[0].items() if name != INPUT}
     both = similarity({f"a {name}": table for name, table in tables.items()}
                       | {f"b {name}": table for name, table in others.items()}).cka  # fmt: skip
-    tick = ticker(progress, "Shapes", len(names))
-    dimensions, clouds = [], []
+    tick = ticker(progress, "Shapes", len(tables))
+    dimensions = []
     for table in tables.values():
         dimensions.append(_dimension(table))
-        clouds.append(betti(table[labels == labels.min()][:_CLOUD].double().numpy()) if topology else (-1, -1))
         tick(1)
-    l = len(names)
+    names = made.class_names or (ALL_ROWS,)
+    clouds = _topology(tables, labels, names, budget, progress) if topology else None
+    l = len(tables)
     return LayerShapes(
-        n=len(labels), layers=names, dimensions=tuple(dimensions),
-        affine_r2=np.array([known.get(name, np.nan) for name in names]), pieces=np.array([b for b, _ in clouds]),
-        holes=np.array([b for _, b in clouds]), cka=both[:l, :l], others=tuple(others), cka_between=both[:l, l:],
+        n=len(labels), layers=tuple(tables), dimensions=tuple(dimensions),
+        affine_r2=np.array([known.get(name, np.nan) for name in tables]), topology=clouds, cka=both[:l, :l],
+        others=tuple(others), cka_between=both[:l, l:],
     )  # fmt: skip
 
 
@@ -131,7 +164,8 @@ def _tables(made: Setup, taps: Sequence[Tap], n: int, progress: Progress) -> tup
         tick=ticker(progress, "Training rows", rows.n["train"]), with_input=True,
     )  # fmt: skip
     found = {name: state["SampleState"].table() for name, state in states.items()}
-    labels = torch.from_numpy(next(iter(found.values()))[1].argmax(1))
+    of = next(iter(found.values()))[1]
+    labels = torch.from_numpy(of.argmax(1)) if made.work.n_classes else torch.zeros(len(of), dtype=torch.int64)
     return {name: torch.nan_to_num(torch.from_numpy(table).float()) for name, (table, _) in found.items()}, labels
 
 
@@ -140,3 +174,28 @@ def _dimension(table: Tensor) -> Dimension | None:
         return dimension(table.double().numpy())
     except DataError:
         return None
+
+
+def _topology(
+    tables: dict[str, Tensor], labels: Tensor, names: Sequence[str], budget: float | None, progress: Progress
+) -> ClassTopology:
+    """Pieces and holes, class after class in all layers, for as long as there is time; the first class always."""
+    sizes = torch.bincount(labels, minlength=len(names))
+    order = [int(c) for c in sizes.argsort(descending=True, stable=True) if sizes[c] >= _FEWEST]
+    tick = ticker(progress, f"Pieces and holes of up to {len(order)} classes", len(order) * len(tables))
+    end = math.inf if budget is None else time.process_time() + budget
+    found: list[list[tuple[int, int]]] = []
+    for c in order:
+        if found and time.process_time() > end:
+            break
+        mine = (labels == c).nonzero().flatten()[:_CLOUD]
+        found.append([])
+        for table in tables.values():
+            found[-1].append(betti(table[mine].double().numpy()))
+            tick(1)
+    counted = order[: len(found)]
+    both = np.array(found, np.int64).reshape(len(found), len(tables), 2)
+    return ClassTopology(
+        classes=tuple(names[c] for c in counted), n=sizes[counted].clamp_max(_CLOUD).numpy(), pieces=both[..., 0].T,
+        holes=both[..., 1].T, left_out=tuple(name for c, name in enumerate(names) if c not in counted),
+    )  # fmt: skip

@@ -7,7 +7,7 @@ length; `adding` for a forward pass of the user's own.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -16,16 +16,18 @@ from torch import Tensor, nn
 from unbend._typing import Array, Float64
 from unbend.capture import Tap, quiet
 from unbend.errors import DataError, LayerError
+from unbend.explain.defaults import STRENGTHS
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.operations import add
 from unbend.explain.surgery.replay import Replay, changed_output
 from unbend.numerics.centroids import CentroidState, centroids
-from unbend.numerics.direction import Direction, mean_direction
+from unbend.numerics.direction import Direction, mean_direction, row_means
 from unbend.numerics.result import result
+from unbend.numerics.second import SecondState
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 
-STRENGTHS = (-1.0, -0.5, 0.5, 1.0, 2.0)
 ROWS = 500
 
 
@@ -76,6 +78,7 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
     batch_size: int = 256,
     seed: int = 0,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> tuple[Steering, ...]:
     """Add to each layer the way from all other rows to a class, and see how many rows the network calls that class.
 
@@ -92,6 +95,7 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
         batch_size: rows per forward pass.
         seed: of the random directions.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: no such class.
@@ -108,16 +112,19 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ['0', '1']
     """
     chosen = list(directions) if layers is None and directions else layers
-    made = setup(model, data, held_out=held_out, layers=chosen, rows=rows, batch_size=batch_size)
-    label = _label(made, towards)
-    taps = [tap for tap in made.work.plan.taps if tap.name not in {made.work.plan.output, made.work.plan.head}]
-    taps = [tap for tap in taps if tap.alias_of is None and not tap.order]
-    ways = dict(directions or _directions(made, taps, label, progress))
-    lost = [name for name in ways if name not in {tap.name for tap in taps}]
-    if lost:
-        raise LayerError(f"directions: {lost[0]!r} is no layer before the output that can be steered.")
-    levels = np.unique([0.0, *strengths])
-    return _steer(made, [tap for tap in taps if tap.name in ways], ways, label, levels, n_random, seed, progress)
+    with setup(model, data, held_out=held_out, layers=chosen, rows=rows, batch_size=batch_size, **read_as) as made:
+        label = _label(made, towards)
+        plan = made.work.plan
+        taps = [tap for tap in plan.taps if tap.name not in {plan.output, plan.head}]
+        taps = [tap for tap in taps if tap.alias_of is None and not tap.order]
+        if not taps:
+            raise LayerError("layers: none of these layers stands before the output. Name others.")
+        ways = dict(directions or _directions(made, taps, label, progress))
+        lost = [name for name in ways if name not in {tap.name for tap in taps}]
+        if lost:
+            raise LayerError(f"directions: {lost[0]!r} is no layer before the output that can be steered.")
+        levels = np.unique([0.0, *strengths])
+        return _steer(made, [tap for tap in taps if tap.name in ways], ways, label, levels, n_random, seed, progress)
 
 
 def _label(made: Setup, towards: int | str) -> int:
@@ -133,10 +140,12 @@ def _directions(made: Setup, taps: Sequence[Tap], label: int, progress: Progress
     """From the mean of all other training rows to that of the class, in every layer where these differ."""
     rows = made.work.rows
     tick = ticker(progress, "Training rows", rows.n["train"])
-    states = made.states(taps, rows.batches("train"), (CentroidState,), tick=tick)
+    kinds = (CentroidState, SecondState) if any(tap.view.is_picked for tap in taps) else (CentroidState,)
+    states = made.states(taps, rows.batches("train"), kinds, tick=tick)
     found = {}
     for tap in taps:
-        means = centroids(states[tap.name]["CentroidState"])
+        own = states[tap.name]
+        means = row_means(own["SecondState"]) if tap.view.is_picked else centroids(own["CentroidState"])
         if np.ptp(means.mean, axis=0).max(initial=0.0) > 0:
             found[tap.name] = mean_direction(means, label, layer=tap.name, name=made.class_names[label])
     return found

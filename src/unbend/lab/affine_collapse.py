@@ -144,7 +144,11 @@ def holds(result: AffineCollapse) -> Verdict:
         Check("accuracy on two moons: four layers with tanh minus without", gain, 0.08, 1.0,
               "a line gets 12 % of the moons wrong, bent nets none"),
     )  # fmt: skip
-    return Verdict("holds", "Depth without a bend adds nothing: the stack is one affine map, to rounding.", checks)
+    truth = (
+        "Depth without a bend adds nothing that one layer could not represent: the stack is one affine map, to "
+        "rounding."
+    )
+    return Verdict("holds", truth, checks)
 
 
 def finding(result: AffineCollapse) -> str:

@@ -158,7 +158,8 @@ def holds(result: BornDead) -> Verdict:
         Check("largest change of a weight in them", result.largest_change, 0.0, 0.0, "their gradients are exactly 0"),
         Check("constant after the training", late, born, 1.0, "none comes back; others collapse on the way"),
         *(
-            Check(f"{name}: constant after the training", float(value), 0.0, 0.6, "2 to 36 % seen over seeds")
+            Check(f"{name}: constant after the training", float(value), 0.0, 0.5,
+                  "2 to 36 % of a hundred nets seen, against 93 % and more of the ReLU nets of width 2")
             for name, value in zip(result.remedies, result.remedy_constant, strict=True)
         ),
     )  # fmt: skip

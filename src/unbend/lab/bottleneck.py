@@ -1,8 +1,9 @@
 """Put a layer of two units before the output, retrain, and look: the classes lie apart in a plane.
 
-It works for any model, and the plane can be proved separable. What one sees is another network than the one the layer
-was put into: it is slow to train, even from trained weights, and less accurate on held-out rows. How it is built
-decides too: two units that bend with ReLU leave ten classes a quarter of the plane, and mostly fail.
+It works for any model, and the plane can be proved separable where every training row is right. What one sees is
+another network than the one the layer was put into: it is slow to train, even from trained weights, and less accurate
+on held-out rows. How it is built decides too: two units that bend with ReLU leave ten classes a quarter of the plane,
+and many starts fail.
 """
 
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class Bottleneck:
 def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
     """Train an MLP, and a convolutional net; then put two units before the output, and train on."""
     data = digits(seed)
-    n_epochs = SHORT if budget == "quick" else 600
+    n_epochs = SHORT if budget == "quick" else 300
     per_epoch = -(-len(data.x_train) // BATCH)
     models: dict[str, nn.Module] = {"MLP": zoo.mlp([64, 128, 10], seed=seed)}
     if budget == "full":
@@ -179,25 +180,45 @@ def holds(result: Bottleneck) -> Verdict:
     """The plane of two units that do not bend is separable, and the units cost steps and accuracy."""
     lost = result.plain_held_out - result.held_out
     slower = result.steps_to_99[0] / result.plain_steps_to_99[0] if result.steps_to_99[0] > 0 else np.inf
-    perfect = result.train == 1
+    others = [i for i, name in enumerate(result.models) if i > 0 and not name.startswith("MLP")]
     checks = (
-        Check("training accuracy through two units that do not bend", float(result.train[0]), 0.98, 1.0, "they train"),
         Check(
-            "planes without a training error that are proved separable (share)",
-            float(result.is_separable[perfect].mean()) if perfect.any() else 1.0,
+            "training accuracy through two units that do not bend, MLP",
+            float(result.train[0]),
+            0.999,
             1.0,
-            1.0,
-            "the output layer is right there",
+            "they train: no error in any of 22 seeds",
         ),
         Check(
-            "held-out accuracy lost by them (percentage points)", 100 * float(lost[0]), 1.0, 25.0, "2 to 12 over seeds"
+            "its plane is proved separable (1 = proved)",
+            float(result.is_separable[0]),
+            1.0,
+            1.0,
+            "exact arithmetic; without a training error the output layer is the proof",
+        ),
+        *(
+            Check(
+                f"training accuracy through two units that do not bend, {result.models[i]}",
+                float(result.train[i]),
+                0.9,
+                1.0,
+                "not every start gets the last rows right: .991 to 1 seen",
+            )
+            for i in others
+        ),
+        Check(
+            "held-out accuracy lost by them (percentage points)",
+            100 * float(lost[0]),
+            0.1,
+            15.0,
+            "1.1 to 6.1 over 22 seeds, 3.5 in the mean; one held-out row is .3",
         ),
         Check(
             "steps to 99 % of the training rows, over those without them",
             float(slower),
-            1.0,
+            1.05,
             np.inf,
-            "it trains slower; 1.2 to 1.8 times over seeds",
+            "it trains slower: 1.2 to 2.1 times over 22 seeds",
         ),
         Check(
             f"starts with ReLU after the two units that end below {GOOD:.0%} of the training rows (share)",
@@ -209,8 +230,8 @@ def holds(result: Bottleneck) -> Verdict:
     )
     return Verdict(
         "holds with a condition",
-        "Retrained long enough, two units that do not bend hold all ten classes apart in a plane; but it is another, "
-        "slower and less accurate network that one then looks at.",
+        "Retrained long enough, two units that do not bend hold all ten classes of an MLP apart in a plane; but it is "
+        "another, slower and less accurate network that one then looks at.",
         checks,
     )
 

@@ -159,8 +159,8 @@ def holds(result: Cover) -> Verdict:
     )
     return Verdict(
         "false as told",
-        "Of two points for each unit, half of all labels that a coin can throw are separable, of fewer points soon "
-        "all; only held-out rows tell learning apart.",
+        "Of two points for each weight of the read-out, its bias counted, half of all labels that a coin can throw are "
+        "separable, of fewer points soon all; only held-out rows tell learning apart.",
         checks,
     )
 

@@ -245,6 +245,7 @@ class PlainEntry(TypedDict):
         claim: its name.
         section: what it is about.
         told: the claim as it is told.
+        told_by: what kind of source tells it so.
         verdict: the badge.
         truth: what is true.
         source: where the claim comes from.
@@ -255,6 +256,7 @@ class PlainEntry(TypedDict):
     claim: str
     section: str
     told: str
+    told_by: str
     verdict: str
     truth: str
     source: str
@@ -268,6 +270,7 @@ def plain(found: Entry) -> PlainEntry:
         "claim": found.claim.name,
         "section": found.claim.section,
         "told": found.claim.told,
+        "told_by": found.claim.told_by,
         "verdict": found.word,
         "truth": found.truth,
         "source": found.claim.source,

@@ -155,7 +155,8 @@ def draw(result: Lottery, figure: Figure) -> None:
     panels = figure.subplots(1, len(result.sets), squeeze=False)[0]
     kept = 100 * result.kept
     for axes, name, accuracy in zip(panels, result.sets, result.accuracy, strict=True):
-        axes.axhline(np.median(accuracy[0, :, 0]), color=MUTED, linewidth=0.8, linestyle=":")
+        dense = np.median(accuracy[0, :, 0])
+        axes.axhline(dense, color=MUTED, linewidth=0.8, linestyle=":", label="dense net")
         for way, rows, color, mark in zip(result.ways, accuracy, (BLUE, ORANGE, VERMILION), "os^", strict=True):
             band(axes, kept, rows, color=color, label=way, mark=mark, keep=~np.isnan(rows).any(axis=0))
         axes.set(xlabel="weights left (%)", ylabel=f"accuracy on {result.n_test:,} held-out samples", xscale="log")

@@ -159,7 +159,7 @@ def holds(result: MustBeSeparable) -> Verdict:
     return Verdict(
         "holds with a condition",
         "Only a net without a training error proves that its last hidden layer is separable; others may rest on "
-        "classes that overlap, and a wide random layer separates anything.",
+        "classes that overlap, and a random layer of n - 1 units separates whatever labels n points have.",
         checks,
     )
 

@@ -107,8 +107,8 @@ def holds(result: Patterns) -> Verdict:
         ),
     )
     truth = (
-        "At equal size the four shapes end within five points of each other; a layer of one unit among them costs more "
-        "than five times what the shape does."
+        "On handwritten digits and at equal size the four shapes end within five points of each other; a layer of one "
+        "unit among them costs more than five times what the shape does."
     )
     return Verdict("false as told", truth, checks)
 

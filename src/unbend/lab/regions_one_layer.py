@@ -193,7 +193,13 @@ def draw(result: RegionsOneLayer, figure: Figure) -> None:
     )
     left.add_collection(PolyCollection(polygons, facecolors=shades, edgecolors=words.INK, linewidths=0.6))
     reach = np.quantile(np.abs(result.vertices).max(axis=1), 0.8)
-    left.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="input x1", ylabel="input x2")
+    left.set(
+        xlim=(-reach, reach),
+        ylim=(-reach, reach),
+        aspect="equal",
+        xlabel="input x1\nshade: even or odd number of units on",
+        ylabel="input x2",
+    )
     left.set_title(f"{_DRAWN} units: {len(polygons)} regions in the plane", loc="left")
     for d, color, mark in zip((1, 2, 3, 4), (words.BLUE, words.ORANGE, words.GREEN, words.PINK), "osD^", strict=True):
         own = result.d == d

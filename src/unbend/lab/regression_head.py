@@ -124,10 +124,10 @@ def holds(result: RegressionHead) -> Verdict:
             reason="330 samples can be learned by heart",
         ),
         Check(
-            "patients: the same for the held-out R², as a share of it",
-            float((patients[-2] - patients[0]) / (result.train[1, -2] - result.train[1, 0])),
-            high=0.5,
-            reason="most of the rise is learned by heart, or all of it",
+            "patients: the same for the held-out R²",
+            float(patients[-2] - patients[0]),
+            high=0.0,
+            reason="what rises is learned by heart: it falls by .1 to .5",
         ),
     )
     return Verdict(

@@ -1,9 +1,10 @@
-"""Class separability rises through the layers of a well-trained net, but which number says so matters.
+"""Class separability rises through the layers of a trained net, but which number says so matters.
 
 The scatter within classes against that between them, tr(S_W S_B⁺), falls by about the same factor at every activation
-of a well-trained net (the law of equi-separation), and rises in an untrained one. Without batch normalisation or an
-initialisation that suits ReLU the law can fail although every training sample is learned. Held-out rows gain far less
-than training rows, and the plain ratio tr S_B / tr S_W says as much about class shares as about separation.
+of a net with batch normalisation (the law of equi-separation), and rises in an untrained one. Without batch
+normalisation or an initialisation that suits ReLU the law can fail although every training sample is learned. Held-out
+rows gain far less than training rows, and the plain ratio tr S_B / tr S_W says as much about class shares as about
+separation.
 """
 
 from dataclasses import dataclass, replace
@@ -165,8 +166,8 @@ def holds(result: SeparabilityRises) -> Verdict:
     )
     return Verdict(
         "holds with a condition",
-        "In nets that train well tr(S_W S_B⁺) falls by an even factor per layer; held-out rows stop gaining after the "
-        "first layer, and the plain ratio of traces misleads.",
+        "With batch norm tr(S_W S_B⁺) falls by an even factor per layer; in a plain net, which learns as many rows, by "
+        "far less. Held-out rows stop gaining after the first layer, and the plain ratio of traces misleads.",
         checks,
     )
 

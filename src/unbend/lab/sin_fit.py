@@ -20,6 +20,7 @@ from unbend.lab.claim import Budget, Check, Claim, Verdict
 
 _UNITS = 10
 _NAMES = ("relu", "leaky_relu", "softplus", "silu", "gelu", "hardtanh", "tanh", "sigmoid", "identity")
+_SMOOTH = ("silu", "gelu", "softplus")
 _N_SEEDS = {"quick": 24, "full": 64}
 _STEPS, _EARLY, _EVERY, _RATE = 1500, 950, 50, 0.01
 
@@ -135,34 +136,32 @@ def medians(result: SinFit, step: int = _STEPS) -> dict[str, float]:
 def holds(result: SinFit) -> Verdict:
     """Fitting better is what tanh does; range is not why."""
     mid, early = medians(result), medians(result, _EARLY)
+    worst_smooth = max(mid[name] for name in _SMOOTH)
     checks = (
         Check("error of the best line", result.line, 0.42218, 0.42220, "a number of the data alone: .42219"),
         Check("without activation, median", mid["identity"], 0.4221, 0.4240, "it is a line, .42219 at best"),
         Check(
-            f"tanh, median after {_EARLY} steps",
-            early["tanh"],
-            0.0002,
-            0.06,
-            ".001 to .012 over seeds, as it falls fast here; ahead of ReLU already",
+            f"ReLU, median over that of tanh after {_EARLY} steps",
+            early["relu"] / early["tanh"],
+            3.0,
+            reason="10 to 80 over seeds, as tanh falls fast here: ahead well before the end",
         ),
-        Check(f"ReLU, median after {_EARLY} steps", early["relu"], 0.06, 0.2, "about .136"),
-        Check(f"hardtanh, median after {_EARLY} steps", early["hardtanh"], 0.014, 0.027, "about .019"),
         Check(f"tanh, median after {_STEPS} steps", mid["tanh"], 0.0, 0.002, "over seeds .0001 to .0002"),
         Check(f"ReLU, median after {_STEPS} steps", mid["relu"], 0.05, 0.2, "over seeds .08 to .15"),
         Check(
             "hardtanh, of the same range, median over that of tanh",
             mid["hardtanh"] / mid["tanh"],
-            3.0,
-            reason="range alone would give 1",
+            10.0,
+            reason="45 to 165 over seeds; range alone would give 1",
         ),
         Check(
-            "SiLU, no upper bound, median over that of hardtanh",
-            mid["silu"] / mid["hardtanh"],
+            f"worst of {', '.join(_SMOOTH)}, no upper bound, median over that of hardtanh",
+            worst_smooth / mid["hardtanh"],
             0.0,
             1.0,
-            "were range the reason, every unbounded activation would do worse than every bounded one",
+            "were range the reason, each of them would do worse; .1 to .4 over seeds",
         ),
-        Check("ten ReLU units, kinks placed", result.placed_loss, 0.0, 0.0012, "about .0009: it can be expressed"),
+        Check("ten ReLU units, kinks placed", result.placed_loss, 0.0, 0.0012, ".0006: it can be expressed"),
         Check(
             "that over the median of trained ReLU", result.placed_loss / mid["relu"], 0.0, 0.05, "training misses it"
         ),
@@ -209,7 +208,8 @@ def draw(result: SinFit, figure: Figure) -> None:
     for color, text in ((words.BLUE, "bounded"), (words.ORANGE, "unbounded")):
         right.plot([], [], "o", color=color, label=text)
     right.plot([], [], "s", color=words.GREY, label="straight pieces")
-    words.legend(right, place="above", ncols=3)
+    right.plot([], [], "*", color=words.GREEN, markersize=9, label="ReLU, placed")
+    words.legend(right, place="above", ncols=2)
 
 
 def film(result: SinFit, figure: Figure, i: int) -> None:
@@ -218,7 +218,7 @@ def film(result: SinFit, figure: Figure, i: int) -> None:
     _fits(axes, result, i)
     axes.set_title(f"after {result.steps[i]:,} steps", loc="left")
     axes.set_ylim(-1.6, 2.1)
-    words.legend(axes, loc="upper right", ncols=4)
+    words.legend(axes, loc="upper right", ncols=4, frameon=True, framealpha=1, edgecolor="none")
 
 
 def n_frames(result: SinFit) -> int:
@@ -228,9 +228,10 @@ def n_frames(result: SinFit) -> int:
 
 def _fits(axes: Axes, result: SinFit, at: int) -> None:
     axes.plot(result.x, result.y, color=words.GREY, linewidth=4, alpha=0.5, label="sine")
-    for name, color in (("tanh", words.BLUE), ("hardtanh", words.PINK), ("relu", words.VERMILION)):
+    drawn = (("tanh", "tanh", words.BLUE), ("hardtanh", "hardtanh", words.PINK), ("relu", "ReLU", words.VERMILION))
+    for name, said, color in drawn:
         curve = result.curves[at, result.names.index(name)]
-        axes.plot(result.x, curve, color=color, linewidth=1.3, label=f"{name}, median")
+        axes.plot(result.x, curve, color=color, linewidth=1.3, label=f"{said}, median")
     axes.set(xlabel="input x (radians)", ylabel="output", ylim=(-1.6, 1.6))
 
 

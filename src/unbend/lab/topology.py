@@ -143,6 +143,8 @@ def draw(result: Topology, figure: Figure) -> None:
     for a, (color, mark, name) in enumerate(looks):
         band(left, depth, result.pieces[a].astype(np.float64), color=color, mark=mark, label=name)
         band(right, depth, result.holes[a].astype(np.float64), color=color, mark=mark, label=name)
+    for axes in (left, right):
+        axes.yaxis.get_major_locator().set_params(integer=True)
     left.set(xlabel="activation (0: the input)", ylabel="pieces β0", ylim=(0, None))
     right.set(xlabel="activation (0: the input)", ylabel="holes β1", ylim=(0, None))
     left.set_title(f"nine discs, {result.pieces.shape[1]} nets each", loc="left")

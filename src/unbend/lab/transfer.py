@@ -203,7 +203,8 @@ def draw(result: Transfer, figure: Figure) -> None:
     figure.set_layout_engine("constrained")
     panels = figure.subplots(1, len(result.n_target), squeeze=False)[0]
     for axes, samples, accuracy in zip(panels, result.n_target, result.accuracy, strict=True):
-        axes.axhline(np.median(accuracy[0, :, 0]), color=GREY, linewidth=0.8, linestyle=":")
+        alone = np.median(accuracy[0, :, 0])
+        axes.axhline(alone, color=GREY, linewidth=0.8, linestyle=":", label="from scratch")
         for way, rows, color, mark in zip(result.ways, accuracy, (BLUE, SKY, VERMILION), "o^s", strict=True):
             band(axes, result.n_kept, rows, color=color, label=way, mark=mark)
         axes.set(xlabel="layers taken over", ylabel="accuracy on held-out samples", xticks=result.n_kept)

@@ -158,7 +158,7 @@ def film(result: XorByHand, figure: Figure, i: int) -> None:
     """The plane folds onto a line, the ReLU bends the line, and the output's line passes between the corners."""
     axes = figure.subplots()
     draw_flow(axes, result.steps, i)
-    axes.set(xlim=(-1.1, 3.2), ylim=(-1.8, 2.5))
+    axes.set(xlim=(-1.1, 3.4), ylim=(-1.5, 3.0))
     if i >= n_flow_frames(result.steps):
         plane_lines(axes, result.out_weights[[0]], result.out_biases[[0]] - 0.5)
         axes.set_title("the output's line", loc="left")

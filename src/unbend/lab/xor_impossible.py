@@ -79,9 +79,10 @@ def draw(result: XorImpossible, figure: Figure) -> None:
         axes.plot(*result.x[result.y == label].T, "-", color=class_color(label), linewidth=1.0)
     scatter(axes, result.x, result.y, names=("XOR = 0", "XOR = 1"), size=7, alpha=1)
     for point, weight in zip(result.x, result.weights, strict=True):
-        axes.annotate(f"{weight:g}", point, (7, 7), textcoords="offset points")
+        outwards = 16 * (point - 0.5)
+        axes.annotate(f"{weight:g}", point, tuple(outwards * 2), textcoords="offset points", ha="center", va="center")
     axes.plot(*(result.weights[result.y == 0] @ result.x[result.y == 0]), "x", color=INK, label="where they cross")
-    axes.set(xlabel="x1", ylabel="x2", aspect="equal", xlim=(-0.1, 1.2), ylim=(-0.1, 1.2))
+    axes.set(xlabel="x1", ylabel="x2", aspect="equal", xlim=(-0.2, 1.2), ylim=(-0.2, 1.2))
     legend(axes, place="right")
 
 

@@ -46,8 +46,13 @@ def _plain(ran: MeasuredLesson, part: LessonPart) -> str:
         asked = ran.prediction
         return f"**{asked.ask}** Write down a number from {asked.low:g} to {asked.high:g} before you read on."
     if part.kind == "live":
-        return f"*On the page of this lesson: {fields(part.text)['caption'].strip(chr(34))}*"
+        return _elsewhere(part)
     return part.text
+
+
+def _elsewhere(part: LessonPart) -> str:
+    """What stands for a figure that only a page can move."""
+    return f"*On the page of this lesson: {fields(part.text)['caption'].strip(chr(34))}*"
 
 
 def notebook(ran: MeasuredLesson) -> str:
@@ -66,6 +71,8 @@ def notebook(ran: MeasuredLesson) -> str:
                 known |= defined
             elif part.kind == "prediction":
                 cells += _slider(ran.prediction, fields(part.text)["answer"], known)
+            elif part.kind == "live":
+                cells.append(_said(_elsewhere(part), is_result=section.title == "What comes out"))
             elif part.kind == "text":
                 cells.append(_said(ran.fill(part.text), is_result=section.title == "What comes out"))
     return "\n\n".join([*cells, 'if __name__ == "__main__":\n    app.run()\n'])

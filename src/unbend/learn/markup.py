@@ -39,7 +39,7 @@ def html(text: str) -> Markup:
     rendered = _markdown().render(marked)
     whole = _HELD.sub(lambda held: formulas[int(held[1])], rendered)
     whole = re.sub(r"<p>(<div class=\"formula\".*?</div>)</p>", r"\1", whole, flags=re.DOTALL)
-    whole = whole.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
+    whole = whole.replace("<table>", '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>')
     return Markup(whole.replace("</table>", "</table></div>"))  # noqa: S704  markdown-it escapes what is no Markdown
 
 

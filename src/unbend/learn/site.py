@@ -4,7 +4,8 @@ In: a folder. Out: files in it. Must not know the terminal.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from unbend.errors import MissingExtraError
@@ -12,22 +13,25 @@ from unbend.files import whole
 from unbend.learn import export, markup
 from unbend.learn.running import MeasuredLesson, run
 from unbend.learn.source import Lesson, LessonPart, lesson, lessons, page_text
+from unbend.learn.terms import anchor, linked, terms
 from unbend.report.html import fill, looks, template, text
+from unbend.study.progress import Progress, remark, silent
 
 PAGES = {"install": "Install", "glossary": "Glossary", "teachers": "For teachers"}
 """Pages beside the lessons."""
 _SHOWN_HERE = "What comes out"
+_FIRST_CELL = re.compile(r"<tr>\n<td>([^<]+)</td>")
 
 
-def write(
-    folder: Path, names: Sequence[str] | None = None, *, progress: Callable[[str], None] | None = None
-) -> list[Path]:
+def write(folder: Path, names: Sequence[str] | None = None, *, progress: Progress | None = None) -> list[Path]:
     """Run lessons and write their pages, with an index and the pages beside them; says where they are.
+
+    Each lesson is written as soon as it has run. The index lists all that stand in the folder, from earlier calls too.
 
     Args:
         folder: where they go; made if it is not there.
-        names: of the lessons to run; when left out, all whose packages are installed. The index lists what is written.
-        progress: called with a sentence before each lesson is run, and for one that is left out.
+        names: of the lessons to run; when left out, all whose packages are installed.
+        progress: told before each lesson is run, and of one that is left out.
 
     Raises:
         RecordError: a file cannot be written.
@@ -35,36 +39,60 @@ def write(
         MissingExtraError: a package is not installed that a named lesson needs.
 
     Cost:
-        The code of all lessons takes about 40 s of processor time, and as much again where nothing is compiled yet; a
+        The code of all lessons takes about 30 s of processor time, and as much again where nothing is compiled yet; a
         page is 40 to 200 kB.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = list(_run(names, progress or (lambda _sentence: None)))
-    chosen = [one.lesson for one in found]
-    written = []
-    beside = [None, *chosen, None]
-    for place, ran in enumerate(found):
-        name = ran.lesson.name
-        written.append(_put(folder / f"{name}.html", lesson_page(ran, (beside[place], beside[place + 2]))))
-        _put(folder / f"{name}.svg", ran.figure)
-        _put(folder / f"{name}.md", export.markdown(ran, f"{name}.svg"))
-        _put(folder / f"{name}.py", export.notebook(ran))
-    for name, title in PAGES.items():
-        written.append(_put(folder / f"{name}.html", plain_page(title, page_text(name))))
-    written.append(_put(folder / "index.html", index_page(chosen)))
+    written = [_put(folder / f"{name}.html", plain_page(title, page_text(name))) for name, title in PAGES.items()]
+    written.append(_put_index(folder))
+    done: dict[str, MeasuredLesson] = {}
+    for ran in _run(names, progress or silent):
+        done[ran.lesson.name] = ran
+        written.append(_put_lesson(folder, ran, done))
+        _put_index(folder)
     return written
 
 
-def _run(names: Sequence[str] | None, tell: Callable[[str], None]) -> Iterator[MeasuredLesson]:
+def _run(names: Sequence[str] | None, tell: Progress) -> Iterator[MeasuredLesson]:
     """The lessons one by one; of a whole course, those that lack a package are left out and named."""
-    for one in map(lesson, names or lessons()):
-        tell(f"Running {one.name} …")
+    chosen = list(map(lesson, names or lessons()))
+    for place, one in enumerate(chosen):
+        tell("lessons", place, len(chosen))
         try:
-            yield run(one)
+            ran = run(one)
         except MissingExtraError as error:
             if names is not None:
                 raise
-            tell(f"Left out: {error}")
+            remark(tell, f"Left out: {error}")
+        else:
+            yield ran
+            tell(f"{one.number} {one.name} is written.", 0, None)
+    tell("lessons", len(chosen), len(chosen))
+
+
+def _put_lesson(folder: Path, ran: MeasuredLesson, done: Mapping[str, MeasuredLesson]) -> Path:
+    """A lesson as soon as it has run, and the links to it from those of this call that stand beside it."""
+    name = ran.lesson.name
+    _put(folder / f"{name}.svg", ran.figure)
+    _put(folder / f"{name}.md", export.markdown(ran, f"{name}.svg"))
+    _put(folder / f"{name}.py", export.notebook(ran))
+    there = [one for one in lessons() if one == name or _page(folder, one).exists()]
+    known = [lesson(one) for one in there]
+    near = dict(zip(there, zip([None, *known], [*known[1:], None], strict=False), strict=False))
+    place = there.index(name)
+    for one in there[max(place - 1, 0) : place + 2]:
+        if one in done:
+            _put(_page(folder, one), lesson_page(done[one], near[one]))
+    return _page(folder, name)
+
+
+def _put_index(folder: Path) -> Path:
+    """The list of all lessons that stand in the folder."""
+    return _put(folder / "index.html", index_page([lesson(one) for one in lessons() if _page(folder, one).exists()]))
+
+
+def _page(folder: Path, name: str) -> Path:
+    return folder / f"{name}.html"
 
 
 def lesson_page(ran: MeasuredLesson, near: tuple[Lesson | None, Lesson | None] = (None, None)) -> str:
@@ -74,12 +102,13 @@ def lesson_page(ran: MeasuredLesson, near: tuple[Lesson | None, Lesson | None] =
         ran: the lesson, run.
         near: the lessons before and after it.
     """
+    left = terms()
     sections = [
         {
             "title": section.title,
             "anchor": section.title.lower().replace(" ", "-"),
             "is_result": section.title == _SHOWN_HERE,
-            "parts": [_part(ran, part) for part in section.parts],
+            "parts": [_part(ran, part, left) for part in section.parts],
         }
         for section in ran.lesson.sections
     ]
@@ -89,14 +118,15 @@ def lesson_page(ran: MeasuredLesson, near: tuple[Lesson | None, Lesson | None] =
     )  # fmt: skip
 
 
-def _part(ran: MeasuredLesson, part: LessonPart) -> dict[str, object]:
+def _part(ran: MeasuredLesson, part: LessonPart, left: dict[str, str]) -> dict[str, object]:
     if part.kind == "python":
         return {"kind": "python", "html": markup.code(part.text)}
     if part.kind == "live":
-        return {"kind": "live", "data": json.dumps(ran.live(part.text))}
+        data = ran.live(part.text)
+        return {"kind": "live", "data": json.dumps(data), "caption": data["caption"]}
     if part.kind == "prediction":
         return {"kind": "prediction"}
-    return {"kind": "text", "html": markup.html(ran.fill(part.text))}
+    return {"kind": "text", "html": markup.html(linked(ran.fill(part.text), left))}
 
 
 def index_page(chosen: Sequence[Lesson]) -> str:
@@ -105,8 +135,9 @@ def index_page(chosen: Sequence[Lesson]) -> str:
 
 
 def plain_page(title: str, source: str) -> str:
-    """A page of text."""
-    return _render("plain.html", title=title, body=markup.html(source))
+    """A page of text; rows of its tables can be linked to by the words in their first cells."""
+    body = _FIRST_CELL.sub(lambda cell: f'<tr>\n<td id="{anchor(cell[1])}">{cell[1]}</td>', markup.html(source))
+    return _render("plain.html", title=title, body=markup.Markup(body))
 
 
 def _render(name: str, **words: object) -> str:

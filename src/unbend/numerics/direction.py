@@ -7,9 +7,10 @@ import numpy as np
 
 from unbend._typing import Array, Float64, Tensor
 from unbend.errors import DataError, ShapeError
-from unbend.numerics.centroids import Centroids
+from unbend.numerics.centroids import Centroids, CentroidState, centroids
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import result
+from unbend.numerics.second import SecondState
 
 
 @result
@@ -65,6 +66,23 @@ class Direction:
         drawn = np.random.default_rng(seed).standard_normal(len(self.vector))
         return Direction(layer=self.layer, name="random", kind="random", vector=drawn / np.linalg.norm(drawn),
                          length=self.length, origin=self.origin)  # fmt: skip
+
+
+def row_means(second: SecondState) -> Centroids:
+    """The class means of rows as they were reduced, which need not be the mean over positions.
+
+    Args:
+        second: second moments of the rows, their targets a column a class.
+
+    Example:
+        >>> import torch
+        >>> rows, targets = torch.tensor([[1.0], [3.0], [8.0]]), torch.tensor([[1.0, 0], [1, 0], [0, 1]])
+        >>> row_means(SecondState.of_rows(rows, targets)).mean.tolist()
+        [[2.0], [8.0]]
+    """
+    state = second.settled()
+    n = np.round(state.n * state.y_mean)
+    return centroids(CentroidState.from_sums(n.astype(np.int64), n[:, None] * state.mean + state.cross.T))
 
 
 def mean_direction(means: Centroids, label: int, *, layer: str, name: str) -> Direction:

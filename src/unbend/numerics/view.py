@@ -35,6 +35,11 @@ class View:
     sketch: int = 0
     is_near: bool = False
 
+    @property
+    def is_picked(self) -> bool:
+        """Whether a row is that of single positions, so that it is not what the mean over positions says of it."""
+        return self.rule in {"cls", "last", "max"} and not self.sketch
+
     def columns(self, shape: tuple[int, ...]) -> int:
         """Columns of the rows of an output with this shape for one sample, before sketching."""
         return math.prod(shape) if self.rule == "flatten" else self.width

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from unbend._shares import percent
 from unbend.explain.bottleneck.bottleneck import BottleneckPlane
 from unbend.numerics.separable import JointOverlap, Overlap
 from unbend.plot.film import image_of
@@ -52,7 +53,7 @@ def bottleneck_frame(ax: Axes, result: BottleneckPlane, i: int) -> None:
     _dots(ax, points, result.frame_y)
     _names(ax, points, result.frame_y, result.class_names)
     right = float(np.mean(_class_at(points, result.frame_weight[i], result.frame_bias[i]) == result.frame_y))
-    told = f": {right:.0%} of these rows right" if result.has_lines else ""
+    told = f": {percent(right)} of these rows right" if result.has_lines else ""
     ax.set_title(f"step {result.frame_steps[i]:,}{told}", loc="left")
 
 

@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unbend._shares import percent
 from unbend._typing import Array, Float64
 from unbend.explain.maps.maps import LayerMaps
 from unbend.plot.film import image_of, kept_frames, moment, n_moments
@@ -95,7 +96,7 @@ def _words(result: LayerMaps, method: str, i: int) -> str:
     """A layer with how far its map can be trusted."""
     series = result[method]
     told = f"{shortened(result.labels[i])}: trust {series.trustworthiness[i]:.2f}"
-    return told + (f", kNN {series.accuracy[i]:.0%}" if np.isfinite(series.accuracy[i]) else "")
+    return told + (f", kNN {percent(series.accuracy[i])}" if np.isfinite(series.accuracy[i]) else "")
 
 
 def _rows(ax: Axes, result: LayerMaps, points: Float64[Array, "n 2"], around: float, *, size: float = 3.0) -> None:

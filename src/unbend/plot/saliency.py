@@ -32,8 +32,8 @@ def saliency(figure: Figure, result: Saliency) -> None:
     for k, name in enumerate(names):
         is_good = result.passes[name]
         r = float(np.mean(result.similarity[name]))
-        grid[0, 1 + 2 * k].set_title(name, fontsize=8)
-        grid[0, 2 + 2 * k].set_title("random weights", fontsize=8, color=MUTED)
+        grid[0, 1 + 2 * k].set_title(name.replace(" ", "\n"), fontsize=8)
+        grid[0, 2 + 2 * k].set_title("random\nweights", fontsize=8, color=MUTED)
         grid[-1, 1 + 2 * k].set_xlabel(f"{'passes' if is_good else 'fails'}: r = {r:.2f}", fontsize=8,
                                        color=GREEN if is_good else VERMILION)  # fmt: skip
 
@@ -46,7 +46,7 @@ def _input(ax: Axes, result: Saliency, i: int) -> None:
         ax.imshow(1 - shade[..., 0] if x.shape[2] == 1 else shade, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     else:
         ax.imshow(_strip(x), cmap="gray_r", aspect="auto", interpolation="nearest")
-    name = result.class_names[result.target[i]] if result.target[i] < len(result.class_names) else ""
+    name = result.output_names[result.target[i]]
     ax.set_ylabel(f"{name}", fontsize=8, rotation=0, ha="right", va="center", parse_math=False)
     _bare(ax)
 

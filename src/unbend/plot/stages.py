@@ -3,7 +3,6 @@
 In: a `PlaneFlow`. Out: marks on given axes, figures, frames.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unbend.explain.flow import PlaneFlow
+from unbend.numerics.polar import polar
 from unbend.plot.film import MOST_FRAMES, image_of, kept_frames, moment, n_moments
 from unbend.plot.lines import warped_grid
 from unbend.plot.scatter import legend, scatter
@@ -106,32 +106,10 @@ def _between(
     """Where points are on their way from one stage to the next."""
     if not result.is_affine[step]:
         return (1 - share) * stages[step] + share * stages[step + 1]
-    mapped = stages[step] @ partial_map(result.weights[step], share).T + share * result.biases[step]
+    mapped = stages[step] @ polar(result.weights[step]).part(share).T + share * result.biases[step]
     rest = stages[step + 1] - (stages[step] @ result.weights[step].T + result.biases[step])
     is_rounding = np.abs(rest).max(initial=0) <= _ROUNDING * np.abs(stages[step + 1]).max(initial=0)
     return mapped if is_rounding else mapped + share * rest
-
-
-def partial_map(weight: Float64[np.ndarray, "2 2"], share: float) -> Float64[np.ndarray, "2 2"]:
-    """A part of the way from the identity to a matrix: turned, mirrored and stretched by that share.
-
-    With W = P R, R a turn (after a mirroring where the determinant is negative) and P a stretch along its axes.
-
-    Example:
-        >>> partial_map(np.diag([3.0, 1.0]), 0.5)
-        array([[2., 0.],
-               [0., 1.]])
-    """
-    left, sizes, right = np.linalg.svd(weight)
-    stretch = left @ np.diag((1 - share) + share * sizes) @ left.T
-    around = left @ right
-    mirror = np.eye(2)
-    if np.linalg.det(around) < 0:
-        around = around @ np.diag([1.0, -1.0])
-        mirror = np.diag([1.0, math.cos(math.pi * share)])
-    angle = share * math.atan2(around[1, 0], around[0, 0])
-    turned = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return stretch @ turned @ mirror
 
 
 def _frame(points: Float64[np.ndarray, "n 2"]) -> tuple[Float64[np.ndarray, "2"], float]:

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend.chart.activity import RATIO, VERDICTS, unit_strip
 from unbend.numerics.activity import Activity
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import headline, in_digits, percent
+from unbend.report.text import headline, in_digits
 from unbend.study.silence import bound_in_words
 
 _ALL = 64

@@ -3,10 +3,11 @@
 import numpy as np
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend.chart.depth import law_line
 from unbend.numerics.readout import READERS
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, in_digits, percent
+from unbend.report.text import Number, in_digits
 from unbend.study.depth import Depth
 from unbend.study.head import Head
 
@@ -18,9 +19,9 @@ def depth(result: Depth, place: Place = NOWHERE) -> Section:
     """The curve of the read-out with its baselines, the Fisher staircase and the law of equi-separation."""
     labels = [place.label(name) for name in result.layers]
     curve = _curve(result, labels, place)
-    if not np.isfinite(result.fisher).any():
-        return Section(pictures=(curve,))
-    return Section(pictures=(curve, _staircase(result, labels, place), _law(result, labels, place)))
+    n = int(np.isfinite(result.fisher).sum())
+    stairs = (_staircase(result, labels, place),) if n > 1 else ()  # one step is no staircase
+    return Section(pictures=(curve, *stairs, _law(result, labels, place)) if n else (curve,))
 
 
 def _curve(result: Depth, labels: list[str], place: Place) -> Picture:

@@ -4,10 +4,11 @@ from dataclasses import asdict
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend.chart.histogram import bars
 from unbend.numerics.histogram import Histogram
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, in_digits, percent, small_share
+from unbend.report.text import Number, in_digits, small_share
 
 
 @section.register

@@ -24,7 +24,7 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 @cache
 def template(package: str, name: str, **filters: Callable[[Any], str]) -> Template:
-    """A template of a package, which escapes what it is given, knows the filter `quoted`, and may extend `frame.html`.
+    """A template of a package, which escapes what it is given and may extend `frame.html`; it knows the filters below.
 
     Args:
         package: where it stands, as a dotted name.
@@ -38,7 +38,7 @@ def template(package: str, name: str, **filters: Callable[[Any], str]) -> Templa
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update({"quoted": quoted, **filters})
+    env.filters.update({"quoted": quoted, "breakable": breakable, **filters})
     return env.get_template(name)
 
 
@@ -83,6 +83,16 @@ def quoted(words: str) -> Markup:
         '<code>x &lt; 1</code> &amp; more'
     """
     return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(words))))  # noqa: S704
+
+
+def breakable(path: str) -> Markup:
+    """A dotted path that may go on in a new line behind its dots, and nowhere else.
+
+    Example:
+        >>> str(breakable("a.<b>"))
+        'a.<wbr>&lt;b&gt;'
+    """
+    return Markup(escape(path).replace(".", Markup(".<wbr>")))  # noqa: S704  escaped just now
 
 
 def write(page: str, path: str | os.PathLike[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.chart.style import CLASSES, shortened
 from unbend.explain.maps.maps import LayerMaps, MapSeries
@@ -14,7 +15,6 @@ from unbend.report.block import pack
 from unbend.report.figures import Figures, rules
 from unbend.report.html import fill, looks, template
 from unbend.report.sections import Picture, Table
-from unbend.report.text import percent
 
 _HERE = "unbend.report"
 _TITLES: dict[str, str] = {

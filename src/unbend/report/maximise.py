@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
@@ -97,8 +98,8 @@ def _noise(result: Maximisation) -> str:
         )
     return (
         f"{len(bad):,} of {len(result.names):,} are adversarial noise, not what the target answers to in the data: "
-        f"{first_few(bad, _FEW)}. An input is called so that keeps less than {LEAST:.0%} of what real rows keep under "
-        f"small changes, or is {FAR:g} times as far above the mean as any real row and unlike the data."
+        f"{first_few(bad, _FEW)}. An input is called so that keeps less than {percent(LEAST)} of what real rows keep "
+        f"under small changes, or is {FAR:g} times as far above the mean as any real row and unlike the data."
     )
 
 
@@ -125,7 +126,7 @@ def _row(result: Maximisation, i: int) -> tuple[str, ...]:
 
 def _card(result: Maximisation, i: int) -> Markup:
     real = result.examples.x[result.examples.at(result.real_ids[i])]
-    kept = f"keeps {result.survival[i]:.0%} under small changes (real rows {result.real_survival[i]:.0%})"
+    kept = f"keeps {percent(result.survival[i])} under small changes (real rows {percent(result.real_survival[i])})"
     said = f"answer {result.answer[i]:.3g}, greatest real {result.real_answer[i, 0]:.3g}; {kept}"
     is_bad = bool(result.is_noise[i])
     return Markup('<article><h3>{}</h3><p class="{}">{}{}</p><img alt="{}" src="{}"></article>').format(

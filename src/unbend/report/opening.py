@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.numerics.separable import Separation
-from unbend.report.text import percent
 from unbend.study.opening import Opening
 
 _WIDTH, _HEIGHT, _EDGE = 340.0, 260.0, 14.0

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.chart.planes import groups, window
 from unbend.numerics.planes import Projections
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import percent
 
 _RATIO = 1.17
 _CLASSES = 24

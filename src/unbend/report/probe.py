@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend.numerics.interval import PairedDifference, paired_interval
 from unbend.numerics.probe import Probe, Probes
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
@@ -14,9 +15,7 @@ from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, sect
 def probes(result: Probes, place: Place = NOWHERE) -> Section:
     """The accuracies over depth, and a table with gains, controls and certificates."""
     labels = [place.label(name) for name in result.layers]
-    told = "; ".join(
-        f"{label}: {_percent(p.accuracy)}" for label, p in zip(labels, result.layers.values(), strict=True)
-    )
+    told = "; ".join(f"{label}: {percent(p.accuracy)}" for label, p in zip(labels, result.layers.values(), strict=True))
     picture = Picture(
         "What the best linear reader reads off each layer",
         f"Logistic probes, fitted to {result.n:,} training rows and judged on {result.n_test:,} held-out rows. Blue: "
@@ -55,13 +54,13 @@ def _table(result: Probes, labels: list[str]) -> Table:
     right = {name: probe.right for name, probe in result.layers.items()}
     gains = {b: paired_interval(right[b], right[a], result.level) for a, b in pairwise(right)}
     rows = tuple(
-        (label, _percent(p.accuracy), f"{_percent(p.low)} to {_percent(p.high)}", _points(gains.get(name)),
+        (label, percent(p.accuracy), f"{percent(p.low)} to {percent(p.high)}", _points(gains.get(name)),
          f"{p.loss:.3f}", f"{p.l2:.0e}", _selectivity(p.control.selectivity), _maybe(p.control.capacity),
          _certificate(p))
         for label, (name, p) in zip(labels, result.layers.items(), strict=True)
     )  # fmt: skip
     head = (
-        "layer", "held-out accuracy", f"{result.level:.0%} interval", "gain over the layer before", "log-loss",
+        "layer", "held-out accuracy", f"{percent(result.level)} interval", "gain over the layer before", "log-loss",
         "penalty", "selectivity", "shuffled labels memorised", "optimality gap",
     )  # fmt: skip
     return Table(
@@ -71,12 +70,8 @@ def _table(result: Probes, labels: list[str]) -> Table:
     )  # fmt: skip
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
-
-
 def _maybe(share: float | None) -> str:
-    return "" if share is None else _percent(share)
+    return "" if share is None else percent(share)
 
 
 def _selectivity(found: PairedDifference | None) -> str:

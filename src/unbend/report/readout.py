@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.chart.matrix import mistake_shade, mistake_share
 from unbend.numerics.readout import Readout
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import headline, percent
+from unbend.report.text import headline
 
 _LISTED = 24
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.report.html import carried, fill, looks, template, write
-from unbend.report.text import in_digits, percent
+from unbend.report.text import in_digits
 from unbend.study.history.rules import judge
 from unbend.study.history.values import FIELDS, VALUES, RunHistory
 
@@ -173,7 +174,7 @@ def _lead(history: RunHistory) -> str:
     last = history.snapshots[-1]
     ranks = f" on {about.ranks} ranks" if about.ranks > 1 else ""
     cost = last.values.get("cost")
-    told = f"; watching cost {cost:.1%} of the time" if cost is not None else ""
+    told = f"; watching cost {percent(cost)} of the time" if cost is not None else ""
     return (
         f"{last.step:,} steps in {last.seconds:,.0f} s{ranks}, {len(history.snapshots):,} snapshots, "
         f"{about.n_parameters:,} parameters{told}."

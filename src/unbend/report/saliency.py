@@ -14,10 +14,11 @@ from unbend.explain.saliency import SAME, Saliency
 from unbend.plot.saliency import saliency as draw
 from unbend.plot.style import PAPER, RC
 from unbend.report.sheet import SheetPart, SheetPicture, sheet
+from unbend.report.text import small_share
 
 _CELL = 1.05
 _CAPTION = (
-    "Left of each line: the class that is explained. Where a method has signs, blue speaks for it and red against."
+    "Left of each line: the output that is explained. Where a method has signs, blue speaks for it and red against."
 )
 _STYLE = """.tokens { font-size: 13.5px; line-height: 1.9; max-width: 100ch; overflow-wrap: anywhere; }
 .tokens span { border-radius: 3px; padding: 1px 3px; } .tokens b { color: var(--muted); font-weight: 400; }"""
@@ -47,9 +48,9 @@ def saliency_page(result: Saliency, *, title: str, words: Callable[[int], str] =
 def saliency_sentences(result: Saliency) -> tuple[str, ...]:
     """Which methods can be believed, and how exact integrated gradients are."""
     first = (
-        "What the score of the class that the network names hangs on, pixel by pixel, column by column or token by "
-        "token. Beside each map stands that of the same network with all weights drawn anew: a map that stays the same "
-        f"(rank correlation from {SAME} on) tells of the input, not of what was learned."
+        "What the greatest score that the network gives a row, or its only one, hangs on, pixel by pixel, column by "
+        "column or token by token. Beside each map stands that of the same network with all weights drawn anew: a map "
+        f"that stays the same (rank correlation from {SAME} on) tells of the input, not of what was learned."
     )
     told = [first]
     for name, passes in result.passes.items():
@@ -59,7 +60,7 @@ def saliency_sentences(result: Saliency) -> tuple[str, ...]:
     if np.isfinite(result.gap).any():
         told.append(
             f"The integrated gradients of a row add up to the difference of its score from that of an empty input "
-            f"within {np.nanmax(result.gap):.1%}."
+            f"within {small_share(float(np.nanmax(result.gap)))}."
         )
     return tuple(told)
 
@@ -80,20 +81,21 @@ def _image(result: Saliency) -> Markup:
 
 def _texts(result: Saliency, words: Callable[[int], str]) -> Markup:
     lines = []
-    for i in range(len(result.ids)):
-        name = result.class_names[result.target[i]] if result.target[i] < len(result.class_names) else "?"
+    for i, mine in enumerate(result.counts):
+        name = result.output_names[result.target[i]]
         lines.append(Markup("<h2>row {}: {}</h2>").format(int(result.ids[i]), name))
         for method in result.maps:
             for weights, maps in (("", result.maps), ("random weights: ", result.random_maps)):
                 told = Markup(" ").join(
-                    _token(words(int(t)), s) for t, s in zip(result.x[i], _share(maps[method][i]), strict=True)
+                    _token(words(int(t)), s)
+                    for t, s in zip(result.x[i][mine], _share(maps[method][i][mine]), strict=True)
                 )
                 lines.append(Markup('<p class="tokens"><b>{}{}</b> {}</p>').format(weights, method, told))
     return Markup("").join(lines)
 
 
 def _share(values: Array) -> Array:
-    return values / max(float(np.abs(values).max()), 1e-12)
+    return values / max(float(np.abs(values).max(initial=0.0)), 1e-12)
 
 
 def _token(word: str, share: float) -> Markup:

@@ -128,7 +128,7 @@ NOWHERE = Place()
 
 @singledispatch
 def section(result: Any, place: Place = NOWHERE) -> Section:
-    """What a page shows of a Result; for one it does not know, all its fields with what they mean.
+    """What a page shows of a Result; for one it does not know, all its fields that hold something with what they mean.
 
     Args:
         result: the Result.
@@ -136,10 +136,13 @@ def section(result: Any, place: Place = NOWHERE) -> Section:
     """
     numbers, rows, tables = [], [], []
     for name, value, meaning in entries(result):
-        if isinstance(value, Real | np.bool_) or value is None:
-            numbers.append(Number(name, float(value or 0), in_digits(value), meaning))
+        label = name.removeprefix("is_").replace("_", " ")
+        if value is None or (isinstance(value, float) and np.isnan(value)):
+            continue
+        if isinstance(value, Real | np.bool_):
+            numbers.append(Number(label, float(value), in_digits(value), meaning))
         else:
-            rows.append((name, summed_up(value), meaning))
+            rows.append((label, summed_up(value), meaning))
             small = _values(value)
             if small is not None:
                 tables.append((f"{place.name or 'values'}.{name}", small))

@@ -4,7 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from unbend.explain.shape import LayerShapes
+from unbend._names import first_few
+from unbend.explain.shape import ClassTopology, LayerShapes
 from unbend.plot.shape import affineness, alike, dimensions, scales
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
@@ -34,26 +35,35 @@ def shape_page(result: LayerShapes, *, title: str) -> str:
         caption = "Likeness with the layers of the other model."
         pictures.append(_picture(partial(alike, result=result, between=True), caption))
     columns = ["layer", "dimension", "95 % interval", "coarser", "matrix R²"]
-    has_topology = bool((result.pieces >= 0).all())
-    columns += ["pieces", "holes"] if has_topology else []
-    rows = [_row(result, i, has_topology=has_topology) for i in range(len(result.layers))]
-    return sheet(
-        title, shape_sentences(result), [SheetPart("", (), pictures), SheetPart("The numbers", (), (), columns, rows)]
-    )
+    rows = [_row(result, i) for i in range(len(result.layers))]
+    parts = [SheetPart("", (), pictures), SheetPart("The numbers", (), (), columns, rows)]
+    parts += [] if result.topology is None else [_counts(result, result.topology)]
+    return sheet(title, shape_sentences(result), parts)
+
+
+def _counts(result: LayerShapes, found: ClassTopology) -> SheetPart:
+    """Pieces and holes, a row for each layer."""
+    told = "Of all classes together, and of each, as pieces · holes: a class in two pieces, one with a hole, is 2 · 1."
+    columns = ["layer", "pieces", "holes", *found.classes]
+    rows = [
+        [f"`{name}`", str(pieces.sum()), str(holes.sum()),
+         *(f"{p} · {h}" for p, h in zip(pieces, holes, strict=True))]
+        for name, pieces, holes in zip(result.layers, found.pieces, found.holes, strict=True)
+    ]  # fmt: skip
+    return SheetPart("Pieces and holes", (told,), (), columns, rows)
 
 
 def _picture(draw: partial[None], caption: str) -> SheetPicture:
     return drawing(vector(draw, caption, size=(4.4, 2.9), margins=None), caption)
 
 
-def _row(result: LayerShapes, i: int, *, has_topology: bool) -> list[str]:
+def _row(result: LayerShapes, i: int) -> list[str]:
     one = result.dimensions[i]
     told = ["—"] * 3
     if one is not None:
         told = [f"{one.value:.1f}", f"{one.low:.1f} to {one.high:.1f}", f"{one.curve[min(2, len(one.curve) - 1)]:.1f}"]
     r2 = result.affine_r2[i]
-    more = [str(result.pieces[i]), str(result.holes[i])] if has_topology else []
-    return [f"`{result.layers[i]}`", *told, f"{r2:.4f}" if np.isfinite(r2) else "—", *more]
+    return [f"`{result.layers[i]}`", *told, f"{r2:.4f}" if np.isfinite(r2) else "—"]
 
 
 def shape_sentences(result: LayerShapes) -> tuple[str, ...]:
@@ -71,9 +81,31 @@ def shape_sentences(result: LayerShapes) -> tuple[str, ...]:
     if near:
         names = ", ".join(f"`{name}`" for name in near[:8]) + (" and others" if len(near) > 8 else "")
         told.append(f"Nearly a matrix on these data, though not affine by build: {names}.")
+    if result.topology is not None:
+        told.append(_topology(result, result.topology))
     if result.others:
         best = int(np.nanargmax(result.cka_between))
         i, j = np.unravel_index(best, result.cka_between.shape)
         told.append(f"Most alike of both models: `{result.layers[i]}` and `{result.others[j]}` "
                     f"(CKA {result.cka_between[i, j]:.2f}).")  # fmt: skip
     return tuple(told)
+
+
+def _topology(result: LayerShapes, found: ClassTopology) -> str:
+    """In how many pieces, and with how many holes, the classes begin and end."""
+    n = len(found.classes)
+    whose = f"`{found.classes[0]}`" if n == 1 else f"{n} classes together"
+    counts = [f"{_counted(int(p.sum()), 'piece')} and {_counted(int(h.sum()), 'hole')}"
+              for p, h in ((found.pieces[0], found.holes[0]), (found.pieces[-1], found.holes[-1]))]  # fmt: skip
+    told = (
+        f"Of up to {int(found.n.max())} rows each, {whose} make {counts[0]} in `{result.layers[0]}`, and {counts[1]} "
+        f"in `{result.layers[-1]}`."
+    )
+    if found.left_out:
+        names = first_few([f"`{name}`" for name in found.left_out], 6)
+        told += f" Left out, for want of time or of rows: {names}; --budget (budget=) gives more time."
+    return told
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"

@@ -4,10 +4,11 @@ from dataclasses import asdict
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend.chart.spectrum import spectrum_curve
 from unbend.numerics.spectrum import Spectrum
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, headline, in_digits, percent, small_share
+from unbend.report.text import Number, headline, in_digits, small_share
 
 _LISTED = 12
 _FEW = 10

@@ -5,11 +5,11 @@ from functools import partial
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend.explain.steering import Steering
 from unbend.plot.steering import steering as draw
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, drawing, sheet
-from unbend.report.text import percent
 
 _MOST = 24
 

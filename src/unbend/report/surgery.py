@@ -1,7 +1,11 @@
 """The page of surgery: what each layer is worth, as a picture, as sentences and as numbers."""
 
 from functools import partial
+from typing import cast
 
+from unbend._names import first_few
+from unbend._shares import percent
+from unbend.explain.defaults import Operation
 from unbend.explain.surgery.leak import Leak
 from unbend.explain.surgery.operations import MEANINGS
 from unbend.explain.surgery.surgery import Cut, Surgery
@@ -10,7 +14,6 @@ from unbend.plot.surgery import LOOKS, units_needed
 from unbend.plot.surgery import surgery as draw
 from unbend.plot.vector import vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
-from unbend.report.text import percent
 from unbend.study.worth import points
 
 _MOST = 24
@@ -30,6 +33,7 @@ def surgery_page(result: Surgery, *, title: str) -> str:
         *([_units(result)] if result.units else []),
         SheetPart("What was done", [f"`{LOOKS[op][2]}`: {said}." for op, said in MEANINGS.items()]),
         _numbers(result),
+        *([_impossible(result)] if result.impossible else []),
         *([_runs(result)] if result.runs else []),
         *([_erasures(result)] if result.erasures else []),
     ]
@@ -53,9 +57,10 @@ def _units(result: Surgery) -> SheetPart:
         label = f"Accuracy over the units of {one.layer} that are kept"
         paint = partial(units_needed, result=one, accuracy=result.accuracy)
         pictures.append(drawing(vector(paint, label, margins=(0.45, 0.36, 0.08, 0.25))))
+    where = "as they are for another row" if result.units[0].is_resampled else "put at their mean"
     words = (
-        "Units are put at their mean, the least important first (by the first-order change of the loss), and in a "
-        "random order. Dotted: the least number that was tried within two points."
+        f"Units are {where}, the least important first (by the first-order change of the loss), and in a random "
+        "order. Dotted: the least number that was tried within two points."
     )
     return SheetPart("How many units each layer needs", (words,), pictures)
 
@@ -63,6 +68,16 @@ def _units(result: Surgery) -> SheetPart:
 def _numbers(result: Surgery) -> SheetPart:
     columns = ("layer", "change", "accuracy", "cost", "loss rises by", "same decision")
     return SheetPart("The numbers", (), (), columns, [_row(cut) for cut in result.cuts])
+
+
+def _impossible(result: Surgery) -> SheetPart:
+    """Which changes could not be made, by the reason."""
+    by_reason: dict[tuple[str, Operation], list[str]] = {}
+    for key, reason in result.impossible.items():
+        layer, _, operation = key.rpartition(": ")
+        by_reason.setdefault((reason, cast("Operation", operation)), []).append(f"`{layer}`")
+    rows = [(LOOKS[operation][2], reason, first_few(names, 8)) for (reason, operation), names in by_reason.items()]
+    return SheetPart("What could not be done", (), (), ("change", "since", "layers"), rows)
 
 
 def _row(cut: Cut) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from unbend._shares import NONE, percent
 from unbend.numerics.activity import Activity
 from unbend.numerics.centroids import Centroids
 from unbend.numerics.histogram import Histogram
@@ -27,7 +28,6 @@ from unbend.study.unknown import Unknown
 from unbend.study.values import Layer, Study
 
 PERMUTED = "training accuracy of a closed form with shuffled labels: what width alone can do"
-NONE = "—"
 """What stands where a number would say nothing."""
 _JUDGED = f"{NONE} for a layer that is no activation, or has no finite value"
 
@@ -273,16 +273,6 @@ def meanings(docstring: str) -> dict[str, str]:
 def rate(label: str, value: float, meaning: str = "") -> Number:
     """A share as a headline number."""
     return Number(label, value, percent(value), meaning, None if np.isnan(value) else float(np.clip(value, 0, 1)))
-
-
-def percent(share: float) -> str:
-    """A share in percent, to a tenth; a dash for none.
-
-    Example:
-        >>> percent(0.9749), percent(1.0), percent(float("nan"))
-        ('97.5 %', '100 %', '—')
-    """
-    return NONE if np.isnan(share) else f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def small_share(share: float) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.numerics.interval import wilson
 from unbend.numerics.readout import READERS
-from unbend.report.text import percent
 from unbend.study.depth import Depth
 from unbend.study.examine.values import Examination
 from unbend.study.head import Head

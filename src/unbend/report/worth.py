@@ -1,7 +1,7 @@
 """What a page shows of a `Worth`: what it costs to leave out each layer."""
 
+from unbend._shares import percent
 from unbend.report.sections import NOWHERE, Place, Section, Table, section
-from unbend.report.text import percent
 from unbend.study.worth import Worth, points
 
 _WAYS = {"skip": "skipped", "mean": "at its mean", "matrix": "one matrix in its place"}

@@ -12,6 +12,8 @@ import numpy as np
 from torch import nn
 
 from unbend.numerics.readout import Readout, readout
+from unbend.numerics.sample import SampleState
+from unbend.numerics.second import SecondState
 from unbend.study.cost import draw_seconds
 from unbend.study.finish import one_thread, results_of, without_controls
 from unbend.study.outputs import part_of_output
@@ -59,7 +61,8 @@ def further_draws(model: nn.Module, passes: Passes, work: Preparation, how: Sett
     logistic = affordable(TASKS[work.task], work.frames, sums)
     n, note = _count(model, work, sums, logistic)
     with one_thread():
-        drawn = []
+        drawn: list[dict[str, Readout]] = []
+        fixed = list(sums.twin_train)
         for i in range(1, 1 + n):
             fresh, _ = untrained_twin(model, work.rows, work, replace(how, seed=how.seed + i))
             if fresh is None:
@@ -67,7 +70,9 @@ def further_draws(model: nn.Module, passes: Passes, work: Preparation, how: Sett
             with part_of_output(fresh, how.output):
                 train, held_out = passes.of_twin(fresh, f"Untrained draw {i + 1}")
             mine = replace(sums, twin_train=train, twin_held_out=held_out)
-            drawn.append({name: _small(read) for name, read in _reads(work, mine, logistic).items()})
+            fixed = [name for name in fixed if _is_same(name, sums, mine)]
+            known = {name: read for name, read in drawn[0].items() if name in fixed} if drawn else {}
+            drawn.append(known | {name: _small(read) for name, read in _reads(work, mine, logistic, known).items()})
     frames = tuple(
         replace(frame, draws=tuple(draw[frame.name] for draw in drawn if frame.name in draw)) for frame in work.frames
     )
@@ -84,9 +89,9 @@ def _count(model: nn.Module, work: Preparation, sums: Sums, names: Collection[st
     n = min(DRAWS - 1, int(BUDGET / max(each, 1e-9)))
     if n == DRAWS - 1:
         return n, ""
-    drawn = "one untrained draw" if n == 0 else f"{n + 1} untrained draws"
+    drawn = "is one untrained draw" if n == 0 else f"are {n + 1} untrained draws"
     unknown = ": how much draws differ is not known" if n == 0 else ""
-    return n, f"There is {drawn} and not {DRAWS}, since each takes about {math.ceil(each):,} s{unknown}."
+    return n, f"There {drawn} and not {DRAWS}, since each takes about {math.ceil(each):,} s{unknown}."
 
 
 def _pass_operations(model: nn.Module, frames: Sequence[Layer]) -> float:
@@ -101,12 +106,23 @@ def _pass_operations(model: nn.Module, frames: Sequence[Layer]) -> float:
     return found + 2.0 * rest * max(positions.values(), default=1.0)
 
 
-def _reads(work: Preparation, sums: Sums, logistic: Collection[str]) -> dict[str, Readout]:
-    """What is read of every layer of a draw."""
+def _is_same(layer: str, a: Sums, b: Sums) -> bool:
+    """Whether two draws put out the same rows at a layer, as they do before their first weight."""
+    seconds = [sums.state(layer, SecondState, "twin_train") for sums in (a, b)]
+    samples = [(sums.state(layer, SampleState, part) for part in TWIN) for sums in (a, b)]
+    arrays = [
+        [array for state in states if state is not None for array in (state.settled().ids, *state.table())]
+        + ([] if second is None else [second.settled().mean, second.settled().gram])
+        for second, states in zip(seconds, samples, strict=True)
+    ]
+    return len(arrays[0]) == len(arrays[1]) and all(map(np.array_equal, *arrays))
+
+
+def _reads(work: Preparation, sums: Sums, logistic: Collection[str], known: Collection[str] = ()) -> dict[str, Readout]:
+    """What is read of every layer of a draw but those that are known."""
     measures = [without_controls(m) for m in work.measures if m.name == readout.__name__]
     found = {}
-    for frame in work.frames:
-        name = frame.name
+    for name in (frame.name for frame in work.frames if frame.name not in known):
         results = results_of(measures, sums.twin_train.get(name, {}), sums.twin_held_out.get(name, {}))
         read = first_of(results.values(), Readout)
         if read is not None:

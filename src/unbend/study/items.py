@@ -157,7 +157,7 @@ class Items:
         if self._target is not None and not isinstance(self._target, int):
             inputs, target = self._by_position(batch, ()), self._target
             return lambda b: (_pick(b, inputs), _part(b, target))
-        place = self._label_place(batch) if self._target is None else range(len(batch))[self._target]
+        place = self._label_place(batch) if self._target is None else _place(batch, self._target)
         if place is None:
             return lambda b: (tuple(b), None)
         inputs = self._by_position(batch, (place,))
@@ -179,7 +179,7 @@ class Items:
         assert chosen is not None  # noqa: S101  asked by the caller
         if target is None:
             several = chosen if isinstance(chosen, (tuple, list)) else [chosen]
-            taken = {range(len(batch))[c] for c in several if isinstance(c, int)}
+            taken = {_place(batch, c) for c in several if isinstance(c, int)}
             left = [i for i in range(len(batch)) if i not in taken]
             labels = [i for i in left if _is_label(batch[i])] if len(left) > 1 else left
             if len(labels) > 1:
@@ -227,7 +227,7 @@ class Items:
         return tuple(plain[: int(min(takes.most, len(plain)))])
 
     def _beside_place(self, batch: Sequence[Any]) -> int | None:
-        return range(len(batch))[self._beside] if isinstance(self._beside, int) else None
+        return _place(batch, self._beside) if isinstance(self._beside, int) else None
 
     def _note(self, sentence: str) -> None:
         self.notes = (*self.notes, sentence)
@@ -259,6 +259,17 @@ def _part(batch: Any, choice: Any) -> Any:
     except (KeyError, IndexError, TypeError) as error:
         has = ", ".join(map(repr, batch)) if isinstance(batch, Mapping) else f"{len(batch)} parts, from 0"
         raise DataError(f"data: items have no part {choice!r}. They have: {has}.") from error
+
+
+def _place(batch: Sequence[Any], at: int) -> int:
+    """The position of a part, counted from the start.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not -len(batch) <= at < len(batch):
+        raise DataError(f"data: items have no part {at}. They have: {len(batch)} parts, from 0.")
+    return range(len(batch))[at]
 
 
 def choice(word: str | None) -> Choice | None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from unbend._shares import percent
 from unbend._typing import Array, Int64
 from unbend.numerics.result import result
 from unbend.numerics.separable import JointOverlap, JointSeparation, LadderStep, Overlap, Separation
@@ -67,5 +68,5 @@ def remark(step: LadderStep) -> str:
     if f.control.n:
         parts.append(f"shuffled labels separable {f.control.n_separable} of {f.control.n}")
     if f.held_out_accuracy is not None:
-        parts.append(f"held out {f.held_out_accuracy:.1%}")
+        parts.append(f"held out {percent(f.held_out_accuracy)}")
     return " · ".join(parts)

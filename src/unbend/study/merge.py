@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend.errors import MergeError
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
@@ -99,7 +100,7 @@ def _with_shares(about: About, sums: Sums, studies: Sequence[Study]) -> tuple[st
     if whole < 1:
         kept = (*kept, subsampled(whole))
     if max(each) > _ALIKE * min(each):
-        shares = ", ".join(f"{share:.0%}" for share in each)
+        shares = ", ".join(percent(share) for share in each)
         note = (
             f"The studies weigh unlike in second moments and read-outs: {shares} of their rows are in them. Make them "
             "with exact=True (--exact) to count all rows alike."

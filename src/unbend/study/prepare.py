@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from unbend._names import INPUT
+from unbend._shares import percent
 from unbend.capture import Plan, call, plan, quiet, tensor_of
 from unbend.errors import DataError
 from unbend.load.labels import Task
@@ -22,13 +23,14 @@ from unbend.study.cost import costly
 from unbend.study.finish import fitting
 from unbend.study.fit import fit_inputs
 from unbend.study.fold import input_rows
+from unbend.study.items import Items, arguments
 from unbend.study.labels import Labels, labels
 from unbend.study.loss import written_for
 from unbend.study.position_labels import OutputForm
 from unbend.study.positions import DrawnPositions, Positions
 from unbend.study.reader import Minibatch
 from unbend.study.settings import Settings
-from unbend.study.source import Source
+from unbend.study.source import Holding, Source, source
 from unbend.study.tables import widths_of
 from unbend.study.values import Layer, TaskName
 
@@ -76,6 +78,14 @@ class Preparation:
     positions: Positions | None
     notes: tuple[str, ...]
     cost: str
+
+
+def source_of(model: nn.Module, data: Any, held_out: Any, how: Settings) -> Source:
+    """The data in two parts, read as the model takes them."""
+    beside = how.groups if isinstance(how.groups, str | int) else None
+    items = Items(arguments(model), inputs=how.inputs, target=how.target, beside=beside)
+    holding = Holding(how.share, how.groups, how.stratify)
+    return source(data, held_out=held_out, batch_size=how.batch_size, holding=holding, items=items)
 
 
 def prepare(model: nn.Module, rows: Source, how: Settings) -> Preparation:
@@ -212,7 +222,7 @@ def _measures(how: Settings, found: Labels) -> tuple[Measure, ...]:
 
 def subsampled(rate: float) -> str:
     """A note on the share of the training rows that goes into second moments."""
-    return f"{SUBSAMPLED} {rate:.1%} of the training rows, chosen by hash; exact=True (--exact) takes all."
+    return f"{SUBSAMPLED} {percent(rate)} of the training rows, chosen by hash; exact=True (--exact) takes all."
 
 
 def _notes(reshaped: str, rate: float, *, has_input: bool) -> list[str]:

@@ -21,13 +21,10 @@ from unbend.study.items import Items, arguments, choices
 from unbend.study.labels import labels
 from unbend.study.ladder import Ladder
 from unbend.study.position_labels import OutputForm
-from unbend.study.settings import axis_of
+from unbend.study.settings import BUDGET, axis_of
 from unbend.study.source import HELD_OUT, Holding, Source, source
 from unbend.study.tables import Table, Tables, widths_of
 from unbend.study.values import Study
-
-BUDGET = 20.0
-"""Seconds a layer may take: verdict, permuted labels and lower bound together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

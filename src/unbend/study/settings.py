@@ -1,8 +1,8 @@
-"""How a study is made: what a caller chose, checked."""
+"""How a study is made: what a caller chose, checked; and the part of it that tells how data are read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from torch import Tensor
 
@@ -11,11 +11,37 @@ from unbend.errors import DataError
 from unbend.load.labels import MOST_VALUES
 from unbend.numerics.view import Rule
 from unbend.study.items import Choice
+from unbend.study.source import HELD_OUT
+
+BUDGET = 20.0
+"""Seconds a layer's proof may take: verdict, permuted labels and lower bound together."""
+
+
+class ReadAs(TypedDict, total=False):
+    """How items and layers are read: the settings of `unbend.study` that whatever works on a model and data takes.
+
+    Attributes:
+        reduce: how positions are reduced, for all layers or by glob.
+        axis: which axis of a layer's output holds its units, by name or glob.
+        groups: the group of each row, or the part of an item that names it: whole groups are held out.
+        inputs: which parts of an item go into the model: names, positions or functions of the batch.
+        target: which part is the label.
+        output: which part of the model's output is studied.
+        n_classes: number of classes.
+    """
+
+    reduce: Rule | Mapping[str, Rule] | None
+    axis: Mapping[str, int] | None
+    groups: Any
+    inputs: Choice | Sequence[Choice] | None
+    target: Choice | None
+    output: Choice | None
+    n_classes: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a study is made; `unbend.study` says what each setting means and has its default.
+    """How a study is made; `unbend.study` says what each setting means.
 
     Attributes:
         layers: paths or globs; None for a sensible choice.
@@ -43,29 +69,29 @@ class Settings:
         ranks: in a process group, whether its ranks share the rows.
     """
 
-    layers: Sequence[str] | None
-    reduce: Rule | Mapping[str, Rule] | None
-    axis: Mapping[str, int] | None
-    measures: Sequence[str] | None
-    twin: bool
-    untrained: Untrained | None
-    loss: Callable[[Tensor, Tensor], Tensor] | str | None
-    exact: bool
-    rows: int | None
-    share: float
-    groups: Any
-    stratify: bool
-    inputs: Choice | Sequence[Choice] | None
-    target: Choice | None
-    output: Choice | None
-    batch_size: int
-    n_classes: int | None
-    seed: int
-    proofs: bool
-    budget: float | None
-    probes: bool
-    ranks: bool
-    trials: bool
+    layers: Sequence[str] | None = None
+    reduce: Rule | Mapping[str, Rule] | None = None
+    axis: Mapping[str, int] | None = None
+    measures: Sequence[str] | None = None
+    twin: bool = True
+    untrained: Untrained | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] | str | None = None
+    exact: bool = False
+    rows: int | None = None
+    share: float = HELD_OUT
+    groups: Any = None
+    stratify: bool = False
+    inputs: Choice | Sequence[Choice] | None = None
+    target: Choice | None = None
+    output: Choice | None = None
+    batch_size: int = 512
+    n_classes: int | None = None
+    seed: int = 0
+    proofs: bool = False
+    budget: float | None = BUDGET
+    probes: bool = False
+    ranks: bool = True
+    trials: bool = True
 
     def check(self) -> None:
         """Refuse what no study can be made with.

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._shares import percent
 from unbend._typing import Array, Bool
 from unbend.capture.inputs import take
 from unbend.errors import DataError
@@ -250,12 +251,15 @@ def source(
 def _split(whole: Reader, holding: Holding, again: Callable[[Items], Reader]) -> tuple[dict[Part, Piece], str]:
     """One data set in two parts; `again` reads it under another choice of parts."""
     share = holding.share
-    word = f"{share:.0%} of the rows are held out, chosen by their hashed number." if share else "No row is held out."
+    word = (
+        f"{percent(share)} of the rows are held out, chosen by their hashed number." if share else "No row is held out."
+    )
     held: Bool[Array, "_"] | None = None
     if holding.groups is not None:
         groups = _groups(whole, holding.groups, again)
         held = split.by_group(groups, share)
-        word = f"{share:.0%} of the {len(np.unique(groups)):,} groups are held out whole, chosen by their hashed names."
+        n = len(np.unique(groups))
+        word = f"{percent(share)} of the {n:,} groups are held out whole, chosen by their hashed names."
     elif holding.stratify:
         y = _all_labels(whole)
         if y.ndim > 1:
@@ -263,7 +267,7 @@ def _split(whole: Reader, holding: Holding, again: Callable[[Items], Reader]) ->
                 f"stratify: expected one label per row, got shape {list(y.shape)}. Leave stratify out, or pass groups."
             )
         held = split.by_class(y, share)
-        word = f"{share:.0%} of the rows of each class are held out, chosen by their hashed number."
+        word = f"{percent(share)} of the rows of each class are held out, chosen by their hashed number."
     elif whole.n is not None:
         held = split.by_number(whole.n, share)
     if whole.n is not None and held is not None:

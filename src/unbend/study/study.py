@@ -28,14 +28,13 @@ from unbend.study.examine.values import Examination
 from unbend.study.fingerprint import fingerprint
 from unbend.study.finish import finish
 from unbend.study.given import network_of
-from unbend.study.items import Choice, Items, arguments
+from unbend.study.items import Choice
 from unbend.study.outputs import part_of_output
 from unbend.study.passes import Census, Passes
-from unbend.study.prepare import TASKS, Preparation, prepare
+from unbend.study.prepare import TASKS, Preparation, prepare, source_of
 from unbend.study.progress import Progress, remark, shown, ticker
-from unbend.study.proofs import BUDGET
-from unbend.study.settings import Settings
-from unbend.study.source import HELD_OUT, Holding, Part, Source, source
+from unbend.study.settings import BUDGET, Settings
+from unbend.study.source import HELD_OUT, Part, Source
 from unbend.study.untrained import untrained_twin
 from unbend.study.values import About, Study, Sums
 
@@ -143,15 +142,7 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
     how.check()
     module = bare(network_of(model))
     with fresh_defaults(), part_of_output(module, output), shown(progress) as told:
-        return _study(module, _source(module, data, held_out, how), how, told, name=name, recipe=dict(recipe or {}))
-
-
-def _source(model: nn.Module, data: Any, held_out: Any, how: Settings) -> Source:
-    """The data in two parts, read as the model takes them."""
-    beside = how.groups if isinstance(how.groups, str | int) else None
-    items = Items(arguments(model), inputs=how.inputs, target=how.target, beside=beside)
-    holding = Holding(how.share, how.groups, how.stratify)
-    return source(data, held_out=held_out, batch_size=how.batch_size, holding=holding, items=items)
+        return _study(module, source_of(module, data, held_out, how), how, told, name=name, recipe=dict(recipe or {}))
 
 
 def _study(

@@ -13,9 +13,10 @@ from unbend._notebook import in_html
 from unbend._typing import Array
 from unbend.errors import DataError, LayerError
 from unbend.numerics.centroids import Centroids
-from unbend.numerics.direction import Direction, mean_direction, readout_direction
+from unbend.numerics.direction import Direction, mean_direction, readout_direction, row_means
 from unbend.numerics.readout import Readout
 from unbend.numerics.result import in_one_line, one_line
+from unbend.numerics.second import SecondState
 from unbend.numerics.view import View
 
 R = TypeVar("R")
@@ -237,7 +238,7 @@ class Study:
         at = names.index(label) if isinstance(label, str) and label in names else label
         if isinstance(at, str):
             raise DataError(f"label: no class {label!r}. The classes are {', '.join(names[:20])}.")
-        means, found = self[layer].result(Centroids), self[layer].result(Readout)
+        means, found = self._class_means(layer), self[layer].result(Readout)
         if means is None or (kind == "readout" and found is None):
             raise DataError(f"direction: the study did not measure the {'classes' if means is None else 'read-out'} of "
                             f"{layer!r}. Leave measures out.")  # fmt: skip
@@ -245,6 +246,12 @@ class Study:
         if kind == "readout" and found is not None:
             return readout_direction(found, means, at, layer=layer, name=name)
         return mean_direction(means, at, layer=layer, name=name)
+
+    def _class_means(self, layer: str) -> Centroids | None:
+        """The class means of a layer's rows, as they were reduced; None where they were not measured."""
+        means = self[layer].result(Centroids)
+        second = state_of(self.sums.train.get(layer, {}), SecondState)
+        return means if means is None or second is None or not self[layer].view.is_picked else row_means(second)
 
     def __repr__(self) -> str:
         about = self.about

@@ -177,7 +177,7 @@ RUNS = {
         lambda: fit(mlp(16, 32, 1, act=nn.Tanh), (blobs()[0], blobs()[0][:, :1] * 3), loss=F.mse_loss, at=rise(80, 300),
                     lr=0.01), "diverging", 80),
     "shuffled labels": Planted(
-        lambda: fit(mlp(*NET), (blobs()[0], blobs()[1][torch.randperm(2048, generator=torch.Generator().manual_seed(1))])),
+        lambda: fit(mlp(*NET), (blobs()[0], blobs()[1][torch.randperm(2048, generator=torch.Generator().manual_seed(1))]), n=220),
         "loss_not_falling"),
     "a rate that is too small": Planted(lambda: fit(mlp(*NET), blobs(), lr=3e-4, n=400), "slow_convergence"),
     "a rate at the edge": Planted(

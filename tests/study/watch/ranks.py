@@ -47,14 +47,34 @@ def train(rank, ranks, place, *, watched=True, parallel=True, leave_at=None, sle
 
 
 def sharded():
+    """Shard before the watch, between the watch and its block, inside the block, and in a wrapper: four refusals."""
     from torch.distributed._composable.fsdp import fully_shard
+    from torch.distributed.fsdp import FullyShardedDataParallel
 
-    model = Functional()
-    fully_shard(model, mesh=torch.distributed.init_device_mesh("cpu", (distributed.get_world_size(),)))
-    try:
+    mesh = torch.distributed.init_device_mesh("cpu", (distributed.get_world_size(),))
+
+    def before(model):
+        fully_shard(model, mesh=mesh)
         unbend.watch(model)
-    except ModelError as error:
-        sys.stdout.write(str(error))
+
+    def between(model):
+        watch = unbend.watch(model)
+        fully_shard(model, mesh=mesh)
+        watch.__enter__()
+
+    def inside(model):
+        with unbend.watch(model):
+            fully_shard(model, mesh=mesh)
+            model(torch.zeros(4, 20))
+
+    def wrapped(model):
+        unbend.watch(FullyShardedDataParallel(model, device_id=torch.device("cpu")))
+
+    for case in (before, between, inside, wrapped):
+        try:
+            case(Functional())
+        except ModelError as error:
+            sys.stdout.write(f"{case.__name__}: {error}\n")
 
 
 def main(case, rank, ranks, place):

@@ -18,18 +18,19 @@ from unbend.numerics.second import SecondState
 from unbend.numerics.spectrum import spectrum
 from unbend.numerics.view import View
 from unbend.study.watch.measure import codes, effective_rank, guesses, of_rows, of_sums, readout_accuracy
-from unbend.study.watch.sums import SpotSums, StepPlace, add_packed
+from unbend.study.watch.sums import SpotTable, StepPlace, add_packed
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "relu6": F.relu6}
 
 
 def taken(values, pre, edges, view, parts=1):
-    """What a spot adds up of values that come in some forward passes."""
+    """What a spot adds up of values that come in some forward passes: the table, the spot and the numbers."""
     tap = Tap("a", "a", "", 0, "activation", "A", tuple(values.shape[1:]), view, saturation=edges)
-    sums = SpotSums(Spot(tap, "a"), view.width, StepPlace(torch.device("cpu")))
+    table = SpotTable([Spot(tap, "a")], StepPlace(torch.device("cpu")))
+    sums = table.each[0]
     for x, z in zip(values.chunk(parts), pre.chunk(parts), strict=True):
         sums.add(x, z if edges is not None and edges.pre is not None else None)
-    return sums, sums.unpack(sums.packed(), sums.rows)
+    return table, sums, of_sums(table.unpack(table.packed()), np.array([edges is not None]))[0]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -39,11 +40,10 @@ def test_sums_give_what_moments_and_activity_give(name, parts):
     act, edges = ACTIVATIONS[name], saturation(ACTIVATIONS[name])
     pre = torch.randn(96, 12, generator=g) * torch.linspace(0.1, 8, 12) + torch.linspace(-20, 20, 12)
     values, view = act(pre), View("features", "none", 12)
-    sums, found = taken(values, pre, edges, view, parts)
+    _, _, numbers = taken(values, pre, edges, view, parts)
     full = edges if edges.pre is None else type(edges)(edges.low, edges.high, pre)
     b = batch(values, samples(torch.zeros(96, dtype=torch.int64)), view=view, saturation=full)
     m, a = moments(MomentState.of(b)), activity(ActivityState.of(b))
-    numbers = of_sums(found, is_judged=sums.is_judged)
     assert numbers["rms"] == pytest.approx(m.rms, rel=1e-5)
     assert numbers["spread"] == pytest.approx(float(np.sqrt((m.std**2).mean())), rel=1e-4)
     assert numbers["silent"] == pytest.approx(a.silent.mean())
@@ -57,23 +57,41 @@ def test_positions_count_and_rows_are_their_mean(layout):
     g = torch.Generator().manual_seed(0)
     values = torch.relu(torch.randn(32, 5, 7, generator=g))
     view = View("maps", "mean", 5) if layout == "maps" else View("tokens", "mean", 7)
-    _, found = taken(values, values, saturation(torch.relu), view)
+    table, sums, found = taken(values, values, saturation(torch.relu), view)
     axis = 2 if layout == "maps" else 1
-    torch.testing.assert_close(found.rows, values.mean(axis))
-    assert found.count == 32 * values.shape[axis]
-    assert of_sums(found, is_judged=True)["zeros"] == pytest.approx(float((values == 0).double().mean()))
+    torch.testing.assert_close(sums.rows[:32], values.mean(axis))
+    assert table.unpack(table.packed()).count == 32 * values.shape[axis]
+    assert found["zeros"] == pytest.approx(float((values == 0).double().mean()))
+
+
+@pytest.mark.parametrize("act", [torch.relu, torch.tanh])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [3, 20])
+def test_maps_of_many_blocks_and_of_any_order_in_memory_give_what_one_read_gives(act, order, size):
+    g = torch.Generator().manual_seed(0)
+    pre = torch.randn(200, 6, size, size, generator=g).mul_(3).contiguous(memory_format=order)
+    values, view = act(pre), View("maps", "mean", 6)
+    _, _, found = taken(values, pre, saturation(act), view)
+    units = values.double().transpose(0, 1).flatten(1)
+    assert found["rms"] == pytest.approx(float(units.square().mean().sqrt()), rel=1e-5)
+    assert found["spread"] == pytest.approx(float(units.var(1, correction=0).mean().sqrt()), rel=1e-4)
+    assert found["zeros"] == pytest.approx(float((units == 0).double().mean()))
+    assert found["silent"] == 0
+    edges = saturation(act)
+    flat = (units <= edges.low) | (units >= edges.high) if edges.pre is None else units.abs() > 1
+    assert found["saturated"] == pytest.approx(float((flat.double().mean(1) >= 0.95).double().mean()))
 
 
 def test_a_unit_that_is_not_finite_counts_nothing():
     values = torch.rand(16, 4)
     values[3, 1] = torch.nan
-    _, found = taken(values, values, None, View("features", "none", 4))
+    found = taken(values, values, None, View("features", "none", 4))[2]
     kept = values[:, [0, 2, 3]]
-    assert of_sums(found, is_judged=False)["rms"] == pytest.approx(float(kept.square().mean().sqrt()), rel=1e-5)
+    assert found["rms"] == pytest.approx(float(kept.square().mean().sqrt()), rel=1e-5)
     values[3, 1], values[4, 1] = torch.inf, -torch.inf
-    _, found = taken(values, values, None, View("features", "none", 4))
-    assert of_sums(found, is_judged=False)["rms"] == pytest.approx(float(kept.square().mean().sqrt()), rel=1e-5)
-    assert of_sums(taken(values * torch.nan, values, None, View("features", "none", 4))[1], is_judged=False) == {}
+    found = taken(values, values, None, View("features", "none", 4))[2]
+    assert found["rms"] == pytest.approx(float(kept.square().mean().sqrt()), rel=1e-5)
+    assert taken(values * torch.nan, values, None, View("features", "none", 4))[2] == {}
 
 
 def test_packed_sums_of_ranks_are_those_of_all_rows():
@@ -82,7 +100,7 @@ def test_packed_sums_of_ranks_are_those_of_all_rows():
     edges = saturation(torch.relu)
     whole = taken(values, values, edges, view)[0]
     parts = [taken(part, part, edges, view)[0].packed() for part in values.chunk(2)]
-    np.testing.assert_allclose(add_packed(parts), whole.packed(), rtol=1e-6)
+    np.testing.assert_allclose(add_packed(parts, 6), whole.packed(), rtol=1e-6)
 
 
 def test_effective_rank_is_that_of_a_study():

@@ -325,9 +325,77 @@ def test_the_first_step_and_layer_with_a_value_that_is_not_finite_are_named_betw
     assert [(event.step, event.text) for event in found] == [(5, "c")]
 
 
+class Overflowing(nn.Module):
+    """Its first layer's values are infinite in one forward pass; the tanh behind the second makes them finite again."""
+
+    def __init__(self, at, *, is_function):
+        torch.manual_seed(0)
+        super().__init__()
+        self.a, self.b, self.c, self.d = nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.t, self.n, self.at = torch.tanh if is_function else nn.Tanh(), 0, at
+
+    def forward(self, x):
+        h = self.a(x)
+        self.n += self.training and torch.is_grad_enabled()
+        if self.n == self.at:
+            h = torch.where(torch.arange(8) == 5, h.abs() * torch.inf, h)
+        return self.d(self.t(self.c(self.b(h))))
+
+
+@pytest.mark.parametrize("is_function", [False, True])
+def test_a_value_that_is_not_finite_is_seen_also_where_a_bounded_activation_hides_it(is_function):
+    assert torch.isfinite(Overflowing(1, is_function=is_function)(next(batches(1))[0])).all()
+    h = train(Overflowing(5, is_function=is_function), n=9, every=20).history
+    assert [(one.step, one.text) for one in h.events if one.what == "non-finite"] == [(5, "b")]
+
+
+def test_layers_are_held_until_the_output_has_come_and_not_under_checkpointing():
+    class Checked(nn.Module):
+        def __init__(self, is_checked):
+            super().__init__()
+            self.net, self.head, self.is_checked = perceptron()[:6], nn.Linear(24, 3), is_checked
+
+        def forward(self, x):
+            return self.head(checkpoint(self.net, x, use_reentrant=False) if self.is_checked else self.net(x))
+
+    for is_checked in (False, True):
+        model = Checked(is_checked)
+        seen = []
+        model.head.register_forward_pre_hook(
+            lambda _m, _a, seen=seen: seen.append(None if watch._switch.trail is None else len(watch._switch.trail))
+        )
+        optimiser = torch.optim.SGD(model.parameters(), 0.1)
+        with unbend.watch(model, every=20) as watch:
+            for x, y in batches(3):
+                F.cross_entropy(model(x), y).backward()
+                optimiser.step()
+        assert seen[-3:] == [None, None, None] if is_checked else [None, 2, 2]
+        assert watch._switch.trail is None or len(watch._switch.trail) == 0
+
+
 def test_the_run_stops_at_a_value_that_is_not_finite_where_that_is_wanted():
     with pytest.raises(NonFiniteError, match="layer c is NaN or infinite in step 3"):
         train(Breaking(3), n=12, every=1, stop=True)
+
+
+def test_every_finding_is_handed_on_when_it_is_made_and_once():
+    model, told = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 3)), []
+    optimiser = torch.optim.SGD(model.parameters(), 1e3)
+    with unbend.watch(model, every=1, budget=None) as watch:
+
+        @watch.on_finding
+        def hear(found):
+            told.append((len(watch.history.snapshots), found))
+
+        for x, y in batches(5):
+            optimiser.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimiser.step()
+    assert callable(hear)
+    assert [found for _, found in told] == list(watch.findings)
+    assert len({(found.finding.rule, found.finding.layer) for _, found in told}) == len(told) > 0
+    assert {found.finding.rule for _, found in told} >= {"update_ratio"}
+    assert min(n for n, _ in told) <= 2
 
 
 def test_labels_come_from_the_call_a_keyword_or_a_function():

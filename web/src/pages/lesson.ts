@@ -2,13 +2,14 @@
 
 import { begin, ready } from "../begin.ts";
 import { copying } from "../copy.ts";
+import { type Live, LIVE } from "../live/index.ts";
 import { guess } from "../views/guess.ts";
-import { parting, type Parting } from "../views/parting.ts";
 
 begin();
 copying();
 guess();
 for (const host of document.querySelectorAll<HTMLElement>(".live")) {
-  parting(host, JSON.parse(host.dataset["live"] ?? "null") as Parting);
+  const data = JSON.parse(host.dataset["live"] ?? "null") as Live;
+  LIVE[data.figure]?.(host, data);
 }
 ready();

@@ -2,7 +2,7 @@
 
 import { begin, carried, part, ready } from "../begin.ts";
 import { html } from "../dom.ts";
-import { Deck, ORDERS, type UnitsData } from "../views/card.ts";
+import { BY_CLASS, Deck, ORDERS, type UnitsData } from "../views/card.ts";
 import { count } from "../write.ts";
 
 const PER_PAGE = 48;
@@ -17,13 +17,16 @@ function offer(id: string, words: readonly string[]): HTMLSelectElement {
 function start(data: UnitsData): void {
   const deck = new Deck(data);
   const layers = offer("layer", data.layers.map((layer) => `${layer.name} · ${count(layer.rate.length)} ${layer.kind}`));
-  const orders = offer("sort", Object.keys(ORDERS));
+  const isClassed = data.classes.length > 0;
+  const names = Object.keys(ORDERS).filter((name) => isClassed || name !== BY_CLASS);
+  const orders = offer("sort", names);
   const classes = offer("class", ["every class", ...data.classes.map((name) => `class ${name}`)]);
+  classes.parentElement?.toggleAttribute("hidden", !isClassed);
   const [before, next] = [part<HTMLButtonElement>("before"), part<HTMLButtonElement>("next")];
   let page = 0;
   const show = (): void => {
     const layer = data.layers[Number(layers.value)];
-    const order = layer ? Object.values(ORDERS)[Number(orders.value)]?.(layer) ?? [] : [];
+    const order = layer ? ORDERS[names[Number(orders.value)] ?? ""]?.(layer) ?? [] : [];
     const wanted = Number(classes.value) - 1;
     const chosen = wanted < 0 ? order : order.filter((unit) => layer?.best[unit] === wanted);
     const pages = Math.max(1, Math.ceil(chosen.length / PER_PAGE));

@@ -23,7 +23,7 @@ export interface UnitLayer {
   readonly channels: boolean;
   readonly rate: readonly (number | null)[];
   readonly selectivity: readonly (number | null)[];
-  /** The class that it answers to most. */
+  /** The class whose mean is farthest from that of all other rows. */
   readonly best: readonly number[];
   /** Means and shares above 0, class by class. */
   readonly mean: readonly (readonly (number | null)[])[];
@@ -73,11 +73,13 @@ export class Deck {
   card(layer: UnitLayer, unit: number): HTMLElement {
     const map = this.#tuned(layer, unit);
     const [high, low] = this.data.form === "image" ? SHOWN.image : SHOWN.other;
+    const { classes } = this.data;
+    const explained = classes.length ? ` · the classes explain ${share(layer.selectivity[unit])}` : "";
     return html("article", { class: "card" },
       html("h2", {}, `${layer.channels ? "channel" : "unit"} ${unit}`),
       html("p", { class: "reason" }, layer.reason[unit] ?? ""),
-      html("p", {}, `above 0 in ${share(layer.rate[unit])} of rows · the classes explain ${share(layer.selectivity[unit])}`),
-      html("div", { class: "body" }, html("div", {}, ...bars(this.data.classes, layer, unit)), ...(map ? [map] : [])),
+      html("p", {}, `above 0 in ${share(layer.rate[unit])} of rows${explained}`),
+      html("div", { class: "body" }, html("div", {}, ...(classes.length ? bars(classes, layer, unit) : [])), ...(map ? [map] : [])),
       html("p", {}, "strongest"), this.#examples(layer, layer.high, unit, high),
       html("p", {}, "weakest"), this.#examples(layer, layer.low, unit, low));
   }
@@ -88,7 +90,8 @@ export class Deck {
       if (at < 0) return [];
       const place = side.place[unit]?.[i] ?? 0;
       const label = y[at] ?? -1;
-      const words = `row ${ids[at] ?? ""}, class ${classes[label] ?? label}: ${digits(side.value[unit]?.[i] ?? NaN)}`;
+      const of = classes.length ? `class ${classes[label] ?? label}` : `label ${digits(label)}`;
+      const words = `row ${ids[at] ?? ""}, ${of}: ${digits(side.value[unit]?.[i] ?? NaN)}`;
       if (form === "image") return [this.#thumbnail(at, place, layer, words)];
       return [form === "tokens" ? this.#words(at, layer.place.length ? place : -1) : html("p", { class: "text" }, words)];
     });
@@ -167,7 +170,7 @@ export function bars(classes: readonly string[], layer: UnitLayer, unit: number)
     }, bar);
   });
   const best = classes[layer.best[unit] ?? -1] ?? "";
-  return [html("div", { class: "means", role: "img", "aria-label": `Mean answer to each class; most to class ${best}` }, ...drawn),
+  return [html("div", { class: "means", role: "img", "aria-label": `Mean answer to each class; class ${best} stands out` }, ...drawn),
     html("div", { class: "names", "aria-hidden": "true" }, ...(classes.length <= NAMED ? classes.map((name) => html("span", {}, name)) : []))];
 }
 
@@ -176,10 +179,13 @@ const by = (values: readonly (number | null)[]): number[] => {
   return values.map((_, i) => i).sort((a, b) => (value(a) === value(b) ? a - b : value(b) - value(a)));
 };
 
+/** The order that only classes give. */
+export const BY_CLASS = "selectivity";
+
 /** Orders of the cards, by the words that name them. */
 export const ORDERS: Readonly<Record<string, (layer: UnitLayer) => readonly number[]>> = {
   "most remarkable first": (layer) => layer.order,
-  "selectivity": (layer) => by(layer.selectivity),
+  [BY_CLASS]: (layer) => by(layer.selectivity),
   "firing rate, highest first": (layer) => by(layer.rate),
   "firing rate, lowest first": (layer) => by(layer.rate).reverse(),
   "strongest answer": (layer) => by(layer.high.value.map((values) => values[0] ?? null)),

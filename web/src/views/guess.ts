@@ -27,14 +27,24 @@ export function guess(): void {
     said.hidden = false;
     result.open = true;
   };
-  slider.addEventListener("input", tell);
+  let isChosen = false;
+  slider.addEventListener("input", () => {
+    isChosen = true;
+    tell();
+  });
   asked.addEventListener("submit", (event) => {
     event.preventDefault();
+    if (!isChosen) {
+      guessed.textContent = "Move the slider to your guess first.";
+      slider.focus();
+      return;
+    }
     keep(key, slider.value);
     reveal();
   });
   const before = kept(key);
   if (before === null) return;
   slider.value = before;
+  isChosen = true;
   reveal();
 }

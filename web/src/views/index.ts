@@ -4,6 +4,7 @@ import type { View } from "../place.ts";
 import { curve } from "./curve.ts";
 import { densities } from "./density.ts";
 import { film } from "./film.ts";
+import { flow } from "./flow.ts";
 import { gradient } from "./gradient.ts";
 import { histogram } from "./histogram.ts";
 import { images } from "./images.ts";
@@ -20,6 +21,6 @@ import { differences, versus } from "./versus.ts";
 
 /** A view trusts the page that its data have its shape: both are written by one release of the package. */
 export const VIEWS: Readonly<Record<string, View<never>>> = {
-  confusion, curve, density: densities, differences, film, gradient, histogram, images, ladder, law, moments, planes, probes,
+  confusion, curve, density: densities, differences, film, flow, gradient, histogram, images, ladder, law, moments, planes, probes,
   similarity, spectrum, staircase, units, versus,
 };

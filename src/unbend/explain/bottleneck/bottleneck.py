@@ -5,7 +5,7 @@ In: a model and data. Out: `NarrowedModel`, the copy and its `BottleneckPlane`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from unbend.capture import kept_random
 from unbend.errors import ModelError
 from unbend.explain.bottleneck.output import Insertion, narrow_before
-from unbend.explain.bottleneck.retrain import SHOWN, Retraining, frame, lines, plane, retrain, rule_of
+from unbend.explain.bottleneck.retrain import SHOWN, Retraining, lines, plane, retrain, rule_of
 from unbend.explain.setup import ROWS, Setup, setup
 from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.numerics.separable import Answers, Verdict, separate
 from unbend.study.examine.subject import Sample
 from unbend.study.progress import Progress, silent, with_bars
+from unbend.study.settings import ReadAs
 
 BUDGET = 20.0
 """Seconds the proof may take."""
@@ -111,6 +112,7 @@ def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor compl
     rows: int = ROWS,
     seed: int = 0,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> NarrowedModel:
     """Put a layer of two units before the output, retrain a copy, and look at the plane of those units.
 
@@ -131,6 +133,7 @@ def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor compl
         rows: rows of each part at most.
         seed: of the new layers and of the order of the rows.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         ModelError: the model puts out no row of scores for each sample.
@@ -147,18 +150,18 @@ def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor compl
         >>> found.plane.layer, found.plane.points.shape[1]
         ('2.narrow', 2)
     """
-    made = setup(model, data, held_out=held_out, loss=loss, rows=rows, batch_size=batch_size)
     how = Retraining(only_new, epochs, batch_size, rate, seed)
-    subject = made.subject
-    _check(subject.out)
-    look = subject.train.rows(0, 8)[0]
-    with kept_random(made.model):
-        net = narrow_before(made.model, look, min(8, subject.train.n), activation=activation, seed=seed)
-        shown = _some(subject.train)
-        rule, has_lines = rule_of(net, subject, shown)
-        frames = retrain(net, subject, how, lambda step: frame(net, subject, shown, step, rule), progress)
-    progress("Proving separability", 0, None)
-    found = _plane(made, net, how, rule)
+    with setup(model, data, held_out=held_out, loss=loss, rows=rows, batch_size=batch_size, **read_as) as made:
+        subject = made.subject
+        _check(subject.out)
+        look = subject.train.rows(0, 8)[0]
+        with kept_random(made.model):
+            net = narrow_before(made.model, look, min(8, subject.train.n), activation=activation, seed=seed)
+            shown = _some(subject.train)
+            rule, has_lines = rule_of(net, subject, shown)
+            frames = retrain(net, subject, how, shown, rule, progress)
+        progress("Proving separability", 0, None)
+        found = _plane(made, net, how, rule)
     net.model.eval()
     return NarrowedModel(
         net.model,

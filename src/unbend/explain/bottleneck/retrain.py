@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -76,9 +77,17 @@ class PlaneFrame:
 
 
 def retrain(
-    net: Insertion, subject: Subject, how: Retraining, look: Callable[[int], PlaneFrame], progress: Progress
+    net: Insertion, subject: Subject, how: Retraining, shown: Sample, rule: str, progress: Progress
 ) -> list[PlaneFrame]:
-    """Train the copy in place; what `look` sees at some moments, many at first and few later.
+    """Train the copy in place; the plane at some moments, many at first and few later.
+
+    Args:
+        net: the copy.
+        subject: rows.
+        how: the settings.
+        shown: the first training rows, which stand in the frames.
+        rule: how positions are reduced.
+        progress: called as it goes on.
 
     Raises:
         DataError: the loss is no longer finite.
@@ -91,11 +100,13 @@ def retrain(
     tick = ticker(progress, "Retraining with two units", n_steps)
     with quiet(net.model, training=not how.only_new, grad=True):
         torch.manual_seed(how.seed)
-        outputs = _outputs(net, subject, only_new=how.only_new)
+        features = _features(net, subject) if how.only_new else None
+        outputs = _outputs(net, subject, features)
+        look = partial(frame, net, subject, shown, rule=rule, features=features)
         steps, schedule = _optimizer(net, how, n_steps)
         for step, rows in enumerate(_batches(subject.train.n, how, n_steps)):
             if step in looks:
-                kept.append(look(step))
+                kept.append(look(step=step))
             out = outputs(rows)
             value = _loss(subject, out, subject.train.of(rows)[1])
             if not bool(torch.isfinite(value)):
@@ -105,7 +116,7 @@ def retrain(
             steps.step()
             schedule.step()
             tick(1)
-    return [*kept, look(n_steps)]
+        return [*kept, look(step=n_steps)]
 
 
 def _batches(n: int, how: Retraining, n_steps: int) -> Iterator[Tensor]:
@@ -127,28 +138,31 @@ def _optimizer(net: Insertion, how: Retraining, n_steps: int) -> tuple[torch.opt
         parameter.requires_grad_(not how.only_new)
     groups: list[dict[str, Any]] = [{"params": new, "lr": how.rate}]
     groups += [] if how.only_new or not rest else [{"params": rest, "lr": _REST * how.rate}]
-    steps = torch.optim.Adam(groups)
+    steps = torch.optim.Adam(groups, eps=max(1e-8, *(torch.finfo(p.dtype).tiny for p in new)))
     falling = torch.optim.lr_scheduler.LambdaLR(steps, lambda i: 0.5 + 0.5 * math.cos(math.pi * min(i / n_steps, 1)))
     return steps, falling
 
 
-def _outputs(net: Insertion, subject: Subject, *, only_new: bool) -> Step:
-    """From rows to the output; where only the new layers move and the output is theirs, the rest has run already."""
-    whole: Step = lambda rows: subject.run(net.model, subject.train.of(rows)[0]).float()  # noqa: E731
-    if not only_new:
-        return whole
+def _outputs(net: Insertion, subject: Subject, features: Tensor | None) -> Step:
+    """From rows to the output; where it is known what the new layers take of each, the rest has run already."""
+    if features is None:
+        return lambda rows: subject.run(net.model, subject.train.of(rows)[0]).float()
+    return lambda rows: net.head(features[rows.to(features.device)]).float()
+
+
+def _features(net: Insertion, subject: Subject) -> Tensor | None:
+    """What the new layers take of every training row, where the output is theirs; else None."""
     caught: list[Tensor] = []
     with torch.no_grad(), _hearing(net.head, lambda args, _out: caught.append(args[0].detach().clone())):
         first = subject.run(net.model, subject.train.rows(0, _BATCH)[0])
     with torch.no_grad():
         is_last = len(caught) == 1 and _is_same(net.head(caught[0]), first)
     if not is_last:
-        return whole
+        return None
     caught.clear()
     with torch.no_grad(), _hearing(net.head, lambda args, _out: caught.append(args[0].detach().clone())):
         subject.outputs(net.model, subject.train)
-    features = torch.cat(caught)
-    return lambda rows: net.head(features[rows.to(features.device)]).float()
+    return torch.cat(caught)
 
 
 def _is_same(a: Tensor, b: Tensor) -> bool:
@@ -209,7 +223,16 @@ def lines(output: nn.Module) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.zeros(len(rows)) if bias is None else bias.detach().double().cpu().numpy()
 
 
-def frame(net: Insertion, subject: Subject, shown: Sample, step: int, rule: str) -> PlaneFrame:
-    """The plane as it is now."""
-    h, _ = plane(net, subject, shown, rule)
+def frame(
+    net: Insertion, subject: Subject, shown: Sample, *, step: int, rule: str, features: Tensor | None
+) -> PlaneFrame:
+    """The plane as it is now; from what the new layers take, where that is known."""
+    if features is None:
+        h, _ = plane(net, subject, shown, rule)
+    else:
+        narrow = net.model.get_submodule(net.layer)
+        caught: list[Tensor] = []
+        with torch.no_grad(), _hearing(narrow, lambda _args, out: caught.append(_reduced(out, net.output, rule))):
+            net.head(features[: shown.n])
+        h = caught[0].float()
     return PlaneFrame(step, h.double().cpu().numpy(), *lines(net.output))

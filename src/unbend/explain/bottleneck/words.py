@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from unbend._shares import percent
 from unbend.explain.bottleneck.bottleneck import BottleneckPlane
 from unbend.numerics.separable import JointOverlap, JointSeparation, Overlap, Separation
 
@@ -28,7 +29,7 @@ def verdict(plane: BottleneckPlane) -> str:
             f"Not separable: {len(found.rows)} of the {n:,} training rows prove that no linear read-out of the two "
             f"units is right everywhere ({checked}). In the way {_in_the_way(plane, found)}."
         )
-    return f"Undecided within the time given ({found.reason}); {plane.train:.1%} of the training rows are right."
+    return f"Undecided within the time given ({found.reason}); {percent(plane.train)} of the training rows are right."
 
 
 def _in_the_way(plane: BottleneckPlane, found: JointOverlap | Overlap) -> str:
@@ -46,8 +47,8 @@ def cost(plane: BottleneckPlane) -> str:
     ends = sorted(100 * (1 if lost >= 0 else -1) * end for end in (gap.low, gap.high))
     return (
         f"It {word} {abs(lost):.1f} points of held-out accuracy (95 % interval {ends[0]:.1f} to {ends[1]:.1f}): "
-        f"{plane.held_out:.1%} instead of {plane.plain_held_out:.1%} of {gap.n:,} rows. On the training rows it is "
-        f"right in {plane.train:.1%} instead of {plane.plain_train:.1%}."
+        f"{percent(plane.held_out)} instead of {percent(plane.plain_held_out)} of {gap.n:,} rows. On the training "
+        f"rows it is right in {percent(plane.train)} instead of {percent(plane.plain_train)}."
     )
 
 

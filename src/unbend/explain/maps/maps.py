@@ -5,14 +5,14 @@ In: a model and data, or a study. Out: `LayerMaps`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, final
+from typing import Any, Unpack, final
 
 import numpy as np
 from torch import get_num_threads, nn
 
 from unbend._typing import Array, Bool, Float, Float64, Int64
 from unbend.errors import DataError
+from unbend.explain.defaults import MAP_METHODS, MAP_ROWS, PLANES
 from unbend.explain.maps.rows import LayerRows, rows_of_model, rows_of_study
 from unbend.explain.maps.texts import texts_of
 from unbend.explain.setup import setup
@@ -32,13 +32,14 @@ from unbend.numerics.procrustes import displacement, turn, unit_size
 from unbend.numerics.result import result
 from unbend.numerics.second import SecondState
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 from unbend.study.values import Study
 
-ROWS = 1000
-PLANES = ("pca", "discriminant")
-METHODS = (*PLANES, "tsne", "umap", "pacmap")
-"""In the order in which they are shown."""
 _NAN = float("nan")
+_PROBED = 16
+"""Rows whose distances to all others tell whether two layers hold the same picture,"""
+_ROUNDING = 1e-5
+"""up to this share of the mean distance."""
 
 
 @result
@@ -90,7 +91,7 @@ class LayerMaps:
         ids: row numbers in the data set [n].
         y: class of each row [n]; for a regression which fifth of the targets it is in.
         held_out: whether it was held out [n].
-        class_names: of the classes; none for a regression.
+        class_names: of the classes, or of no and yes to the first label of several; none for a regression.
         texts: the rows as words, where they are tokens and the vocabulary is known; else none.
         accuracy: share of the held-out rows whose class most of their 10 nearest training rows have, in the layer
             itself [l].
@@ -140,13 +141,14 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
     methods: Sequence[str] | None = None,
     held_out: Any = None,
     layers: Sequence[str] | None = None,
-    rows: int = ROWS,
+    rows: int = MAP_ROWS,
     perplexity: Number = PERPLEXITY,
     seed: int = 0,
     restarts: int = 1,
     words: Sequence[str] | Callable[[int], str] | None = None,
     batch_size: int = 512,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> LayerMaps:
     """The same rows in a plane for every layer: PCA, discriminant plane, t-SNE, UMAP, PaCMAP.
 
@@ -156,7 +158,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
 
     Args:
         model: any module, which stays as it is; or a study, whose row sample is shown.
-        data: samples with classes, as `unbend.study` takes them; None for a study.
+        data: samples, as `unbend.study` takes them; None for a study.
         methods: of `pca`, `discriminant`, `tsne`, `umap`, `pacmap`; None for the first three.
         held_out: the held-out part; left out, a fifth of the rows by hash.
         layers: paths or globs (of a study: names); None for a sensible choice.
@@ -167,6 +169,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
         words: the vocabulary, where the input is token numbers: a list, or a function of the number.
         batch_size: rows per forward pass.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: no such method, labels that are no classes, or fewer than 16 finite rows.
@@ -188,14 +191,18 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
     for method in chosen:
         if method not in PLANES:
             embedder(method, rows, perplexity=perplexity)  # a package that is missing is told of before the pass
-    texts: Callable[[Array, Array], tuple[str, ...]] = _no_texts
+    texts: tuple[str, ...] = ()
     if isinstance(model, Study):
+        _refuse(read_as)
         shown = rows_of_study(model, rows, layers)
     else:
-        made = setup(model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size)
-        shown = rows_of_model(made, rows, progress)
-        texts = partial(texts_of, made.work, words)
-    if "discriminant" in chosen and not shown.class_names and methods is None:
+        with setup(
+            model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size, needs_classes=False,
+            **read_as,
+        ) as made:  # fmt: skip
+            shown = rows_of_model(made, rows, progress)
+            texts = texts_of(made.work, words, shown.ids, shown.held_out)
+    if "discriminant" in chosen and not shown.has_classes and methods is None:
         chosen = tuple(method for method in chosen if method != "discriminant")
     n_maps = sum(1 if method in PLANES else 1 + restarts for method in chosen)
     tick = ticker(progress, "Drawing maps", n_maps * len(shown.layers))
@@ -209,7 +216,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
     held = shown.y[shown.held_out]
     return LayerMaps(
         layers=shown.layers, labels=shown.labels, ids=shown.ids, y=shown.y, held_out=shown.held_out,
-        class_names=shown.class_names, texts=texts(shown.ids, shown.held_out), accuracy=np.array(accuracy),
+        class_names=shown.class_names, texts=texts, accuracy=np.array(accuracy),
         base_rate=float(np.bincount(held).max() / len(held)) if shown.class_names and len(held) else float("nan"),
         series=tuple(way.series() for way in ways), n_left_out=shown.n_left_out,
     )  # fmt: skip
@@ -223,16 +230,21 @@ class _Settings:
     tick: Callable[[], None]
 
 
-def _no_texts(_ids: Array, _held_out: Array) -> tuple[str, ...]:
-    return ()
+def _refuse(read_as: ReadAs) -> None:
+    """Refuse what says how data are read: those of a study have been read."""
+    told = [name for name, value in read_as.items() if value is not None]
+    if told:
+        raise DataError(
+            f"{told[0]}: a saved study has been read already. Leave it out, or give the model and its data."
+        )
 
 
 def _chosen(methods: Sequence[str] | None) -> tuple[str, ...]:
-    unknown = [method for method in methods or () if method not in METHODS]
+    unknown = [method for method in methods or () if method not in MAP_METHODS]
     if unknown or (methods is not None and not methods):
-        raise DataError(f"methods: expected some of {', '.join(METHODS)}, got {', '.join(unknown) or 'none'}.")
-    wanted = METHODS[:3] if methods is None else methods
-    return tuple(method for method in METHODS if method in wanted)
+        raise DataError(f"methods: expected some of {', '.join(MAP_METHODS)}, got {', '.join(unknown) or 'none'}.")
+    wanted = MAP_METHODS[:3] if methods is None else methods
+    return tuple(method for method in MAP_METHODS if method in wanted)
 
 
 @final
@@ -243,12 +255,16 @@ class _Way:
         self._method, self._how, self._shown = method, how, shown
         self._make = None if method in PLANES else self._embedder(0)
         self._points: list[Array] = []
+        self._last: Array | None = None
         self._found: list[tuple[float, ...]] = []
 
     def add(self, layer: _Layer) -> None:
         """The map of the next layer, and what it is worth."""
         before = self._points[-1] if self._points else None
-        if self._make is None:
+        last, self._last = self._last, layer.rows
+        if before is not None and last is not None and is_alike(layer.rows, last):
+            raw = before
+        elif self._make is None:
             raw = _plane(self._method, layer, self._shown.second.get(layer.name), self._shown)
         else:
             raw = self._make(layer.rows, start_of(layer.rows) if before is None else before)
@@ -290,11 +306,27 @@ class _Way:
         return float(moved), float(same)
 
 
+def is_alike(rows: Float64[Array, "n d"], others: Float64[Array, "n e"]) -> bool:
+    """Whether rows lie as others do, turned, mirrored or in another size, so that their maps are one.
+
+    Example:
+        >>> rows = np.random.default_rng(0).normal(size=(50, 3))
+        >>> is_alike(2 * rows[:, ::-1], rows), is_alike(rows, rows**2)
+        (True, False)
+    """
+    from scipy.spatial.distance import cdist  # noqa: PLC0415  half a second to load
+
+    step = -(-len(rows) // _PROBED)
+    far, other = cdist(rows, rows[::step]), cdist(others, others[::step])
+    size, beside = float(far.mean()), float(other.mean())
+    return size > 0 and beside > 0 and float(np.abs(far / size - other / beside).max()) < _ROUNDING
+
+
 def _plane(method: str, layer: _Layer, second: SecondState | None, shown: LayerRows) -> Float64[Array, "n 2"]:
     """The rows in a plane that was fitted to the training rows."""
     if method == "pca":
         return layer.rows @ (_axes(layer.rows) if second is None else variance_axes(second)[1])
-    if second is None or not shown.class_names:
+    if second is None or not shown.has_classes:
         raise DataError("discriminant: needs classes and the second moments of every layer. Leave it out.")
     return layer.rows @ discriminant_axes(second)
 

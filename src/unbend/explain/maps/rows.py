@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from unbend._names import layer_label
-from unbend._typing import Array, Bool, Float, Float64, Int64
+from unbend._typing import Array, Bool, Float, Int64
 from unbend.errors import DataError, LayerError
+from unbend.explain.groups import groups_of
 from unbend.explain.setup import Setup
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
@@ -34,7 +35,8 @@ class LayerRows:
         ids: row numbers in the data set [n].
         y: class of each row [n]; for a regression which fifth of the targets it is in.
         held_out: whether it was held out [n].
-        class_names: of the classes; none for a regression.
+        class_names: of the classes, or of no and yes to the first label of several; none for a regression.
+        has_classes: rows have one class each.
         second: second moments of the training rows by layer, where they are known.
         n_left_out: rows left out because a layer has a value that is not finite.
     """
@@ -46,6 +48,7 @@ class LayerRows:
     y: Int64[Array, "n"]
     held_out: Bool[Array, "n"]
     class_names: tuple[str, ...]
+    has_classes: bool
     second: dict[str, SecondState]
     n_left_out: int
 
@@ -63,7 +66,8 @@ def rows_of_study(study: Study, n: int, layers: Sequence[str] | None) -> LayerRo
         raise LayerError(f"layers: no layer named {missing[0]!r} in the study. It has: {', '.join(known)}.")
     names = {layer.name: layer_label(layer.name, layer.module) for layer in study.layers
              if layer.name in (layers or known)}  # fmt: skip
-    return _rows(names, study.sums.train, study.sums.held_out, n, study.about.class_names)
+    about = study.about
+    return _rows(names, study.sums.train, study.sums.held_out, n, (about.class_names, about.label_names))
 
 
 def rows_of_model(made: Setup, n: int, progress: Progress) -> LayerRows:
@@ -85,7 +89,7 @@ def rows_of_model(made: Setup, n: int, progress: Progress) -> LayerRows:
         )  # fmt: skip
     modules = {tap.name: tap.module for tap in taps}
     names = {name: layer_label(name, modules.get(name, "")) for name in sums["train"]}
-    return _rows(names, sums["train"], sums["held_out"], n, made.class_names)
+    return _rows(names, sums["train"], sums["held_out"], n, (made.class_names, made.label_names))
 
 
 def _selection(n: int, total: int | None) -> Selection:
@@ -94,8 +98,9 @@ def _selection(n: int, total: int | None) -> Selection:
 
 
 def _rows(
-    labels: Mapping[str, str], train: States, held_out: States, n: int, class_names: tuple[str, ...]
+    labels: Mapping[str, str], train: States, held_out: States, n: int, names_of: tuple[tuple[str, ...], ...]
 ) -> LayerRows:
+    """The rows, told apart by their classes, by the first of their yes/no labels, or by fifths of their numbers."""
     samples = {name: found for name in labels if (found := _sample(train, name)) is not None}
     others = {name: found for name in labels if (found := _sample(held_out, name)) is not None}
     names = list(samples)
@@ -112,9 +117,11 @@ def _rows(
     good = np.all([np.isfinite(table).all(1) & (np.abs(table) < _LARGE).all(1) for table in tables], axis=0)
     if good.sum() < _FEWEST:
         raise DataError(f"maps: expected at least {_FEWEST} rows with finite values in every layer, got {good.sum()}.")
+    class_names, label_names = names_of
+    y, groups = groups_of(targets, class_names, label_names)
     return LayerRows(
         tuple(names), tuple(labels[name] for name in names), tuple(table[good] for table in tables), ids[good],
-        _label(targets, class_names)[good], held[good], class_names,
+        y[good], held[good], groups if class_names or label_names else (), bool(class_names),
         {name: second for name in names if (second := state_of(train[name], SecondState)) is not None},
         int((~good).sum()),
     )  # fmt: skip
@@ -130,9 +137,3 @@ def _part(samples: Mapping[str, SampleState], names: Sequence[str], n: int) -> t
     first = samples[names[0]]
     tables = [samples[name].table()[0][:n] for name in names]
     return first.ids[:n], first.table()[1][:n], tables
-
-
-def _label(targets: Float64[Array, "n t"], class_names: tuple[str, ...]) -> Int64[Array, "n"]:
-    if class_names:
-        return targets.argmax(1).astype(np.int64)
-    return np.searchsorted(np.quantile(targets[:, 0], (0.2, 0.4, 0.6, 0.8)), targets[:, 0]).astype(np.int64)

@@ -6,7 +6,7 @@ under the same jitter, so a target's input does not depend on what stands beside
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -15,17 +15,18 @@ from torch import Tensor, nn
 from unbend._typing import Array, Bool, Float64, Int64, Shaped
 from unbend.capture import quiet
 from unbend.errors import DataError
+from unbend.explain.defaults import FOR_IMAGES, STEPS
 from unbend.explain.maximise.noise import Doubt, doubt, shifted
-from unbend.explain.maximise.parameters import FOR_IMAGES, Parametrisation, as_maps, parametrisation
+from unbend.explain.maximise.parameters import Parametrisation, as_maps, parametrisation
 from unbend.explain.maximise.targets import Answering, Targets, numbers_of, targets
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, Form
 from unbend.numerics.direction import Direction
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 from unbend.zoo.optimiser import adam_steps
 
-STEPS = 256
 RATE = 0.05
 ROWS = 2000
 """Training rows beside which inputs are judged."""
@@ -132,6 +133,7 @@ def maximise(
     batch_size: int = 256,
     seed: int = 0,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> Maximisation:
     """The input that each class, or each unit or channel of a layer, or a direction in it answers to most.
 
@@ -152,6 +154,7 @@ def maximise(
         batch_size: targets that climb together.
         seed: of the start and of the jitter.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: the input is token numbers, or no single tensor; no such class, parametrisation or reading.
@@ -176,19 +179,20 @@ def maximise(
         raise DataError(f"positions: expected 'mean' or 'greatest', got {positions!r}.")
     ways = (directions,) if isinstance(directions, Direction) else tuple(directions)
     layer = ways[0].layer if layer is None and ways else layer
-    made = setup(model, data, layers=None if layer is None else [layer], rows=ROWS, batch_size=batch_size)
-    asked = targets(made, layer, units, ways, is_greatest=positions == "greatest")
-    rows = numbers_of(made.subject.train.inputs)
-    name, numbers = parametrisation(how.parametrisation, rows)
-    with quiet(made.model, grad=True, keeps_state=False), Answering(made, asked.tap).running() as answering:
-        answers = _answers(answering, asked, rows, batch_size)
-        beside = Beside(rows, answers, float(_variation(rows).mean()) if name in FOR_IMAGES else None)
-        tick = ticker(progress, f"{len(asked.names)} inputs", how.steps * len(asked.names))
-        parts = []
-        for index in torch.arange(len(asked.names)).split(batch_size):
-            parts.append(climb(answering, asked.of(index), numbers, beside.of(index), how, seed=seed))
-            tick(how.steps * len(index))
-        return _judged(made, asked, answering, beside, torch.cat(parts), name, batch_size)
+    chosen = None if layer is None else [layer]
+    with setup(model, data, layers=chosen, rows=ROWS, batch_size=batch_size, needs_classes=False, **read_as) as made:
+        asked = targets(made, layer, units, ways, is_greatest=positions == "greatest")
+        rows = numbers_of(made.subject.train.inputs)
+        name, numbers = parametrisation(how.parametrisation, rows)
+        with quiet(made.model, grad=True, keeps_state=False), Answering(made, asked.tap).running() as answering:
+            answers = _answers(answering, asked, rows, batch_size)
+            beside = Beside(rows, answers, float(_variation(rows).mean()) if name in FOR_IMAGES else None)
+            tick = ticker(progress, f"{len(asked.names)} inputs", how.steps * len(asked.names))
+            parts = []
+            for index in torch.arange(len(asked.names)).split(batch_size):
+                parts.append(climb(answering, asked.of(index), numbers, beside.of(index), how, seed=seed))
+                tick(how.steps * len(index))
+            return _judged(made, asked, answering, beside, torch.cat(parts), name, batch_size)
 
 
 @torch.no_grad()
@@ -295,13 +299,14 @@ def _judged(
     kept = torch.unique(at)
     order = torch.from_numpy(np.argsort(ids[kept.numpy()]))
     kept = kept[order]
+    y = sample.y[kept].numpy()
     form, shown = _shown(rows[kept.to(rows.device)], is_map=is_map)
     columns = np.zeros((1, 0)) if is_map else _numbers(rows.flatten(1))
     return Maximisation(
         layer=asked.tap.name, names=asked.names, units=np.array(asked.units), parametrisation=name, form=form,
         x=_shown(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)), mean=_numbers(answers.mean(0)),
         spread=_numbers(answers.std(0, correction=0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
-        examples=Examples(form, ids[kept.numpy()], shown, sample.y[kept].numpy()), survival=said.survival,
+        examples=Examples(form, ids[kept.numpy()], shown, y.reshape(len(y), -1)[:, 0]), survival=said.survival,
         real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise,
         row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
         reading=asked.reading, class_names=made.class_names,

@@ -19,10 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from unbend.errors import DataError
+from unbend.explain.defaults import FOR_COLUMNS, FOR_IMAGES
 from unbend.explain.units.examples import image_side
 
-FOR_IMAGES = ("frequency", "maco", "pixels")
-FOR_COLUMNS = ("whitened", "columns")
 _EDGE = 0.02
 """Share of a channel's range at both ends that counts as the end: log-odds are finite there."""
 _USUAL = 0.99

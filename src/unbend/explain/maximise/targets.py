@@ -96,20 +96,33 @@ def targets(
         if weight.shape[1] != d:
             raise LayerError(f"layer: {tap.name} has {d} units, the direction is among {weight.shape[1]}.")
         return Targets(tap, tuple(way.name for way in ways), (-1,) * len(ways), weight.float(), shift, is_greatest)
-    count = made.work.n_classes if layer is None else d
+    n_classes = made.work.n_classes if layer is None else 0
+    count = n_classes or d
     chosen = list(range(min(count, MOST))) if units is None else list(units)
     lost = [unit for unit in chosen if not 0 <= unit < count]
     if lost:
-        word = "classes" if layer is None else f"units of {tap.name}"
+        word = "classes" if n_classes else f"units of {tap.name}"
         raise (DataError if layer is None else LayerError)(
             f"units: expected numbers from 0 to {count - 1}, the {word}, got {lost[0]}."
         )
     # one score is high for class 1 and low for class 0
-    is_one_score = layer is None and d == 1
+    is_one_score = n_classes == 2 and d == 1
     weight = torch.tensor([[2.0 * unit - 1] for unit in chosen]) if is_one_score else torch.eye(d)[chosen]
-    word = "channel" if tap.view.layout == "maps" else "unit"
-    names = tuple(f"class {made.class_names[u]}" if layer is None else f"{word} {u}" for u in chosen)
-    return Targets(tap, names, tuple(chosen), weight, torch.zeros(len(chosen)), is_greatest)
+    return Targets(
+        tap,
+        tuple(_name(made, tap, layer, unit) for unit in chosen),
+        tuple(chosen),
+        weight,
+        torch.zeros(len(chosen)),
+        is_greatest,
+    )
+
+
+def _name(made: Setup, tap: Tap, layer: str | None, unit: int) -> str:
+    """What a target is called: a class, a label of several, or a unit."""
+    if layer is not None:
+        return f"{'channel' if tap.view.layout == 'maps' else 'unit'} {unit}"
+    return f"class {made.class_names[unit]}" if made.class_names else made.output_names[unit]
 
 
 def _tap(made: Setup, layer: str | None) -> Tap:
@@ -142,7 +155,7 @@ class Answering:
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n p d"]:
         """The layer's values at every position, units last; inside `running`."""
-        inputs = map_tensors(self._made.subject.train.inputs, lambda _old: x)
+        inputs = map_tensors(self._made.subject.train.inputs, lambda old: x.to(old.dtype))
         self._values = None
         with suppress(_Reached):
             call(self._made.model, self._made.work.plan.protect(inputs))

@@ -28,7 +28,7 @@ LOST = 0.02
 
 @result
 class UnitsNeeded:
-    """Held-out accuracy of the network with only some units of a layer, the others at their mean.
+    """Held-out accuracy of the network with only some units of a layer, the others at their mean or resampled.
 
     Attributes:
         layer: which.
@@ -38,6 +38,7 @@ class UnitsNeeded:
         at_random: accuracy when as many random ones are kept.
         importance: of every unit: mean size of the first-order change of the loss when it is put at its mean.
         needed: the least number that was tried with no more than two points of accuracy lost.
+        is_resampled: whether the others put out what they do for another row, and not their mean.
     """
 
     layer: str
@@ -47,6 +48,7 @@ class UnitsNeeded:
     at_random: Float64[Array, "s"]
     importance: Float64[Array, "d"]
     needed: int
+    is_resampled: bool
 
 
 def units_needed(
@@ -87,7 +89,8 @@ def units_needed(
     plain: list[Tensor] = []
     with quiet(made.model):
         replay = Replay(made.model, rows.rows(0, 2)[0], [tap.place for tap in found])
-        tick = ticker(progress, "Units needed", rows.n)
+        n_passes = 1 + sum(2 * len(kept[tap.name]) * replay.share(tap.place) for tap in found)
+        tick = ticker(progress, f"Units needed, {n_passes:.0f} forward passes", rows.n)
         for start in range(0, rows.n, size):
             inputs, labels = rows.rows(start, start + size)
             plain.append(replay.record(given(inputs)).cpu())
@@ -103,7 +106,9 @@ def units_needed(
             tick(len(labels.y))
     right = {key: (subject.guess(torch.cat(parts)) == rows.y).numpy() for key, parts in outs.items()}
     before = (subject.guess(torch.cat(plain)) == rows.y).numpy()
-    return tuple(_curve(tap.name, kept[tap.name], scores[tap.name], right, before) for tap in found)
+    return tuple(
+        _curve(tap.name, kept[tap.name], scores[tap.name], right, before, is_resampled=resampled) for tap in found
+    )
 
 
 def _steps(n: int) -> Int64[Array, "s"]:
@@ -115,8 +120,9 @@ def _steps(n: int) -> Int64[Array, "s"]:
 
 
 def _curve(
-    layer: str, kept: Array, importance: Array, right: Mapping[tuple[str, int, int], Array], before: Array
-) -> UnitsNeeded:
+    layer: str, kept: Array, importance: Array, right: Mapping[tuple[str, int, int], Array], before: Array, *,
+    is_resampled: bool,
+) -> UnitsNeeded:  # fmt: skip
     curves = [np.array([right[layer, which, int(n)].mean() for n in kept]) for which in (0, 1)]
     needed = len(importance)
     for n in kept:
@@ -126,7 +132,7 @@ def _curve(
         needed = int(n)
     return UnitsNeeded(
         layer=layer, n_units=len(importance), kept=kept, by_importance=curves[0], at_random=curves[1],
-        importance=importance, needed=needed,
+        importance=importance, needed=needed, is_resampled=is_resampled,
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ In: a layer, what is known of it. Out: a `Change` of its output, or the reason w
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -12,12 +11,11 @@ from torch import Tensor
 
 from unbend._typing import Array, Bool, Float64
 from unbend.capture import Tap
+from unbend.explain.defaults import Operation
 from unbend.explain.surgery.fit import AffineMap, LayerFit
 from unbend.explain.surgery.replay import Change
 from unbend.numerics.erasure import Eraser
 
-Operation: TypeAlias = Literal["skip", "affine", "mean", "resample", "erase", "control"]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 MEANINGS: dict[Operation, str] = {
     "skip": "its input handed on (of an activation: the identity in its place)",
     "affine": "its best affine map in its place",
@@ -45,7 +43,8 @@ def change_of(operation: Operation, tap: Tap, known: LayerFit) -> Change | str:
         return hand_on if known.takes_its_shape else "its input has another shape than its output"
     if operation == "affine":
         found = known.affine
-        return "it has no input at the same positions" if found is None else affine_change(tap, found)
+        where = "it is a function inside `forward`" if tap.function else "it has no input at the same positions"
+        return where if found is None else affine_change(tap, found)
     if operation in {"mean", "resample"}:
         every = np.ones(len(known.mean), bool)
         return ablate(tap, known.mean, every) if operation == "mean" else resample(tap, every, 0)

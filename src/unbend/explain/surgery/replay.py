@@ -9,17 +9,16 @@ itself between them is computed again. The structure, which module runs inside o
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, final
 
-import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from unbend.capture import call, tapped, tensor_of
+from unbend.capture import call, tensor_of
 from unbend.capture.flow.operations import name_of
+from unbend.capture.hearing import hear_calls
 from unbend.capture.inputs import copy_of, map_tensors
 from unbend.capture.taps import Place
 from unbend.errors import ModelError
@@ -57,60 +56,45 @@ def spans(model: nn.Module, inputs: Any, functions: Collection[str] = ()) -> tup
     return tuple(sorted(watch.spans, key=lambda span: span.start))
 
 
-class _Watch(TorchFunctionMode):
+class _Watch:
     """Counts calls of modules and functions, and tells which module is running."""
 
     def __init__(self, functions: Collection[str]) -> None:
-        super().__init__()
         self.spans: list[Span] = []
         self.running: list[tuple[str, int, int]] = []
         self.counts: dict[tuple[str, str], int] = defaultdict(int)
         self._listened, self._time = frozenset(functions), 0
 
-    @contextmanager
-    def watching(self, model: nn.Module) -> Iterator[None]:
-        with ExitStack() as stack:
-            for path, module in model.named_modules():
-                if isinstance(module, torch.jit.ScriptModule):
-                    continue
-                stack.callback(module.register_forward_pre_hook(partial(self._begin, path)).remove)
-                stack.callback(module.register_forward_hook(partial(self._end, path), always_call=True).remove)
-            stack.enter_context(tapped(model, (), _nothing))
-            if self._listened:
-                stack.enter_context(self)
-            yield
+    def watching(self, model: nn.Module) -> AbstractContextManager[None]:
+        return hear_calls(model, self._begin, self._end, self._run if self._listened else None)
 
-    def _begin(self, path: str, _module: nn.Module, _args: Any) -> None:
+    def _begin(self, path: str) -> None:
         number = self.counts[path, ""]
         self.counts[path, ""] += 1
         self._time += 1
         self.running.append((path, number, self._time))
 
-    def _end(self, path: str, _module: nn.Module, _args: Any, _output: Any) -> None:
+    def _end(self, path: str, *_called: Any) -> None:
         self._time += 1
         if self.running and self.running[-1][0] == path:
             _, number, start = self.running.pop()
             self.spans.append(Span((path, "", number), start, self._time))
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         name = name_of(func)
         if name not in self._listened or not self.running:
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
         path = self.running[-1][0]
         number = self.counts[path, name]
         self.counts[path, name] += 1
         self._time += 2
         self.spans.append(Span((path, name, number), self._time - 1, self._time))
-        return self.function((path, name, number), func, args, kwargs or {})
+        return self.function((path, name, number), func, args, kwargs)
 
     def function(self, place: Place, func: Any, args: Any, kwargs: Any) -> Any:
         """Run a function that is listened to."""
         del place
         return func(*args, **kwargs)
-
-
-def _nothing(*_given: object) -> None:
-    """Do nothing with what was caught."""
 
 
 def _before(known: Sequence[Span], target: Span) -> tuple[Span, ...]:

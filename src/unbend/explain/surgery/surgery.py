@@ -5,7 +5,7 @@ In: a model and data. Out: a `Surgery`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -15,24 +15,23 @@ from unbend._names import first_few
 from unbend._typing import Array, Bool, Float64
 from unbend.capture import Tap, quiet
 from unbend.errors import DataError, LayerError
+from unbend.explain.defaults import OPERATIONS, SURGERY_ROWS, Operation
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.batches import spread_batches
 from unbend.explain.surgery.fit import LayerFit, fit_layers
 from unbend.explain.surgery.leak import Leak, leaks
 from unbend.explain.surgery.needed import UnitsNeeded, units_needed
-from unbend.explain.surgery.operations import OPERATIONS, Operation, change_of
+from unbend.explain.surgery.operations import change_of
 from unbend.explain.surgery.replay import Change, Replay
 from unbend.explain.surgery.runs import LayerRun, chains, longest, parts, try_runs
 from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.study.finish import extend
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 from unbend.study.values import Study
 from unbend.study.worth import LayerCost, Way, Worth
-
-ROWS = 2000
-"""Held-out rows on which layers are judged."""
 
 
 @result
@@ -162,11 +161,12 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
     layers: Sequence[str] | None = None,
     operations: Sequence[str] = OPERATIONS,
     units: bool | str = False,
-    rows: int = ROWS,
+    rows: int = SURGERY_ROWS,
     budget: float | None = None,
     batch_size: int = 256,
     seed: int = 0,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> Surgery:
     """Change one layer at a time and see what the network makes of held-out rows then.
 
@@ -190,6 +190,7 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
         seed: of the control's directions.
         progress: called as it goes on, first with how many forward passes it will take; left out, bars show by
             themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: the labels are no classes, there are no held-out rows, or no such operation.
@@ -210,20 +211,20 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
     unknown = [name for name in operations if name not in OPERATIONS]
     if unknown:
         raise DataError(f"operations: no operation named {unknown[0]!r}. There are: {', '.join(OPERATIONS)}.")
-    made = setup(model, data, held_out=held_out, layers=layers, rows=rows, batch_size=batch_size)
-    if not made.subject.held_out.n:
-        raise DataError("held_out: there are no held-out rows to judge layers on. Pass some, or more rows.")
-    taps = _taps(made)
-    known = fit_layers(made, taps, progress, seed=seed)
-    chosen = [name for name in OPERATIONS if name in operations]
-    changes, impossible = _changes(taps, known, chosen)
-    judged = _judge(made, taps, changes, batch_size, budget, progress)
-    y = judged.y
-    cuts = tuple(_cut(made, key, out, judged.out, y) for key, out in judged.outs.items())
-    erased = [tap for tap in taps if (tap.name, "erase") in changes]
-    runs = _runs(made, taps, cuts, batch_size, budget, progress) if "affine" in operations else ()
-    needed = _units(made, taps, known, batch_size, seed, progress, how=units) if units else ()
-    found = leaks(made, erased, known, progress) if erased else {}
+    with setup(model, data, held_out=held_out, layers=layers, rows=rows, batch_size=batch_size, **read_as) as made:
+        if not made.subject.held_out.n:
+            raise DataError("held_out: there are no held-out rows to judge layers on. Pass some, or more rows.")
+        taps = _taps(made)
+        known = fit_layers(made, taps, progress, seed=seed)
+        chosen = [name for name in OPERATIONS if name in operations]
+        changes, impossible = _changes(taps, known, chosen)
+        judged = _judge(made, taps, changes, batch_size, budget, progress)
+        y = judged.y
+        cuts = tuple(_cut(made, key, out, judged.out, y) for key, out in judged.outs.items())
+        erased = [tap for tap in taps if (tap.name, "erase") in changes]
+        runs = _runs(made, taps, cuts, batch_size, budget, progress) if "affine" in operations else ()
+        needed = _units(made, taps, known, batch_size, seed, progress, how=units) if units else ()
+        found = leaks(made, erased, known, progress) if erased else {}
     base = float(torch.bincount(y).max()) / len(y)
     return Surgery(
         n=len(y), accuracy=made.subject.score(judged.out, y), loss=float(row_losses(judged.out, y).mean()),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
 from unbend.study.worth import MUCH, is_little, is_much, points
@@ -13,8 +14,8 @@ _MOST = 4
 def sentences(found: Surgery) -> tuple[str, ...]:
     """The findings, the most surprising first."""
     first = (
-        f"On {found.n:,} held-out rows the network is right in {found.accuracy:.1%}; the most frequent class alone is "
-        f"{found.base_rate:.1%}. Costs are in points of that accuracy, with 95 % intervals paired by row."
+        f"On {found.n:,} held-out rows the network is right in {percent(found.accuracy)}; the most frequent class "
+        f"alone is {percent(found.base_rate)}. Costs are in points of that accuracy, with 95 % intervals paired by row."
     )
     told = [
         first,
@@ -66,30 +67,53 @@ def _essential(found: Surgery) -> list[str]:
 
 
 def _used(found: Surgery) -> list[str]:
-    """What of the classes is readable and used, and what is used without being linearly readable."""
-    told = []
-    by_layer = {one.layer: one for one in found.erasures}
-    pairs = [(by_layer[cut.layer], cut) for cut in found.cuts if cut.operation == "erase" and cut.layer in by_layer]
-    survive = [(one, cut) for one, cut in pairs if cut.cost.n and cut.accuracy > one.base_rate + 2 * MUCH]
-    if survive:
-        one, cut = max(survive, key=lambda pair: pair[1].accuracy)
-        told.append(
-            f"With all that a linear read-out can use of the classes erased from `{one.layer}`, the network is still "
-            f"right in {cut.accuracy:.1%}: it uses more there than what can be read linearly."
-        )
-    lost = [one.layer for one, cut in pairs if cut.accuracy <= one.base_rate + 2 * MUCH]
-    if lost:
-        told.append(
-            f"Erasing what can be read linearly leaves the network about the base rate in {_names(lost)}: there it "
-            "uses just that."
-        )
-    if pairs:
-        worst = max(one.gap_left for one, _ in pairs)
-        told.append(
-            f"In all {len(pairs)} erased layers the class means are equal up to {worst:.1g} standard deviations, so no "
-            f"linear read-out beats a constant on the rows they were fitted on.{_leaks(found.erasures)}"
-        )
-    return told
+    """What of the classes is readable and used, and what is used without being linearly readable.
+
+    That erasing the classes does no harm says something of a layer only where the layer is needed; that it does harm,
+    only where as many random directions do less.
+    """
+    erased = [cut for cut in found.cuts if cut.operation == "erase" and cut.cost.n]
+    lost = [cut for cut in erased if cut.accuracy <= found.base_rate + 2 * MUCH]
+    told = _survivors(found, [cut for cut in erased if cut not in lost])
+    controls = {cut.layer: found.cut(cut.layer, "control") for cut in lost}
+    harmless = [cut.layer for cut in lost if (c := controls[cut.layer]) is not None and c.cost.high < cut.cost.low]
+    harmful = [name for name, control in controls.items() if control is not None and name not in harmless]
+    unknown = [name for name, control in controls.items() if control is None]
+    for names, word in (
+        (harmless, ", as many random directions do not: there it uses just that"),
+        (harmful, ", but so do as many random directions, so that says nothing of the classes"),
+        (unknown, ""),
+    ):
+        if names:
+            told.append(
+                f"Erasing what can be read linearly leaves the network about the base rate in {_names(names)}{word}."
+            )
+    return [*told, *_proof(found, len(erased))]
+
+
+def _survivors(found: Surgery, survive: Sequence[Cut]) -> list[str]:
+    """The layer whose loss costs more than the loss of what can be read linearly in it, if there is one."""
+    needed = [cut for cut in survive if (gone := found.cut(cut.layer, "mean")) and gone.cost.low > cut.cost.high]
+    if not needed:
+        return []
+    cut = max(needed, key=lambda one: one.accuracy)
+    told = (
+        f"With all that a linear read-out can use of the classes erased from `{cut.layer}`, the network is still "
+        f"right in {percent(cut.accuracy)}, and it needs that layer: it uses more there than what can be read linearly."
+    )
+    return [told]
+
+
+def _proof(found: Surgery, n: int) -> list[str]:
+    if not n:
+        return []
+    worst = max(one.gap_left for one in found.erasures)
+    where = f"all {n} erased layers" if n > 1 else "the erased layer"
+    told = (
+        f"In {where} the class means are equal up to {worst:.1g} standard deviations, so no linear read-out beats a "
+        f"constant on the rows they were fitted on.{_leaks(found.erasures)}"
+    )
+    return [told]
 
 
 def _leaks(erasures: Sequence[Erasure]) -> str:
@@ -99,8 +123,8 @@ def _leaks(erasures: Sequence[Erasure]) -> str:
         return ""
     layer, leak = max(known, key=lambda pair: pair[1].after - pair[1].base_rate)
     return (
-        f" Other rows can leak: fitted to erased held-out rows, a probe is right in at most {leak.after:.1%} of "
-        f"further ones (`{layer}`; {leak.before:.1%} before, base rate {leak.base_rate:.1%})."
+        f" Other rows can leak: fitted to erased held-out rows, a probe is right in at most {percent(leak.after)} of "
+        f"further ones (`{layer}`; {percent(leak.before)} before, base rate {percent(leak.base_rate)})."
     )
 
 
@@ -109,7 +133,8 @@ def _needed(found: Surgery) -> list[str]:
     if not spare:
         return []
     told = ", ".join(f"`{one.layer}` {one.needed:,} of {one.n_units:,}" for one in spare[: 2 * _MOST])
-    return [f"Units needed to stay within two points, the others at their mean: {told}."]
+    rest = "as they are for another row" if spare[0].is_resampled else "at their mean"
+    return [f"Units needed to stay within two points, the others {rest}: {told}."]
 
 
 def _listed(cuts: Sequence[Cut]) -> str:

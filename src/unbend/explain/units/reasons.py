@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array, Float64, Int64
 from unbend.explain.units.examples import Examples
 from unbend.numerics.units import Units
@@ -137,5 +138,5 @@ def _class(found: Units, j: int, names: Sequence[str]) -> Reason | None:
     name = names[found.best_class[j]]
     return Reason(
         "class", float(found.selectivity[j]),
-        f"{side} for class {name}; the classes explain {found.selectivity[j]:.0%} of it",
+        f"{side} for class {name}; the classes explain {percent(found.selectivity[j])} of it",
     )  # fmt: skip

@@ -5,7 +5,7 @@ In: a model and data. Out: `UnitCards`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from torch import nn
@@ -23,6 +23,7 @@ from unbend.numerics.units import Units, UnitState, tuning
 from unbend.numerics.units import units as finish
 from unbend.study.fold import States
 from unbend.study.progress import Progress, silent, ticker, with_bars
+from unbend.study.settings import ReadAs
 
 SAMPLE = 2048
 """Rows from which correlations are taken."""
@@ -72,6 +73,7 @@ def units(
     words: Sequence[str] | Callable[[int], str] | None = None,
     batch_size: int = 512,
     progress: Progress = silent,
+    **read_as: Unpack[ReadAs],
 ) -> UnitCards:
     """What every unit answers to: classes, its strongest and weakest rows, columns of the input, copies of it.
 
@@ -87,6 +89,7 @@ def units(
         words: the vocabulary, where the input is token numbers: a list, or a function of the number.
         batch_size: rows per forward pass.
         progress: called as it goes on; left out, bars show by themselves.
+        read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
         DataError: the labels are no classes.
@@ -102,7 +105,14 @@ def units(
         >>> found.layers["1"].strongest.ids.shape
         (8, 8)
     """
-    made = setup(model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size)
+    with setup(
+        model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size, needs_classes=False, **read_as
+    ) as made:
+        return _cards(made, words.__getitem__ if isinstance(words, Sequence) else words, progress)
+
+
+def _cards(made: Setup, speak: Callable[[int], str] | None, progress: Progress) -> UnitCards:
+    """What the units of a model on data answer to."""
     taps = tuple(tap for tap in made.work.plan.taps if tap.alias_of is None and tap.view.width)
     states = _states(made, taps, progress)
     inputs = _rows(states.get(INPUT))
@@ -115,7 +125,6 @@ def units(
     progress("Fetching examples", 0, None)
     named = [part for one in found.values() for part in (one.strongest.ids, one.weakest.ids)]
     shown = examples(made.work, np.concatenate([part.ravel() for part in named]))
-    speak = words.__getitem__ if isinstance(words, Sequence) else words
     names = made.class_names
     told_by = _texts(made, shown, states[taps[0].name], speak)
     told = {name: reasons(one, shown, names, told_by(states[name])) for name, one in found.items()}

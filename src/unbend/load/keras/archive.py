@@ -16,7 +16,7 @@ from typing import Any
 from unbend.errors import LoadError, MissingExtraError, UnsupportedError
 from unbend.load.guard import check_file, check_size, parsing
 from unbend.load.keras.layers import LAYERS
-from unbend.load.keras.network import NESTED, KerasNet, from_keras
+from unbend.load.keras.network import ATTENTION, NESTED, KerasNet, from_keras
 from unbend.load.keras.parts import MERGES
 from unbend.load.wording import one_line
 
@@ -72,7 +72,7 @@ def _check_object(path: Path, home: str, kind: str, registered: str) -> None:
     is_known = kind in _PLAIN if home == "" else is_layer or home in _HARMLESS
     if kind in _CODE or ">" in registered or not is_known:
         raise LoadError(f"{path}: holds code of its own ({kind}), and unbend runs no code of a file. Leave it out.")
-    if is_layer and kind not in (*LAYERS, *MERGES, *NESTED, "InputLayer"):
+    if is_layer and kind not in (*LAYERS, *MERGES, *NESTED, ATTENTION, "InputLayer"):
         raise UnsupportedError(f"{path}: holds a layer {kind}, which unbend does not translate to torch. Leave it out.")
 
 

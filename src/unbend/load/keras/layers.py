@@ -68,6 +68,32 @@ def _convolved(layer: Any, shape: Shape, kernel: Tensor, groups: int) -> list[Pa
     return on_channels([*before, conv, *activation(layer, 4)], shape)
 
 
+def _transposed(layer: Any, shape: Shape) -> list[Part]:
+    """A transposed convolution; Keras leaves out at the edges what "same" does not want."""
+    kernel = weight(layer.kernel)  # [*window, outputs, inputs]
+    kernel = kernel.permute(-1, -2, *range(len(shape) - 2))
+    window, strides, dilation = tuple(kernel.shape[2:]), tuple(layer.strides), tuple(layer.dilation_rate)
+    over = [(size - 1) * step + 1 - stride for size, step, stride in zip(window, dilation, strides, strict=True)]
+    if layer.data_format != "channels_last" or layer.output_padding is not None or min(over) < 0:
+        raise refuse(layer, "has channels first, a padding of its output, or strides wider than its window")
+    cut = [n if layer.padding == "same" else 0 for n in over]
+    kind: Any = nn.ConvTranspose1d if len(window) == 1 else nn.ConvTranspose2d
+    conv = kind(
+        kernel.shape[0], kernel.shape[1], window, strides, tuple(n // 2 for n in cut), bias=layer.use_bias,
+        dilation=dilation,
+    )  # fmt: skip
+    _fill(conv.weight, kernel)
+    if layer.use_bias:
+        _fill(conv.bias, weight(layer.bias))
+    rest = [partial(shorten, by=tuple(n % 2 for n in cut))] if any(n % 2 for n in cut) else []
+    return on_channels([conv, *rest, *activation(layer, 4)], shape)
+
+
+def shorten(x: Tensor, *, by: tuple[int, ...]) -> Tensor:
+    """Positions without the last ones along each axis: torch leaves out as many on both sides."""
+    return x[(..., *(slice(0, size - n) for size, n in zip(x.shape[2:], by, strict=True)))]
+
+
 def _padding(
     layer: Any, shape: Shape, reach: Sequence[int], strides: Sequence[int], value: float
 ) -> tuple[list[Part], tuple[int, ...]]:
@@ -113,6 +139,66 @@ def _layer_norm(layer: Any, shape: Shape) -> list[Part]:
         if its is not None:
             _fill(mine, weight(its))
     return on_last([norm], shape)
+
+
+def _normalization(layer: Any, shape: Shape) -> list[Part]:
+    """Units minus means over deviations that were learnt from data; a depthwise affine map."""
+    if layer.invert or tuple(axis % len(shape) for axis in layer.axis or ()) not in ((), (len(shape) - 1,)):
+        raise refuse(layer, "is inverted, or has axes other than the last")
+    mean, deviation = (torch.as_tensor(v.detach().cpu()).float() for v in (layer.mean, layer.variance.sqrt()))
+    scale = deviation.clamp_min(1e-7).reciprocal()  # the least deviation that Keras divides by
+    return on_last([Standardize(mean.flatten(), scale.flatten())], shape)
+
+
+class Standardize(nn.Module):
+    """Units minus their means, times a scale each, both as they were learnt before."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("scale", scale.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same units in their own scale."""
+        return (x - self.mean) * self.scale
+
+
+def attention(layer: Any, shapes: Sequence[Shape]) -> list[Part]:
+    """Attention of several heads, where the heads together are as wide as what it takes and gives, as in torch.
+
+    Args:
+        layer: of Keras.
+        shapes: of query, key and value.
+    """
+    query, key, value, out = (weight(dense.kernel) for dense in (
+        layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense))  # fmt: skip
+    width, heads = query.shape[0], query.shape[1]
+    sizes = {heads * query.shape[2], heads * value.shape[2], out.shape[-1], width}
+    if sizes != {width} or any(len(shape) != 3 for shape in shapes):
+        raise refuse(layer, "has heads that are not together as wide as what it takes and gives")
+    made = nn.MultiheadAttention(
+        width, heads, layer.dropout, bias=layer.use_bias, kdim=key.shape[0], vdim=value.shape[0], batch_first=True
+    )
+    each = [kernel.flatten(1).T for kernel in (query, key, value)]
+    if made.in_proj_weight is not None:
+        _fill(made.in_proj_weight, torch.cat(each))
+    else:
+        for mine, its in zip((made.q_proj_weight, made.k_proj_weight, made.v_proj_weight), each, strict=True):
+            _fill(mine, its)
+    _fill(made.out_proj.weight, out.flatten(0, 1).T)
+    if layer.use_bias:
+        its = [weight(dense.bias).flatten() for dense in (layer.query_dense, layer.key_dense, layer.value_dense)]
+        _fill(made.in_proj_bias, torch.cat(its))
+        _fill(made.out_proj.bias, weight(layer.output_dense.bias))
+    return [made, first]
+
+
+def first(out: tuple[Tensor, Any]) -> Tensor:
+    """What was attended to, without the shares of attention."""
+    return out[0]
 
 
 def _max_pool(layer: Any, shape: Shape) -> list[Part]:
@@ -178,6 +264,9 @@ LAYERS: dict[str, Callable[[Any, Shape], list[Part]]] = {
     "Conv1D": _convolution,
     "Conv2D": _convolution,
     "DepthwiseConv2D": _depthwise,
+    "Conv1DTranspose": _transposed,
+    "Conv2DTranspose": _transposed,
+    "Normalization": _normalization,
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     "MaxPooling1D": _max_pool,

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from unbend.errors import UnsupportedError
-from unbend.load.keras.layers import LAYERS
+from unbend.load.keras.layers import LAYERS, attention
 from unbend.load.keras.parts import MERGES, Part, Shape, refuse, to_first, to_last
 
+ATTENTION = "MultiHeadAttention"
 NESTED = ("Functional", "Model", "Sequential")
 """Classes of models, which may be layers of others."""
 _CLOSE = 1e-4
@@ -130,11 +131,16 @@ class _Translation:
     def _translate(self, node: Any) -> None:
         """Translate one call of a layer."""
         layer, given = node.operation, node.input_tensors
+        if is_attention(layer):
+            given = _attended(node)
         shape = tuple(given[0].shape)
         if len(node.output_tensors) != 1 or any(id(tensor) not in self._places for tensor in given):
             raise refuse(layer, "has several outputs, or takes what is no output of a layer")
         if id(layer) not in self._parts:
-            self._parts[id(layer)] = self._named(layer, _parts(layer, shape, len(given)))
+            parts = (
+                attention(layer, [t.shape for t in given]) if is_attention(layer) else _parts(layer, shape, len(given))
+            )
+            self._parts[id(layer)] = self._named(layer, parts)
         self._add(node.output_tensors[0], self._parts[id(layer)], [self._places[id(tensor)] for tensor in given])
 
     def _named(self, layer: Any, parts: Sequence[Part]) -> list[tuple[str, Part]]:
@@ -166,6 +172,24 @@ def _calls(graph: Any) -> Iterator[Any]:
     by_depth = graph._nodes_by_depth  # noqa: SLF001  Keras has no public name for it
     for depth in sorted(by_depth, reverse=True):
         yield from (node for node in by_depth[depth] if not node.is_input)
+
+
+def is_attention(layer: Any) -> bool:
+    """Whether a layer takes queries, values and keys."""
+    return type(layer).__name__ == ATTENTION and type(layer).__module__.startswith("keras.")
+
+
+def _attended(node: Any) -> tuple[Any, Any, Any]:
+    """What one call of attention takes, as torch has it: query, key, value.
+
+    Raises:
+        UnsupportedError: a mask, or shares of attention that are put out too.
+    """
+    names = dict(zip(("query", "value", "key"), node.arguments.args, strict=False)) | node.arguments.kwargs
+    query, value, key = (names.pop(name, None) for name in ("query", "value", "key"))
+    if query is None or value is None or any(given is not None and given is not False for given in names.values()):
+        raise refuse(node.operation, "has a mask, or puts out its shares of attention")
+    return query, value if key is None else key, value
 
 
 def _parts(layer: Any, shape: Shape, n_given: int) -> Sequence[Part]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from unbend.capture.quiet import hear_modules
+from unbend.capture.hearing import hear_calls
 from unbend.study.examine.subject import Subject
 
 _FEW = 8
@@ -58,7 +57,7 @@ def trail(subject: Subject, net: nn.Module | None = None, most: int = 4) -> Trai
     net = subject.model if net is None else net
     inputs, _ = subject.train.rows(0, _FEW)
     watch = _Watch()
-    with torch.no_grad(), hear_modules(net.named_modules(), watch.enter, watch.leave, always=True), watch:
+    with torch.no_grad(), hear_calls(net, watch.enter, watch.leave, watch.run):
         out = subject.run(net, inputs)
     return Trail(tuple(_first(watch.back(out), most)))
 
@@ -68,16 +67,15 @@ def _first(steps: Iterator[Step], most: int) -> Iterator[Step]:
         yield step
 
 
-class _Watch(TorchFunctionMode):
+class _Watch:
     """Notes which function put out each tensor, and from which tensor it was made."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._notes: dict[int, tuple[Step, Tensor | None]] = {}
         self._alive: list[Tensor] = []  # an address is not used again while its tensor lives
         self._paths: list[str] = []
 
-    def enter(self, path: str, *_called: Any) -> None:
+    def enter(self, path: str) -> None:
         """A module begins."""
         self._paths.append(path)
 
@@ -86,13 +84,11 @@ class _Watch(TorchFunctionMode):
         if self._paths and self._paths[-1] == path:
             self._paths.pop()
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        del types
-        out = func(*args, **(kwargs or {}))
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """A function runs."""
+        out = func(*args, **kwargs)
         if isinstance(out, Tensor):
-            values = (*args, *(kwargs or {}).values())
+            values = (*args, *kwargs.values())
             source = next((value for value in values if isinstance(value, Tensor)), None)
             name = getattr(func, "__name__", "").removesuffix("_") or "?"
             self._notes[id(out)] = (Step(name, self._paths[-1] if self._paths else ""), source)

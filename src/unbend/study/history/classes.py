@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._typing import Array
 from unbend.study.history.evidence import Occurrence, since
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
@@ -11,6 +12,8 @@ from unbend.study.values import Finding
 _RARE = 0.1
 _UNREAD = 0.1
 _RISE = 0.02
+_ABOVE = 0.15
+"""What a read-out knows beyond the most frequent class before it is said where that stops rising."""
 _KNOWN = 5
 
 
@@ -45,15 +48,23 @@ def unread_class(history: RunHistory) -> Iterator[Occurrence]:
         ))  # fmt: skip
 
 
+def _known_mean(values: Array) -> Array:
+    """Means of rows over what is known of them; -1 where nothing is."""
+    n = np.isfinite(values).sum(1)
+    return np.where(n > 0, np.nansum(values, 1) / np.maximum(n, 1), -1.0)
+
+
 def separability_stops(history: RunHistory) -> Iterator[Occurrence]:
     """The layer from which on classes get no further apart."""
     layers = [x for x in history.about.layers if np.isfinite(history.layer(x.name, "readout")[-_KNOWN:]).any()]
     if len(history.snapshots) < 2 * _KNOWN or len(layers) < 3:
         return
-    read = [history.layer(layer.name, "readout")[-_KNOWN:] for layer in layers]
-    last = np.array([values[np.isfinite(values)].mean() for values in read])
-    stop = next((i for i in range(len(layers)) if last[i] >= last.max() - _RISE), 0)
-    if stop < len(layers) - 2:
+    read = np.stack([history.layer(layer.name, "readout") for layer in layers])
+    then, last = (_known_mean(part) for part in (read[:, -2 * _KNOWN : -_KNOWN], read[:, -_KNOWN:]))
+    chance = history.value("majority")[-1]
+    stop = int(np.argmax(last >= last.max() - _RISE))
+    was_there = then[stop] >= then.max() - _RISE and last.max() - then.max() < _RISE
+    if stop < len(layers) - 2 and was_there and last[-1] > chance + _ABOVE:
         yield Occurrence(int(history.steps[-1]), Finding(
             "separability_stops", "note", layers[stop].name,
             f"Separability has stopped rising at layer {layers[stop].name}.",

@@ -60,6 +60,11 @@ def weighted(history: RunHistory) -> list[WatchedLayer]:
     ]
 
 
+def name_of(name: str) -> str:
+    """A layer in a sentence; parameters of the model's own have no name."""
+    return f"layer {name}" if name else "the model's own parameters"
+
+
 def between(history: RunHistory, at: int) -> str:
     """When something came about, in words."""
     steps = history.steps

@@ -12,8 +12,19 @@ from unbend.study.values import Finding
 _EARLY = 3
 _ENOUGH = 10
 """Snapshots after which a loss is judged by how far it has come."""
+_LONG = 200
+"""Steps after which it is, too: many networks stand still for a while before they learn."""
 _FALLEN, _SLOW = 0.02, 0.1
 """Share of the first loss by which it has fallen at least."""
+_FLAT = 0.15
+"""Share of the first loss within which a loss that does not move stays; one that drifts is of a network that does."""
+_READ = 0.3
+"""By how much a network that has learnt something names more samples than the most frequent class would."""
+_STILL, _GUESSED = 0.05, 0.02
+"""How far a loss moves that stands still, and how much more than the most frequent class a guess names."""
+_SMOOTH = 5
+_WARM = 0.9
+_PACE = 1.2
 _DIVERGED = 2.0
 _SWING = 0.2
 _WIDE = 0.05
@@ -45,25 +56,72 @@ def diverging(history: RunHistory) -> Iterator[Occurrence]:
 def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that has not moved (SageMaker's `loss_not_decreasing`) or hardly (AUTOTRAINER's slow convergence)."""
     known, loss = logged(history, "loss")
-    if len(loss) < 2 * _ENOUGH or not np.isfinite(loss).all() or loss[0] <= 0:
+    n = _warmed_up(history.value("learning_rate")[known]) + 2 * _ENOUGH
+    if len(loss) < n or history.steps[known[-1]] < _LONG or not np.isfinite(loss).all() or loss[0] <= 0:
         return
     first, last = float(loss[:_EARLY].mean()), float(loss[-_EARLY:].mean())
     fallen = (first - last) / first
-    if not -0.3 < fallen < _SLOW:
+    place = int(known[max(n - 1, int(np.searchsorted(history.steps[known], _LONG)))])
+    if fallen >= _SLOW and _stands_at_chance(history, loss):
+        yield _not_falling(history, place, f"stands still at {last:.3g} after", first, last)
+        return
+    if not -0.3 < fallen < _SLOW or _has_learnt(history):
         return
     is_slow = fallen >= _FALLEN and _is_falling(loss)
-    if fallen >= _FALLEN and not is_slow:
+    smooth = np.convolve(loss, np.full(_SMOOTH, 1 / _SMOOTH), "valid")
+    if (fallen >= _FALLEN and not is_slow) or np.ptp(smooth) > _FLAT * first or (is_slow and _gains_pace(loss)):
         return
-    place = int(known[2 * _ENOUGH - 1])
-    way = f"has fallen by {fallen:.0%} only" if is_slow else "does not fall"
+    if not is_slow:
+        yield _not_falling(history, place, "does not fall in", first, last)
+        return
     yield Occurrence(int(history.steps[place]), Finding(
-        "slow_convergence" if is_slow else "loss_not_falling", "warning" if is_slow else "problem", None,
-        f"The loss {way} in {history.steps[known[-1]]:,} steps.",
+        "slow_convergence", "warning", None,
+        f"The loss has fallen by {fallen:.0%} only in {history.steps[known[-1]]:,} steps.",
         f"It was {first:.3g} and is {last:.3g}.",
-        "The network learns next to nothing." if not is_slow else "At this pace training takes very long.",
+        "At this pace training takes very long.",
         "Raise the learning rate tenfold and look again; check that labels belong to their samples.",
         "Labels that are mostly noise: then no network does better.",
     ))  # fmt: skip
+
+
+def _not_falling(history: RunHistory, place: int, way: str, first: float, last: float) -> Occurrence:
+    return Occurrence(int(history.steps[place]), Finding(
+        "loss_not_falling", "problem", None,
+        f"The loss {way} {history.steps[-1]:,} steps.",
+        f"It was {first:.3g} and is {last:.3g}.",
+        "The network learns next to nothing.",
+        "Raise the learning rate tenfold and look again; check that labels belong to their samples.",
+        "Labels that are mostly noise: then no network does better.",
+    ))  # fmt: skip
+
+
+def _stands_at_chance(history: RunHistory, loss: Array) -> bool:
+    """Whether the loss came down to where guessing by frequency stands, and stays there."""
+    late = loss[len(loss) // 3 :]
+    more = (history.value("accuracy") - history.value("majority"))[-2 * _ENOUGH :]
+    more = more[np.isfinite(more)]
+    smooth = np.convolve(late, np.full(_SMOOTH, 1 / _SMOOTH), "valid")
+    is_flat = np.ptp(smooth) < _STILL * abs(smooth.mean()) and not _is_falling(late)
+    return bool(is_flat and len(more) >= _ENOUGH and more.mean() < _GUESSED)
+
+
+def _warmed_up(rate: Array) -> int:
+    """The first snapshot at which the learning rate has all but reached its greatest value."""
+    known = np.isfinite(rate)
+    return int(np.argmax(known & (rate >= _WARM * rate[known].max()))) if known.any() else 0
+
+
+def _has_learnt(history: RunHistory) -> bool:
+    """Whether the network names far more samples than the most frequent class has: its loss may have no way to fall."""
+    more = (history.value("accuracy") - history.value("majority"))[-_EARLY:]
+    more = more[np.isfinite(more)]
+    return bool(len(more) and more.mean() > _READ)
+
+
+def _gains_pace(loss: Array) -> bool:
+    """Whether the loss falls faster than before: it leaves a plateau."""
+    a, b, c = (float(part.mean()) for part in np.array_split(loss, 3))
+    return b - c > _PACE * max(a - b, 0.0)
 
 
 def _is_falling(loss: Array) -> bool:
@@ -84,8 +142,11 @@ def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
         height = float(np.median(loss[part]))
         swing = max(float(np.median(within[part])), float(loss[part].std()))
         is_stuck = height > 0.9 * np.median(before[-_ENOUGH:]) and height > 0.3 * loss[:_EARLY].mean()
-        if is_stuck and swing > _SWING * height and np.median(moved[part]) > _WIDE:
-            place = int(known[end - _ENOUGH])
+        halves = loss[part].reshape(2, -1)
+        steady = max(float(np.median(within[part])), float(halves.std(1).min()))
+        is_jump = height > 2 * np.median(halves[0]) or steady <= _SWING / 2 * height
+        if is_stuck and not is_jump and swing > _SWING * height and np.median(moved[part]) > _WIDE:
+            place = int(known[end - _ENOUGH + int(np.argmax(loss[part] > height / 2))])
             yield Occurrence(int(history.steps[place]), Finding(
                 "oscillating_loss", "warning", None,
                 f"The loss oscillates from step {history.steps[place]:,} on and does not get better.",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._typing import Array
 from unbend.study.findings.words import share
 from unbend.study.history.evidence import Occurrence, bends, between, rate_rose, since
 from unbend.study.history.values import RunHistory
@@ -19,6 +20,8 @@ _HUGE_SCALE = 1e5
 _COLLAPSED = 1.2
 _WAS_WIDE = 4.0
 _ALIKE = 0.02
+_TOLD = 0.15
+"""By how much a network that tells classes apart names more samples than the most frequent class would."""
 
 
 def all_zero(history: RunHistory) -> Iterator[Occurrence]:
@@ -98,7 +101,8 @@ def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
     for layer in history.about.layers:
         rms = history.layer(layer.name, "rms")
         dead = history.layer(layer.name, "silent") == 1
-        for what, holds in (("vanished", (rms < _FLAT_SCALE) & ~dead), ("exploded", rms > _HUGE_SCALE)):
+        huge = (rms > _HUGE_SCALE) & ~(layer.is_output & _gets_better(history))
+        for what, holds in (("vanished", (rms < _FLAT_SCALE) & ~dead), ("exploded", huge)):
             at = since(holds, 2)
             if at is not None:
                 yield Occurrence(int(history.steps[at]), Finding(
@@ -112,12 +116,22 @@ def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
                 break
 
 
+def _gets_better(history: RunHistory) -> Array:
+    """Whether the loss lies below its first value: an output in units of its own may be large [r]."""
+    loss = history.value("loss")
+    return loss < loss[np.isfinite(loss)][:1].max(initial=-np.inf)
+
+
 def collapse(history: RunHistory) -> Iterator[Occurrence]:
-    """Rows that fall into one direction: the representation collapses."""
+    """Rows that fall into one direction: the representation collapses.
+
+    A network that still tells the classes apart has not: means over positions may be alike where maps are not.
+    """
+    blind = ~(history.value("accuracy") > history.value("majority") + _TOLD)
     for layer in bends(history):
         rank = history.layer(layer.name, "rank")
         known = np.flatnonzero(np.isfinite(rank))
-        alive = (history.layer(layer.name, "silent") < 1)[known]
+        alive = (history.layer(layer.name, "silent") < 1)[known] & blind[known]
         rank = rank[known]
         widest = np.maximum.accumulate(rank) if len(rank) else rank
         at = since((rank <= _COLLAPSED) & (widest >= _WAS_WIDE) & alive, 2)

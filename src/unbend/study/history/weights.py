@@ -5,18 +5,24 @@ from collections.abc import Iterator
 import numpy as np
 
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, rate_rose, since, weighted
+from unbend.study.history.evidence import Occurrence, between, name_of, rate_rose, since, weighted
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
 _VANISHED = 1e-4
 """Share of the last layer's gradient that reaches the first, below which it has vanished."""
 _NOTHING = 1e-7
+_FITTED = 0.01
+"""Share of the first loss below which every sample is fitted, and no gradient is left to vanish."""
 _EXPLODED = 100.0
 """Times the usual gradient."""
 _THROWN = 0.5
 """Share of its own norm that one step moves a layer."""
 _STUCK = 1e-8
+_UNFELT = 1e-6
+"""Share of the weights' norm below which a gradient times a usual rate is lost in the rounding of float32."""
+_LEARNT = 0.9
+"""Share of the first loss below which layers that stand still have settled; above, they are stuck."""
 _KNOWN = 3
 
 
@@ -45,7 +51,10 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
     gradients = np.stack([history.layer(layer.name, "gradient") for layer in layers])
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = gradients[0] / gradients[-1]
-    at = since((reach < _VANISHED) & (gradients[-1] > 0) | (history.value("gradient") < _NOTHING), _KNOWN)
+    loss = history.value("loss")
+    has_fitted = loss < _FITTED * loss[np.isfinite(loss)][:1].max(initial=0.0)
+    vanished = (reach < _VANISHED) & (gradients[-1] > 0) | (history.value("gradient") < _NOTHING)
+    at = since(vanished & ~has_fitted, _KNOWN)
     if at is None:
         return
     whole = history.value("gradient")[at]
@@ -56,7 +65,7 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
         f"The norm of its gradient is {seen}, before clipping and unscaled.",
         "Layers without a gradient are not trained.",
         "Use activations that do not saturate, residual connections or norms; initialise by fan-in.",
-        "A run that fits every sample has no gradient left anywhere; then the loss is 0.",
+        "Where no loss is logged: a run that fits every sample has no gradient left anywhere.",
     ))  # fmt: skip
 
 
@@ -85,13 +94,14 @@ def _median(values: Array) -> float:
 
 def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
     """Steps that throw a layer's weights about, or do not move them (SageMaker's `weight_update_ratio`)."""
+    still: list[tuple[int, str, float]] = []
     for layer in weighted(history):
         update, gradient = history.layer(layer.name, "update"), history.layer(layer.name, "gradient")
         at = since(update > _THROWN, 2)
         if at is not None:
             yield Occurrence(int(history.steps[at]), Finding(
                 "update_ratio", "problem", layer.name,
-                f"One step changes layer {layer.name} by {update[at]:.0%} of its weights, {between(history, at)}"
+                f"One step changes {name_of(layer.name)} by {update[at]:.0%} of its weights, {between(history, at)}"
                 f"{rate_rose(history, at)}.",
                 "A thousandth is usual.",
                 "Weights that are thrown about do not learn.",
@@ -101,14 +111,25 @@ def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
             continue
         at = since((update < _STUCK) & (update > 0) & (gradient > 0), _KNOWN)
         if at is not None:
-            yield Occurrence(int(history.steps[at]), Finding(
-                "update_ratio", "warning", layer.name,
-                f"Steps hardly move layer {layer.name}, {between(history, at)}.",
-                f"One step changes it by {update[at]:.1e} of its weights; a thousandth is usual.",
-                "At this pace it does not learn in any time.",
-                "Raise the learning rate, or look at how gradients are scaled.",
-                "A schedule that ends at 0 looks the same at its end.",
-            ))  # fmt: skip
+            still.append((at, layer.name, float(update[at])))
+    if len(still) > max(len(weighted(history)) / 2, 2):  # the rate, not the layers
+        at = max(at for at, _, _ in still)
+        yield _hardly_moved(history, at, None, f"{len(still)} layers", max(update for _, _, update in still))
+        return
+    for at, name, update in still:
+        yield _hardly_moved(history, at, name, name_of(name), update)
+
+
+def _hardly_moved(history: RunHistory, at: int, layer: str | None, what: str, update: float) -> Occurrence:
+    return Occurrence(int(history.steps[at]), Finding(
+        "update_ratio", "warning", layer,
+        f"Steps hardly move {what}, {between(history, at)}.",
+        f"One step changes {'each by at most' if layer is None else 'it by'} {update:.1e} of its weights; a thousandth "
+        "is usual.",
+        "At this pace it does not learn in any time.",
+        "Raise the learning rate, or look at how gradients are scaled.",
+        "A schedule that ends at 0 looks the same at its end.",
+    ))  # fmt: skip
 
 
 def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
@@ -119,14 +140,18 @@ def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
     for layer in layers:
         at = since((moves[layer.name] == 0) & (others > 0), _KNOWN)
         if at is not None:
-            gradient = history.layer(layer.name, "gradient")[at]
+            gradient, weight = (float(history.layer(layer.name, what)[at]) for what in ("gradient", "weight"))
+            name = name_of(layer.name)
             why = "It gets a gradient, so the optimiser does not hold it." if gradient > 0 else "It gets no gradient."
+            if 0 < gradient < _UNFELT * weight:
+                why = f"Its gradient is {gradient:.1e}, too small to be felt by its weights."
             yield Occurrence(int(history.steps[at]), Finding(
                 "unchanged_weights", "warning", layer.name,
-                f"Layer {layer.name} does not change, {between(history, at)}, while others do.",
+                f"{name[0].upper()}{name[1:]} does not change, {between(history, at)}, while others do.",
                 f"{why} It asks for one (`requires_grad`).",
                 "What is not trained stays as it was drawn.",
-                "Hand all parameters to the optimiser, or freeze the layer by `requires_grad_(False)`.",
+                "Hand all parameters to the optimiser, or freeze the layer by `requires_grad_(False)`."
+                if gradient >= _UNFELT * weight or gradient == 0 else "See why so little of the gradient reaches it.",
                 "A layer that the loss does not depend on in this phase, on purpose.",
             ))  # fmt: skip
 
@@ -134,7 +159,10 @@ def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
 def settled(history: RunHistory) -> Iterator[Occurrence]:
     """Layers that hardly move any more while others do: freezing them would cost nothing."""
     layers = weighted(history)
-    if len(history.snapshots) < 10 or len(layers) < 3:
+    loss = history.value("loss")
+    loss = loss[np.isfinite(loss)]
+    has_learnt = not len(loss) or loss[-5:].mean() < _LEARNT * loss[:3].mean()
+    if len(history.snapshots) < 10 or len(layers) < 3 or not has_learnt:
         return
     moves = np.stack([history.layer(layer.name, "update") for layer in layers])
     most = np.fmax.reduce(moves, 0)
@@ -142,7 +170,7 @@ def settled(history: RunHistory) -> Iterator[Occurrence]:
     n = next((i for i in range(len(layers)) if since(still[i][-5:], 5) is None), len(layers) - 1)
     if n:
         last = min(int(np.flatnonzero(~still[i])[-1]) + 1 if (~still[i]).any() else 0 for i in range(n))
-        names = ", ".join(layer.name for layer in layers[:n])
+        names = ", ".join(layer.name or "the model's own parameters" for layer in layers[:n])
         yield Occurrence(int(history.steps[min(last, len(history.steps) - 1)]), Finding(
             "settled", "note", layers[n - 1].name,
             f"The first layers ({names}) have settled: freezing them would cost nothing.",

@@ -21,46 +21,44 @@ BINS = 64
 """Of a histogram of values."""
 MOST_VALUES = 1 << 16
 """Values that a histogram is made of, in about a millisecond."""
+_OF_ANY, _OF_UNITS = ("rms", "spread", "silent"), ("rms", "spread", "silent", "dormant", "saturated", "zeros")
 _RIDGE = 1e-2
 """Of the read-out, in units of the mean eigenvalue: enough for as many rows as there are sums."""
 
 
-def of_sums(taken: Taken, *, is_judged: bool) -> dict[str, float]:
-    """What the units of a layer did: the numbers of `numerics.moments` and `numerics.activity`, for the whole layer.
+def of_sums(taken: Taken, is_judged: Array) -> list[dict[str, float]]:
+    """What the units of each layer did: the numbers of `numerics.moments` and `numerics.activity`, for whole layers.
 
-    Made in a dozen operations on all units at once, since a snapshot may be taken at every step. A unit with a value
-    that is not finite counts nothing.
+    Made in a few operations on the units of all layers at once, since a snapshot may be taken at every step. A unit
+    with a value that is not finite counts nothing.
 
     Args:
-        taken: what its spot added up.
-        is_judged: whether it is an activation, of whose units more can be said than that they are silent.
+        taken: what the spots added up.
+        is_judged: which are activations, of whose units more can be said than that they are silent [l].
     """
-    sums, low, high, n, d = taken.sums, taken.low, taken.high, taken.count, taken.sums.shape[1]
-    with np.errstate(invalid="ignore", over="ignore"):
-        is_whole = np.isfinite(sums[0].sum() + sums[1].sum() + low.sum() + high.sum())
-    if not is_whole:
-        good = np.isfinite(sums[:2]).all(0) & np.isfinite(low) & np.isfinite(high)
-        if not good.any():
-            return {}
-        sums, low, high = sums[:, good], low[good], high[good]
-    total, squares, zeros, magnitude, flat = sums
-    silent = (low == 0) & (high == 0)
-    variance = np.maximum(squares / n - (total / n) ** 2, 0)
-    found = {
-        "rms": float(np.sqrt(squares.mean() / n)),
-        "spread": float(np.sqrt(variance.mean())),
-        "silent": float(silent.sum() / d),
-    }
-    if not is_judged:
-        return found
-    mean = magnitude.mean()
-    dormant = silent if mean == 0 else (magnitude <= DORMANT * mean) | silent
-    saturated = (flat >= MOSTLY * n) & ~silent
-    return found | {
-        "dormant": float(dormant.sum() / d),
-        "saturated": float(saturated.sum() / d),
-        "zeros": float(zeros.mean() / n),
-    }
+    if not len(taken.starts):
+        return []
+    sums, low, high, layer = taken.sums, taken.low, taken.high, taken.layer
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        good = np.isfinite(sums[0] + sums[1] + low + high)
+        if not good.all():
+            sums, low, high = np.where(good, sums, 0.0), np.where(good, low, 1.0), np.where(good, high, 1.0)
+        mean, squares, zeros, magnitude, flat = sums / taken.count[layer]
+        d, whole = np.add.reduceat((good, magnitude), taken.starts, axis=1)
+        silent = (low == 0) & (high == 0)
+        parts = np.add.reduceat((
+            squares,
+            np.maximum(squares - mean * mean, 0.0),
+            silent,
+            ((magnitude <= (DORMANT * whole / d)[layer]) | silent) & good,
+            (flat >= MOSTLY) & ~silent & good,
+            zeros,
+        ), taken.starts, axis=1) / d  # fmt: skip
+        parts[:2] **= 0.5
+    return [
+        {} if k == 0 or m == 0 else dict(zip(_OF_UNITS if judged else _OF_ANY, values, strict=False))
+        for values, judged, k, m in zip(parts.T.tolist(), is_judged, taken.n, d, strict=True)
+    ]
 
 
 def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:
@@ -78,12 +76,18 @@ def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:
     if y.max() == 0:
         return found
     small = sketch(x, SUMS) if x.shape[1] > SUMS else x
-    target = np.eye(y.max() + 1)[y]
-    spread = scatter(SecondState.of_rows(small, torch.from_numpy(target)))
+    spread = scatter(_second(small.numpy(), np.eye(y.max() + 1)[y]))
     if spread is not None:
         found |= {"fisher": spread.fisher, "separation": spread.separation}
     found["readout"] = readout_accuracy(small.numpy(), y)
     return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _second(x: Float64[Array, "m d"], y: Float64[Array, "m k"]) -> SecondState:
+    """The second moments of a few rows; `SecondState.of_rows` would load compiled code, which takes a second."""
+    mean, share = x.mean(0), y.mean(0)
+    z, t = x - mean, y - share
+    return SecondState(len(x), 0, mean, z.T @ z, share, z.T @ t, t.T @ t)
 
 
 def histogram_of(rows: Tensor) -> ValueHistogram | None:
@@ -161,9 +165,10 @@ def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
 
 def guesses(rows: Tensor, n_classes: int) -> Int64[Array, "m"] | None:
     """The classes that outputs name; None where they are no scores of classes."""
-    if not bool(torch.isfinite(rows).all()):
+    x = rows.numpy()
+    if not np.isfinite(x).all():
         return None
-    if rows.shape[1] == 1 and n_classes == 2:
-        low = 0.5 if bool(((rows >= 0) & (rows <= 1)).all()) else 0.0
-        return (rows[:, 0] > low).long().numpy()
-    return rows.argmax(1).numpy() if rows.shape[1] >= n_classes > 1 else None
+    if x.shape[1] == 1 and n_classes == 2:
+        low = 0.5 if ((x >= 0) & (x <= 1)).all() else 0.0
+        return (x[:, 0] > low).astype(np.int64)
+    return x.argmax(1) if x.shape[1] >= n_classes > 1 else None

@@ -7,7 +7,7 @@ is heard through torch's hooks for all optimisers, so none has to be handed over
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, final
@@ -19,12 +19,17 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from unbend.capture.live import Silent
+from unbend.errors import ModelError
 
-LARGEST = 16_384
+LARGEST = 4096
 """Values of one parameter whose movement is measured; of larger ones, evenly spaced ones, which tells the ratio to
-one per cent."""
+some two per cent."""
 _LINE = 16
 _DEEPEST = 32
+_SHARDED = ("FSDP", "FullyShardedDataParallel")
+"""Beginnings of the names of classes that spread parameters, which are whole tensors during a forward pass."""
+_LISTED = 16
+"""Reported steps in a row after which parameters are listed anew: walking through the modules costs more than norms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,28 +38,20 @@ class OptimiserStep:
 
     Attributes:
         names: of the parameters.
-        gradients: norm of each gradient, scaled as the loss was [p].
-        weights: norm of each parameter after the step [p].
-        moved: how far each parameter moved, of large ones over some values [p].
-        before: norm of those values before [p].
+        norms: of each parameter, by row: of its gradient, scaled as the loss was; of its gradient as the optimiser
+            took it, unscaled and clipped; of itself after the step; of how far it moved, of a large one over some
+            values; of those values before [5, p].
         scale: what the loss was multiplied by; None for nothing.
         skipped: 1 where the optimiser itself found an infinite gradient and stayed where it was; None where it does
             not look.
         rate: learning rate of the first group.
-        flow: norm of each gradient as the optimiser took it, unscaled and clipped [p].
-        sharded: whether this rank holds only a part of a parameter, by parameter.
     """
 
     names: tuple[str, ...]
-    gradients: Tensor
-    weights: Tensor
-    moved: Tensor
-    before: Tensor
+    norms: Tensor
     scale: Tensor | None
     skipped: Tensor | None
     rate: float
-    flow: Tensor
-    sharded: tuple[bool, ...]
 
 
 @final
@@ -73,10 +70,10 @@ class StepWatcher:
         self._pending = False
         self._rate: Callable[[], float] | None = None
         self._gradients: Tensor | None = None
-        self._watched: list[tuple[str, Tensor]] = []
+        self._listed: _Listed | None = None
+        self._n_reported = 0
         self._versions: list[tuple[int, int]] = []
         self._listening = ExitStack()
-        self._before: list[Tensor] = []
         self._taken: dict[str, Any] = {}
         self._ids = frozenset(id(p) for p in model.parameters())
 
@@ -90,16 +87,26 @@ class StepWatcher:
 
     def arm(self, *, is_on: bool) -> None:
         """Say whether the step that begins is wanted."""
-        self._watched = list(self._named()) if is_on else []
-        if is_on and not self.is_on:
-            for p in self._parameters():
-                self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
-        elif not is_on:
-            self._listening.close()
+        if not (is_on or self.is_on):
+            return
+        self._n_reported = self._n_reported + 1 if is_on and self.is_on else 0
+        if not is_on or self._listed is None or not self._listed.is_current or self._n_reported % _LISTED == 0:
+            self._list(is_on=is_on)
         self.is_on = is_on
         self._gradients = None
-        if is_on and self._rate is not None:
-            self._before = [_some(p).clone() for p in self._parameters()]
+        if self._listed is not None and self._rate is not None:
+            self._listed.keep()
+
+    def _list(self, *, is_on: bool) -> None:
+        """Set hooks on the parameters that are trained now, or take them off."""
+        self._listening.close()
+        self._listed = None
+        if is_on:
+            check_whole(self._model)  # it may have been sharded in the meantime
+            found = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
+            self._listed = _Listed(tuple(found), list(found.values()))
+            for p in self._listed.parameters:
+                self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
 
     def count_by_hand(self, rate: Callable[[], float]) -> None:
         """Say that `take_step` will be called after every step, since no hook of torch is."""
@@ -107,22 +114,12 @@ class StepWatcher:
 
     def take_step(self) -> OptimiserStep | None:
         """What was measured of the step that is over; None where it is not wanted, or nothing was armed before it."""
-        if not self.is_on or self._rate is None or not self._before:
+        listed = self._listed
+        if listed is None or self._rate is None or not listed.is_kept:
             self.arm(is_on=self.is_on)
             return None
-        names, parameters = zip(*self._watched, strict=True)
-        self._taken = {
-            "names": names, "scale": None, "skipped": None, "rate": self._rate(),
-            "sharded": tuple(hasattr(p, "to_local") for p in parameters),
-        }  # fmt: skip
-        return self._measured()
-
-    def _parameters(self) -> list[Tensor]:
-        """The parameters that were trained when the step began."""
-        return [p for _, p in self._watched]
-
-    def _named(self) -> Iterator[tuple[str, Tensor]]:
-        return ((name, p) for name, p in self._model.named_parameters() if p.requires_grad)
+        self._taken = {"names": listed.names, "scale": None, "skipped": None, "rate": self._rate()}
+        return self._measured(listed)
 
     def _backward(self, _parameter: Tensor) -> None:
         """The first gradient of a backward pass: measure when all of it is over, after what others do at its end."""
@@ -133,9 +130,9 @@ class StepWatcher:
 
     def _measure(self) -> None:
         self._pending = False
-        if self.is_on:
-            gradients = [p.grad for p in self._parameters()]
-            self._gradients = _norms([_local(g) for g in gradients])
+        if self._listed is not None:
+            gradients = [p.grad for p in self._listed.parameters]
+            self._gradients = _norms(gradients)
             self._versions = _versions(gradients)
 
     def _is_ours(self, optimiser: Optimizer) -> bool:
@@ -146,44 +143,86 @@ class StepWatcher:
         return optimiser is self._optimiser
 
     def _before_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
-        if not self.is_on or not self._is_ours(optimiser):
+        if self._listed is None or not self._is_ours(optimiser):
             return
-        names, parameters = zip(*self._watched, strict=True)
-        self._before = [_some(p).clone() for p in parameters]
+        self._listed.keep()
         scaler = _scaler()
         self._taken = {
-            "names": names,
+            "names": self._listed.names,
             "scale": None if scaler is None else scaler._scale,  # noqa: SLF001  `get_scale` would wait for the device
             "skipped": getattr(optimiser, "found_inf", None),
             "rate": _rate(optimiser),
-            "sharded": tuple(hasattr(p, "to_local") for p in parameters),
         }
 
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if not self._is_ours(optimiser):
             return
-        self._on_step(self._measured(getattr(optimiser, "grad_scale", None)) if self._taken else None)
+        scale = getattr(optimiser, "grad_scale", None)
+        self._on_step(self._measured(self._listed, scale) if self._taken and self._listed is not None else None)
 
-    def _measured(self, scale: Tensor | None = None) -> OptimiserStep:
+    def _measured(self, listed: "_Listed", scale: Tensor | None = None) -> OptimiserStep:
         """What was measured, now that the step is over: a closure may have run the passes inside of it.
 
         Args:
+            listed: the parameters.
             scale: what the optimiser itself divides gradients by, as fused ones do.
         """
-        parameters = self._parameters()
-        given = [p.grad for p in parameters]
+        given = [p.grad for p in listed.parameters]
         before = self._gradients
-        is_clipped = before is None or _versions(given) != self._versions
-        flow = _norms([_local(g) for g in given]) if before is None or is_clipped else before
+        flow = _norms(given) if before is None or _versions(given) != self._versions else before
         gradients = flow if before is None else before
-        change = torch._foreach_sub([_some(p) for p in parameters], self._before)  # noqa: SLF001  one kernel for all
-        now = [_local(p.detach()) for p in parameters]
-        weights, old, moved = _norms([*now, *self._before, *change]).split(len(parameters))
-        taken, self._taken, self._gradients, self._before = self._taken, {}, None, []
-        return OptimiserStep(
-            gradients=gradients, flow=flow if scale is None else flow / scale, weights=weights, moved=moved, before=old,
-            **taken,
-        )  # fmt: skip
+        taken, self._taken, self._gradients = self._taken, {}, None
+        norms = torch.cat((gradients, flow if scale is None else flow / scale, listed.norms()))
+        return OptimiserStep(norms=norms.view(5, -1), **taken)
+
+
+@final
+class _Listed:
+    """The parameters that are trained, and room for what some of their values were before a step.
+
+    Args:
+        names: of the parameters.
+        parameters: as they are now.
+    """
+
+    def __init__(self, names: tuple[str, ...], parameters: list[Tensor]) -> None:
+        self.names, self.parameters = names, parameters
+        self.is_kept: bool = False
+        self._places = [p.data_ptr() for p in parameters]
+        self._now: list[Tensor] = [p.detach() for p in parameters]
+        self._some: list[Tensor] = [_some(p) for p in self._now]
+        self._before: list[Tensor] = [torch.empty_like(some) for some in self._some]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether they are trained still, and are where they were."""
+        return all(p.requires_grad for p in self.parameters) and [p.data_ptr() for p in self.parameters] == self._places
+
+    def keep(self) -> None:
+        """Keep the values from before a step."""
+        torch._foreach_copy_(self._before, self._some)
+        self.is_kept = True
+
+    def norms(self) -> Tensor:
+        """After the step: of each parameter, of how far its values moved, and of those before [3 p]."""
+        old = _norms(self._before)
+        torch._foreach_sub_(self._before, self._some)
+        self.is_kept = False
+        return torch.cat((_norms([*self._now, *self._before]), old))
+
+
+def check_whole(model: nn.Module) -> None:
+    """Refuse a model of which this process holds a part.
+
+    Raises:
+        ModelError: its parameters are spread over ranks.
+    """
+    is_spread = any(hasattr(p, "to_local") for p in model.parameters())
+    if is_spread or any(type(module).__name__.startswith(_SHARDED) for module in model.modules()):
+        raise ModelError(
+            "model: its parameters are spread over ranks (fully_shard, tensor parallel), and no layer can be looked at "
+            "before they are gathered. Watch a run of DistributedDataParallel, or a smaller one on one process."
+        )
 
 
 class _Hook:
@@ -209,32 +248,29 @@ def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]]:
 
 def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
     """The norm of each tensor, 0 for none, as one float32 vector."""
-    there = [t for t in tensors if t is not None and t.numel()]
+    there = [_dense(t) for t in tensors if t is not None and t.numel()]
     if not there:
         return torch.zeros(len(tensors))
-    found = iter(torch._foreach_norm(there, 2, torch.float32))  # noqa: SLF001  one kernel for all
-    device = there[0].device
-    return torch.stack([
-        next(found).to(device) if t is not None and t.numel() else torch.zeros((), device=device) for t in tensors
-    ])  # fmt: skip
+    found = torch._foreach_norm(there, 2, torch.float32)  # noqa: SLF001  one kernel for all
+    if len(there) < len(tensors):
+        device, each = there[0].device, iter(found)
+        found = [
+            next(each).to(device) if t is not None and t.numel() else torch.zeros((), device=device) for t in tensors
+        ]
+    return torch.stack(found)
 
 
-def _local(tensor: Tensor | None) -> Tensor | None:
-    """This rank's part of a tensor; a sparse one as its values."""
-    if tensor is None:
-        return None
-    tensor = tensor.detach()
-    if hasattr(tensor, "to_local"):
-        tensor = tensor.to_local()
-    return tensor.coalesce().values() if tensor.is_sparse else tensor
+def _dense(tensor: Tensor) -> Tensor:
+    """A gradient without its graph; a sparse one as its values."""
+    return tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
 
 
 def _some(p: Tensor) -> Tensor:
     """A parameter's values, of a large one some that are evenly spaced, as many side by side as a cache line holds."""
-    local = _local(p)
-    flat = torch.zeros(0) if local is None else local.reshape(-1)
-    if flat.numel() <= LARGEST:
-        return flat
+    p = p.permute(sorted(range(p.ndim), key=p.stride, reverse=True))  # as it lies in memory: what comes back is a view
+    if p.numel() <= LARGEST or not p.is_contiguous():
+        return p
+    flat = p.view(-1)
     every = -(-flat.numel() // LARGEST)
     whole = flat.numel() // (_LINE * every)
     return flat[: whole * _LINE * every].view(whole, every, _LINE)[:, 0]

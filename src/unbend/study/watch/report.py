@@ -4,6 +4,7 @@ In: sums in buffers, norms on their device, labels. Out: numbers by layer. The o
 for a device or for other ranks.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unbend._typing import Array, Int64
-from unbend.capture.live import Spot
+from unbend._typing import Array, Float64, Int64
+from unbend.capture.live import Spot, is_told
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
 from unbend.study.watch.measure import codes, guesses, histogram_of, of_rows, of_sums
@@ -22,10 +23,14 @@ from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import ValueHistogram
-from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, StepPlace, add_packed
+from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
 
 _FORGET = 0.8
 """What a snapshot leaves of the counts of the confusion matrix: the last five snapshots or so tell."""
+
+
+_FEW_CLASSES = 4096
+"""Labels up to which they are counted without being sorted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,11 +58,11 @@ class Reported:
 class _Part:
     """What one rank brings to a snapshot."""
 
-    packed: tuple[Array, ...]
+    packed: Float64[Array, "p"]
     rows: tuple[Tensor, ...]
     peaks: Array
     y: Int64[Array, "m"] | None
-    norms: dict[str, Array]
+    norms: Float64[Array, "5 q"]
     values: dict[str, float]
     is_deep: bool
     distance: int = 1
@@ -84,12 +89,16 @@ class Reporter:
         self._at = StepPlace(device)
         each = -(-SAMPLES // self._ranks.n)
         self.spots: tuple[Spot, ...] = tuple(chosen)
-        self._sums = tuple(SpotSums(spot, spot.tap.view.width, self._at, each) for spot in chosen)
+        self._table = SpotTable(chosen, self._at, each)
+        self._sums = self._table.each
+        self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
         self._looked = 0
         self._deep_cost = 0.0
         self._is_deep = True
         self._n_labels: dict[int, float] = {}
         self._confusion = np.zeros((0, 0))
+        self._names: tuple[str, ...] = ()
+        self._starts: dict[str, int] = {}
 
     def receivers(self) -> dict[Spot, SpotSums]:
         """What takes each spot's values."""
@@ -103,13 +112,18 @@ class Reporter:
         """
         self._is_deep = self._how.every is None or self._deep_cost == 0 or spend < share_of(self._how.budget)
         has_rows = self._is_deep or self._ranks.n > 1  # the first rank decides for all
+        self._table.reset()
         for spot, sums in zip(self.spots, self._sums, strict=True):
-            sums.reset()
             sums.wants_rows = has_rows or spot.is_output
 
     def advance(self, step: int) -> None:
         """Say how many steps there have been."""
         self._at.move(step)
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether all spots were seen in eager passes on the CPU in this step, and a trail of them misses nothing."""
+        return is_told(self.spots) and all(sums.is_eager for sums in self._sums)
 
     @property
     def is_deaf(self) -> bool:
@@ -124,23 +138,13 @@ class Reporter:
         """
         if not self._sums:
             return None
-        return self._first_bad(self._take_peaks(), step)
-
-    def _take_peaks(self) -> Array:
-        """The peaks since the last look [spots, steps]."""
-        peaks = torch.stack([sums.peaks for sums in self._sums]).cpu().numpy()
-        for sums in self._sums:
-            sums.peaks.zero_()
-        totals = [(i, at, total) for i, sums in enumerate(self._sums) for at, total in sums.take_totals()]
-        if totals:
-            rows, columns, values = zip(*totals, strict=True)
-            with np.errstate(invalid="ignore", over="ignore"):  # such sums are what is looked for
-                np.add.at(peaks, (rows, columns), torch.stack(values).cpu().numpy())
-        return peaks
+        return self._first_bad(self._table.take_peaks(), step)
 
     def _first_bad(self, peaks: Array, step: int) -> tuple[int, str] | None:
         first = max(self._looked, step - CHECKED)
         self._looked = step
+        if np.isfinite(peaks.sum()):
+            return None
         for at in range(first, step):
             for spot, peak in zip(self.spots, peaks[:, at % CHECKED], strict=True):
                 if not np.isfinite(peak):
@@ -180,22 +184,16 @@ class Reporter:
 
     def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float]) -> _Part:
         """What this rank saw."""
-        packed = tuple(sums.packed() for sums in self._sums)
+        packed = self._table.packed()
         rows = tuple(
             sums.rows.cpu().clone() if sums.wants_rows else torch.zeros(0, sums.rows.shape[1]) for sums in self._sums
         )
-        n = min((int(part[5 * sums.sums.shape[1]]) for part, sums in zip(packed, self._sums, strict=True)), default=0)
+        n = int(packed[7 * self._table.width :][: len(self._sums)].min(initial=0 if not self._sums else SAMPLES))
         label = codes(y, min(n, SAMPLES if self._ranks.n == 1 else -(-SAMPLES // self._ranks.n), _length(y)))
-        scale = 1.0 if taken.scale is None else float(taken.scale)
-        norms = {
-            "gradient": taken.gradients.double().cpu().numpy() / scale,
-            "flow": taken.flow.double().cpu().numpy(),
-            "weight": taken.weights.double().cpu().numpy(),
-            "moved": taken.moved.double().cpu().numpy(),
-            "before": taken.before.double().cpu().numpy(),
-        }
+        norms = taken.norms.double().cpu().numpy()
+        norms[0] /= 1.0 if taken.scale is None else float(taken.scale)
         return _Part(
-            packed, rows, self._take_peaks() if self._sums else np.zeros((0, CHECKED)), label, norms,
+            packed, rows, self._table.take_peaks() if self._sums else np.zeros((0, CHECKED)), label, norms,
             {**values, "learning_rate": taken.rate}, self._is_deep,
         )  # fmt: skip
 
@@ -203,32 +201,33 @@ class Reporter:
         """What layers did, and what the network's own output was worth."""
         labels = [part.y for part in parts]
         label = None if any(y is None for y in labels) else np.concatenate([y for y in labels if y is not None])
-        layers: dict[str, dict[str, float]] = {}
         values: dict[str, float] = {}
-        for i, (spot, sums) in enumerate(zip(self.spots, self._sums, strict=True)):
-            each = [sums.unpack(part.packed[i], part.rows[i]) for part in parts]
-            whole = each[0]
-            if len(parts) > 1:
-                whole = sums.unpack(add_packed([part.packed[i] for part in parts]), torch.zeros(0, 1))
-            if whole.n == 0:
+        whole = add_packed([part.packed for part in parts], self._table.width) if len(parts) > 1 else parts[0].packed
+        each = of_sums(self._table.unpack(whole), self._is_judged)
+        n = [part.packed[7 * self._table.width :] for part in parts]
+        layers = {spot.tap.name: found for spot, found in zip(self.spots, each, strict=True) if found}
+        for i, (spot, found) in enumerate(zip(self.spots, each, strict=True)):
+            is_asked = (parts[0].is_deep or spot.is_output) and all(len(part.rows[i]) for part in parts)
+            if not is_asked or not found:
                 continue
-            found = of_sums(whole, is_judged=sums.is_judged)
-            rows = each[0].rows if len(each) == 1 else torch.cat([taken.rows for taken in each])
-            if label is not None and len(rows) and sum(len(y) for y in labels if y is not None) != len(rows):
-                rows, y = _matched(each, parts)
-            else:
-                y = label
-            if parts[0].is_deep and len(rows):
-                found |= of_rows(rows, y)
-                histogram = histogram_of(rows) if self._has_histograms else None
-                if histogram is not None:
-                    self._histograms[spot.tap.name] = histogram
-            if spot.is_output and y is not None and len(rows):
+            cut = [part.rows[i][: int(counts[i])] for part, counts in zip(parts, n, strict=True)]
+            rows, y = _matched(cut, labels) if label is not None else (torch.cat(cut), None)
+            if not len(rows):
+                continue
+            if parts[0].is_deep:
+                found.update(of_rows(rows, y))
+                self._draw(spot.tap.name, rows)
+            if spot.is_output and y is not None:
                 values |= self._own(rows, y)
-            layers[spot.tap.name] = numbers(found)
         if label is not None and len(label):
             values |= self._balance(label)
         return layers, values
+
+    def _draw(self, name: str, rows: Tensor) -> None:
+        """Make the histogram of a layer, where a sink takes it."""
+        histogram = histogram_of(rows) if self._has_histograms else None
+        if histogram is not None:
+            self._histograms[name] = histogram
 
     def _own(self, rows: Tensor, y: Int64[Array, "m"]) -> dict[str, float]:
         """How well the network's own output names the classes."""
@@ -248,8 +247,13 @@ class Reporter:
 
     def _balance(self, label: Int64[Array, "m"]) -> dict[str, float]:
         """How unequal the classes are, over all labels seen."""
-        codes, n = np.unique(label, return_counts=True)
-        for code, more in zip(codes.tolist(), n.tolist(), strict=True):
+        if label.min() >= 0 and label.max() < _FEW_CLASSES:
+            counted = np.bincount(label)
+            found = np.flatnonzero(counted)
+            n = counted[found]
+        else:
+            found, n = np.unique(label, return_counts=True)
+        for code, more in zip(found.tolist(), n.tolist(), strict=True):
             self._n_labels[code] = self._n_labels.get(code, 0) + more
         counts = self._n_labels.values()
         return {"majority": max(counts) / sum(counts), "balance": min(counts) / max(counts)}
@@ -258,38 +262,31 @@ class Reporter:
         self, parts: Sequence[_Part], taken: OptimiserStep, layers: dict[str, dict[str, float]]
     ) -> dict[str, float]:
         """Norms by the module that owns the parameters, added to `layers`; those of all together come back."""
-        squares = {
-            what: _joined([part.norms[what] for part in parts], taken.sharded) ** 2 for what in parts[0].norms
-        }  # fmt: skip
-        owners = {name: name.rpartition(".")[0] for name in taken.names}
-        places = {owner: i for i, owner in enumerate(dict.fromkeys(owners.values()))}
-        at = [places[owners[name]] for name in taken.names]
-        sizes = {what: np.sqrt(np.bincount(at, square, len(places))) for what, square in squares.items()}
+        if taken.names is not self._names:
+            self._names = taken.names
+            owners = [name.rpartition(".")[0] for name in taken.names]  # those of one module follow each other
+            self._starts = {name: i for i, name in enumerate(owners) if i == 0 or owners[i - 1] != name}
+        if not self._starts:
+            return {}
+        squares = np.add.reduceat(parts[0].norms ** 2, list(self._starts.values()), axis=1)  # all ranks hold the same
+        gradient, flow, weight, moved, before = np.sqrt(squares)
         with np.errstate(divide="ignore", invalid="ignore"):
-            update = np.where(sizes["before"] > 0, sizes["moved"] / sizes["before"], np.nan)
-        for owner, gradient, weight, ratio in zip(places, sizes["gradient"], sizes["weight"], update, strict=True):
-            told = {"gradient": gradient, "weight": weight, "update": ratio}
-            layers.setdefault(owner, {}).update(numbers(told))
-        whole = {what: float(np.sqrt(square.sum())) for what, square in squares.items()}
-        clipped = whole["flow"] / whole["gradient"] if whole["gradient"] > 0 else np.nan
-        return {"gradient": whole["gradient"], "clipped": clipped}
+            update = np.where(before > 0, moved / before, np.nan)
+        for name, told in zip(self._starts, np.stack([gradient, weight, update]).T.tolist(), strict=True):
+            found = zip(("gradient", "weight", "update"), told, strict=True)
+            layers.setdefault(name, {}).update({what: value for what, value in found if not math.isnan(value)})
+        whole, clipped = float(np.linalg.norm(gradient)), float(np.linalg.norm(flow))
+        return {"gradient": whole, "clipped": clipped / whole if whole > 0 else np.nan}
 
 
 def _length(y: Any) -> int:
     return len(y) if hasattr(y, "__len__") else 0
 
 
-def _matched(each: Sequence[Any], parts: Sequence[_Part]) -> tuple[Tensor, Array]:
+def _matched(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:
     """The rows that have a label, rank by rank."""
-    pairs = [(taken.rows[: len(part.y)], part.y[: len(taken.rows)]) for taken, part in zip(each, parts, strict=True)
-             if part.y is not None]  # fmt: skip
-    return torch.cat([rows for rows, _ in pairs]), np.concatenate([y for _, y in pairs])
-
-
-def _joined(norms: Sequence[Array], sharded: Sequence[bool]) -> Array:
-    """Norms of whole parameters: every rank holds the same, or its part of one."""
-    squares = np.stack(norms) ** 2
-    return np.sqrt(np.where(np.array(sharded, bool), squares.sum(0), squares[0]))
+    pairs = [(part[: len(y)], y[: len(part)]) for part, y in zip(rows, labels, strict=True) if y is not None]
+    return torch.cat([part for part, _ in pairs]), np.concatenate([y for _, y in pairs])
 
 
 def _mean_values(parts: Sequence[_Part]) -> dict[str, float]:

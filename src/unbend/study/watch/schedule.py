@@ -53,6 +53,9 @@ class Schedule:
         steps: seconds of the last steps without a report.
         costs: seconds the last reports added to their steps.
         credit: seconds that reports may still cost; below 0, what they cost too much. The first report is not in it.
+        n_reports: so far.
+        n_steps: without a report, so far.
+        usual: median of `steps`, looked up anew every sixteenth.
     """
 
     every: int | None
@@ -63,6 +66,8 @@ class Schedule:
     costs: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
     credit: float = 0.0
     n_reports: int = 0
+    n_steps: int = 0
+    usual: float = 0.0
 
     def note(self, seconds: float, own: float | None) -> None:
         """Take in how long a step lasted, and what of it was a report's own work; None for a step without a report.
@@ -71,7 +76,10 @@ class Schedule:
         the forward pass cost time that is not seen otherwise.
         """
         if own is None:
-            self.credit += self.share * min(seconds, _PAUSE * (median(self.steps) if self.steps else seconds))
+            if self.n_steps < _KNOWN or self.n_steps % _KNOWN == 0:
+                self.usual = median(self.steps) if self.steps else seconds
+            self.n_steps += 1
+            self.credit += self.share * min(seconds, _PAUSE * self.usual)
             self.steps.append(seconds)
             return
         usual = median(self.steps) if self.steps else seconds

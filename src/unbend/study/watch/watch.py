@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 import unbend
 from unbend.capture import bare
-from unbend.capture.live import Spot, Switch, named_arguments, set_around, set_hooks, spots
-from unbend.errors import DataError, ModelError, UnbendError
+from unbend.capture.live import PassTrail, Spot, Switch, named_arguments, set_around, set_hooks, spots
+from unbend.errors import DataError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
 from unbend.study.ranks import share
-from unbend.study.watch.optimiser import OptimiserStep, StepWatcher
+from unbend.study.watch.optimiser import OptimiserStep, StepWatcher, check_whole
 from unbend.study.watch.report import Reporter
 from unbend.study.watch.schedule import Schedule, share_of
 from unbend.study.watch.settings import WatchSettings
@@ -208,6 +208,7 @@ class Watch:
 
     def _plan(self, inputs: Any) -> None:
         """Choose layers and set their hooks; what cannot be looked at is noted, and the run goes on."""
+        check_whole(self._model)  # it may have been sharded inside the block
         started = time.perf_counter()
         self._is_planned = True
         try:
@@ -233,6 +234,8 @@ class Watch:
         self._since += 1
         own = None
         if taken is not None:
+            is_eager = self._reporter is not None and self._reporter.is_eager and self._switch.is_held
+            self._switch.trail = PassTrail() if is_eager else None
             self._report(taken)
             own = time.perf_counter() - now
             self._cost += own
@@ -334,11 +337,8 @@ def _watchable(model: nn.Module) -> nn.Module:
     Raises:
         ModelError: it cannot be looked into, or its parameters are spread over ranks.
     """
-    if isinstance(model, nn.Module) and any(hasattr(p, "to_local") for p in model.parameters()):
-        raise ModelError(
-            "model: its parameters are spread over ranks (fully_shard, tensor parallel), and no layer can be looked at "
-            "before they are gathered. Watch a run of DistributedDataParallel, or a smaller one on one process."
-        )
+    if isinstance(model, nn.Module):
+        check_whole(model)
     return bare(model)
 
 
