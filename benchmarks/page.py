@@ -3,6 +3,7 @@
 In: the working tree. Out: two tables. Commands run as they do once installed: with bytecode beside the sources.
 
     python benchmarks/page.py commands       medians of whole processes, wall and processor, beside `import torch`
+    python benchmarks/page.py cold           processor time of compiling: with an empty cache, less that with a full one
     python benchmarks/page.py pages          sizes, time to make, first screen, scrolling, choosing, printing
 
 Needs Debian's chromium, Playwright and transformers for the pages. Other work on the machine shows in wall times, less
@@ -53,10 +54,10 @@ CHOOSE = """async () => {
 }"""
 
 
-def timed(words: list[str], folder: Path) -> tuple[float, float]:
+def timed(words: list[str], folder: Path, **own: str) -> tuple[float, float]:
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(words, cwd=folder, capture_output=True, check=False, env=env)
+    subprocess.run(words, cwd=folder, capture_output=True, check=False, env={**env, **own})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.perf_counter() - start, used
@@ -85,6 +86,19 @@ def commands(n: int) -> None:
             runs = [timed(words, folder) for _ in range(n)]
             wall, used = (statistics.median(column) for column in zip(*runs, strict=True))
             print(f"| {title} | {wall:.2f} | {used:.2f} |", flush=True)
+
+
+def cold(n: int) -> None:
+    print("| command | compiling: processor, s | functions kept |\n|---|--:|--:|")
+    for name in ("report", "regions"):
+        words, rows = [sys.executable, "-m", "unbend", name], []
+        for _ in range(n):
+            with tempfile.TemporaryDirectory() as place:
+                # The lock is its own, too: no other process makes it wait, or compiles for it.
+                own = {"NUMBA_CACHE_DIR": place, "TMPDIR": place}
+                first, again = (timed(words, Path(place), **own)[1] for _ in range(2))
+                rows.append((first - again, len(list(Path(place).rglob("*.nbi")))))
+        print(f"| unbend {name} | {statistics.median(used for used, _ in rows):.2f} | {rows[0][1]} |", flush=True)
 
 
 def resnet() -> tuple[object, float]:
@@ -187,7 +201,7 @@ def _work(browser: object, file: Path) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["commands", "pages"])
+    parser.add_argument("what", choices=["commands", "cold", "pages"])
     parser.add_argument("-n", type=int, default=5, help="runs of each, of which the median is told")
     given = parser.parse_args()
-    {"commands": commands, "pages": pages}[given.what](given.n)
+    {"commands": commands, "cold": cold, "pages": pages}[given.what](given.n)

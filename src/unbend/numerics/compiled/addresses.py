@@ -1,34 +1,68 @@
-"""Arrays and functions by their addresses, in compiled code.
+"""Arrays and functions by their addresses, in compiled code, and arrays that it makes.
 
 An address is an integer, which costs nothing to hand over; what lies there must be kept alive by whoever made it, and
-be what it is taken for: nothing is checked.
+be what it is taken for: nothing is checked. Arrays come without the functions of numpy and numba that make them, which
+would be compiled anew for every number of axes and every kind of number.
 """
 
 from typing import no_type_check
 
 import numba as nb
 from llvmlite import ir
+from numba.core import cgutils
+from numba.core.typing import signature
 from numba.extending import intrinsic
-
-from unbend.numerics.compiled.jit import part
+from numba.np.arrayobj import _empty_nd_impl, np_cfarray
 
 
 @intrinsic
 @no_type_check
-def address(_context, number):
-    """An integer taken for an address."""
-
-    def made(_context, builder, _signature, arguments):
-        return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-
-    return nb.types.voidptr(number), made
-
-
-@part(set())
-@no_type_check
-def at(place, shape, kind):
+def at(_context, place, shape, kind):
     """The array at an address."""
-    return nb.carray(address(place), shape, kind)
+    array, sizes = _types_of(shape, kind)
+
+    def made(context, builder, _signature, arguments):
+        found = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        return np_cfarray(context, builder, signature(array, nb.types.voidptr, sizes), (found, arguments[1]))
+
+    return array(place, sizes, kind), made
+
+
+@intrinsic
+@no_type_check
+def new_empty(_context, shape, kind):
+    """`np.empty`."""
+    array, sizes = _types_of(shape, kind)
+
+    def made(context, builder, _signature, arguments):
+        return _empty_nd_impl(context, builder, array, _axes(builder, arguments[0]))._getvalue()
+
+    return array(sizes, kind), made
+
+
+@intrinsic
+@no_type_check
+def new_zeros(_context, shape, kind):
+    """`np.zeros`."""
+    array, sizes = _types_of(shape, kind)
+
+    def made(context, builder, _signature, arguments):
+        whole = _empty_nd_impl(context, builder, array, _axes(builder, arguments[0]))
+        cgutils.memset(builder, whole.data, builder.mul(whole.itemsize, whole.nitems), 0)
+        return whole._getvalue()
+
+    return array(sizes, kind), made
+
+
+def _types_of(shape, kind):
+    """The type of an array of that shape and kind of number, and that of the shape."""
+    n = len(shape) if isinstance(shape, nb.types.BaseTuple) else 1
+    sizes = nb.types.UniTuple(nb.types.intp, n) if isinstance(shape, nb.types.BaseTuple) else nb.types.intp
+    return nb.types.Array(kind.dtype, n, "C"), sizes
+
+
+def _axes(builder, sizes):
+    return [sizes] if isinstance(sizes.type, ir.IntType) else cgutils.unpack_tuple(builder, sizes)
 
 
 @intrinsic

@@ -3,10 +3,13 @@
 In: functions. Out: the same, compiled when they are first called and kept on the disk. Must not know what they compute.
 
 A function that another compiled one calls is a `part`: it is compiled into its callers, and has no door of its own to
-Python, nor a file, which would cost as much again as its code. An `entry` has both. A counter that begins as a literal
+Python, nor a file, which would cost as much again as its code. An `entry` has both. numba optimises every function and
+turns it into machine code before it links it into a caller, where both are done once more: `linked` leaves that to the
+entry. A counter that begins as a literal
 0 makes numba compile whatever it is handed to twice, for the literal and for any number: it begins as `np.int64(0)`.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -19,6 +22,8 @@ from typing import Any, TypeVar
 
 import numba as nb
 from numba.core.caching import FunctionCache
+
+from unbend.numerics.compiled.linked import Inlined, Linked, put_environments
 
 if sys.platform != "win32":  # there two processes that begin at once compile both
     import fcntl
@@ -39,8 +44,7 @@ def entry(flags: set[str]) -> Callable[[F], F]:
     """
 
     def compiled(function: Any) -> Any:
-        made: Any = nb.njit(nogil=True, fastmath=flags, error_model="numpy")(function)
-        return kept(made)
+        return kept(nb.njit(nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True)(function))  # type: ignore[call-overload]  # see `part`
 
     return compiled
 
@@ -53,9 +57,14 @@ def part(flags: set[str], *, is_inlined: bool = False) -> Callable[[Any], Callab
         is_inlined: whether LLVM has to inline it, as a part of a hot loop.
     """
     return nb.njit(  # type: ignore[call-overload]  # numba's stubs do not know the options that save the wrappers
-        nogil=True, fastmath=flags, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True,
-        forceinline=is_inlined,
+        nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True,
+        pipeline_class=Inlined if is_inlined else Linked,
     )  # fmt: skip
+
+
+def within(dispatcher: Any) -> Callable[..., Any]:
+    """An entry as other compiled code calls it: its door to Python is not compiled with that."""
+    return part(dispatcher.targetoptions["fastmath"])(dispatcher.py_func)
 
 
 def kept(dispatcher: Any) -> Any:
@@ -64,9 +73,11 @@ def kept(dispatcher: Any) -> Any:
 
     def in_turn(signature: Any) -> Any:
         with _TURN.of_function():
-            return compile_now(signature)
+            made = compile_now(signature)
+            put_environments(dispatcher)
+            return made
 
-    dispatcher._cache = _Cache(dispatcher.py_func)  # noqa: SLF001  as `cache=True` does, with a cache of ours
+    dispatcher._cache = _Cache(dispatcher.py_func)  # as `cache=True` does, with a cache of ours
     dispatcher.compile = in_turn
     return dispatcher
 
@@ -92,6 +103,7 @@ class _Turn:
         self._file: Any = None
         self._depth = 0
         self._is_told = False
+        self._was_collecting = False
 
     @contextmanager
     def of_function(self) -> Iterator[None]:
@@ -101,15 +113,25 @@ class _Turn:
             yield
         finally:
             self._depth -= 1
-            if self._depth == 0 and self._file is not None:
-                self._file.close()
-                self._file = None
+            if self._depth == 0:
+                self._end()
+
+    def _end(self) -> None:
+        if self._was_collecting:
+            self._was_collecting = False
+            gc.enable()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def take(self) -> bool:
         """Wait for the turn, and say once what is waited for; whether somebody else may have compiled meanwhile."""
         if not self._is_told:
             self._is_told = True
             _log.warning("unbend compiles what this asks for, once on this machine: some ten seconds.")
+        # Compiling makes objects by the million, and every so often the collector would look through all of torch's.
+        self._was_collecting = self._was_collecting or gc.isenabled()
+        gc.disable()
         if sys.platform == "win32" or self._file is not None:
             return False
         try:

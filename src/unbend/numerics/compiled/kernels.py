@@ -17,7 +17,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from unbend.numerics.compiled.addresses import ask, at, run, run_team
+from unbend.numerics.compiled.addresses import ask, at, new_empty, new_zeros, run, run_team
 from unbend.numerics.compiled.jit import entry, part
 
 TILE = 512
@@ -127,7 +127,7 @@ def _left_over(ext, zeros, x, rows, lo, hi):
 @no_type_check
 def _no_extremes(n, width, x):
     """Lows | highs of nothing, n times."""
-    ext = np.empty((n, 2 * width), x.dtype)
+    ext = new_empty((n, 2 * width), x.dtype)
     for i in range(n):
         for k in range(width):
             ext[i, k], ext[i, k + width] = np.inf, -np.inf
@@ -200,9 +200,9 @@ def _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi):
     # Only columns are divided among threads: the order in which rows are added, and so every bit, stays the same.
     n_tiles = (hi - lo + TILE - 1) // TILE
     # Accumulators of a tile lie together and stay in the nearest cache while the rows of a segment pass by.
-    acc = np.zeros((n_tiles, 2 * APART))
+    acc = new_zeros((n_tiles, 2 * APART), np.float64)
     ext = _no_extremes(n_tiles, TILE, x)
-    rest, n_rest = np.empty(min(7 * (len(starts) - 1), len(order)), np.int64), 0
+    rest, n_rest = new_empty(min(7 * (len(starts) - 1), len(order)), np.int64), 0
     # Phase 1: sums of each segment. Its last rows, fewer than eight, are summed now; their extremes wait in `rest`.
     for s in range(len(starts) - 1):
         end = starts[s + 1]
@@ -407,14 +407,14 @@ def _judge(x, z, rows, edges, zeros, flat, size, lo, hi):
 def group(label, n_classes):
     """Positions of each class in turn [n], and where each class starts [k + 1]; no positions if a label is no class."""
     # A counting sort: how many of each class, then where each starts, then each to its place, in the order seen.
-    starts = np.zeros(n_classes + 1, np.int64)
+    starts = new_zeros(n_classes + 1, np.int64)
     for i in range(len(label)):
         if label[i] < 0 or label[i] >= n_classes:
-            return np.zeros(0, np.int64), starts
+            return new_zeros(0, np.int64), starts
         starts[label[i] + 1] += 1
     for c in range(n_classes):
         starts[c + 1] += starts[c]
-    order, end = np.empty(len(label), np.int64), starts[:-1].copy()
+    order, end = new_empty(len(label), np.int64), starts[:-1].copy()
     for i in range(len(label)):
         order[end[label[i]]] = i
         end[label[i]] += 1
@@ -425,7 +425,7 @@ def group(label, n_classes):
 @no_type_check
 def mix(ids, shift):
     """SplitMix64 of `ids` [n], each with `shift` added to it first."""
-    out = np.empty(len(ids), np.uint64)
+    out = new_empty(len(ids), np.uint64)
     for i in range(len(ids)):
         z = np.uint64(ids[i]) + shift
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

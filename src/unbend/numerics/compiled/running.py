@@ -8,8 +8,8 @@ from typing import no_type_check
 
 import numpy as np
 
-from unbend.numerics.compiled.addresses import at
-from unbend.numerics.compiled.jit import entry, part
+from unbend.numerics.compiled.addresses import at, new_empty, new_zeros
+from unbend.numerics.compiled.jit import entry, part, within
 from unbend.numerics.compiled.kernels import SUMS, group, judge, mix, sweep_rows
 
 _LAYER = ["width", "n_segments", "is_rectifier", "sums", "ends", "counts", "seen", "room", "out", "out_ids"]
@@ -26,6 +26,8 @@ BATCH = np.dtype([(name, np.int64) for name in _BATCH])
 """Sizes and addresses of what all layers share of a batch, as `Segments`, `put` and `team.team` have it."""
 TEAM = 7
 """Length of what `team.team` gives."""
+
+_group, _judge, _sweep_rows = within(group), within(judge), within(sweep_rows)
 
 
 @entry(set())
@@ -80,8 +82,8 @@ def _find(x, layer, batch):
     ends = at(of.ends, (2, 2, d), np.float32)[1]
     seen = at(of.seen, (2, k), np.int64)[1]
     # An array of length 0 tells the sweep to count no zeros: only those of a rectifier mean anything.
-    zeros = np.zeros(d if of.is_rectifier else 0, np.int32)
-    sweep_rows(x, order, starts, sums[:k], sums[k], ends[0], ends[1], zeros, team)
+    zeros = new_zeros(d if of.is_rectifier else 0, np.int32)
+    _sweep_rows(x, order, starts, sums[:k], sums[k], ends[0], ends[1], zeros, team)
     for s in range(k):
         seen[s] = starts[s + 1] - starts[s]
     if of.is_rectifier:
@@ -101,10 +103,12 @@ def _count(x, order, layer, zeros, team):
     """Enter zeros, and values where a rectifier is saturated above."""
     of = at(layer, (1,), LAYER)[0]
     counts = at(of.counts, (2, 2, of.width), np.int64)[1]
-    high, again = np.zeros(of.width, np.int32), np.zeros(of.width, np.int32)
+    high, again = new_zeros(of.width, np.int32), new_zeros(of.width, np.int32)
     # ReLU has no upper edge, and needs no second read of the batch.
     if of.high < np.inf:
-        judge(x, x, order, np.array([-np.inf, of.high], np.float32), again, high, np.zeros(0), team)
+        edges = new_empty(2, np.float32)
+        edges[0], edges[1] = -np.inf, of.high
+        _judge(x, x, order, edges, again, high, new_zeros(0, np.float64), team)
     for j in range(of.width):
         counts[0, j], counts[1, j] = zeros[j], high[j]
 
@@ -137,12 +141,15 @@ def _join(layer):
 def batch_table(order, starts, ids, chosen, places, team):
     """The `BATCH` of these arrays [1], and its address."""
     # Addresses only: whoever asked for the table keeps the arrays alive as long as it.
-    table = np.empty(1, BATCH)
+    table = new_empty(1, BATCH)
     of = table[0]
     of.n, of.n_segments, of.n_chosen = len(order), len(starts) - 1, len(chosen)
     of.order, of.starts, of.ids = order.ctypes.data, starts.ctypes.data, ids.ctypes.data
     of.chosen, of.places, of.team = chosen.ctypes.data, places.ctypes.data, team.ctypes.data
     return table, table.ctypes.data
+
+
+_batch_table = within(batch_table)
 
 
 @part(SUMS)
@@ -173,7 +180,7 @@ def _add_row(out, x, a):
 @no_type_check
 def mean_of(x, chosen):
     """Mean of the chosen rows of `x` [n, d], float64 [d]."""
-    mean = np.zeros(x.shape[1])
+    mean = new_zeros(x.shape[1], np.float64)
     for i in range(len(chosen)):
         _add_row(mean, x, np.uint64(chosen[i]))
     return mean / len(chosen)
@@ -216,14 +223,14 @@ def prepare(label, ids, shift, n_classes, most, team):
 
     Last come a `batch_table`, as yet of no chosen rows, and its address.
     """
-    order, starts = group(label, n_classes)
+    order, starts = _group(label, n_classes)
     codes = mix(ids, shift)
-    low, n = np.empty(len(codes), np.int64), 0
+    low, n = new_empty(len(codes), np.int64), 0
     # Written always, counted only if it fits: hashes are random, and a branch on them would be guessed wrong.
     for i in range(len(codes)):
         low[n] = i
         n += 1 if codes[i] <= most else 0
-    table, address = batch_table(order, starts, ids, low[:0], low[:0], team)
+    table, address = _batch_table(order, starts, ids, low[:0], low[:0], team)
     return order, starts, codes, low[:n], table, address
 
 

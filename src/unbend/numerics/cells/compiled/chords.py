@@ -158,7 +158,7 @@ def is_crowded(at, bound, item, n, head, link):
     for bucket in range(n_bucket):
         head[bucket] = -1
     for index in range(n):
-        here = min(int(at[index] * n_bucket), n_bucket - 1)
+        here = min(np.int64(at[index] * n_bucket), n_bucket - 1)
         for bucket in range(max(here - 1, 0), min(here + 2, n_bucket)):
             other = head[bucket]
             while other >= 0:

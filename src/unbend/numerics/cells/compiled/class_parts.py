@@ -11,6 +11,7 @@ from jaxtyping import Int32
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.cells.compiled.jit import entry, inlined, part
+from unbend.numerics.compiled.addresses import new_empty
 
 
 @entry
@@ -19,8 +20,9 @@ def uniform_class(
     values: Float64[Array, "v k"], corner: Int64[Array, "h"], ptr: Int64[Array, "f_plus_1"]
 ) -> Int64[Array, "f"]:
     """The class that is largest at all corners of a face, the lowest of several; -1 if there is none."""
-    out = np.full(ptr.shape[0] - 1, -1, np.int64)
+    out = new_empty(ptr.shape[0] - 1, np.int64)
     for face in range(out.shape[0]):
+        out[face] = -1
         for label in range(values.shape[1]):
             if _is_largest(values, corner, ptr[face], ptr[face + 1], label):
                 out[face] = label
@@ -65,8 +67,9 @@ def class_parts(
         longest = max(longest, ptr[face + 1] - ptr[face])
     # Each cut by a line adds at most one corner, for the corner and for the tie it may pass through.
     room = longest + 2 * n_class + 4
-    xy, row, side = np.empty((room, 2)), np.empty((room, n_class)), np.empty(room, np.int64)
-    next_xy, next_row, next_side = np.empty((room, 2)), np.empty((room, n_class)), np.empty(room, np.int64)
+    xy, next_xy = new_empty((room, 2), np.float64), new_empty((room, 2), np.float64)
+    row, next_row = new_empty((room, n_class), np.float64), new_empty((room, n_class), np.float64)
+    side, next_side = new_empty(room, np.int64), new_empty(room, np.int64)
     # Their number is known only afterwards. Empty lists whose type numba can tell.
     points = [(0.0, 0.0) for _ in range(0)]
     ends = [(0,)]
@@ -160,7 +163,7 @@ def _is_tied(n, row, label, other):
 @inlined
 @no_type_check
 def _reals(rows, width):
-    out = np.empty((len(rows), width))
+    out = new_empty((len(rows), width), np.float64)
     for at in range(len(rows)):
         for column in range(width):
             out[at, column] = rows[at][column]
@@ -170,7 +173,7 @@ def _reals(rows, width):
 @inlined
 @no_type_check
 def _whole(rows, width):
-    out = np.empty((len(rows), width), np.int64)
+    out = new_empty((len(rows), width), np.int64)
     for at in range(len(rows)):
         for column in range(width):
             out[at, column] = rows[at][column]

@@ -10,6 +10,7 @@ import numpy as np
 
 from unbend.numerics.cells.compiled.chords import is_crowded, meet, walk
 from unbend.numerics.cells.compiled.jit import inlined, part
+from unbend.numerics.compiled.addresses import new_empty, new_zeros
 
 
 @part
@@ -21,14 +22,14 @@ def count_chords(ptr, half, start, crossed, hinge, along, slack, edge, value, ti
     """
     chords, sides, most, widest = _count_crossings(ptr, half, start)
     n_face = chords.shape[0]
-    meetings = np.zeros(n_face, np.int32)
+    meetings = new_zeros(n_face, np.int32)
     chord_of = np.full(value.shape[1], -1, np.int32)
-    block = np.empty((4, most), np.int32)
+    block = new_empty((4, most), np.int32)
     enter, leave, chord_hinge, crossing_at = block[0], block[1], block[2], block[3]
-    block = np.empty((3, widest), np.int32)
+    block = new_empty((3, widest), np.int32)
     side, side_chord, after = block[0], block[1], block[2]
-    at, bound = np.empty(most), np.empty(most)
-    item, link, head = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(2 * most + 8, np.int32)
+    at, bound = new_empty(most, np.float64), new_empty(most, np.float64)
+    item, link, head = new_empty(most, np.int32), new_empty(most, np.int32), new_empty(2 * most + 8, np.int32)
     is_sure = True
     for face in range(n_face):
         if chords[face] == 0:
@@ -70,8 +71,8 @@ def count_chords(ptr, half, start, crossed, hinge, along, slack, edge, value, ti
 def _count_crossings(ptr, half, start):
     """Per face its crossings and the pieces of its sides; the most of each."""
     n_face = ptr.shape[0] - 1
-    crossings = np.empty(n_face, np.int32)
-    sides = np.empty(n_face, np.int32)
+    crossings = new_empty(n_face, np.int32)
+    sides = new_empty(n_face, np.int32)
     most = 0
     widest = 0
     for face in range(n_face):

@@ -11,6 +11,7 @@ from numba import uint64
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from unbend.numerics.cells.compiled.jit import inlined, part
+from unbend.numerics.compiled.addresses import new_empty
 
 
 @part
@@ -22,15 +23,15 @@ def cut_edges(edge, value, tie, words):
     """
     n_edge = edge.shape[0]
     # A hinge crosses an edge where the signs at its ends differ: their number is known before any is computed.
-    start = np.empty(n_edge + 1, np.int32)
+    start = new_empty(n_edge + 1, np.int32)
     start[0] = 0
     for e in range(n_edge):
         start[e + 1] = start[e] + _count_differing(words[edge[e, 0]], words[edge[e, 1]])
     n_crossing = start[n_edge]
-    crossed = np.empty(n_crossing, np.int32)
-    hinge = np.empty(n_crossing, np.int32)
-    along = np.empty(n_crossing)
-    slack = np.empty(n_crossing)
+    crossed = new_empty(n_crossing, np.int32)
+    hinge = new_empty(n_crossing, np.int32)
+    along = new_empty(n_crossing, np.float64)
+    slack = new_empty(n_crossing, np.float64)
     is_sure = True
     for e in range(n_edge):
         first, last = start[e], start[e + 1]

@@ -16,6 +16,7 @@ import numpy as np
 from unbend.numerics.cells.compiled.chords import meet, sort_by, walk
 from unbend.numerics.cells.compiled.jit import inlined, part
 from unbend.numerics.cells.compiled.turns import trace
+from unbend.numerics.compiled.addresses import new_empty
 
 
 @part
@@ -33,28 +34,28 @@ def cut_faces(
     n_chord, n_meeting, n_half, most_chords, most_meetings, widest = _sizes(chords, meetings, sides)
 
     # The new mesh, with the border of every face cut at its crossings.
-    new_xy = np.empty((n_crossing_vertex + n_meeting, 2))
-    new_edge = np.empty((n_part + n_chord + 2 * n_meeting, 2), np.int32)
-    new_label = np.empty(n_part + n_chord + 2 * n_meeting, np.int32)
-    new_ptr = np.empty(n_face + n_chord + n_meeting + 1, np.int64)
-    new_half = np.empty(n_half, np.int32)
-    block = np.empty((3, n_meeting), np.int32)
+    new_xy = new_empty((n_crossing_vertex + n_meeting, 2), np.float64)
+    new_edge = new_empty((n_part + n_chord + 2 * n_meeting, 2), np.int32)
+    new_label = new_empty(n_part + n_chord + 2 * n_meeting, np.int32)
+    new_ptr = new_empty(n_face + n_chord + n_meeting + 1, np.int64)
+    new_half = new_empty(n_half, np.int32)
+    block = new_empty((3, n_meeting), np.int32)
     meet_from, meet_to, meet_hinge = block[0], block[1], block[2]
-    meet_share = np.empty(n_meeting)
+    meet_share = new_empty(n_meeting, np.float64)
     _split_edges(xy, edge, label, start, along, new_xy, new_edge, new_label)
 
     # Scratch for one face, as large as the largest needs.
     chord_of = np.full(value.shape[1], -1, np.int32)
-    block = np.empty((5, most_chords + 1), np.int32)
+    block = new_empty((5, most_chords + 1), np.int32)
     enter, leave, chord_hinge, count, first_node = block[0], block[1], block[2], block[3], block[4]
-    block = np.empty((4, widest + 1), np.int32)
+    block = new_empty((4, widest + 1), np.int32)
     crossing_at, side, side_chord, after = block[0], block[1], block[2], block[3]
-    block = np.empty((3, 2 * most_meetings), np.int32)
+    block = new_empty((3, 2 * most_meetings), np.int32)
     rank, chord_at, node = block[0], block[1], block[2]
-    reals = np.empty((3, 2 * most_meetings))
+    reals = new_empty((3, 2 * most_meetings), np.float64)
     at, bound, key = reals[0], reals[1], reals[2]
-    chord_of_segment = np.empty(most_chords + 2 * most_meetings, np.int32)
-    is_walked = np.empty(2 * (most_chords + 2 * most_meetings), np.bool_)
+    chord_of_segment = new_empty(most_chords + 2 * most_meetings, np.int32)
+    is_walked = new_empty(2 * (most_chords + 2 * most_meetings), np.bool_)
 
     is_sure = True
     meeting_at = face_at = half_at = np.int64(0)

@@ -10,6 +10,7 @@ from jaxtyping import Int32
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.cells.compiled.jit import entry, inlined, part
+from unbend.numerics.compiled.addresses import new_empty, new_zeros
 
 _REACH = 1e-12
 """How far outside a face a point may lie and still be in it, as a share of the window's size."""
@@ -23,7 +24,7 @@ def face_areas(
     xy: Float64[Array, "v 2"], corner: Int64[Array, "h"], ptr: Int64[Array, "f_plus_1"]
 ) -> Float64[Array, "f"]:
     """The area of every face, as a fan of triangles from its first corner."""
-    out = np.empty(ptr.shape[0] - 1)
+    out = new_empty(ptr.shape[0] - 1, np.float64)
     for face in range(out.shape[0]):
         begin, end = ptr[face], ptr[face + 1]
         x, y = xy[corner[begin], 0], xy[corner[begin], 1]
@@ -41,7 +42,7 @@ def face_means(
     xy: Float64[Array, "v 2"], corner: Int64[Array, "h"], ptr: Int64[Array, "f_plus_1"]
 ) -> Float64[Array, "f 2"]:
     """The mean of every face's corners."""
-    out = np.zeros((ptr.shape[0] - 1, 2))
+    out = new_zeros((ptr.shape[0] - 1, 2), np.float64)
     for face in range(out.shape[0]):
         for index in range(ptr[face], ptr[face + 1]):
             for axis in range(2):
@@ -57,7 +58,9 @@ def face_sides(
     edge: Int32[Array, "e 2"], ptr: Int64[Array, "f_plus_1"], half: Int32[Array, "h"]
 ) -> Int32[Array, "e 2"]:
     """For every edge the face on its left and on its right, -1 where there is none."""
-    out = np.full(edge.shape, -1, np.int32)
+    out = new_empty(edge.shape, np.int32)
+    for e in range(edge.shape[0]):
+        out[e, 0] = out[e, 1] = -1
     for face in range(ptr.shape[0] - 1):
         for index in range(ptr[face], ptr[face + 1]):
             out[half[index] >> 1, half[index] & 1] = face
@@ -77,7 +80,7 @@ def locate(
     Cost: a few faces per point, after one pass over the mesh.
     """
     n = int(np.sqrt(ptr.shape[0] - 1)) + 1
-    low, step = np.empty(2), np.empty(2)
+    low, step = new_empty(2, np.float64), new_empty(2, np.float64)
     for axis in range(2):
         low[axis] = xy[:, axis].min()
         step[axis] = (xy[:, axis].max() - low[axis]) / n + _TINY
@@ -105,14 +108,14 @@ def locate(
 def _fill_buckets(xy, corner, ptr, low, step, n):
     """Where the faces of each bucket begin, and the faces whose bounding boxes meet it (a counting sort)."""
     n_face = ptr.shape[0] - 1
-    count = np.zeros(n * n + 1, np.int64)
+    count = new_zeros(n * n + 1, np.int64)
     for face in range(n_face):
         first, last = _span(xy, corner, ptr, face, low, step, n)
         for column in range(first[0], last[0] + 1):
             count[column * n + first[1] + 1 : column * n + last[1] + 2] += 1
     start = np.cumsum(count)
     fill = start[:-1].copy()
-    faces = np.empty(start[-1], np.int64)
+    faces = new_empty(start[-1], np.int64)
     for face in range(n_face):
         first, last = _span(xy, corner, ptr, face, low, step, n)
         for column in range(first[0], last[0] + 1):
@@ -126,7 +129,7 @@ def _fill_buckets(xy, corner, ptr, low, step, n):
 @no_type_check
 def _span(xy, corner, ptr, face, low, step, n):
     """The buckets that the bounding box of a face covers."""
-    first, last = np.full(2, n - 1), np.zeros(2, np.int64)
+    first, last = np.full(2, n - 1), new_zeros(2, np.int64)
     for index in range(ptr[face], ptr[face + 1]):
         for axis in range(2):
             bucket = int((xy[corner[index], axis] - low[axis]) / step[axis])

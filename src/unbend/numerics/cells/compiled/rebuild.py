@@ -13,6 +13,7 @@ import numpy as np
 from unbend._typing import Array, Bool, Int64
 from unbend.numerics.cells.compiled.jit import entry, part
 from unbend.numerics.cells.compiled.mesh import Mesh
+from unbend.numerics.compiled.addresses import new_empty, new_zeros
 
 
 @part
@@ -41,8 +42,8 @@ def joins_after(mesh: Mesh, drop: Bool[Array, "e"]) -> tuple[Int64[Array, "f"], 
                     parent[find(parent, face)] = find(parent, side[e])
     # The edges that stay, at every vertex: their number, and the ends of the first two.
     n_vertex = mesh.xy.shape[0]
-    degree = np.zeros(n_vertex, np.int64)
-    is_touched = np.zeros(n_vertex, np.bool_)
+    degree = new_zeros(n_vertex, np.int64)
+    is_touched = new_zeros(n_vertex, np.bool_)
     end_at = np.full((n_vertex, 2), -1, np.int64)
     for e in range(mesh.edge.shape[0]):
         for end in range(2):
@@ -86,8 +87,8 @@ def _join_edges(mesh, drop, join):
     """
     n_edge = mesh.edge.shape[0]
     new_half_of = np.full(n_edge, -1, np.int32)
-    edge = np.empty((n_edge, 2), np.int32)
-    label = np.empty(n_edge, np.int32)
+    edge = new_empty((n_edge, 2), np.int32)
+    label = new_empty(n_edge, np.int32)
     n_new = 0
     for e in range(n_edge):
         if drop[e] or new_half_of[e] >= 0 or (join[2 * e] >= 0 and join[2 * e + 1] >= 0):
@@ -122,7 +123,7 @@ def _renumber_vertices(xy, edge):
                 number[vertex] = n_vertex
                 n_vertex += 1
             edge[e, end] = number[vertex]
-    out = np.empty((n_vertex, 2))
+    out = new_empty((n_vertex, 2), np.float64)
     for vertex in range(xy.shape[0]):
         if number[vertex] >= 0:
             for axis in range(2):
@@ -135,12 +136,12 @@ def _renumber_vertices(xy, edge):
 def _group_faces(parent):
     """The faces by their root (a counting sort): where those of each root begin, and the faces."""
     n_face = parent.shape[0]
-    size = np.zeros(n_face + 1, np.int64)
+    size = new_zeros(n_face + 1, np.int64)
     for face in range(n_face):
         size[find(parent, face) + 1] += 1
     begin = np.cumsum(size)
     fill = begin[:-1].copy()
-    member = np.empty(n_face, np.int64)
+    member = new_empty(n_face, np.int64)
     for face in range(n_face):
         root = find(parent, face)
         member[fill[root]] = face
@@ -157,10 +158,10 @@ def _outline_faces(mesh, edge, n_vertex, new_half_of, begin, member):
     vertex that each leaves from; no vertex is met twice, because the union is convex.
     """
     n_face = mesh.ptr.shape[0] - 1
-    ptr = np.empty(n_face + 1, np.int64)
+    ptr = new_empty(n_face + 1, np.int64)
     ptr[0] = 0
-    half = np.empty(mesh.half.shape[0], np.int32)
-    leaving = np.empty(n_vertex, np.int32)
+    half = new_empty(mesh.half.shape[0], np.int32)
+    leaving = new_empty(n_vertex, np.int32)
     used = np.full(edge.shape[0], -1, np.int32)
     n_new = 0
     half_at = 0

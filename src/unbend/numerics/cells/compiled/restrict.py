@@ -13,6 +13,7 @@ from jaxtyping import Int32
 
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics.cells.compiled.jit import entry, inlined, part
+from unbend.numerics.compiled.addresses import new_empty, new_zeros
 
 MARGIN = 1e-12
 """Share of the sum of terms by which a hinge must stay away from zero to count as one that does not switch: about a
@@ -40,16 +41,17 @@ def restrict(
     n_stage = sizes.shape[0]
     n_hinge = sizes.sum()
     # Of every column: its affine part, and the middle and half-width of its distance from that.
-    affine, middle, radius = np.zeros((3 + n_hinge, 3)), np.zeros(3 + n_hinge), np.zeros(3 + n_hinge)
+    affine = new_zeros((3 + n_hinge, 3), np.float64)
+    middle, radius = new_zeros(3 + n_hinge, np.float64), new_zeros(3 + n_hinge, np.float64)
     for axis in range(3):
         affine[axis, axis] = 1.0
-    column = np.empty(n_hinge, np.int64)  # a hinge's column in the result, -1 for none
+    column = new_empty(n_hinge, np.int64)  # a hinge's column in the result, -1 for none
     # Absorbed hinges as rows of the result's columns; transposed, one (columns, hinges) matrix per stage.
-    absorbed = np.empty(weights.shape[0])
-    absorbed_at, absorbed_width = np.zeros(n_stage + 1, np.int64), np.zeros(n_stage, np.int64)
-    absorbed_hinge, absorbed_end = np.empty(n_hinge, np.int64), np.zeros(n_stage + 1, np.int64)
-    new_sizes, new_weight = np.zeros(n_stage, np.int64), np.empty(weights.shape[0])
-    low, high, name = np.empty(n_hinge), np.empty(n_hinge), np.empty(n_hinge, np.int32)
+    absorbed = new_empty(weights.shape[0], np.float64)
+    absorbed_at, absorbed_width = new_zeros(n_stage + 1, np.int64), new_zeros(n_stage, np.int64)
+    absorbed_hinge, absorbed_end = new_empty(n_hinge, np.int64), new_zeros(n_stage + 1, np.int64)
+    new_sizes, new_weight = new_zeros(n_stage, np.int64), new_empty(weights.shape[0], np.float64)
+    low, high, name = new_empty(n_hinge, np.float64), new_empty(n_hinge, np.float64), new_empty(n_hinge, np.int32)
     weight_at = 0
     new_weight_at = 0
     first = n_kept = np.int64(0)  # hinge of the stage, and hinges kept before it
@@ -67,10 +69,10 @@ def restrict(
                 )
                 _add_absorbed(rows, matrix, old, absorbed_hinge[begin:end])
         # What becomes of each hinge.
-        bounds = np.empty((6, n))
+        bounds = new_empty((6, n), np.float64)
         _enclose(rows, affine, middle, radius, bounds)
         width = 3 + n_kept
-        opened, closed, factor = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+        opened, closed, factor = new_empty(n, np.int64), new_empty(n, np.int64), new_empty(n, np.float64)
         n_open, n_closed = _judge(
             bounds, box, first, n_kept, lows, highs, names, affine, middle, radius, column, low, high, name, opened,
             closed, factor,
@@ -103,7 +105,7 @@ def restrict(
 def _kept_rows(old, column, n_kept):
     """The weights that read 1, s, t and kept hinges, in the result's columns."""
     n = old.shape[1]
-    rows = np.empty((3 + n_kept, n))
+    rows = new_empty((3 + n_kept, n), np.float64)
     for axis in range(3):
         for hinge in range(n):
             rows[axis, hinge] = old[axis, hinge]
@@ -119,7 +121,7 @@ def _kept_rows(old, column, n_kept):
 def _add_absorbed(rows, matrix, old, absorbed_hinge):
     """Add what the weights read through absorbed hinges of one earlier stage."""
     n = old.shape[1]
-    weights = np.empty((absorbed_hinge.shape[0], n))
+    weights = new_empty((absorbed_hinge.shape[0], n), np.float64)
     for index in range(absorbed_hinge.shape[0]):
         before = absorbed_hinge[index]
         for hinge in range(n):

@@ -28,6 +28,7 @@ from unbend.numerics.cells.compiled.cut_faces import cut_faces
 from unbend.numerics.cells.compiled.jit import entry, inlined
 from unbend.numerics.cells.compiled.mesh import WALL, Mesh, Program
 from unbend.numerics.cells.compiled.vertex_values import evaluate, tie_sizes
+from unbend.numerics.compiled.addresses import new_empty, new_zeros
 
 DONE, UNSURE, TOO_MANY = 0, 1, 2
 """How a run ended: whole; a decision was too close to call; there are more faces than the limit."""
@@ -48,10 +49,10 @@ def subdivide(program: Program, mesh: Mesh, limit: int, count_only: bool) -> tup
     n_face = ptr.shape[0] - 1
     columns, largest = _first_columns(xy)
     # No stage yet: no values, and no vertex that is a crossing or a meeting.
-    value = np.empty((xy.shape[0], 0))
-    low, high = np.empty(0), np.empty(0)
+    value = new_empty((xy.shape[0], 0), np.float64)
+    low, high = new_empty(0, np.float64), new_empty(0, np.float64)
     cut_edge = edge
-    crossed = np.empty(0, np.int32)
+    crossed = new_empty(0, np.int32)
     hinge, meet_from, meet_to, meet_hinge = crossed, crossed, crossed, crossed
     along, meet_share = low, low
     weight_at = 0
@@ -66,7 +67,9 @@ def subdivide(program: Program, mesh: Mesh, limit: int, count_only: bool) -> tup
         if is_last:
             keep = keeps[:0]
         elif n_keeps[stage] == width:
-            keep = np.arange(width)
+            keep = new_empty(width, np.int64)
+            for column in range(width):
+                keep[column] = column
         else:
             keep = keeps[keep_at : keep_at + n_keeps[stage]]
             keep_at += n_keeps[stage]
@@ -113,10 +116,11 @@ def subdivide(program: Program, mesh: Mesh, limit: int, count_only: bool) -> tup
 @no_type_check
 def _first_columns(xy):
     """The columns 1, s and t at the vertices, and the largest size of each."""
-    columns = np.ones((xy.shape[0], 3))
-    largest = np.zeros(3)
+    columns = new_empty((xy.shape[0], 3), np.float64)
+    largest = new_zeros(3, np.float64)
     largest[0] = 1.0
     for vertex in range(xy.shape[0]):
+        columns[vertex, 0] = 1.0
         for axis in range(2):
             columns[vertex, 1 + axis] = xy[vertex, axis]
             largest[1 + axis] = max(largest[1 + axis], abs(xy[vertex, axis]))
@@ -139,7 +143,7 @@ def _count_on_walls(label, start):
 def _next_largest(largest, keep, largest_value, low, high):
     """The largest sizes of the next stage's columns: those kept, then the outputs of this stage's hinges."""
     n_hinge = low.shape[0]
-    out = np.empty(keep.shape[0] + n_hinge)
+    out = new_empty(keep.shape[0] + n_hinge, np.float64)
     for index in range(keep.shape[0]):
         out[index] = largest[keep[index]]
     for hinge in range(n_hinge):

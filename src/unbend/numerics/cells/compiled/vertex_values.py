@@ -13,6 +13,7 @@ import numpy as np
 from numba import uint64
 
 from unbend.numerics.cells.compiled.jit import part, summing
+from unbend.numerics.compiled.addresses import new_empty, new_zeros
 
 _BLOCK = 1 << 16
 """Numbers evaluated at once: half a megabyte, which stays in the second-level cache."""
@@ -25,7 +26,7 @@ sum."""
 @no_type_check
 def tie_sizes(weight, largest):
     """Per hinge: the size below which its value may be rounding; `largest` bounds the columns."""
-    tie = np.zeros(weight.shape[1])
+    tie = new_zeros(weight.shape[1], np.float64)
     for column in range(weight.shape[0]):
         for hinge in range(weight.shape[1]):
             tie[hinge] += abs(weight[column, hinge]) * (_TIE * largest[column])
@@ -60,13 +61,13 @@ def evaluate(
     """
     n_vertex = value.shape[0] + along.shape[0] + meet_share.shape[0]
     width, n_hinge = weight.shape
-    kept = np.empty((n_vertex, keep.shape[0]))
-    new_value = np.empty((n_vertex, n_hinge))
-    words = np.empty((n_vertex, (n_hinge + 63) // 64), np.uint64)
-    largest = np.zeros(n_hinge)
+    kept = new_empty((n_vertex, keep.shape[0]), np.float64)
+    new_value = new_empty((n_vertex, n_hinge), np.float64)
+    words = new_empty((n_vertex, (n_hinge + 63) // 64), np.uint64)
+    largest = new_zeros(n_hinge, np.float64)
     # In blocks of rows: columns are made, multiplied and judged before they leave the cache.
     block = min(n_vertex, max(32, _BLOCK // (width + n_hinge)))
-    rows = np.empty((block, width))
+    rows = new_empty((block, width), np.float64)
     is_sure = True
     for begin in range(0, n_vertex, block):
         end = min(begin + block, n_vertex)

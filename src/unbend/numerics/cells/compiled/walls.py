@@ -19,6 +19,7 @@ from unbend._typing import Array, Bool, Int64
 from unbend.numerics.cells.compiled.jit import entry, inlined, part
 from unbend.numerics.cells.compiled.mesh import WALL, Mesh
 from unbend.numerics.cells.compiled.rebuild import find
+from unbend.numerics.compiled.addresses import new_zeros
 
 _NOT_ON_WALL, _CORNER = -2, -1
 """What a vertex is that no edge ends at: inside a tile, or the end of a wall."""
@@ -28,7 +29,7 @@ _NOT_ON_WALL, _CORNER = -2, -1
 @no_type_check
 def wall_faces(mesh: Mesh) -> Int64[Array, "e"]:
     """For every edge `2 * face + direction` of the last half-edge seen on it (walls have just one)."""
-    face = np.zeros(mesh.edge.shape[0], np.int64)
+    face = new_zeros(mesh.edge.shape[0], np.int64)
     for f in range(mesh.ptr.shape[0] - 1):
         for index in range(mesh.ptr[f], mesh.ptr[f + 1]):
             face[mesh.half[index] >> 1] = 2 * f + (mesh.half[index] & 1)
