@@ -116,7 +116,7 @@ def _add_eight(acc, x, a, b, c, d, e, f, g, h, start, width):
         over = np.float64(max(max(max(p, q), max(r, s)), max(max(t, u), max(v, w)))) - acc[k + _TOP * APART]
         under = acc[k + _BOTTOM * APART] - np.float64(min(min(min(p, q), min(r, s)), min(min(t, u), min(v, w))))
         # A NaN or an infinity may hide the answer that counts: the unit is looked at row by row then.
-        acc[k + _BEYOND * APART] = max(over, under) + (square - square)
+        acc[k + _BEYOND * APART] = max(over, under) if square < np.inf else np.inf
 
 
 @part(SUMS)
@@ -129,7 +129,7 @@ def _add_one(acc, x, a, start, width):
         acc[k + APART] += value * value
         acc[k + 2 * APART] += np.float64(np.int32(value > 0))
         over, under = value - acc[k + _TOP * APART], acc[k + _BOTTOM * APART] - value
-        acc[k + _BEYOND * APART] = max(over, under) + (value - value)
+        acc[k + _BEYOND * APART] = max(over, under) if value * value < np.inf else np.inf
 
 
 @part({"reassoc", "nsz"})
@@ -216,7 +216,7 @@ def _is_finite(acc, width):
 @part(set())
 @no_type_check
 def _add_finite(acc, missing, x, order, start, width):
-    """The sums of a class anew, without the answers that are not finite, which are counted."""
+    """The sums of a class in a batch anew, without the answers that are not finite, which are counted."""
     for k in range(width):
         acc[k], acc[k + APART], acc[k + 2 * APART] = 0, 0, 0
         for i in range(len(order)):
@@ -262,12 +262,8 @@ def _answer(acc, x, place, order, starts, ids, of, oldest, start, width):
                 _set_edges(acc, _TOP * APART, edges[0], edge_ids[0], eldest, 1.0, start, width)
                 _set_edges(acc, _BOTTOM * APART, edges[1], edge_ids[1], eldest, -1.0, start, width)
             if n == 8:
-                p, q, r, s = (
-                    np.uint64(order[i]),
-                    np.uint64(order[i + 1]),
-                    np.uint64(order[i + 2]),
-                    np.uint64(order[i + 3]),
-                )
+                p, q = np.uint64(order[i]), np.uint64(order[i + 1])
+                r, s = np.uint64(order[i + 2]), np.uint64(order[i + 3])
                 t, u = np.uint64(order[i + 4]), np.uint64(order[i + 5])
                 v, w = np.uint64(order[i + 6]), np.uint64(order[i + 7])
                 _add_eight(acc, x, p, q, r, s, t, u, v, w, start, width)
