@@ -6,7 +6,7 @@ rows, hooks and records included, against bare forward passes over the same rows
 Maximise: the ascent of 256 units of a small CNN in one batch against that of every 32nd of them alone, times 32, to the
 same inputs; what both pay once, the reading of training rows, is not in it.
 
-    python benchmarks/explain.py [units] [surgery] [maximise] [--rounds 5] [--scale 0.1] [--only MLP]
+    python benchmarks/explain.py [units] [surgery] [maximise] [--rounds 5] [--scale 0.1] [--only MLP] [--threads 1]
 """
 
 import argparse
@@ -57,7 +57,8 @@ def units(rounds: int, scale: float, only: str) -> None:
             "unfused": lambda w=work: capture.unfused(w),
             "units": lambda w=work: capture.ours(w, (UnitState,)),
         }
-        found = capture.in_turns(methods, work.batches, rounds, time.process_time)
+        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+        found = capture.in_turns(methods, work.batches, rounds, clock)
         print(f"units | {work.name} | " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
 
 
@@ -122,8 +123,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--only", default="", help="part of a workload's name")
+    parser.add_argument("--threads", type=int, default=1, help="more than one are timed by the wall clock")
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     if "units" in given.what:
         units(given.rounds, given.scale, given.only)
     if "surgery" in given.what:

@@ -10,6 +10,7 @@ from tests.numerics.laws import assert_same
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.units import KEPT, Extremes, UnitState, UnitSums, tuning, units
 from unbend.numerics.view import View
+from unbend.zoo.randomness import threads
 
 VIEWS = [
     (View("features", "none", 5), (5,)),
@@ -66,6 +67,24 @@ def test_what_is_not_finite_goes_the_plain_way_and_is_no_example():
     assert state.high.ids[0, :2].tolist() == [2, 0]
     assert state.high.ids[1, :2].tolist() == [2, 1]
     assert state.count.tolist() == [[1, 0], [1, 2]]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_holes_ties_and_rows_in_any_order_of_a_wide_layer_are_added_as_by_the_state(n_threads):
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(400, 300, generator=generator).mul(4).round().relu()
+    x[torch.randint(400, (60,), generator=generator), torch.randint(300, (60,), generator=generator)] = torch.nan
+    x[7, 290], x[9, 290], x[200, 3] = torch.inf, -torch.inf, torch.inf
+    y, order = torch.randint(3, (400,), generator=generator), torch.randperm(400, generator=generator).numpy()
+    sums, states = UnitSums(), UnitState.empty(300, 3)
+    with threads(n_threads):
+        for rows in np.array_split(order, 4):
+            part = batch(x[rows], samples(y[rows], n_classes=3, ids=rows))
+            sums.add(part)
+            states += UnitState.of(part)
+    (state,) = sums.states()
+    assert_same(state, states)
+    assert state.count.sum() == torch.isfinite(x).sum()
 
 
 def test_shares_and_means_are_those_of_the_rows():

@@ -14,8 +14,10 @@ from torch import Tensor
 from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import MergeError
 from unbend.numerics import compiled
-from unbend.numerics.batch import Batch
+from unbend.numerics.batch import Batch, Samples
+from unbend.numerics.compiled.team import team
 from unbend.numerics.result import result
+from unbend.numerics.view import Layout
 
 KEPT = 8
 """Strongest and weakest rows that are kept of every unit."""
@@ -219,6 +221,7 @@ def units(
     )  # fmt: skip
 
 
+_NONE = np.zeros(0, np.int64)
 _BLOCK = 512
 """Units whose correlations with all others are in memory at a time."""
 
@@ -259,26 +262,26 @@ def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[
     return _scaled(rows).T @ _scaled(inputs)
 
 
-_NO_PLACE = np.zeros((0, 0), np.int32)
-
-
-def _compiled_answers(batch: Batch) -> tuple[Array, Array] | None:
-    """The answers [n, d] and their places, by compiled code; None for what is not finite float32 on the CPU."""
-    x, layout = batch.values.detach(), batch.view.layout
-    if x.dtype != torch.float32 or x.device.type != "cpu" or not x.numel() or not bool(torch.isfinite(x.sum())):
+def _plain(batch: Batch) -> Tensor | None:
+    """The tensor of a batch that compiled code can take, finite where it has positions; None if it cannot."""
+    x = batch.values
+    if not (type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()):
         return None
-    if layout == "features":
-        return x.contiguous().numpy(), _NO_PLACE
+    return x.detach() if batch.view.layout == "features" or bool(torch.isfinite(x.sum())) else None
+
+
+def _peaks(x: Tensor, layout: Layout, mask: Tensor | None) -> tuple[Array, Array] | None:
+    """The answers [n, d] and their places, by compiled code; None where a row has no position that counts."""
     flat = (x.flatten(2) if layout == "maps" else x.flatten(1, -2)).contiguous().numpy()
     d = flat.shape[1] if layout == "maps" else flat.shape[2]
     value, place = np.empty((len(flat), d), np.float32), np.empty((len(flat), d), np.int32)
     if layout == "maps":
         compiled.peaks_of_maps(flat, value, place)
         return value, place
-    mask = np.zeros((0, 0), np.bool_) if batch.mask is None else batch.mask.cpu().numpy()
-    if len(mask) and not mask.any(1).all():
+    valid = np.zeros((0, 0), np.bool_) if mask is None else mask.cpu().numpy()
+    if len(valid) and not valid.any(1).all():
         return None
-    compiled.peaks_of_tokens(flat, mask, value, place)
+    compiled.peaks_of_tokens(flat, valid, value, place)
     return value, place
 
 
@@ -286,47 +289,80 @@ def _compiled_answers(batch: Batch) -> tuple[Array, Array] | None:
 class UnitSums:
     """Adds up `UnitState`s in room of its own: one compiled pass over the answers of a batch of float32.
 
-    A batch it cannot take, with an answer that is not finite for one, goes to the default form.
+    A batch it cannot take, of another type for one, goes to the default form.
     """
 
-    __slots__ = ("_arrays", "_n", "_rest")
+    __slots__ = ("_held", "_rest")
 
     def __init__(self) -> None:
-        self._arrays: tuple[Array, ...] | None = None
-        self._n: Array = np.zeros(0, np.int64)
+        self._held: _HeldUnits | None = None
         self._rest: UnitState | None = None
 
     def add(self, batch: Batch) -> None:
         """Add a batch."""
-        k = batch.samples.groups.n_classes
-        found = _compiled_answers(batch)
-        if found is None:
+        if not self._is_added(batch):
             state = UnitState.of(batch)
             self._rest = state if self._rest is None else self._rest + state
-            return
-        value, place = found
-        if self._arrays is None:
-            self._make(k, value.shape[1])
-        assert self._arrays is not None  # noqa: S101  made above
-        groups = batch.samples.groups
-        compiled.answer(value, place, batch.samples.ids, groups.order, groups.starts, *self._arrays)
-        self._n = self._n + np.diff(groups.starts)
 
-    def _make(self, k: int, d: int) -> None:
-        self._n = np.zeros(k, np.int64)
-        ends = [Extremes.empty(d) for _ in range(2)]
-        parts = [part for end in ends for part in (end.value, end.ids, end.place)]
-        sums = (np.zeros((k, d)), np.zeros((k, d)), np.zeros((k, d)))
-        self._arrays = (*sums, *parts)
+    def _is_added(self, batch: Batch) -> bool:
+        x, layout = _plain(batch), batch.view.layout
+        if x is None:
+            return False
+        if layout == "features":
+            x = x.contiguous()
+            return self._of(x.shape[1], batch.samples).add(x.data_ptr(), 0, batch.samples)
+        found = _peaks(x, layout, batch.mask)
+        if found is None:
+            return False
+        value, place = found
+        return self._of(value.shape[1], batch.samples).add(value.ctypes.data, place.ctypes.data, batch.samples)
+
+    def _of(self, width: int, of: Samples) -> "_HeldUnits":
+        if self._held is None:
+            self._held = _HeldUnits(of.groups.n_classes, width)
+        return self._held
 
     def states(self) -> tuple[UnitState, ...]:
         """The State of everything added; none where nothing was."""
-        found = () if self._rest is None else (self._rest,)
-        if self._arrays is None:
-            return found
-        total, squares, fired, *ends = self._arrays
-        count = np.broadcast_to(self._n[:, None], total.shape).copy()
-        return (
-            *found,
-            UnitState(self._n, count, total, squares, fired.astype(np.int64), Extremes(*ends[:3]), Extremes(*ends[3:])),
-        )
+        held = () if self._held is None else (self._held.state(),)
+        return held if self._rest is None else (self._rest, *held)
+
+
+@final
+class _HeldUnits:
+    """The arrays of the sums of a layer's units, and the table that tells compiled code where they are.
+
+    Args:
+        n_classes: segments of the samples.
+        width: units.
+    """
+
+    __slots__ = ("_address", "_edge_ids", "_edges", "_high", "_low", "_missing", "_run", "_seen", "_sums", "_table")
+
+    def __init__(self, n_classes: int, width: int) -> None:
+        self._run = compiled.answer_at
+        self._sums, self._seen = np.zeros((3, n_classes, width)), np.zeros(n_classes, np.int64)
+        self._missing = np.zeros((n_classes, width), np.int64)
+        self._edges, self._edge_ids = np.full((2, width), -np.inf), np.full((2, width), -1)
+        self._high, self._low = Extremes.empty(width), Extremes.empty(width)
+        arrays = {"sums": self._sums, "seen": self._seen, "missing": self._missing}
+        arrays |= {"edges": self._edges, "edge_ids": self._edge_ids}
+        for name, end in {"high": self._high, "low": self._low}.items():
+            arrays |= {name: end.value, f"{name}_ids": end.ids, f"{name}_at": end.place}
+        table = self._table = np.zeros(1, compiled.UNITS)
+        for name, array in arrays.items():
+            table[name] = array.ctypes.data
+        table["width"], table["n_classes"], table["kept"], table["newest"] = width, n_classes, KEPT, -1
+        table["work"] = compiled.work()
+        self._address = table.ctypes.data
+
+    def add(self, values: int, places: int, of: Samples) -> bool:
+        """Add the answers at an address, and their places; False, with nothing added, for other classes."""
+        table = of.table or compiled.batch_table(of.groups.order, of.groups.starts, of.ids, _NONE, _NONE, team())
+        return self._run(values, places, self._address, table[1])
+
+    def state(self) -> UnitState:
+        """The State of everything added."""
+        total, squares, fired = self._sums
+        count = self._seen[:, None] - self._missing
+        return UnitState(self._seen, count, total, squares, fired.astype(np.int64), self._high, self._low)

@@ -8,7 +8,7 @@ asks torch for its threads, no more), layers or States.
 from unbend._lazy import on_demand
 
 _HOMES = {
-    "answers": ("answer", "peaks_of_maps", "peaks_of_tokens"),
+    "answers": ("UNITS", "answer_at", "peaks_of_maps", "peaks_of_tokens", "work"),
     "bounds": ("dot_twice", "row_margins", "row_sums"),
     "kernels": ("group", "judge", "mix", "parts", "sweep_maps", "sweep_rows"),
     "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepare", "put", "run_at"),

@@ -1,32 +1,49 @@
 """The compiled pass behind `UnitSums`: sums by class, and the rows to which every unit answers most and least.
 
-In: answers [n, d] of float32, C-contiguous and finite. Out: sums and extremes, added to arrays the caller owns. A list
-of extremes is sorted; an answer that does not beat its last one costs one comparison.
+In: answers [n, d] of float32, C-contiguous. Out: sums and extremes, added to arrays the caller owns. Must not know
+where the answers come from.
+
+Why it looks as it does. Eight rows of a class are read once, a tile of columns at a time, for their sums and for how
+far a unit's answers to them lie beyond the last of its extremes. After some batches few do, and only those are looked
+at one by one. What is summed lies in one array, at distances that LLVM knows, as `kernels` says. A NaN or an infinity
+makes a sum of squares no number: the rows of that class are added anew then, value by value.
 """
 
+from functools import cache
 from typing import no_type_check
 
+import numba as nb
 import numpy as np
 
+from unbend.numerics.compiled.addresses import at
 from unbend.numerics.compiled.jit import entry, part
+from unbend.numerics.compiled.kernels import SUMS, begins, n_parts, own_parts, share
+from unbend.numerics.compiled.running import BATCH, TEAM
 
+TILE = 256
+APART = TILE + 64
+"""How far what is summed of a tile lies from each other: not by a multiple of 4,096 bytes."""
 BLOCK = 64
 """Units that are passed over together where none of their answers is among the extremes."""
-SUMS = {"reassoc", "contract", "nsz", "arcp"}
 EXTREMES = {"reassoc", "nsz", "nnan"}
 """NaN is ruled out by the caller, so that extremes vectorise."""
+_BEYOND, _TOP, _BOTTOM = 5, 3, 4
+"""Parts of a tile's room after sums, squares and counts: what answers have to beat, and by how much one does."""
 
+_UNITS = ["width", "n_classes", "kept", "newest", "work", "sums", "seen", "missing", "edges", "edge_ids"]
+_UNITS += ["high", "high_ids", "high_at", "low", "low_ids", "low_at"]
+UNITS = np.dtype([(name, np.int64) for name in _UNITS])
+"""Sizes and addresses of what is held of a layer's units.
 
-@part(set())
-@no_type_check
-def _enter(value, id_, place, values, ids, places):
-    """Put an answer into a sorted list, greatest first, of equal ones the least number first; the last one now."""
-    k = len(values) - 1
-    while k > 0 and (value > values[k - 1] or (value == values[k - 1] and id_ < ids[k - 1])):
-        values[k], ids[k], places[k] = values[k - 1], ids[k - 1], places[k - 1]
-        k -= 1
-    values[k], ids[k], places[k] = value, id_, place
-    return values[len(values) - 1]
+`kept`: extremes m of a unit. `newest`: greatest number of a row so far; -1 before the first. `work`: what `work` gives.
+`sums`, answers, their squares and how many are above 0 [3, k, d]; `seen`, rows [k]; `missing`, those whose answer is
+not finite [k, d]. `edges`, the last of the extremes, greatest answers and least ones negated [2, d], and `edge_ids`,
+their rows. `high`, `high_ids`, `high_at`, the greatest answers, their rows and places [d, m]; `low` …, the same of the
+negated answers.
+"""
+_JOB = ["parts", "number", "n_threads", "d", "oldest", "values", "places", "layer", "batch"]
+JOB = np.dtype([(name, np.int64) for name in _JOB])
+"""Arguments of `answer_at`, and the least number of a row, for the threads of a team."""
 
 
 @entry(EXTREMES)
@@ -83,107 +100,228 @@ def peaks_of_maps(x, value, place):
 
 @part(SUMS)
 @no_type_check
-def _add_rows(a, b, c, e, total, squares, fired):
-    """Add four rows to the sums of their class: one load and one store of a sum for four answers."""
-    for j in range(len(a)):
-        p, q, r, s = np.float64(a[j]), np.float64(b[j]), np.float64(c[j]), np.float64(e[j])
-        total[j] += (p + q) + (r + s)
-        squares[j] += (p * p + q * q) + (r * r + s * s)
-    for j in range(len(a)):
-        fired[j] += np.float64(np.int32(a[j] > 0) + np.int32(b[j] > 0) + np.int32(c[j] > 0) + np.int32(e[j] > 0))
+def _add_eight(acc, x, a, b, c, d, e, f, g, h, start, width):
+    """Add rows a … h of one class to a tile: sums, squares, counts; and find how far answers lie beyond."""
+    for k in range(width):
+        j = np.uint64(start) + np.uint64(k)
+        p, q, r, s, t, u, v, w = x[a, j], x[b, j], x[c, j], x[d, j], x[e, j], x[f, j], x[g, j], x[h, j]
+        p8, q8, r8, s8 = np.float64(p), np.float64(q), np.float64(r), np.float64(s)
+        t8, u8, v8, w8 = np.float64(t), np.float64(u), np.float64(v), np.float64(w)
+        acc[k] += ((p8 + q8) + (r8 + s8)) + ((t8 + u8) + (v8 + w8))
+        square = ((p8 * p8 + q8 * q8) + (r8 * r8 + s8 * s8)) + ((t8 * t8 + u8 * u8) + (v8 * v8 + w8 * w8))
+        acc[k + APART] += square
+        left = np.int32(p > 0) + np.int32(q > 0) + (np.int32(r > 0) + np.int32(s > 0))
+        right = np.int32(t > 0) + np.int32(u > 0) + (np.int32(v > 0) + np.int32(w > 0))
+        acc[k + 2 * APART] += np.float64(left + right)
+        over = np.float64(max(max(max(p, q), max(r, s)), max(max(t, u), max(v, w)))) - acc[k + _TOP * APART]
+        under = acc[k + _BOTTOM * APART] - np.float64(min(min(min(p, q), min(r, s)), min(min(t, u), min(v, w))))
+        # A NaN or an infinity may hide the answer that counts: the unit is looked at row by row then.
+        acc[k + _BEYOND * APART] = max(over, under) if square < np.inf else np.inf
 
 
 @part(SUMS)
 @no_type_check
-def _add_row(a, total, squares, fired):
-    """The same for one row, where fewer than four of a class are left."""
-    for j in range(len(a)):
-        value = np.float64(a[j])
-        total[j] += value
-        squares[j] += value * value
-        fired[j] += np.float64(np.int32(a[j] > 0))
+def _add_one(acc, x, a, start, width):
+    """The same for row a, where fewer than eight of a class are left."""
+    for k in range(width):
+        value = np.float64(x[a, np.uint64(start) + np.uint64(k)])
+        acc[k] += value
+        acc[k + APART] += value * value
+        acc[k + 2 * APART] += np.float64(np.int32(value > 0))
+        over, under = value - acc[k + _TOP * APART], acc[k + _BOTTOM * APART] - value
+        acc[k + _BEYOND * APART] = max(over, under) if value * value < np.inf else np.inf
+
+
+@part({"reassoc", "nsz"})
+@no_type_check
+def _is_any_beyond(acc, first, last):
+    found = np.int32(0)
+    for k in range(first, last):
+        found += np.int32(not acc[np.uint64(k) + np.uint64(_BEYOND * APART)] <= 0)
+    return found > 0
+
+
+@part({"reassoc", "nsz"})
+@no_type_check
+def _set_edges(acc, first, edges, ids, oldest, sign, start, width):
+    """What answers of rows from number `oldest` on have to beat: a little less than the edge where one may be equal."""
+    for k in range(width):
+        j = np.uint64(start) + np.uint64(k)
+        acc[np.uint64(first) + np.uint64(k)] = sign * _edge(edges[j], ids[j] > oldest)
+
+
+@part(set(), is_inlined=True)
+@no_type_check
+def _edge(edge, is_tied):
+    # Less than the edge, but by less than two numbers of float32 differ.
+    less = edge - (abs(edge) * 1e-12 + 1e-300)
+    return less if is_tied else edge
+
+
+@part(set())
+@no_type_check
+def _enter(value, id_, place, values, ids, places):
+    """Put an answer into a sorted list, greatest first, of equal ones the least number first, if it belongs there."""
+    k = len(values) - 1
+    if value < values[k] or (value == values[k] and id_ > ids[k]):
+        return
+    while k > 0 and (value > values[k - 1] or (value == values[k - 1] and id_ < ids[k - 1])):
+        values[k], ids[k], places[k] = values[k - 1], ids[k - 1], places[k - 1]
+        k -= 1
+    values[k], ids[k], places[k] = value, id_, place
+
+
+@part(set())
+@no_type_check
+def _rank(acc, x, place, order, ids, of, oldest, start, width):
+    """Enter the answers of the rows `order` that lie beyond the extremes of their units."""
+    m = of.kept
+    high, low = at(of.high, (of.width, m), np.float64), at(of.low, (of.width, m), np.float64)
+    high_ids, low_ids = at(of.high_ids, (of.width, m), np.int64), at(of.low_ids, (of.width, m), np.int64)
+    high_at, low_at = at(of.high_at, (of.width, m), np.int64), at(of.low_at, (of.width, m), np.int64)
+    edges, edge_ids = at(of.edges, (2, of.width), np.float64), at(of.edge_ids, (2, of.width), np.int64)
+    for first in range(0, width, BLOCK):
+        last = min(first + BLOCK, width)
+        if not _is_any_beyond(acc, first, last):
+            continue
+        for k in range(first, last):
+            if acc[k + _BEYOND * APART] <= 0:
+                continue
+            j = start + k
+            top, bottom = acc[k + _TOP * APART], acc[k + _BOTTOM * APART]
+            for i in range(len(order)):
+                row = order[i]
+                value, where = np.float64(x[row, j]), np.int64(place[row, j]) if len(place) else np.int64(0)
+                if value > top and value < np.inf:
+                    _enter(value, ids[row], where, high[j], high_ids[j], high_at[j])
+                    edges[0, j], edge_ids[0, j] = high[j, m - 1], high_ids[j, m - 1]
+                    top = _edge(edges[0, j], edge_ids[0, j] > oldest)
+                if value < bottom and value > -np.inf:
+                    _enter(-value, ids[row], where, low[j], low_ids[j], low_at[j])
+                    edges[1, j], edge_ids[1, j] = low[j, m - 1], low_ids[j, m - 1]
+                    bottom = -_edge(edges[1, j], edge_ids[1, j] > oldest)
+            acc[k + _TOP * APART], acc[k + _BOTTOM * APART] = top, bottom
 
 
 @part(SUMS)
 @no_type_check
-def _add_by_class(x, order, starts, total, squares, fired):
-    """Add all rows, class by class, so that the sums of one class stay in the cache."""
-    for c in range(len(starts) - 1):
+def _is_finite(acc, width):
+    """Whether all answers of a class were: a square of float32 is a number of float64, and so is their sum."""
+    total = 0.0
+    for k in range(width):
+        total += acc[k + APART]
+    return total < np.inf
+
+
+@part(set())
+@no_type_check
+def _add_finite(acc, missing, x, order, start, width):
+    """The sums of a class in a batch anew, without the answers that are not finite, which are counted."""
+    for k in range(width):
+        acc[k], acc[k + APART], acc[k + 2 * APART] = 0, 0, 0
+        for i in range(len(order)):
+            value = np.float64(x[order[i], start + k])
+            if abs(value) < np.inf:
+                acc[k] += value
+                acc[k + APART] += value * value
+                acc[k + 2 * APART] += 1 if value > 0 else 0
+            else:
+                missing[start + k] += 1
+
+
+@part(SUMS)
+@no_type_check
+def _take_over(out, start, acc, first, width):
+    """Add `width` sums from `first` on to `out` from `start` on, and begin again at 0."""
+    for k in range(width):
+        out[start + k] += acc[first + k]
+        acc[first + k] = 0
+
+
+@part(set())
+@no_type_check
+def _answer(acc, x, place, order, starts, ids, of, oldest, start, width):
+    """Add the answers of the units of a tile."""
+    k = of.n_classes
+    sums, missing = at(of.sums, (3, k, of.width), np.float64), at(of.missing, (k, of.width), np.int64)
+    edges, edge_ids = at(of.edges, (2, of.width), np.float64), at(of.edge_ids, (2, of.width), np.int64)
+    # Of equal answers the row of the least number is kept. Where rows rise from batch to batch, no answer that is equal
+    # to one of an earlier batch enters; else, and in the first batch, whose rows come class by class, one may.
+    is_tied = of.newest >= oldest or of.newest < 0
+    _set_edges(acc, _TOP * APART, edges[0], edge_ids[0], oldest, 1.0, start, width)
+    _set_edges(acc, _BOTTOM * APART, edges[1], edge_ids[1], oldest, -1.0, start, width)
+    for c in range(k):
+        end = starts[c + 1]
         i = starts[c]
-        while i + 4 <= starts[c + 1]:
-            _add_rows(x[order[i]], x[order[i + 1]], x[order[i + 2]], x[order[i + 3]], total[c], squares[c], fired[c])
-            i += 4
-        while i < starts[c + 1]:
-            _add_row(x[order[i]], total[c], squares[c], fired[c])
-            i += 1
+        while i < end:
+            n = 8 if i + 8 <= end else 1
+            if is_tied:
+                eldest = ids[order[i]]
+                for e in range(1, n):
+                    eldest = min(eldest, ids[order[i + e]])
+                _set_edges(acc, _TOP * APART, edges[0], edge_ids[0], eldest, 1.0, start, width)
+                _set_edges(acc, _BOTTOM * APART, edges[1], edge_ids[1], eldest, -1.0, start, width)
+            if n == 8:
+                p, q = np.uint64(order[i]), np.uint64(order[i + 1])
+                r, s = np.uint64(order[i + 2]), np.uint64(order[i + 3])
+                t, u = np.uint64(order[i + 4]), np.uint64(order[i + 5])
+                v, w = np.uint64(order[i + 6]), np.uint64(order[i + 7])
+                _add_eight(acc, x, p, q, r, s, t, u, v, w, start, width)
+            else:
+                _add_one(acc, x, np.uint64(order[i]), start, width)
+            _rank(acc, x, place, order[i : i + n], ids, of, oldest, start, width)
+            i += n
+        if not _is_finite(acc, width):
+            _add_finite(acc, missing[c], x, order[starts[c] : end], start, width)
+        for what in range(3):
+            _take_over(sums[what, c], start, acc, what * APART, width)
 
 
-@part(EXTREMES)
 @no_type_check
-def _beats(a, b, c, e, top, bottom, hit):
-    """Which units have an answer among four rows that beats the last of their extremes, and whether any has."""
-    hits = np.int32(0)
-    for j in range(len(a)):
-        beats = np.int32(max(max(a[j], b[j]), max(c[j], e[j])) > top[j])
-        beats += np.int32(min(min(a[j], b[j]), min(c[j], e[j])) < bottom[j])
-        hit[j] = beats
-        hits += beats
-    return hits > 0
+def _do_answers(place):
+    job = at(place, (1,), JOB)[0]
+    of, now = at(job.layer, (1,), UNITS)[0], at(job.batch, (1,), BATCH)[0]
+    order, starts = at(now.order, (now.n,), np.int64), at(now.starts, (now.n_segments + 1,), np.int64)
+    ids, x = at(now.ids, (now.n,), np.int64), at(job.values, (now.n, of.width), np.float32)
+    places = at(job.places, (now.n if job.places else 0, of.width), np.int32)
+    acc = np.zeros(6 * APART)
+    first, step = own_parts(job)
+    for i in range(first, job.parts, step):
+        end = begins(job, i + 1)
+        for start in range(begins(job, i), end, TILE):
+            _answer(acc, x, places, order, starts, ids, of, job.oldest, start, min(TILE, end - start))
 
 
 @entry(set())
 @no_type_check
-def answer(  # noqa: C901  flat loops: a call for every answer would cost more than the answer
-    x, at, ids, order, starts, total, squares, fired, high, high_ids, high_at, low, low_ids, low_at
-):
-    """Add the answers of a batch.
+def answer_at(values, places, layer, batch):
+    """Add the answers of a batch to what is held of a layer's units; False, with nothing done, for other classes.
 
     Args:
-        x: the answers [n, d].
-        at: their places [n, d]; empty where there are no positions.
-        ids: row numbers [n].
-        order: the rows by class [n].
-        starts: where each class begins in that order [k + 1].
-        total: out, their sums by class are added [k, d].
-        squares: out, the sums of their squares [k, d].
-        fired: out, how many are above 0 [k, d] (float64).
-        high: in and out, the greatest answers [d, m].
-        high_ids: their rows.
-        high_at: their places.
-        low: in and out, the same of the negated answers [d, m].
-        low_ids: their rows.
-        low_at: their places.
+        values: address of the answers [n, d], for the n of the batch and the d of the layer.
+        places: address of their places [n, d] (int32); 0 where there are no positions.
+        layer: address of the `UNITS`, whose arrays must still be there.
+        batch: address of the `BATCH`.
     """
-    n, d = x.shape
-    _add_by_class(x, order, starts, total, squares, fired)
-    last = high.shape[1] - 1
-    # What an answer has to beat, side by side: two loads that run along with the answers.
-    top, bottom = np.empty(d, np.float32), np.empty(d, np.float32)
-    newest, hit = np.int64(-1), np.ones(BLOCK, np.int32)
-    for j in range(d):
-        top[j], bottom[j] = high[j, last], -low[j, last]
-        for k in range(last + 1):
-            newest = max(newest, high_ids[j, k], low_ids[j, k])
-    for first in range(0, n, 4):
-        rows = first, min(first + 1, n - 1), min(first + 2, n - 1), min(first + 3, n - 1)
-        # An equal answer enters if its row's number is less; where rows rise, as they mostly do, none does.
-        is_tied = False
-        for i in range(first, min(first + 4, n)):
-            is_tied = is_tied or ids[i] < newest
-            newest = max(newest, ids[i])
-        for start in range(0, d, BLOCK):
-            end = min(start + BLOCK, d)
-            if not is_tied and not _beats(
-                x[rows[0], start:end], x[rows[1], start:end], x[rows[2], start:end], x[rows[3], start:end],
-                top[start:end], bottom[start:end], hit,
-            ):  # fmt: skip
-                continue
-            for j in range(start, end):
-                if not (is_tied or hit[j - start]):
-                    continue
-                for i in range(first, min(first + 4, n)):
-                    value, place = x[i, j], at[i, j] if len(at) else np.int32(0)
-                    if value > top[j] or (is_tied and value == top[j] and ids[i] < high_ids[j, last]):
-                        top[j] = _enter(np.float64(value), ids[i], place, high[j], high_ids[j], high_at[j])
-                    if value < bottom[j] or (is_tied and value == bottom[j] and ids[i] < low_ids[j, last]):
-                        bottom[j] = -_enter(-np.float64(value), ids[i], place, low[j], low_ids[j], low_at[j])
+    of, now = at(layer, (1,), UNITS)[0], at(batch, (1,), BATCH)[0]
+    if of.n_classes != now.n_segments or now.n == 0:
+        return False
+    ids, starts = at(now.ids, (now.n,), np.int64), at(now.starts, (now.n_segments + 1,), np.int64)
+    team, seen = at(now.team, (TEAM,), np.int64), at(of.seen, (of.n_classes,), np.int64)
+    oldest, newest = ids[0], ids[0]
+    for i in range(1, now.n):
+        oldest, newest = min(oldest, ids[i]), max(newest, ids[i])
+    jobs = np.zeros(1, JOB)
+    job = jobs[0]
+    job.d, job.oldest, job.values, job.places, job.layer, job.batch = of.width, oldest, values, places, layer, batch
+    share(jobs, n_parts(now.n * of.width, of.width // BLOCK, team), of.work, team)
+    of.newest = max(of.newest, newest)
+    for c in range(of.n_classes):
+        seen[c] += starts[c + 1] - starts[c]
+    return True
+
+
+@cache
+def work():
+    """Address of the function that does a thread's parts of a `JOB`."""
+    return nb.cfunc(nb.types.void(nb.types.intp), cache=True)(_do_answers).address

@@ -182,7 +182,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, team):
     """
     assert (x.itemsize, order.itemsize, starts.itemsize) == (4, 8, 8)  # from here on nothing is checked
     d = x.shape[1]
-    parts = _parts(len(order) * d, d // _ALIGNED, team)
+    parts = n_parts(len(order) * d, d // _ALIGNED, team)
     jobs = np.zeros(1, JOB)
     job = jobs[0]
     job.m, job.d, job.n, job.n_segments = x.shape[0], d, len(order), len(starts) - 1
@@ -190,7 +190,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, team):
     job.x, job.order, job.starts = x.ctypes.data, order.ctypes.data, starts.ctypes.data
     job.totals, job.squares = totals.ctypes.data, squares.ctypes.data
     job.lows, job.highs, job.zeros = lows.ctypes.data, highs.ctypes.data, zeros.ctypes.data
-    _share(jobs, parts, team[4], team)
+    share(jobs, parts, team[4], team)
 
 
 @part(SUMS)
@@ -291,13 +291,13 @@ def sweep_maps(x, totals, squares, lows, highs, zeros, team):
     """
     assert x.itemsize == 4  # from here on nothing is checked
     n, c, p = x.shape
-    parts = _parts(n * c * p, c, team)
+    parts = n_parts(n * c * p, c, team)
     jobs = np.zeros(1, JOB)
     job = jobs[0]
     job.m, job.d, job.n, job.n_zeros = n, c, p, len(zeros)
     job.x, job.totals, job.squares = x.ctypes.data, totals.ctypes.data, squares.ctypes.data
     job.lows, job.highs, job.zeros = lows.ctypes.data, highs.ctypes.data, zeros.ctypes.data
-    _share(jobs, parts, team[5], team)
+    share(jobs, parts, team[5], team)
 
 
 @part(SUMS)
@@ -373,13 +373,13 @@ def judge(x, z, rows, edges, zeros, flat, size, team):
     """
     assert (x.itemsize, z.itemsize, rows.itemsize, edges.itemsize) == (4, 4, 8, 4)  # as above
     d = x.shape[1]
-    parts = _parts(len(rows) * d, d // _ALIGNED, team)
+    parts = n_parts(len(rows) * d, d // _ALIGNED, team)
     jobs = np.zeros(1, JOB)
     job = jobs[0]
     job.m, job.d, job.n, job.n_size = x.shape[0], d, len(rows), len(size)
     job.x, job.z, job.order, job.starts = x.ctypes.data, z.ctypes.data, rows.ctypes.data, edges.ctypes.data
     job.zeros, job.flat, job.size = zeros.ctypes.data, flat.ctypes.data, size.ctypes.data
-    _share(jobs, parts, team[6], team)
+    share(jobs, parts, team[6], team)
 
 
 @part(SUMS)
@@ -436,7 +436,7 @@ def mix(ids, shift):
 
 @part(set())
 @no_type_check
-def _parts(n_values, most, team):
+def n_parts(n_values, most, team):
     """Into how many parts work is worth dividing."""
     # Zero or one part is the caller's own thread, which wakes nobody.
     return min(team[0], most, n_values // _LEAST)
@@ -444,7 +444,7 @@ def _parts(n_values, most, team):
 
 @part(set())
 @no_type_check
-def _share(jobs, parts, part, team):
+def share(jobs, parts, part, team):
     """Do a job in parts, on the threads of the team, or at once."""
     jobs[0].parts, jobs[0].number, jobs[0].n_threads = max(parts, 1), team[2], team[3]
     if parts > 1:
@@ -455,7 +455,7 @@ def _share(jobs, parts, part, team):
 
 @part(set())
 @no_type_check
-def _mine(job):
+def own_parts(job):
     """The first of this thread's parts, and how far it is to the next; all of them, if it is the only thread."""
     # OpenMP may give fewer threads than were asked for, so each does every n-th part and none is left out.
     return (ask(job.number), ask(job.n_threads)) if job.parts > 1 else (0, 1)
@@ -463,7 +463,7 @@ def _mine(job):
 
 @part(set())
 @no_type_check
-def _begins(job, i):
+def begins(job, i):
     """The column at which a part begins."""
     return job.d if i == job.parts else job.d * i // job.parts // _ALIGNED * _ALIGNED
 
@@ -477,9 +477,9 @@ def _do_rows(place):
     starts, zeros = at(job.starts, (k + 1,), np.int64), at(job.zeros, (job.n_zeros,), np.int32)
     totals, squares = at(job.totals, (k, d), np.float64), at(job.squares, (d,), np.float64)
     lows, highs = at(job.lows, (d,), np.float32), at(job.highs, (d,), np.float32)
-    first, step = _mine(job)
+    first, step = own_parts(job)
     for i in range(first, job.parts, step):
-        lo, hi = _begins(job, i), _begins(job, i + 1)
+        lo, hi = begins(job, i), begins(job, i + 1)
         _sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, lo, hi)
 
 
@@ -490,7 +490,7 @@ def _do_maps(place):
     totals, squares = at(job.totals, (job.m, c), np.float64), at(job.squares, (job.m, c), np.float64)
     lows, highs = at(job.lows, (c,), np.float32), at(job.highs, (c,), np.float32)
     zeros = at(job.zeros, (job.n_zeros,), np.int32)
-    first, step = _mine(job)
+    first, step = own_parts(job)
     for i in range(first, job.parts, step):
         _sweep_maps(x, totals, squares, lows, highs, zeros, c * i // job.parts, c * (i + 1) // job.parts)
 
@@ -503,9 +503,9 @@ def _do_judge(place):
     rows, edges = at(job.order, (job.n,), np.int64), at(job.starts, (2,), np.float32)
     zeros, flat = at(job.zeros, (d,), np.int32), at(job.flat, (d,), np.int32)
     size = at(job.size, (job.n_size,), np.float64)
-    first, step = _mine(job)
+    first, step = own_parts(job)
     for i in range(first, job.parts, step):
-        _judge(x, z, rows, edges, zeros, flat, size, _begins(job, i), _begins(job, i + 1))
+        _judge(x, z, rows, edges, zeros, flat, size, begins(job, i), begins(job, i + 1))
 
 
 @cache
