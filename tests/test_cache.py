@@ -12,7 +12,7 @@ import pytest
 
 import unbend
 
-SCRIPT = "import numpy; from unbend.numerics.hashing import hashes; print(hashes(numpy.arange(3)))"
+SCRIPT = "import numpy; from unbend.numerics import compiled; print(compiled.mix(numpy.arange(3), numpy.uint64(0)))"
 
 
 @pytest.fixture
