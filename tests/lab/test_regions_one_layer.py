@@ -42,7 +42,7 @@ def test_the_figure(result):
     with rc_context(RC):
         lab.draw(result, figure)
     left, right = figure.axes
-    assert left.get_xlabel() == "input x1"
+    assert left.get_xlabel() == "input x1\nshade: even or odd number of units on"
     assert len(left.collections[0].get_paths()) == 1 + 9 + 36
     assert right.get_xlabel()
     assert right.get_ylabel() == "linear regions"

@@ -88,7 +88,7 @@ def test_the_page_shows_accuracy_gain_selectivity_and_certificate(told):
     assert len(picture.data["accuracy"]) == len(found.layers)
     layer, accuracy, interval, gain, *_ = picture.table.rows[1]
     assert layer == "0 Linear"
-    assert accuracy == f"{found.layers['0'].accuracy:.1%}"
+    assert accuracy == f"{100 * found.layers['0'].accuracy:.1f} %"
     assert gain.startswith(f"{100 * found.difference('0', 'input').difference:+.1f} (")
     assert " to " in interval
     assert picture.table.rows[0][3] == ""
