@@ -106,7 +106,8 @@ def maximise(rounds: int) -> None:
             with torch.no_grad():
                 beside = Beside(rows, asked.all(answering(rows)), 1.0)
 
-            def timed(index, answering=answering, asked=asked, numbers=numbers, beside=beside, clock=_clock()):
+            def timed(index, answering=answering, asked=asked, numbers=numbers, beside=beside):
+                clock = _clock()
                 start = clock()
                 found = climb(answering, asked.of(index), numbers, beside.of(index), Ascent(steps=20), seed=0)
                 return clock() - start, found
