@@ -95,7 +95,8 @@ def train_net(
 ) -> tuple[nn.Sequential, zoo.History]:
     """The net after its training, and its weights on the way."""
     net = zoo.mlp([784, 256, 256, 256, 10], norm="batch", seed=seed)
-    recipe = zoo.Recipe(n_epochs, 128, "sgd", rate=0.05, weight_decay=weight_decay)
+    # At a constant rate a few samples are wrong again now and then: the last quarter is at a tenth, as papers anneal.
+    recipe = zoo.Recipe(n_epochs, 128, "sgd", rate=0.05, weight_decay=weight_decay, decay_at=(0.75,))
     return net, zoo.train(net, *data.train, recipe, seed=seed, snapshot_at=steps)
 
 
@@ -126,7 +127,7 @@ def holds(result: NeuralCollapse) -> Verdict:
             float(result.nc1[end]),
             0.0,
             0.1 if few else 0.05,
-            "4,000 digits, 100 epochs: .014; 1,000 and 60: .05",
+            "4,000 digits, 100 epochs: .02; 1,000 and 60: .05",
         ),
         Check("NC1 after the first epoch over that at the end", float(result.nc1[start] / result.nc1[end]), 5.0),
         *(
@@ -134,14 +135,14 @@ def holds(result: NeuralCollapse) -> Verdict:
                 f"NC2, {name}: after the first epoch over that at the end",
                 float(values[start] / values[end]),
                 1.5,
-                reason="3.6 to 10 seen",
+                reason="2.7 to 8 seen",
             )
             for name, values in (("lengths", result.nc2_norm), ("cosines", result.nc2_angle))
         ),
         Check("NC2: spread of the lengths at the end", float(result.nc2_norm[end]), 0.0, 0.15, "0 on a simplex"),
         Check("NC2: distance of the cosines at the end", float(result.nc2_angle[end]), 0.0, 0.1, "0 on a simplex"),
         Check(
-            "NC3 at the end", float(result.nc3[end]), 0.0, 0.3 if few else 0.15, "4,000 digits: .10; it falls slowest"
+            "NC3 at the end", float(result.nc3[end]), 0.0, 0.3 if few else 0.15, "4,000 digits: .12; it falls slowest"
         ),
         Check("NC3 after the first epoch over that at the end", float(result.nc3[start] / result.nc3[end]), 3.0),
         Check(
@@ -156,19 +157,19 @@ def holds(result: NeuralCollapse) -> Verdict:
             "NC1 on held-out rows over that on training rows",
             float(result.nc1_held_out[end] / result.nc1[end]),
             3.0,
-            reason="6 to 7 seen: collapse is of the training rows",
+            reason="5 to 7 seen: collapse is of the training rows",
         ),
         Check(
             "NC3 without weight decay over that with it",
             float(result.nc3_free / result.nc3[end]),
             1.0,
-            reason="1.09 after 480 steps, 2.0 after 3,200",
+            reason="1.07 after 480 steps, 1.6 after 3,200",
         ),
         Check(
             "NC1 without weight decay over that with it",
             float(result.nc1_free / result.nc1[end]),
             1.05,
-            reason="1.23 after 480 steps, 4.6 after 3,200",
+            reason="1.16 after 480 steps, 3.2 after 3,200",
         ),
     )
     return Verdict(
