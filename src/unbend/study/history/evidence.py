@@ -31,6 +31,12 @@ RunRule: TypeAlias = Callable[[RunHistory], Iterator[Occurrence]]
 """Finds one thing in a run, in as many layers as it is so."""
 
 
+def first_loss(history: RunHistory) -> float:
+    """The first loss that was logged and is finite; -inf for none."""
+    loss = history.value("loss")
+    return float(loss[np.isfinite(loss)][:1].max(initial=-np.inf))
+
+
 def since(holds: Array, n: int = 1) -> int | None:
     """The first place from which something holds `n` times in a row; None for none.
 

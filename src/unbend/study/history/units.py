@@ -6,7 +6,7 @@ import numpy as np
 
 from unbend._typing import Array
 from unbend.study.findings.words import share
-from unbend.study.history.evidence import Occurrence, bends, between, rate_rose, since
+from unbend.study.history.evidence import Occurrence, bends, between, first_loss, rate_rose, since
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -118,8 +118,7 @@ def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
 
 def _gets_better(history: RunHistory) -> Array:
     """Whether the loss lies below its first value: an output in units of its own may be large [r]."""
-    loss = history.value("loss")
-    return loss < loss[np.isfinite(loss)][:1].max(initial=-np.inf)
+    return history.value("loss") < first_loss(history)
 
 
 def collapse(history: RunHistory) -> Iterator[Occurrence]:

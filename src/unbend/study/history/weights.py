@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, name_of, rate_rose, since, weighted
+from unbend.study.history.evidence import Occurrence, between, first_loss, name_of, rate_rose, since, weighted
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -51,8 +51,7 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
     gradients = np.stack([history.layer(layer.name, "gradient") for layer in layers])
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = gradients[0] / gradients[-1]
-    loss = history.value("loss")
-    has_fitted = loss < _FITTED * loss[np.isfinite(loss)][:1].max(initial=0.0)
+    has_fitted = history.value("loss") < _FITTED * max(first_loss(history), 0.0)
     vanished = (reach < _VANISHED) & (gradients[-1] > 0) | (history.value("gradient") < _NOTHING)
     at = since(vanished & ~has_fitted, _KNOWN)
     if at is None:
