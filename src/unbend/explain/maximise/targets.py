@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from unbend.capture import Caught, Tap, call, tapped
 from unbend.capture.inputs import map_tensors, named_tensors
@@ -22,6 +22,10 @@ MOST = 256
 """Units that are maximised where none are named."""
 _NUMBERS = 1 << 24
 """Answers at positions that are held at once."""
+_TRIED = 4
+"""Rows that show whether a model takes images in another layout,"""
+_SAME = 1e-4
+"""and how far answers may then differ, relative to the greatest: several times what summing in another order does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +148,9 @@ class _Reached(BaseException):
 class Answering:
     """A model up to one layer, as a function of its one tensor of numbers.
 
+    Images reach convolutions on a processor with their channels side by side in memory, where the model allows it: a
+    step of a small CNN over images of 28 x 28 takes two thirds of the time, its max pools a tenth.
+
     Args:
         made: the model on data.
         tap: the layer.
@@ -152,9 +159,12 @@ class Answering:
     def __init__(self, made: Setup, tap: Tap) -> None:
         self._made, self._tap = made, tap
         self._values: Tensor | None = None
+        self._is_channels_last = False
 
     def __call__(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n p d"]:
         """The layer's values at every position, units last; inside `running`."""
+        if self._is_channels_last:
+            x = _channels_last(x)
         inputs = map_tensors(self._made.subject.train.inputs, lambda old: x.to(old.dtype))
         self._values = None
         with suppress(_Reached):
@@ -174,7 +184,26 @@ class Answering:
             raise _Reached
 
         with tapped(self._made.model, [self._tap], receive):
+            self._is_channels_last = self._allows_channels_last()
             yield self
+
+    @torch.no_grad()
+    def _allows_channels_last(self) -> bool:
+        """Whether some rows get the same answers so; `view`, for one, refuses what `flatten` takes."""
+        x = numbers_of(self._made.subject.train.inputs)[:_TRIED]
+        if x.ndim != 4 or x.device.type != "cpu" or not any(isinstance(m, nn.Conv2d) for m in self._made.model.modules()):
+            return False
+        plain = self(x)
+        try:
+            found = self(_channels_last(x))
+        except RuntimeError:
+            return False
+        return found.shape == plain.shape and torch.allclose(found, plain, _SAME, _SAME * float(plain.abs().amax()))
+
+
+def _channels_last(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """The same images, channels side by side in memory; by a copy, since strides of one channel do not tell."""
+    return x.movedim(1, -1).clone(memory_format=torch.contiguous_format).movedim(-1, 1)
 
 
 def numbers_of(inputs: Any) -> Float[Tensor, "n ..."]:
