@@ -18,6 +18,7 @@ from unbend.capture import quiet, tapped
 from unbend.errors import DataError, LayerError
 from unbend.explain.defaults import OPERATIONS
 from unbend.explain.setup import setup
+from unbend.explain.surgery.cost import SurgeryCost, in_seconds
 from unbend.explain.surgery.fit import fit_layers
 from unbend.explain.surgery.replay import Replay, spans
 from unbend.explain.surgery.runs import longest
@@ -410,6 +411,22 @@ def test_a_budget_leaves_a_fair_sample_of_the_rows():
     assert short.accuracy == pytest.approx(whole.accuracy, abs=0.05)
     unlimited = unbend.surgery(Planted(), data, layers=BLOCKS, operations=["skip"], budget=1e6)
     assert [cut.accuracy for cut in unlimited.cuts] == [cut.accuracy for cut in whole.cuts]
+
+
+def test_what_it_takes_is_said_before_it_begins_and_kept():
+    told = []
+    x, y = far_rows(60)
+    found = unbend.surgery(
+        Planted(), ((x, y), (x, y)), layers=BLOCKS, operations=["skip"], progress=lambda *said: told.append(said[0])
+    )
+    words = (
+        f"then {len(BLOCKS)} operations on {len(BLOCKS)} layers take {found.n_passes:.1f} forward passes over 60 held"
+    )
+    assert told[0].startswith("Surgery reads 60 training rows once; ")
+    assert words in told[0]
+    assert told[0].endswith(f"about {in_seconds(found.seconds)}.")
+    cost = SurgeryCost(3, 6, 4.0, 600, None, 75.4, 20.0)
+    assert cost.sentence.endswith("about 75 s; after 20 s fewer rows do.")
 
 
 def test_the_report_command_does_surgery_where_it_is_asked_for(tmp_path, monkeypatch, capsys):

@@ -44,6 +44,9 @@ def surgery(
 ) -> None:
     """Tell what each layer is worth: skipped, replaced by one matrix, put at its mean, its classes erased.
 
+    It takes a pass over the training rows, and for each operation on a layer the layers behind it, over the held-out
+    rows: mostly half a forward pass. How many these are, and about how many seconds, is said before they begin.
+
     Without arguments it does so with a small net on scikit-learn's handwritten digits.
 
     [bold]Examples[/bold]

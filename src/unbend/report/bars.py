@@ -69,7 +69,7 @@ def terminal_bars(console: Console, *, quiet: bool = False) -> Iterator[Report]:
 
     def tell(phase: str, done: int, total: int | None) -> None:
         if phase.endswith("."):
-            console.print(Text(phase, style="dim"))
+            console.print(Text(phase, style="dim"), soft_wrap=True)
             return
         if phase not in tasks:
             tasks[phase] = int(shown.add_task(phase, total=total))

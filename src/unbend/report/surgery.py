@@ -6,6 +6,7 @@ from typing import cast
 from unbend._names import first_few
 from unbend._shares import percent
 from unbend.explain.defaults import Operation
+from unbend.explain.surgery.cost import in_seconds
 from unbend.explain.surgery.leak import Leak
 from unbend.explain.surgery.operations import MEANINGS
 from unbend.explain.surgery.surgery import Cut, Surgery
@@ -31,13 +32,22 @@ def surgery_page(result: Surgery, *, title: str) -> str:
     parts = [
         SheetPart("", rest, [_picture(result)]),
         *([_units(result)] if result.units else []),
-        SheetPart("What was done", [f"`{LOOKS[op][2]}`: {said}." for op, said in MEANINGS.items()]),
+        SheetPart("What was done", [*(f"`{LOOKS[op][2]}`: {said}." for op, said in MEANINGS.items()), _cost(result)]),
         _numbers(result),
         *([_impossible(result)] if result.impossible else []),
         *([_runs(result)] if result.runs else []),
         *([_erasures(result)] if result.erasures else []),
     ]
     return sheet(title, (first,), parts)
+
+
+def _cost(result: Surgery) -> str:
+    operations = "1 operation" if len(result.cuts) == 1 else f"{len(result.cuts)} operations"
+    return (
+        f"These {operations} took {result.n_passes:.1f} forward passes over {result.n:,} held-out rows, the plain one "
+        f"among them, for which {in_seconds(result.seconds)} were expected; whatever stands before a changed layer "
+        "does not run again."
+    )
 
 
 def _picture(result: Surgery) -> SheetPicture:

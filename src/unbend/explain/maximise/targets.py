@@ -191,7 +191,11 @@ class Answering:
     def _allows_channels_last(self) -> bool:
         """Whether some rows get the same answers so; `view`, for one, refuses what `flatten` takes."""
         x = numbers_of(self._made.subject.train.inputs)[:_TRIED]
-        if x.ndim != 4 or x.device.type != "cpu" or not any(isinstance(m, nn.Conv2d) for m in self._made.model.modules()):
+        if (
+            x.ndim != 4
+            or x.device.type != "cpu"
+            or not any(isinstance(m, nn.Conv2d) for m in self._made.model.modules())
+        ):
             return False
         plain = self(x)
         try:

@@ -19,6 +19,7 @@ from unbend.explain.defaults import OPERATIONS, SURGERY_ROWS, Operation
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup, setup
 from unbend.explain.surgery.batches import spread_batches
+from unbend.explain.surgery.cost import surgery_cost
 from unbend.explain.surgery.fit import LayerFit, fit_layers
 from unbend.explain.surgery.leak import Leak, leaks
 from unbend.explain.surgery.needed import UnitsNeeded, units_needed
@@ -104,6 +105,7 @@ class Surgery:
         affine_r2: how much of a layer its best affine map gives, by name.
         impossible: for each layer and operation that could not be done, why.
         n_passes: how many forward passes the operations take together, in shares of the network's calls.
+        seconds: that they were expected to take, by the first batch.
         class_names: of the classes.
     """
 
@@ -120,6 +122,7 @@ class Surgery:
     affine_r2: dict[str, float]
     impossible: dict[str, str]
     n_passes: float
+    seconds: float
     class_names: tuple[str, ...]
 
     @property
@@ -188,8 +191,8 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
             spread over all of them, are judged then. None for no limit.
         batch_size: rows per forward pass.
         seed: of the control's directions.
-        progress: called as it goes on, first with how many forward passes it will take; left out, bars show by
-            themselves.
+        progress: called as it goes on, first with how many forward passes and seconds it will take; left out, bars show
+            by themselves.
         read_as: `reduce`, `axis`, `inputs`, `target`, `output`, `groups` and `n_classes`, as `unbend.study` takes them.
 
     Raises:
@@ -215,8 +218,10 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
         if not made.subject.held_out.n:
             raise DataError("held_out: there are no held-out rows to judge layers on. Pass some, or more rows.")
         taps = _taps(made)
-        known = fit_layers(made, taps, progress, seed=seed)
         chosen = [name for name in OPERATIONS if name in operations]
+        cost = surgery_cost(made, taps, chosen, batch_size, budget)
+        progress(cost.sentence, 0, None)
+        known = fit_layers(made, taps, progress, seed=seed)
         changes, impossible = _changes(taps, known, chosen)
         judged = _judge(made, taps, changes, batch_size, budget, progress)
         y = judged.y
@@ -232,7 +237,8 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
         erasures=tuple(_erasure(tap, known[tap.name], found.get(tap.name), base) for tap in erased),
         runs=runs, units=needed,
         affine_r2={name: fit.affine.r2 for name, fit in known.items() if fit.affine is not None},
-        impossible=impossible, n_passes=judged.n_passes, class_names=made.class_names,
+        impossible=impossible, n_passes=judged.n_passes,
+        seconds=cost.seconds, class_names=made.class_names,
     )  # fmt: skip
 
 
