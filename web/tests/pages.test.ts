@@ -132,7 +132,7 @@ const layer: UnitLayer = {
   name: "1", kind: "units", place: [], channels: false, rate: [0.5, 0, null], selectivity: [0.1, 0.9, null], best: [0, 1, 0],
   mean: [[1, -1, 0], [0, 2, 0]], classRate: [[1, 0, 0], [0, 1, 0]], order: [1, 0, 2], reason: ["", "of a class", "constant"],
   high: { at: [[0], [1], [-1]], value: [[3], [4], [null]], place: [[], [], []] },
-  low: { at: [[1], [0], [-1]], value: [[-3], [-4], [null]], place: [[], [], []] }, tuning: "",
+  low: { at: [[1], [0], [-1]], value: [[-3], [-4], [null]], place: [[], [], []] }, tuning: "", columns: [],
 };
 const deck: UnitsData = { classes: ["cat", "dog"], form: "table", ids: [7, 8], y: [0, 1], sprite: "", tile: { w: 0, h: 0, per: 1 },
   texts: [], vocabulary: [], layers: [layer] };

@@ -22,7 +22,7 @@ from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
 from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Form, shown
+from unbend.explain.units.examples import Form, names_of, shown
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
@@ -58,6 +58,7 @@ class Saliency:
             score from that of the baseline, as a share of it [n]; NaN where the method was not asked for.
         counts: which tokens count, by the mask among the inputs [n, t]; of other inputs all do.
         output_names: what each score is of: a class, a yes/no label; of one score for two classes it is the second.
+        column_names: of columns; empty where they have none.
     """
 
     form: Form
@@ -73,6 +74,7 @@ class Saliency:
     gap: Float64[Array, "n"]
     counts: Bool[Array, "n ..."]
     output_names: tuple[str, ...]
+    column_names: tuple[str, ...]
 
 
 def gradient(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
@@ -179,7 +181,7 @@ def _checked(
         form=form, ids=ids[at.numpy()], x=x, y=y[at.numpy()], target=target.cpu().numpy(), score=score,
         maps={name: own[name] for name in chosen}, random_maps={name: drawn[0][name] for name in chosen},
         similarity=similarity, passes={name: bool(np.nanmean(r) < SAME) for name, r in similarity.items()}, gap=sums,
-        counts=counts, output_names=made.output_names,
+        counts=counts, output_names=made.output_names, column_names=names_of(form, x, made.work.rows.column_names),
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class Data:
         name: what the page calls it.
         source: where it came from, what was done to its numbers, and its licence where that is known.
         groups: the group of each row (a patient, a prompt), which a split keeps on one side; None for none.
+        column_names: of the samples, where they are rows of a table; empty where columns have no names.
     """
 
     x: Any
@@ -50,6 +51,7 @@ class Data:
     name: str = ""
     source: str = ""
     groups: Any = None
+    column_names: tuple[str, ...] = ()
 
 
 def from_arrays(

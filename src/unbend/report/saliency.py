@@ -11,12 +11,15 @@ from matplotlib.figure import Figure
 
 from unbend._typing import Array
 from unbend.explain.saliency import SAME, Saliency
+from unbend.explain.units.examples import column_word
 from unbend.plot.saliency import saliency as draw
 from unbend.plot.style import PAPER, RC
 from unbend.report.sheet import SheetPart, SheetPicture, sheet
 from unbend.report.text import small_share
 
 _CELL = 1.05
+_COLUMNS = 12
+"""Columns of a table that are named."""
 _CAPTION = (
     "Left of each line: the output that is explained. Where a method has signs, blue speaks for it and red against."
 )
@@ -42,7 +45,30 @@ def saliency_page(result: Saliency, *, title: str, words: Callable[[int], str] =
         (name, f"{np.mean(r):.2f}", f"{r.min():.2f}", f"{r.max():.2f}", "passes" if result.passes[name] else "fails")
         for name, r in result.similarity.items()
     ]
-    return sheet(title, (first,), [part, SheetPart("The check of random weights", (), (), columns, rows)], style=_STYLE)
+    parts = [part, *_columns(result), SheetPart("The check of random weights", (), (), columns, rows)]
+    return sheet(title, (first,), parts, style=_STYLE)
+
+
+def _columns(result: Saliency) -> list[SheetPart]:
+    """Of rows that are columns, which of these the scores hang on most."""
+    if result.form != "columns":
+        return []
+    shares = {name: np.mean([_share_of(row) for row in maps], 0) for name, maps in result.maps.items()}
+    whole = np.mean(list(shares.values()), 0)
+    rows = [
+        (column_word(result.column_names, int(j)), *(small_share(float(share[j])) for share in shares.values()))
+        for j in np.argsort(-whole, kind="stable")[:_COLUMNS]
+    ]
+    words = (
+        f"Of a row, the share of a column in all that its map holds, signs left out; the mean over these "
+        f"{len(result.ids)} rows, the {len(rows)} columns with the most."
+    )
+    return [SheetPart("The columns", (words,), (), ("", *shares), rows)]
+
+
+def _share_of(values: Array) -> Array:
+    """Shares that add up to 1."""
+    return np.abs(values) / max(float(np.abs(values).sum()), 1e-12)
 
 
 def saliency_sentences(result: Saliency) -> tuple[str, ...]:

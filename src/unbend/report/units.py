@@ -19,6 +19,8 @@ from unbend.report.html import carried, fill, looks, template
 
 _TOLD = 8
 """Remarkable units that are named in words."""
+_GO_WITH = 3
+"""Columns of a table that a card names."""
 
 
 def units_page(result: UnitCards, *, title: str) -> str:
@@ -84,8 +86,19 @@ def _layer(result: UnitCards, name: str) -> dict[str, Any]:
         "reason": ["" if one is None else one.words for one in result.reasons[name]],
         "high": _side(found.strongest, shown, has_places=bool(place)),
         "low": _side(found.weakest, shown, has_places=bool(place)),
-        "tuning": _bytes(result.tuning[name]) if is_map else "",
+        "tuning": _bytes(result.tuning[name]) if is_map else "", "columns": _columns(result, name),
     }  # fmt: skip
+
+
+def _columns(result: UnitCards, name: str) -> list[str]:
+    """With which columns of a table each unit goes most, in words; none for other inputs."""
+    if result.examples.form != "columns" or name not in result.tuning:
+        return []
+    r = result.tuning[name]
+    most = np.argsort(-np.abs(r), axis=1, kind="stable")[:, :_GO_WITH]
+    return [
+        ", ".join(f"{result.examples.column(int(j))} (r = {own[j]:.2f})" for j in at) for own, at in zip(r, most, strict=True)
+    ]
 
 
 def _bytes(r: Float64[Array, "d q"]) -> str:

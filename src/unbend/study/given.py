@@ -35,6 +35,7 @@ class Given:
         source: where it came from.
         notes: what was decided.
         groups: the group of each row, where the source names one.
+        column_names: of the samples, where they are rows of a table whose columns have names.
     """
 
     x: Any
@@ -45,6 +46,7 @@ class Given:
     source: str = ""
     notes: tuple[str, ...] = ()
     groups: Any = None
+    column_names: tuple[str, ...] = ()
 
 
 def network_of(model: Any) -> Any:
@@ -68,7 +70,10 @@ def take_data(data: Any, items: Items, where: str = "data") -> Given:
     """
     if isinstance(data, Data):
         test = None if data.held_out is None else take_data(data.held_out, items, where)
-        return Given(data.x, data.y, test, data.class_names, data.name, data.source, groups=data.groups)
+        return Given(
+            data.x, data.y, test, data.class_names, data.name, data.source, groups=data.groups,
+            column_names=data.column_names,
+        )  # fmt: skip
     if isinstance(data, (Dataset, DataLoader)):
         return Given(data, name=type(data.dataset if isinstance(data, DataLoader) else data).__name__)
     if callable(getattr(data, "train_dataloader", None)):
@@ -137,12 +142,13 @@ def _check(where: str, x: Any, y: Any) -> Given:
         lengths = {len(one) for one in x}
         x = tuple(x) if len(lengths) == 1 and (n is None or lengths == {n}) else list(x)
     checked = samples(prefix + "x", x)
+    columns = tuple(map(str, getattr(x, "columns", ())))
     if y is None:
-        return Given(checked)
+        return Given(checked, column_names=columns)
     labels = column(prefix + "y", y)
     check_lengths(prefix + "x", checked, labels)
     check_labels(prefix + "y", labels)
-    return Given(checked, labels, class_names=_categories(y))
+    return Given(checked, labels, class_names=_categories(y), column_names=columns)
 
 
 def _categories(y: Any) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class Source:
         items: tells inputs from labels.
         notes: what was decided about the form of the data.
         coding: writes labels for all that is measured; None to leave them as they are.
+        column_names: of the samples, where they are rows of a table whose columns have names.
     """
 
     n: dict[Part, int | None]
@@ -58,6 +59,7 @@ class Source:
     items: Items
     notes: tuple[str, ...] = ()
     coding: Callable[[Any], Tensor] | None = None
+    column_names: tuple[str, ...] = ()
 
     @property
     def is_declared(self) -> bool:
@@ -244,7 +246,7 @@ def source(
         n={part: piece.n for part, piece in pieces.items()},
         labels=None if any(labels is None for labels in known) else known,
         class_names=whole.class_names, name=whole.name or "data", origin=whole.source, split=word, pieces=pieces,
-        items=items, notes=whole.notes,
+        items=items, notes=whole.notes, column_names=whole.column_names,
     )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ export interface UnitLayer {
   readonly low: Side;
   /** Correlations with every input, bytes in base64, 128 for none; empty where there are none. */
   readonly tuning: string;
+  /** The columns of a table that each unit goes with most, in words; none for other inputs. */
+  readonly columns: readonly string[];
 }
 
 export interface UnitsData {
@@ -79,6 +81,7 @@ export class Deck {
       html("h2", {}, `${layer.channels ? "channel" : "unit"} ${unit}`),
       html("p", { class: "reason" }, layer.reason[unit] ?? ""),
       html("p", {}, `above 0 in ${share(layer.rate[unit])} of rows${explained}`),
+      ...(layer.columns[unit] ? [html("p", {}, `goes with ${layer.columns[unit]}`)] : []),
       html("div", { class: "body" }, html("div", {}, ...(classes.length ? bars(classes, layer, unit) : [])), ...(map ? [map] : [])),
       html("p", {}, "strongest"), this.#examples(layer, layer.high, unit, high),
       html("p", {}, "weakest"), this.#examples(layer, layer.low, unit, low));

@@ -20,7 +20,7 @@ from unbend.explain.maximise.noise import Doubt, doubt, shifted
 from unbend.explain.maximise.parameters import Parametrisation, as_maps, parametrisation
 from unbend.explain.maximise.targets import Answering, Targets, numbers_of, targets
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Examples, Form
+from unbend.explain.units.examples import Examples, Form, names_of
 from unbend.numerics.direction import Direction
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
@@ -310,7 +310,8 @@ def _judged(
         layer=asked.tap.name, names=asked.names, units=np.array(asked.units), parametrisation=name, form=form,
         x=_shown(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)), mean=_numbers(answers.mean(0)),
         spread=_numbers(answers.std(0, correction=0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
-        examples=Examples(form, ids[kept.numpy()], shown, y.reshape(len(y), -1)[:, 0]), survival=said.survival,
+        examples=Examples(form, ids[kept.numpy()], shown, y.reshape(len(y), -1)[:, 0],
+                          names_of(form, shown, made.work.rows.column_names)), survival=said.survival,
         real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise,
         row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
         reading=asked.reading, class_names=made.class_names,

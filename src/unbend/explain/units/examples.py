@@ -3,6 +3,7 @@
 In: the data, row numbers. Out: `Examples`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Literal, TypeAlias
@@ -31,12 +32,18 @@ class Examples:
         ids: their row numbers, rising.
         x: the rows: images [s, h, w, c], columns [s, q], or token numbers [s, t].
         y: their labels, as they are coded.
+        column_names: of columns; empty where they have none.
     """
 
     form: Form
     ids: Int64[Array, "s"]
     x: Shaped[Array, "s ..."]
     y: Shaped[Array, "s"]
+    column_names: tuple[str, ...] = ()
+
+    def column(self, j: int) -> str:
+        """What a column is called."""
+        return column_word(self.column_names, j)
 
     def at(self, ids: Int64[Array, "*m"]) -> Int64[Array, "*m"]:
         """Where the rows of these numbers are."""
@@ -68,7 +75,29 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     if not kept:
         return Examples("none", wanted[:0], np.zeros((0, 0)), wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
-    return Examples(form, found[order], _joined(kept)[order], np.concatenate(labels)[order])
+    x = _joined(kept)[order]
+    return Examples(form, found[order], x, np.concatenate(labels)[order], names_of(form, x, work.rows.column_names))
+
+
+def names_of(form: Form, x: Shaped[Array, "s ..."], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of columns, where rows are shown as columns and each has its own.
+
+    Args:
+        form: how rows are shown.
+        x: the rows.
+        names: of the columns of the data set.
+    """
+    return names if form == "columns" and x.shape[1] == len(names) else ()
+
+
+def column_word(names: Sequence[str], j: int) -> str:
+    """What a column is called: by its name, or by its number.
+
+    Example:
+        >>> column_word(("age", "sex"), 1), column_word((), 1)
+        ('column “sex”', 'column 1')
+    """
+    return f"column \u201c{names[j]}\u201d" if names else f"column {j}"
 
 
 def _joined(parts: list[Array]) -> Array:

@@ -117,7 +117,7 @@ def _column(found: Units, j: int, shown: Examples) -> Reason | None:
     if found.column[j] < 0 or abs(r) < COLUMN:
         return None
     column = int(found.column[j])
-    where = f"column {column}"
+    where = shown.column(column)
     if shown.form == "image" and shown.x.shape[3] == 1:
         where = f"the pixel in row {column // shown.x.shape[2]}, column {column % shown.x.shape[2]}"
     return Reason("column", abs(r), f"{where} (r = {r:.2f})")
