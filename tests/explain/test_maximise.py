@@ -9,11 +9,14 @@ from torch import nn
 
 import unbend
 from unbend import zoo
+from unbend.capture import quiet
 from unbend.errors import DataError, LayerError
 from unbend.explain.defaults import FOR_IMAGES
 from unbend.explain.maximise.maximise import Ascent
 from unbend.explain.maximise.noise import shifted
 from unbend.explain.maximise.parameters import Images, parametrisation
+from unbend.explain.maximise.targets import Answering, targets
+from unbend.explain.setup import setup
 from unbend.plot.maximise import maximise as draw
 from unbend.report.maximise import maximise_page, maximise_sentences
 
@@ -85,6 +88,37 @@ def test_a_batch_is_its_targets_one_by_one_and_the_seed_decides():
     assert np.array_equal(again.inputs, whole.inputs)
     other = unbend.maximise(net, (x, y), "3", **{**ways, "seed": 4})
     assert not np.array_equal(other.inputs, whole.inputs)
+
+
+class Viewed(nn.Module):
+    """A convolution whose map is flattened, by `view`, which refuses channels side by side, or as it lies in memory."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.conv, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4 * 36, 3)
+
+    def forward(self, x):
+        h = self.conv(x)
+        if self.how == "memory":
+            return self.head(h.as_strided((len(h), 4 * 36), (4 * 36, 1)))
+        return self.head(h.view(len(h), -1) if self.how == "view" else h.flatten(1))
+
+
+@pytest.mark.parametrize("how", ["flatten", "view", "memory"])
+def test_images_reach_convolutions_channels_last_only_where_the_answers_stay(how):
+    torch.manual_seed(0)
+    net = Viewed(how).eval()
+    with setup(net, nets.images(), layers=["head"], rows=60) as made:
+        asked = targets(made, "head", None, (), is_greatest=False)
+        with quiet(made.model), Answering(made, asked.tap).running() as answering:
+            seen = []
+            handle = net.conv.register_forward_pre_hook(lambda _module, args: seen.append(args[0].stride()))
+            x = made.subject.train.inputs[:8]
+            answers = answering(x)
+            handle.remove()
+    assert (seen[0] == (64, 1, 8, 1)) == (how == "flatten")
+    assert torch.allclose(answers[:, 0], net(x), atol=1e-6)
 
 
 def test_answers_and_real_rows_are_those_of_the_network_itself():

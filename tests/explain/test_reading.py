@@ -15,6 +15,9 @@ import unbend
 from unbend import zoo
 from unbend.errors import DataError, ShapeError
 from unbend.explain.groups import groups_of
+from unbend.plot.maximise import column_name
+from unbend.report.saliency import saliency_page
+from unbend.report.units import units_page
 from unbend.study.settings import ReadAs, Settings
 
 N = 90
@@ -64,6 +67,32 @@ class TwoHeads(nn.Module):
     def forward(self, x):
         h = self.body(x).relu()
         return {"aside": self.other(h), "scores": self.head(h)}
+
+
+def test_columns_of_a_table_are_called_by_their_names_wherever_columns_are_meant(tmp_path):
+    x, y = nets.rows(N)
+    names = ("age", "weight <kg>", "height", "pulse")
+    table = "\n".join(["age,weight <kg>,height,pulse,ill", *(",".join(map(str, [*row, int(label)])) for row, label in
+                                                              zip(x.tolist(), y.tolist(), strict=True))])  # fmt: skip
+    (tmp_path / "table.csv").write_text(table, encoding="utf-8")
+    data = unbend.load.data(str(tmp_path / "table.csv"), label="ill")
+    assert data.column_names == names
+    net = zoo.mlp([4, 8, 3], seed=0)
+    with torch.no_grad():
+        net[0].weight[0] = torch.tensor([0.0, 2.0, 0.0, 0.0])
+    cards = explain("units", net, data, layers=["0"])
+    assert cards.reasons["0"][0].words == "column “weight <kg>” (r = 1.00)"
+    assert "column “weight <kg>” (r = 1.00), column" in units_page(cards, title="t").replace("\\u003c", "<")
+    found = explain("saliency", net, data)
+    assert found.column_names == names
+    assert "<td>weight &lt;kg&gt;</td>" in saliency_page(found, title="t")
+    made = explain("maximise", net, data, layer="0", units=[0])
+    assert sorted(column_name(made, j) for j in range(4)) == sorted(names)
+    bare = explain("units", net, (x, y), layers=["0"])
+    assert bare.reasons["0"][0].words == "column 1 (r = 1.00)"
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x.numpy(), columns=names)
+    assert explain("saliency", net, (frame, y)).column_names == names
 
 
 def test_settings_have_the_defaults_of_a_study():

@@ -9,10 +9,13 @@ from matplotlib.axes import Axes
 from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
+from unbend.explain.units.examples import column_word
 from unbend.plot.style import BLUE, FAINT, GREY, MUTED, VERMILION, shortened
 
 COLUMNS = 10
 """Columns of a table that are drawn: those in which the input is furthest from the mean."""
+NAME = 26
+"""Letters of a column's name."""
 
 
 def maximise(ax: Axes, result: Maximisation, target: int) -> None:
@@ -38,6 +41,11 @@ def real_rows(result: Maximisation, target: int) -> Array:
     return result.examples.x[result.examples.at(result.real_ids[target])]
 
 
+def column_name(result: Maximisation, j: int) -> str:
+    """What a column is called at an axis."""
+    return shortened(column_word(result.examples.column_names, j, is_alone=True), NAME)
+
+
 def _columns(ax: Axes, result: Maximisation, target: int) -> None:
     size = np.where(result.row_spread > 0, result.row_spread, 1)
     own = (result.x[target] - result.row_mean) / size
@@ -48,7 +56,7 @@ def _columns(ax: Axes, result: Maximisation, target: int) -> None:
     for i, row in enumerate(real):
         ax.plot(row[shown], y, "o", color=GREY, ms=2.5, alpha=0.8, label=None if i else "strongest real rows")
     ax.plot(own[shown], y, "D", color=BLUE, ms=4, label="made")
-    ax.set_yticks(y, [shortened(result.examples.column(int(j)), 28) for j in shown])
+    ax.set_yticks(y, [column_name(result, int(j)) for j in shown])
     ax.invert_yaxis()
     ax.set_xlabel("spreads from the mean of its column")
     ax.legend(frameon=False, fontsize=7, loc="best")

@@ -16,8 +16,9 @@ from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
 from unbend.explain.maximise.noise import FAR, LEAST
+from unbend.plot.maximise import COLUMNS, column_name
 from unbend.plot.maximise import maximise as draw
-from unbend.plot.vector import vector
+from unbend.plot.vector import PANEL, vector
 from unbend.report.sheet import SheetPart, SheetPicture, drawing, sheet
 
 _MOST_DRAWN = 24
@@ -52,7 +53,7 @@ def maximise_page(result: Maximisation, *, title: str) -> str:
         cards = Markup("").join(_card(result, i) for i in range(len(result.names)))
         shown = SheetPart(markup=Markup('<div class="made">{}</div>').format(cards))
     else:
-        shown = SheetPart("", (), _drawings(result))
+        shown = SheetPart("", _undrawn(result), _drawings(result))
     return sheet(title, maximise_sentences(result), [shown, table], style=_STYLE)
 
 
@@ -143,9 +144,19 @@ def _png(image: Array) -> str:
     return f"data:image/png;base64,{b64encode(place.getvalue()).decode()}"
 
 
+def _undrawn(result: Maximisation) -> tuple[str, ...]:
+    """Which columns are drawn, and that some targets stand in the table only."""
+    n, q = len(result.names), len(result.row_mean)
+    told = (f"Of {q:,} columns those {COLUMNS} are drawn in which the input made lies furthest from the mean.",)
+    more = (f"The first {_MOST_DRAWN} of {n:,} inputs are drawn; the table has all of them.",)
+    return (told if q > COLUMNS else ()) + (more if n > _MOST_DRAWN else ())
+
+
 def _drawings(result: Maximisation) -> list[SheetPicture]:
+    longest = max(len(column_name(result, j)) for j in range(len(result.row_mean)))
+    room = 0.2 + 0.068 * longest
     return [
         drawing(vector(partial(draw, result=result, target=i), f"Columns of the input made for {name}",
-                       margins=(0.75, 0.36, 0.08, 0.25)))
+                       size=(PANEL[0] + room - 0.75, PANEL[1]), margins=(room, 0.36, 0.08, 0.25)))
         for i, name in enumerate(result.names[:_MOST_DRAWN])
     ]  # fmt: skip

@@ -21,8 +21,10 @@ _CELL = 1.05
 _COLUMNS = 12
 """Columns of a table that are named."""
 _CAPTION = (
-    "Left of each line: the output that is explained. Where a method has signs, blue speaks for it and red against."
+    "Left of each line: the output that is explained. The darker, the more it hangs on that place, each map on a scale "
+    "of its own; where a method has signs, blue speaks for it and red against."
 )
+_PLACES = {"image": "pixel by pixel", "tokens": "token by token", "columns": "column by column"}
 _STYLE = """.tokens { font-size: 13.5px; line-height: 1.9; max-width: 100ch; overflow-wrap: anywhere; }
 .tokens span { border-radius: 3px; padding: 1px 3px; } .tokens b { color: var(--muted); font-weight: 400; }"""
 
@@ -56,7 +58,10 @@ def _columns(result: Saliency) -> list[SheetPart]:
     shares = {name: np.mean([_share_of(row) for row in maps], 0) for name, maps in result.maps.items()}
     whole = np.mean(list(shares.values()), 0)
     rows = [
-        (column_word(result.column_names, int(j)), *(small_share(float(share[j])) for share in shares.values()))
+        (
+            column_word(result.column_names, int(j), is_alone=True),
+            *(small_share(float(share[j])) for share in shares.values()),
+        )
         for j in np.argsort(-whole, kind="stable")[:_COLUMNS]
     ]
     words = (
@@ -73,10 +78,13 @@ def _share_of(values: Array) -> Array:
 
 def saliency_sentences(result: Saliency) -> tuple[str, ...]:
     """Which methods can be believed, and how exact integrated gradients are."""
+    where = f", {_PLACES[result.form]}" if result.form in _PLACES else ""
+    score = "only score" if len(result.output_names) == 1 else "greatest score"
     first = (
-        "What the greatest score that the network gives a row, or its only one, hangs on, pixel by pixel, column by "
-        "column or token by token. Beside each map stands that of the same network with all weights drawn anew: a map "
-        f"that stays the same (rank correlation from {SAME} on) tells of the input, not of what was learned."
+        f"What the {score} that the network gives each of {len(result.ids)} held-out rows hangs on{where}. Beside each "
+        "map stands that of the same network with all weights drawn anew: a map that stays the same (rank correlation "
+        f"from {SAME} on) tells of the input, not of what was learned; that it changes is no proof that it tells what "
+        "the network looks at."
     )
     told = [first]
     for name, passes in result.passes.items():
@@ -85,10 +93,15 @@ def saliency_sentences(result: Saliency) -> tuple[str, ...]:
         told.append(f"`{name}` {said} (mean rank correlation {r:.2f}).")
     if np.isfinite(result.gap).any():
         told.append(
-            f"The integrated gradients of a row add up to the difference of its score from that of an empty input "
+            f"The integrated gradients of a row add up to the difference of its score from that of {_baseline(result)} "
             f"within {small_share(float(np.nanmax(result.gap)))}."
         )
     return tuple(told)
+
+
+def _baseline(result: Saliency) -> str:
+    """What integrated gradients begin at."""
+    return "embeddings of zeros" if result.form == "tokens" else "an input of zeros"
 
 
 def _image(result: Saliency) -> Markup:

@@ -97,7 +97,8 @@ def _columns(result: UnitCards, name: str) -> list[str]:
     r = result.tuning[name]
     most = np.argsort(-np.abs(r), axis=1, kind="stable")[:, :_GO_WITH]
     return [
-        ", ".join(f"{result.examples.column(int(j))} (r = {own[j]:.2f})" for j in at) for own, at in zip(r, most, strict=True)
+        ", ".join(f"{result.examples.column(int(j))} (r = {own[j]:.2f})" for j in at)
+        for own, at in zip(r, most, strict=True)
     ]
 
 

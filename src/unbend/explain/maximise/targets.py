@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unbend.capture import Caught, Tap, call, tapped
 from unbend.capture.inputs import map_tensors, named_tensors
-from unbend.errors import DataError, LayerError
+from unbend.errors import DataError, LayerError, ModelError
 from unbend.explain.setup import Setup
 from unbend.numerics.direction import Direction
 
@@ -200,7 +200,7 @@ class Answering:
         plain = self(x)
         try:
             found = self(_channels_last(x))
-        except RuntimeError:
+        except ModelError:
             return False
         return found.shape == plain.shape and torch.allclose(found, plain, _SAME, _SAME * float(plain.abs().amax()))
 

@@ -90,14 +90,21 @@ def names_of(form: Form, x: Shaped[Array, "s ..."], names: tuple[str, ...]) -> t
     return names if form == "columns" and x.shape[1] == len(names) else ()
 
 
-def column_word(names: Sequence[str], j: int) -> str:
+def column_word(names: Sequence[str], j: int, *, is_alone: bool = False) -> str:
     """What a column is called: by its name, or by its number.
 
+    Args:
+        names: of all columns; none where they have none.
+        j: which column.
+        is_alone: whether the name stands for itself, as at an axis.
+
     Example:
-        >>> column_word(("age", "sex"), 1), column_word((), 1)
-        ('column “sex”', 'column 1')
+        >>> column_word(("age", "sex"), 1), column_word((), 1), column_word(("age", "sex"), 1, is_alone=True)
+        ('column “sex”', 'column 1', 'sex')
     """
-    return f"column \u201c{names[j]}\u201d" if names else f"column {j}"
+    if not names:
+        return f"column {j}"
+    return names[j] if is_alone else f"column \u201c{names[j]}\u201d"
 
 
 def _joined(parts: list[Array]) -> Array:
