@@ -23,7 +23,6 @@ from unbend.numerics.cells.boundary import boundary
 from unbend.numerics.piecewise import network
 from unbend.numerics.probe import ProbeRecipe, probe
 from unbend.numerics.separable import ladder_step
-from unbend.plot.film import gif
 from unbend.report.bottleneck import bottleneck_page
 from unbend.report.compare import comparison_page
 from unbend.report.flow import flow_page, lines_pictures
@@ -105,18 +104,13 @@ def images():
     return model, (torch.rand(90, 1, 8, 8), torch.arange(90) % 3)
 
 
-def film(folder):
-    return gif([np.full((40, 60, 3), shade, np.uint8) for shade in (0, 255)], folder / "film.gif")
-
-
 def flow():
     model, ((x, y), _) = moons()
     return flow_page(unbend.flow(model, x, y), title="Flow", lines=lines_pictures(model, {"now": None}, x, y))
 
 
-def bottleneck(folder):
-    plane = unbend.bottleneck(*moons(), epochs=2).plane
-    return bottleneck_page(plane, title="Bottleneck", reel=film(folder))
+def bottleneck():
+    return bottleneck_page(unbend.bottleneck(*moons(), epochs=2).plane, title="Bottleneck")
 
 
 def runs():
@@ -154,7 +148,7 @@ PAGES = {
 
 
 SHEETS = {
-    "bottleneck": bottleneck,
+    "bottleneck": lambda folder: bottleneck(),
     "maximise": lambda folder: maximise_page(unbend.maximise(*moons(), how=Ascent(steps=3)), title="Most"),
     "saliency": lambda folder: saliency_page(unbend.saliency(*moons(), rows=2), title="Saliency"),
     "shape": lambda folder: shape_page(unbend.shape(*moons()), title="Shape"),

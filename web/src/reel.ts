@@ -10,6 +10,8 @@ const SECONDS = 0.7;
 export interface Reel {
   /** Moments of rest, one step apart. */
   readonly n: number;
+  /** What the slider chooses; a layer if left out. */
+  readonly what?: string;
   /** What the moment that is nearest is called. */
   readonly words: (moment: number) => string;
   /** Draws a place between 0 and `n - 1`. */
@@ -17,8 +19,8 @@ export interface Reel {
 }
 
 /** The buttons below a film, which is drawn at its start; and what ends it. */
-export function reel({ n, words, draw }: Reel): { readonly controls: HTMLElement; readonly stop: () => void } {
-  const slider = html("input", { type: "range", min: 0, max: n - 1, step: "any", value: 0, "aria-label": "Layer" });
+export function reel({ n, what = "Layer", words, draw }: Reel): { readonly controls: HTMLElement; readonly stop: () => void } {
+  const slider = html("input", { type: "range", min: 0, max: n - 1, step: "any", value: 0, "aria-label": what });
   const told = html("output", {});
   const play = html("button", { type: "button" }, "Play");
   const go = (at: number): void => {

@@ -47,6 +47,9 @@ const DATA: Readonly<Record<string, unknown>> = {
   similarity: { layers: [0, 1], cka: f(1, NaN, 0.4, 1), shade: f(1, 0, 0.4, 1) },
   spectrum: { direction: new Int32Array([1, 2]), share: f(0.9, 0.1), n_directions: 2, effective_rank: 1.4, for_95: 2 },
   staircase: { layers, fisher: f(1, 3, NaN), trace_ratio: ones },
+  training: { ids: new Int32Array([0, 1]), group: new Int32Array([0, 1]), held_out: new Uint8Array(2), is_classes: true,
+    steps: [0, 30], points: [f(-1, 0, 1, 0), f(0, -1, 0, 1)], windows: [[-2, 2, -1, 1], [-1, 1, -2, 2]],
+    scores: [f(0, 0, 0, 1, 0, 0), f(0, 0, 0, 0, 1, 0)], right: [0.5, 1] },
   units: { score: f(0, 1), shade: f(0.1, 1), zero: f(1, 0), flat: f(1, 0), verdict: new Uint8Array([1, 0]), words: ["silent"], columns: 2 },
   versus: { layers, names: ["old", "new"], is_accuracy: true, first: ones, second: f(0.6, 0.9, 1) },
 };

@@ -5,6 +5,7 @@ import { marks, nearest, placed, type Planes } from "../src/points.ts";
 import { curve } from "../src/views/curve.ts";
 import { density } from "../src/views/density.ts";
 import { turned } from "../src/views/film.ts";
+import { cut, regions, training } from "../src/views/training.ts";
 import { between, flow, part, type Turn } from "../src/views/flow.ts";
 import { histogram, slots } from "../src/views/histogram.ts";
 import { confusion } from "../src/views/matrix.ts";
@@ -146,6 +147,36 @@ test("an affine step turns on its way, a bend goes straight, and both end where 
   for (const turn of [QUARTER, null]) {
     expect([...between(from, to, turn, 1)].map((v) => Math.round(1e6 * v) / 1e6)).toEqual([0, 2]);
   }
+});
+
+test("regions of classes fill the window, each where its score is the greatest", () => {
+  const window = [-1, 3, -1, 1];
+  const found = regions(f(0, 0, 0, 1, 0, 0, 0, 0, -5), window);
+  const area = (outline: readonly (readonly [number, number])[]): number => outline.reduce((sum, [x, y], i) => {
+    const [u, v] = outline[(i + 1) % outline.length] ?? [0, 0];
+    return sum + (x * v - u * y) / 2;
+  }, 0);
+  expect(found.map(area)).toEqual([2, 6, 0]);
+  expect(cut([[0, 0], [2, 0], [0, 2]], 0, 0, -1)).toEqual([]);
+});
+
+test("the film of a training moves rows and regions from step to step", () => {
+  const box = host();
+  const data = {
+    ids: new Int32Array([0, 1]), group: new Int32Array([0, 1]), held_out: new Uint8Array(2), is_classes: true,
+    steps: [0, 3000], points: [f(-1, 0, 1, 0), f(0, -1, 0, 1)], windows: [[-2, 2, -1, 1], [-2, 2, -1, 1]],
+    scores: [f(0, 0, 0, 1, 0, 0), f(0, 0, 0, 0, 1, 0)], right: [0.5, 1],
+  };
+  const end = training(box, data, place(page(0), { width: 100, height: 140 }));
+  const slider = box.querySelector("input");
+  const tint = (): string => box.querySelector("path.tint.c1")?.getAttribute("d") ?? "";
+  expect(slider?.getAttribute("aria-label")).toBe("Step");
+  expect([box.querySelector("output")?.textContent, tint()]).toEqual(["step 0, 50 %", "M50 100L100 100L100 0L50 0Z"]);
+  slider?.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+  expect(box.querySelector("output")?.textContent).toBe("step 3,000, 100 %");
+  expect(new Set(numbers(tint()))).toEqual(new Set([0, 50, 100]));
+  expect(tint()).not.toContain("50 ");
+  end();
 });
 
 test("the film of a flow is scrubbed with the keys of its slider, stage by stage", () => {

@@ -69,7 +69,7 @@ def bottleneck(
         told("Drawing", 0, None)
         reels = write_film(bottleneck_film(plane), None, output.with_suffix(".gif"), told) if film else []
         title = f"Two units before the output of {work.name}"
-        write(bottleneck_page(plane, title=title, reel=reels[0] if reels else None), output)
+        write(bottleneck_page(plane, title=title), output)
     first, *rest = sentences(plane)
     results().print(Text(first, style="bold"), soft_wrap=True)
     for words in rest:

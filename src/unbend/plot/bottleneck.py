@@ -52,7 +52,7 @@ def bottleneck_frame(ax: Axes, result: BottleneckPlane, i: int) -> None:
     _regions(ax, result.frame_weight[i], result.frame_bias[i], has_lines=result.has_lines)
     _dots(ax, points, result.frame_y)
     _names(ax, points, result.frame_y, result.class_names)
-    right = float(np.mean(_class_at(points, result.frame_weight[i], result.frame_bias[i]) == result.frame_y))
+    right = float(np.mean(class_at(points, result.frame_weight[i], result.frame_bias[i]) == result.frame_y))
     told = f": {percent(right)} of these rows right" if result.has_lines else ""
     ax.set_title(f"step {result.frame_steps[i]:,}{told}", loc="left")
 
@@ -71,7 +71,7 @@ def bottleneck_film(result: BottleneckPlane, *, hold: int = 8) -> Iterator[UInt8
             yield image_of(figure)
 
 
-def _class_at(
+def class_at(
     points: Float[np.ndarray, "*s 2"], weight: Float[np.ndarray, "k 2"], bias: Float[np.ndarray, "k"]
 ) -> Int64[np.ndarray, "*s"]:
     """The class that the output layer names; a single output is a score of class 1."""
@@ -79,11 +79,16 @@ def _class_at(
     return (score[..., 0] > 0).astype(np.int64) if len(weight) == 1 else score.argmax(-1)
 
 
-def _window(ax: Axes, points: Float[np.ndarray, "n 2"]) -> None:
+def window(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "2 2"]:
+    """Where an axis begins and ends, for each of the two units: all rows but the farthest, with room around them."""
     low, high = np.quantile(points, 0.002, axis=0), np.quantile(points, 0.998, axis=0)
     pad = _ROOM * np.maximum(high - low, 1e-9)
-    ax.set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]))
-    ax.set(xlabel="unit 1", ylabel="unit 2")
+    return np.stack([low - pad, high + pad], 1)
+
+
+def _window(ax: Axes, points: Float[np.ndarray, "n 2"]) -> None:
+    (left, right), (low, high) = window(points)
+    ax.set(xlim=(left, right), ylim=(low, high), xlabel="unit 1", ylabel="unit 2")
 
 
 def _regions(ax: Axes, weight: Float[np.ndarray, "k 2"], bias: Float[np.ndarray, "k"], *, has_lines: bool) -> None:
@@ -92,7 +97,7 @@ def _regions(ax: Axes, weight: Float[np.ndarray, "k 2"], bias: Float[np.ndarray,
         return
     (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
     across, up = (a + (np.arange(_PIXELS) + 0.5) / _PIXELS * (b - a) for a, b in ((x0, x1), (y0, y1)))
-    found = _class_at(np.stack(np.meshgrid(across, up), -1), weight, bias)
+    found = class_at(np.stack(np.meshgrid(across, up), -1), weight, bias)
     colors = np.array([to_rgb(class_color(i)) for i in range(int(found.max()) + 1)])
     tinted = np.concatenate([colors[found], np.full((*found.shape, 1), 0.13)], -1)
     ax.imshow(tinted, extent=(x0, x1, y0, y1), origin="lower", aspect="auto", interpolation="nearest", zorder=-2)

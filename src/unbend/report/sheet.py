@@ -3,12 +3,10 @@
 In: a title, sentences, `SheetPart`s. Out: one self-contained page. Must not know what it is about.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from unbend.report.html import fill, looks, template
 
@@ -18,7 +16,7 @@ class SheetPicture:
     """A picture and the sentence below it.
 
     Attributes:
-        markup: an SVG, or what `film` gives.
+        markup: an SVG, or an image.
         caption: the sentence; names in backticks are code.
     """
 
@@ -71,16 +69,3 @@ def sheet(title: str, lead: Sequence[str], parts: Sequence[SheetPart], *, style:
 def drawing(svg: str, caption: str = "") -> SheetPicture:
     """An SVG of `unbend.plot.vector`."""
     return SheetPicture(Markup(svg), caption)  # noqa: S704  drawn by us, names in it escaped
-
-
-def film(path: Path, label: str, caption: str = "") -> SheetPicture:
-    """A GIF as part of the page.
-
-    Args:
-        path: the file.
-        label: what it shows, for people who cannot see it.
-        caption: the sentence below it.
-    """
-    code = b64encode(path.read_bytes()).decode()
-    markup = f'<img class="film" alt="{escape(label)}" src="data:image/gif;base64,{code}">'
-    return SheetPicture(Markup(markup), caption)  # noqa: S704  our own bytes

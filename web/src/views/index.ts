@@ -16,11 +16,12 @@ import { planes } from "./planes.ts";
 import { probes } from "./probes.ts";
 import { spectrum } from "./spectrum.ts";
 import { staircase } from "./staircase.ts";
+import { training } from "./training.ts";
 import { units } from "./units.ts";
 import { differences, versus } from "./versus.ts";
 
 /** A view trusts the page that its data have its shape: both are written by one release of the package. */
 export const VIEWS: Readonly<Record<string, View<never>>> = {
   confusion, curve, density: densities, differences, film, flow, gradient, histogram, images, ladder, law, moments, planes, probes,
-  similarity, spectrum, staircase, units, versus,
+  similarity, spectrum, staircase, training, units, versus,
 };
