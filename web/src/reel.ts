@@ -5,13 +5,15 @@ import { html } from "./dom.ts";
 export const CONTROLS = 40;
 /** Pixels down of what stands below a film. */
 const SECONDS = 0.7;
-/** Of one step, when it plays. */
+/** Of one step, when it plays, where nothing else is said. */
 
 export interface Reel {
   /** Moments of rest, one step apart. */
   readonly n: number;
   /** What the slider chooses; a layer if left out. */
   readonly what?: string;
+  /** Of one step, when it plays. */
+  readonly seconds?: number;
   /** What the moment that is nearest is called. */
   readonly words: (moment: number) => string;
   /** Draws a place between 0 and `n - 1`. */
@@ -19,7 +21,7 @@ export interface Reel {
 }
 
 /** The buttons below a film, which is drawn at its start; and what ends it. */
-export function reel({ n, what = "Layer", words, draw }: Reel): { readonly controls: HTMLElement; readonly stop: () => void } {
+export function reel({ n, what = "Layer", seconds = SECONDS, words, draw }: Reel): { readonly controls: HTMLElement; readonly stop: () => void } {
   const slider = html("input", { type: "range", min: 0, max: n - 1, step: "any", value: 0, "aria-label": what });
   const told = html("output", {});
   const play = html("button", { type: "button" }, "Play");
@@ -41,7 +43,7 @@ export function reel({ n, what = "Layer", words, draw }: Reel): { readonly contr
     let at = Number(slider.value) >= n - 1 ? 0 : Number(slider.value);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const tick = (time: number): void => {
-      const step = (time - last) / (1000 * SECONDS);
+      const step = (time - last) / (1000 * seconds);
       if (!calm || step >= 1.5) {
         at = Math.min(n - 1, calm ? Math.floor(at) + 1 : at + step);
         last = time;

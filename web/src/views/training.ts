@@ -19,6 +19,9 @@ export interface Training extends Rows {
   readonly right: readonly number[];
 }
 
+const SECONDS = 0.2;
+/** Of one moment, when it plays. */
+
 type Point = readonly [x: number, y: number];
 
 /** A convex outline without what lies where `a x + b y + c` is below 0. */
@@ -57,6 +60,7 @@ export const training: View<Training> = (host, data, place) => {
   const { controls, stop } = reel({
     n: data.points.length,
     what: "Step",
+    seconds: SECONDS,
     words(moment): string {
       const share = data.right[moment];
       return `step ${count(data.steps[moment] ?? 0)}${share === undefined ? "" : `, ${percent(share)}`}`;
