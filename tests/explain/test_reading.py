@@ -16,6 +16,7 @@ from unbend import zoo
 from unbend.errors import DataError, ShapeError
 from unbend.explain.groups import groups_of
 from unbend.plot.maximise import column_name
+from unbend.report.maps import maps_page
 from unbend.report.saliency import saliency_page
 from unbend.report.units import units_page
 from unbend.study.settings import ReadAs, Settings
@@ -187,10 +188,35 @@ def test_what_judges_by_classes_says_so_of_other_labels(name):
         explain(name, zoo.mlp([4, 8, 1], seed=0), (x, x[:, :1] * 2))
 
 
-def test_groups_are_classes_or_the_first_label_or_fifths():
+def test_maps_are_coloured_by_the_yes_no_label_that_is_named_and_the_page_lets_one_choose(tmp_path):
+    x, y = nets.rows(N)
+    marks = torch.stack([y > 0, y > 1], 1)
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=marks.float().numpy(), label_names=np.array(["ill", "<old>"]))
+    data, net = unbend.load.data(str(tmp_path / "data.npz")), zoo.mlp([4, 8, 2], seed=0)
+    first, other = explain("maps", net, data), explain("maps", net, data, by="<old>")
+    assert (first.by, first.class_names) == ("ill", ("not ill", "ill"))
+    assert (other.by, other.class_names) == ("<old>", ("not <old>", "<old>"))
+    assert np.array_equal(first.ids, other.ids)
+    assert np.array_equal(other.marks, marks.numpy()[other.ids])
+    assert np.array_equal(other.y, other.marks[:, 1])
+    page = maps_page(other, title="Maps")
+    assert '<option value="1" selected>&lt;old&gt;</option>' in page
+    assert "kNN of &lt;old&gt;" in page
+    assert '"classes":["not ill","ill"],"group":{"$":' in page
+    study = unbend.study(net, data, twin=False, trials=False, measures=("planes",))
+    assert np.array_equal(unbend.maps(study, methods=["pca"], rows=60, by="<old>").y, other.y)
+    with pytest.raises(DataError, match=r"no label named 'old'\. There are: ill, <old>"):
+        explain("maps", net, data, by="old")
+    with pytest.raises(DataError, match="do not have several yes/no labels"):
+        explain("maps", zoo.mlp([4, 8, 3], seed=0), (x, y), by="ill")
+
+
+def test_groups_are_classes_or_one_label_or_fifths():
     assert groups_of(np.array([2, 0]), ("a", "b", "c"))[0].tolist() == [2, 0]
     found, names = groups_of(np.array([[1.0, 0], [0, 1]]), (), ("even", "prime"))
     assert (found.tolist(), names) == ([1, 0], ("not even", "even"))
+    found, names = groups_of(np.array([[1.0, 0], [0, 1]]), (), ("even", "prime"), by=1)
+    assert (found.tolist(), names) == ([0, 1], ("not prime", "prime"))
     found, names = groups_of(np.arange(10.0)[:, None], ())
     assert found.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert names[0] == "least fifth"

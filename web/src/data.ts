@@ -21,10 +21,20 @@ export interface Figure {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/** One of several yes/no labels. */
+export interface LabelHead {
+  /** What rows without and with it are called. */
+  readonly classes: readonly string[];
+  /** Which of the two each row is, in the order of the rows of every figure. */
+  readonly group: unknown;
+}
+
 export interface Head {
   readonly version: number;
   readonly layers: readonly LayerHead[];
   readonly classes: readonly string[];
+  /** Several yes/no labels, where the page lets one choose among them. */
+  readonly labels?: readonly LabelHead[];
   readonly figures: readonly Figure[];
 }
 

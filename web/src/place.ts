@@ -1,7 +1,7 @@
 /** What a view is given beside its data, and what it gives back. */
 
 import type { Choices } from "./choice.ts";
-import type { Figure, LayerHead, Store } from "./data.ts";
+import type { Figure, LayerHead } from "./data.ts";
 import type { Tip } from "./tip.ts";
 
 /** What all views of a page share. */
@@ -9,7 +9,8 @@ export interface Page {
   readonly layers: readonly LayerHead[];
   readonly classes: readonly string[];
   readonly figures: readonly Figure[];
-  readonly store: Store;
+  /** The data of a figure. */
+  readonly read: <D>(figure: Figure) => D;
   readonly choices: Choices;
   readonly tip: Tip;
 }

@@ -1,7 +1,6 @@
 // @vitest-environment jsdom
 
 import { expect, test } from "vitest";
-import type { Store } from "../src/data.ts";
 import type { Planes } from "../src/points.ts";
 import { VIEWS } from "../src/views/index.ts";
 import { gradient } from "../src/views/gradient.ts";
@@ -54,9 +53,6 @@ const DATA: Readonly<Record<string, unknown>> = {
   versus: { layers, names: ["old", "new"], is_accuracy: true, first: ones, second: f(0.6, 0.9, 1) },
 };
 
-/** Data that stand there already. */
-const OPEN = { read: (value: unknown) => value } as unknown as Store;
-
 HTMLCanvasElement.prototype.getContext = () => null; // jsdom draws nothing on a canvas
 
 function host(): HTMLElement {
@@ -68,7 +64,7 @@ test("every view has data here", () => {
 });
 
 test.each(Object.keys(DATA))("%s draws what is there, answers to pointer and keys, and lets go", (name) => {
-  const here = page(3, { figures: [{ view: "planes", layer: 1, data: plane as unknown as Record<string, unknown> }], store: OPEN });
+  const here = page(3, { figures: [{ view: "planes", layer: 1, data: plane as unknown as Record<string, unknown> }] });
   const box = host();
   const end = VIEWS[name]?.(box, DATA[name] as never, place(here));
   expect(box.querySelector("svg, canvas")).not.toBeNull();

@@ -1,7 +1,7 @@
 /** A small page to draw in. */
 
 import { Choices } from "../src/choice.ts";
-import { Store } from "../src/data.ts";
+import type { Figure } from "../src/data.ts";
 import type { Page, Place } from "../src/place.ts";
 import { Tip } from "../src/tip.ts";
 
@@ -10,7 +10,7 @@ export function page(n: number, more: Partial<Page> = {}): Page {
     layers: Array.from({ length: n }, (_, i) => ({
       name: `net.${i}`, label: i ? `net.${i}` : "input", anchor: `layer-${i}`, bends: i % 2 === 1, feeders: i ? [i - 1] : [],
     })),
-    classes: ["cat", "dog", "cow"], figures: [], store: new Store(() => ""), choices: new Choices(), tip: new Tip(document.body),
+    classes: ["cat", "dog", "cow"], figures: [], read: <D>(figure: Figure): D => figure.data as D, choices: new Choices(), tip: new Tip(document.body),
     ...more,
   };
 }

@@ -10,7 +10,7 @@ import typer
 
 from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, reads
+from unbend.cli.options import By, Label, Layers, Network, Page, ReadWords, SameData, Weights, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
 from unbend.files import check_place, check_unread
@@ -40,6 +40,7 @@ def flow(
         ),
     ] = None,
     film: Annotated[bool, typer.Option(help="Film it (.gif, and .mp4 with imageio-ffmpeg).")] = True,
+    by: By = None,
     label: Label = None,
     weights: Weights = None,
 ) -> None:
@@ -75,7 +76,7 @@ def flow(
         read_as = reading(read, work.groups)
         with setup(work.model, work.data, layers=layers or None, rows=rows, needs_classes=False, **read_as) as made:
             shown = made.subject.train
-            y, names = made.groups(shown.y)
+            y, names = made.groups(shown.y, by)
             told("Carrying rows through the network", 0, None)
             found = carry(
                 made.model, shown.inputs, y, layers=layers or None, class_names=names, reduce=read_as["reduce"],

@@ -10,7 +10,7 @@ import typer
 
 from unbend.cli.arguments import files_of, reading
 from unbend.cli.console import errors, say, wrote
-from unbend.cli.options import Label, Layers, Network, Page, ReadWords, SameData, Weights, Words, reads
+from unbend.cli.options import By, Label, Layers, Network, Page, ReadWords, SameData, Weights, Words, reads
 from unbend.cli.reel import write_film
 from unbend.cli.terminal import progress
 from unbend.cli.units import vocabulary
@@ -55,6 +55,7 @@ def maps(
     parquet: Annotated[
         Path | None, typer.Option(help="Also write a table of all maps, for Embedding Atlas and others.")
     ] = None,
+    by: By = None,
     words: Words = None,
     label: Label = None,
     weights: Weights = None,
@@ -88,7 +89,7 @@ def maps(
         subject, rest, name, groups = _subject(model, data, label, weights, read.group, seed, told)
         found = draw(
             subject, rest, methods=method or None, layers=layers or None, rows=rows,
-            perplexity=perplexity or PERPLEXITY, seed=seed, restarts=restarts, progress=told,
+            perplexity=perplexity or PERPLEXITY, seed=seed, restarts=restarts, by=by, progress=told,
             words=None if words is None else vocabulary(words), **reading(read, groups),
         )  # fmt: skip
         told("Drawing the page", 0, None)

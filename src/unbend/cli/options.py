@@ -26,6 +26,10 @@ Weights: TypeAlias = Annotated[Path | None, typer.Option(help="State dict for a 
 Words: TypeAlias = Annotated[
     Path | None, typer.Option(help="Vocabulary of token numbers: a text file, one word a line from number 0.")
 ]
+By: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="Of several yes/no labels, the one that colours rows \\[the first].", show_default=False),
+]
 _READ = "How items and layers are read"
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from unbend._typing import Array, Int64
 from unbend.capture import Tap, bare, quiet
 from unbend.errors import DataError
-from unbend.explain.groups import groups_of, label_word
+from unbend.explain.groups import groups_of, label_at, label_word
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.subject import Subject
@@ -65,13 +65,14 @@ class Setup:
         """Names of several yes/no labels; none where rows have none."""
         return self.work.names if self.work.task == "yes/no" else ()
 
-    def groups(self, y: Tensor) -> tuple[Int64[Array, "n"], tuple[str, ...]]:
+    def groups(self, y: Tensor, by: str | None = None) -> tuple[Int64[Array, "n"], tuple[str, ...]]:
         """By what rows are told apart in pictures, and what the groups are called.
 
         Args:
             y: labels as `Subject` has them: classes [n], or numbers [n, t].
+            by: which of several yes/no labels; None for the first.
         """
-        return groups_of(y.numpy(), self.class_names, self.label_names)
+        return groups_of(y.numpy(), self.class_names, self.label_names, by=label_at(by, self.label_names))
 
     def reading(self, net: nn.Module) -> AbstractContextManager[None]:
         """Within it a copy without the model's hooks puts out the part that is studied."""

@@ -37,7 +37,8 @@ class Data:
         y: int64 class indices, or float targets `[n]` or `[n, t]`, or these at positions of each row; None when `x` is
             a Dataset or a DataLoader, which give pairs.
         held_out: the test part; None when the source has none.
-        class_names: in the order of the class indices; empty for targets and for classes without names.
+        class_names: in the order of the class indices, or of several yes/no labels; empty for targets and for classes
+            without names.
         name: what the page calls it.
         source: where it came from, what was done to its numbers, and its licence where that is known.
         groups: the group of each row (a patient, a prompt), which a split keeps on one side; None for none.

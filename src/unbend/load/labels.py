@@ -147,7 +147,7 @@ class Coding:
     Attributes:
         task: what they are.
         n_classes: classes; 0 for yes/no labels and for targets.
-        class_names: names of the classes, where the labels have names.
+        class_names: names of the classes, or of several yes/no labels, where they have names.
         values: labels in the order of their indices, for words and for -1 and 1; None where labels are indices.
         note: what was decided for the user, in a sentence; empty where nothing was.
     """
@@ -244,7 +244,9 @@ def _several(where: str, known: LabelFacts, names: tuple[str, ...], n_classes: i
         return Coding("classes", max(k, n_classes or 0), names,
                       note=f"Labels are one-hot rows of {k}; they are read as {k} classes.")  # fmt: skip
     if known.is_binary and k > 1 and n_classes is None and wish != "targets":
-        return Coding("yes/no", note=f"Each row has {k} labels of 0 or 1; they are read as {k} yes/no labels.")
+        own = names if len(names) == k else ()
+        return Coding("yes/no", class_names=own,
+                      note=f"Each row has {k} labels of 0 or 1; they are read as {k} yes/no labels.")  # fmt: skip
     if known.kind == "f" or n_classes == 0:
         return Coding("targets")
     raise DataError(

@@ -56,14 +56,15 @@ def pack(figures: Sequence[Figure], n_layers: int, **head: Any) -> Packed:
     Args:
         figures: in the order in which the page numbers them.
         n_layers: how many layers the page has.
-        head: what else stands in the head, by name.
+        head: what else stands in the head, by name; arrays in it stand in the last block.
     """
     writer = _Writer([bytearray() for _ in range(n_layers + 1)], {})
     listed = [
         {"view": figure.view, "layer": figure.layer, "data": writer.value(figure.data, figure.layer % (n_layers + 1))}
         for figure in figures
     ]
-    text = json.dumps({"version": VERSION, **head, "figures": listed}, separators=(",", ":"), ensure_ascii=False)
+    more = {name: writer.value(value, n_layers) for name, value in head.items()}
+    text = json.dumps({"version": VERSION, **more, "figures": listed}, separators=(",", ":"), ensure_ascii=False)
     blocks = tuple(b64encode(block).decode("ascii") for block in writer.blocks)
     return Packed(text.replace("<", "\\u003c"), blocks)
 

@@ -4,12 +4,14 @@ In: `LayerMaps`. Out: HTML. The views are those of the report, drawn in the brow
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from unbend._shares import percent
 from unbend._typing import Array
 from unbend.chart.style import CLASSES, shortened
+from unbend.explain.groups import label_word, words_of_label
 from unbend.explain.maps.maps import LayerMaps, MapSeries
 from unbend.report.block import pack
 from unbend.report.figures import Figures, rules
@@ -79,8 +81,22 @@ def maps_page(result: LayerMaps, *, title: str) -> str:
         lead=maps_sentences(result),
         parts=parts,
         classes=[(i, name, i % len(CLASSES)) for i, name in enumerate(result.class_names)],
-        packed=pack(figures.listed, len(layers), layers=layers, classes=list(result.class_names)),
+        labels=result.label_names if len(result.label_names) > 1 else (),
+        chosen=result.by,
+        packed=pack(
+            figures.listed, len(layers), layers=layers, classes=list(result.class_names), labels=_labels(result)
+        ),
     )
+
+
+def _labels(result: LayerMaps) -> list[dict[str, Any]]:
+    """Of several yes/no labels, how rows are told apart by each."""
+    if len(result.label_names) < 2:
+        return []
+    return [
+        {"classes": words_of_label(name), "group": mine.astype(np.int64)}
+        for name, mine in zip(result.label_names, result.marks.T, strict=True)
+    ]
 
 
 def _part(result: LayerMaps, series: MapSeries, figures: Figures) -> MapPart:
@@ -106,7 +122,7 @@ def _table(result: LayerMaps, series: MapSeries) -> Table:
     numbers = _numbers(result, series)
     shown = [j for j, column in enumerate(numbers) if np.isfinite(column).any()]
     rows = tuple((name, *(_cell(j, numbers[j][i]) for j in shown)) for i, name in enumerate(result.labels))
-    return Table(("layer", *(_HEAD[j] for j in shown)), rows)
+    return Table(("layer", *(_HEAD[j].replace("kNN", _knn(result)) for j in shown)), rows)
 
 
 def _numbers(result: LayerMaps, series: MapSeries) -> list[Array]:
@@ -127,7 +143,7 @@ def _picture(result: LayerMaps, series: MapSeries, i: int, size: float) -> Pictu
     """One layer's map."""
     name = result.labels[i]
     told = f"Trust {series.trustworthiness[i]:.2f}, neighbours kept {percent(float(series.preservation[i]))}"
-    told += f", kNN {percent(float(series.accuracy[i]))}" if np.isfinite(series.accuracy[i]) else ""
+    told += f", {_knn(result)} {percent(float(series.accuracy[i]))}" if np.isfinite(series.accuracy[i]) else ""
     told += f"; moved {series.movement[i]:.2f}." if np.isfinite(series.movement[i]) else "."
     data = {
         "ids": result.ids, "group": result.y, "held_out": result.held_out, "points": series.points[i],
@@ -135,6 +151,11 @@ def _picture(result: LayerMaps, series: MapSeries, i: int, size: float) -> Pictu
     }  # fmt: skip
     label = f"{_TITLES[series.method]} of {name}: {len(result.ids)} rows"
     return Picture(shortened(name, 40), told, view="planes", data=data, label=label, ratio=1.0)
+
+
+def _knn(result: LayerMaps) -> str:
+    """What the accuracy by neighbours is called: of several labels it is that of one."""
+    return f"kNN of {label_word(result.by)}" if len(result.label_names) > 1 else "kNN"
 
 
 def maps_sentences(result: LayerMaps) -> tuple[str, ...]:
@@ -152,6 +173,8 @@ def maps_sentences(result: LayerMaps) -> tuple[str, ...]:
             ", and how many held-out rows have the class of most of their 10 nearest training rows (kNN; "
             f"{percent(result.base_rate)} by naming the most frequent class)"
         )
+    if len(result.label_names) > 1:
+        told += f"; class is whether a row has the label {label_word(result.by)}, one of {len(result.label_names)}"
     return (f"{told}.", *(_quality(result, series) for series in result.series))
 
 
@@ -160,7 +183,7 @@ def _quality(result: LayerMaps, series: MapSeries) -> str:
     told = f"{_TITLES[series.method]}{how}: trustworthiness {_span(series.trustworthiness, share=False)}, "
     told += f"neighbours kept {_span(series.preservation)}"
     if np.isfinite(series.accuracy).any():
-        told += f", kNN {_span(series.accuracy)} (in the layers themselves {_span(result.accuracy)})"
+        told += f", {_knn(result)} {_span(series.accuracy)} (in the layers themselves {_span(result.accuracy)})"
     return told + "."
 
 

@@ -2,7 +2,7 @@
 
 import { begin, carried, ready } from "../begin.ts";
 import { Choices } from "../choice.ts";
-import { Store, type Head } from "../data.ts";
+import { Store, type Head, type LabelHead } from "../data.ts";
 import { html } from "../dom.ts";
 import { Lazy, type Slot } from "../lazy.ts";
 import type { Page } from "../place.ts";
@@ -23,8 +23,7 @@ function slot(host: HTMLElement, page: Page): Slot {
       const { width, height } = host.getBoundingClientRect();
       const ratio = Number(host.dataset["ratio"]) || 1.4;
       const wide = width || ROOMLESS;
-      end = view(host, page.store.read<never>(figure.data),
-        { width: wide, height: height || wide / ratio, layer: figure.layer, page });
+      end = view(host, page.read<never>(figure), { width: wide, height: height || wide / ratio, layer: figure.layer, page });
     },
     release(): void {
       end();
@@ -46,6 +45,34 @@ function numbers(host: HTMLElement): Slot {
       host.textContent = text;
     },
   };
+}
+
+/** What the views share; of several yes/no labels one tells rows apart, which `tell` chooses. */
+function shared(head: Head): { readonly page: Page; readonly tell: (label: number) => void } {
+  const store = new Store((block) => document.getElementById(`block-${block}`)?.textContent ?? "");
+  let chosen: LabelHead | undefined;
+  const page: Page = {
+    ...head,
+    get classes() { return chosen?.classes ?? head.classes; },
+    choices: new Choices(),
+    tip: new Tip(document.body),
+    read: (figure) => store.read(chosen && "group" in figure.data ? { ...figure.data, group: chosen.group } : figure.data),
+  };
+  return { page, tell: (label) => { chosen = head.labels?.[label]; } };
+}
+
+/** The list of several yes/no labels, if the page has one; the buttons of the two classes follow it. */
+function labels(head: Head, choose: (index: number) => void): void {
+  const list = document.querySelector<HTMLSelectElement>("select#label");
+  const follow = (): void => {
+    const names = head.labels?.[Number(list?.value)]?.classes ?? head.classes;
+    for (const press of document.querySelectorAll<HTMLElement>("button[data-class]")) {
+      press.lastChild?.replaceWith(names[Number(press.dataset["class"])] ?? "");
+    }
+    choose(Number(list?.value));
+  };
+  list?.addEventListener("change", follow);
+  if (list && !list.selectedOptions[0]?.defaultSelected) follow();
 }
 
 function classes(page: Page): void {
@@ -116,8 +143,7 @@ function start(): void {
   folds();
   const head = carried<Head | null>();
   if (!head) return ready();
-  const store = new Store((block) => document.getElementById(`block-${block}`)?.textContent ?? "");
-  const page: Page = { ...head, store, choices: new Choices(), tip: new Tip(document.body) };
+  const { page, tell } = shared(head);
   classes(page);
   layers(page);
   addEventListener("keydown", (event) => {
@@ -130,6 +156,10 @@ function start(): void {
   const slots = [...hosts.map((host) => [host, slot(host, page)] as const), ...texts.map((host) => [host, numbers(host)] as const)];
   const lazy = new Lazy(new Map(slots), ready);
   lazy.followWindow();
+  labels(head, (index) => {
+    tell(index);
+    lazy.again();
+  });
 }
 
 start();

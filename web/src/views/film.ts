@@ -48,7 +48,7 @@ export function turned(from: Float32Array, to: Float32Array): Float32Array {
 export const film: View<Film> = (host, { frames }, place) => {
   const { page, width } = place;
   const height = place.height - CONTROLS;
-  const all = frames.map((index) => page.store.read<Planes>(page.figures[index]?.data ?? {}));
+  const all = frames.flatMap((index) => page.figures[index] ?? []).map((figure) => page.read<Planes>(figure));
   const first = all[0];
   if (!first) return () => undefined;
   const steps: Float32Array[] = [];

@@ -91,7 +91,10 @@ class LayerMaps:
         ids: row numbers in the data set [n].
         y: class of each row [n]; for a regression which fifth of the targets it is in.
         held_out: whether it was held out [n].
-        class_names: of the classes, or of no and yes to the first label of several; none for a regression.
+        class_names: of the classes, or of no and yes to one label of several; none for a regression.
+        label_names: of several yes/no labels; else none.
+        marks: which of these each row has [n, t].
+        by: the label that rows are told apart by; empty without several.
         texts: the rows as words, where they are tokens and the vocabulary is known; else none.
         accuracy: share of the held-out rows whose class most of their 10 nearest training rows have, in the layer
             itself [l].
@@ -106,6 +109,9 @@ class LayerMaps:
     y: Int64[Array, "n"]
     held_out: Bool[Array, "n"]
     class_names: tuple[str, ...]
+    label_names: tuple[str, ...]
+    marks: Bool[Array, "n t"]
+    by: str
     texts: tuple[str, ...]
     accuracy: Float64[Array, "l"]
     base_rate: float
@@ -145,6 +151,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
     perplexity: Number = PERPLEXITY,
     seed: int = 0,
     restarts: int = 1,
+    by: str | None = None,
     words: Sequence[str] | Callable[[int], str] | None = None,
     batch_size: int = 512,
     progress: Progress = silent,
@@ -166,6 +173,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
         perplexity: of t-SNE: about how many neighbours count.
         seed: of the embeddings and of random starts.
         restarts: how often each embedding is made again from a random start.
+        by: which of several yes/no labels rows are told apart by; None for the first. The page lets one choose.
         words: the vocabulary, where the input is token numbers: a list, or a function of the number.
         batch_size: rows per forward pass.
         progress: called as it goes on; left out, bars show by themselves.
@@ -194,13 +202,13 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
     texts: tuple[str, ...] = ()
     if isinstance(model, Study):
         _refuse(read_as)
-        shown = rows_of_study(model, rows, layers)
+        shown = rows_of_study(model, rows, layers, by)
     else:
         with setup(
             model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size, needs_classes=False,
             **read_as,
         ) as made:  # fmt: skip
-            shown = rows_of_model(made, rows, progress)
+            shown = rows_of_model(made, rows, by, progress)
             texts = texts_of(made.work, words, shown.ids, shown.held_out)
     if "discriminant" in chosen and not shown.has_classes and methods is None:
         chosen = tuple(method for method in chosen if method != "discriminant")
@@ -216,7 +224,8 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
     held = shown.y[shown.held_out]
     return LayerMaps(
         layers=shown.layers, labels=shown.labels, ids=shown.ids, y=shown.y, held_out=shown.held_out,
-        class_names=shown.class_names, texts=texts, accuracy=np.array(accuracy),
+        class_names=shown.class_names, label_names=shown.label_names, marks=shown.marks, by=shown.by, texts=texts,
+        accuracy=np.array(accuracy),
         base_rate=float(np.bincount(held).max() / len(held)) if shown.class_names and len(held) else float("nan"),
         series=tuple(way.series() for way in ways), n_left_out=shown.n_left_out,
     )  # fmt: skip

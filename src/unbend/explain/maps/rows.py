@@ -11,7 +11,7 @@ import numpy as np
 from unbend._names import layer_label
 from unbend._typing import Array, Bool, Float, Int64
 from unbend.errors import DataError, LayerError
-from unbend.explain.groups import groups_of
+from unbend.explain.groups import groups_of, label_at
 from unbend.explain.setup import Setup
 from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
@@ -35,7 +35,10 @@ class LayerRows:
         ids: row numbers in the data set [n].
         y: class of each row [n]; for a regression which fifth of the targets it is in.
         held_out: whether it was held out [n].
-        class_names: of the classes, or of no and yes to the first label of several; none for a regression.
+        class_names: of the classes, or of no and yes to one label of several; none for a regression.
+        label_names: of several yes/no labels; else none.
+        marks: which of these each row has [n, t].
+        by: the label that rows are told apart by; empty without several.
         has_classes: rows have one class each.
         second: second moments of the training rows by layer, where they are known.
         n_left_out: rows left out because a layer has a value that is not finite.
@@ -48,12 +51,15 @@ class LayerRows:
     y: Int64[Array, "n"]
     held_out: Bool[Array, "n"]
     class_names: tuple[str, ...]
+    label_names: tuple[str, ...]
+    marks: Bool[Array, "n t"]
+    by: str
     has_classes: bool
     second: dict[str, SecondState]
     n_left_out: int
 
 
-def rows_of_study(study: Study, n: int, layers: Sequence[str] | None) -> LayerRows:
+def rows_of_study(study: Study, n: int, layers: Sequence[str] | None, by: str | None) -> LayerRows:
     """The row sample that a study kept.
 
     Raises:
@@ -67,10 +73,10 @@ def rows_of_study(study: Study, n: int, layers: Sequence[str] | None) -> LayerRo
     names = {layer.name: layer_label(layer.name, layer.module) for layer in study.layers
              if layer.name in (layers or known)}  # fmt: skip
     about = study.about
-    return _rows(names, study.sums.train, study.sums.held_out, n, (about.class_names, about.label_names))
+    return _rows(names, study.sums.train, study.sums.held_out, n, (about.class_names, about.label_names), by)
 
 
-def rows_of_model(made: Setup, n: int, progress: Progress) -> LayerRows:
+def rows_of_model(made: Setup, n: int, by: str | None, progress: Progress) -> LayerRows:
     """The row sample of a model on data, and what the discriminant plane is fitted to.
 
     Cost:
@@ -89,7 +95,7 @@ def rows_of_model(made: Setup, n: int, progress: Progress) -> LayerRows:
         )  # fmt: skip
     modules = {tap.name: tap.module for tap in taps}
     names = {name: layer_label(name, modules.get(name, "")) for name in sums["train"]}
-    return _rows(names, sums["train"], sums["held_out"], n, (made.class_names, made.label_names))
+    return _rows(names, sums["train"], sums["held_out"], n, (made.class_names, made.label_names), by)
 
 
 def _selection(n: int, total: int | None) -> Selection:
@@ -98,9 +104,10 @@ def _selection(n: int, total: int | None) -> Selection:
 
 
 def _rows(
-    labels: Mapping[str, str], train: States, held_out: States, n: int, names_of: tuple[tuple[str, ...], ...]
-) -> LayerRows:
-    """The rows, told apart by their classes, by the first of their yes/no labels, or by fifths of their numbers."""
+    labels: Mapping[str, str], train: States, held_out: States, n: int, names_of: tuple[tuple[str, ...], ...],
+    by: str | None,
+) -> LayerRows:  # fmt: skip
+    """The rows, told apart by their classes, by one of their yes/no labels, or by fifths of their numbers."""
     samples = {name: found for name in labels if (found := _sample(train, name)) is not None}
     others = {name: found for name in labels if (found := _sample(held_out, name)) is not None}
     names = list(samples)
@@ -118,10 +125,13 @@ def _rows(
     if good.sum() < _FEWEST:
         raise DataError(f"maps: expected at least {_FEWEST} rows with finite values in every layer, got {good.sum()}.")
     class_names, label_names = names_of
-    y, groups = groups_of(targets, class_names, label_names)
+    chosen = label_at(by, label_names)
+    y, groups = groups_of(targets, class_names, label_names, by=chosen)
+    marks = targets[good] > 0.5 if label_names else np.zeros((int(good.sum()), 0), bool)
     return LayerRows(
         tuple(names), tuple(labels[name] for name in names), tuple(table[good] for table in tables), ids[good],
-        y[good], held[good], groups if class_names or label_names else (), bool(class_names),
+        y[good], held[good], groups if class_names or label_names else (), label_names, marks,
+        label_names[chosen] if label_names else "", bool(class_names),
         {name: second for name in names if (second := state_of(train[name], SecondState)) is not None},
         int((~good).sum()),
     )  # fmt: skip
