@@ -149,3 +149,45 @@ def test_the_command_says_what_passes_and_writes_the_page(folder, run):
     told = run("saliency", "net.py:model", "data.npz", "-n", "2", "--method", "gradient", "-o", "out.html")
     assert "gradient" in told
     assert "data:image/png" in (folder / "out.html").read_text(encoding="utf-8")
+
+
+class Mixed(nn.Module):
+    """Words and numbers, each with a branch of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.numbers, self.head = nn.Embedding(20, 8), nn.Linear(3, 8), nn.Linear(16, 3)
+
+    def forward(self, tokens, numbers):
+        return self.head(torch.cat([self.words(tokens).mean(1), self.numbers(numbers)], 1))
+
+
+class Pair(nn.Module):
+    """Two tables of numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(4, 3), nn.Linear(2, 3)
+
+    def forward(self, left, right):
+        return self.left(left) + self.right(right)
+
+
+def test_of_several_inputs_the_one_that_is_explained_is_named_and_the_others_stay():
+    torch.manual_seed(0)
+    y = torch.arange(60) % 3
+    ways = {"rows": 3, "n_draws": 1, "methods": ["gradient", "integrated gradients"]}
+    tokens = torch.randint(0, 20, (60, 5))
+    found = unbend.saliency(Mixed(), ({"tokens": tokens, "numbers": torch.randn(60, 3)}, y), **ways)
+    assert (found.form, found.part, found.kept) == ("tokens", "tokens", ("numbers",))
+    assert found.maps["gradient"].shape == (3, 5)
+    assert found.gap.max() < 1e-4, "linear in the embeddings"
+    told = saliency_sentences(found)
+    assert "It is asked of `tokens` alone, with `numbers` as given." in told[0]
+    assert told[-1].endswith("within 0.01 %.")
+    assert "The bluer a word" in saliency_page(found, title="Saliency")
+    both = unbend.saliency(Pair(), ((torch.randn(60, 4), torch.randn(60, 2)), y), **ways)
+    assert (both.form, both.part, both.kept) == ("columns", "input 0", ("input 1",))
+    alone = unbend.saliency(zoo.mlp([4, 8, 3], seed=0), (torch.randn(60, 4), y), **ways)
+    assert (alone.part, alone.kept) == ("", ())
+    assert "alone, with" not in saliency_sentences(alone)[0]

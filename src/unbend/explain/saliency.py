@@ -59,6 +59,8 @@ class Saliency:
         counts: which tokens count, by the mask among the inputs [n, t]; of other inputs all do.
         output_names: what each score is of: a class, a yes/no label; of one score for two classes it is the second.
         column_names: of columns; empty where they have none.
+        part: of several inputs the one that is explained; empty where there is one.
+        kept: the others, which stay as they are; masks are not named.
     """
 
     form: Form
@@ -75,6 +77,8 @@ class Saliency:
     counts: Bool[Array, "n ..."]
     output_names: tuple[str, ...]
     column_names: tuple[str, ...]
+    part: str
+    kept: tuple[str, ...]
 
 
 def gradient(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
@@ -177,8 +181,10 @@ def _checked(
     sums = own.pop(_GAP, np.full(len(at), np.nan))
     for other in drawn:
         other.pop(_GAP, None)
+    part, kept = _parts(inputs, form)
     return Saliency(
-        form=form, ids=ids[at.numpy()], x=x, y=y[at.numpy()], target=target.cpu().numpy(), score=score,
+        part=part, kept=kept, form=form, ids=ids[at.numpy()], x=x, y=y[at.numpy()], target=target.cpu().numpy(),
+        score=score,
         maps={name: own[name] for name in chosen}, random_maps={name: drawn[0][name] for name in chosen},
         similarity=similarity, passes={name: bool(np.nanmean(r) < SAME) for name, r in similarity.items()}, gap=sums,
         counts=counts, output_names=made.output_names, column_names=names_of(form, x, made.work.rows.column_names),
@@ -210,6 +216,23 @@ def _rows(y: Int64[Array, "m"], rows: Sequence[int] | int) -> Tensor:
         mine = np.flatnonzero(y == label)
         turn[mine] = np.arange(len(mine))
     return torch.from_numpy(np.lexsort((np.arange(len(y)), y, turn))[:rows].copy())
+
+
+def _parts(inputs: Any, form: Form) -> tuple[str, tuple[str, ...]]:
+    """Of several inputs the one that is explained, and the others; of texts only numbers are others."""
+    named = {_part_name(name): t for name, t in named_tensors(inputs)}
+    floats = [name for name, t in named.items() if t.is_floating_point() and t.ndim > 1 and "mask" not in name]
+    if form == "tokens":
+        tokens = next((name for name, t in named.items() if not t.is_floating_point() and "mask" not in name), "")
+        return (tokens, tuple(floats)) if floats else ("", ())
+    others = tuple(name for name in named if name != floats[0] and "mask" not in name) if floats else ()
+    return (floats[0], others) if others else ("", ())
+
+
+def _part_name(where: str) -> str:
+    """What a part of the inputs is called, by how it is reached."""
+    name = where.removeprefix("input").strip(".[]'\"")
+    return f"input {name}" if name.isdecimal() else name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,8 +270,8 @@ def _maps(
 def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
     """The tensor that attributions are about, and the scores as a function of it."""
     protect = made.work.plan.protect
-    floats = [t for _, t in named_tensors(inputs) if t.is_floating_point() and t.ndim > 1]
-    if floats:
+    floats = [t for name, t in named_tensors(inputs) if t.is_floating_point() and t.ndim > 1 and "mask" not in name]
+    if floats and shown(inputs, len(floats[0]))[0] != "tokens":
         first, n = floats[0], len(floats[0])
         at = next(i for i, (_, t) in enumerate(named_tensors(inputs)) if t is first)
 

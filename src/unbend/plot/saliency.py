@@ -34,7 +34,8 @@ def saliency(figure: Figure, result: Saliency) -> None:
         r = float(np.mean(result.similarity[name]))
         grid[0, 1 + 2 * k].set_title(name.replace(" ", "\n"), fontsize=8)
         grid[0, 2 + 2 * k].set_title("random\nweights", fontsize=8, color=MUTED)
-        grid[-1, 1 + 2 * k].set_xlabel(f"{'passes' if is_good else 'fails'}: r = {r:.2f}", fontsize=8,
+        grid[-1, 1 + 2 * k].set_xlabel(f"{'passes' if is_good else 'fails'}: r = {r:.2f}".replace("-0.00", "0.00"),
+                                       fontsize=8,
                                        color=GREEN if is_good else VERMILION)  # fmt: skip
 
 

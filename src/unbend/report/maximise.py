@@ -32,10 +32,11 @@ _STYLE = """.made { display: grid; grid-template-columns: repeat(auto-fill, minm
 @media (prefers-color-scheme: dark) { .made p.noise { color: #f0a070; } }
 @media (max-width: 560px) { .made { grid-template-columns: 1fr; } }"""
 _HOW = {
-    "frequency": "Frequencies and colours are independent, and no image is longer in them than training images are.",
-    "maco": "Every frequency has the magnitude that it has in the training images; only phases moved.",
+    "frequency": "Its colours and frequencies are together no stronger than those of training images are on average.",
+    "maco": "Every frequency has the magnitude that it has in the training images on average; only phases moved.",
     "pixels": "Every pixel moved by itself.",
-    "whitened": "Columns are made independent, and no row is longer in them than all but 1 % of the training rows.",
+    "whitened": "Columns moved together as they do in the training rows, and no input lies farther from their mean "
+    "than all but 1 % of these.",
     "columns": "Every column moved by itself, within its range.",
 }
 
@@ -51,7 +52,8 @@ def maximise_page(result: Maximisation, *, title: str) -> str:
     table = SheetPart("The numbers", (_unlike(result),), (), _COLUMNS, rows)
     if result.form == "image":
         cards = Markup("").join(_card(result, i) for i in range(len(result.names)))
-        shown = SheetPart(markup=Markup('<div class="made">{}</div>').format(cards))
+        words = ("The large image on each card is the one that was made, the small ones are training rows.",)
+        shown = SheetPart(words=words, markup=Markup('<div class="made">{}</div>').format(cards))
     else:
         shown = SheetPart("", _undrawn(result), _drawings(result))
     return sheet(title, maximise_sentences(result), [shown, table], style=_STYLE)
@@ -60,10 +62,11 @@ def maximise_page(result: Maximisation, *, title: str) -> str:
 def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
     """What was made, which of it is noise, and how far above real rows it comes."""
     read = f" The answer is {result.reading}." if result.reading else ""
+    beside = result.real_ids.shape[1]
+    rows = "the one" if beside == 1 else f"the {beside}"
     first = (
-        f"The input that {_targets(result)} in `{result.layer}` answers to most, made by gradient "
-        f"ascent, beside those of {result.n:,} training rows that it answers to most.{read} "
-        f"{_HOW[result.parametrisation]}"
+        f"The input to which {_targets(result)} answers most, made by gradient ascent, beside {rows} of {result.n:,} "
+        f"training rows to which it answers most.{read} {_HOW[result.parametrisation]}"
     )
     told = [first, _noise(result)]
     above = np.nan_to_num(result.excess, nan=-np.inf)
@@ -71,8 +74,9 @@ def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
     if np.isfinite(above).any():
         best = int(above.argmax())
         but = " without being noise" if result.is_noise.any() else ""
+        first_word = f" furthest above real rows{but}:" if len(above) > 1 else ""
         told.append(
-            f"`{result.names[best]}` comes furthest above real rows{but}: "
+            f"`{result.names[best]}` comes{first_word} "
             f"{above[best]:.1f} times as far above its mean as the greatest real answer."
         )
     silent = [f"`{name}`" for name, spread in zip(result.names, result.spread, strict=True) if not spread]
@@ -86,12 +90,21 @@ def maximise_sentences(result: Maximisation) -> tuple[str, ...]:
 
 
 def _targets(result: Maximisation) -> str:
-    n = len(result.names)
-    return f"each of {n:,} targets" if n > 1 else f"`{result.names[0]}`"
+    n, kinds = len(result.names), {name.partition(" ")[0] for name in result.names}
+    if n == 1:
+        return f"`{result.names[0]}` of `{result.layer}`"
+    words = {"class": "classes", "channel": "channels", "unit": "units"}
+    word = words.get(next(iter(kinds)), "targets") if len(kinds) == 1 else "targets"
+    return f"each of {n:,} {word} in `{result.layer}`"
 
 
 def _noise(result: Maximisation) -> str:
     bad = [f"`{name}`" for name, is_noise in zip(result.names, result.is_noise, strict=True) if is_noise]
+    if not bad and len(result.names) == 1:
+        return (
+            "It is no adversarial noise: it keeps its answer under small changes about as real rows do, and is not "
+            "both far above real rows and unlike them."
+        )
     if not bad:
         return (
             "None is adversarial noise: each keeps its answer under small changes about as real rows do, and none is "

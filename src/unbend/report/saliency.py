@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from unbend._names import first_few
 from unbend._typing import Array
 from unbend.explain.saliency import SAME, Saliency
 from unbend.explain.units.examples import column_word
@@ -18,11 +19,17 @@ from unbend.report.sheet import SheetPart, SheetPicture, sheet
 from unbend.report.text import small_share
 
 _CELL = 1.05
+_EXACT = 1e-4
+"""Share below which nothing more is told of how exactly attributions add up."""
 _COLUMNS = 12
 """Columns of a table that are named."""
 _CAPTION = (
     "Left of each line: the output that is explained. The darker, the more it hangs on that place, each map on a scale "
     "of its own; where a method has signs, blue speaks for it and red against."
+)
+_KEY = (
+    "The bluer a word, the more the score hangs on it, each line on a scale of its own; where a method has signs, "
+    "orange words speak against it."
 )
 _PLACES = {"image": "pixel by pixel", "tokens": "token by token", "columns": "column by column"}
 _STYLE = """.tokens { font-size: 13.5px; line-height: 1.9; max-width: 100ch; overflow-wrap: anywhere; }
@@ -44,7 +51,11 @@ def saliency_page(result: Saliency, *, title: str, words: Callable[[int], str] =
         part = SheetPart("", rest, [SheetPicture(_image(result), _CAPTION)])
     columns = ("method", "rank correlation with random weights", "least", "greatest", "check")
     rows = [
-        (name, f"{np.mean(r):.2f}", f"{r.min():.2f}", f"{r.max():.2f}", "passes" if result.passes[name] else "fails")
+        (
+            name,
+            *map(_two, (float(np.mean(r)), float(r.min()), float(r.max()))),
+            "passes" if result.passes[name] else "fails",
+        )
         for name, r in result.similarity.items()
     ]
     parts = [part, *_columns(result), SheetPart("The check of random weights", (), (), columns, rows)]
@@ -78,25 +89,36 @@ def _share_of(values: Array) -> Array:
 
 def saliency_sentences(result: Saliency) -> tuple[str, ...]:
     """Which methods can be believed, and how exact integrated gradients are."""
+    others = first_few([f"`{name}`" for name in result.kept], 8)
+    rest = f" It is asked of `{result.part}` alone, with {others} as given." if others else ""
     where = f", {_PLACES[result.form]}" if result.form in _PLACES else ""
     score = "only score" if len(result.output_names) == 1 else "greatest score"
     first = (
-        f"What the {score} that the network gives each of {len(result.ids)} held-out rows hangs on{where}. Beside each "
-        "map stands that of the same network with all weights drawn anew: a map that stays the same (rank correlation "
-        f"from {SAME} on) tells of the input, not of what was learned; that it changes is no proof that it tells what "
-        "the network looks at."
+        f"What the {score} that the network gives each of {len(result.ids)} held-out rows hangs on{where}.{rest} "
+        "Beside each map stands that of the same network with all weights drawn anew: a map that stays the same (rank "
+        f"correlation from {SAME} on) tells of the input, not of what was learned; that it changes is no proof that it "
+        "tells what the network looks at."
     )
     told = [first]
     for name, passes in result.passes.items():
         r = float(np.mean(result.similarity[name]))
         said = "passes the check" if passes else "fails the check: do not read it as what the network looks at"
-        told.append(f"`{name}` {said} (mean rank correlation {r:.2f}).")
+        told.append(f"`{name}` {said} (mean rank correlation {_two(r)}).")
     if np.isfinite(result.gap).any():
         told.append(
             f"The integrated gradients of a row add up to the difference of its score from that of {_baseline(result)} "
-            f"within {small_share(float(np.nanmax(result.gap)))}."
+            f"within {_gap(float(np.nanmax(result.gap)))}."
         )
     return tuple(told)
+
+
+def _two(r: float) -> str:
+    """A correlation to two digits; none is less than nothing by rounding."""
+    return f"{r:.2f}".replace("-0.00", "0.00")
+
+
+def _gap(share: float) -> str:
+    return small_share(share) if share >= _EXACT else f"{small_share(_EXACT)}"
 
 
 def _baseline(result: Saliency) -> str:
@@ -119,10 +141,10 @@ def _image(result: Saliency) -> Markup:
 
 
 def _texts(result: Saliency, words: Callable[[int], str]) -> Markup:
-    lines = []
+    lines = [Markup('<p class="quiet">{}</p>').format(_KEY)]
     for i, mine in enumerate(result.counts):
         name = result.output_names[result.target[i]]
-        lines.append(Markup("<h2>row {}: {}</h2>").format(int(result.ids[i]), name))
+        lines.append(Markup("<h2>Row {}: the score of {}</h2>").format(int(result.ids[i]), name))
         for method in result.maps:
             for weights, maps in (("", result.maps), ("random weights: ", result.random_maps)):
                 told = Markup(" ").join(

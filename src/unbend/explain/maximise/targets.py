@@ -223,5 +223,8 @@ def numbers_of(inputs: Any) -> Float[Tensor, "n ..."]:
             "texts that a unit answers to most."
         )
     if len(found) != 1 or found[0].ndim < 2:
-        raise DataError(f"data: expected one tensor of numbers [n, ...] as the input, got {len(found)}.")
+        raise DataError(
+            f"data: expected one tensor of numbers [n, ...] as the input, got {len(found)}. Give a module of one "
+            "input, which holds the others fixed."
+        )
     return found[0]
