@@ -1,5 +1,7 @@
 """Feature maximisation: planted templates are found, noise is called noise, and a batch is its targets one by one."""
 
+from importlib import import_module
+
 import explained as nets
 import numpy as np
 import pytest
@@ -286,6 +288,17 @@ def test_what_cannot_be_maximised_is_refused():
         unbend.maximise(net, (x, y), how=Ascent("magic"))
     with pytest.raises(DataError, match="'mean' or 'greatest'"):
         unbend.maximise(net, (x, y), positions="sum")
+
+
+def test_the_command_takes_directions_that_were_saved(folder, run, capsys):
+    run("steer", "1", "net.py:model", "data.npz", "--save", "way.safetensors", "-o", "steer.html")
+    words = ["maximise", "net.py:model", "data.npz", "--directions", "way.safetensors", "--steps", "5"]
+    told = run(*words, "-l", "1")
+    assert told.startswith("The input to which direction to 1 of 1 answers most")
+    with pytest.raises(SystemExit) as left:
+        import_module("unbend.cli").main(words)
+    assert left.value.code == 2
+    assert "Say which with --layer: 0, 1" in capsys.readouterr().err
 
 
 def test_the_command_writes_the_page(folder, run):

@@ -93,7 +93,7 @@ def _targets(result: Maximisation) -> str:
     n, kinds = len(result.names), {name.partition(" ")[0] for name in result.names}
     if n == 1:
         return f"`{result.names[0]}` of `{result.layer}`"
-    words = {"class": "classes", "channel": "channels", "unit": "units"}
+    words = {"class": "classes", "channel": "channels", "unit": "units", "direction": "directions"}
     word = words.get(next(iter(kinds)), "targets") if len(kinds) == 1 else "targets"
     return f"each of {n:,} {word} in `{result.layer}`"
 

@@ -99,7 +99,14 @@ def targets(
         shift = torch.tensor([-float(way.origin @ way.vector) / way.length for way in ways])
         if weight.shape[1] != d:
             raise LayerError(f"layer: {tap.name} has {d} units, the direction is among {weight.shape[1]}.")
-        return Targets(tap, tuple(way.name for way in ways), (-1,) * len(ways), weight.float(), shift, is_greatest)
+        return Targets(
+            tap,
+            tuple(f"direction to {way.name}" for way in ways),
+            (-1,) * len(ways),
+            weight.float(),
+            shift,
+            is_greatest,
+        )
     n_classes = made.work.n_classes if layer is None else 0
     count = n_classes or d
     chosen = list(range(min(count, MOST))) if units is None else list(units)
