@@ -34,7 +34,9 @@ def bottleneck(
     activation: Annotated[
         str | None, typer.Option(help="What the two units bend with, such as tanh \\[nothing].", show_default=False)
     ] = None,
-    film: Annotated[bool, typer.Option(help="Film the training (.gif, and .mp4 with imageio-ffmpeg).")] = True,
+    film: Annotated[
+        bool, typer.Option(help="Also write the film of the training (.gif, and .mp4 with imageio-ffmpeg).")
+    ] = True,
     label: Label = None,
     weights: Weights = None,
     seed: Annotated[int, typer.Option(help="Of the new layers and of the order of the rows.")] = 0,

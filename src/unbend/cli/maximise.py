@@ -39,7 +39,7 @@ def maximise(
     ] = None,
     parametrisation: Annotated[
         str | None,
-        typer.Option(help=f"For images {', '.join(FOR_IMAGES)}; for columns {', '.join(FOR_COLUMNS)}."),
+        typer.Option(help=f"For images {', '.join(FOR_IMAGES)}; for columns {', '.join(FOR_COLUMNS)} \\[the first]."),
     ] = None,
     greatest: Annotated[
         bool, typer.Option("--greatest", help="Read a channel where it is greatest, not by its mean.")
