@@ -124,7 +124,8 @@ def _check(given: Data) -> Data:
         return given
     pair = None if test is None else (test.x, test.y)
     names, source = given.class_names, given.source
-    return from_arrays(given.name, (given.x, given.y), test=pair, class_names=names, source=source)
+    checked = from_arrays(given.name, (given.x, given.y), test=pair, class_names=names, source=source)
+    return replace(checked, groups=given.groups, columns=given.columns)
 
 
 def _is_set(x: object) -> bool:

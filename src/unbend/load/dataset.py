@@ -41,6 +41,7 @@ class Data:
         name: what the page calls it.
         source: where it came from, what was done to its numbers, and its licence where that is known.
         groups: the group of each row (a patient, a prompt), which a split keeps on one side; None for none.
+        columns: names of the columns of `x`; none where they have none.
     """
 
     x: Any
@@ -50,6 +51,7 @@ class Data:
     name: str = ""
     source: str = ""
     groups: Any = None
+    columns: tuple[str, ...] = ()
 
 
 def from_arrays(

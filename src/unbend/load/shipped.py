@@ -4,6 +4,7 @@ In: a name. Out: `Data`, with what was done to the numbers in `source`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def _table(name: str, title: str, licence: str, **options: Any) -> Callable[[], 
         y = bunch.target.astype(np.int64 if is_classes else np.float64)
         names = tuple(str(label) for label in bunch.target_names) if is_classes else ()
         source = f"{title}, scikit-learn; each column standardised; {licence}"
-        return from_arrays(name, (x, y), class_names=names, source=source)
+        columns = tuple(str(column) for column in bunch.feature_names)
+        return replace(from_arrays(name, (x, y), class_names=names, source=source), columns=columns)
 
     return table
 

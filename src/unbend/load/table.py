@@ -62,7 +62,8 @@ def _read(path: Path, label: str | None, group: str | None) -> Data:
     x = rest.to_numpy(dtype=np.float64 if is_wide else np.int64)
     y, names, note = _labels(f"{path.name}: label column {label!r}", frame[label])
     source = "; ".join(part for part in (str(path), dropped, note) if part)
-    return replace(from_arrays(path.name, (x, y), class_names=names, source=source), groups=groups)
+    found = from_arrays(path.name, (x, y), class_names=names, source=source)
+    return replace(found, groups=groups, columns=tuple(rest.columns))
 
 
 def _groups(where: str, column: Any) -> np.ndarray:

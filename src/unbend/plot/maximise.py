@@ -48,7 +48,7 @@ def _columns(ax: Axes, result: Maximisation, target: int) -> None:
     for i, row in enumerate(real):
         ax.plot(row[shown], y, "o", color=GREY, ms=2.5, alpha=0.8, label=None if i else "strongest real rows")
     ax.plot(own[shown], y, "D", color=BLUE, ms=4, label="made")
-    ax.set_yticks(y, [f"column {j}" for j in shown])
+    ax.set_yticks(y, [shortened(result.examples.column(int(j)), 20) for j in shown])
     ax.invert_yaxis()
     ax.set_xlabel("spreads from the mean of its column")
     ax.legend(frameon=False, fontsize=7, loc="best")

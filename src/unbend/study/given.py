@@ -35,6 +35,7 @@ class Given:
         source: where it came from.
         notes: what was decided.
         groups: the group of each row, where the source names one.
+        columns: names of the columns of the samples, where these have names.
     """
 
     x: Any
@@ -45,6 +46,7 @@ class Given:
     source: str = ""
     notes: tuple[str, ...] = ()
     groups: Any = None
+    columns: tuple[str, ...] = ()
 
 
 def network_of(model: Any) -> Any:
@@ -68,7 +70,9 @@ def take_data(data: Any, items: Items, where: str = "data") -> Given:
     """
     if isinstance(data, Data):
         test = None if data.held_out is None else take_data(data.held_out, items, where)
-        return Given(data.x, data.y, test, data.class_names, data.name, data.source, groups=data.groups)
+        return Given(
+            data.x, data.y, test, data.class_names, data.name, data.source, groups=data.groups, columns=data.columns
+        )
     if isinstance(data, (Dataset, DataLoader)):
         return Given(data, name=type(data.dataset if isinstance(data, DataLoader) else data).__name__)
     if callable(getattr(data, "train_dataloader", None)):
@@ -138,11 +142,17 @@ def _check(where: str, x: Any, y: Any) -> Given:
         x = tuple(x) if len(lengths) == 1 and (n is None or lengths == {n}) else list(x)
     checked = samples(prefix + "x", x)
     if y is None:
-        return Given(checked)
+        return Given(checked, columns=_columns(x))
     labels = column(prefix + "y", y)
     check_lengths(prefix + "x", checked, labels)
     check_labels(prefix + "y", labels)
-    return Given(checked, labels, class_names=_categories(y))
+    return Given(checked, labels, class_names=_categories(y), columns=_columns(x))
+
+
+def _columns(x: Any) -> tuple[str, ...]:
+    """The names of the columns of a pandas data frame."""
+    found = getattr(x, "columns", None)
+    return () if found is None or isinstance(x, Tensor | np.ndarray) else tuple(map(str, found))
 
 
 def _categories(y: Any) -> tuple[str, ...]:

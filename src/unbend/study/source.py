@@ -45,6 +45,7 @@ class Source:
         pieces: how each part is read.
         items: tells inputs from labels.
         notes: what was decided about the form of the data.
+        columns: names of the columns of the samples, where these have names.
         coding: writes labels for all that is measured; None to leave them as they are.
     """
 
@@ -57,6 +58,7 @@ class Source:
     pieces: "dict[Part, Piece]"
     items: Items
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     coding: Callable[[Any], Tensor] | None = None
 
     @property
@@ -244,7 +246,7 @@ def source(
         n={part: piece.n for part, piece in pieces.items()},
         labels=None if any(labels is None for labels in known) else known,
         class_names=whole.class_names, name=whole.name or "data", origin=whole.source, split=word, pieces=pieces,
-        items=items, notes=whole.notes,
+        items=items, notes=whole.notes, columns=whole.columns,
     )  # fmt: skip
 
 

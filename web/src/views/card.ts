@@ -35,6 +35,8 @@ export interface UnitLayer {
   readonly low: Side;
   /** Correlations with every input, bytes in base64, 128 for none; empty where there are none. */
   readonly tuning: string;
+  /** The columns of a table that each unit goes with most. */
+  readonly tuned: readonly (readonly number[])[];
 }
 
 export interface UnitsData {
@@ -46,6 +48,9 @@ export interface UnitsData {
   readonly tile: { readonly w: number; readonly h: number; readonly per: number };
   readonly texts: readonly (readonly number[])[];
   readonly vocabulary: readonly string[];
+  /** Columns of a table that cards show, and their values in the examples. */
+  readonly columns: readonly string[];
+  readonly values: readonly (readonly (number | null)[])[];
   readonly layers: readonly UnitLayer[];
 }
 
@@ -93,9 +98,16 @@ export class Deck {
       const of = classes.length ? `class ${classes[label] ?? label}` : `label ${digits(label)}`;
       const words = `row ${ids[at] ?? ""}, ${of}: ${digits(side.value[unit]?.[i] ?? NaN)}`;
       if (form === "image") return [this.#thumbnail(at, place, layer, words)];
-      return [form === "tokens" ? this.#words(at, layer.place.length ? place : -1) : html("p", { class: "text" }, words)];
+      return [form === "tokens" ? this.#words(at, layer.place.length ? place : -1) : html("p", { class: "text" }, words, this.#columns(at, layer.tuned[unit] ?? []))];
     });
     return html("div", { class: form === "image" ? "strip" : "" }, ...shown);
+  }
+
+  /** What stands in the row, in the columns that the unit goes with most. */
+  #columns(at: number, shown: readonly number[]): string {
+    const { columns, values } = this.data;
+    const told = shown.map((column) => `${columns[column] ?? ""} ${digits(values[at]?.[column] ?? NaN)}`);
+    return told.length ? ` · ${told.join(", ")}` : "";
   }
 
   #thumbnail(at: number, place: number, layer: UnitLayer, words: string): HTMLElement {

@@ -20,6 +20,7 @@ Form: TypeAlias = Literal["image", "columns", "tokens", "none"]
 LEAST_SIDE = 7
 """Flat rows are shown as square images from this side on: fewer columns are a table."""
 _CHANNELS = (1, 3)
+_COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,16 +32,32 @@ class Examples:
         ids: their row numbers, rising.
         x: the rows: images [s, h, w, c], columns [s, q], or token numbers [s, t].
         y: their labels, as they are coded.
+        columns: names of the columns; none where they have none.
     """
 
     form: Form
     ids: Int64[Array, "s"]
     x: Shaped[Array, "s ..."]
     y: Shaped[Array, "s"]
+    columns: tuple[str, ...] = ()
 
     def at(self, ids: Int64[Array, "*m"]) -> Int64[Array, "*m"]:
         """Where the rows of these numbers are."""
         return np.searchsorted(self.ids, ids)
+
+    def column(self, number: int) -> str:
+        """What a column of the input is called, counted as the input is flattened.
+
+        Example:
+            >>> Examples("image", np.arange(1), np.zeros((1, 8, 8, 3)), np.zeros(1)).column(64 + 8 * 2 + 5)
+            'the green of the pixel in row 2, column 5'
+        """
+        if self.form != "image":
+            return self.columns[number] if number < len(self.columns) else f"column {number}"
+        _, h, w, c = self.x.shape
+        channel, place = divmod(number, h * w)
+        pixel = f"the pixel in row {place // w}, column {place % w}"
+        return pixel if c == 1 else f"the {_COLOURS[channel]} of {pixel}"
 
 
 def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train") -> Examples:
@@ -68,7 +85,7 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     if not kept:
         return Examples("none", wanted[:0], np.zeros((0, 0)), wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
-    return Examples(form, found[order], _joined(kept)[order], np.concatenate(labels)[order])
+    return Examples(form, found[order], _joined(kept)[order], np.concatenate(labels)[order], columns=work.rows.columns)
 
 
 def _joined(parts: list[Array]) -> Array:
