@@ -280,6 +280,50 @@ def test_units_nobody_reads_are_not_needed_and_the_most_important_go_last():
     assert curve.needed <= 8
     assert curve.by_importance[0] == curve.at_random[0] == pytest.approx(found.accuracy)
     assert curve.kept.tolist() == [16, 14, 12, 8, 4, 2, 1, 0]
+    assert curve.alone.tolist() == np.argsort(-curve.importance, kind="stable")[:8].tolist()
+    with torch.no_grad():
+        h = net[:2](x)
+        for unit, cost in zip(curve.alone, curve.costs, strict=True):
+            without = h.clone()
+            without[:, unit] = h[:, unit].mean()
+            accuracy = float((net[2](without).argmax(1) == y).double().mean())
+            assert cost.difference == pytest.approx(found.accuracy - accuracy, abs=1e-9)
+
+
+class Place(nn.Module):
+    """The class is where a map is bright; its mean over positions is the same for every class."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Conv2d(12, 12, 1), nn.Linear(12 * 9, 3)
+        with torch.no_grad():
+            self.body.weight.copy_(torch.eye(12)[..., None, None])
+            self.body.bias.zero_()
+            self.head.bias.zero_()
+            self.head.weight.zero_()
+            for label in range(3):
+                self.head.weight[label, label] = 1.0
+
+    def forward(self, x):
+        return self.head(self.body(x).flatten(1))
+
+
+def test_what_single_positions_hold_is_not_called_more_than_can_be_read_linearly():
+    y = torch.arange(300) % 3
+    x = 0.3 * torch.randn(300, 12, 3, 3)
+    x[torch.arange(300), 0, 0, y] += 3.0
+    data = ((x, y), (x, y))
+    found = unbend.surgery(Place(), data, layers=["body"], operations=["mean", "erase", "control"])
+    assert found.accuracy > 0.95
+    assert found.erasures[0].reading == "mean"
+    said = " ".join(sentences(found))
+    assert "linear read-out of the mean over positions of `body`" in said
+    assert "it uses what single positions hold, or more" in said
+    assert "uses more there" not in said
+    assert "(in layers with positions: on the mean over positions)" in said
+    whole = unbend.surgery(Place(), data, layers=["body"], operations=["mean", "erase", "control"], reduce="flatten")
+    assert whole.cut("body", "erase").accuracy < 0.5  # the head is linear in all positions
+    assert "there it uses just that" in " ".join(sentences(whole))
 
 
 def test_resampled_units_keep_their_spread_and_lose_what_they_say():

@@ -44,7 +44,7 @@ class Reason:
 
 
 _TURNS = {"word": 0, "column": 1, "copy": 2, "class": 3, "none": 4, "silent": 5}
-"""Which reason comes first where there are several: the most specific one. Units without one stand before silent ones."""
+"""Which reason comes first where there are several: the most specific one. Units with none stand before silent ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
