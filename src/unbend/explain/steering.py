@@ -214,8 +214,8 @@ def _added(path: str, vector: Tensor, axis: int, _module: nn.Module, _args: Any,
     def change(out: Tensor, _given: Tensor | None) -> Tensor:
         if not -out.ndim <= axis < out.ndim or out.shape[axis] != len(vector):
             raise ShapeError(
-                f"vectors: {path!r} puts out {list(out.shape)}, and the vector has {len(vector)} numbers. Pass the axis "
-                "of the units (axis=1 for channels), or a vector of this layer."
+                f"vectors: {path!r} puts out {list(out.shape)}, and the vector has {len(vector)} numbers. Pass the "
+                "axis of the units (axis=1 for channels), or a vector of this layer."
             )
         shape = [1] * out.ndim
         shape[axis] = len(vector)
