@@ -208,7 +208,7 @@ def test_a_unit_of_one_class_stands_before_those_that_mix_classes_and_copies_are
     assert found.layers["0"].selectivity.min() > 0.85
     assert [one.kind if one else None for one in found.reasons["0"]].count("class") == 1
     assert found.order["0"][:3].tolist() == [4, 9, 7]
-    assert found.reasons["0"][9].words.startswith("a copy of unit 4 (r = 1.000); high for class 6, which explains ")
+    assert found.reasons["0"][9].words.startswith("a copy of unit 4 (r = 1.000), and high for class 6, which explains ")
     told = unit_sentences(found)
     assert told[0] == "Units that stand out: 2 copies, 1 of a class."
     assert told[1].count("unit 9") == 1  # a pair is told once

@@ -52,13 +52,19 @@ def is_essential(cut: Cut) -> bool:
 
 
 def _useless(found: Surgery) -> list[str]:
-    skipped = [cut for cut in found.cuts if cut.operation == "skip" and is_useless(cut)]
+    skipped = _outermost([cut for cut in found.cuts if cut.operation == "skip" and is_useless(cut)])
     averaged = [cut for cut in found.cuts if cut.operation == "mean" and is_useless(cut)]
     return [
         f"{_listed(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
         for cuts, word in ((averaged, "can be put at the mean, whatever the input,"), (skipped, "can be skipped"))
         if cuts
     ]
+
+
+def _outermost(cuts: Sequence[Cut]) -> list[Cut]:
+    """Those that stand inside none of the others: to leave a block out leaves out what is in it."""
+    names = {cut.layer for cut in cuts}
+    return [c for c in cuts if not any(c.layer.startswith((f"{name}.", f"{name}:")) for name in names)]
 
 
 def _essential(found: Surgery) -> list[str]:

@@ -113,7 +113,7 @@ def _reason(
     besides = of_one if first is copy else copy
     if first is None or besides is None:
         return first
-    return replace(first, words=f"{first.words}; {besides.words}", copy=max(first.copy, besides.copy))
+    return replace(first, words=f"{first.words}, and {besides.words}", copy=max(first.copy, besides.copy))
 
 
 def _word(found: Units, j: int, shown: Examples, texts: TokenRows | None) -> Reason | None:
