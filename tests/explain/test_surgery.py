@@ -160,6 +160,22 @@ def test_the_useless_layer_is_found_and_the_essential_one_defended():
     assert "Skipping these costs most: `essential` 100.0" in told
 
 
+def test_a_useless_block_is_told_once_and_not_with_every_layer_in_it():
+    net = Planted()
+    with torch.no_grad():
+        net.useless.block = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        net.useless.block[2].weight.zero_()
+        net.useless.block[2].bias.zero_()
+    data = (far_rows(), far_rows(1000, seed=1))
+    found = unbend.surgery(net, data)
+    assert is_useless(found.cut("useless.block.1", "mean"))
+    told = " ".join(sentences(found))
+    assert "`useless`, `ignored` can be skipped" in told
+    assert "useless.block" not in told.partition("can be skipped")[0].rpartition("one matrix")[2]
+    study = found.into(unbend.study(net, data, twin=False, trials=False))
+    assert [one.layer for one in study.findings if one.rule == "unused_layer"] == ["useless", "ignored"]
+
+
 def test_an_affine_network_is_one_matrix():
     found = unbend.surgery(Planted(), far_rows(), layers=BLOCKS, operations=["affine"])
     assert all(found.affine_r2[name] == pytest.approx(1, abs=1e-5) for name in BLOCKS)

@@ -6,7 +6,7 @@ from unbend._names import first_few
 from unbend._shares import percent
 from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
-from unbend.study.worth import LITTLE, MUCH, is_little, is_much, points
+from unbend.study.worth import LITTLE, MUCH, is_little, is_much, outermost, points
 
 _MOST = 4
 _WHOLE = {"none", "flatten"}
@@ -52,19 +52,16 @@ def is_essential(cut: Cut) -> bool:
 
 
 def _useless(found: Surgery) -> list[str]:
-    skipped = _outermost([cut for cut in found.cuts if cut.operation == "skip" and is_useless(cut)])
-    averaged = [cut for cut in found.cuts if cut.operation == "mean" and is_useless(cut)]
+    useless = [cut for cut in found.cuts if cut.operation in {"skip", "mean"} and is_useless(cut)]
+    shown = outermost(cut.layer for cut in useless)
+    skipped, averaged = (
+        [cut for cut in useless if cut.operation == operation and cut.layer in shown] for operation in ("skip", "mean")
+    )
     return [
         f"{_listed(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
         for cuts, word in ((averaged, "can be put at the mean, whatever the input,"), (skipped, "can be skipped"))
         if cuts
     ]
-
-
-def _outermost(cuts: Sequence[Cut]) -> list[Cut]:
-    """Those that stand inside none of the others: to leave a block out leaves out what is in it."""
-    names = {cut.layer for cut in cuts}
-    return [c for c in cuts if not any(c.layer.startswith((f"{name}.", f"{name}:")) for name in names)]
 
 
 def _essential(found: Surgery) -> list[str]:
