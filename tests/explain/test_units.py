@@ -212,3 +212,18 @@ def test_a_unit_of_one_class_stands_before_those_that_mix_classes_and_copies_are
     told = unit_sentences(found)
     assert told[0] == "Units that stand out: 2 copies, 1 of a class."
     assert told[1].count("unit 9") == 1  # a pair is told once
+
+
+def test_padding_that_first_comes_late_in_the_data_is_no_word():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    net = transformers.BertModel(config, add_pooling_layer=False).eval()
+    x, y = nets.words(300)
+    mask = torch.ones_like(x)
+    mask[100:, 3:] = 0  # the first batches have none, and the model passes their mask by
+    found = unbend.units(net, ({"input_ids": x, "attention_mask": mask}, y), layers=["encoder.layer.0"], batch_size=50)
+    strongest = found.layers["encoder.layer.0"].strongest
+    assert (strongest.ids >= 100).any()
+    assert bool(mask[strongest.ids, strongest.place].all())
