@@ -103,6 +103,7 @@ def test_training_the_new_layers_only_leaves_all_others_as_they_are():
     net = zoo.mlp([4, 16, 3], seed=0)
     made = unbend.bottleneck(net, (x, y), epochs=20, only_new=True)
     assert torch.equal(made.model[0].weight, net[0].weight)
+    assert all(parameter.requires_grad for parameter in made.model.parameters())  # the copy can be trained on
     first, last = (
         np.mean((p @ w.T + b).argmax(1) == made.plane.frame_y)
         for p, w, b in (

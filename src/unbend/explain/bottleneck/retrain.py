@@ -100,7 +100,7 @@ def retrain(
     n_steps, kept = how.n_steps(subject.train.n), []
     looks = {round(step) for step in [0.0, *np.geomspace(1, n_steps, FRAMES)]}
     tick = ticker(progress, "Retraining with two units", n_steps)
-    with quiet(net.model, training=not how.only_new, grad=True):
+    with _flags_kept(net.model), quiet(net.model, training=not how.only_new, grad=True):
         torch.manual_seed(how.seed)
         features = _features(net, subject) if how.only_new else None
         outputs = _outputs(net, subject, features)
@@ -121,6 +121,17 @@ def retrain(
                 remark(progress, _cost(how, n_steps, time.thread_time() - begun))
             tick(1)
         return [*kept, look(step=n_steps)]
+
+
+@contextmanager
+def _flags_kept(model: nn.Module) -> Iterator[None]:
+    """Afterwards the parameters that are trained are those of before, so that the copy can be trained on."""
+    known = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        yield
+    finally:
+        for parameter, flag in known:
+            parameter.requires_grad_(flag)
 
 
 def _cost(how: Retraining, n_steps: int, step: float) -> str:
