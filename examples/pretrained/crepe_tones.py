@@ -88,7 +88,8 @@ def draw(study: Study, waves: Maximisation) -> Figure:
         heard = f"output of {pitch(unit):.0f} Hz: loudest at {loudest(waves.inputs[i]):.0f} Hz"
         below.plot(1000 * np.arange(FRAME) / RATE, waves.inputs[i] / np.abs(waves.inputs[i]).max() - 3 * i, lw=1)
         below.text(0.3, 1.1 - 3 * i, heard)
-    below.set(xlabel="milliseconds", yticks=[], title="the wave that an output answers to most", xlim=(0, 40))
+    below.set(xlabel="milliseconds", yticks=[], title="the wave that an output answers to most")
+    below.set(xlim=(0, 40), ylim=(-7.3, 2.1))
     return figure
 
 

@@ -1,5 +1,6 @@
 """Two units before the output: found wherever the output comes from, trained, proved, and told."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -102,6 +103,7 @@ def test_training_the_new_layers_only_leaves_all_others_as_they_are():
     net = zoo.mlp([4, 16, 3], seed=0)
     made = unbend.bottleneck(net, (x, y), epochs=20, only_new=True)
     assert torch.equal(made.model[0].weight, net[0].weight)
+    assert all(parameter.requires_grad for parameter in made.model.parameters())  # the copy can be trained on
     first, last = (
         np.mean((p @ w.T + b).argmax(1) == made.plane.frame_y)
         for p, w, b in (
@@ -109,6 +111,18 @@ def test_training_the_new_layers_only_leaves_all_others_as_they_are():
         )
     )
     assert last > first + 0.2
+
+
+def test_a_retraining_of_more_than_a_minute_is_told_before_it_is_waited_for(monkeypatch):
+    made = import_module("unbend.explain.bottleneck.retrain")
+    monkeypatch.setattr(made, "LONG", 0.0)
+    told = []
+    unbend.bottleneck(nets.HeadFirst(), nets.rows(), epochs=2, progress=lambda phase, done, _total: told.append(phase))
+    (remark,) = {phase for phase in told if phase.endswith(".")}
+    assert "(2 steps). epochs= (--epochs) takes fewer steps; only_new=True" in remark
+    assert "about 2.8 h (3,000 steps)" in made._cost(made.Retraining(), 3000, 3.4)
+    monkeypatch.setattr(made, "LONG", 60.0)
+    assert made._cost(made.Retraining(), 3000, 0.01) == ""
 
 
 def test_the_same_seed_gives_the_same_plane_and_leaves_the_generator_alone():

@@ -169,3 +169,29 @@ def test_the_output_itself_is_not_steered(trained):
     net, x, y = trained
     with pytest.raises(LayerError, match="stands before the output"):
         unbend.steer(net, (x, y), 1, layers=["2"])
+
+
+def test_directions_of_unlike_layers_and_models_are_compared_over_the_same_rows(trained):
+    net, x, y = trained
+    other = zoo.mlp([4, 24, 3], seed=1)
+    zoo.train(other, x, y, zoo.Recipe(80, rate=0.02))
+    ways, rows = [], []
+    for model in (net, other):
+        study = unbend.study(model, (x, y), twin=False, trials=False)
+        ways.append([study.direction("1", label) for label in (1, 2)])
+        rows.append(representations(model, x, layers=["1"])["1"])
+    (own, away), (theirs, _) = ways
+    with pytest.raises(ShapeError, match="16 units"):
+        own.cosine(theirs)
+    assert own.alike(rows[0], theirs, rows[1]) > 0.9  # to the same class, in layers of 16 and 24 units
+    assert away.alike(rows[0], theirs, rows[1]) < 0
+    places = [way.project(h).numpy() for way, h in ((own, rows[0]), (theirs, rows[1]))]
+    assert own.alike(rows[0], theirs, rows[1]) == pytest.approx(np.corrcoef(*places)[0, 1], abs=1e-5)
+    with pytest.raises(ShapeError, match="the same rows"):
+        own.alike(rows[0], theirs, rows[1][:5])
+
+
+def test_a_vector_for_channels_says_which_axis_it_needs():
+    net = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU())
+    with unbend.adding(net, {"0": np.ones(6)}), pytest.raises(ShapeError, match="axis=1 for channels"):
+        net(torch.zeros(2, 1, 8, 5))

@@ -161,6 +161,22 @@ def test_the_useless_layer_is_found_and_the_essential_one_defended():
     assert "Skipping these costs most: `essential` 100.0" in told
 
 
+def test_a_useless_block_is_told_once_and_not_with_every_layer_in_it():
+    net = Planted()
+    with torch.no_grad():
+        net.useless.block = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        net.useless.block[2].weight.zero_()
+        net.useless.block[2].bias.zero_()
+    data = (far_rows(), far_rows(1000, seed=1))
+    found = unbend.surgery(net, data)
+    assert is_useless(found.cut("useless.block.1", "mean"))
+    told = " ".join(sentences(found))
+    assert "`useless`, `ignored` can be skipped" in told
+    assert "useless.block" not in told.partition("can be skipped")[0].rpartition("one matrix")[2]
+    study = found.into(unbend.study(net, data, twin=False, trials=False))
+    assert [one.layer for one in study.findings if one.rule == "unused_layer"] == ["useless", "ignored"]
+
+
 def test_an_affine_network_is_one_matrix():
     found = unbend.surgery(Planted(), far_rows(), layers=BLOCKS, operations=["affine"])
     assert all(found.affine_r2[name] == pytest.approx(1, abs=1e-5) for name in BLOCKS)
@@ -281,6 +297,50 @@ def test_units_nobody_reads_are_not_needed_and_the_most_important_go_last():
     assert curve.needed <= 8
     assert curve.by_importance[0] == curve.at_random[0] == pytest.approx(found.accuracy)
     assert curve.kept.tolist() == [16, 14, 12, 8, 4, 2, 1, 0]
+    assert curve.alone.tolist() == np.argsort(-curve.importance, kind="stable")[:8].tolist()
+    with torch.no_grad():
+        h = net[:2](x)
+        for unit, cost in zip(curve.alone, curve.costs, strict=True):
+            without = h.clone()
+            without[:, unit] = h[:, unit].mean()
+            accuracy = float((net[2](without).argmax(1) == y).double().mean())
+            assert cost.difference == pytest.approx(found.accuracy - accuracy, abs=1e-9)
+
+
+class Place(nn.Module):
+    """The class is where a map is bright; its mean over positions is the same for every class."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Conv2d(12, 12, 1), nn.Linear(12 * 9, 3)
+        with torch.no_grad():
+            self.body.weight.copy_(torch.eye(12)[..., None, None])
+            self.body.bias.zero_()
+            self.head.bias.zero_()
+            self.head.weight.zero_()
+            for label in range(3):
+                self.head.weight[label, label] = 1.0
+
+    def forward(self, x):
+        return self.head(self.body(x).flatten(1))
+
+
+def test_what_single_positions_hold_is_not_called_more_than_can_be_read_linearly():
+    y = torch.arange(300) % 3
+    x = 0.3 * torch.randn(300, 12, 3, 3)
+    x[torch.arange(300), 0, 0, y] += 3.0
+    data = ((x, y), (x, y))
+    found = unbend.surgery(Place(), data, layers=["body"], operations=["mean", "erase", "control"])
+    assert found.accuracy > 0.95
+    assert found.erasures[0].reading == "mean"
+    said = " ".join(sentences(found))
+    assert "linear read-out of the mean over positions of `body`" in said
+    assert "it uses what single positions hold, or more" in said
+    assert "uses more there" not in said
+    assert "(in layers with positions: on the mean over positions)" in said
+    whole = unbend.surgery(Place(), data, layers=["body"], operations=["mean", "erase", "control"], reduce="flatten")
+    assert whole.cut("body", "erase").accuracy < 0.5  # the head is linear in all positions
+    assert "there it uses just that" in " ".join(sentences(whole))
 
 
 def test_resampled_units_keep_their_spread_and_lose_what_they_say():

@@ -167,3 +167,63 @@ def test_the_command_tells_the_units_and_writes_the_page(tmp_path, monkeypatch, 
     with pytest.raises(SystemExit) as left:
         main(["units", "net.py:model", "data.npz", "--words", "none.txt"])
     assert left.value.code == 2
+
+
+def test_columns_are_called_by_their_names_in_tables_and_by_place_and_colour_in_images():
+    torch.manual_seed(0)
+    x, y = torch.randn(300, 4), torch.arange(300) % 3
+    net = zoo.mlp([4, 6, 3], seed=0)
+    with torch.no_grad():
+        net[0].weight[3] = torch.tensor([0.0, 0.0, -2.0, 0.0])
+    named = unbend.load.Data(x, y, column_names=("alcohol", "ash", "hue", "proline"))
+    found = unbend.units(net, named, layers=["0"])
+    assert found.reasons["0"][3].words == "column “hue” (r = -1.00)"
+    data = json.loads(re.search(r'id="data">(.*?)</script>', units_page(found, title="t"))[1].replace("<\\/", "</"))
+    (one,) = data["layers"]
+    at, shown = one["high"]["at"][3][0], [data["columns"][i] for i in one["tuned"][3]]
+    assert shown[0] == "hue"
+    strongest = found.layers["0"].strongest.ids[3, 0]
+    assert data["values"][at][one["tuned"][3][0]] == pytest.approx(float(x[strongest, 2]), rel=5e-3)
+    images = nn.Sequential(nn.Flatten(), zoo.mlp([3 * 8 * 8, 6, 3], seed=0))
+    with torch.no_grad():
+        images[1][0].weight[2] = 0
+        images[1][0].weight[2, 64 + 8 * 2 + 5] = 3.0
+    found = unbend.units(images, (torch.rand(200, 3, 8, 8), y[:200]), layers=["1.0"])
+    assert found.reasons["1.0"][2].words == "the green of the pixel in row 2, column 5 (r = 1.00)"
+
+
+def test_a_unit_of_one_class_stands_before_those_that_mix_classes_and_copies_are_told_of_every_kind():
+    torch.manual_seed(0)
+    y = torch.arange(1000) % 10
+    turn = torch.linalg.qr(torch.randn(10, 10))[0]
+    x = (torch.nn.functional.one_hot(y, 10) + 0.1 * torch.randn(1000, 10)) @ turn
+    net = nn.Sequential(nn.Linear(10, 12), nn.Linear(12, 10))
+    with torch.no_grad():
+        weight = torch.randn(12, 10).sign()  # mixes the classes, which explain nearly all of each unit
+        weight[4] = torch.eye(10)[6] + 0.05 * torch.randn(10)
+        weight[7] = torch.eye(10)[2] + 0.05 * torch.randn(10)
+        weight[9] = 2 * weight[4]
+        net[0].weight.copy_(weight @ turn)
+    found = unbend.units(net, (x, y), layers=["0"])
+    assert found.layers["0"].selectivity.min() > 0.85
+    assert [one.kind if one else None for one in found.reasons["0"]].count("class") == 1
+    assert found.order["0"][:3].tolist() == [4, 9, 7]
+    assert found.reasons["0"][9].words.startswith("a copy of unit 4 (r = 1.000), and high for class 6, which explains ")
+    told = unit_sentences(found)
+    assert told[0] == "Units that stand out: 2 copies, 1 of a class."
+    assert told[1].count("unit 9") == 1  # a pair is told once
+
+
+def test_padding_that_first_comes_late_in_the_data_is_no_word():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    net = transformers.BertModel(config, add_pooling_layer=False).eval()
+    x, y = nets.words(300)
+    mask = torch.ones_like(x)
+    mask[100:, 3:] = 0  # the first batches have none, and the model passes their mask by
+    found = unbend.units(net, ({"input_ids": x, "attention_mask": mask}, y), layers=["encoder.layer.0"], batch_size=50)
+    strongest = found.layers["encoder.layer.0"].strongest
+    assert (strongest.ids >= 100).any()
+    assert bool(mask[strongest.ids, strongest.place].all())

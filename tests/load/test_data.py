@@ -24,7 +24,7 @@ number = 7
 three = (x, y, x)
 empty = TensorDataset(x[:0], y[:0])
 whole = Data(x, y, None, ("no", "yes"))
-told = Data(x, y, None, (), "mine", "my disk")
+told = Data(x, y, None, (), "mine", "my disk", list("aabbcc"), ("height", "width"))
 wrong = Data(x, y[:5])
 both_parts = Data(x, y, Data(x[:2], y[:2]), ("no", "yes"))
 bad = (x, y[:5])
@@ -113,6 +113,7 @@ def test_two_sets_are_train_and_test(code, name, n):
 def test_data_is_kept_and_gets_a_name_where_it_has_none(code):
     assert (code("whole").name, code("whole").class_names) == ("whole", ("no", "yes"))
     assert (code("told").name, code("told").source) == ("mine", "my disk")
+    assert (code("told").groups, code("told").column_names) == (list("aabbcc"), ("height", "width"))
 
 
 def test_data_of_two_parts_and_of_sets(code):

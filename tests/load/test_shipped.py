@@ -36,6 +36,7 @@ def test_tables_are_standardised_and_say_so(name):
     assert x.mean(dim=0).abs().max() < 1e-6
     assert (x.std(dim=0, correction=0) - 1).abs().max() < 1e-6
     assert "each column standardised" in data(name).source
+    assert len(set(data(name).column_names)) == x.shape[1]
 
 
 def test_diabetes_has_targets_as_they_are():

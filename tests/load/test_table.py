@@ -10,6 +10,7 @@ import torch
 
 from unbend.errors import DataError, LoadError, MissingExtraError
 from unbend.load import data
+from unbend.study.source import source
 
 CSV = "height,width,kind\n1.5,2,cat\n2.5,3,dog\n3.5,4,cat\n"
 
@@ -24,6 +25,7 @@ def test_words_become_classes(tmp_path):
     assert got.x.tolist() == [[1.5, 2], [2.5, 3], [3.5, 4]]
     assert (got.y.tolist(), got.class_names) == ([0, 1, 0], ("cat", "dog"))
     assert got.name == "a.csv"
+    assert got.column_names == ("height", "width")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,15 @@ def test_gzipped(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(CSV.encode())[:-10])
     with pytest.raises(LoadError, match=r"a\.csv\.gz: "):
         data(str(tmp_path / "a.csv.gz"), label="kind")
+
+
+def test_the_columns_of_tables_keep_their_names_whatever_names_the_group_and_however_they_are_given(tmp_path):
+    grouped = data(put(tmp_path, CSV), label="kind", group="height")
+    assert grouped.column_names == ("width",)
+    frame = pd.DataFrame({"height": [1.5, 2.5, 3.5], "width": [2.0, 3.0, 4.0]})
+    assert source((frame, np.array([0, 1, 0]))).column_names == ("height", "width")
+    assert source(grouped).column_names == ("width",)
+    assert source((frame.to_numpy(), np.array([0, 1, 0]))).column_names == ()
 
 
 @pytest.mark.parametrize("kind", ["str", "category", "object"])

@@ -132,16 +132,17 @@ const layer: UnitLayer = {
   name: "1", kind: "units", place: [], channels: false, rate: [0.5, 0, null], selectivity: [0.1, 0.9, null], best: [0, 1, 0],
   mean: [[1, -1, 0], [0, 2, 0]], classRate: [[1, 0, 0], [0, 1, 0]], order: [1, 0, 2], reason: ["", "of a class", "constant"],
   high: { at: [[0], [1], [-1]], value: [[3], [4], [null]], place: [[], [], []] },
-  low: { at: [[1], [0], [-1]], value: [[-3], [-4], [null]], place: [[], [], []] }, tuning: "", columns: [],
+  low: { at: [[1], [0], [-1]], value: [[-3], [-4], [null]], place: [[], [], []] }, tuning: "",
+  tuned: [[0, 1], [1, 0], [0, 1]], goes: ["", "column “hue” (r = 0.90)", ""],
 };
 const deck: UnitsData = { classes: ["cat", "dog"], form: "table", ids: [7, 8], y: [0, 1], sprite: "", tile: { w: 0, h: 0, per: 1 },
-  texts: [], vocabulary: [], layers: [layer] };
+  texts: [], vocabulary: [], columns: ["ash", "hue"], values: [[1.5, 2], [0.25, null]], layers: [layer] };
 
 test("a card tells a unit's reason, rate, classes and examples", () => {
   const card = new Deck(deck).card(layer, 1);
   expect(card.querySelector("h2")?.textContent).toBe("unit 1");
   expect(card.textContent).toContain("of a class");
-  expect(card.textContent).toContain("row 8, class dog: 4");
+  expect(card.textContent).toContain("row 8, class dog: 4 · hue —, ash 0.25");
   expect(card.textContent).toContain("the classes explain 90\u00a0%");
 });
 

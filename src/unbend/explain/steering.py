@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unbend._typing import Array, Float64
 from unbend.capture import Tap, quiet
-from unbend.errors import DataError, LayerError
+from unbend.errors import DataError, LayerError, ShapeError
 from unbend.explain.defaults import STRENGTHS
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup, setup
@@ -192,6 +192,7 @@ def adding(model: nn.Module, vectors: Mapping[str, Array | Tensor], *, axis: int
 
     Raises:
         LayerError: no such layer.
+        ShapeError: a layer has another number of units along the axis.
 
     Example:
         >>> net = nn.Sequential(nn.Identity(), nn.Identity())
@@ -204,13 +205,18 @@ def adding(model: nn.Module, vectors: Mapping[str, Array | Tensor], *, axis: int
         for path, vector in vectors.items():
             if path not in modules:
                 raise LayerError(f"vectors: no layer named {path!r} in {type(model).__name__}.")
-            hook = partial(_added, torch.as_tensor(vector), axis)
+            hook = partial(_added, path, torch.as_tensor(vector), axis)
             stack.callback(modules[path].register_forward_hook(hook).remove)
         yield
 
 
-def _added(vector: Tensor, axis: int, _module: nn.Module, _args: Any, output: Any) -> Any:
+def _added(path: str, vector: Tensor, axis: int, _module: nn.Module, _args: Any, output: Any) -> Any:
     def change(out: Tensor, _given: Tensor | None) -> Tensor:
+        if not -out.ndim <= axis < out.ndim or out.shape[axis] != len(vector):
+            raise ShapeError(
+                f"vectors: {path!r} puts out {list(out.shape)}, and the vector has {len(vector)} numbers. Pass the "
+                "axis of the units (axis=1 for channels), or a vector of this layer."
+            )
         shape = [1] * out.ndim
         shape[axis] = len(vector)
         return out + vector.to(out).reshape(shape)

@@ -125,7 +125,7 @@ def _check(given: Data) -> Data:
     pair = None if test is None else (test.x, test.y)
     names, source = given.class_names, given.source
     found = from_arrays(given.name, (given.x, given.y), test=pair, class_names=names, source=source)
-    return replace(found, column_names=given.column_names)
+    return replace(found, groups=given.groups, column_names=given.column_names)
 
 
 def _is_set(x: object) -> bool:

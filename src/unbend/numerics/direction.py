@@ -52,7 +52,9 @@ class Direction:
         return (x - origin) @ vector / self.length
 
     def cosine(self, other: "Direction") -> float:
-        """The cosine of the angle with a direction in a layer of as many units.
+        """The cosine of the angle with a direction among the same units: of one layer, a residual stream, a checkpoint.
+
+        Two networks that were trained apart have units of their own, which no cosine tells anything of: `alike`.
 
         Raises:
             ShapeError: another width.
@@ -60,6 +62,35 @@ class Direction:
         if len(other.vector) != len(self.vector):
             raise ShapeError(f"other: expected a direction among {len(self.vector)} units, got {len(other.vector)}.")
         return float(self.vector @ other.vector)
+
+    def alike(self, x: Tensor, other: "Direction", other_x: Tensor) -> float:
+        """The correlation, over the same rows, of how far they lie along this direction and along another one.
+
+        It compares directions of any two layers, also of layers of unlike width and of two models.
+
+        Args:
+            x: the rows in this direction's layer [n, d].
+            other: the other direction.
+            other_x: the same rows in the layer of that one [n, e].
+
+        Raises:
+            ShapeError: rows of another width, or not as many.
+
+        Example:
+            >>> import torch
+            >>> rows, turn = torch.randn(50, 2), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+            >>> def way(*vector):
+            ...     return Direction(layer="0", name="b", kind="mean", vector=np.array(vector), length=1.0,
+            ...                      origin=np.zeros(2))
+            >>> way(1.0, 0.0).cosine(way(0.0, 1.0)), round(way(1.0, 0.0).alike(rows, way(0.0, 1.0), rows @ turn), 3)
+            (0.0, 1.0)
+        """
+        if len(x) != len(other_x) or len(x) < 2:
+            raise ShapeError(f"other_x: expected the same rows, two at least, got {len(x)} and {len(other_x)}.")
+        places = (one.project(rows.detach().double()) for one, rows in ((self, x), (other, other_x)))
+        own, theirs = (place.cpu() - place.cpu().mean() for place in places)
+        size = float(own.norm() * theirs.norm())
+        return float(own @ theirs) / size if size > 0 else 0.0
 
     def random(self, seed: int = 0) -> "Direction":
         """A direction drawn evenly from all, of the same length and origin: what it is to be compared with."""

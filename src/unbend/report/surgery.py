@@ -70,9 +70,14 @@ def _units(result: Surgery) -> SheetPart:
     where = "as they are for another row" if result.units[0].is_resampled else "put at their mean"
     words = (
         f"Units are {where}, the least important first (by the first-order change of the loss), and in a random "
-        "order. Dotted: the least number that was tried within two points."
+        "order. Dotted: the least number that was tried within two points. Below: the most important units, each alone."
     )
-    return SheetPart("How many units each layer needs", (words,), pictures)
+    columns = ("layer", "unit", "cost of it alone")
+    rows = [
+        (f"`{one.layer}`", str(unit), points(cost).removesuffix(" points"))
+        for one in result.units for unit, cost in zip(one.alone, one.costs, strict=True)
+    ]  # fmt: skip
+    return SheetPart("How many units each layer needs", (words,), pictures, columns, rows)
 
 
 def _numbers(result: Surgery) -> SheetPart:

@@ -5,22 +5,25 @@ of units cost a page their numbers only; all images are one picture that cards t
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 
-from unbend._typing import Array, Float64
-from unbend.explain.units.examples import Examples
+from unbend._typing import Array, Float64, Int64
+from unbend.explain.units.examples import Examples, column_word
 from unbend.explain.units.reasons import Reason
 from unbend.explain.units.units import UnitCards
 from unbend.numerics.units import Extremes
 from unbend.report.html import carried, fill, looks, template
 
 _TOLD = 8
-"""Remarkable units that are named in words."""
-_GO_WITH = 3
-"""Columns of a table that a card names."""
+"""Remarkable units that are named in words,"""
+_LEAST = 2
+"""of every kind at least as many."""
+_TUNED = 3
+"""Columns of a table that a card shows of its rows: those with which the unit goes most."""
 
 
 def units_page(result: UnitCards, *, title: str) -> str:
@@ -48,7 +51,10 @@ def unit_sentences(result: UnitCards) -> tuple[str, ...]:
     """The most remarkable units of all layers, and how many of each kind there are."""
     told: list[tuple[Reason, str]] = []
     for name, found in result.reasons.items():
-        told += [(reason, f"unit {j} of `{name}`: {reason.words}") for j, reason in enumerate(found) if reason]
+        told += [
+            (reason, f"unit {j} of `{name}`: {reason.words}")
+            for j, reason in enumerate(found) if reason and not _is_told(reason, j, found)
+        ]  # fmt: skip
     if not told:
         return ("No unit is one of a column, a word or a class, and none is a copy.",)
     kinds = {
@@ -58,21 +64,74 @@ def unit_sentences(result: UnitCards) -> tuple[str, ...]:
         "class": "of a class",
         "silent": "constant",
     }
-    counts = [f"{n:,} {word}" for kind, word in kinds.items() if (n := sum(r.kind == kind for r, _ in told))]
-    rank = list(kinds)
-    first = sorted(told, key=lambda pair: (rank.index(pair[0].kind), -pair[0].strength))[:_TOLD]
-    return (f"Units that stand out: {', '.join(counts)}.", "; ".join(words for _, words in first) + ".")
+    every = [reason for found in result.reasons.values() for reason in found if reason]
+    sizes = {kind: sum(_is_of(reason, kind) for reason in every) for kind in kinds}
+    counts = [f"{n:,} {kinds[kind]}" for kind, n in sizes.items() if n]
+    return (f"Units that stand out: {', '.join(counts)}.", "; ".join(_first(told, list(kinds))) + ".")
+
+
+def _is_of(reason: Reason, kind: str) -> bool:
+    """Whether a unit is one of a kind: a copy may be one of a word besides."""
+    return reason.copy >= 0 if kind == "copy" else reason.kind == kind
+
+
+def _is_told(reason: Reason, unit: int, of_layer: Sequence[Reason | None]) -> bool:
+    """Whether the unit before that it is a copy of says the same of both."""
+    other = of_layer[reason.copy] if 0 <= reason.copy < unit else None
+    return reason.kind == "copy" and other is not None and other.kind == "copy" and other.copy == unit
+
+
+def _first(told: Sequence[tuple[Reason, str]], kinds: Sequence[str]) -> list[str]:
+    """The strongest of every kind in words, those of the first kinds as far as there is room."""
+    of_kind = {kind: sorted((pair for pair in told if pair[0].kind == kind), key=lambda pair: -pair[0].strength)
+               for kind in kinds}  # fmt: skip
+    shown = {kind: min(len(pairs), 0 if kind == "silent" else _LEAST) for kind, pairs in of_kind.items()}
+    for kind, pairs in of_kind.items():
+        shown[kind] += max(min(len(pairs) - shown[kind], _TOLD - sum(shown.values())), 0)
+    return [words for kind, pairs in of_kind.items() for _, words in pairs[: shown[kind]]]
 
 
 def _data(result: UnitCards) -> dict[str, Any]:
     shown = result.examples
     sprite, tile = _sprite(shown)
     texts, vocabulary = _texts(result)
+    tuned = _tuned(result)
+    columns = np.unique([column for of_layer in tuned.values() for column in of_layer.ravel()])
     return {
         "classes": list(result.class_names), "form": shown.form, "ids": shown.ids.tolist(), "y": shown.y.tolist(),
         "sprite": sprite, "tile": tile, "texts": texts, "vocabulary": vocabulary,
-        "layers": [_layer(result, name) for name in result.layers],
+        "columns": [column_word(shown.column_names, int(column), is_alone=True) for column in columns],
+        "values": _short(shown.x[:, columns]) if len(columns) else [],
+        "layers": [
+            _layer(result, name) | _with_columns(result, name, tuned.get(name), columns) for name in result.layers
+        ],
     }  # fmt: skip
+
+
+def _tuned(result: UnitCards) -> dict[str, Int64[Array, "d c"]]:
+    """By layer, the columns of a table with which each unit goes most."""
+    if result.examples.form != "columns":
+        return {}
+    return {
+        name: np.argsort(-np.abs(r), axis=1, kind="stable")[:, :_TUNED].astype(np.int64)
+        for name, r in result.tuning.items()
+    }
+
+
+def _with_columns(
+    result: UnitCards, name: str, most: Int64[Array, "d c"] | None, columns: Int64[Array, "k"]
+) -> dict[str, Any]:
+    """Which of the columns that are shown each unit goes with most, and how, in words."""
+    if most is None:
+        return {"tuned": [], "goes": []}
+    r = result.tuning[name]
+    return {
+        "tuned": np.searchsorted(columns, most).tolist(),
+        "goes": [
+            ", ".join(f"{result.examples.column(int(j))} (r = {own[j]:.2f})" for j in at)
+            for own, at in zip(r, most, strict=True)
+        ],
+    }
 
 
 def _layer(result: UnitCards, name: str) -> dict[str, Any]:
@@ -86,20 +145,8 @@ def _layer(result: UnitCards, name: str) -> dict[str, Any]:
         "reason": ["" if one is None else one.words for one in result.reasons[name]],
         "high": _side(found.strongest, shown, has_places=bool(place)),
         "low": _side(found.weakest, shown, has_places=bool(place)),
-        "tuning": _bytes(result.tuning[name]) if is_map else "", "columns": _columns(result, name),
+        "tuning": _bytes(result.tuning[name]) if is_map else "",
     }  # fmt: skip
-
-
-def _columns(result: UnitCards, name: str) -> list[str]:
-    """With which columns of a table each unit goes most, in words; none for other inputs."""
-    if result.examples.form != "columns" or name not in result.tuning:
-        return []
-    r = result.tuning[name]
-    most = np.argsort(-np.abs(r), axis=1, kind="stable")[:, :_GO_WITH]
-    return [
-        ", ".join(f"{result.examples.column(int(j))} (r = {own[j]:.2f})" for j in at)
-        for own, at in zip(r, most, strict=True)
-    ]
 
 
 def _bytes(r: Float64[Array, "d q"]) -> str:

@@ -75,10 +75,9 @@ def costly(frames: Sequence[Layer], n_rows: int, n_targets: int, *, has_twin: bo
     if has_twin:
         options.append("twin=False (--no-twin) halves it")
     wide = ", ".join(f"{name} ({widths[name]:,} columns)" for name in dearest)
-    return (
-        f"Beside the forward passes this takes about {_in_words(total)}, most of it for {wide}: {'; '.join(options)}."
-    )
+    return f"Beside the forward passes this takes about {in_words(total)}, most of it for {wide}: {'; '.join(options)}."
 
 
-def _in_words(seconds: float) -> str:
+def in_words(seconds: float) -> str:
+    """A time of over a minute, in minutes or hours."""
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -4,6 +4,7 @@ In: nothing; surgery, which can run the network, makes it. Out: a `Worth`, plain
 the model.
 """
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from unbend.numerics.interval import PairedDifference
@@ -60,6 +61,17 @@ def is_little(cost: PairedDifference) -> bool:
 def is_much(cost: PairedDifference) -> bool:
     """Whether it is surely more than five points."""
     return cost.low > MUCH
+
+
+def outermost(names: Iterable[str]) -> set[str]:
+    """Those of some layers that stand inside none of the others: what is in a block goes with it.
+
+    Example:
+        >>> sorted(outermost(["block", "block.norm", "block:relu", "head"]))
+        ['block', 'head']
+    """
+    every = set(names)
+    return {one for one in every if not any(one.startswith((f"{other}.", f"{other}:")) for other in every)}
 
 
 def points(gap: PairedDifference) -> str:

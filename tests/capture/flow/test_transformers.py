@@ -53,6 +53,17 @@ def test_bert_has_a_mask_at_every_token_and_none_behind_the_pooler():
     assert shown.site("pooler.dense").axes == ("sample", "unit")
 
 
+def test_a_mask_that_the_model_passes_by_where_nothing_is_padded_is_found_all_the_same():
+    torch.manual_seed(0)
+    net = transformers.BertModel(transformers.BertConfig(**SMALL, intermediate_size=16)).eval()
+    whole = {"input_ids": tokens(6, 30), "attention_mask": mask(6, 6, 6, 6, 6)}
+    shown = flow(net, whole, N)
+    names = ["embeddings.LayerNorm", "encoder.layer.0.output.LayerNorm", "pooler.dense"]
+    assert masks(shown, *names) == [ENCODED, ENCODED, None]
+    assert bool((whole["attention_mask"] == 1).all())  # the caller's own stays as it is
+    assert not shown.writes
+
+
 @pytest.mark.parametrize("decoded", [6, 5])
 def test_a_t5_decoder_is_read_under_its_own_mask(decoded):
     torch.manual_seed(0)

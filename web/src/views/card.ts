@@ -35,8 +35,10 @@ export interface UnitLayer {
   readonly low: Side;
   /** Correlations with every input, bytes in base64, 128 for none; empty where there are none. */
   readonly tuning: string;
-  /** The columns of a table that each unit goes with most, in words; none for other inputs. */
-  readonly columns: readonly string[];
+  /** The columns of a table that each unit goes with most. */
+  readonly tuned: readonly (readonly number[])[];
+  /** How each unit goes with these, in words; none for other inputs. */
+  readonly goes: readonly string[];
 }
 
 export interface UnitsData {
@@ -48,6 +50,9 @@ export interface UnitsData {
   readonly tile: { readonly w: number; readonly h: number; readonly per: number };
   readonly texts: readonly (readonly number[])[];
   readonly vocabulary: readonly string[];
+  /** Columns of a table that cards show, and their values in the examples. */
+  readonly columns: readonly string[];
+  readonly values: readonly (readonly (number | null)[])[];
   readonly layers: readonly UnitLayer[];
 }
 
@@ -81,7 +86,7 @@ export class Deck {
       html("h2", {}, `${layer.channels ? "channel" : "unit"} ${unit}`),
       html("p", { class: "reason" }, layer.reason[unit] ?? ""),
       html("p", {}, `above 0 in ${share(layer.rate[unit])} of rows${explained}`),
-      ...(layer.columns[unit] ? [html("p", {}, `goes with ${layer.columns[unit]}`)] : []),
+      ...(layer.goes[unit] ? [html("p", {}, `goes with ${layer.goes[unit]}`)] : []),
       html("div", { class: "body" }, html("div", {}, ...(classes.length ? bars(classes, layer, unit) : [])), ...(map ? [map] : [])),
       html("p", {}, "strongest"), this.#examples(layer, layer.high, unit, high),
       html("p", {}, "weakest"), this.#examples(layer, layer.low, unit, low));
@@ -96,9 +101,16 @@ export class Deck {
       const of = classes.length ? `class ${classes[label] ?? label}` : `label ${digits(label)}`;
       const words = `row ${ids[at] ?? ""}, ${of}: ${digits(side.value[unit]?.[i] ?? NaN)}`;
       if (form === "image") return [this.#thumbnail(at, place, layer, words)];
-      return [form === "tokens" ? this.#words(at, layer.place.length ? place : -1) : html("p", { class: "text" }, words)];
+      return [form === "tokens" ? this.#words(at, layer.place.length ? place : -1) : html("p", { class: "text" }, words, this.#columns(at, layer.tuned[unit] ?? []))];
     });
     return html("div", { class: form === "image" ? "strip" : "" }, ...shown);
+  }
+
+  /** What stands in the row, in the columns that the unit goes with most. */
+  #columns(at: number, shown: readonly number[]): string {
+    const { columns, values } = this.data;
+    const told = shown.map((column) => `${columns[column] ?? ""} ${digits(values[at]?.[column] ?? NaN)}`);
+    return told.length ? ` · ${told.join(", ")}` : "";
   }
 
   #thumbnail(at: number, place: number, layer: UnitLayer, words: string): HTMLElement {

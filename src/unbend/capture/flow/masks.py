@@ -8,7 +8,7 @@ padding is read off what attention leaves out, else off the edge at which every 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from unbend.capture.flow.axes import Axis, Layout
 from unbend.capture.flow.operations import COMPARING
 from unbend.capture.flow.steps import TorchCall
+from unbend.capture.inputs import copy_of, named_tensors
 
 Meaning: TypeAlias = Literal["tokens", "padding", "lengths"]
 """What a nonzero value says: a token, no token; or how many tokens the sequence has, from the first."""
@@ -137,6 +138,26 @@ def _by_edge(values: Tensor) -> Meaning | None:
 
 def _by_name(word: str) -> Meaning:
     return "padding" if "pad" in word.lower() else "tokens"
+
+
+def with_padding(inputs: Any, masks: Sequence[Mask]) -> Any:
+    """A copy of the inputs in which masks that call nothing padding call the last position of the first row so.
+
+    None where there is no such mask.
+
+    Args:
+        inputs: one batch, as the model takes it.
+        masks: among them.
+    """
+    padded = copy_of(inputs)
+    given = dict(named_tensors(padded))
+    n_padded = 0
+    for tensor, meaning in [(given[mask.name], mask.meaning) for mask in masks if mask.meaning != "lengths"]:
+        if bool((tensor == 0 if meaning == "tokens" else tensor != 0).any()):
+            continue
+        tensor[0, ..., -1] = 0 if meaning == "tokens" else 10 * _OUT if tensor.is_floating_point() else 1
+        n_padded += 1
+    return padded if n_padded else None
 
 
 def words_of(names: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ In: an `Insertion`, rows. Out: the copy trained in place, and the plane of its t
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from unbend.capture import quiet
 from unbend.errors import DataError
 from unbend.explain.bottleneck.output import Insertion
 from unbend.explain.scores import row_losses
+from unbend.study.cost import LONG, in_words
 from unbend.study.examine.subject import Sample, Subject
 from unbend.study.loss import LabelForms
-from unbend.study.progress import Progress, ticker
+from unbend.study.progress import Progress, remark, ticker
 
 Step: TypeAlias = Callable[[Tensor], Tensor]
 """From the numbers of some rows to the output of the copy for them."""
@@ -98,7 +100,7 @@ def retrain(
     n_steps, kept = how.n_steps(subject.train.n), []
     looks = {round(step) for step in [0.0, *np.geomspace(1, n_steps, FRAMES)]}
     tick = ticker(progress, "Retraining with two units", n_steps)
-    with quiet(net.model, training=not how.only_new, grad=True):
+    with _flags_kept(net.model), quiet(net.model, training=not how.only_new, grad=True):
         torch.manual_seed(how.seed)
         features = _features(net, subject) if how.only_new else None
         outputs = _outputs(net, subject, features)
@@ -107,16 +109,39 @@ def retrain(
         for step, rows in enumerate(_batches(subject.train.n, how, n_steps)):
             if step in looks:
                 kept.append(look(step=step))
-            out = outputs(rows)
-            value = _loss(subject, out, subject.train.of(rows)[1])
+            begun = time.thread_time()
+            value = _loss(subject, outputs(rows), subject.train.of(rows)[1])
             if not bool(torch.isfinite(value)):
                 raise DataError(f"bottleneck: the loss is no longer finite at step {step}. Lower rate ({how.rate:g}).")
             steps.zero_grad()
             value.backward()
             steps.step()
             schedule.step()
+            if step == 1:
+                remark(progress, _cost(how, n_steps, time.thread_time() - begun))
             tick(1)
         return [*kept, look(step=n_steps)]
+
+
+@contextmanager
+def _flags_kept(model: nn.Module) -> Iterator[None]:
+    """Afterwards the parameters that are trained are those of before, so that the copy can be trained on."""
+    known = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        yield
+    finally:
+        for parameter, flag in known:
+            parameter.requires_grad_(flag)
+
+
+def _cost(how: Retraining, n_steps: int, step: float) -> str:
+    """How long the retraining will take, and what would take less; nothing for less than a minute."""
+    if n_steps * step < LONG:
+        return ""
+    told = (
+        f"Retraining takes about {in_words(n_steps * step)} ({n_steps:,} steps). epochs= (--epochs) takes fewer steps"
+    )
+    return f"{told}." if how.only_new else f"{told}; only_new=True (--only-new) trains the two new layers alone."
 
 
 def _batches(n: int, how: Retraining, n_steps: int) -> Iterator[Tensor]:

@@ -9,19 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unbend._typing import Array, Float64, Int64
+from unbend._typing import Array, Bool, Float64, Int64
 from unbend.capture import Caught, Tap, quiet, tapped
 from unbend.explain.scores import row_losses
 from unbend.explain.setup import Setup
 from unbend.explain.surgery.fit import LayerFit
 from unbend.explain.surgery.operations import ablate, resample
 from unbend.explain.surgery.replay import Replay
-from unbend.numerics.interval import paired_difference
+from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, ticker
 
 _ROWS = 512
 """Training rows by which units are ordered."""
+_ALONE = 8
+"""Units of a layer, the most important ones, that are each put at the mean alone."""
 LOST = 0.02
 """Of held-out accuracy: units are needed while the loss can be told from chance and is over this."""
 
@@ -39,6 +41,8 @@ class UnitsNeeded:
         importance: of every unit: mean size of the first-order change of the loss when it is put at its mean.
         needed: the least number that was tried with no more than two points of accuracy lost.
         is_resampled: whether the others put out what they do for another row, and not their mean.
+        alone: the most important units [m].
+        costs: held-out accuracy of the network as it is minus that without each of these units, all others as they are.
     """
 
     layer: str
@@ -49,6 +53,8 @@ class UnitsNeeded:
     importance: Float64[Array, "d"]
     needed: int
     is_resampled: bool
+    alone: Int64[Array, "m"]
+    costs: tuple[PairedDifference, ...]
 
 
 def units_needed(
@@ -73,7 +79,7 @@ def units_needed(
         resampled: whether units that are not kept put out what they do for another row, and not their mean.
 
     Cost:
-        A backward pass over 512 rows; then for each layer twice log2(units) times the layers behind it.
+        A backward pass over 512 rows; then for each layer twice log2(units) + 8 times the layers behind it.
 
     Source:
         Molchanov et al. 2017, pruning by a first-order Taylor expansion of the loss.
@@ -85,30 +91,41 @@ def units_needed(
     orders = {tap.name: (np.argsort(-scores[tap.name], kind="stable"), rng.permutation(len(scores[tap.name])))
               for tap in found}  # fmt: skip
     kept = {tap.name: _steps(len(scores[tap.name])) for tap in found}
+    ablated = {tap.name: _ablated(orders[tap.name], kept[tap.name]) for tap in found}
     outs: dict[tuple[str, int, int], list[Tensor]] = {}
     plain: list[Tensor] = []
     with quiet(made.model):
         replay = Replay(made.model, rows.rows(0, 2)[0], [tap.place for tap in found])
-        n_passes = 1 + sum(2 * len(kept[tap.name]) * replay.share(tap.place) for tap in found)
+        n_passes = 1 + sum(len(ablated[tap.name]) * replay.share(tap.place) for tap in found)
         tick = ticker(progress, f"Units needed, {n_passes:.0f} forward passes", rows.n)
         for start in range(0, rows.n, size):
             inputs, labels = rows.rows(start, start + size)
             plain.append(replay.record(given(inputs)).cpu())
             for tap in found:
-                for which, order in enumerate(orders[tap.name]):
-                    for n in kept[tap.name]:
-                        dropped = np.ones(len(order), bool)
-                        dropped[order[:n]] = False
-                        mean = known[tap.name].mean
-                        change = resample(tap, dropped, seed) if resampled else ablate(tap, mean, dropped)
-                        out = replay.change(given(inputs), {tap.place: change}).cpu()
-                        outs.setdefault((tap.name, which, int(n)), []).append(out)
+                for key, dropped in ablated[tap.name].items():
+                    mean = known[tap.name].mean
+                    change = resample(tap, dropped, seed) if resampled else ablate(tap, mean, dropped)
+                    out = replay.change(given(inputs), {tap.place: change}).cpu()
+                    outs.setdefault((tap.name, *key), []).append(out)
             tick(len(labels.y))
     right = {key: (subject.guess(torch.cat(parts)) == rows.y).numpy() for key, parts in outs.items()}
     before = (subject.guess(torch.cat(plain)) == rows.y).numpy()
     return tuple(
         _curve(tap.name, kept[tap.name], scores[tap.name], right, before, is_resampled=resampled) for tap in found
     )
+
+
+def _ablated(
+    orders: tuple[Int64[Array, "d"], Int64[Array, "d"]], kept: Int64[Array, "s"]
+) -> dict[tuple[int, int], Bool[Array, "d"]]:
+    """Which units are not kept: all but the first of each order, by how many; then the first ones alone, by unit."""
+    found: dict[tuple[int, int], Bool[Array, "d"]] = {}
+    for which, order in enumerate(orders):
+        for n in kept:
+            found[which, int(n)] = ~np.isin(np.arange(len(order)), order[:n])
+    for unit in orders[0][:_ALONE]:
+        found[2, int(unit)] = np.arange(len(orders[0])) == unit
+    return found
 
 
 def _steps(n: int) -> Int64[Array, "s"]:
@@ -124,6 +141,7 @@ def _curve(
     is_resampled: bool,
 ) -> UnitsNeeded:  # fmt: skip
     curves = [np.array([right[layer, which, int(n)].mean() for n in kept]) for which in (0, 1)]
+    alone = np.argsort(-importance, kind="stable")[:_ALONE]
     needed = len(importance)
     for n in kept:
         gap = paired_difference(before, right[layer, 0, int(n)])
@@ -132,7 +150,8 @@ def _curve(
         needed = int(n)
     return UnitsNeeded(
         layer=layer, n_units=len(importance), kept=kept, by_importance=curves[0], at_random=curves[1],
-        importance=importance, needed=needed, is_resampled=is_resampled,
+        importance=importance, needed=needed, is_resampled=is_resampled, alone=alone,
+        costs=tuple(paired_difference(before, right[layer, 2, int(unit)]) for unit in alone),
     )  # fmt: skip
 
 

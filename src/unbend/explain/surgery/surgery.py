@@ -68,6 +68,7 @@ class Erasure:
 
     Attributes:
         layer: which.
+        reading: the rule by which positions are reduced, such as "mean"; "none" where there are none.
         rank: directions that were taken away.
         gap: greatest distance of a class mean from the mean before, in standard deviations of a unit.
         gap_left: the same afterwards. 0 up to rounding is the proof that no affine read-out beats a constant on the
@@ -79,6 +80,7 @@ class Erasure:
     """
 
     layer: str
+    reading: str
     rank: int
     gap: float
     gap_left: float
@@ -355,6 +357,6 @@ def _erasure(tap: Tap, known: LayerFit, leak: Leak | None, base: float) -> Erasu
     eraser = known.eraser
     assert eraser is not None  # noqa: S101  asked by the caller
     return Erasure(
-        layer=tap.name, rank=eraser.rank, gap=eraser.gap, gap_left=eraser.gap_left, moved=eraser.moved,
-        base_rate=base, leak=leak,
+        layer=tap.name, reading=tap.view.rule, rank=eraser.rank, gap=eraser.gap, gap_left=eraser.gap_left,
+        moved=eraser.moved, base_rate=base, leak=leak,
     )  # fmt: skip

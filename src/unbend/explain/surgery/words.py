@@ -6,9 +6,13 @@ from unbend._names import first_few
 from unbend._shares import percent
 from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
-from unbend.study.worth import MUCH, is_little, is_much, points
+from unbend.study.worth import LITTLE, MUCH, is_little, is_much, outermost, points
 
 _MOST = 4
+_WHOLE = {"none", "flatten"}
+"""Readings that leave nothing of a layer out."""
+READINGS = {"mean": "the mean over positions", "last": "the last position", "cls": "the first position"}
+"""What a reading of a layer with positions takes of it, in words."""
 
 
 def sentences(found: Surgery) -> tuple[str, ...]:
@@ -24,6 +28,7 @@ def sentences(found: Surgery) -> tuple[str, ...]:
         *_essential(found),
         *_used(found),
         *_needed(found),
+        *_alone(found),
     ]
     return tuple(told)
 
@@ -47,8 +52,11 @@ def is_essential(cut: Cut) -> bool:
 
 
 def _useless(found: Surgery) -> list[str]:
-    skipped = [cut for cut in found.cuts if cut.operation == "skip" and is_useless(cut)]
-    averaged = [cut for cut in found.cuts if cut.operation == "mean" and is_useless(cut)]
+    useless = [cut for cut in found.cuts if cut.operation in {"skip", "mean"} and is_useless(cut)]
+    shown = outermost(cut.layer for cut in useless)
+    skipped, averaged = (
+        [cut for cut in useless if cut.operation == operation and cut.layer in shown] for operation in ("skip", "mean")
+    )
     return [
         f"{_listed(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
         for cuts, word in ((averaged, "can be put at the mean, whatever the input,"), (skipped, "can be skipped"))
@@ -97,11 +105,16 @@ def _survivors(found: Surgery, survive: Sequence[Cut]) -> list[str]:
     if not needed:
         return []
     cut = max(needed, key=lambda one: one.accuracy)
+    reading = next(one.reading for one in found.erasures if one.layer == cut.layer)
+    where = f"`{cut.layer}`" if reading in _WHOLE else f"{READINGS[reading]} of `{cut.layer}`"
     told = (
-        f"With all that a linear read-out can use of the classes erased from `{cut.layer}`, the network is still "
-        f"right in {percent(cut.accuracy)}, and it needs that layer: it uses more there than what can be read linearly."
+        f"With all that a linear read-out of {where} can use of the classes erased, the network is still right in "
+        f"{percent(cut.accuracy)}, and it needs that layer: "
     )
-    return [told]
+    if reading in _WHOLE:
+        return [f"{told}it uses more there than what can be read linearly."]
+    more = "it uses what single positions hold, or more than can be read linearly"
+    return [f"{told}{more} (`--reduce {cut.layer}=flatten` erases from all positions at once)."]
 
 
 def _proof(found: Surgery, n: int) -> list[str]:
@@ -111,9 +124,15 @@ def _proof(found: Surgery, n: int) -> list[str]:
     where = f"all {n} erased layers" if n > 1 else "the erased layer"
     told = (
         f"In {where} the class means are equal up to {worst:.1g} standard deviations, so no linear read-out beats a "
-        f"constant on the rows they were fitted on.{_leaks(found.erasures)}"
+        f"constant on the rows they were fitted on{_as_read(found.erasures)}.{_leaks(found.erasures)}"
     )
     return [told]
+
+
+def _as_read(erasures: Sequence[Erasure]) -> str:
+    """What stands for a row in layers with positions."""
+    found = sorted({READINGS[one.reading] for one in erasures if one.reading not in _WHOLE})
+    return f" (in layers with positions: on {' or '.join(found)})" if found else ""
 
 
 def _leaks(erasures: Sequence[Erasure]) -> str:
@@ -135,6 +154,16 @@ def _needed(found: Surgery) -> list[str]:
     told = ", ".join(f"`{one.layer}` {one.needed:,} of {one.n_units:,}" for one in spare[: 2 * _MOST])
     rest = "as they are for another row" if spare[0].is_resampled else "at their mean"
     return [f"Units needed to stay within two points, the others {rest}: {told}."]
+
+
+def _alone(found: Surgery) -> list[str]:
+    """Single units whose loss can be told from chance and costs over a point."""
+    every = [(one, int(unit), cost) for one in found.units for unit, cost in zip(one.alone, one.costs, strict=True)]
+    costly = sorted((t for t in every if t[2].low > 0 and t[2].difference > LITTLE), key=lambda t: -t[2].difference)
+    if not costly:
+        return []
+    told = ", ".join(f"unit {unit} of `{one.layer}` {points(cost)}" for one, unit, cost in costly[:_MOST])
+    return [f"Single units that cost most: {told}."]
 
 
 def _listed(cuts: Sequence[Cut]) -> str:

@@ -21,6 +21,7 @@ Form: TypeAlias = Literal["image", "columns", "tokens", "none"]
 LEAST_SIDE = 7
 """Flat rows are shown as square images from this side on: fewer columns are a table."""
 _CHANNELS = (1, 3)
+_COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,13 +42,23 @@ class Examples:
     y: Shaped[Array, "s"]
     column_names: tuple[str, ...] = ()
 
-    def column(self, j: int) -> str:
-        """What a column is called."""
-        return column_word(self.column_names, j)
-
     def at(self, ids: Int64[Array, "*m"]) -> Int64[Array, "*m"]:
         """Where the rows of these numbers are."""
         return np.searchsorted(self.ids, ids)
+
+    def column(self, number: int) -> str:
+        """What a column of the input is called, counted as the input is flattened.
+
+        Example:
+            >>> Examples("image", np.arange(1), np.zeros((1, 8, 8, 3)), np.zeros(1)).column(64 + 8 * 2 + 5)
+            'the green of the pixel in row 2, column 5'
+        """
+        if self.form != "image":
+            return column_word(self.column_names, number)
+        _, h, w, c = self.x.shape
+        channel, place = divmod(number, h * w)
+        pixel = f"the pixel in row {place // w}, column {place % w}"
+        return pixel if c == 1 else f"the {_COLOURS[channel]} of {pixel}"
 
 
 def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train") -> Examples:

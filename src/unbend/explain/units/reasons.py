@@ -4,7 +4,7 @@ In: `Units` of a layer, the examples. Out: a `Reason` for each unit, and their o
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ WORD = 0.75
 GOES_WITH = 0.8
 """and that goes with the word to this correlation over the row sample."""
 CLASS = 0.5
-"""From this share of its variance on a unit is called one of a class."""
+"""From this share of its variance on that one class against all others explains, a unit is called one of that class."""
 _FEWEST = 4
 
 
@@ -34,15 +34,17 @@ class Reason:
         kind: silent, copy, column, word or class.
         strength: between 0 and 1.
         words: the same in words.
+        copy: the unit that it is a copy of, whatever its kind; -1 for none.
     """
 
     kind: str
     strength: float
     words: str
+    copy: int = -1
 
 
-_TURNS = {"word": 0, "column": 1, "copy": 2, "class": 3, "silent": 4}
-"""Which reason is told where there are several: the most specific one, and silence where there is nothing else."""
+_TURNS = {"word": 0, "column": 1, "copy": 2, "class": 3, "none": 4, "silent": 5}
+"""Which reason comes first where there are several: the most specific one. Units with none stand before silent ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,17 +79,41 @@ def reasons(
         class_names: of the classes.
         texts: rows of token numbers; None where the input is something else.
     """
-    told = tuple(_reason(found, j, shown, class_names, texts) for j in range(len(found.rate)))
-    keys = [(_TURNS[r.kind], -r.strength) if r is not None else (_TURNS["class"], -float(found.selectivity[j]))
+    of_class = class_shares(found)
+    told = tuple(_reason(found, j, shown, class_names, texts, of_class) for j in range(len(found.rate)))
+    keys = [(_TURNS[r.kind], -r.strength) if r is not None else (_TURNS["none"], -float(of_class[j]))
             for j, r in enumerate(told)]  # fmt: skip
     return told, np.array(sorted(range(len(told)), key=keys.__getitem__), dtype=np.int64)
 
 
-def _reason(found: Units, j: int, shown: Examples, names: Sequence[str], texts: TokenRows | None) -> Reason | None:
+def class_shares(found: Units) -> Float64[Array, "d"]:
+    """The share of a unit's variance that its best class against all other rows explains.
+
+    The share of all classes together is no measure of one: ten classes explain half of nearly any trained unit.
+    """
+    n, mean = found.class_n.astype(np.float64)[:, None], np.nan_to_num(found.mean)
+    centre = (n * mean).sum(0) / max(found.n, 1)
+    between = (n * (mean - centre) ** 2).sum(0)
+    whole = between + (n * np.nan_to_num(found.spread) ** 2).sum(0)
+    of_best = found.class_n[found.best_class].astype(np.float64)
+    gap = np.take_along_axis(mean, found.best_class[None], 0)[0] - centre
+    alone = gap**2 * of_best * found.n / np.maximum(found.n - of_best, 1)
+    return np.where(found.selectivity > 0, alone / np.where(whole > 0, whole, np.inf), 0.0).clip(0, 1)
+
+
+def _reason(
+    found: Units, j: int, shown: Examples, names: Sequence[str], texts: TokenRows | None,
+    of_class: Float64[Array, "d"],
+) -> Reason | None:  # fmt: skip
     if found.strongest.value[j, 0] == found.weakest.value[j, 0]:
         return Reason("silent", 1.0, f"always {found.strongest.value[j, 0]:.3g}")
-    candidates = (_word(found, j, shown, texts), _column(found, j, shown), _copy(found, j), _class(found, j, names))
-    return next((one for one in candidates if one is not None), None)
+    copy, of_one = _copy(found, j), _class(found, j, names, of_class)
+    candidates = (_word(found, j, shown, texts), _column(found, j, shown), copy, of_one)
+    first = next((one for one in candidates if one is not None), None)
+    besides = of_one if first is copy else copy
+    if first is None or besides is None:
+        return first
+    return replace(first, words=f"{first.words}, and {besides.words}", copy=max(first.copy, besides.copy))
 
 
 def _word(found: Units, j: int, shown: Examples, texts: TokenRows | None) -> Reason | None:
@@ -116,11 +142,7 @@ def _column(found: Units, j: int, shown: Examples) -> Reason | None:
     r = float(found.column_r[j])
     if found.column[j] < 0 or abs(r) < COLUMN:
         return None
-    column = int(found.column[j])
-    where = shown.column(column)
-    if shown.form == "image" and shown.x.shape[3] == 1:
-        where = f"the pixel in row {column // shown.x.shape[2]}, column {column % shown.x.shape[2]}"
-    return Reason("column", abs(r), f"{where} (r = {r:.2f})")
+    return Reason("column", abs(r), f"{shown.column(int(found.column[j]))} (r = {r:.2f})")
 
 
 def _copy(found: Units, j: int) -> Reason | None:
@@ -128,15 +150,14 @@ def _copy(found: Units, j: int) -> Reason | None:
     if found.copy[j] < 0 or abs(r) < COPY:
         return None
     word = "a copy" if r > 0 else "the mirror image"
-    return Reason("copy", abs(r), f"{word} of unit {found.copy[j]} (r = {r:.3f})")
+    other = int(found.copy[j])
+    return Reason("copy", abs(r), f"{word} of unit {other} (r = {r:.3f})", other)
 
 
-def _class(found: Units, j: int, names: Sequence[str]) -> Reason | None:
-    if found.selectivity[j] < CLASS:
+def _class(found: Units, j: int, names: Sequence[str], of_class: Float64[Array, "d"]) -> Reason | None:
+    if of_class[j] < CLASS:
         return None
     side = "high" if found.contrast[j] > 0 else "low"
     name = names[found.best_class[j]]
-    return Reason(
-        "class", float(found.selectivity[j]),
-        f"{side} for class {name}; the classes explain {percent(found.selectivity[j])} of it",
-    )  # fmt: skip
+    told = f"{side} for class {name}, which explains {percent(of_class[j])} of it"
+    return Reason("class", float(of_class[j]), told)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from unbend._names import first_few
 from unbend.study.findings.evidence import Evidence
 from unbend.study.values import Finding
-from unbend.study.worth import MUCH, LayerCost, Worth, is_little, is_much, points
+from unbend.study.worth import MUCH, LayerCost, Worth, is_little, is_much, outermost, points
 
 _FEW = 6
 
@@ -36,10 +36,12 @@ def unused(e: Evidence) -> Iterator[Finding]:
     if worth is None:
         return
     told: set[str] = set()
+    useless = [one for one in worth.costs if one.way in {"mean", "skip"} and is_little(one.cost)]
+    shown = outermost(one.layers[0] for one in useless)
     for way, how in (("mean", "put at its mean, whatever the input"), ("skip", "skipped")):
-        for one in worth.costs:
-            (name, *more) = one.layers
-            if one.way == way and not more and name not in told and is_little(one.cost):
+        for one in useless:
+            (name,) = one.layers
+            if one.way == way and name in shown and name not in told:
                 told.add(name)
                 yield Finding(
                     "unused_layer", "note", name,
