@@ -4,8 +4,6 @@ W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2): a stack of Linear layers folds i
 trained for as long as one likes and draws a straight boundary; one bend between the layers, and it folds no more.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -16,17 +14,18 @@ from unbend import zoo
 from unbend.explain.flow import PlaneFlow, flow
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, VERMILION, field, grid, legend, scatter
+from unbend.numerics.result import result
 from unbend.plot import flow as draw_flow
 from unbend.plot import n_flow_frames
 
 WIDTHS = (2, 2, 2, 2, 1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class AffineCollapse:
     """Stacks of layers against the one layer they fold into, and one task with and without bends.
 
-    Args:
+    Attributes:
         n_layers: of every stack.
         difference: largest |stack - folded|, over all rows and outputs, in float64.
         bent_difference: the same stacks with tanh between the layers, against the affine map nearest to them:

@@ -4,8 +4,6 @@ A layer of width N sends an input to 0 with probability 2^-N, and without biases
 number for every input unless all its layers let something through; its gradients are then all 0 but one.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -15,6 +13,7 @@ from torch import Tensor
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, INK, ORANGE, VERMILION, legend
+from unbend.numerics.result import result
 
 BEND = zoo.activation("relu")
 WIDTHS = (2, 3, 4, 8)
@@ -22,11 +21,11 @@ DEPTH, WIDTH = 10, 2
 N_LAYERS = 40
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class BornDead:
     """How many nets of one input are constant at birth, and what training makes of those of ten layers.
 
-    Args:
+    Attributes:
         n_nets: drawn for each width, with He's weights and no biases.
         layers: how many affine layers, the output included.
         widths: of the hidden layers.

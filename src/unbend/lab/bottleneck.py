@@ -6,8 +6,6 @@ on held-out rows. How it is built decides too: two units that bend with ReLU lea
 and many starts fail.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -20,6 +18,7 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, ORANGE, PAPER, legend, scatter, window
+from unbend.numerics.result import result
 from unbend.numerics.separable import JointSeparation
 
 BENDS = ("none", "tanh")
@@ -30,11 +29,11 @@ SHORT = 200
 GOOD = 0.95
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class TwoUnitPlane:
     """The plane of the two units while it is trained.
 
-    Args:
+    Attributes:
         y: classes of some training rows.
         step: after how many steps.
         points: where the rows lie.
@@ -51,11 +50,11 @@ class TwoUnitPlane:
     accuracy: Float64[np.ndarray, " f"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Bottleneck:
     """Trained networks for handwritten digits into which two units were put before the output.
 
-    Args:
+    Attributes:
         models: the networks, and what bends after the two units; nothing in the first.
         n_steps: steps of the retraining.
         train: training accuracy after it.
@@ -173,7 +172,9 @@ def film_of(model: nn.Module, path: str, history: zoo.History, data: zoo.DataSet
         kept.append((in_plane(model, path, x), *(p.detach().clone() for p in head.parameters())))
     points, weight, bias = (torch.stack(parts).numpy() for parts in zip(*kept, strict=True))
     told = (points @ weight.transpose(0, 2, 1) + bias[:, None]).argmax(2)
-    return TwoUnitPlane(y, history.snapshot_steps, points, weight, bias, np.mean(told == y, axis=1))
+    return TwoUnitPlane(
+        y=y, step=history.snapshot_steps, points=points, weight=weight, bias=bias, accuracy=np.mean(told == y, axis=1)
+    )
 
 
 def holds(result: Bottleneck) -> Verdict:

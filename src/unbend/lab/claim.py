@@ -22,7 +22,7 @@ Section = Literal["Foundations", "Seeing separability arise", "Linear regions, w
 class Check:
     """One measured number, the bounds it must keep, and why they stand where they stand.
 
-    Args:
+    Attributes:
         what: the number in words, with its unit.
         measured: its value.
         low: the smallest value that passes.
@@ -46,7 +46,7 @@ class Check:
 class Verdict:
     """What the numbers say of the claim as it is told.
 
-    Args:
+    Attributes:
         outcome: whether the claim holds as told, holds with a condition, or is false as told.
         truth: what is true instead, or under which condition, in one sentence.
         checks: the numbers that decide it. The outcome stands only if every one of them passes.
@@ -71,7 +71,7 @@ class Verdict:
 class Claim:
     """A claim of the field, and the experiment that decides it.
 
-    Args:
+    Attributes:
         name: how it is called on the command line; the name of its module.
         section: the part of the lab it stands in.
         told: the claim in one sentence, as it is usually told; it is this sentence that is judged.

@@ -4,8 +4,6 @@ Cover counted it in 1965: coin-flip labels of n points are separable with probab
 surely below. A thousand photographs with random labels are separable by their raw pixels, and nothing is learned.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float64, Int64
 from matplotlib.figure import Figure
@@ -15,16 +13,17 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, VERMILION, legend
+from unbend.numerics.result import result
 from unbend.numerics.separable import Separation, cover_probability
 
 N_POINTS = 40
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Cover:
     """How often labels without meaning are separable, in random features and in raw pixels.
 
-    Args:
+    Attributes:
         n: points in every draw of random features.
         n_draws: draws at every width.
         width: tanh units that are drawn at random.

@@ -4,7 +4,6 @@ A ReLU that is zero on some inputs is sparse, and that is its job; one that is z
 longer learns. With Adam at a large rate the dead share of a layer grows with its width, at a small one it does not.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, band, legend
+from unbend.numerics.result import result
 
 RATES = (1e-3, 1e-2, 3e-2)
 BIASES = (-1.0, -0.5, 0.0, 0.5)
@@ -25,13 +25,13 @@ N_SEEDS = 3
 """Nets of each kind: the dead share of a narrow one, of 32 units, moves by a tenth from seed to seed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class DeadUnits:
     """Shares of dead ReLUs after training nets with two hidden layers on real digits.
 
     A unit is dead when it is 0 on every training sample; shares are of all hidden units.
 
-    Args:
+    Attributes:
         widths: of the hidden layers.
         rates: of Adam.
         dead: after the training, by rate, seed and width.

@@ -6,8 +6,6 @@ peaks where its parameters can just fit every output of every sample (Belkin et 
 size there is no peak: the error only falls (Nakkiran et al. 2021).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -17,6 +15,7 @@ from matplotlib.figure import Figure
 from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.numerics.result import result
 
 _LAW_SAMPLES = 60
 _LAW_FEATURES = (6, 12, 24, 36, 45, 51, 69, 75, 90, 120, 240, 600)
@@ -38,11 +37,11 @@ _FLOOR = 1e-3
 _RIDGES = tuple(10.0**power for power in np.arange(-4, 4.1, 0.5))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class DoubleDescent:
     """Held-out errors against the number of parameters, in three settings.
 
-    Args:
+    Attributes:
         law_samples: n of the least squares problems, all noise of variance 1.
         law_features: N of each.
         law: what the theorem says the excess error is on average.

@@ -5,7 +5,7 @@ is itself the proof of separability; with errors the layer may or may not be sep
 random layer of n - 1 units separates any labels of n points, so "separable" does not say that anything was learned.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, ORANGE, VERMILION, legend
+from unbend.numerics.result import result
 from unbend.numerics.separable import Overlap, Separation
 
 N_RANDOM = 60
@@ -24,11 +25,11 @@ WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 ACTIVATION = "tanh"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class MustBeSeparable:
     """Nets of several widths on classes that overlap a little, and random layers under random labels.
 
-    Args:
+    Attributes:
         n_train: training samples.
         width: units of the one hidden layer of every net.
         step: after how many steps it was asked.

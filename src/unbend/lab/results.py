@@ -30,7 +30,7 @@ _FORMAT = "unbend lab run"
 class Run:
     """One run of a claim's experiment.
 
-    Args:
+    Attributes:
         claim: its name.
         seed: what chance began with.
         budget: how large the experiment was.

@@ -45,7 +45,7 @@ and the others come when it lies on the disk: two workers would compile the same
 class Task:
     """One run that is asked for.
 
-    Args:
+    Attributes:
         claim: its name.
         seed: what chance begins with.
         budget: how large the experiment is.

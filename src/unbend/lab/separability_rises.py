@@ -7,7 +7,7 @@ rows gain far less than training rows, and the plain ratio tr S_B / tr S_W says 
 separation.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, ORANGE, VERMILION, legend
+from unbend.numerics.result import result
 
 N_HIDDEN = 6
 ACTIVATION = "relu"
@@ -29,11 +30,11 @@ NETS: dict[str, tuple[Literal["batch"] | None, zoo.Recipe]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class SeparabilityRises:
     """What six ReLU layers of two nets do to a thousand digits; column 0 of `train` and `held_out` is the input.
 
-    Args:
+    Attributes:
         nets: how they are built.
         n_train: training samples.
         accuracy: training accuracy of the nets.

@@ -6,8 +6,6 @@ told, 100 epochs of Adam at Keras's rate on 200 samples end far from 100 %; ten 
 over as many steps as many samples would give, gets there for most seeds.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -20,6 +18,7 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, INK, MUTED, VERMILION, field, legend, plane_lines, scatter
+from unbend.numerics.result import result
 from unbend.numerics.separable import Overlap, Separation
 
 ACTIVATION = "tanh"
@@ -30,13 +29,13 @@ TOLD = ((200, 0.001), (200, 0.01), (1000, 0.001))
 TOLD_EPOCHS, TOLD_BATCH, TOLD_SEEDS = 100, 10, 40
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Strip:
     """What the printed weights do, and what training finds.
 
     Weights of a net stand in one row: both rows of W1 as torch has them, b1, w2, b2.
 
-    Args:
+    Attributes:
         x: points of the strip and of its sides.
         y: 1 within the strip, 0 beside it.
         printed: the printed weights.

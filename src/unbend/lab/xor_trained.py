@@ -6,8 +6,6 @@ which no function that only rises does. Two units of Swish, GELU, cosine or squa
 runs, two that take the absolute value or a bell more often.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float64, Int64
 from matplotlib.figure import Figure
@@ -15,6 +13,7 @@ from matplotlib.figure import Figure
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, GREY, ORANGE, PINK, VERMILION, field, legend, plane_lines, scatter
+from unbend.numerics.result import result
 
 COMMON = ("sigmoid", "tanh", "relu")
 RISING = ("sigmoid", "tanh", "relu", "leaky_relu", "hardtanh", "softplus", "elu")
@@ -28,11 +27,11 @@ MOSTLY = {"abs": 0.75, "gaussian": 0.88}
 STEPS, EVERY = 1000, 25
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class XorTrained:
     """How often training solves XOR, and one run that did beside one that did not.
 
-    Args:
+    Attributes:
         x: the four corners.
         y: their classes.
         activations: their names.
