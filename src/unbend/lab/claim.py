@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from unbend._one_line import in_one_line
+
 if TYPE_CHECKING:  # drawing takes a second to import, and most of what is asked of a claim is words
     import matplotlib.figure
 
@@ -56,6 +58,8 @@ class Verdict:
     truth: str
     checks: tuple[Check, ...]
 
+    __repr__ = in_one_line
+
     @property
     def passed(self) -> bool:
         """Whether this run bears the outcome out."""
@@ -99,3 +103,5 @@ class Claim:
     n_frames: Callable[[Any], int] | None = None
     needs: tuple[str, ...] = ()
     source: str = ""
+
+    __repr__ = in_one_line

@@ -16,6 +16,7 @@ from matplotlib import rc_context, rcdefaults
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError, MissingExtraError
 from unbend.learn.source import Lesson
 from unbend.plot.style import BLUE, GREEN, ORANGE, PINK, RC, VERMILION, plain_powers
@@ -52,6 +53,8 @@ class Prediction:
     unit: str
     answer: float
 
+    __repr__ = in_one_line
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredLesson:
@@ -68,6 +71,8 @@ class MeasuredLesson:
     names: dict[str, Any]
     figure: str
     prediction: Prediction
+
+    __repr__ = in_one_line
 
     def fill(self, text: str) -> str:
         """The text with the measured numbers where it names them."""

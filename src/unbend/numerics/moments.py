@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64
+from unbend.numerics.result import result
 from unbend.numerics.state import measure
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class MomentState:
     low: Float64[Array, "d"]
     high: Float64[Array, "d"]
     nonfinite: Int64[Array, "d"]
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "MomentState":
@@ -69,7 +73,7 @@ class MomentState:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Moments:
     """Mean, spread and extremes of every unit over the data seen.
 
@@ -106,4 +110,4 @@ def moments(state: MomentState) -> Moments:
     with np.errstate(over="ignore"):
         square = np.nansum((variance + mean**2) * count)
     rms = float(np.sqrt(square / state.count.sum())) if state.count.any() else float("nan")
-    return Moments(state.n, mean, np.sqrt(variance), low, high, state.nonfinite, rms)
+    return Moments(n=state.n, mean=mean, std=np.sqrt(variance), low=low, high=high, nonfinite=state.nonfinite, rms=rms)

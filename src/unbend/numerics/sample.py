@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Int64, Shaped, Tensor
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class SampleState:
     codes: Shaped[Array, "s"]
     rows: tuple[Shaped[Array, "_ d"], ...]
     targets: tuple[Shaped[Array, "_ t"], ...]
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "SampleState":

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Bool, Float64, Tensor
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class SecondState:
     cross: Float64[Array, "d t"]
     yy: Float64[Array, "t t"]
     loose: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "SecondState":

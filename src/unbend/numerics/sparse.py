@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64
 
 _DENSE = 0.2
@@ -30,6 +31,8 @@ class Sparse:
     indices: Int64[Array, "z"]
     indptr: Int64[Array, "rows_plus_1"]
     n_columns: int
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, matrix: csr_array) -> "Sparse":

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Int64
 from unbend.numerics.batch import Batch
 
@@ -23,6 +24,8 @@ class TableState:
     ids: tuple[Int64[Array, "_"], ...]
     rows: tuple[Tensor, ...]
     y: tuple[Tensor, ...]
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: Batch) -> "TableState":

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import MergeError
 from unbend.numerics import compiled
@@ -36,6 +37,8 @@ class Extremes:
     value: Float64[Array, "d m"]
     ids: Int64[Array, "d m"]
     place: Int64[Array, "d m"]
+
+    __repr__ = in_one_line
 
     @classmethod
     def empty(cls, width: int) -> "Extremes":
@@ -80,6 +83,8 @@ class UnitState:
     fired: Int64[Array, "k d"]
     high: Extremes
     low: Extremes
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: Batch) -> "UnitState":

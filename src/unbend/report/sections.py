@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array
 from unbend.report.text import Number, entries, in_digits
 
@@ -28,6 +29,8 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+
+    __repr__ = in_one_line
 
     @property
     def lines(self) -> str:
@@ -73,6 +76,8 @@ class Picture:
     size: str = "small"
     number: int = -1
 
+    __repr__ = in_one_line
+
     @property
     def room(self) -> str:
         """The class that keeps its room before it is drawn."""
@@ -91,6 +96,8 @@ class Section:
     numbers: tuple[Number, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[tuple[str, Table], ...] = ()
+
+    __repr__ = in_one_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError
 
 Masks: TypeAlias = dict[str, Tensor]
@@ -32,6 +33,8 @@ class Ticket:
     kept: float
     masks: dict[str, np.ndarray]
     score: float
+
+    __repr__ = in_one_line
 
 
 def smallest(

@@ -306,9 +306,9 @@ def _judged(
         layer=asked.tap.name, names=asked.names, units=np.array(asked.units), parametrisation=name, form=form,
         x=_shown(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)), mean=_numbers(answers.mean(0)),
         spread=_numbers(answers.std(0, correction=0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
-        examples=Examples(form, ids[kept.numpy()], shown, y.reshape(len(y), -1)[:, 0]), survival=said.survival,
-        real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise,
-        row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
+        examples=Examples(form=form, ids=ids[kept.numpy()], x=shown, y=y.reshape(len(y), -1)[:, 0]),
+        survival=said.survival, real_survival=said.real_survival, unlike=said.unlike, usual=said.usual,
+        is_noise=said.is_noise, row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
         reading=asked.reading, class_names=made.class_names,
     )  # fmt: skip
 

@@ -3,7 +3,6 @@
 In: the data, row numbers. Out: `Examples`.
 """
 
-from dataclasses import dataclass
 from math import isqrt
 from typing import Literal, TypeAlias
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from unbend._typing import Array, Int64, Shaped
 from unbend.capture.inputs import named_tensors
+from unbend.numerics.result import result
 from unbend.study.prepare import Preparation
 from unbend.study.source import Part
 
@@ -22,7 +22,7 @@ LEAST_SIDE = 7
 _CHANNELS = (1, 3)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Examples:
     """Some rows of a data set.
 
@@ -66,9 +66,9 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
             y = batch.y[torch.from_numpy(mine)].numpy()
             labels.append(y if y.ndim == 1 else y[:, 0])
     if not kept:
-        return Examples("none", wanted[:0], np.zeros((0, 0)), wanted[:0])
+        return Examples(form="none", ids=wanted[:0], x=np.zeros((0, 0)), y=wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
-    return Examples(form, found[order], _joined(kept)[order], np.concatenate(labels)[order])
+    return Examples(form=form, ids=found[order], x=_joined(kept)[order], y=np.concatenate(labels)[order])
 
 
 def _joined(parts: list[Array]) -> Array:

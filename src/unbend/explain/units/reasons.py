@@ -11,6 +11,7 @@ import numpy as np
 from unbend._shares import percent
 from unbend._typing import Array, Float64, Int64
 from unbend.explain.units.examples import Examples
+from unbend.numerics.result import result
 from unbend.numerics.units import Units
 
 COPY = 0.98
@@ -26,7 +27,7 @@ CLASS = 0.5
 _FEWEST = 4
 
 
-@dataclass(frozen=True, slots=True)
+@result
 class Reason:
     """What is remarkable about a unit.
 
@@ -85,7 +86,7 @@ def reasons(
 
 def _reason(found: Units, j: int, shown: Examples, names: Sequence[str], texts: TokenRows | None) -> Reason | None:
     if found.strongest.value[j, 0] == found.weakest.value[j, 0]:
-        return Reason("silent", 1.0, f"always {found.strongest.value[j, 0]:.3g}")
+        return Reason(kind="silent", strength=1.0, words=f"always {found.strongest.value[j, 0]:.3g}")
     candidates = (_word(found, j, shown, texts), _column(found, j, shown), _copy(found, j), _class(found, j, names))
     return next((one for one in candidates if one is not None), None)
 
@@ -109,7 +110,9 @@ def _word(found: Units, j: int, shown: Examples, texts: TokenRows | None) -> Rea
     if r < GOES_WITH:
         return None
     word = f"token {number}" if texts.words is None else f"the word \u201c{texts.words(number)}\u201d"
-    return Reason("word", r, f"{word}, in {counts.max()} of its {len(fired)} strongest rows (r = {r:.2f})")
+    return Reason(
+        kind="word", strength=r, words=f"{word}, in {counts.max()} of its {len(fired)} strongest rows (r = {r:.2f})"
+    )
 
 
 def _column(found: Units, j: int, shown: Examples) -> Reason | None:
@@ -120,7 +123,7 @@ def _column(found: Units, j: int, shown: Examples) -> Reason | None:
     where = f"column {column}"
     if shown.form == "image" and shown.x.shape[3] == 1:
         where = f"the pixel in row {column // shown.x.shape[2]}, column {column % shown.x.shape[2]}"
-    return Reason("column", abs(r), f"{where} (r = {r:.2f})")
+    return Reason(kind="column", strength=abs(r), words=f"{where} (r = {r:.2f})")
 
 
 def _copy(found: Units, j: int) -> Reason | None:
@@ -128,7 +131,7 @@ def _copy(found: Units, j: int) -> Reason | None:
     if found.copy[j] < 0 or abs(r) < COPY:
         return None
     word = "a copy" if r > 0 else "the mirror image"
-    return Reason("copy", abs(r), f"{word} of unit {found.copy[j]} (r = {r:.3f})")
+    return Reason(kind="copy", strength=abs(r), words=f"{word} of unit {found.copy[j]} (r = {r:.3f})")
 
 
 def _class(found: Units, j: int, names: Sequence[str]) -> Reason | None:
@@ -137,6 +140,6 @@ def _class(found: Units, j: int, names: Sequence[str]) -> Reason | None:
     side = "high" if found.contrast[j] > 0 else "low"
     name = names[found.best_class[j]]
     return Reason(
-        "class", float(found.selectivity[j]),
-        f"{side} for class {name}; the classes explain {percent(found.selectivity[j])} of it",
+        kind="class", strength=float(found.selectivity[j]),
+        words=f"{side} for class {name}; the classes explain {percent(found.selectivity[j])} of it",
     )  # fmt: skip

@@ -15,7 +15,6 @@ Where float64 cannot tell (degenerate networks), small cases are proved in ratio
 exact regions of the claimed patterns have positive areas that add up to the window's area, exactly.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 from typing import TypeAlias
@@ -30,6 +29,7 @@ from unbend.numerics.cells.complex import Cells
 from unbend.numerics.cells.exact import Point, dyadic, homogeneous, polygon_area
 from unbend.numerics.cells.find import with_beaten_pairs
 from unbend.numerics.piecewise import PiecewiseAffine
+from unbend.numerics.result import result
 
 _UNIT = 2.0**-53
 """Unit roundoff of float64."""
@@ -53,7 +53,7 @@ _SEED = 20_260_101
 """Of the hash keys. Two patterns of equal hash would hide a fault with a chance of about 2 ** -63 per pair."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Certificate:
     """What has been proved about claimed cells.
 
