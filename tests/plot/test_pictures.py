@@ -12,7 +12,7 @@ from unbend.numerics.activity import Activity
 from unbend.numerics.histogram import Histogram
 from unbend.numerics.spectrum import Spectrum
 from unbend.plot import activity, depth, gradient, histogram, moments, planes, readout, similarity, spectrum
-from unbend.plot.style import CLASSES, WORDS, distinct, name_room, shortened, spread, tint
+from unbend.plot.style import CLASSES, WORDS, distinct, name_room, shorten, spread, tint
 from unbend.plot.vector import vector
 
 
@@ -241,7 +241,7 @@ def test_every_colour_has_a_word():
 
 
 def test_rules_of_style():
-    assert shortened("a" * 40) == "a" * 8 + "…" + "a" * 9
+    assert shorten("a" * 40) == "a" * 8 + "…" + "a" * 9
     assert tint("#0072b2", np.array([0.0, 0.5, np.nan]))[:, 3].tolist() == [0, 0.5, 0]
     assert distinct(["dog", "dot"]) == ["dog", "dot"]
     assert distinct(["only"]) == ["only"]

@@ -81,7 +81,7 @@ def gradient(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) 
     return _captum().Saliency(forward).attribute(entry, target=target, abs=True, additional_forward_args=_each(entry))
 
 
-def integrated(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
+def integrate(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
     """Integrated gradients from the baseline (Sundararajan et al. 2017)."""
     method = _captum().IntegratedGradients(forward)
     return method.attribute(entry, baseline, target=target, additional_forward_args=_each(entry), n_steps=_STEPS,
@@ -103,7 +103,7 @@ def _each(entry: Tensor) -> Tensor:
     return torch.arange(len(entry), device=entry.device)
 
 
-METHODS: dict[str, Method] = dict(zip(SALIENCY_METHODS, (gradient, integrated, smooth), strict=True))
+METHODS: dict[str, Method] = dict(zip(SALIENCY_METHODS, (gradient, integrate, smooth), strict=True))
 
 
 @with_bars
@@ -144,10 +144,10 @@ def saliency(
     """
     chosen = _methods(methods)
     with setup(model, data, held_out=held_out, rows=2000, needs_classes=False, **read_as) as made:
-        return _checked(made, chosen, rows, n_draws, seed, progress)
+        return _check(made, chosen, rows, n_draws, seed, progress)
 
 
-def _checked(
+def _check(
     made: Setup, chosen: dict[str, Method], rows: Sequence[int] | int, n_draws: int, seed: int, progress: Progress
 ) -> Saliency:
     """The maps of some rows, beside those of weights drawn anew."""
@@ -232,12 +232,12 @@ def _maps(
         for name, method in methods.items():
             torch.manual_seed(seed)
             raw = method(entry.forward, entry.values.clone().requires_grad_(), target, baseline).detach()
-            if method is integrated:
+            if method is integrate:
                 with torch.no_grad():
                     start = entry.forward(baseline, _each(baseline))
                 wanted = (scores - start).gather(1, target[:, None])[:, 0]
                 found[_GAP] = ((raw.flatten(1).sum(1) - wanted).abs() / wanted.abs().clamp_min(1e-9)).double().numpy()
-            found[name] = _reduced(raw, inputs)
+            found[name] = _reduce(raw, inputs)
     return found, target, scores.gather(1, target[:, None])[:, 0].double().cpu().numpy()
 
 
@@ -314,7 +314,7 @@ def _scores(model: nn.Module, inputs: Any) -> Tensor:
     return found.tensor
 
 
-def _reduced(raw: Tensor, inputs: Any) -> Array:
+def _reduce(raw: Tensor, inputs: Any) -> Array:
     """One attribution for each pixel or token: their sum where they have signs, else the greatest or their norm."""
     form, x = shown(inputs, len(raw))
     raw, is_signed = raw.double().cpu(), bool((raw < 0).any())

@@ -94,7 +94,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
         history = zoo.train(model, *data.train, zoo.Recipe(100, BATCH, rate=0.005), seed=seed)
         own = (*accuracies(model, data), first_good(history, per_epoch))
         for bend in BENDS if name == "MLP" else BENDS[:1]:
-            narrow, path = zoo.narrowed(model, 2, activation=None if bend == "none" else bend, seed=seed)
+            narrow, path = zoo.narrow(model, 2, activation=None if bend == "none" else bend, seed=seed)
             shown = frames(n_epochs * per_epoch)
             history = zoo.train(narrow, *data.train, retraining(n_epochs), seed=seed, snapshot_at=shown)
             is_proved = is_separable(in_plane(narrow, path, data.x_train), data.y_train)
@@ -125,7 +125,7 @@ def retraining(n_epochs: int) -> zoo.Recipe:
 
 def with_relu(model: nn.Module, data: zoo.DataSet, seed: int) -> float:
     """Training accuracy after a shorter retraining with two units that bend with ReLU."""
-    narrow, _ = zoo.narrowed(model, 2, activation=CORNERED, seed=seed)
+    narrow, _ = zoo.narrow(model, 2, activation=CORNERED, seed=seed)
     zoo.train(narrow, *data.train, retraining(SHORT), seed=seed)
     return zoo.accuracy(narrow, *data.train)
 

@@ -93,7 +93,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Lottery:
                     masks = {name: torch.from_numpy(mask) for name, mask in ticket.masks.items()}
                     with zoo.masked(zoo.lenet_300_100(seed=own + 50), masks) as other:
                         accuracy[d, 1, s, ticket.round] = fit(other)
-                    with zoo.masked(zoo.lenet_300_100(seed=own), zoo.shuffled(masks, seed=own)) as other:
+                    with zoo.masked(zoo.lenet_300_100(seed=own), zoo.shuffle(masks, seed=own)) as other:
                         accuracy[d, 2, s, ticket.round] = fit(other)
     matching = np.array([_matching(kept, np.median(tickets, axis=0)) for tickets in accuracy[:, 0]])
     return Lottery(

@@ -72,9 +72,9 @@ def run(seed: int = 0, budget: Budget = "full") -> SeparabilityRises:
     found = []
     for norm, recipe in NETS.values():
         net = zoo.mlp([784, *[100] * N_HIDDEN, 10], activation=ACTIVATION, norm=norm, seed=seed)
-        before = studied(net, data)
+        before = depth_of(net, data)
         zoo.train(net, *data.train, replace(recipe, epochs=n_epochs), seed=seed)
-        after, own = studied(net, data), zoo.accuracy(net, *data.train)
+        after, own = depth_of(net, data), zoo.accuracy(net, *data.train)
         at = np.array([i for i, kind in enumerate(after.kinds) if kind == "activation"])
         rows = np.r_[0, at]
         found.append(
@@ -107,7 +107,7 @@ def digits(seed: int) -> zoo.DataSet:
     return zoo.data("mnist-5k", seed=seed).flat().first(1000, 1000)
 
 
-def studied(net: nn.Sequential, data: zoo.DataSet) -> Any:
+def depth_of(net: nn.Sequential, data: zoo.DataSet) -> Any:
     """Separability over depth."""
     measures = ["scatter", "readout"]
     return unbend.study(net, data.train, held_out=data.test, twin=False, measures=measures).across["depth"]

@@ -99,7 +99,7 @@ def run(lesson: Lesson) -> MeasuredLesson:
         with rc_context({**RC, **_LETTERS, **own}):
             for number, block in enumerate(lesson.code(), 1):
                 _execute(lesson, number, block, names)
-            figure = _drawn(lesson, names.get("figure"))
+            figure = _draw(lesson, names.get("figure"))
     (asked,) = (part.text for part in lesson.section("Your prediction").parts if part.kind == "prediction")
     return MeasuredLesson(lesson, names, figure, _prediction(fields(asked), names))
 
@@ -127,7 +127,7 @@ def _prediction(words: dict[str, str], names: dict[str, Any]) -> Prediction:
     )  # fmt: skip
 
 
-def _drawn(lesson: Lesson, figure: Any) -> str:
+def _draw(lesson: Lesson, figure: Any) -> str:
     if not isinstance(figure, Figure):
         raise DataError(f"{lesson.name}: expected the demonstration to leave a matplotlib Figure named figure.")
     figure.patch.set_visible(False)

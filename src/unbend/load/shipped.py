@@ -29,7 +29,7 @@ CLOTHES = (
 )
 
 
-def bundled() -> tuple[str, ...]:
+def bundled_names() -> tuple[str, ...]:
     """The names of the data sets that need no file.
 
     Example:

@@ -96,7 +96,7 @@ def embedder(method: str, n: int, *, perplexity: Number = PERPLEXITY, seed: int 
 def _tsne(perplexity: float, seed: int, threads: int) -> tuple[str, Embed]:
     """That of openTSNE where it is installed, else scikit-learn's."""
 
-    def opened(rows: Array, start: Array) -> Array:
+    def embed(rows: Array, start: Array) -> Array:
         import openTSNE  # noqa: PLC0415  an extra
 
         made = openTSNE.TSNE(perplexity=perplexity, initialization=_small(start), random_state=seed, n_jobs=threads)
@@ -109,7 +109,7 @@ def _tsne(perplexity: float, seed: int, threads: int) -> tuple[str, Embed]:
         made = TSNE(perplexity=perplexity, init=small, random_state=seed, n_jobs=threads)
         return made.fit_transform(rows)
 
-    return (_version("openTSNE"), opened) if find_spec("openTSNE") else (_version("scikit-learn"), plain)
+    return (_version("openTSNE"), embed) if find_spec("openTSNE") else (_version("scikit-learn"), plain)
 
 
 def _umap(k: int, seed: int) -> Embed:

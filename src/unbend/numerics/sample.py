@@ -57,9 +57,9 @@ class SampleState:
             self.rows + other.rows,
             self.targets + other.targets,
         )
-        return both.settled() if len(both.ids) > both.size + _SLACK else both
+        return both.settle() if len(both.ids) > both.size + _SLACK else both
 
-    def settled(self) -> "SampleState":
+    def settle(self) -> "SampleState":
         """Exactly the rows that are kept, by rising hash; a row seen twice is kept once."""
         if self._is_settled():
             return self
@@ -73,7 +73,7 @@ class SampleState:
 
     def table(self) -> tuple[Shaped[Array, "s d"], Shaped[Array, "s t"]]:
         """Rows [s, d] and targets [s, t] of the settled sample."""
-        whole = self.settled()
+        whole = self.settle()
         if not whole.rows:
             return np.zeros((0, 0), np.float32), np.zeros((0, 0))
         return whole.rows[0], whole.targets[0]

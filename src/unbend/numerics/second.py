@@ -84,9 +84,9 @@ class SecondState:
     def __add__(self, other: "SecondState") -> "SecondState":
         loose = self.loose + other.loose
         total = replace(_merge(self, other), loose=loose)
-        return total.settled() if sum(len(rows) for rows, _ in loose) >= BLOCK else total
+        return total.settle() if sum(len(rows) for rows, _ in loose) >= BLOCK else total
 
-    def settled(self) -> "SecondState":
+    def settle(self) -> "SecondState":
         """The same sums with nothing loose; made once per state."""
         if not self.loose:
             return self

@@ -56,7 +56,7 @@ class Sparse:
         """The same matrix for scipy."""
         return csr_array((self.data, self.indices, self.indptr), shape=(self.n_rows, self.n_columns))
 
-    def used(self) -> Int64[Array, "used"]:
+    def used_columns(self) -> Int64[Array, "used"]:
         """The columns that hold a non-zero, ascending."""
         return np.flatnonzero(np.bincount(self.indices, minlength=1))
 
@@ -64,7 +64,7 @@ class Sparse:
         return replace(self, data=np.abs(self.data))
 
     def __matmul__(self, columns: Float64[Array, "cols n"]) -> Float64[Array, "rows n"]:
-        used = self.used()
+        used = self.used_columns()
         if len(self.data) < _DENSE * self.n_rows * max(1, len(used)):
             return self.csr() @ columns[: self.n_columns]
         return self.block(used) @ columns[used]

@@ -231,7 +231,7 @@ _BLOCK = 512
 """Units whose correlations with all others are in memory at a time."""
 
 
-def _scaled(rows: Shaped[Array, "s d"]) -> Float64[Array, "s d"]:
+def _scale(rows: Shaped[Array, "s d"]) -> Float64[Array, "s d"]:
     """Columns of mean 0 and length 1; 0 for those that do not vary."""
     x = np.nan_to_num(np.asarray(rows, np.float64), posinf=0.0, neginf=0.0)
     centred = x - x.mean(0)
@@ -243,7 +243,7 @@ def _scaled(rows: Shaped[Array, "s d"]) -> Float64[Array, "s d"]:
 def _copies(rows: Array | None, d: int) -> tuple[Int64[Array, "d"], Float64[Array, "d"]]:
     if rows is None or len(rows) < 3 or d < 2:
         return np.full(d, -1), np.zeros(d)
-    scaled = _scaled(rows)
+    scaled = _scale(rows)
     found, size = np.zeros(d, np.int64), np.zeros(d)
     for start in range(0, d, _BLOCK):
         part = scaled[:, start : start + _BLOCK].T @ scaled
@@ -264,7 +264,7 @@ def _columns(rows: Array | None, inputs: Array | None, d: int) -> tuple[Int64[Ar
 
 def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[Array, "d q"]:
     """The correlation of every unit with every column of the input, over the rows of the row sample."""
-    return _scaled(rows).T @ _scaled(inputs)
+    return _scale(rows).T @ _scale(inputs)
 
 
 def _plain(batch: Batch) -> Tensor | None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
-from unbend.plot.style import BLUE, FAINT, GREY, MUTED, VERMILION, shortened
+from unbend.plot.style import BLUE, FAINT, GREY, MUTED, VERMILION, shorten
 
 COLUMNS = 10
 """Columns of a table that are drawn: those in which the input is furthest from the mean."""
@@ -30,7 +30,7 @@ def maximise(ax: Axes, result: Maximisation, target: int) -> None:
             side.set_visible(False)
     else:
         _columns(ax, result, target)
-    ax.set_title(shortened(result.names[target], 34), loc="left", color=VERMILION if result.is_noise[target] else MUTED)
+    ax.set_title(shorten(result.names[target], 34), loc="left", color=VERMILION if result.is_noise[target] else MUTED)
 
 
 def real_rows(result: Maximisation, target: int) -> Array:

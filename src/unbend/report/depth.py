@@ -42,7 +42,7 @@ def _curve(result: Depth, labels: list[str], place: Place) -> Picture:
             percent(result.held_out[i]),
             f"{percent(result.low[i])} to {percent(result.high[i])}",
             percent(result.train[i]),
-            _untrained(result, i),
+            _untrained_score(result, i),
             percent(result.control[i]),
         )
         for i in range(len(labels))
@@ -84,7 +84,7 @@ def _few(labels: list[str], readers: tuple[str, ...], kind: str) -> str:
     return first_few([label for label, reader in zip(labels, readers, strict=True) if reader == kind])
 
 
-def _untrained(result: Depth, i: int) -> str:
+def _untrained_score(result: Depth, i: int) -> str:
     """The score of a layer before training, with the range of its draws where there are several."""
     mean = percent(result.twin[i])
     if result.n_draws < 2 or not np.isfinite(result.twin[i]):

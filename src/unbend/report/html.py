@@ -38,7 +38,7 @@ def template(package: str, name: str, **filters: Callable[[Any], str]) -> Templa
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update({"quoted": quoted, "breakable": breakable, **filters})
+    env.filters.update({"quoted": with_code, "breakable": breakable, **filters})
     return env.get_template(name)
 
 
@@ -69,17 +69,17 @@ def fill(blank: Template, script: str, style: str, *, is_strict: bool = True, **
     return blank.render(is_strict=is_strict, **markup, **hashes, **words)
 
 
-def carried(data: object) -> Markup:
+def as_json(data: object) -> Markup:
     """Plain data as JSON that may stand in a script element."""
     said = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return Markup(said.replace("<", "\\u003c"))  # noqa: S704  JSON of numbers and escaped names
 
 
-def quoted(words: str) -> Markup:
+def with_code(words: str) -> Markup:
     """Words with `names in backticks` as code, everything in it escaped.
 
     Example:
-        >>> str(quoted("`x < 1` & more"))
+        >>> str(with_code("`x < 1` & more"))
         '<code>x &lt; 1</code> &amp; more'
     """
     return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(words))))  # noqa: S704

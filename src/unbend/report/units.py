@@ -15,7 +15,7 @@ from unbend.explain.units.examples import Examples
 from unbend.explain.units.reasons import Reason
 from unbend.explain.units.units import UnitCards
 from unbend.numerics.units import Extremes
-from unbend.report.html import carried, fill, looks, template
+from unbend.report.html import as_json, fill, looks, template
 
 _TOLD = 8
 """Remarkable units that are named in words."""
@@ -38,7 +38,7 @@ def units_page(result: UnitCards, *, title: str) -> str:
         looks("sheet", "units"),
         title=title,
         lead=(first, *unit_sentences(result)),
-        data=carried(_data(result)),
+        data=as_json(_data(result)),
     )
 
 

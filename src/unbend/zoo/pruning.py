@@ -89,7 +89,7 @@ def any_at_random(
     return _cut(sizes, share, masks, scope, None)
 
 
-def shuffled(masks: Mapping[str, Tensor], *, seed: int) -> Masks:
+def shuffle(masks: Mapping[str, Tensor], *, seed: int) -> Masks:
     """As many weights left in every layer, at other places: a control for which ones are left."""
     generator = torch.Generator().manual_seed(seed)
     return {

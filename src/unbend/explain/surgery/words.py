@@ -22,8 +22,8 @@ def sentences(found: Surgery) -> tuple[str, ...]:
         *_runs(found.runs),
         *_useless(found),
         *_essential(found),
-        *_used(found),
-        *_needed(found),
+        *_uses(found),
+        *_needs(found),
     ]
     return tuple(told)
 
@@ -50,7 +50,7 @@ def _useless(found: Surgery) -> list[str]:
     skipped = [cut for cut in found.cuts if cut.operation == "skip" and is_useless(cut)]
     averaged = [cut for cut in found.cuts if cut.operation == "mean" and is_useless(cut)]
     return [
-        f"{_listed(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
+        f"{_join_names(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
         for cuts, word in ((averaged, "can be put at the mean, whatever the input,"), (skipped, "can be skipped"))
         if cuts
     ]
@@ -66,7 +66,7 @@ def _essential(found: Surgery) -> list[str]:
     return [f"Skipping these costs most: {told}."]
 
 
-def _used(found: Surgery) -> list[str]:
+def _uses(found: Surgery) -> list[str]:
     """What of the classes is readable and used, and what is used without being linearly readable.
 
     That erasing the classes does no harm says something of a layer only where the layer is needed; that it does harm,
@@ -128,7 +128,7 @@ def _leaks(erasures: Sequence[Erasure]) -> str:
     )
 
 
-def _needed(found: Surgery) -> list[str]:
+def _needs(found: Surgery) -> list[str]:
     spare = [one for one in found.units if one.needed < one.n_units]
     if not spare:
         return []
@@ -137,7 +137,7 @@ def _needed(found: Surgery) -> list[str]:
     return [f"Units needed to stay within two points, the others {rest}: {told}."]
 
 
-def _listed(cuts: Sequence[Cut]) -> str:
+def _join_names(cuts: Sequence[Cut]) -> str:
     return _names([cut.layer for cut in cuts])
 
 

@@ -143,7 +143,7 @@ def _texts(
     """From the States of a layer to the row sample as texts, with what the units answer; the texts are read once."""
     if shown.form != "tokens":
         return lambda _states: None
-    ids = first["SampleState"].settled().ids
+    ids = first["SampleState"].settle().ids
     texts = examples(made.work, ids)
     tokens = texts.x[texts.at(ids)]
 

@@ -44,7 +44,7 @@ def entry(flags: set[str]) -> Callable[[F], F]:
     """
 
     def compiled(function: Any) -> Any:
-        return kept(nb.njit(nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True)(function))  # type: ignore[call-overload]  # see `part`
+        return keep(nb.njit(nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True)(function))  # type: ignore[call-overload]  # see `part`
 
     return compiled
 
@@ -67,7 +67,7 @@ def within(dispatcher: Any) -> Callable[..., Any]:
     return part(dispatcher.targetoptions["fastmath"])(dispatcher.py_func)
 
 
-def kept(dispatcher: Any) -> Any:
+def keep(dispatcher: Any) -> Any:
     """A compiled function that is kept on the disk, and compiled by one process at a time."""
     compile_now = dispatcher.compile
 

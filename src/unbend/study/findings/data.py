@@ -165,7 +165,7 @@ class _Found:
 
 def _finds(e: Evidence, rare: list[int]) -> _Found | None:
     """The read-out that is best on average over the classes."""
-    known = [(layer, r) for layer, r in e.measured(Readout) if r.confusion is not None and np.isfinite(r.balanced)]
+    known = [(layer, r) for layer, r in e.layers_with(Readout) if r.confusion is not None and np.isfinite(r.balanced)]
     if not known:
         return None
     layer, r = max(known, key=lambda pair: pair[1].balanced)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, logged, rate_rose, since, weighted
+from unbend.study.history.evidence import Occurrence, between, logged_values, rate_rose, since, with_weights
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -35,7 +35,7 @@ _PATIENCE = 8
 
 def diverging(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that ends far above where it was."""
-    known, loss = logged(history, "loss")
+    known, loss = logged_values(history, "loss")
     if len(loss) < _EARLY:
         return
     best = np.minimum.accumulate(loss)
@@ -55,7 +55,7 @@ def diverging(history: RunHistory) -> Iterator[Occurrence]:
 
 def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that has not moved (SageMaker's `loss_not_decreasing`) or hardly (AUTOTRAINER's slow convergence)."""
-    known, loss = logged(history, "loss")
+    known, loss = logged_values(history, "loss")
     n = _warmed_up(history.value("learning_rate")[known]) + 2 * _ENOUGH
     if len(loss) < n or history.steps[known[-1]] < _LONG or not np.isfinite(loss).all() or loss[0] <= 0:
         return
@@ -133,8 +133,8 @@ def _is_falling(loss: Array) -> bool:
 
 def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that swings and does not get better (AUTOTRAINER's oscillating loss)."""
-    known, loss = logged(history, "loss")
-    moves = [history.layer(layer.name, "update") for layer in weighted(history)]
+    known, loss = logged_values(history, "loss")
+    moves = [history.layer(layer.name, "update") for layer in with_weights(history)]
     moved = np.fmax.reduce(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
     within = np.nan_to_num(history.value("loss_spread")[known])
     for end in range(2 * _ENOUGH, len(loss) + 1):
@@ -161,7 +161,7 @@ def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
 
 def over_fit_onset(history: RunHistory) -> Iterator[Occurrence]:
     """Validation that gets worse while training gets better (SageMaker's `overfit` and `overtraining`)."""
-    known, loss = logged(history, "validation_loss")
+    known, loss = logged_values(history, "validation_loss")
     if len(loss) < _EARLY + 2:
         return
     best = int(loss.argmin())

@@ -174,7 +174,7 @@ class RunHistory:
             return self
         return replace(self, snapshots=(*self.snapshots[:_FIRST], *self.snapshots[-_LAST:]))
 
-    def logged(self) -> tuple[str, ...]:
+    def logged_names(self) -> tuple[str, ...]:
         """Names of the network's numbers that any snapshot knows."""
         return tuple(dict.fromkeys(name for s in self.snapshots for name in s.values))
 
