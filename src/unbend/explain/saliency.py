@@ -22,7 +22,7 @@ from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
 from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Form, shown
+from unbend.explain.units.examples import Form, picture
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
@@ -157,7 +157,7 @@ def _check(
     y = made.groups(subject.held_out.y)[0]
     at = _rows(y, rows)
     inputs = subject.held_out.of(at)[0]
-    form, x = shown(inputs, len(at))
+    form, x = picture(inputs, len(at))
     with torch.random.fork_rng([]):
         own, target, score = _maps(made, made.model, inputs, None, chosen, seed)
         tick = ticker(progress, "Random weights", n_draws)
@@ -316,7 +316,7 @@ def _scores(model: nn.Module, inputs: Any) -> Tensor:
 
 def _reduce(raw: Tensor, inputs: Any) -> Array:
     """One attribution for each pixel or token: their sum where they have signs, else the greatest or their norm."""
-    form, x = shown(inputs, len(raw))
+    form, x = picture(inputs, len(raw))
     raw, is_signed = raw.double().cpu(), bool((raw < 0).any())
     if form == "tokens" and raw.ndim > 2:
         whole = raw.flatten(2)

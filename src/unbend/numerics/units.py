@@ -51,15 +51,15 @@ class Extremes:
         """The greatest of some answers; those that are not finite are passed over."""
         clean = np.where(np.isfinite(value), value, -np.inf)
         whole = cls(clean, np.where(np.isfinite(value), ids, -1), np.where(np.isfinite(value), place, 0))
-        return whole._kept() + cls.empty(len(value))
+        return whole._keep() + cls.empty(len(value))
 
-    def _kept(self) -> "Extremes":
+    def _keep(self) -> "Extremes":
         order = np.lexsort((self.ids, -self.value), axis=1)[:, :KEPT]
         return Extremes(*(np.take_along_axis(part, order, 1) for part in (self.value, self.ids, self.place)))
 
     def __add__(self, other: "Extremes") -> "Extremes":
         pairs = ((self.value, other.value), (self.ids, other.ids), (self.place, other.place))
-        return Extremes(*(np.concatenate(pair, axis=1) for pair in pairs))._kept()
+        return Extremes(*(np.concatenate(pair, axis=1) for pair in pairs))._keep()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

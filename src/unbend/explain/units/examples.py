@@ -59,7 +59,7 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     form: Form = "none"
     for batch in work.rows.batches(part):
         mine = np.flatnonzero(np.isin(batch.ids, wanted, assume_unique=True))
-        form, x = shown(work.fit(batch.inputs), len(batch.ids))
+        form, x = picture(work.fit(batch.inputs), len(batch.ids))
         if len(mine):
             kept.append(x[mine])
             numbers.append(batch.ids[mine])
@@ -68,10 +68,10 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     if not kept:
         return Examples(form="none", ids=wanted[:0], x=np.zeros((0, 0)), y=wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
-    return Examples(form=form, ids=found[order], x=_joined(kept)[order], y=np.concatenate(labels)[order])
+    return Examples(form=form, ids=found[order], x=_join(kept)[order], y=np.concatenate(labels)[order])
 
 
-def _joined(parts: list[Array]) -> Array:
+def _join(parts: list[Array]) -> Array:
     """Parts one below the other; texts padded to one length."""
     if len({part.shape[1:] for part in parts}) == 1:
         return np.concatenate(parts)
@@ -79,7 +79,7 @@ def _joined(parts: list[Array]) -> Array:
     return np.concatenate([np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in parts])
 
 
-def shown(inputs: object, n: int) -> tuple[Form, Array]:
+def picture(inputs: object, n: int) -> tuple[Form, Array]:
     """A batch of inputs as it can be shown."""
     tensors = dict(named_tensors(inputs))
     tokens = next((t for name, t in tensors.items() if _is_tokens(t, n) and "mask" not in name), None)

@@ -147,11 +147,11 @@ def _texts(
     texts = examples(made.work, ids)
     tokens = texts.x[texts.at(ids)]
 
-    def told(states: dict[str, Any]) -> TokenRows | None:
+    def texts(states: dict[str, Any]) -> TokenRows | None:
         rows = _rows(states)
         return None if rows is None else TokenRows(tokens, rows, words)
 
-    return told
+    return texts
 
 
 def _states(made: Setup, taps: Sequence[Tap], progress: Progress) -> States:

@@ -43,10 +43,10 @@ def entry(flags: set[str]) -> Callable[[F], F]:
         flags: what the compiler may assume of floating-point numbers, as LLVM names it.
     """
 
-    def compiled(function: Any) -> Any:
+    def compile_function(function: Any) -> Any:
         return keep(nb.njit(nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True)(function))  # type: ignore[call-overload]  # see `part`
 
-    return compiled
+    return compile_function
 
 
 def part(flags: set[str], *, is_inlined: bool = False) -> Callable[[Any], Callable[..., Any]]:

@@ -509,7 +509,7 @@ def _do_judge(place):
 
 
 @cache
-def _compiled(do):
+def _compile(do):
     return nb.cfunc(nb.types.void(nb.types.intp), cache=True)(do)
 
 
@@ -518,4 +518,4 @@ def parts(*, maps: bool) -> list[int]:
 
     Those of maps, which few networks have, are compiled where they are asked for; else theirs is 0.
     """
-    return [_compiled(do).address or 0 if maps or do is not _do_maps else 0 for do in (_do_rows, _do_maps, _do_judge)]
+    return [_compile(do).address or 0 if maps or do is not _do_maps else 0 for do in (_do_rows, _do_maps, _do_judge)]
