@@ -15,7 +15,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from unbend.numerics.compiled.addresses import at
+from unbend.numerics.compiled.addresses import at, new_zeros
 from unbend.numerics.compiled.jit import entry, part
 from unbend.numerics.compiled.kernels import SUMS, begins, n_parts, own_parts, share
 from unbend.numerics.compiled.running import BATCH, TEAM
@@ -284,7 +284,7 @@ def _do_answers(place):
     order, starts = at(now.order, (now.n,), np.int64), at(now.starts, (now.n_segments + 1,), np.int64)
     ids, x = at(now.ids, (now.n,), np.int64), at(job.values, (now.n, of.width), np.float32)
     places = at(job.places, (now.n if job.places else 0, of.width), np.int32)
-    acc = np.zeros(6 * APART)
+    acc = new_zeros(6 * APART, np.float64)
     first, step = own_parts(job)
     for i in range(first, job.parts, step):
         end = begins(job, i + 1)
@@ -311,7 +311,7 @@ def answer_at(values, places, layer, batch):
     oldest, newest = ids[0], ids[0]
     for i in range(1, now.n):
         oldest, newest = min(oldest, ids[i]), max(newest, ids[i])
-    jobs = np.zeros(1, JOB)
+    jobs = new_zeros(1, JOB)
     job = jobs[0]
     job.d, job.oldest, job.values, job.places, job.layer, job.batch = of.width, oldest, values, places, layer, batch
     share(jobs, n_parts(now.n * of.width, of.width // BLOCK, team), of.work, team)
