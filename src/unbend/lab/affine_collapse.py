@@ -12,7 +12,7 @@ from torch import nn
 
 from unbend import zoo
 from unbend.explain.flow import PlaneFlow, flow
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, VERMILION, field, grid, legend, scatter
 from unbend.numerics.result import result
 from unbend.plot import flow as draw_flow
@@ -154,8 +154,8 @@ def finding(result: AffineCollapse) -> str:
     """The largest difference, and what the moons show."""
     return (
         f"{result.n_layers.max()} layers without an activation equal one layer to {result.difference.max():.1e}; "
-        f"trained on two moons, four of them get {result.affine_accuracy:.1%} right, one gets "
-        f"{result.line_accuracy:.1%}, and four with tanh {result.bent_accuracy:.1%}."
+        f"trained on two moons, four of them get {percent(result.affine_accuracy)} right, one gets "
+        f"{percent(result.line_accuracy)}, and four with tanh {percent(result.bent_accuracy)}."
     )
 
 
@@ -174,7 +174,7 @@ def draw(result: AffineCollapse, figure: Figure) -> None:
         axes.set(xlim=(-1.6, 2.6), ylim=(-1.3, 1.8), xlabel="x1", ylabel="x2")
         axes.set_aspect("equal")
         accuracy = result.affine_accuracy if axes is middle else result.bent_accuracy
-        axes.set_title(f"four layers, {title}: {accuracy:.1%}", loc="left")
+        axes.set_title(f"four layers, {title}: {percent(accuracy)}", loc="left")
     field(middle, lambda p: 1 / (1 + np.exp(-(p @ result.weight.T + result.bias)[:, 0])))
     field(right, lambda p: bent_at(result, p))
     for axes in (middle, right):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, INK, ORANGE, VERMILION, legend
 from unbend.numerics.result import result
 
@@ -163,7 +163,8 @@ def holds(result: BornDead) -> Verdict:
         ),
     )  # fmt: skip
     truth = (
-        f"A ReLU net of {DEPTH} layers of width {WIDTH} is constant at birth in {share:.0%} of draws, below the bound "
+        f"A ReLU net of {DEPTH} layers of width {WIDTH} is constant at birth in {percent(share)} of draws, below the "
+        "bound "
         f"{upper:.3f}; width is the cure, as the chance falls with 2^-N; an activation that is nowhere flat helps."
     )
     return Verdict("holds", truth, checks)
@@ -174,11 +175,11 @@ def finding(result: BornDead) -> str:
     share, lower, upper = _shares(result)
     depth = int(np.flatnonzero(result.layers == DEPTH)[0])
     widest = f"{result.dead[-1, depth]:.3f} at width {result.widths[-1]}"
-    others = ", ".join(f"{v:.0%} of {n}" for n, v in zip(result.remedies, result.remedy_constant, strict=True))
+    others = ", ".join(f"{percent(v)} of {n}" for n, v in zip(result.remedies, result.remedy_constant, strict=True))
     return (
         f"Of {result.n_nets:,} ReLU nets of {DEPTH} layers of width {WIDTH} {share:.3f} are constant at birth, between "
         f"the bounds {lower:.3f} and {upper:.3f} ({result.default_dead:.3f} with PyTorch's own weights and biases; "
-        f"{widest}). After {result.n_steps:,} steps on |x| {result.is_constant.mean():.0%} are constant, against "
+        f"{widest}). After {result.n_steps:,} steps on |x| {percent(result.is_constant.mean())} are constant, against "
         f"{others}."
     )
 
@@ -205,7 +206,7 @@ def draw(result: BornDead, figure: Figure) -> None:
         lines = result.output[chosen][:40]
         if len(lines):
             right.plot(result.x, lines.T, color=color, linewidth=0.7, alpha=0.6)
-        right.plot([], [], color=color, label=f"{name}: {chosen.mean():.0%}")
+        right.plot([], [], color=color, label=f"{name}: {percent(chosen.mean())}")
     right.set(xlabel="input x", ylabel="output", ylim=(-0.2, 2.3))
     right.set_title(f"{DEPTH} layers of width {WIDTH} after {result.n_steps:,} steps", fontsize=8)
     legend(right, loc="upper center")

@@ -16,7 +16,7 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, ORANGE, PAPER, legend, scatter, window
 from unbend.numerics.result import result
 from unbend.numerics.separable import JointSeparation
@@ -222,7 +222,7 @@ def holds(result: Bottleneck) -> Verdict:
             "it trains slower: 1.2 to 2.1 times over 22 seeds",
         ),
         Check(
-            f"starts with ReLU after the two units that end below {GOOD:.0%} of the training rows (share)",
+            f"starts with ReLU after the two units that end below {percent(GOOD)} of the training rows (share)",
             float(np.mean(result.cornered < GOOD)),
             0.25,
             1.0,
@@ -242,11 +242,13 @@ def finding(result: Bottleneck) -> str:
     proved = "proved separable" if result.is_separable[0] else "not separable"
     steps = f"{result.steps_to_99[0]:,}" if result.steps_to_99[0] > 0 else f"more than {result.n_steps:,}"
     return (
-        f"With two units before the output the {result.models[0]} has {result.train[0]:.1%} of the training rows right "
-        f"after {result.n_steps:,} steps ({proved}), and {result.held_out[0]:.1%} of the held-out rows instead of "
-        f"{result.plain_held_out[0]:.1%}. It needs {steps} steps to 99 % instead of {result.plain_steps_to_99[0]:,}; "
-        f"followed by ReLU, {np.sum(result.cornered < GOOD)} of {len(result.cornered)} starts end below {GOOD:.0%} of "
-        f"the training rows, in the median at {np.median(result.cornered):.1%}."
+        f"With two units before the output the {result.models[0]} has {percent(result.train[0])} of the training "
+        "rows right "
+        f"after {result.n_steps:,} steps ({proved}), and {percent(result.held_out[0])} of the held-out rows instead of "
+        f"{percent(result.plain_held_out[0])}. It needs {steps} steps to 99 % instead of "
+        f"{result.plain_steps_to_99[0]:,}; "
+        f"followed by ReLU, {np.sum(result.cornered < GOOD)} of {len(result.cornered)} starts end below "
+        f"{percent(GOOD)} of the training rows, in the median at {percent(np.median(result.cornered))}."
     )
 
 
@@ -275,7 +277,9 @@ def draw(result: Bottleneck, figure: Figure) -> None:
 def film(result: Bottleneck, figure: Figure, i: int) -> None:
     """The plane at one moment of the training."""
     figure.set_size_inches(4.4, 4.4)
-    _plane(figure.subplots(), result.plane, i, f"step {result.plane.step[i]}: {result.plane.accuracy[i]:.1%} right")
+    _plane(
+        figure.subplots(), result.plane, i, f"step {result.plane.step[i]}: {percent(result.plane.accuracy[i])} right"
+    )
 
 
 def n_frames(result: Bottleneck) -> int:

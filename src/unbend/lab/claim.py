@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from unbend._one_line import in_one_line
+from unbend._shares import percent
 
 if TYPE_CHECKING:  # drawing takes a second to import, and most of what is asked of a claim is words
     import matplotlib.figure
+
+__all__ = ["Budget", "Check", "Claim", "Number", "Outcome", "Section", "Verdict", "percent"]
 
 Number: TypeAlias = float | int
 Budget = Literal["quick", "full"]

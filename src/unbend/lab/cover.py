@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, VERMILION, legend
 from unbend.numerics.result import result
 from unbend.numerics.separable import Separation, cover_probability
@@ -169,9 +169,10 @@ def finding(result: Cover) -> str:
     middle = int(np.flatnonzero(result.width == result.n // 2 - 1)[0])
     separable = int(result.n_images[result.image_share == 1].max(initial=0))
     return (
-        f"Coin-flip labels of {result.n} points are separable in {result.share[middle]:.0%} of {result.n_draws} draws "
-        f"at width {result.n // 2 - 1} (Cover's count: {result.theory[middle]:.0%}); those of {separable:,} "
-        f"photographs are separable by raw pixels, with {result.held_out:.1%} right on other photographs."
+        f"Coin-flip labels of {result.n} points are separable in {percent(result.share[middle])} of {result.n_draws} "
+        "draws "
+        f"at width {result.n // 2 - 1} (Cover's count: {percent(result.theory[middle])}); those of {separable:,} "
+        f"photographs are separable by raw pixels, with {percent(result.held_out)} right on other photographs."
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from unbend import zoo
 from unbend.lab import draw as words
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.numerics.result import result
 
 _LAW_SAMPLES = 60
@@ -254,7 +254,7 @@ def finding(result: DoubleDescent) -> str:
         f"Random ReLU features on {result.samples} digits: held-out squared error {test[first]:.2f} at "
         f"{result.features[first]} features, {test[peak]:.2g} at {result.features[peak]}, {test[-1]:.2f} at "
         f"{result.features[-1]:,}, with the best ridge {result.ridge_test.mean(axis=0)[peak]:.2f} at the peak; "
-        f"a trained network on MNIST-1D, {_NET_WRONG:.0%} of the labels drawn by chance, peaks at "
+        f"a trained network on MNIST-1D, {percent(_NET_WRONG)} of the labels drawn by chance, peaks at "
         f"{result.net_parameters[top]:,} parameters, with {result.net_samples} samples of {_CLASSES} classes."
     )
 

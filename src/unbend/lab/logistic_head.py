@@ -16,7 +16,7 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, VERMILION, legend
 from unbend.numerics.result import result
 from unbend.numerics.separable import JointSeparation
@@ -203,7 +203,8 @@ def finding(result: LogisticHead) -> str:
     gap, early = result.loss - result.best_loss, int(np.flatnonzero(result.step == 10)[0])
     return (
         f"After {result.step[early]} steps refitting the head gains {gap[early]:.2f} nats and lifts held-out accuracy "
-        f"from {result.held_out[early]:.1%} to {result.held_out_refitted[early]:.1%}; after {result.step[-1]:,} it "
+        f"from {percent(result.held_out[early])} to {percent(result.held_out_refitted[early])}; after "
+        f"{result.step[-1]:,} it "
         f"gains {gap[-1]:.1g} nats, and the two heads point the same way (cosine {result.cosine[-1]:.4f})."
     )
 

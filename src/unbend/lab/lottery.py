@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, MUTED, ORANGE, VERMILION, band, legend
 from unbend.numerics.result import result
 
@@ -158,8 +158,8 @@ def finding(result: Lottery) -> str:
         ticket, anew, shuffled = np.median(accuracy[..., -1], axis=1)
         parts.append(
             f"on {name} tickets stay within {NEAR} of the dense net's {np.median(accuracy[0, :, 0]):.3f} down to "
-            f"{share:.1%} of the weights, and at {result.kept[-1]:.1%} reach {ticket:.3f}, drawn anew {anew:.3f}, "
-            f"shuffled {shuffled:.3f}"
+            f"{percent(share)} of the weights, and at {percent(result.kept[-1])} reach {ticket:.3f}, drawn anew "
+            f"{anew:.3f}, shuffled {shuffled:.3f}"
         )
     return "LeNet-300-100: " + "; ".join(parts) + "."
 

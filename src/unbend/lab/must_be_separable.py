@@ -15,7 +15,7 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, ORANGE, VERMILION, legend
 from unbend.numerics.result import result
 from unbend.numerics.separable import Overlap, Separation
@@ -173,7 +173,7 @@ def finding(result: MustBeSeparable) -> str:
         f"Of {len(perfect)} nets, {int(perfect.sum())} make no training error, and their output weights are accepted "
         f"as the proof; {int(result.is_overlap.sum())} rest on classes that provably overlap, and {lagging} err above "
         f"a separable layer. A random layer of {result.random_width[-1]} units separates coin-flip labels of "
-        f"{result.random_n} points in {result.random_share[-1]:.0%} of draws."
+        f"{result.random_n} points in {percent(result.random_share[-1])} of draws."
     )
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, INK, ORANGE, SKY, VERMILION, band, legend
 from unbend.numerics.result import result
 
@@ -182,7 +182,7 @@ def finding(result: Pruning) -> str:
     nine = int(np.argmin(np.abs(result.shares - 0.9)))
     at = {way: np.median(rows, axis=0) for way, rows in zip(result.ways, result.accuracy, strict=True)}
     return (
-        f"With {result.shares[nine]:.0%} of {result.n_weights:,} weights cut, accuracy goes from "
+        f"With {percent(result.shares[nine])} of {result.n_weights:,} weights cut, accuracy goes from "
         f"{at['smallest'][0]:.3f} to {at['smallest'][nine]:.3f} if the smallest go, "
         f"{at['smallest, trained on'][nine]:.3f} once the others are trained on, {at['at random'][nine]:.3f} and "
         f"{at['at random, trained on'][nine]:.3f} if any go at random; a dense net with as many weights reaches "

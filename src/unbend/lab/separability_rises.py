@@ -18,7 +18,7 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, ORANGE, VERMILION, legend
 from unbend.numerics.result import result
 
@@ -178,8 +178,9 @@ def finding(result: SeparabilityRises) -> str:
     return (
         f"With batch norm ln tr(S_W S_B⁺) is linear in depth (correlation {result.correlation[0]:.3f}; untrained "
         f"{result.untrained_correlation[0]:+.3f}), less so without ({result.correlation[1]:.2f}). On "
-        f"training rows a read-out gets {result.train[0, 1]:.1%} at the first and {result.train[0, -1]:.1%} at the "
-        f"last activation, on held-out rows {result.held_out[0, 1]:.1%} and {result.held_out[0, -1]:.1%}."
+        f"training rows a read-out gets {percent(result.train[0, 1])} at the first and "
+        f"{percent(result.train[0, -1])} at the "
+        f"last activation, on held-out rows {percent(result.held_out[0, 1])} and {percent(result.held_out[0, -1])}."
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, INK, MUTED, VERMILION, field, legend, plane_lines, scatter
 from unbend.numerics.result import result
 from unbend.numerics.separable import Overlap, Separation
@@ -266,12 +266,12 @@ def holds(result: Strip) -> Verdict:
 def finding(result: Strip) -> str:
     """Where lines and boundary lie, and how often training gets there."""
     told, faster = (int((row == 1).sum()) for row in result.told_accuracy[:2])
-    shares = ", ".join(f"{s:.0%} with {n:,}" for n, s in zip(result.n_train, result.share_perfect, strict=True))
+    shares = ", ".join(f"{percent(s)} with {n:,}" for n, s in zip(result.n_train, result.share_perfect, strict=True))
     return (
-        f"The printed weights call {result.printed_accuracy:.2%} of {result.n_checked:,} points right; their lines "
-        f"cross at x2 - x1 = {result.line_at[0]:.2f} and {result.line_at[1]:.2f}, the boundary at "
+        f"The printed weights call {percent(result.printed_accuracy)} of {result.n_checked:,} points right; their "
+        f"lines cross at x2 - x1 = {result.line_at[0]:.2f} and {result.line_at[1]:.2f}, the boundary at "
         f"{result.boundary_at[0]:.2f} and {result.boundary_at[1]:.2f}. As told, {told} of {TOLD_SEEDS} nets reach "
-        f"100 %, in the median {np.median(result.told_accuracy[0]):.0%}; with ten times the rate {faster}. Of "
+        f"100 %, in the median {percent(np.median(result.told_accuracy[0]))}; with ten times the rate {faster}. Of "
         f"{result.n_draws * result.n_seeds} nets at that rate, all samples in every step, {shares} samples are there."
     )
 
@@ -291,7 +291,7 @@ def draw(result: Strip, figure: Figure) -> None:
 def film(result: Strip, figure: Figure, i: int) -> None:
     """The lines in the input plane, and the plane (a1, a2), at one moment of the training."""
     left, right = figure.subplots(1, 2)
-    told = f"step {result.film_step[i]}: {result.film_accuracy[i]:.1%} right"
+    told = f"step {result.film_step[i]}: {percent(result.film_accuracy[i])} right"
     _input_plane(left, result, result.film_weights[i], told)
     _hidden_plane(right, result, result.film_weights[i], "hidden plane")
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, VERMILION, legend
 from unbend.numerics.result import result
 
@@ -211,7 +211,7 @@ def finding(result: Vanishing) -> str:
         f"Xavier's weights, {lost[KINDS[1].name]:.1f} with PyTorch's default, {lost[KINDS[0].name]:.1f} with "
         f"N(0, 0.01²) and {lost[good]:.1f} with orthogonal weights × 4, centred; ReLU with PyTorch's default loses "
         f"{lost[KINDS[7].name]:.1f}. After {result.n_steps} steps of Adam the default sigmoid net calls "
-        f"{accuracy[KINDS[1].name]:.0%} of held-out digits right, the orthogonal one {accuracy[good]:.0%}."
+        f"{percent(accuracy[KINDS[1].name])} of held-out digits right, the orthogonal one {percent(accuracy[good])}."
     )
 
 

@@ -11,6 +11,8 @@ from typing import TypeVar, dataclass_transform
 from unbend._notebook import in_html
 from unbend._one_line import in_one_line
 
+__all__ = ["result"]
+
 T = TypeVar("T")
 
 

@@ -20,6 +20,7 @@ from unbend.files import whole
 
 _HERE = "unbend.report"
 _QUOTED = re.compile(r"`([^`]+)`")
+_PERCENT = re.compile(r"<(script|style|pre|code)\b.*?</\1>|(?<=\d) %", re.DOTALL)
 
 
 @cache
@@ -56,6 +57,8 @@ def looks(*names: str) -> str:
 def fill(blank: Template, script: str, style: str, *, is_strict: bool = True, **words: object) -> str:
     """A page: a template of the frame with its script, the core of all styles, and its own.
 
+    A line does not end between a number and its percent sign.
+
     Args:
         blank: from `template`.
         script: name of a script of `web/src/pages/`.
@@ -66,7 +69,8 @@ def fill(blank: Template, script: str, style: str, *, is_strict: bool = True, **
     own = {"style": looks("core") + style, "script": text(_HERE, f"web/{script}.js")}
     hashes = {f"{name}_hash": b64encode(sha256(said.encode()).digest()).decode() for name, said in own.items()}
     markup = {name: Markup(said) for name, said in own.items()}  # noqa: S704  our own
-    return blank.render(is_strict=is_strict, **markup, **hashes, **words)
+    page = blank.render(is_strict=is_strict, **markup, **hashes, **words)
+    return _PERCENT.sub(lambda found: found[0] if found[1] else "\N{NO-BREAK SPACE}%", page)
 
 
 def as_json(data: object) -> Markup:

@@ -9,12 +9,12 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from unbend._shares import small_percent
 from unbend._typing import Array
 from unbend.explain.saliency import SAME, Saliency
 from unbend.plot.saliency import saliency as draw
 from unbend.plot.style import PAPER, RC
 from unbend.report.sheet import SheetPart, SheetPicture, sheet
-from unbend.report.text import small_share
 
 _CELL = 1.05
 _CAPTION = (
@@ -60,7 +60,7 @@ def saliency_sentences(result: Saliency) -> tuple[str, ...]:
     if np.isfinite(result.gap).any():
         told.append(
             f"The integrated gradients of a row add up to the difference of its score from that of an empty input "
-            f"within {small_share(float(np.nanmax(result.gap)))}."
+            f"within {small_percent(float(np.nanmax(result.gap)))}."
         )
     return tuple(told)
 

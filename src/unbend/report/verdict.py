@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unbend._shares import percent
+from unbend._shares import percent, points
 from unbend._typing import Array
 from unbend.numerics.interval import wilson
 from unbend.numerics.readout import READERS
@@ -140,16 +140,6 @@ def _gain(depth: Depth, best: int, start: float) -> str:
     luck = f", {100 * depth.optimism:.1f} of them the luck of choosing the highest" if is_partly else ""
     shown = "" if low > 0 else ", so no difference is shown"
     return f" ({points(depth.gain[best])} points{luck}; 95 % interval {points(low)} to {points(high)}{shown})"
-
-
-def points(share: float) -> str:
-    """A difference of shares in points.
-
-    Example:
-        >>> points(0.018), points(-0.2)
-        ('+1.8', '−20.0')
-    """
-    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _beside(depth: Depth, best: int) -> str:

@@ -6,6 +6,7 @@ A network that needs few of its layers is no sick one: all of these are notes.
 from collections.abc import Iterator
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend.study.findings.evidence import Evidence
 from unbend.study.values import Finding
 from unbend.study.worth import MUCH, LayerCost, Worth, is_little, is_much, points
@@ -74,4 +75,4 @@ def _judge(e: Evidence) -> Worth | None:
 
 
 def _judged_on(worth: Worth, one: LayerCost) -> str:
-    return f"On {one.cost.n:,} held-out rows, {100 * worth.accuracy:.1f} % of which are right as the network is."
+    return f"On {one.cost.n:,} held-out rows, {percent(worth.accuracy)} of which are right as the network is."

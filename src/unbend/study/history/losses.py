@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.study.history.evidence import Occurrence, between, logged_values, rate_rose, since, with_weights
 from unbend.study.history.values import RunHistory
@@ -76,7 +77,7 @@ def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
         return
     yield Occurrence(int(history.steps[place]), Finding(
         "slow_convergence", "warning", None,
-        f"The loss has fallen by {fallen:.0%} only in {history.steps[known[-1]]:,} steps.",
+        f"The loss has fallen by {percent(fallen)} only in {history.steps[known[-1]]:,} steps.",
         f"It was {first:.3g} and is {last:.3g}.",
         "At this pace training takes very long.",
         "Raise the learning rate tenfold and look again; check that labels belong to their samples.",
@@ -150,8 +151,8 @@ def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
             yield Occurrence(int(history.steps[place]), Finding(
                 "oscillating_loss", "warning", None,
                 f"The loss oscillates from step {history.steps[place]:,} on and does not get better.",
-                f"It swings by {swing / height:.0%} around {height:.3g}, and a step changes some layer by "
-                f"{np.median(moved[part]):.0%} of its weights.",
+                f"It swings by {percent(swing / height)} around {height:.3g}, and a step changes some layer by "
+                f"{percent(np.median(moved[part]))} of its weights.",
                 "Steps leap over the valley they should go down into.",
                 "Lower the learning rate, or enlarge the batch.",
                 "Batches of very different difficulty, in turn.",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.study.history.evidence import Occurrence, between, first_loss, name_of, rate_rose, since, with_weights
 from unbend.study.history.values import RunHistory
@@ -100,8 +101,8 @@ def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
         if at is not None:
             yield Occurrence(int(history.steps[at]), Finding(
                 "update_ratio", "problem", layer.name,
-                f"One step changes {name_of(layer.name)} by {update[at]:.0%} of its weights, {between(history, at)}"
-                f"{rate_rose(history, at)}.",
+                f"One step changes {name_of(layer.name)} by {percent(update[at])} of its weights, "
+                f"{between(history, at)}{rate_rose(history, at)}.",
                 "A thousandth is usual.",
                 "Weights that are thrown about do not learn.",
                 "Lower the learning rate.",
