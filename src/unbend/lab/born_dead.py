@@ -163,8 +163,8 @@ def holds(result: BornDead) -> Verdict:
         ),
     )  # fmt: skip
     truth = (
-        f"A ReLU net of {DEPTH} layers of width {WIDTH} is constant at birth in {percent(share)} of draws, below the "
-        "bound "
+        f"A ReLU net of {DEPTH} layers of width {WIDTH} is constant at birth in {percent(round(share, 2))} of draws, "
+        "below the bound "
         f"{upper:.3f}; width is the cure, as the chance falls with 2^-N; an activation that is nowhere flat helps."
     )
     return Verdict("holds", truth, checks)
