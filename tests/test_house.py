@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 import tokenize
 from collections import defaultdict
 from functools import cache
@@ -122,3 +123,19 @@ def test_no_function_is_longer_than_sixty_lines_of_code():
                 if n > LONGEST:
                     long[f"{name}.{node.name}"] = n
     assert not long
+
+
+def test_every_place_that_the_design_names_is_there():
+    root = ROOT.parents[1]
+    named = re.findall(
+        r"`((?:[\w-]+/)+(?:[\w-]+\.\w+)?|[\w-]+(?:/[\w-]+)+)`", (root / "docs" / "design.md").read_text()
+    )
+    assert len(named) > 40
+    places = {place: [base / f"{place}{end}" for base in (root, ROOT) for end in ("", ".py")] for place in named}
+    assert not {place for place, files in places.items() if not any(file.exists() for file in files)}
+
+
+def test_every_folder_has_its_row_in_the_design():
+    text = (ROOT.parents[1] / "docs" / "design.md").read_text()
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert not {name for name in folders if f"`{name}/`" not in text}

@@ -41,8 +41,6 @@ __all__ = [
     "scatter", "tint", "warped_grid", "window",
 ]  # fmt: skip
 
-Numbers: TypeAlias = Float[np.ndarray, "..."]
-
 
 def window(axes: Axes, x: Float[np.ndarray, "n 2"], *, room: Number = 0.12, equal: bool = True) -> None:
     """Set limits around the points, with room beside them as a share of their extent."""

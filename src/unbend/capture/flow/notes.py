@@ -92,10 +92,6 @@ class Notebook:
         key = id(tensor)
         self._notes[key] = weakref.ref(tensor, lambda gone: self._forget(key, gone)), note
 
-    def forget(self, tensor: Tensor) -> None:
-        """Know nothing of a tensor any more."""
-        self._notes.pop(id(tensor), None)
-
     def write(self, tensor: Tensor, feeds: frozenset[str], *, is_whole: bool) -> None:
         """Log that a tensor was written to, for whatever else shares its memory."""
         whole = is_whole and tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()

@@ -75,11 +75,6 @@ class MapSeries:
     moved_by_start: Float64[Array, "l"]
     agreement: Float64[Array, "l"]
 
-    @property
-    def is_embedding(self) -> bool:
-        """Whether it is a neighbour embedding, in which sizes and distances of clusters mean nothing."""
-        return self.method not in PLANES
-
 
 @result
 class LayerMaps:
