@@ -139,3 +139,19 @@ def test_every_folder_has_its_row_in_the_design():
     text = (ROOT.parents[1] / "docs" / "design.md").read_text()
     folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert not {name for name in folders if f"`{name}/`" not in text}
+
+
+def test_fields_of_public_dataclasses_are_documented_as_attributes():
+    found = set()
+    for name, path in MODULES.items():
+        for node in (node for node in tree_of(path).body if isinstance(node, ast.ClassDef)):
+            marks = {ast.unparse(mark).partition("(")[0] for mark in node.decorator_list}
+            words = ast.get_docstring(node) or ""
+            if node.name.startswith("_") or not marks & {"dataclass", "result"}:
+                continue
+            fields = [one.target.id for one in node.body if isinstance(one, ast.AnnAssign)]
+            about = words.partition("Attributes:")[2]
+            missing = {field for field in fields if field[0] != "_" and not re.search(rf"\b{field}\b.*:", about)}
+            if missing or "Args:" in words:
+                found.add(f"{name}.{node.name}: {', '.join(sorted(missing))}")
+    assert not found

@@ -5,7 +5,6 @@ In: plain arrays and axes. Out: marks on those axes. It must not know any claim.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped

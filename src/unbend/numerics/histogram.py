@@ -26,7 +26,12 @@ _NONFINITE = 1020
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramState:
-    """Counts per float32 prefix [2048]."""
+    """Counts per float32 prefix [2048].
+
+    Attributes:
+        n: rows seen.
+        counts: values by the first eleven bits of their float32.
+    """
 
     n: int
     counts: Int64[Array, "2048"]

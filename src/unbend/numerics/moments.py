@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentState:
-    """Sums behind `Moments`; values that are not finite are counted and left out."""
+    """Sums behind `Moments`; values that are not finite are counted and left out.
+
+    Attributes:
+        n: rows seen.
+        count: finite values of each unit.
+        total: sum of them.
+        m2: sum of squared deviations from their mean.
+        low: least of them.
+        high: greatest of them.
+        nonfinite: NaN and infinite values of each unit.
+    """
 
     n: int
     count: Float64[Array, "d"]

@@ -34,7 +34,16 @@ _FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One layer, laid out."""
+    """One layer, laid out.
+
+    Attributes:
+        anchor: its name in links.
+        label: what it is called.
+        layer: what was measured.
+        bends: whether it is an activation.
+        row: its line in the table of layers.
+        section: what is shown of it.
+    """
 
     anchor: str
     label: str

@@ -24,7 +24,13 @@ SMALL = 64
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Numbers behind a picture: heads of columns, then rows of what is written in the cells."""
+    """Numbers behind a picture: heads of columns, then rows of what is written in the cells.
+
+    Attributes:
+        head: of the columns.
+        rows: what is written in the cells.
+        note: one sentence below.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -91,7 +97,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What is shown of one Result."""
+    """What is shown of one Result.
+
+    Attributes:
+        numbers: headlines.
+        pictures: in order.
+        tables: with what they are called.
+    """
 
     numbers: tuple[Number, ...] = ()
     pictures: tuple[Picture, ...] = ()
