@@ -22,7 +22,8 @@ from unbend.numerics.result import result
 from unbend.numerics.separable import JointSeparation
 
 PENALTY = 1e-3
-HIDDEN = "1"  # path of the last hidden layer
+HIDDEN = "1"
+"""Path of the last hidden layer."""
 
 
 @result

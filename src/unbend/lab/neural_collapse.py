@@ -20,7 +20,8 @@ from unbend.lab.draw import BLUE, GREEN, ORANGE, VERMILION, legend
 from unbend.numerics.result import result
 
 WEIGHT_DECAY = 5e-3
-BEFORE = "7"  # path of the layer before the last activation
+BEFORE = "7"
+"""Path of the layer before the last activation."""
 
 
 @result

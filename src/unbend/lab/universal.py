@@ -22,7 +22,8 @@ _N_TRAINED = {"quick": 4, "full": 32}
 _STEPS = {"quick": 500, "full": 3000}
 _DEGREES = {"identity": 1, "square": 2, "cube": 3}
 _STEEPEST = 8.0
-_CUT = 1e-12  # singular values below this share of the largest carry rounding only
+_CUT = 1e-12
+"""Singular values below this share of the largest carry rounding only."""
 _DRAWN = ("square", "cube", "relu", "tanh", "step", "cosine")
 
 

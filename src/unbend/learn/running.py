@@ -76,11 +76,11 @@ class MeasuredLesson:
 
     def fill(self, text: str) -> str:
         """The text with the measured numbers where it names them."""
-        return HOLE.sub(lambda hole: format(eval(hole[1].strip(), dict(self.names)), hole[2] or ""), text)  # noqa: S307
+        return HOLE.sub(lambda hole: format(eval(hole[1].strip(), dict(self.names)), hole[2] or ""), text)
 
     def live(self, text: str) -> dict[str, Any]:
         """What a live figure is and starts from: its lines `key: expression`, evaluated over the lesson's names."""
-        return {key: _plain(eval(value, dict(self.names))) for key, value in fields(text).items()}  # noqa: S307
+        return {key: _plain(eval(value, dict(self.names))) for key, value in fields(text).items()}
 
 
 def run(lesson: Lesson) -> MeasuredLesson:
@@ -123,7 +123,7 @@ def _execute(lesson: Lesson, number: int, block: str, names: dict[str, Any]) -> 
 def _prediction(words: dict[str, str], names: dict[str, Any]) -> Prediction:
     return Prediction(
         words["ask"], float(words["low"]), float(words["high"]), float(words.get("step", "1")), words.get("unit", ""),
-        float(eval(words["answer"], dict(names))),  # noqa: S307
+        float(eval(words["answer"], dict(names))),
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def _table(name: str, title: str, licence: str, **options: Any) -> Callable[[], 
     """A reader of one of scikit-learn's small tables."""
 
     def table() -> Data:
-        from sklearn import datasets  # noqa: PLC0415
+        from sklearn import datasets  # noqa: PLC0415  takes a second to load
 
         bunch: Any = getattr(datasets, f"load_{name}")(**options)
         x = ((bunch.data - bunch.data.mean(axis=0)) / bunch.data.std(axis=0)).astype(np.float32)

@@ -87,7 +87,7 @@ class ActivityState:
         return cls(n, np.full(len(total), float(n)), zeros, flat, np.abs(total), low, high, n)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "ActivityState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "ActivityState":
         """No samples."""
         zero = np.zeros(width)
         none = zero.astype(np.int64)

@@ -58,7 +58,7 @@ class HistogramState:
         return cls(len(x), counts)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "HistogramState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "HistogramState":
         """No values."""
         return cls(0, np.zeros(CODES, np.int64))
 

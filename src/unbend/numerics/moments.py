@@ -62,7 +62,7 @@ class MomentState:
         return cls(n, np.full(len(total), float(n)), total, m2, low, high, np.zeros(len(total), np.int64))
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "MomentState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "MomentState":
         """No samples."""
         zero = np.zeros(width)
         return cls(0, zero, zero, zero, zero + np.inf, zero - np.inf, zero.astype(np.int64))

@@ -45,7 +45,7 @@ class SampleState:
         return cls(s.keep, s.ids[chosen], s.codes[chosen], *loose)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "SampleState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "SampleState":
         """No rows, and no bound on how many others keep."""
         return cls(sys.maxsize, np.zeros(0, np.int64), np.zeros(0, np.uint64), (), ())
 

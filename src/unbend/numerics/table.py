@@ -33,7 +33,7 @@ class TableState:
         return cls((batch.samples.ids,), (batch.rows.detach().cpu().clone(),), (batch.samples.y,))
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "TableState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "TableState":
         """No rows."""
         return cls((), (), ())
 

@@ -42,7 +42,7 @@ def scores(subject: Subject) -> Scores:
         linear = curved = math.nan
     else:
         linear, curved = read_linearly(*table), _best_curved(subject, table)
-    reachable = np.nanmax([linear, curved]) if linear == linear or curved == curved else 1.0  # noqa: PLR0124
+    reachable = np.nanmax([linear, curved]) if linear == linear or curved == curved else 1.0  # noqa: PLR0124  false for NaN only
     return Scores(
         train=own,
         held_out=unseen,

@@ -131,7 +131,7 @@ def _softplus(x):
 
 @_leaf()
 @no_type_check
-def _activation(code, z, h, n):  # noqa: C901, PLR0912
+def _activation(code, z, h, n):  # noqa: C901, PLR0912  compiled: a branch for each activation
     """Put f(z) in h, for one unit over a block of samples."""
     if code == 1:
         for k in range(n):
@@ -185,7 +185,7 @@ def _activation(code, z, h, n):  # noqa: C901, PLR0912
 
 @_leaf()
 @no_type_check
-def _derivative(code, z, h, d, n):  # noqa: C901, PLR0912
+def _derivative(code, z, h, d, n):  # noqa: C901, PLR0912  compiled: a branch for each activation
     """Multiply d by f'(z), for one unit; the derivative at a kink is torch's."""
     if code == 1:
         for k in range(n):
