@@ -58,6 +58,7 @@ def _types_of(shape, kind):
     """The type of an array of that shape and kind of number, and that of the shape."""
     n = len(shape) if isinstance(shape, nb.types.BaseTuple) else 1
     sizes = nb.types.UniTuple(nb.types.intp, n) if isinstance(shape, nb.types.BaseTuple) else nb.types.intp
+    # C-contiguous for certain, so that loops vectorise without a look at strides.
     return nb.types.Array(kind.dtype, n, "C"), sizes
 
 
@@ -74,6 +75,7 @@ def run(_context, part, job):
         byte = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [byte])
         function, first = builder.inttoptr(arguments[0], kind.as_pointer()), builder.inttoptr(arguments[1], byte)
+        # Called by address: numba would compile a first-class function anew for every caller.
         builder.call(function, [first])
         return context.get_dummy_value()
 
