@@ -33,7 +33,7 @@ def bundled_names() -> tuple[str, ...]:
     """The names of the data sets that need no file.
 
     Example:
-        >>> bundled()
+        >>> bundled_names()
         ('digits', 'iris', 'wine', 'breast_cancer', 'diabetes', 'fashion-mnist')
     """
     return tuple(_SETS)
