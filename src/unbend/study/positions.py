@@ -120,7 +120,7 @@ def align(grid: Grid, sizes: Grid, place: Int64[Array, "m"]) -> Int64[Array, "m"
         place: positions, counted through the grid.
 
     Example:
-        >>> aligned((4,), (2,), np.arange(4)), aligned((2, 2), (5,), np.arange(4)), aligned((3,), (2, 2), np.arange(3))
+        >>> align((4,), (2,), np.arange(4)), align((2, 2), (5,), np.arange(4)), align((3,), (2, 2), np.arange(3))
         (array([0, 0, 1, 1]), array([1, 2, 3, 4]), None)
     """
     if grid == sizes:

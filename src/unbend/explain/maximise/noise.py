@@ -115,7 +115,7 @@ def shift(maps: Float[Tensor, "n c h w"], most: int, down: int, right: int) -> F
     """Images moved by `most - down` and `most - right` pixels, their edges drawn out.
 
     Example:
-        >>> shifted(torch.eye(2)[None, None], 1, 0, 1)
+        >>> shift(torch.eye(2)[None, None], 1, 0, 1)
         tensor([[[[1., 0.],
                   [1., 0.]]]])
     """
