@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 import unbend
+from unbend._one_line import LONGEST
 from unbend.numerics.moments import Moments
-from unbend.numerics.result import LONGEST, result
+from unbend.numerics.result import result
 from unbend.record.schema import classes
 from unbend.study.across import ACROSS, across
 
@@ -71,12 +72,10 @@ def test_a_result_that_is_not_there_is_none():
 
 def test_studies_layers_and_results_say_themselves_in_one_line():
     study = made()
-    everything = [study, *study.layers, *study.findings, *study.across.values()]
-    everything += [
-        each for layer in study.layers for each in layer.results.values() if type(each).__name__ != "Moments"
-    ]
-    told = [repr(one) for one in everything if type(one).__repr__ is not object.__repr__]
-    ours = [text for text in told if not text.startswith(("Activity(", "Histogram(", "Centroids("))]
-    assert all(len(text) <= LONGEST and "\n" not in text for text in ours)
+    everything = [study, *study.layers, *study.findings, *study.across.values(), study.about, study.sums]
+    everything += [each for layer in study.layers for each in layer.results.values()]
+    everything += [state for states in study.sums.train.values() for state in states.values()]
+    told = [repr(one) for one in everything]
+    assert all(len(text) <= LONGEST and "\n" not in text for text in told)
     assert repr(study).startswith("Study(model='Sequential', data='data'")
     assert {"Readout", "Depth", "Ladder", "Projections"} <= classes().keys()

@@ -43,4 +43,4 @@ def callable_package(package: str, home: str) -> None:
     """Make `package` answer calls with the function at `home` ("module:function")."""
     module = sys.modules[package]
     module.__class__ = _Callable
-    module._home = home  # type: ignore[attr-defined]  # noqa: SLF001
+    module._home = home  # type: ignore[attr-defined]  # noqa: SLF001  a module of ours, made callable here

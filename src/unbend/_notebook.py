@@ -10,7 +10,7 @@ from typing import Any
 
 def in_html(value: Any) -> str:
     """A Study, a Result or a Finding as a frame for notebooks; assign it as `_repr_html_`."""
-    return import_module("unbend.report.notebook").framed(value)
+    return import_module("unbend.report.notebook").frame(value)
 
 
 def is_notebook() -> bool:

@@ -15,7 +15,7 @@ from unbend.capture import quiet
 from unbend.errors import DataError, LayerError
 from unbend.explain.defaults import FOR_IMAGES
 from unbend.explain.maximise.maximise import Ascent
-from unbend.explain.maximise.noise import shifted
+from unbend.explain.maximise.noise import shift
 from unbend.explain.maximise.parameters import Images, parametrisation
 from unbend.explain.maximise.targets import Answering, targets
 from unbend.explain.setup import setup
@@ -30,7 +30,7 @@ def bars(n=300):
     x = 0.15 * torch.rand(n, 1, 12, 12, generator=generator)
     for i, label in enumerate(y.tolist()):
         x[i, 0, 4 * label : 4 * label + 4] += 0.8 * torch.rand(1, generator=generator)
-    return shifted((x + x.roll(1, -1) + x.roll(-1, -1)) / 3, 1, 1, 1), y
+    return shift((x + x.roll(1, -1) + x.roll(-1, -1)) / 3, 1, 1, 1), y
 
 
 def reading(*templates):

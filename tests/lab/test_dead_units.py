@@ -7,6 +7,7 @@ from torch import nn
 
 from unbend import zoo
 from unbend.lab import dead_units
+from unbend.lab.claim import percent
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def test_the_claim_holds_as_a_count(result):
     verdict = dead_units.holds(result)
     assert verdict.passed, [check for check in verdict.checks if not check.passed]
     assert verdict.outcome == "holds with a condition"
-    assert f"{np.median(result.dead[-1, :, -1]):.0%}" in dead_units.finding(result)
+    assert percent(np.median(result.dead[-1, :, -1])) in dead_units.finding(result)
 
 
 def test_dead_units_are_counted_over_all_samples():

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from unbend import zoo
 from unbend.lab import lottery
+from unbend.lab.claim import percent
 
 pytest.importorskip("mlxtend")
 
@@ -19,7 +20,7 @@ def test_the_claim_holds_with_a_condition(result):
     verdict = lottery.holds(result)
     assert verdict.passed, [check for check in verdict.checks if not check.passed]
     assert verdict.outcome == "holds with a condition"
-    assert f"{result.kept[-1]:.1%}" in lottery.finding(result)
+    assert percent(result.kept[-1]) in lottery.finding(result)
 
 
 def test_shares_are_those_of_the_cuts(result):

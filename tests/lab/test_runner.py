@@ -163,7 +163,7 @@ def test_a_worker_that_dies_takes_only_its_task_with_it():
 
     ours, theirs = Pipe()
     theirs.close()
-    run = runner._Hand(Dead(), ours, Task("neuron", 4, "quick", Path())).taken()
+    run = runner._Hand(Dead(), ours, Task("neuron", 4, "quick", Path())).take_run()
     assert (run.status, run.seed) == ("error", 4)
     assert "status -9" in run.reason
 

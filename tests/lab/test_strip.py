@@ -35,4 +35,4 @@ def test_the_figure_and_the_film_show_the_net(result):
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
     film = Figure()
     strip.film(result, film, strip.n_frames(result) - 1)
-    assert "100.0%" in film.axes[0].get_title(loc="left")
+    assert "100 %" in film.axes[0].get_title(loc="left")

@@ -45,13 +45,15 @@ def test_kept_layers_stay_and_the_others_learn():
 
 
 def test_a_lender_that_learned_shuffled_labels_is_noticed(monkeypatch):
-    monkeypatch.setitem(transfer.SIZES, "quick", transfer.TransferSize(1, (0, 2, 3), (100,), 80))
+    monkeypatch.setitem(
+        transfer.SIZES, "quick", transfer.TransferSize(n_seeds=1, n_kept=(0, 2, 3), n_target=(100,), n_steps=80)
+    )
     halves = transfer.halves
 
     def shuffled(data, seed):
         source, target = halves(data, seed)
         order = torch.randperm(len(source.y), generator=torch.Generator().manual_seed(seed))
-        return transfer.Half(source.x, source.y[order], source.x_test, source.y_test), target
+        return transfer.Half(x=source.x, y=source.y[order], x_test=source.x_test, y_test=source.y_test), target
 
     monkeypatch.setattr(transfer, "halves", shuffled)
     failed = transfer.holds(transfer.run(0, "quick")).failed

@@ -12,7 +12,7 @@ from unbend.learn import site as site_module
 from unbend.learn.running import MeasuredLesson
 from unbend.learn.site import write
 from unbend.learn.source import lesson
-from unbend.learn.terms import linked, terms
+from unbend.learn.terms import link_terms, terms
 
 LESSONS = ("neurons", "xor")
 
@@ -115,7 +115,7 @@ def test_a_word_of_the_glossary_is_linked_where_it_is_used_first(site):
         assert len(links) == len(set(links)) > 8
         assert set(links) <= rows
     left = {"dead": "dead", "probe": "probe", "read-out": "probe"}
-    text = linked("# dead\n`dead` $dead$ a read-out and *Dead* units, probes, dead", left)
+    text = link_terms("# dead\n`dead` $dead$ a read-out and *Dead* units, probes, dead", left)
     assert text == (
         "# dead\n`dead` $dead$ a [read-out](glossary.html#probe) and *[Dead](glossary.html#dead)* units, probes, dead"
     )

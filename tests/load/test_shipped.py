@@ -6,7 +6,7 @@ import torch
 from sklearn import datasets
 
 from unbend.errors import LoadError
-from unbend.load import bundled, data
+from unbend.load import bundled_names, data
 from unbend.load.shipped import FASHION
 
 SIZES = {"digits": (1797, 64, 10), "iris": (150, 4, 3), "wine": (178, 13, 3), "breast_cancer": (569, 30, 2)}
@@ -47,8 +47,8 @@ def test_diabetes_has_targets_as_they_are():
 
 
 def test_every_name_is_listed_once():
-    assert set(bundled()) == {*SIZES, "diabetes", "fashion-mnist"}
-    assert len(set(bundled())) == len(bundled())
+    assert set(bundled_names()) == {*SIZES, "diabetes", "fashion-mnist"}
+    assert len(set(bundled_names())) == len(bundled_names())
 
 
 def test_a_bundled_name_wins_over_a_path_and_dot_slash_asks_for_the_path(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def fit(x, y, n: int, *, keep: int | None = None) -> Readout:
     train, held_out = (batch(x[part], samples(y[part], n_classes=k)) for part in (slice(n), slice(n, None)))
     sample = SampleState.of(train)
     if keep is not None:
-        sample = (SampleState(keep, sample.ids, sample.codes, sample.rows, sample.targets)).settled()
+        sample = (SampleState(keep, sample.ids, sample.codes, sample.rows, sample.targets)).settle()
     return readout(SecondState.of(train), sample, SampleState.of(held_out))
 
 

@@ -112,7 +112,7 @@ def test_values_that_are_not_finite_are_counted_and_left_out(hole):
     np.testing.assert_allclose(got.std, np.nanstd(clean, 0))
     classes = centroids(CentroidState.of(batch(x, some))).mean
     np.testing.assert_allclose(classes, [np.nanmean(clean[c::2], 0) for c in (0, 1)])
-    second = SecondState.of(batch(x, some)).settled()
+    second = SecondState.of(batch(x, some)).settle()
     assert (second.n, second.lost) == (17, 3)
 
 
@@ -270,8 +270,8 @@ def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_o
     second, sample = SecondState.of(train), SampleState.of(train)
     got = readout(second, sample, SampleState.of(held_out))
     rows, targets = sample.table()
-    shuffled = targets[order(sample.settled().ids, 0)]
-    blind = SecondState.of_rows(torch.from_numpy(rows), torch.from_numpy(shuffled)).settled()
+    shuffled = targets[order(sample.settle().ids, 0)]
+    blind = SecondState.of_rows(torch.from_numpy(rows), torch.from_numpy(shuffled)).settle()
     own = penalty.best_ridge(blind, reading.eigen(blind), rows, shuffled)
     assert own > got.ridge
     weight, bias = reading._discriminant(blind, reading.eigen(blind), own)
@@ -284,7 +284,7 @@ def test_the_control_fits_more_with_the_ridge_of_the_true_labels_than_with_its_o
 def test_the_ridge_is_that_of_brute_force_cross_validation(n, d):
     x, t = normal(n, d), normal(n, 2, seed=4)
     t[:, 0] += x[:, 0]
-    second = SecondState.of_rows(x, t).settled()
+    second = SecondState.of_rows(x, t).settle()
     basis = eigen(second)
     ridge = penalty.best_ridge(second, basis, x.numpy(), t.numpy())
     scaled, unit, scores = x.numpy() * basis.scale, basis.values.mean(), []
@@ -347,10 +347,10 @@ def test_a_row_sample_is_bottom_k_by_hash_whatever_the_order():
     best = ids[np.argsort(hashes(ids))][:100]
     order = np.random.default_rng(0).permutation(1000)
     twice = of(order[:600]) + of(order[400:])
-    assert twice.settled().ids.tolist() == best.tolist()
+    assert twice.settle().ids.tolist() == best.tolist()
     np.testing.assert_array_equal(twice.table()[0], x[best].numpy())
-    assert (twice + of(order, keep=30)).settled().ids.tolist() == best[:30].tolist()
-    assert (SampleState.empty(3, 2) + twice).settled().ids.tolist() == best.tolist()
+    assert (twice + of(order, keep=30)).settle().ids.tolist() == best[:30].tolist()
+    assert (SampleState.empty(3, 2) + twice).settle().ids.tolist() == best.tolist()
 
 
 def test_every_value_lies_in_its_bin():

@@ -12,7 +12,7 @@ from unbend.numerics.activity import Activity
 from unbend.numerics.histogram import Histogram
 from unbend.numerics.spectrum import Spectrum
 from unbend.plot import activity, depth, gradient, histogram, moments, planes, readout, similarity, spectrum
-from unbend.plot.style import CLASSES, WORDS, distinct, name_room, shortened, spread, tint
+from unbend.plot.style import CLASSES, WORDS, distinct, name_room, shorten, spread, tint
 from unbend.plot.vector import vector
 
 
@@ -30,7 +30,20 @@ def units(d, silent=()):
     score = np.linspace(0.5, 1.5, d)
     dead = np.isin(np.arange(d), silent)
     no = np.zeros(d, bool)
-    return Activity(100, dead * 1.0, dead * 1.0, score * ~dead, dead, no, dead, no, len(silent), len(silent), 0, 0.03)
+    return Activity(
+        n=100,
+        zero_share=dead * 1.0,
+        flat_share=dead * 1.0,
+        score=score * ~dead,
+        silent=dead,
+        always_on=no,
+        dormant=dead,
+        saturated=no,
+        n_silent=len(silent),
+        n_dormant=len(silent),
+        n_saturated=0,
+        silent_rate_bound=0.03,
+    )
 
 
 @pytest.mark.parametrize("d", [1, 10, 64, 10_000])
@@ -132,11 +145,17 @@ def test_many_classes_are_drawn_by_colour_and_stay_fast(ax):
 
 
 def test_a_histogram_loses_no_value():
-    result = Histogram(10, np.array([-2.0, -1.0, -1e-30, 1e-30, 1.0, 2.0]), np.array([30, 20, 0, 40, 5]), 5, 0)
+    result = Histogram(
+        n=10,
+        edges=np.array([-2.0, -1.0, -1e-30, 1e-30, 1.0, 2.0]),
+        counts=np.array([30, 20, 0, 40, 5]),
+        zeros=5,
+        nonfinite=0,
+    )
     bars = histogram.bars(result)
     assert bars.share.sum() + bars.near_zero + bars.zero == pytest.approx(1)
     assert bars.zero == 0.05
-    empty = Histogram(10, np.array([-1.0, 1.0]), np.zeros(1, np.int64), 100, 0)
+    empty = Histogram(n=10, edges=np.array([-1.0, 1.0]), counts=np.zeros(1, np.int64), zeros=100, nonfinite=0)
     assert histogram.bars(empty).zero == 1.0
     assert vector(lambda ax: histogram.histogram(ax, empty), "all zeros")
 
@@ -222,7 +241,7 @@ def test_every_colour_has_a_word():
 
 
 def test_rules_of_style():
-    assert shortened("a" * 40) == "a" * 8 + "…" + "a" * 9
+    assert shorten("a" * 40) == "a" * 8 + "…" + "a" * 9
     assert tint("#0072b2", np.array([0.0, 0.5, np.nan]))[:, 3].tolist() == [0, 0.5, 0]
     assert distinct(["dog", "dot"]) == ["dog", "dot"]
     assert distinct(["only"]) == ["only"]

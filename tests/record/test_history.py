@@ -25,7 +25,7 @@ def same(one, other):
     for layer in one.about.layers:
         for what in FIELDS:
             np.testing.assert_allclose(one.layer(layer.name, what), other.layer(layer.name, what), rtol=1e-6)
-    for name in one.logged():
+    for name in one.logged_names():
         np.testing.assert_allclose(one.value(name), other.value(name), rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ from unbend.errors import MergeError
 from unbend.record import Unknown, save
 from unbend.record import open as opened
 from unbend.study.merge import merge
-from unbend.study.prepare import subsampled
+from unbend.study.prepare import subsample_note
 from unbend.study.study import study
 
 N = 300
@@ -242,9 +242,9 @@ def test_a_merge_tells_the_share_of_all_rows_in_second_moments_and_shards_that_w
     monkeypatch.setattr("unbend.study.prepare.DENSE", 100)
     x, y = labelled(2000)
     merged = merge(*shard_studies(x, y, (0, 1500), (1500, 2000), rows=100))
-    share = merged.sums.train["0"]["SecondState"].settled().n / merged.about.n_train
+    share = merged.sums.train["0"]["SecondState"].settle().n / merged.about.n_train
     told = [note for note in merged.about.notes if note.startswith("Second moments")]
-    assert told == [subsampled(share)]
+    assert told == [subsample_note(share)]
     assert any(note.startswith("The studies weigh unlike") for note in merged.about.notes)
     alike = merge(*shard_studies(x, y, (0, 1000), (1000, 2000), rows=100)).about.notes
     assert not any(note.startswith("The studies weigh unlike") for note in alike)

@@ -28,7 +28,7 @@ from unbend.report.compare import comparison_page
 from unbend.report.flow import flow_page, lines_pictures
 from unbend.report.maps import maps_page
 from unbend.report.maximise import maximise_page
-from unbend.report.notebook import shown
+from unbend.report.notebook import page_of
 from unbend.report.page import report
 from unbend.report.regions import regions_page
 from unbend.report.run import run_page
@@ -133,7 +133,7 @@ PAGES = {
     "demo": lambda folder: demo(),
     "comparison": lambda folder: comparison_page(compare(studies.digits(), studies.digits())),
     "several runs": lambda folder: runs(),
-    "result": lambda folder: shown(studies.digits().layers[2].results["spectrum"])[0],
+    "result": lambda folder: page_of(studies.digits().layers[2].results["spectrum"])[0],
     "run": lambda folder: run_page(studies.history()),
     "units": lambda folder: cards(),
     "regions": lambda folder: regions(),

@@ -113,9 +113,9 @@ def test_a_gain_that_these_rows_do_not_show_is_said_not_to_be_shown():
                        over_twin_low=[0, 0, -0.02, 0], over_twin_high=[0, 0, 0.08, 0], twin=[0.5, 0.5, 0.87, 0.5],
                        optimism=0.012)  # fmt: skip
     first, _ = said(study)
-    assert "(+5.0 points, 1.2 of them the luck of choosing the highest; 95 % interval −1.0 to +11.0, so" in first
+    assert "(+5.0 points, 1.2 of them the luck of choosing the highest; 95 % interval -1.0 to +11.0, so" in first
     assert "so no difference is shown)" in first
-    assert first.endswith("(+3.0 points by training, −2.0 to +8.0): no difference from an untrained draw is shown.")
+    assert first.endswith("(+3.0 points by training, -2.0 to +8.0): no difference from an untrained draw is shown.")
 
 
 def test_a_network_that_falls_short_without_a_cause_is_not_called_sound():

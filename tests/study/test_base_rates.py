@@ -70,7 +70,9 @@ def test_a_network_that_finds_rare_rows_is_left_in_peace(found, case):
 
 def test_a_page_of_rare_rows_opens_with_the_average_over_the_classes(found, tmp_path):
     page = unbend.report(found[(2, 2, False)], tmp_path / "p.html")
-    assert "averaged over the classes the network is right on 50 %, with an average precision of" in page
+    assert (
+        "averaged over the classes the network is right on 50\N{NO-BREAK SPACE}%, with an average precision of" in page
+    )
     assert "The largest class alone makes these high: averaged over the classes, the read-out of" in page
 
 

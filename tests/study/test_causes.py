@@ -158,7 +158,9 @@ def test_sigmoids_before_a_softmax_are_told_at_any_number_of_outputs():
 
 def moments(std, *, n=1000, bad=0):
     spread = np.full(4, float(std))
-    return Moments(n, np.zeros(4), spread, -spread, spread, np.array([bad, 0, 0, 0]), float(std))
+    return Moments(
+        n=n, mean=np.zeros(4), std=spread, low=-spread, high=spread, nonfinite=np.array([bad, 0, 0, 0]), rms=float(std)
+    )
 
 
 def layer(name, fed, kind="affine", std=1.0, bad=0):

@@ -79,7 +79,7 @@ def assert_same(a, b, *, rtol, borderline=0.0, where=""):
     """Numbers to a tolerance, counts up to a share of borderline values, what names rows and sizes exactly."""
     assert type(a) is type(b), where
     if isinstance(a, SampleState):
-        assert np.array_equal(a.settled().ids, b.settled().ids), where
+        assert np.array_equal(a.settle().ids, b.settle().ids), where
         a, b = a.table(), b.table()
     if is_dataclass(a):
         a, b = ({f.name: getattr(part, f.name) for f in fields(part)} for part in (a, b))

@@ -3,13 +3,13 @@
 import numpy as np
 
 from unbend.study.examine import kept as module
-from unbend.study.examine.kept import kept
+from unbend.study.examine.kept import keep_answers
 
 
 def counting():
     asked = []
 
-    @kept
+    @keep_answers
     def total(*arrays):
         asked.append(1)
         return float(sum(array.sum() for array in arrays))

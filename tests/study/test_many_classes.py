@@ -66,7 +66,7 @@ def test_discriminants_are_the_same_from_either_side():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 30, 400)
     x = rng.normal(size=(400, 12)) + rng.normal(size=(30, 12))[y]
-    second = SecondState.of_rows(torch.from_numpy(x), nn.functional.one_hot(torch.from_numpy(y)).double()).settled()
+    second = SecondState.of_rows(torch.from_numpy(x), nn.functional.one_hot(torch.from_numpy(y)).double()).settle()
     weight, bias = _discriminant(second, eigen(second), 1e-3)
     centred = x - x.mean(0)
     means = np.stack([x[y == c].mean(0) for c in range(30)])

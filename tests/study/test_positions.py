@@ -13,7 +13,7 @@ from unbend.load import Data
 from unbend.numerics.readout import Readout
 from unbend.numerics.sample import SampleState
 from unbend.study.loss import LabelForms, loss_value
-from unbend.study.positions import PER_ITEM, Positions, aligned
+from unbend.study.positions import PER_ITEM, Positions, align
 from unbend.study.split import FAR
 
 torch.set_num_threads(1)
@@ -374,7 +374,7 @@ def test_a_loss_gets_scores_and_labels_of_positions_in_its_form(axis):
     ],
 )
 def test_positions_of_other_resolutions_are_those_that_cover(grid, sizes, covers):
-    found = aligned(grid, sizes, np.arange(int(np.prod(grid))))
+    found = align(grid, sizes, np.arange(int(np.prod(grid))))
     assert (found is None) if covers is None else found.tolist() == covers
 
 

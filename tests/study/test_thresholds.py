@@ -53,7 +53,7 @@ def spread(rank, ratio):
 
 def level(rms, d=4):
     zero = np.zeros(d)
-    return Moments(N, zero, zero, zero, zero, zero.astype(np.int64), float(rms))
+    return Moments(n=N, mean=zero, std=zero, low=zero, high=zero, nonfinite=zero.astype(np.int64), rms=float(rms))
 
 
 def found(*results, rule, across=None, classes=K, output=False, fed_by=None, feeders=None, alias_of=None, view=PLAIN):

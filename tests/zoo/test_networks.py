@@ -158,7 +158,7 @@ def test_vision_shapes():
 
 def test_narrowed_keeps_all_but_the_head():
     model = zoo.mlp([6, 9, 4], seed=0)
-    copy, path = zoo.narrowed(model, 2, seed=1)
+    copy, path = zoo.narrow(model, 2, seed=1)
     assert path == "2.narrow"
     assert torch.equal(copy[0].weight, model[0].weight)
     assert copy[0].weight is not model[0].weight
@@ -177,7 +177,7 @@ def test_narrowed_inside_any_module():
         def forward(self, x):
             return self.parts["head"](self.parts["body"](x).relu())
 
-    copy, path = zoo.narrowed(Own(), 2, activation="tanh", seed=0)
+    copy, path = zoo.narrow(Own(), 2, activation="tanh", seed=0)
     assert path == "parts.head.bend"
     assert copy.get_submodule("parts.head.output").bias is None
     seen = []
@@ -186,6 +186,6 @@ def test_narrowed_inside_any_module():
     assert seen[0].shape == (4, 2)
     assert float(seen[0].detach().abs().max()) <= 1
     with pytest.raises(LayerError, match=r"parts\.head"):
-        zoo.narrowed(Own(), layer="parts")
+        zoo.narrow(Own(), layer="parts")
     with pytest.raises(ModelError):
-        zoo.narrowed(nn.Conv2d(1, 1, 1))
+        zoo.narrow(nn.Conv2d(1, 1, 1))

@@ -32,7 +32,7 @@ def test_output_share_and_chance():
     chance = zoo.any_at_random(net, 0.2, seed=1)
     assert [int((~mask).sum()) for mask in chance.values()] == [40, 40]
     assert not torch.equal(chance["0.weight"], zoo.any_at_random(net, 0.2, seed=2)["0.weight"])
-    other = zoo.shuffled(masks, seed=0)
+    other = zoo.shuffle(masks, seed=0)
     assert [int(mask.sum()) for mask in other.values()] == [160, 180]
     assert not torch.equal(other["0.weight"], masks["0.weight"])
     assert zoo.kept_share(masks) == pytest.approx(340 / 400)

@@ -136,7 +136,7 @@ def apply_rules(taps: Sequence[Tap], reduce: Rule | Mapping[str, Rule] | None) -
                 f"reduce: {rule!r} does not suit {pattern!r}, whose output is read as {fitting[0].view.layout}. "
                 f"{'Use mean, max or flatten.' if fitting[0].view.layout == 'maps' else 'It has nothing to reduce.'}"
             )
-    choose: Callable[[Tap], list[Rule]] = lambda tap: [  # noqa: E731
+    choose: Callable[[Tap], list[Rule]] = lambda tap: [  # noqa: E731  two rules of one line each
         rule for pattern, rule in rules.items() if _fits(tap, pattern) and _suits(tap, rule)
     ]
     return [replace(tap, view=replace(tap.view, rule=(choose(tap) or [tap.view.rule])[-1])) for tap in taps]

@@ -201,7 +201,7 @@ def _shape_words(model: nn.Module, inputs: Any) -> str:
             if shape[-1:] == (weight.shape[1],):
                 break
             return f"Expected {weight.shape[1]} features in the last axis ({where}), got inputs {shape}."
-        if issubclass(made_as, nn.modules.conv._ConvNd) and isinstance(weight, Tensor):  # noqa: SLF001
+        if issubclass(made_as, nn.modules.conv._ConvNd) and isinstance(weight, Tensor):  # noqa: SLF001  what convolutions have in common has a private name
             n_channels = getattr(module, "in_channels", weight.shape[1])
             if len(shape) == weight.ndim and shape[1] == n_channels:
                 break

@@ -133,7 +133,7 @@ def _binds(known: Signature, *args: Any, **named: Any) -> bool:
 
 def version_of(tensor: Any) -> int:
     """How often a tensor has been written to; -1 where torch does not count."""
-    return tensor._version if isinstance(tensor, Tensor) and not tensor.is_inference() else -1  # noqa: SLF001
+    return tensor._version if isinstance(tensor, Tensor) and not tensor.is_inference() else -1  # noqa: SLF001  torch's only count of writes
 
 
 def identity(tensor: Tensor, version: int) -> tuple[Any, ...]:

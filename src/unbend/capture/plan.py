@@ -117,7 +117,7 @@ def _join(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, input
     given = {site.name for site in shown.inputs}
     sites = {site.place: site for site in shown.among(names).sites}
 
-    def known(site_name: str) -> str:
+    def tap_name(site_name: str) -> str:
         return INPUT if site_name in given else names.get(site_name.partition("[")[0], site_name)
 
     order = {tap.name: i for i, tap in enumerate(taps)}
@@ -125,7 +125,7 @@ def _join(taps: Sequence[Tap], chosen: Sequence[Seen], shown: Flow | None, input
     for tap in taps:
         site = sites.get(tap.place)
         if site is not None:
-            found = {known(name) for name in site.feeders}
+            found = {tap_name(name) for name in site.feeders}
             feeders = tuple(sorted(found, key=lambda name: (order.get(name, -1), name)))
             alias = names.get(site.alias_of or "")
             tap = replace(tap, feeders=feeders, alias_of=alias)  # noqa: PLW2901  the same tap, with what is known

@@ -36,12 +36,12 @@ def unit_ranges(result: Moments) -> UnitRanges:
     order = np.argsort(result.mean)
     groups = np.array_split(order, min(len(order), _MOST))
     place = np.linspace(1, len(order), len(groups)) if len(groups) > 1 else np.ones(1)
-    mean, std = (_grouped(v, groups, np.nanmean) for v in (result.mean, result.std))
-    low, high = _grouped(result.low, groups, np.nanmin), _grouped(result.high, groups, np.nanmax)
+    mean, std = (_group(v, groups, np.nanmean) for v in (result.mean, result.std))
+    low, high = _group(result.low, groups, np.nanmin), _group(result.high, groups, np.nanmax)
     return UnitRanges(order, place, mean, std, low, high)
 
 
-def _grouped(values: Array, groups: list[Array], how: object) -> Array:
+def _group(values: Array, groups: list[Array], how: object) -> Array:
     """One value per group; NaN for a group without a finite one."""
     if len(groups) == len(values):
         alone = values[np.concatenate(groups)] if groups else values

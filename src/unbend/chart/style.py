@@ -26,11 +26,11 @@ def class_color(index: int) -> str:
     return CLASSES[index % len(CLASSES)]
 
 
-def shortened(name: str, most: int = 18) -> str:
+def shorten(name: str, most: int = 18) -> str:
     """A name with its middle left out when it is longer than `most` characters; both ends tell layers apart.
 
     Example:
-        >>> shortened("encoder.layer.0.attention.output.dense")
+        >>> shorten("encoder.layer.0.attention.output.dense")
         'encoder.…put.dense'
     """
     if len(name) <= most:

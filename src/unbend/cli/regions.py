@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from unbend._shares import percent
 from unbend.cli.arguments import files_of
 from unbend.cli.clock import Clock
 from unbend.cli.console import errors, results, wrote
@@ -164,8 +165,8 @@ def _whole(net: "PiecewiseAffine", found: "Cells", max_cells: int, *, exact: boo
         found = _cut(net, plane, max_cells, exact=exact)
     if size < 1:
         errors().print(
-            f"The whole window holds more than {max_cells:,} regions. Shown is its middle, {size:.0%} as wide, with "
-            "all of them. --box chooses another window."
+            f"The whole window holds more than {max_cells:,} regions. Shown is its middle, {percent(size)} as wide, "
+            "with all of them. --box chooses another window."
         )
     return found
 
@@ -207,7 +208,7 @@ def _tell(found: "Cells", seconds: float, max_cells: int, edge: "Boundary | None
     )
     if edge is not None:
         shares = edge.class_areas / edge.class_areas.sum()
-        said = ", ".join(f"{k}: {share:.1%}" for k, share in enumerate(shares) if share > 0)
+        said = ", ".join(f"{k}: {percent(share)}" for k, share in enumerate(shares) if share > 0)
         out.print(f"decision boundary {edge.length:.4g} long, crossing {len(edge.hinges):,} kinks; class areas {said}")
     if not found.is_complete:
         out.print(

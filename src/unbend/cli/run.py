@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unbend._typing import Array
-from unbend.chart.style import shortened
+from unbend.chart.style import shorten
 from unbend.cli.console import results
 from unbend.cli.terminal import finding_lines
 from unbend.record.history import is_over, open_history
@@ -62,7 +62,7 @@ def shown_run(history: RunHistory) -> Group:
 def _network(history: RunHistory) -> Table:
     table = _table(("network", "first", "now", ""))
     names = ("loss", "validation_loss", "accuracy", "validation_accuracy", "learning_rate", "gradient", "cost")
-    for name in (name for name in names if name in history.logged()):
+    for name in (name for name in names if name in history.logged_names()):
         values = history.value(name)
         known = values[np.isfinite(values)]
         table.add_row(name.replace("_", " "), in_digits(known[0]), in_digits(known[-1]), spark(values))
@@ -82,7 +82,7 @@ def _layers(history: RunHistory) -> Table:
             known = values[np.isfinite(values)]
             curve = spark(values, logarithmic=what in _LOGARITHMIC, width=_FEW)
             cells.append(f"{float(known[-1]):.2g} {curve:<{_FEW}}" if len(known) else "")
-        table.add_row(shortened(layer.name) or "(the model)", *cells)
+        table.add_row(shorten(layer.name) or "(the model)", *cells)
     return table
 
 

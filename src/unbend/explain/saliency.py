@@ -22,7 +22,7 @@ from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
 from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Form, names_of, shown
+from unbend.explain.units.examples import Form, names_of, picture
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
@@ -87,7 +87,7 @@ def gradient(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) 
     return _captum().Saliency(forward).attribute(entry, target=target, abs=True, additional_forward_args=_each(entry))
 
 
-def integrated(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
+def integrate(forward: Forward, entry: Tensor, target: Tensor, baseline: Tensor) -> Tensor:
     """Integrated gradients from the baseline (Sundararajan et al. 2017)."""
     method = _captum().IntegratedGradients(forward)
     return method.attribute(entry, baseline, target=target, additional_forward_args=_each(entry), n_steps=_STEPS,
@@ -109,7 +109,7 @@ def _each(entry: Tensor) -> Tensor:
     return torch.arange(len(entry), device=entry.device)
 
 
-METHODS: dict[str, Method] = dict(zip(SALIENCY_METHODS, (gradient, integrated, smooth), strict=True))
+METHODS: dict[str, Method] = dict(zip(SALIENCY_METHODS, (gradient, integrate, smooth), strict=True))
 
 
 @with_bars
@@ -150,10 +150,10 @@ def saliency(
     """
     chosen = _methods(methods)
     with setup(model, data, held_out=held_out, rows=2000, needs_classes=False, **read_as) as made:
-        return _checked(made, chosen, rows, n_draws, seed, progress)
+        return _check(made, chosen, rows, n_draws, seed, progress)
 
 
-def _checked(
+def _check(
     made: Setup, chosen: dict[str, Method], rows: Sequence[int] | int, n_draws: int, seed: int, progress: Progress
 ) -> Saliency:
     """The maps of some rows, beside those of weights drawn anew."""
@@ -163,7 +163,7 @@ def _checked(
     y = made.groups(subject.held_out.y)[0]
     at = _rows(y, rows)
     inputs = subject.held_out.of(at)[0]
-    form, x = shown(inputs, len(at))
+    form, x = picture(inputs, len(at))
     with torch.random.fork_rng([]):
         own, target, score = _maps(made, made.model, inputs, None, chosen, seed)
         tick = ticker(progress, "Random weights", n_draws)
@@ -257,12 +257,12 @@ def _maps(
         for name, method in methods.items():
             torch.manual_seed(seed)
             raw = method(entry.forward, entry.values.clone().requires_grad_(), target, baseline).detach()
-            if method is integrated:
+            if method is integrate:
                 with torch.no_grad():
                     start = entry.forward(baseline, _each(baseline))
                 wanted = (scores - start).gather(1, target[:, None])[:, 0]
                 found[_GAP] = ((raw.flatten(1).sum(1) - wanted).abs() / wanted.abs().clamp_min(1e-9)).double().numpy()
-            found[name] = _reduced(raw, inputs)
+            found[name] = _reduce(raw, inputs)
     return found, target, scores.gather(1, target[:, None])[:, 0].double().cpu().numpy()
 
 
@@ -271,7 +271,7 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
     """The tensor that attributions are about, and the scores as a function of it."""
     protect = made.work.plan.protect
     floats = [t for name, t in named_tensors(inputs) if t.is_floating_point() and t.ndim > 1 and "mask" not in name]
-    if floats and shown(inputs, len(floats[0]))[0] != "tokens":
+    if floats and picture(inputs, len(floats[0]))[0] != "tokens":
         first, n = floats[0], len(floats[0])
         at = next(i for i, (_, t) in enumerate(named_tensors(inputs)) if t is first)
 
@@ -339,9 +339,9 @@ def _scores(model: nn.Module, inputs: Any) -> Tensor:
     return found.tensor
 
 
-def _reduced(raw: Tensor, inputs: Any) -> Array:
+def _reduce(raw: Tensor, inputs: Any) -> Array:
     """One attribution for each pixel or token: their sum where they have signs, else the greatest or their norm."""
-    form, x = shown(inputs, len(raw))
+    form, x = picture(inputs, len(raw))
     raw, is_signed = raw.double().cpu(), bool((raw < 0).any())
     if form == "tokens" and raw.ndim > 2:
         whole = raw.flatten(2)

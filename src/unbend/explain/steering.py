@@ -205,12 +205,12 @@ def adding(model: nn.Module, vectors: Mapping[str, Array | Tensor], *, axis: int
         for path, vector in vectors.items():
             if path not in modules:
                 raise LayerError(f"vectors: no layer named {path!r} in {type(model).__name__}.")
-            hook = partial(_added, path, torch.as_tensor(vector), axis)
+            hook = partial(_add, path, torch.as_tensor(vector), axis)
             stack.callback(modules[path].register_forward_hook(hook).remove)
         yield
 
 
-def _added(path: str, vector: Tensor, axis: int, _module: nn.Module, _args: Any, output: Any) -> Any:
+def _add(path: str, vector: Tensor, axis: int, _module: nn.Module, _args: Any, output: Any) -> Any:
     def change(out: Tensor, _given: Tensor | None) -> Tensor:
         if not -out.ndim <= axis < out.ndim or out.shape[axis] != len(vector):
             raise ShapeError(

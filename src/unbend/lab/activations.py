@@ -5,8 +5,6 @@ Values and slopes come from torch and its autograd, so that a function of your o
 their difference; and a sigmoid at the output cannot give a number below 0, whatever is trained.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, FAINT, GREEN, VERMILION
+from unbend.numerics.result import result
 
 SHOWN = (
     "relu", "leaky_relu", "elu", "sigmoid", "tanh", "hardtanh", "silu", "gelu",
@@ -24,11 +23,11 @@ SHOWN = (
 SMOOTH = ("sigmoid", "tanh", "silu", "gelu", "mish", "softplus", "cosine", "gaussian", "square")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Activations:
     """Functions and slopes on a grid, and what was measured of some of them.
 
-    Args:
+    Attributes:
         names: of the functions; the last is one of our own.
         z: pre-activations.
         value: every function there.

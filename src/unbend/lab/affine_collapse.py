@@ -4,8 +4,6 @@ W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2): a stack of Linear layers folds i
 trained for as long as one likes and draws a straight boundary; one bend between the layers, and it folds no more.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -14,19 +12,20 @@ from torch import nn
 
 from unbend import zoo
 from unbend.explain.flow import PlaneFlow, flow
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, VERMILION, field, grid, legend, scatter
+from unbend.numerics.result import result
 from unbend.plot import flow as draw_flow
 from unbend.plot import n_flow_frames
 
 WIDTHS = (2, 2, 2, 2, 1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class AffineCollapse:
     """Stacks of layers against the one layer they fold into, and one task with and without bends.
 
-    Args:
+    Attributes:
         n_layers: of every stack.
         difference: largest |stack - folded|, over all rows and outputs, in float64.
         bent_difference: the same stacks with tanh between the layers, against the affine map nearest to them:
@@ -155,8 +154,8 @@ def finding(result: AffineCollapse) -> str:
     """The largest difference, and what the moons show."""
     return (
         f"{result.n_layers.max()} layers without an activation equal one layer to {result.difference.max():.1e}; "
-        f"trained on two moons, four of them get {result.affine_accuracy:.1%} right, one gets "
-        f"{result.line_accuracy:.1%}, and four with tanh {result.bent_accuracy:.1%}."
+        f"trained on two moons, four of them get {percent(result.affine_accuracy)} right, one gets "
+        f"{percent(result.line_accuracy)}, and four with tanh {percent(result.bent_accuracy)}."
     )
 
 
@@ -175,7 +174,7 @@ def draw(result: AffineCollapse, figure: Figure) -> None:
         axes.set(xlim=(-1.6, 2.6), ylim=(-1.3, 1.8), xlabel="x1", ylabel="x2")
         axes.set_aspect("equal")
         accuracy = result.affine_accuracy if axes is middle else result.bent_accuracy
-        axes.set_title(f"four layers, {title}: {accuracy:.1%}", loc="left")
+        axes.set_title(f"four layers, {title}: {percent(accuracy)}", loc="left")
     field(middle, lambda p: 1 / (1 + np.exp(-(p @ result.weight.T + result.bias)[:, 0])))
     field(right, lambda p: bent_at(result, p))
     for axes in (middle, right):

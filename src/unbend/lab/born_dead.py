@@ -4,8 +4,6 @@ A layer of width N sends an input to 0 with probability 2^-N, and without biases
 number for every input unless all its layers let something through; its gradients are then all 0 but one.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -13,8 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, INK, ORANGE, VERMILION, legend
+from unbend.numerics.result import result
 
 BEND = zoo.activation("relu")
 WIDTHS = (2, 3, 4, 8)
@@ -22,11 +21,11 @@ DEPTH, WIDTH = 10, 2
 N_LAYERS = 40
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class BornDead:
     """How many nets of one input are constant at birth, and what training makes of those of ten layers.
 
-    Args:
+    Attributes:
         n_nets: drawn for each width, with He's weights and no biases.
         layers: how many affine layers, the output included.
         widths: of the hidden layers.
@@ -164,7 +163,8 @@ def holds(result: BornDead) -> Verdict:
         ),
     )  # fmt: skip
     truth = (
-        f"A ReLU net of {DEPTH} layers of width {WIDTH} is constant at birth in {share:.0%} of draws, below the bound "
+        f"A ReLU net of {DEPTH} layers of width {WIDTH} is constant at birth in {percent(round(share, 2))} of draws, "
+        "below the bound "
         f"{upper:.3f}; width is the cure, as the chance falls with 2^-N; an activation that is nowhere flat helps."
     )
     return Verdict("holds", truth, checks)
@@ -175,11 +175,11 @@ def finding(result: BornDead) -> str:
     share, lower, upper = _shares(result)
     depth = int(np.flatnonzero(result.layers == DEPTH)[0])
     widest = f"{result.dead[-1, depth]:.3f} at width {result.widths[-1]}"
-    others = ", ".join(f"{v:.0%} of {n}" for n, v in zip(result.remedies, result.remedy_constant, strict=True))
+    others = ", ".join(f"{percent(v)} of {n}" for n, v in zip(result.remedies, result.remedy_constant, strict=True))
     return (
         f"Of {result.n_nets:,} ReLU nets of {DEPTH} layers of width {WIDTH} {share:.3f} are constant at birth, between "
         f"the bounds {lower:.3f} and {upper:.3f} ({result.default_dead:.3f} with PyTorch's own weights and biases; "
-        f"{widest}). After {result.n_steps:,} steps on |x| {result.is_constant.mean():.0%} are constant, against "
+        f"{widest}). After {result.n_steps:,} steps on |x| {percent(result.is_constant.mean())} are constant, against "
         f"{others}."
     )
 
@@ -206,7 +206,7 @@ def draw(result: BornDead, figure: Figure) -> None:
         lines = result.output[chosen][:40]
         if len(lines):
             right.plot(result.x, lines.T, color=color, linewidth=0.7, alpha=0.6)
-        right.plot([], [], color=color, label=f"{name}: {chosen.mean():.0%}")
+        right.plot([], [], color=color, label=f"{name}: {percent(chosen.mean())}")
     right.set(xlabel="input x", ylabel="output", ylim=(-0.2, 2.3))
     right.set_title(f"{DEPTH} layers of width {WIDTH} after {result.n_steps:,} steps", fontsize=8)
     legend(right, loc="upper center")

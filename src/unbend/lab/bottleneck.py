@@ -6,8 +6,6 @@ on held-out rows. How it is built decides too: two units that bend with ReLU lea
 and many starts fail.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -18,8 +16,9 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, ORANGE, PAPER, legend, scatter, window
+from unbend.numerics.result import result
 from unbend.numerics.separable import JointSeparation
 
 BENDS = ("none", "tanh")
@@ -30,11 +29,11 @@ SHORT = 200
 GOOD = 0.95
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class TwoUnitPlane:
     """The plane of the two units while it is trained.
 
-    Args:
+    Attributes:
         y: classes of some training rows.
         step: after how many steps.
         points: where the rows lie.
@@ -51,11 +50,11 @@ class TwoUnitPlane:
     accuracy: Float64[np.ndarray, " f"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Bottleneck:
     """Trained networks for handwritten digits into which two units were put before the output.
 
-    Args:
+    Attributes:
         models: the networks, and what bends after the two units; nothing in the first.
         n_steps: steps of the retraining.
         train: training accuracy after it.
@@ -95,7 +94,7 @@ def run(seed: int = 0, budget: Budget = "full") -> Bottleneck:
         history = zoo.train(model, *data.train, zoo.Recipe(100, BATCH, rate=0.005), seed=seed)
         own = (*accuracies(model, data), first_good(history, per_epoch))
         for bend in BENDS if name == "MLP" else BENDS[:1]:
-            narrow, path = zoo.narrowed(model, 2, activation=None if bend == "none" else bend, seed=seed)
+            narrow, path = zoo.narrow(model, 2, activation=None if bend == "none" else bend, seed=seed)
             shown = frames(n_epochs * per_epoch)
             history = zoo.train(narrow, *data.train, retraining(n_epochs), seed=seed, snapshot_at=shown)
             is_proved = is_separable(in_plane(narrow, path, data.x_train), data.y_train)
@@ -126,7 +125,7 @@ def retraining(n_epochs: int) -> zoo.Recipe:
 
 def with_relu(model: nn.Module, data: zoo.DataSet, seed: int) -> float:
     """Training accuracy after a shorter retraining with two units that bend with ReLU."""
-    narrow, _ = zoo.narrowed(model, 2, activation=CORNERED, seed=seed)
+    narrow, _ = zoo.narrow(model, 2, activation=CORNERED, seed=seed)
     zoo.train(narrow, *data.train, retraining(SHORT), seed=seed)
     return zoo.accuracy(narrow, *data.train)
 
@@ -173,7 +172,9 @@ def film_of(model: nn.Module, path: str, history: zoo.History, data: zoo.DataSet
         kept.append((in_plane(model, path, x), *(p.detach().clone() for p in head.parameters())))
     points, weight, bias = (torch.stack(parts).numpy() for parts in zip(*kept, strict=True))
     told = (points @ weight.transpose(0, 2, 1) + bias[:, None]).argmax(2)
-    return TwoUnitPlane(y, history.snapshot_steps, points, weight, bias, np.mean(told == y, axis=1))
+    return TwoUnitPlane(
+        y=y, step=history.snapshot_steps, points=points, weight=weight, bias=bias, accuracy=np.mean(told == y, axis=1)
+    )
 
 
 def holds(result: Bottleneck) -> Verdict:
@@ -221,7 +222,7 @@ def holds(result: Bottleneck) -> Verdict:
             "it trains slower: 1.2 to 2.1 times over 22 seeds",
         ),
         Check(
-            f"starts with ReLU after the two units that end below {GOOD:.0%} of the training rows (share)",
+            f"starts with ReLU after the two units that end below {percent(GOOD)} of the training rows (share)",
             float(np.mean(result.cornered < GOOD)),
             0.25,
             1.0,
@@ -241,11 +242,13 @@ def finding(result: Bottleneck) -> str:
     proved = "proved separable" if result.is_separable[0] else "not separable"
     steps = f"{result.steps_to_99[0]:,}" if result.steps_to_99[0] > 0 else f"more than {result.n_steps:,}"
     return (
-        f"With two units before the output the {result.models[0]} has {result.train[0]:.1%} of the training rows right "
-        f"after {result.n_steps:,} steps ({proved}), and {result.held_out[0]:.1%} of the held-out rows instead of "
-        f"{result.plain_held_out[0]:.1%}. It needs {steps} steps to 99 % instead of {result.plain_steps_to_99[0]:,}; "
-        f"followed by ReLU, {np.sum(result.cornered < GOOD)} of {len(result.cornered)} starts end below {GOOD:.0%} of "
-        f"the training rows, in the median at {np.median(result.cornered):.1%}."
+        f"With two units before the output the {result.models[0]} has {percent(result.train[0])} of the training "
+        "rows right "
+        f"after {result.n_steps:,} steps ({proved}), and {percent(result.held_out[0])} of the held-out rows instead of "
+        f"{percent(result.plain_held_out[0])}. It needs {steps} steps to 99 % instead of "
+        f"{result.plain_steps_to_99[0]:,}; "
+        f"followed by ReLU, {np.sum(result.cornered < GOOD)} of {len(result.cornered)} starts end below "
+        f"{percent(GOOD)} of the training rows, in the median at {percent(np.median(result.cornered))}."
     )
 
 
@@ -274,7 +277,9 @@ def draw(result: Bottleneck, figure: Figure) -> None:
 def film(result: Bottleneck, figure: Figure, i: int) -> None:
     """The plane at one moment of the training."""
     figure.set_size_inches(4.4, 4.4)
-    _plane(figure.subplots(), result.plane, i, f"step {result.plane.step[i]}: {result.plane.accuracy[i]:.1%} right")
+    _plane(
+        figure.subplots(), result.plane, i, f"step {result.plane.step[i]}: {percent(result.plane.accuracy[i])} right"
+    )
 
 
 def n_frames(result: Bottleneck) -> int:

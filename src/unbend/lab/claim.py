@@ -9,8 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from unbend._one_line import in_one_line
+from unbend._shares import percent
+
 if TYPE_CHECKING:  # drawing takes a second to import, and most of what is asked of a claim is words
     import matplotlib.figure
+
+__all__ = ["Budget", "Check", "Claim", "Number", "Outcome", "Section", "Verdict", "percent"]
 
 Number: TypeAlias = float | int
 Budget = Literal["quick", "full"]
@@ -22,7 +27,7 @@ Section = Literal["Foundations", "Seeing separability arise", "Linear regions, w
 class Check:
     """One measured number, the bounds it must keep, and why they stand where they stand.
 
-    Args:
+    Attributes:
         what: the number in words, with its unit.
         measured: its value.
         low: the smallest value that passes.
@@ -46,7 +51,7 @@ class Check:
 class Verdict:
     """What the numbers say of the claim as it is told.
 
-    Args:
+    Attributes:
         outcome: whether the claim holds as told, holds with a condition, or is false as told.
         truth: what is true instead, or under which condition, in one sentence.
         checks: the numbers that decide it. The outcome stands only if every one of them passes.
@@ -55,6 +60,8 @@ class Verdict:
     outcome: Outcome
     truth: str
     checks: tuple[Check, ...]
+
+    __repr__ = in_one_line
 
     @property
     def passed(self) -> bool:
@@ -71,7 +78,7 @@ class Verdict:
 class Claim:
     """A claim of the field, and the experiment that decides it.
 
-    Args:
+    Attributes:
         name: how it is called on the command line; the name of its module.
         section: the part of the lab it stands in.
         told: the claim in one sentence, as it is usually told; it is this sentence that is judged.
@@ -99,3 +106,5 @@ class Claim:
     n_frames: Callable[[Any], int] | None = None
     needs: tuple[str, ...] = ()
     source: str = ""
+
+    __repr__ = in_one_line

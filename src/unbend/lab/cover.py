@@ -4,8 +4,6 @@ Cover counted it in 1965: coin-flip labels of n points are separable with probab
 surely below. A thousand photographs with random labels are separable by their raw pixels, and nothing is learned.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float64, Int64
 from matplotlib.figure import Figure
@@ -13,18 +11,19 @@ from scipy.stats import norm
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, VERMILION, legend
+from unbend.numerics.result import result
 from unbend.numerics.separable import Separation, cover_probability
 
 N_POINTS = 40
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Cover:
     """How often labels without meaning are separable, in random features and in raw pixels.
 
-    Args:
+    Attributes:
         n: points in every draw of random features.
         n_draws: draws at every width.
         width: tanh units that are drawn at random.
@@ -170,9 +169,10 @@ def finding(result: Cover) -> str:
     middle = int(np.flatnonzero(result.width == result.n // 2 - 1)[0])
     separable = int(result.n_images[result.image_share == 1].max(initial=0))
     return (
-        f"Coin-flip labels of {result.n} points are separable in {result.share[middle]:.0%} of {result.n_draws} draws "
-        f"at width {result.n // 2 - 1} (Cover's count: {result.theory[middle]:.0%}); those of {separable:,} "
-        f"photographs are separable by raw pixels, with {result.held_out:.1%} right on other photographs."
+        f"Coin-flip labels of {result.n} points are separable in {percent(result.share[middle])} of {result.n_draws} "
+        "draws "
+        f"at width {result.n // 2 - 1} (Cover's count: {percent(result.theory[middle])}); those of {separable:,} "
+        f"photographs are separable by raw pixels, with {percent(result.held_out)} right on other photographs."
     )
 
 

@@ -4,7 +4,6 @@ A ReLU that is zero on some inputs is sparse, and that is its job; one that is z
 longer learns. With Adam at a large rate the dead share of a layer grows with its width, at a small one it does not.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,8 +13,9 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, band, legend
+from unbend.numerics.result import result
 
 RATES = (1e-3, 1e-2, 3e-2)
 BIASES = (-1.0, -0.5, 0.0, 0.5)
@@ -25,13 +25,13 @@ N_SEEDS = 3
 """Nets of each kind: the dead share of a narrow one, of 32 units, moves by a tenth from seed to seed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class DeadUnits:
     """Shares of dead ReLUs after training nets with two hidden layers on real digits.
 
     A unit is dead when it is 0 on every training sample; shares are of all hidden units.
 
-    Args:
+    Attributes:
         widths: of the hidden layers.
         rates: of Adam.
         dead: after the training, by rate, seed and width.
@@ -194,11 +194,11 @@ def finding(result: DeadUnits) -> str:
     plain, he, norm = (np.median(rows, axis=0) for rows in result.bias_dead)
     few, many = (2 * result.widths[w] * (1 - dead[-1, w]) for w in (0, -1))
     return (
-        f"At rate {result.rates[-1]:g} {dead[-1, 0]:.0%} of the ReLUs die at width {result.widths[0]} and "
-        f"{dead[-1, -1]:.0%} at width {result.widths[-1]}, which leaves {few:.0f} and {many:.0f} alive; "
-        f"at rate {result.rates[0]:g} it is {dead[0, 0]:.0%} and {dead[0, -1]:.0%}. With biases from "
-        f"{result.biases[1]:g} {plain[1]:.0%} are dead, {he[1]:.0%} with He's weights and {norm[1]:.0%} with batch "
-        "norm."
+        f"At rate {result.rates[-1]:g} {percent(dead[-1, 0])} of the ReLUs die at width {result.widths[0]} and "
+        f"{percent(dead[-1, -1])} at width {result.widths[-1]}, which leaves {few:.0f} and {many:.0f} alive; "
+        f"at rate {result.rates[0]:g} it is {percent(dead[0, 0])} and {percent(dead[0, -1])}. With biases from "
+        f"{result.biases[1]:g} {percent(plain[1])} are dead, {percent(he[1])} with He's weights and "
+        f"{percent(norm[1])} with batch norm."
     )
 
 

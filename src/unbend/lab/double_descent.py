@@ -6,8 +6,6 @@ peaks where its parameters can just fit every output of every sample (Belkin et 
 size there is no peak: the error only falls (Nakkiran et al. 2021).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -16,7 +14,8 @@ from matplotlib.figure import Figure
 
 from unbend import zoo
 from unbend.lab import draw as words
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
+from unbend.numerics.result import result
 
 _LAW_SAMPLES = 60
 _LAW_FEATURES = (6, 12, 24, 36, 45, 51, 69, 75, 90, 120, 240, 600)
@@ -38,11 +37,11 @@ _FLOOR = 1e-3
 _RIDGES = tuple(10.0**power for power in np.arange(-4, 4.1, 0.5))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class DoubleDescent:
     """Held-out errors against the number of parameters, in three settings.
 
-    Args:
+    Attributes:
         law_samples: n of the least squares problems, all noise of variance 1.
         law_features: N of each.
         law: what the theorem says the excess error is on average.
@@ -255,7 +254,7 @@ def finding(result: DoubleDescent) -> str:
         f"Random ReLU features on {result.samples} digits: held-out squared error {test[first]:.2f} at "
         f"{result.features[first]} features, {test[peak]:.2g} at {result.features[peak]}, {test[-1]:.2f} at "
         f"{result.features[-1]:,}, with the best ridge {result.ridge_test.mean(axis=0)[peak]:.2f} at the peak; "
-        f"a trained network on MNIST-1D, {_NET_WRONG:.0%} of the labels drawn by chance, peaks at "
+        f"a trained network on MNIST-1D, {percent(_NET_WRONG)} of the labels drawn by chance, peaks at "
         f"{result.net_parameters[top]:,} parameters, with {result.net_samples} samples of {_CLASSES} classes."
     )
 

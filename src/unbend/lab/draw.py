@@ -5,7 +5,6 @@ In: plain arrays and axes. Out: marks on those axes. It must not know any claim.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -40,8 +39,6 @@ __all__ = [
     "VERMILION", "WINE", "YELLOW", "band", "class_color", "field", "grid", "legend", "line_within", "plane_lines",
     "scatter", "tint", "warped_grid", "window",
 ]  # fmt: skip
-
-Numbers: TypeAlias = Float[np.ndarray, "..."]
 
 
 def window(axes: Axes, x: Float[np.ndarray, "n 2"], *, room: Number = 0.12, equal: bool = True) -> None:

@@ -27,7 +27,7 @@ MARKS: dict[Word, str] = {
 class Line:
     """One checked number over all seeds.
 
-    Args:
+    Attributes:
         what: the number in words.
         values: one for each seed.
         bounds: what it must keep, in words; they may differ between seeds, then these are the first seed's.
@@ -57,7 +57,7 @@ class Line:
 class Entry:
     """What the lab says of one claim.
 
-    Args:
+    Attributes:
         claim: the claim.
         runs: of it, one for each seed; never empty.
         word: the badge.

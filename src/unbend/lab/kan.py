@@ -6,7 +6,6 @@ too, as ((x + y)² - x² - y²) / 2, and there an MLP of no more parameters, tra
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, FAINT, GREY, VERMILION, legend
+from unbend.numerics.result import result
 
 
 def target_function(x: Tensor) -> Tensor:
@@ -37,11 +37,11 @@ MLPS = (((2, 7, 1), "tanh"), ((2, 13, 1), "tanh"), ((2, 33, 1), "tanh"), ((2, 16
 """One of about as many parameters as each KAN (29, 53 and 133; theirs are 27, 54 and 135), and a larger one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Kan:
     """Held-out errors of KANs and MLPs, and the curves that a KAN learned.
 
-    Args:
+    Attributes:
         targets: the functions to learn, on the square [-1, 1]².
         nets: the networks.
         is_kan: which of them are KANs, by 0 and 1.
@@ -97,7 +97,11 @@ def run(seed: int = 0, budget: Budget = "full") -> Kan:
     finally:
         torch.set_num_threads(threads)
     is_kan = np.array([1] * len(kans) + [0] * len(mlps))
-    return Kan(tuple(TARGETS), tuple(names), is_kan, sizes, error, *_curves(best), n_train, n_steps)
+    x, first, inner, second, likeness = _curves(best)
+    return Kan(
+        targets=tuple(TARGETS), nets=tuple(names), is_kan=is_kan, n_parameters=sizes, error=error, x=x, first=first,
+        inner=inner, second=second, likeness=likeness, n_train=n_train, n_steps=n_steps,
+    )  # fmt: skip
 
 
 def _shape(widths: tuple[int, ...]) -> str:

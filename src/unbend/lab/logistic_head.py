@@ -6,8 +6,6 @@ it. Early in training it is far: the head, not the layer, is what is missing. Wi
 has no minimum at all, and the weights grow for as long as one trains.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -18,22 +16,24 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, VERMILION, legend
+from unbend.numerics.result import result
 from unbend.numerics.separable import JointSeparation
 
 PENALTY = 1e-3
-HIDDEN = "1"  # path of the last hidden layer
+HIDDEN = "1"
+"""Path of the last hidden layer."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class LogisticHead:
     """The head of a 64-32-10 net on handwritten digits against a refitted one, along the training.
 
     Weights stand with the bias as the last column. Loss is cross entropy per sample plus the weight decay of the head,
     in nats.
 
-    Args:
+    Attributes:
         n_train: training samples.
         step: after how many steps.
         loss: of the net's own head, on the training samples.
@@ -204,7 +204,8 @@ def finding(result: LogisticHead) -> str:
     gap, early = result.loss - result.best_loss, int(np.flatnonzero(result.step == 10)[0])
     return (
         f"After {result.step[early]} steps refitting the head gains {gap[early]:.2f} nats and lifts held-out accuracy "
-        f"from {result.held_out[early]:.1%} to {result.held_out_refitted[early]:.1%}; after {result.step[-1]:,} it "
+        f"from {percent(result.held_out[early])} to {percent(result.held_out_refitted[early])}; after "
+        f"{result.step[-1]:,} it "
         f"gains {gap[-1]:.1g} nats, and the two heads point the same way (cosine {result.cosine[-1]:.4f})."
     )
 

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, MUTED, ORANGE, VERMILION, band, legend
+from unbend.numerics.result import result
 
 WAYS = ("ticket", "drawn anew", "shuffled")
 NEAR = 0.02
@@ -24,7 +25,15 @@ NEAR = 0.02
 
 @dataclass(frozen=True, slots=True)
 class LotterySize:
-    """What a budget allows: data sets with their training samples and epochs, seeds, and rounds of cutting."""
+    """What a budget allows.
+
+    Attributes:
+        sets: data sets with their training samples and epochs.
+        n_seeds: repetitions.
+        n_rounds: of cutting.
+        share: of the weights left that a round cuts.
+        compared: rounds after which tickets are held against the other ways.
+    """
 
     sets: tuple[tuple[str, int, int], ...]
     n_seeds: int
@@ -39,11 +48,11 @@ SIZES: dict[Budget, LotterySize] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Lottery:
     """Held-out accuracy of LeNet-300-100 with ever fewer weights.
 
-    Args:
+    Attributes:
         sets: the data sets.
         kept: share of the weights that is left, from the dense network on.
         ways: "ticket" starts from the first weights of the dense network, "drawn anew" has the same weights left but
@@ -84,10 +93,17 @@ def run(seed: int = 0, budget: Budget = "full") -> Lottery:
                     masks = {name: torch.from_numpy(mask) for name, mask in ticket.masks.items()}
                     with zoo.masked(zoo.lenet_300_100(seed=own + 50), masks) as other:
                         accuracy[d, 1, s, ticket.round] = fit(other)
-                    with zoo.masked(zoo.lenet_300_100(seed=own), zoo.shuffled(masks, seed=own)) as other:
+                    with zoo.masked(zoo.lenet_300_100(seed=own), zoo.shuffle(masks, seed=own)) as other:
                         accuracy[d, 2, s, ticket.round] = fit(other)
     matching = np.array([_matching(kept, np.median(tickets, axis=0)) for tickets in accuracy[:, 0]])
-    return Lottery(tuple(name for name, _, _ in size.sets), kept, WAYS, accuracy, 1_000, matching)
+    return Lottery(
+        sets=tuple(name for name, _, _ in size.sets),
+        kept=kept,
+        ways=WAYS,
+        accuracy=accuracy,
+        n_test=1_000,
+        matching=matching,
+    )
 
 
 def _matching(kept: Float64[np.ndarray, " p"], accuracy: Float64[np.ndarray, " p"]) -> float:
@@ -142,8 +158,8 @@ def finding(result: Lottery) -> str:
         ticket, anew, shuffled = np.median(accuracy[..., -1], axis=1)
         parts.append(
             f"on {name} tickets stay within {NEAR} of the dense net's {np.median(accuracy[0, :, 0]):.3f} down to "
-            f"{share:.1%} of the weights, and at {result.kept[-1]:.1%} reach {ticket:.3f}, drawn anew {anew:.3f}, "
-            f"shuffled {shuffled:.3f}"
+            f"{percent(share)} of the weights, and at {percent(result.kept[-1])} reach {ticket:.3f}, drawn anew "
+            f"{anew:.3f}, shuffled {shuffled:.3f}"
         )
     return "LeNet-300-100: " + "; ".join(parts) + "."
 

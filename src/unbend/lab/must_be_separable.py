@@ -5,7 +5,7 @@ is itself the proof of separability; with errors the layer may or may not be sep
 random layer of n - 1 units separates any labels of n points, so "separable" does not say that anything was learned.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, ORANGE, VERMILION, legend
+from unbend.numerics.result import result
 from unbend.numerics.separable import Overlap, Separation
 
 N_RANDOM = 60
@@ -24,11 +25,11 @@ WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 ACTIVATION = "tanh"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class MustBeSeparable:
     """Nets of several widths on classes that overlap a little, and random layers under random labels.
 
-    Args:
+    Attributes:
         n_train: training samples.
         width: units of the one hidden layer of every net.
         step: after how many steps it was asked.
@@ -172,7 +173,7 @@ def finding(result: MustBeSeparable) -> str:
         f"Of {len(perfect)} nets, {int(perfect.sum())} make no training error, and their output weights are accepted "
         f"as the proof; {int(result.is_overlap.sum())} rest on classes that provably overlap, and {lagging} err above "
         f"a separable layer. A random layer of {result.random_width[-1]} units separates coin-flip labels of "
-        f"{result.random_n} points in {result.random_share[-1]:.0%} of draws."
+        f"{result.random_n} points in {percent(result.random_share[-1])} of draws."
     )
 
 

@@ -5,7 +5,6 @@ Four numbers say how near a net is: the scatter within classes (NC1), how far th
 training rows all four fall towards 0, much sooner with weight decay; held-out rows collapse far less.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,18 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, ORANGE, VERMILION, legend
+from unbend.numerics.result import result
 
 WEIGHT_DECAY = 5e-3
-BEFORE = "7"  # path of the layer before the last activation
+BEFORE = "7"
+"""Path of the layer before the last activation."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class NeuralCollapse:
     """The four measures along the training of a 784-256-256-256-10 ReLU net with batch norm.
 
-    Args:
+    Attributes:
         n_train: training samples.
         epoch: epochs done.
         nc1: tr(S_W S_B⁺) / k on the training rows.

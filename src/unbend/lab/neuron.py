@@ -4,8 +4,6 @@ A unit's weight points across a line of the input, to the side on which it is ac
 write W x for a column and x W for a row, torch stores W transposed: the numbers are the same, and the shapes say which.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -14,15 +12,16 @@ from torch import nn
 
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, INK, VERMILION, field, plane_lines
+from unbend.numerics.result import result
 
 N, D, UNITS = 7, 3, 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Neuron:
     """One layer computed in five ways, and one unit over the plane.
 
-    Args:
+    Attributes:
         ways: how the layer was computed.
         shapes: the shapes of input, weight and output in each.
         outputs: of every way, rows are samples, columns are units.

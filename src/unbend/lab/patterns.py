@@ -6,7 +6,6 @@ layer too narrow for ten classes, whatever the shape around it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.numerics.result import result
 
 _PATTERNS = ("constant", "funnel", "bottleneck", "expanding")
 _PARAMETERS = 20_000
@@ -25,11 +25,11 @@ _N_NARROW = {"quick": 1, "full": 2}
 _EPOCHS = {"quick": 12, "full": 20}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Patterns:
     """Held-out accuracy of networks of the same size and different shape.
 
-    Args:
+    Attributes:
         names: of the four patterns.
         widths: of every layer, input and output included.
         parameters: weights and biases of each.

@@ -6,7 +6,6 @@ of zeros takes as much room as before until it is stored as a sparse one.
 
 import copy
 import zlib
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
@@ -14,8 +13,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, INK, ORANGE, SKY, VERMILION, band, legend
+from unbend.numerics.result import result
 
 # Networks, training samples, epochs of training on after each cut, and the shares cut.
 SIZES: dict[Budget, tuple[int, int, int, tuple[float, ...]]] = {
@@ -26,11 +26,11 @@ EPOCHS = 6
 WAYS = ("smallest", "smallest, trained on", "at random", "at random, trained on")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Pruning:
     """Held-out accuracy and size of LeNet-300-100 on MNIST digits, by the share of its weights that is cut.
 
-    Args:
+    Attributes:
         n_weights: in the weight matrices of the dense network.
         shares: of weights cut, sizes being compared over the whole network.
         zero_share: share of zeros in the weights after cutting and training on, as counted.
@@ -95,7 +95,18 @@ def run(seed: int = 0, budget: Budget = "full") -> Pruning:
             small[s, p] = _small(n_weights * (1 - share), data, EPOCHS + more, own) if share else accuracy[1, s, p]
     sparse, bitmap, zipped = sizes
     return Pruning(
-        n_weights, np.array(shares), zeros, WAYS, accuracy, small, 4 * n_weights, sparse, bitmap, zipped, n_train, 1_000
+        n_weights=n_weights,
+        shares=np.array(shares),
+        zero_share=zeros,
+        ways=WAYS,
+        accuracy=accuracy,
+        small_accuracy=small,
+        dense_bytes=4 * n_weights,
+        sparse_bytes=sparse,
+        bitmap_bytes=bitmap,
+        zipped_bytes=zipped,
+        n_train=n_train,
+        n_test=1_000,
     )
 
 
@@ -171,7 +182,7 @@ def finding(result: Pruning) -> str:
     nine = int(np.argmin(np.abs(result.shares - 0.9)))
     at = {way: np.median(rows, axis=0) for way, rows in zip(result.ways, result.accuracy, strict=True)}
     return (
-        f"With {result.shares[nine]:.0%} of {result.n_weights:,} weights cut, accuracy goes from "
+        f"With {percent(result.shares[nine])} of {result.n_weights:,} weights cut, accuracy goes from "
         f"{at['smallest'][0]:.3f} to {at['smallest'][nine]:.3f} if the smallest go, "
         f"{at['smallest, trained on'][nine]:.3f} once the others are trained on, {at['at random'][nine]:.3f} and "
         f"{at['at random, trained on'][nine]:.3f} if any go at random; a dense net with as many weights reaches "

@@ -6,7 +6,6 @@ at initialisation, and one that training has made of it, has along a line about 
 and in the plane about half of their square, whether they stand in one layer or in sixteen (Hanin & Rolnick 2019).
 """
 
-from dataclasses import dataclass
 from math import comb, log10, prod
 
 import numpy as np
@@ -22,6 +21,7 @@ from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.numerics.cells import Plane
+from unbend.numerics.result import result
 
 _SHAPES = ((256,), (128,) * 2, (64,) * 4, (32,) * 8, (16,) * 16)
 _TRAINED = (0, 2, 4)
@@ -36,11 +36,11 @@ _TENT_LAYERS = 10
 _START = zoo.Initial("he", bias="torch")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Mosaic:
     """The cells of one network in a square of the plane.
 
-    Args:
+    Attributes:
         vertices: corners of cells.
         corner_ids: the vertices of every cell in turn.
         face_ptr: where the corners of each cell begin, and where the last ends.
@@ -53,11 +53,11 @@ class Mosaic:
     n_on: Int64[np.ndarray, " f"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class RegionsDepth:
     """Linear pieces of networks with the same number of units and different depth.
 
-    Args:
+    Attributes:
         shapes: hidden widths of the networks; all have 256 units.
         pieces: along a line at initialisation, a row for each seed.
         log10_bound: logarithm of n^L for each shape.
@@ -198,7 +198,12 @@ def pieces_on_line(model: nn.Sequential, seed: int) -> int:
 def mosaic(model: nn.Module) -> Mosaic:
     """The cells near the origin."""
     found = unbend.cells(model, Plane.box((-_SHOWN, -_SHOWN), (_SHOWN, _SHOWN)))
-    return Mosaic(found.vertices, found.corner_ids, found.face_ptr, found.bits().sum(axis=1, dtype=np.int64))
+    return Mosaic(
+        vertices=found.vertices,
+        corner_ids=found.corner_ids,
+        face_ptr=found.face_ptr,
+        n_on=found.bits().sum(axis=1, dtype=np.int64),
+    )
 
 
 def holds(result: RegionsDepth) -> Verdict:

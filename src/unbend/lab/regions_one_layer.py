@@ -5,7 +5,6 @@ line these are n + 1, which is where "O(n) regions" comes from; in the plane the
 dimensions the sum of C(n, j) over j up to d (Zaslavsky 1975), of the order of n to the power of d.
 """
 
-from dataclasses import dataclass
 from math import comb
 
 import numpy as np
@@ -21,6 +20,7 @@ from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.numerics.cells import Cells, Plane
+from unbend.numerics.result import result
 
 _SIZES = {
     "quick": {1: (4, 8, 16, 32), 2: (4, 8, 16, 32), 3: (4, 8), 4: (4, 6)},
@@ -31,11 +31,11 @@ _DRAWN = 9
 _WINDOW_UNITS = 64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class RegionsOneLayer:
     """Counted regions of layers drawn by chance, beside Zaslavsky's formula.
 
-    Args:
+    Attributes:
         d: dimension of the input, one entry per counted case.
         n: units of the layer.
         counted: regions found, a row for each seed.

@@ -5,8 +5,6 @@ of a layer explains, R². Through the layers of a net that has learned a formula
 only. On real data the training R² rises too, yet the held-out one may fall: a target can be made linear by heart.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -16,16 +14,17 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, VERMILION, legend
+from unbend.numerics.result import result
 
 ACTIVATION = "tanh"
 HIDDEN = (16, 16, 16)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class RegressionHead:
     """R² of a linear read-out of every layer, for a formula and for patients.
 
-    Args:
+    Attributes:
         layers: what stands in the columns: the input, then every layer, the output last.
         tasks: what stands in the rows.
         n_train: training samples of every task.

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_type_hints
 import safetensors
 
 import unbend
+from unbend._one_line import in_one_line
 from unbend.errors import RecordError
 from unbend.files import whole
 from unbend.lab.claim import Budget, Claim, Verdict
@@ -30,7 +31,7 @@ _FORMAT = "unbend lab run"
 class Run:
     """One run of a claim's experiment.
 
-    Args:
+    Attributes:
         claim: its name.
         seed: what chance began with.
         budget: how large the experiment was.
@@ -51,6 +52,8 @@ class Run:
     result: Any = None
     verdict: Verdict | None = None
     finding: str = ""
+
+    __repr__ = in_one_line
 
     @property
     def stem(self) -> str:

@@ -45,7 +45,7 @@ and the others come when it lies on the disk: two workers would compile the same
 class Task:
     """One run that is asked for.
 
-    Args:
+    Attributes:
         claim: its name.
         seed: what chance begins with.
         budget: how large the experiment is.
@@ -165,7 +165,7 @@ def together(tasks: Sequence[Task], *, n_workers: int) -> Generator[Run, None, N
         while busy := {hand.connection: hand for hand in hands if hand.task is not None}:
             for ready in wait(list(busy)):
                 hand = busy[ready]  # type: ignore[index]
-                run = hand.taken()
+                run = hand.take_run()
                 ready_code |= _code_of(run.claim)
                 if not hand.process.is_alive():
                     hands.remove(hand)
@@ -195,7 +195,7 @@ class _Hand:
         if self.task is not None:
             self.connection.send(self.task)
 
-    def taken(self) -> Run:
+    def take_run(self) -> Run:
         """What came of the task; an error where the worker died over it."""
         task = self.task
         if task is None:

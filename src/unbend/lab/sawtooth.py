@@ -7,7 +7,6 @@ functions in high dimension it is: there one hidden layer in place of two needs 
 Shamir 2016).
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import nn
 from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.numerics.result import result
 
 _DOUBLINGS = 12
 _DEEPEST = 60
@@ -29,11 +29,11 @@ _FRAMES = 7
 _EVEN = (1, 2, 3, 4, 6, 12)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Sawtooth:
     """How deep the sawtooth stays exact, and what every depth costs.
 
-    Args:
+    Attributes:
         doublings: k, how often the tent is composed.
         wrong64: share of probed multiples of 2^-k where the float64 net is not exactly 0, 1, 0, 1, …, for each k.
         wrong32: the same in float32.

@@ -7,7 +7,6 @@ arise, in the deeper layers.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -19,16 +18,17 @@ from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, VERMILION, band, legend
 from unbend.numerics.probe import ProbeRecipe
+from unbend.numerics.result import result
 
 READ_OUT = ProbeRecipe(l2=1e-3, n_shuffles=0, n_types=0)
 COLORS = (SKY, BLUE, GREEN, ORANGE, PINK)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Course:
     """Read-outs of one network over its training.
 
-    Args:
+    Attributes:
         data: the data set.
         widths: of the network.
         activation: of its hidden layers.
@@ -51,11 +51,11 @@ class Course:
     input: Float64[np.ndarray, " s"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class SeparabilityOverTime:
     """The course of a net on real digits, and of one on two spirals.
 
-    Args:
+    Attributes:
         digits: scikit-learn's handwritten digits.
         spirals: two classes in the plane, wound into each other.
     """
@@ -76,10 +76,10 @@ def run(seed: int = 0, budget: Budget = "full") -> SeparabilityOverTime:
     spirals = zoo.Recipe(epochs=max(spirals_at), rate=0.01)
     wound = {"n": 800, "turns": 1.5}
     return SeparabilityOverTime(
-        _course(
+        digits=_course(
             (64, 64, 64, 64, 64, 10), "relu", [zoo.data("digits", seed=s) for s in seeds], digits, seeds, digits_at
         ),
-        _course(
+        spirals=_course(
             (2, 12, 12, 12, 2),
             "tanh",
             [zoo.data("spirals", seed=s, **wound) for s in seeds],
@@ -119,8 +119,8 @@ def _course(
         own.append(right)
     layers = tuple(f"hidden {i + 1}" for i in range(len(names)))
     return Course(
-        sets[0].name, widths, activation, np.array(sorted(at)), layers, np.array(held_out), np.array(train),
-        np.array(own), np.array(inputs),
+        data=sets[0].name, widths=widths, activation=activation, steps=np.array(sorted(at)), layers=layers,
+        held_out=np.array(held_out), train=np.array(train), own=np.array(own), input=np.array(inputs),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ rows gain far less than training rows, and the plain ratio tr S_B / tr S_W says 
 separation.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,8 +18,9 @@ from torch import nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREY, ORANGE, VERMILION, legend
+from unbend.numerics.result import result
 
 N_HIDDEN = 6
 ACTIVATION = "relu"
@@ -29,11 +30,11 @@ NETS: dict[str, tuple[Literal["batch"] | None, zoo.Recipe]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class SeparabilityRises:
     """What six ReLU layers of two nets do to a thousand digits; column 0 of `train` and `held_out` is the input.
 
-    Args:
+    Attributes:
         nets: how they are built.
         n_train: training samples.
         accuracy: training accuracy of the nets.
@@ -71,9 +72,9 @@ def run(seed: int = 0, budget: Budget = "full") -> SeparabilityRises:
     found = []
     for norm, recipe in NETS.values():
         net = zoo.mlp([784, *[100] * N_HIDDEN, 10], activation=ACTIVATION, norm=norm, seed=seed)
-        before = studied(net, data)
+        before = depth_of(net, data)
         zoo.train(net, *data.train, replace(recipe, epochs=n_epochs), seed=seed)
-        after, own = studied(net, data), zoo.accuracy(net, *data.train)
+        after, own = depth_of(net, data), zoo.accuracy(net, *data.train)
         at = np.array([i for i, kind in enumerate(after.kinds) if kind == "activation"])
         rows = np.r_[0, at]
         found.append(
@@ -106,7 +107,7 @@ def digits(seed: int) -> zoo.DataSet:
     return zoo.data("mnist-5k", seed=seed).flat().first(1000, 1000)
 
 
-def studied(net: nn.Sequential, data: zoo.DataSet) -> Any:
+def depth_of(net: nn.Sequential, data: zoo.DataSet) -> Any:
     """Separability over depth."""
     measures = ["scatter", "readout"]
     return unbend.study(net, data.train, held_out=data.test, twin=False, measures=measures).across["depth"]
@@ -177,8 +178,9 @@ def finding(result: SeparabilityRises) -> str:
     return (
         f"With batch norm ln tr(S_W S_B⁺) is linear in depth (correlation {result.correlation[0]:.3f}; untrained "
         f"{result.untrained_correlation[0]:+.3f}), less so without ({result.correlation[1]:.2f}). On "
-        f"training rows a read-out gets {result.train[0, 1]:.1%} at the first and {result.train[0, -1]:.1%} at the "
-        f"last activation, on held-out rows {result.held_out[0, 1]:.1%} and {result.held_out[0, -1]:.1%}."
+        f"training rows a read-out gets {percent(result.train[0, 1])} at the first and "
+        f"{percent(result.train[0, -1])} at the "
+        f"last activation, on held-out rows {percent(result.held_out[0, 1])} and {percent(result.held_out[0, -1])}."
     )
 
 

@@ -5,8 +5,6 @@ range of tanh do not, unbounded smooth units do, and ten ReLU units whose kinks 
 differs is what gradient descent finds from the usual start, not what the network could express.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -17,6 +15,7 @@ from scipy.optimize import least_squares
 from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.numerics.result import result
 
 _UNITS = 10
 _NAMES = ("relu", "leaky_relu", "softplus", "silu", "gelu", "hardtanh", "tanh", "sigmoid", "identity")
@@ -25,11 +24,11 @@ _N_SEEDS = {"quick": 24, "full": 64}
 _STEPS, _EARLY, _EVERY, _RATE = 1500, 950, 50, 0.01
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class SinFit:
     """Networks of ten units after training on the sine, and one ReLU network whose kinks were placed.
 
-    Args:
+    Attributes:
         x: 100 points from -2π to 2π.
         y: the sine there.
         names: activations.

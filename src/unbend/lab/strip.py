@@ -6,8 +6,6 @@ told, 100 epochs of Adam at Keras's rate on 200 samples end far from 100 %; ten 
 over as many steps as many samples would give, gets there for most seeds.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -18,8 +16,9 @@ from torch import Tensor, nn
 
 import unbend
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, INK, MUTED, VERMILION, field, legend, plane_lines, scatter
+from unbend.numerics.result import result
 from unbend.numerics.separable import Overlap, Separation
 
 ACTIVATION = "tanh"
@@ -30,13 +29,13 @@ TOLD = ((200, 0.001), (200, 0.01), (1000, 0.001))
 TOLD_EPOCHS, TOLD_BATCH, TOLD_SEEDS = 100, 10, 40
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Strip:
     """What the printed weights do, and what training finds.
 
     Weights of a net stand in one row: both rows of W1 as torch has them, b1, w2, b2.
 
-    Args:
+    Attributes:
         x: points of the strip and of its sides.
         y: 1 within the strip, 0 beside it.
         printed: the printed weights.
@@ -267,12 +266,12 @@ def holds(result: Strip) -> Verdict:
 def finding(result: Strip) -> str:
     """Where lines and boundary lie, and how often training gets there."""
     told, faster = (int((row == 1).sum()) for row in result.told_accuracy[:2])
-    shares = ", ".join(f"{s:.0%} with {n:,}" for n, s in zip(result.n_train, result.share_perfect, strict=True))
+    shares = ", ".join(f"{percent(s)} with {n:,}" for n, s in zip(result.n_train, result.share_perfect, strict=True))
     return (
-        f"The printed weights call {result.printed_accuracy:.2%} of {result.n_checked:,} points right; their lines "
-        f"cross at x2 - x1 = {result.line_at[0]:.2f} and {result.line_at[1]:.2f}, the boundary at "
+        f"The printed weights call {percent(result.printed_accuracy)} of {result.n_checked:,} points right; their "
+        f"lines cross at x2 - x1 = {result.line_at[0]:.2f} and {result.line_at[1]:.2f}, the boundary at "
         f"{result.boundary_at[0]:.2f} and {result.boundary_at[1]:.2f}. As told, {told} of {TOLD_SEEDS} nets reach "
-        f"100 %, in the median {np.median(result.told_accuracy[0]):.0%}; with ten times the rate {faster}. Of "
+        f"100 %, in the median {percent(np.median(result.told_accuracy[0]))}; with ten times the rate {faster}. Of "
         f"{result.n_draws * result.n_seeds} nets at that rate, all samples in every step, {shares} samples are there."
     )
 
@@ -292,7 +291,7 @@ def draw(result: Strip, figure: Figure) -> None:
 def film(result: Strip, figure: Figure, i: int) -> None:
     """The lines in the input plane, and the plane (a1, a2), at one moment of the training."""
     left, right = figure.subplots(1, 2)
-    told = f"step {result.film_step[i]}: {result.film_accuracy[i]:.1%} right"
+    told = f"step {result.film_step[i]}: {percent(result.film_accuracy[i])} right"
     _input_plane(left, result, result.film_weights[i], told)
     _hidden_plane(right, result, result.film_weights[i], "hidden plane")
 

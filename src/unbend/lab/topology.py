@@ -5,8 +5,6 @@ as a whole, yet it can bring pieces so near that they are one at any reasonable 
 can be inverted; it does nearly as well as ReLU, so it is the one-sided bend, not the loss of information, that counts.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -16,6 +14,7 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREEN, ORANGE, band, legend
+from unbend.numerics.result import result
 from unbend.numerics.topology import betti, ripser
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh")
@@ -24,11 +23,11 @@ N_NETS = 10
 """Nets of each activation: with five, the mean number of pieces moves by a third from seed to seed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Topology:
     """Pieces and holes of the class of nine discs, layer by layer.
 
-    Args:
+    Attributes:
         activations: of the nets.
         accuracy: training accuracy of every net.
         pieces: β0 at the input and after every activation.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import BLUE, GREY, SKY, VERMILION, band, legend
+from unbend.numerics.result import result
 
 PLACES = (0, 3, 7)
 """Where the two convolutions and the hidden Linear layer of `zoo.small_cnn` stand."""
@@ -25,7 +26,14 @@ SIDE = 16
 
 @dataclass(frozen=True, slots=True)
 class TransferSize:
-    """What a budget allows: seeds, layers taken over, training samples of the new classes, and steps."""
+    """What a budget allows.
+
+    Attributes:
+        n_seeds: repetitions.
+        n_kept: how many layers are taken over.
+        n_target: training samples of the new classes.
+        n_steps: of training.
+    """
 
     n_seeds: int
     n_kept: tuple[int, ...]
@@ -39,11 +47,11 @@ SIZES: dict[Budget, TransferSize] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Transfer:
     """Accuracy on five held-out classes, by how many layers came from a net that learned the other five.
 
-    Args:
+    Attributes:
         n_kept: layers taken over; with 0 all are trained from scratch.
         n_target: training samples of the new classes.
         ways: where the first layers come from, and whether they are trained on.
@@ -62,9 +70,16 @@ class Transfer:
     n_steps: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Half:
-    """Five of the classes, numbered from 0."""
+    """Five of the classes, numbered from 0.
+
+    Attributes:
+        x: training images.
+        y: their classes.
+        x_test: held-out images.
+        y_test: their classes.
+    """
 
     x: Tensor
     y: Tensor
@@ -73,7 +88,7 @@ class Half:
 
     def first(self, n: int) -> "Half":
         """The same with fewer training samples."""
-        return Half(self.x[:n], self.y[:n], self.x_test, self.y_test)
+        return Half(x=self.x[:n], y=self.y[:n], x_test=self.x_test, y_test=self.y_test)
 
 
 def run(seed: int = 0, budget: Budget = "full") -> Transfer:
@@ -95,7 +110,15 @@ def run(seed: int = 0, budget: Budget = "full") -> Transfer:
                         continue
                     net = _borrow(lender, n_layers, own + 60, is_kept=WAYS[w].endswith("kept"))
                     accuracy[n, w, s, j] = _fit(net, target.first(samples), size.n_steps, own)
-    return Transfer(np.array(size.n_kept), size.n_target, WAYS, accuracy, base_accuracy, data.name, size.n_steps)
+    return Transfer(
+        n_kept=np.array(size.n_kept),
+        n_target=size.n_target,
+        ways=WAYS,
+        accuracy=accuracy,
+        base_accuracy=base_accuracy,
+        data=data.name,
+        n_steps=size.n_steps,
+    )
 
 
 def _small_images(data: zoo.DataSet) -> zoo.DataSet:
@@ -118,7 +141,7 @@ def _half(data: zoo.DataSet, classes: Tensor) -> Half:
     number = torch.full((10,), -1)
     number[classes] = torch.arange(5)
     y, y_test = number[data.y_train], number[data.y_test]
-    return Half(data.x_train[y >= 0], y[y >= 0], data.x_test[y_test >= 0], y_test[y_test >= 0])
+    return Half(x=data.x_train[y >= 0], y=y[y >= 0], x_test=data.x_test[y_test >= 0], y_test=y_test[y_test >= 0])
 
 
 def _borrow(lender: nn.Sequential, n_layers: int, seed: int, *, is_kept: bool) -> nn.Sequential:

@@ -5,8 +5,6 @@ ReLU, tanh, a step, even a cosine. Units that square add up to a quadratic howev
 cube to a cubic, so their error stops at that of the best quadratic and the best cubic.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -16,6 +14,7 @@ from scipy.linalg import lstsq
 from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.numerics.result import result
 
 _WIDTHS = (2, 4, 8, 16, 32, 64, 128, 256)
 _N_SEEDS = {"quick": 2, "full": 8}
@@ -23,15 +22,16 @@ _N_TRAINED = {"quick": 4, "full": 32}
 _STEPS = {"quick": 500, "full": 3000}
 _DEGREES = {"identity": 1, "square": 2, "cube": 3}
 _STEEPEST = 8.0
-_CUT = 1e-12  # singular values below this share of the largest carry rounding only
+_CUT = 1e-12
+"""Singular values below this share of the largest carry rounding only."""
 _DRAWN = ("square", "cube", "relu", "tanh", "step", "cosine")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Universal:
     """Errors of one hidden layer with the best output weights, as shares of the target's variance.
 
-    Args:
+    Attributes:
         x: the grid on [-1, 1].
         target: e^sin(3x + 1) there.
         names: activations, all elementwise ones of the zoo.

@@ -16,22 +16,32 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, VERMILION, legend
+from unbend.numerics.result import result
 
 WIDTH, N_HIDDEN = 100, 20
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A deep network: its activation, its initial weights, and what else keeps gradients alive."""
+    """A deep network: its activation, its initial weights, and what else keeps gradients alive.
+
+    Attributes:
+        name: as it stands in the picture.
+        activation: of every hidden layer.
+        initial: its weights before training.
+        norm: between the layers, if any.
+        is_residual: whether each layer adds to its input.
+        slope: root mean square derivative of the activation, where the factor per layer is known.
+    """
 
     name: str
     activation: str
     initial: zoo.Initial
     norm: Literal["batch", "layer"] | None = None
     is_residual: bool = False
-    slope: float = math.nan  # root mean square derivative of the activation, where the factor per layer is known
+    slope: float = math.nan
 
     def build(self, seed: int) -> nn.Sequential:
         """The network for 8 x 8 images of ten digits."""
@@ -63,11 +73,11 @@ KINDS = (
 TRAINED_QUICKLY = (1, 3, 7, 8)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Vanishing:
     """Sizes of the gradients of deep networks at birth, and whether they learn.
 
-    Args:
+    Attributes:
         kinds: the networks.
         size: norm of the loss gradient of every layer's weights, from the first layer to the last.
         orders: log10 of the first layer's norm over the last one's.
@@ -107,7 +117,16 @@ def run(seed: int = 0, budget: Budget = "full") -> Vanishing:
         orders = np.log10(size[..., 0]) - np.log10(size[..., -1])
     floor = 1e-8 * (64 * WIDTH) ** 0.5
     predicted = np.array([kind.predicted_orders for kind in KINDS])
-    return Vanishing(tuple(kind.name for kind in KINDS), size, orders, predicted, trained, accuracy, n_steps, floor)
+    return Vanishing(
+        kinds=tuple(kind.name for kind in KINDS),
+        size=size,
+        orders=orders,
+        predicted=predicted,
+        is_trained=trained,
+        accuracy=accuracy,
+        n_steps=n_steps,
+        floor=floor,
+    )
 
 
 def _gradient_sizes(net: nn.Sequential, x: Tensor, y: Tensor) -> Float64[np.ndarray, " layers"]:
@@ -192,7 +211,7 @@ def finding(result: Vanishing) -> str:
         f"Xavier's weights, {lost[KINDS[1].name]:.1f} with PyTorch's default, {lost[KINDS[0].name]:.1f} with "
         f"N(0, 0.01²) and {lost[good]:.1f} with orthogonal weights × 4, centred; ReLU with PyTorch's default loses "
         f"{lost[KINDS[7].name]:.1f}. After {result.n_steps} steps of Adam the default sigmoid net calls "
-        f"{accuracy[KINDS[1].name]:.0%} of held-out digits right, the orthogonal one {accuracy[good]:.0%}."
+        f"{percent(accuracy[KINDS[1].name])} of held-out digits right, the orthogonal one {percent(accuracy[good])}."
     )
 
 

@@ -5,8 +5,6 @@ many. The famous U appears when some of the training labels are wrong and the ne
 them by heart; even then the error does not go on rising with width.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -15,6 +13,7 @@ from matplotlib.figure import Figure
 from unbend import zoo
 from unbend.lab import draw as words
 from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.numerics.result import result
 
 _WIDTHS = {"quick": (1, 16, 256), "full": (1, 4, 8, 16, 32, 64, 128, 512)}
 _N_SEEDS = {"quick": 1, "full": 3}
@@ -24,11 +23,11 @@ _WRONG = 0.3
 _CHANCE = 0.9
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Width:
     """Error of one hidden layer on the digits by width, with right labels and with some of them wrong.
 
-    Args:
+    Attributes:
         widths: hidden units.
         wrong: share of training labels drawn anew by chance, one entry for each case.
         train: share of the training labels called wrong, by case, seed and width.

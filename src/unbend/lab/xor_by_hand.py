@@ -5,7 +5,6 @@ the corners. Sigmoid: one unit says OR, one says AND, and the output says "OR an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -17,6 +16,7 @@ from unbend import zoo
 from unbend.explain.flow import PlaneFlow, flow
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import GREEN, PINK, field, grid, plane_lines, scatter
+from unbend.numerics.result import result
 from unbend.plot import flow as draw_flow
 from unbend.plot import n_flow_frames
 
@@ -24,11 +24,11 @@ XOR = np.array([0.0, 1.0, 1.0, 0.0])
 SIGMOID = np.array([0.00715, 0.99236, 0.99236, 0.00715])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class XorByHand:
     """Both nets at the four corners, in the hidden plane, and as arrays.
 
-    Args:
+    Attributes:
         x: the corners (0, 0), (0, 1), (1, 0), (1, 1).
         y: their classes.
         relu: outputs of the ReLU net.

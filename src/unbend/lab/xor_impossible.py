@@ -4,8 +4,6 @@ Half of (0, 0) and half of (1, 1) is the point (1/2, 1/2); so is half of (0, 1) 
 classes on different sides would have that point on both. `unbend.separate` finds such weights for any data.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float64, Int64
 from matplotlib.figure import Figure
@@ -14,14 +12,15 @@ import unbend
 from unbend import zoo
 from unbend.lab.claim import Budget, Check, Claim, Verdict
 from unbend.lab.draw import INK, class_color, legend, scatter
+from unbend.numerics.result import result
 from unbend.numerics.separable import Overlap
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class XorImpossible:
     """The four points, and weights under which the two classes' hulls share a point.
 
-    Args:
+    Attributes:
         x: the points.
         y: their classes.
         weights: of each point in its own class's mean; 0 for a point the proof does not need.
@@ -41,9 +40,9 @@ def run(seed: int = 0, budget: Budget = "full") -> XorImpossible:  # noqa: ARG00
     found = unbend.separate(x, y)
     weights = np.zeros(len(x))
     if not isinstance(found, Overlap):
-        return XorImpossible(x, y, weights, is_proved=False)
+        return XorImpossible(x=x, y=y, weights=weights, is_proved=False)
     weights[found.rows] = found.weights
-    return XorImpossible(x, y, weights, is_proved=bool(found.verify(x, y)))
+    return XorImpossible(x=x, y=y, weights=weights, is_proved=bool(found.verify(x, y)))
 
 
 def holds(result: XorImpossible) -> Verdict:

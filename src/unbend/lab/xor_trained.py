@@ -6,15 +6,14 @@ which no function that only rises does. Two units of Swish, GELU, cosine or squa
 runs, two that take the absolute value or a bell more often.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float64, Int64
 from matplotlib.figure import Figure
 
 from unbend import zoo
-from unbend.lab.claim import Budget, Check, Claim, Verdict
+from unbend.lab.claim import Budget, Check, Claim, Verdict, percent
 from unbend.lab.draw import BLUE, GREEN, GREY, ORANGE, PINK, VERMILION, field, legend, plane_lines, scatter
+from unbend.numerics.result import result
 
 COMMON = ("sigmoid", "tanh", "relu")
 RISING = ("sigmoid", "tanh", "relu", "leaky_relu", "hardtanh", "softplus", "elu")
@@ -28,11 +27,11 @@ MOSTLY = {"abs": 0.75, "gaussian": 0.88}
 STEPS, EVERY = 1000, 25
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class XorTrained:
     """How often training solves XOR, and one run that did beside one that did not.
 
-    Args:
+    Attributes:
         x: the four corners.
         y: their classes.
         activations: their names.
@@ -157,12 +156,13 @@ def holds(result: XorTrained) -> Verdict:
 
 def finding(result: XorTrained) -> str:
     """The shares of the three common ones, of eight units, and of Swish."""
-    said = ", ".join(f"{name} {share_of(result, name, 2)[0]:.0%}" for name in COMMON)
-    eight = ", ".join(f"{share_of(result, name, 8)[0]:.0%}" for name in COMMON)
+    said = ", ".join(f"{name} {percent(share_of(result, name, 2)[0])}" for name in COMMON)
+    eight = ", ".join(f"{percent(share_of(result, name, 8)[0])}" for name in COMMON)
     n = share_of(result, "tanh", 2)[1]
     return (
         f"Over {n:,} seeds two units solve XOR in this share of runs: {said}; eight units: {eight}. "
-        f"Two Swish units: {share_of(result, 'silu', 2)[0]:.0%}; a single one: {share_of(result, 'silu', 1)[0]:.0%}."
+        f"Two Swish units: {percent(share_of(result, 'silu', 2)[0])}; a single one: "
+        f"{percent(share_of(result, 'silu', 1)[0])}."
     )
 
 

@@ -58,10 +58,10 @@ def _elsewhere(part: LessonPart) -> str:
 def notebook(ran: MeasuredLesson) -> str:
     """The lesson as the source of a marimo notebook: text, code that runs, and the prediction as a slider."""
     lesson = ran.lesson
-    cells = [_HEAD, _said(f"# {lesson.number}. {lesson.title}\n\n{lesson.lead}")]
+    cells = [_HEAD, _text_cell(f"# {lesson.number}. {lesson.title}\n\n{lesson.lead}")]
     known: set[str] = set()
     for section in lesson.sections:
-        cells.append(_said(f"## {section.title}"))
+        cells.append(_text_cell(f"## {section.title}"))
         if section.title == "What comes out":
             cells.append(_cell(["mo.stop(not shown.value)", "figure"], {"mo", "shown", "figure"}, set()))
         for part in section.parts:
@@ -72,36 +72,36 @@ def notebook(ran: MeasuredLesson) -> str:
             elif part.kind == "prediction":
                 cells += _slider(ran.prediction, fields(part.text)["answer"], known)
             elif part.kind == "live":
-                cells.append(_said(_elsewhere(part), is_result=section.title == "What comes out"))
+                cells.append(_text_cell(_elsewhere(part), is_result=section.title == "What comes out"))
             elif part.kind == "text":
-                cells.append(_said(ran.fill(part.text), is_result=section.title == "What comes out"))
+                cells.append(_text_cell(ran.fill(part.text), is_result=section.title == "What comes out"))
     return "\n\n".join([*cells, 'if __name__ == "__main__":\n    app.run()\n'])
 
 
 def defined_and_used(block: str) -> tuple[set[str], set[str]]:
     """The names that a block gives to its lesson, and those it takes: what marimo orders cells by."""
     tree = ast.parse(block)
-    defined = {name for node in tree.body for name in _given(node)}
+    defined = {name for node in tree.body for name in _bindings(node)}
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return defined, used - defined - set(dir(builtins))
 
 
-def _given(node: ast.stmt) -> Iterator[str]:
+def _bindings(node: ast.stmt) -> Iterator[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         yield node.name
     elif isinstance(node, ast.Import | ast.ImportFrom):
         yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
     else:
-        yield from _stored(node)
+        yield from _stored_names(node)
 
 
-def _stored(node: ast.AST) -> Iterator[str]:
+def _stored_names(node: ast.AST) -> Iterator[str]:
     """Names stored outside of comprehensions, whose names are their own; one with an underscore stays in its cell."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and not node.id.startswith("_"):
         yield node.id
     if not isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.Lambda):
         for child in ast.iter_child_nodes(node):
-            yield from _stored(child)
+            yield from _stored_names(child)
 
 
 def _slider(asked: Prediction, answer: str, known: set[str]) -> list[str]:
@@ -122,7 +122,7 @@ def _slider(asked: Prediction, answer: str, known: set[str]) -> list[str]:
     ]
 
 
-def _said(text: str, *, is_result: bool = False) -> str:
+def _text_cell(text: str, *, is_result: bool = False) -> str:
     hidden = ["mo.stop(not shown.value)"] if is_result else []
     quoted = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return _cell([*hidden, f'mo.md("""{quoted}""")'], {"mo", *({"shown"} if is_result else set())}, set(), is_text=True)

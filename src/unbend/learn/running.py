@@ -16,6 +16,7 @@ from matplotlib import rc_context, rcdefaults
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError, MissingExtraError
 from unbend.learn.source import Lesson
 from unbend.plot.style import BLUE, GREEN, ORANGE, PINK, RC, VERMILION, plain_powers
@@ -52,6 +53,8 @@ class Prediction:
     unit: str
     answer: float
 
+    __repr__ = in_one_line
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredLesson:
@@ -69,13 +72,15 @@ class MeasuredLesson:
     figure: str
     prediction: Prediction
 
+    __repr__ = in_one_line
+
     def fill(self, text: str) -> str:
         """The text with the measured numbers where it names them."""
-        return HOLE.sub(lambda hole: format(eval(hole[1].strip(), dict(self.names)), hole[2] or ""), text)  # noqa: S307
+        return HOLE.sub(lambda hole: format(eval(hole[1].strip(), dict(self.names)), hole[2] or ""), text)
 
     def live(self, text: str) -> dict[str, Any]:
         """What a live figure is and starts from: its lines `key: expression`, evaluated over the lesson's names."""
-        return {key: _plain(eval(value, dict(self.names))) for key, value in fields(text).items()}  # noqa: S307
+        return {key: _plain(eval(value, dict(self.names))) for key, value in fields(text).items()}
 
 
 def run(lesson: Lesson) -> MeasuredLesson:
@@ -94,7 +99,7 @@ def run(lesson: Lesson) -> MeasuredLesson:
         with rc_context({**RC, **_LETTERS, **own}):
             for number, block in enumerate(lesson.code(), 1):
                 _execute(lesson, number, block, names)
-            figure = _drawn(lesson, names.get("figure"))
+            figure = _draw(lesson, names.get("figure"))
     (asked,) = (part.text for part in lesson.section("Your prediction").parts if part.kind == "prediction")
     return MeasuredLesson(lesson, names, figure, _prediction(fields(asked), names))
 
@@ -118,11 +123,11 @@ def _execute(lesson: Lesson, number: int, block: str, names: dict[str, Any]) -> 
 def _prediction(words: dict[str, str], names: dict[str, Any]) -> Prediction:
     return Prediction(
         words["ask"], float(words["low"]), float(words["high"]), float(words.get("step", "1")), words.get("unit", ""),
-        float(eval(words["answer"], dict(names))),  # noqa: S307
+        float(eval(words["answer"], dict(names))),
     )  # fmt: skip
 
 
-def _drawn(lesson: Lesson, figure: Any) -> str:
+def _draw(lesson: Lesson, figure: Any) -> str:
     if not isinstance(figure, Figure):
         raise DataError(f"{lesson.name}: expected the demonstration to leave a matplotlib Figure named figure.")
     figure.patch.set_visible(False)

@@ -13,7 +13,7 @@ from unbend.files import whole
 from unbend.learn import export, markup
 from unbend.learn.running import MeasuredLesson, run
 from unbend.learn.source import Lesson, LessonPart, lesson, lessons, page_text
-from unbend.learn.terms import anchor, linked, terms
+from unbend.learn.terms import anchor, link_terms, terms
 from unbend.report.html import fill, looks, template, text
 from unbend.study.progress import Progress, remark, silent
 
@@ -126,7 +126,7 @@ def _part(ran: MeasuredLesson, part: LessonPart, left: dict[str, str]) -> dict[s
         return {"kind": "live", "data": json.dumps(data), "caption": data["caption"]}
     if part.kind == "prediction":
         return {"kind": "prediction"}
-    return {"kind": "text", "html": markup.html(linked(ran.fill(part.text), left))}
+    return {"kind": "text", "html": markup.html(link_terms(ran.fill(part.text), left))}
 
 
 def index_page(chosen: Sequence[Lesson]) -> str:

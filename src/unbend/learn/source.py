@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, TypeAlias
 
+from unbend._one_line import in_one_line
 from unbend.errors import LoadError
 
 Kind: TypeAlias = Literal["text", "python", "prediction", "live"]
@@ -57,6 +58,8 @@ class LessonPart:
     kind: Kind
     text: str
 
+    __repr__ = in_one_line
+
 
 @dataclass(frozen=True, slots=True)
 class LessonSection:
@@ -69,6 +72,8 @@ class LessonSection:
 
     title: str
     parts: tuple[LessonPart, ...]
+
+    __repr__ = in_one_line
 
     def code(self) -> tuple[str, ...]:
         """Its Python blocks."""
@@ -92,6 +97,8 @@ class Lesson:
     title: str
     lead: str
     sections: tuple[LessonSection, ...]
+
+    __repr__ = in_one_line
 
     def section(self, title: str) -> LessonSection:
         """The section of that title."""

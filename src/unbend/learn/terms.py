@@ -30,7 +30,7 @@ def anchor(row: str) -> str:
     return row.partition(",")[0].lower().replace(" ", "-")
 
 
-def linked(text: str, left: dict[str, str]) -> str:
+def link_terms(text: str, left: dict[str, str]) -> str:
     """The text with the first use of each word as a link to the glossary.
 
     Args:
@@ -39,12 +39,12 @@ def linked(text: str, left: dict[str, str]) -> str:
     """
     out, at = [], 0
     for kept in _KEPT.finditer(text):
-        out += [_linked(text[at : kept.start()], left), kept[0]]
+        out += [_link(text[at : kept.start()], left), kept[0]]
         at = kept.end()
-    return "".join([*out, _linked(text[at:], left)])
+    return "".join([*out, _link(text[at:], left)])
 
 
-def _linked(text: str, left: dict[str, str]) -> str:
+def _link(text: str, left: dict[str, str]) -> str:
     if not left:
         return text
     words = "|".join(re.escape(word) for word in sorted(left, key=len, reverse=True))

@@ -6,6 +6,6 @@ opened gives one clear sentence. This package must not know statistics, hooks or
 
 from unbend.load.data import Data, data
 from unbend.load.models import factory, model
-from unbend.load.shipped import bundled
+from unbend.load.shipped import bundled_names
 
-__all__ = ["Data", "bundled", "data", "factory", "model"]
+__all__ = ["Data", "bundled_names", "data", "factory", "model"]

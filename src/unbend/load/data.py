@@ -18,11 +18,11 @@ from unbend.load.arrays import by_name, npy, npz
 from unbend.load.dataset import Data, from_arrays
 from unbend.load.guard import check_file
 from unbend.load.idx import folder
-from unbend.load.shipped import bundled, read
+from unbend.load.shipped import bundled_names, read
 from unbend.load.table import SUFFIXES, table
 from unbend.load.wording import beside, readable, suggest
 
-__all__ = ["Data", "bundled", "data"]
+__all__ = ["Data", "bundled_names", "data"]
 
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 _LABEL_KEYS = ("labels", "label", "y")
@@ -52,7 +52,7 @@ def data(spec: str, *, label: str | None = None, group: str | None = None) -> Da
     for what, column in (("label", label), ("group", group)):
         if column is not None and not is_table(spec):
             raise LoadError(f"{spec}: a {what} column is for tables ({', '.join(SUFFIXES)}) only. Leave --{what} out.")
-    if spec in bundled():
+    if spec in bundled_names():
         return read(spec)
     if python.is_code(spec):
         return _from_code(spec)
@@ -82,7 +82,7 @@ def _existing(spec: str) -> Path:
         return path
     if path.suffix or path.parent != Path():
         raise LoadError(f"{spec}: no such file or folder. {suggest(path.name, beside(path), where='Its folder')}")
-    known = suggest(path.name, [*bundled(), *beside(path)], where="This place")
+    known = suggest(path.name, [*bundled_names(), *beside(path)], where="This place")
     raise LoadError(f"{spec}: no bundled data set, file or folder of that name. {known}")
 
 

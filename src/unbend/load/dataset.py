@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError
 from unbend.load.labels import coding, column, facts, refuse, total
 
@@ -53,6 +54,8 @@ class Data:
     source: str = ""
     groups: Any = None
     column_names: tuple[str, ...] = ()
+
+    __repr__ = in_one_line
 
 
 def from_arrays(

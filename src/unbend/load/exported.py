@@ -21,7 +21,7 @@ from unbend.load.guard import check_file, check_size, parsing
 from unbend.load.wording import one_line
 
 
-def exported(path: Path) -> nn.Module:
+def open_archive(path: Path) -> nn.Module:
     """The network of the archive, unflattened.
 
     Every submodule is an `InterpreterModule`; `module.type_name()` gives the class it was exported from.

@@ -26,7 +26,7 @@ _LAYERS_PER_TENSOR, _LAYERS_AT_LEAST = 10, 100
 """Layers that share their weights are more than these; no network has ten times as many."""
 
 
-def pretrained(folder: Path) -> nn.Module:
+def open_folder(folder: Path) -> nn.Module:
     """The network of the folder: the class its config names, else `AutoModel`'s choice; in evaluation mode.
 
     Raises:

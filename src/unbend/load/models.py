@@ -10,9 +10,9 @@ from torch import nn
 
 from unbend.errors import LoadError, ModelError
 from unbend.load import python
-from unbend.load.exported import exported
+from unbend.load.exported import open_archive
 from unbend.load.guard import check_file
-from unbend.load.huggingface import pretrained
+from unbend.load.huggingface import open_folder
 from unbend.load.keras import from_keras, is_keras, keras_file
 from unbend.load.weights import fill
 from unbend.load.wording import beside, readable, suggest
@@ -73,11 +73,11 @@ def _is_module(found: object) -> bool:
 def _from_disk(spec: str) -> nn.Module:
     path = _existing(spec)
     if path.is_dir():
-        return pretrained(path)
+        return open_folder(path)
     check_file(path)
     suffix = path.suffix.lower()
     if suffix == ".pt2":
-        return exported(path)
+        return open_archive(path)
     if suffix == ".keras":
         return keras_file(path)
     if suffix in (".h5", ".hdf5"):

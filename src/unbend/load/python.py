@@ -90,7 +90,7 @@ def _on_path(folder: Path) -> Generator[None]:
     """
     entry = str(folder.resolve())
     own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    own |= {os.path.join(place, "lib-dynload") for place in own}  # noqa: PTH118
+    own |= {os.path.join(place, "lib-dynload") for place in own}  # noqa: PTH118  places of sys.path are strings
     sys.path.insert(max((i + 1 for i, place in enumerate(sys.path) if place in own), default=0), entry)
     try:
         yield

@@ -30,11 +30,11 @@ CLOTHES = (
 )
 
 
-def bundled() -> tuple[str, ...]:
+def bundled_names() -> tuple[str, ...]:
     """The names of the data sets that need no file.
 
     Example:
-        >>> bundled()
+        >>> bundled_names()
         ('digits', 'iris', 'wine', 'breast_cancer', 'diabetes', 'fashion-mnist')
     """
     return tuple(_SETS)
@@ -60,7 +60,7 @@ def _table(name: str, title: str, licence: str, **options: Any) -> Callable[[], 
     """A reader of one of scikit-learn's small tables."""
 
     def table() -> Data:
-        from sklearn import datasets  # noqa: PLC0415
+        from sklearn import datasets  # noqa: PLC0415  takes a second to load
 
         bunch: Any = getattr(datasets, f"load_{name}")(**options)
         x = ((bunch.data - bunch.data.mean(axis=0)) / bunch.data.std(axis=0)).astype(np.float32)

@@ -90,7 +90,7 @@ def _frame(path: Path, label: str | None) -> Any:
         frame = pandas.read_csv(path, sep=separator, low_memory=False)
         if label in frame.columns and (frame[label].isna().any() or _kind(frame[label].dtype) not in "biuf"):
             text = pandas.read_csv(path, sep=separator, usecols=[label], dtype=str, keep_default_na=False)
-            frame[label] = _typed(pandas, text[label])
+            frame[label] = _parse(pandas, text[label])
     except KeyError as error:
         notes = f"it names a column that is not there ({one_line(error)}); pandas' notes in it are damaged"
         raise LoadError(f"{path}: is not a table that pandas can read: {notes}. Write it anew.") from error
@@ -99,7 +99,7 @@ def _frame(path: Path, label: str | None) -> Any:
     return frame
 
 
-def _typed(pandas: Any, words: Any) -> Any:
+def _parse(pandas: Any, words: Any) -> Any:
     """A column of text as numbers, if it is numbers and words for missing ones; else as words, of which `NA` is one."""
     words = words.str.strip()
     is_none = words.eq("")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.interval import silent_bound
+from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.state import measure
 
@@ -46,6 +48,8 @@ class ActivityState:
     low: Float64[Array, "d"]
     high: Float64[Array, "d"]
     n_rectified: int = 0
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "ActivityState":
@@ -83,7 +87,7 @@ class ActivityState:
         return cls(n, np.full(len(total), float(n)), zeros, flat, np.abs(total), low, high, n)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "ActivityState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "ActivityState":
         """No samples."""
         zero = np.zeros(width)
         none = zero.astype(np.int64)
@@ -102,7 +106,7 @@ class ActivityState:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Activity:
     """What the units of a layer do over the data seen.
 

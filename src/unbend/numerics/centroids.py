@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64
 from unbend.errors import MergeError
+from unbend.numerics.result import result
 from unbend.numerics.state import measure
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ class CentroidState:
     n: Int64[Array, "k"]
     count: Float64[Array, "k #d"]
     total: Float64[Array, "k d"]
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "CentroidState":
@@ -55,7 +59,7 @@ class CentroidState:
         return self if self.n.any() or not other.n.any() else other
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Centroids:
     """Class means of every unit.
 
@@ -82,4 +86,6 @@ def centroids(state: CentroidState) -> Centroids:
     others = (np.where(known, mean, 0.0).sum(0) - best) / np.maximum(k - 1, 1)
     scale = np.abs(best) + np.abs(others)
     tells = (k > 1) & (scale > 0)
-    return Centroids(state.n, mean, np.divide(best - others, scale, out=np.zeros_like(best), where=tells))
+    return Centroids(
+        n=state.n, mean=mean, selectivity=np.divide(best - others, scale, out=np.zeros_like(best), where=tells)
+    )

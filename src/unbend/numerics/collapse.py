@@ -49,7 +49,7 @@ def collapse(
     Source:
         Papyan, Han & Donoho 2020.
     """
-    second = state.settled()
+    second = state.settle()
     spread = scatter(second)
     k = len(second.y_mean)
     rows = sample.table()[0].astype(np.float64)

@@ -111,7 +111,7 @@ def row_means(second: SecondState) -> Centroids:
         >>> row_means(SecondState.of_rows(rows, targets)).mean.tolist()
         [[2.0], [8.0]]
     """
-    state = second.settled()
+    state = second.settle()
     n = np.round(state.n * state.y_mean)
     return centroids(CentroidState.from_sums(n.astype(np.int64), n[:, None] * state.mean + state.cross.T))
 

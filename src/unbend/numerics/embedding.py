@@ -96,20 +96,20 @@ def embedder(method: str, n: int, *, perplexity: Number = PERPLEXITY, seed: int 
 def _tsne(perplexity: float, seed: int, threads: int) -> tuple[str, Embed]:
     """That of openTSNE where it is installed, else scikit-learn's."""
 
-    def opened(rows: Array, start: Array) -> Array:
-        import openTSNE  # noqa: PLC0415  an extra
+    def embed(rows: Array, start: Array) -> Array:
+        import openTSNE  # an extra
 
         made = openTSNE.TSNE(perplexity=perplexity, initialization=_small(start), random_state=seed, n_jobs=threads)
         return np.asarray(made.fit(rows))
 
     def plain(rows: Array, start: Array) -> Array:
-        from sklearn.manifold import TSNE  # noqa: PLC0415  slow to import
+        from sklearn.manifold import TSNE  # slow to import
 
         small = _small(start).astype(np.float32)
         made = TSNE(perplexity=perplexity, init=small, random_state=seed, n_jobs=threads)
         return made.fit_transform(rows)
 
-    return (_version("openTSNE"), opened) if find_spec("openTSNE") else (_version("scikit-learn"), plain)
+    return (_version("openTSNE"), embed) if find_spec("openTSNE") else (_version("scikit-learn"), plain)
 
 
 def _umap(k: int, seed: int) -> Embed:
@@ -141,7 +141,7 @@ def _even(rows: Float64[Array, "n d"]) -> Float64[Array, "n d"]:
 
 
 def _version(package: str) -> str:
-    from importlib.metadata import version  # noqa: PLC0415  reads the disk
+    from importlib.metadata import version  # reads the disk
 
     return f"{package} {version(package)}"
 
@@ -160,4 +160,4 @@ def _kept_apart() -> Iterator[None]:
             yield
     finally:
         logger.removeFilter(quiet)
-        np.random.set_state(state)  # noqa: NPY002
+        np.random.set_state(state)  # noqa: NPY002  put back as it was

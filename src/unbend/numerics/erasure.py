@@ -78,7 +78,7 @@ def erase(second: SecondState) -> Eraser:
         >>> bool(torch.allclose(found(x)[:2].mean(0), found(x)[2:].mean(0)))
         True
     """
-    second = second.settled()
+    second = second.settle()
     whiten, colour = _whitening(second)
     found, strength, _ = np.linalg.svd(whiten @ second.cross, full_matrices=False)
     size = np.sqrt(np.diagonal(second.yy).max(initial=0.0))  # of a direction that tells a class exactly
@@ -97,7 +97,7 @@ def erase_random(second: SecondState, rank: int, seed: int = 0) -> Eraser:
         rank: how many directions.
         seed: of the draw.
     """
-    second = second.settled()
+    second = second.settle()
     whiten, colour = _whitening(second)
     drawn = np.random.default_rng(seed).standard_normal((len(whiten), min(rank, len(whiten))))
     kept = np.linalg.qr(drawn)[0]

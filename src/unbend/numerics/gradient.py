@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Tensor
 from unbend.numerics.result import result
 
@@ -21,6 +22,8 @@ class GradientState:
     n: int
     width: int
     square: float
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, gradient: Tensor) -> "GradientState":

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64, Tensor
+from unbend.numerics.result import result
 from unbend.numerics.state import measure
 
 if TYPE_CHECKING:
@@ -24,10 +26,17 @@ _NONFINITE = 1020
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramState:
-    """Counts per float32 prefix [2048]."""
+    """Counts per float32 prefix [2048].
+
+    Attributes:
+        n: rows seen.
+        counts: values by the first eleven bits of their float32.
+    """
 
     n: int
     counts: Int64[Array, "2048"]
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "HistogramState":
@@ -49,7 +58,7 @@ class HistogramState:
         return cls(len(x), counts)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "HistogramState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "HistogramState":
         """No values."""
         return cls(0, np.zeros(CODES, np.int64))
 
@@ -57,7 +66,7 @@ class HistogramState:
         return HistogramState(self.n + other.n, self.counts + other.counts)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Histogram:
     """Counts of values on the signed logarithmic grid, trimmed to where values are.
 
@@ -88,13 +97,15 @@ def histogram(state: HistogramState) -> Histogram:
     up, down = positive[4:_NONFINITE], negative[4:_NONFINITE]
     used = np.flatnonzero(up + down)
     if not len(used):
-        return Histogram(state.n, np.array([-1.0, 1.0]), np.zeros(1, np.int64), zeros, nonfinite)
+        return Histogram(
+            n=state.n, edges=np.array([-1.0, 1.0]), counts=np.zeros(1, np.int64), zeros=zeros, nonfinite=nonfinite
+        )
     lo = used[0]
     high_up = np.flatnonzero(up)[-1] + 1 if up.any() else lo
     high_down = np.flatnonzero(down)[-1] + 1 if down.any() else lo
     edges = np.concatenate([-grid[lo : high_down + 1][::-1], grid[lo : high_up + 1]])
     counts = np.concatenate([down[lo:high_down][::-1], [0], up[lo:high_up]])
-    return Histogram(state.n, edges, counts, zeros, nonfinite)
+    return Histogram(n=state.n, edges=edges, counts=counts, zeros=zeros, nonfinite=nonfinite)
 
 
 def _spread(flat: Tensor, codes: Array, mask: Tensor | None) -> Tensor:

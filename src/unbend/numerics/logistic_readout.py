@@ -71,7 +71,7 @@ def logistic_readout(
     Cost:
         `seconds`, once for every yes/no label.
     """
-    second = state.settled()
+    second = state.settle()
     basis = eigen(second)
     if not closed.labels:
         return _of_classes(closed, second, basis, (train, held_out))
@@ -88,7 +88,7 @@ def _of_classes(
     closed: Readout, second: SecondState, basis: Eigen, samples: tuple[SampleState, SampleState]
 ) -> Readout:
     train, held_out = samples
-    (rows, targets), ids = train.table(), train.settled().ids
+    (rows, targets), ids = train.table(), train.settle().ids
     rows, targets = np.asarray(rows, np.float64), np.asarray(targets)
     is_finite = np.isfinite(rows).all(1)
     x, targets, ids = rows[is_finite], targets[is_finite], ids[is_finite]
@@ -99,7 +99,7 @@ def _of_classes(
     spread = basis.scale * np.sqrt(second.n)
     table = _Table(((x - second.mean) * spread) @ basis.vectors, code, len(seen), basis.values / second.n)
     l2, start = _choose(table)
-    rotated = table.fitted(l2, start, _GAP)
+    rotated = table.fit(l2, start, _GAP)
     weight, bias = np.zeros((len(closed.bias), x.shape[1])), np.full(len(closed.bias), -np.inf)
     weight[seen] = (rotated[:, :-1] @ basis.vectors.T) * spread
     bias[seen] = rotated[:, -1] - weight[seen] @ second.mean
@@ -129,7 +129,7 @@ class _Table:
         """Some of the rows."""
         return _Table(self.z[chosen], self.y[chosen], self.k, self.variance)
 
-    def fitted(self, l2: float, start: Float64[Array, "k e"] | None, gap: float) -> Float64[Array, "k e"]:
+    def fit(self, l2: float, start: Float64[Array, "k e"] | None, gap: float) -> Float64[Array, "k e"]:
         """Weights with the bias as last column, by estimate within a relative gap of the optimum at a penalty."""
         from scipy.optimize import minimize
 
@@ -187,7 +187,7 @@ def _choose(table: _Table) -> tuple[float, Float64[Array, "k e"] | None]:
     tried: list[Array] = []
     losses: list[float] = []
     for l2 in PENALTIES:
-        tried.append(inside.fitted(l2, tried[-1] if tried else None, _ROUGH))
+        tried.append(inside.fit(l2, tried[-1] if tried else None, _ROUGH))
         losses.append(_softmax(outside.scores(tried[-1]), outside.y)[0].mean())
         if len(losses) > 1 and losses[-1] > losses[-2]:
             break

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64
+from unbend.numerics.result import result
 from unbend.numerics.state import measure
 
 if TYPE_CHECKING:
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentState:
-    """Sums behind `Moments`; values that are not finite are counted and left out."""
+    """Sums behind `Moments`; values that are not finite are counted and left out.
+
+    Attributes:
+        n: rows seen.
+        count: finite values of each unit.
+        total: sum of them.
+        m2: sum of squared deviations from their mean.
+        low: least of them.
+        high: greatest of them.
+        nonfinite: NaN and infinite values of each unit.
+    """
 
     n: int
     count: Float64[Array, "d"]
@@ -27,6 +39,8 @@ class MomentState:
     low: Float64[Array, "d"]
     high: Float64[Array, "d"]
     nonfinite: Int64[Array, "d"]
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "MomentState":
@@ -48,7 +62,7 @@ class MomentState:
         return cls(n, np.full(len(total), float(n)), total, m2, low, high, np.zeros(len(total), np.int64))
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "MomentState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "MomentState":
         """No samples."""
         zero = np.zeros(width)
         return cls(0, zero, zero, zero, zero + np.inf, zero - np.inf, zero.astype(np.int64))
@@ -69,7 +83,7 @@ class MomentState:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Moments:
     """Mean, spread and extremes of every unit over the data seen.
 
@@ -106,4 +120,4 @@ def moments(state: MomentState) -> Moments:
     with np.errstate(over="ignore"):
         square = np.nansum((variance + mean**2) * count)
     rms = float(np.sqrt(square / state.count.sum())) if state.count.any() else float("nan")
-    return Moments(state.n, mean, np.sqrt(variance), low, high, state.nonfinite, rms)
+    return Moments(n=state.n, mean=mean, std=np.sqrt(variance), low=low, high=high, nonfinite=state.nonfinite, rms=rms)

@@ -16,6 +16,7 @@ from itertools import accumulate
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.sparse import Sparse
 from unbend.numerics.unit_group import UnitGroup
@@ -36,6 +37,8 @@ class Stage:
     weight: Sparse
     low: Float64[Array, "n"]
     high: Float64[Array, "n"]
+
+    __repr__ = in_one_line
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -62,6 +65,8 @@ class PiecewiseAffine:
     groups: tuple[UnitGroup, ...]
     output: Sparse
     input_shape: tuple[int, ...] = ()
+
+    __repr__ = in_one_line
 
     @property
     def n_hinges(self) -> int:

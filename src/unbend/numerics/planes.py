@@ -45,7 +45,7 @@ def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Pro
     Cost:
         O(d³), shared with the layer's other measures.
     """
-    second = state.settled()
+    second = state.settle()
     shown = [_points(part) for part in (train, held_out)]
     kept = [(ids, rows, targets) for ids, rows, targets in shown if len(ids)]
     d, t = second.cross.shape
@@ -65,7 +65,7 @@ def planes(state: SecondState, train: SampleState, held_out: SampleState) -> Pro
 
 def _points(sample: SampleState) -> tuple[Array, Array, Array]:
     """Ids, rows and targets of the first finite rows of a sample."""
-    whole = sample.settled()
+    whole = sample.settle()
     rows, targets = (v[:SHOWN].astype(np.float64) for v in whole.table())
     good = np.isfinite(rows).all(1)
     return whole.ids[:SHOWN][good], rows[good], targets[good]
@@ -73,7 +73,7 @@ def _points(sample: SampleState) -> tuple[Array, Array, Array]:
 
 def variance_axes(second: SecondState) -> tuple[Float64[Array, "2"], Float64[Array, "d 2"]]:
     """The two greatest variances, as sums of squares, and their directions; zeros where none is above rounding."""
-    return _leading(without_constants(second.settled()))
+    return _leading(without_constants(second.settle()))
 
 
 def _leading(gram: Array) -> tuple[Array, Array]:
@@ -101,7 +101,7 @@ def _with_sign(axes: Array) -> Array:
 
 def discriminant_axes(second: SecondState) -> Float64[Array, "d 2"]:
     """The two leading directions of W⁻¹B, scaled to unit within-class variance; zeros beyond k - 1 of them."""
-    second = second.settled()
+    second = second.settle()
     basis, means = eigen(second), centred_means(second)
     count = second.y_mean * second.n
     seen = count > 0.5

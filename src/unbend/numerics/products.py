@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64
 from unbend.numerics import compiled
 from unbend.numerics.sweep import has_kernel
@@ -43,6 +44,8 @@ class CrossProducts:
     y_mean: Float64[Array, "t"]
     cross: Float64[Array, "d t"]
     yy: Float64[Array, "t t"]
+
+    __repr__ = in_one_line
 
 
 @final

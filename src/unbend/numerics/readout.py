@@ -115,7 +115,7 @@ def readout(state: SecondState, train: SampleState, held_out: SampleState, *, co
         O(d³) for the layer's eigenvalues, shared with its other measures, and O(s·d·k) to score, twenty times more for
         the controls.
     """
-    second = state.settled()
+    second = state.settle()
     return read(second, eigen(second), train, held_out, controls=controls)
 
 
@@ -139,7 +139,7 @@ def read(
 
 def _finite(sample: SampleState, second: SecondState) -> tuple[Array, Array, Int64[Array, "s"]]:
     """The rows of the sample that were summed, their targets and numbers: the finite ones of the least hashes."""
-    (rows, targets), ids = sample.table(), sample.settled().ids
+    (rows, targets), ids = sample.table(), sample.settle().ids
     good = np.isfinite(rows).all(1) if len(rows) else np.zeros(0, bool)
     if not good.all():
         rows, targets, ids = rows[good], targets[good], ids[good]

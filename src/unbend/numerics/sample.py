@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Int64, Shaped, Tensor
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class SampleState:
     rows: tuple[Shaped[Array, "_ d"], ...]
     targets: tuple[Shaped[Array, "_ t"], ...]
 
+    __repr__ = in_one_line
+
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "SampleState":
         """The rows of one batch that may enter."""
@@ -42,7 +45,7 @@ class SampleState:
         return cls(s.keep, s.ids[chosen], s.codes[chosen], *loose)
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "SampleState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "SampleState":
         """No rows, and no bound on how many others keep."""
         return cls(sys.maxsize, np.zeros(0, np.int64), np.zeros(0, np.uint64), (), ())
 
@@ -54,9 +57,9 @@ class SampleState:
             self.rows + other.rows,
             self.targets + other.targets,
         )
-        return both.settled() if len(both.ids) > both.size + _SLACK else both
+        return both.settle() if len(both.ids) > both.size + _SLACK else both
 
-    def settled(self) -> "SampleState":
+    def settle(self) -> "SampleState":
         """Exactly the rows that are kept, by rising hash; a row seen twice is kept once."""
         if self._is_settled():
             return self
@@ -70,7 +73,7 @@ class SampleState:
 
     def table(self) -> tuple[Shaped[Array, "s d"], Shaped[Array, "s t"]]:
         """Rows [s, d] and targets [s, t] of the settled sample."""
-        whole = self.settled()
+        whole = self.settle()
         if not whole.rows:
             return np.zeros((0, 0), np.float32), np.zeros((0, 0))
         return whole.rows[0], whole.targets[0]

@@ -59,7 +59,7 @@ def scatter(state: SecondState) -> Scatter | None:
     Source:
         Fisher 1936; Hotelling-Lawley trace with its null mean removed; He & Su 2023 (law of equi-separation).
     """
-    second = state.settled()
+    second = state.settle()
     if not is_one_hot(second):
         return None
     counts = np.rint(second.y_mean * second.n).astype(np.int64)

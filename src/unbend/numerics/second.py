@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Bool, Float64, Tensor
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class SecondState:
     cross: Float64[Array, "d t"]
     yy: Float64[Array, "t t"]
     loose: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: "unbend.numerics.batch.Batch") -> "SecondState":
@@ -81,9 +84,9 @@ class SecondState:
     def __add__(self, other: "SecondState") -> "SecondState":
         loose = self.loose + other.loose
         total = replace(_merge(self, other), loose=loose)
-        return total.settled() if sum(len(rows) for rows, _ in loose) >= BLOCK else total
+        return total.settle() if sum(len(rows) for rows, _ in loose) >= BLOCK else total
 
-    def settled(self) -> "SecondState":
+    def settle(self) -> "SecondState":
         """The same sums with nothing loose; made once per state."""
         if not self.loose:
             return self

@@ -73,10 +73,10 @@ def differences(right: Float64[Array, "l n"], reference: Float64[Array, "*l n"],
         level: that all intervals hold at once.
     """
     other = np.broadcast_to(reference, right.shape)
-    return replace(_paired(right, other, single_level(right - other, level)), level=level)
+    return replace(_paired_band(right, other, single_level(right - other, level)), level=level)
 
 
-def _paired(right: Float64[Array, "l n"], other: Float64[Array, "l n"], each: float) -> Band:
+def _paired_band(right: Float64[Array, "l n"], other: Float64[Array, "l n"], each: float) -> Band:
     """Differences of paired proportions, each with an interval of its own."""
     found = [paired_difference(a.astype(bool), b.astype(bool), each) for a, b in zip(right, other, strict=True)]
     low, high = (np.array([getattr(d, end) for d in found]) for end in ("low", "high"))

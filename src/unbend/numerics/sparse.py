@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64
 
 _DENSE = 0.2
@@ -31,6 +32,8 @@ class Sparse:
     indptr: Int64[Array, "rows_plus_1"]
     n_columns: int
 
+    __repr__ = in_one_line
+
     @classmethod
     def of(cls, matrix: csr_array) -> "Sparse":
         """The same matrix, from scipy, with its rows sorted and its zeros dropped."""
@@ -53,7 +56,7 @@ class Sparse:
         """The same matrix for scipy."""
         return csr_array((self.data, self.indices, self.indptr), shape=(self.n_rows, self.n_columns))
 
-    def used(self) -> Int64[Array, "used"]:
+    def used_columns(self) -> Int64[Array, "used"]:
         """The columns that hold a non-zero, ascending."""
         return np.flatnonzero(np.bincount(self.indices, minlength=1))
 
@@ -61,7 +64,7 @@ class Sparse:
         return replace(self, data=np.abs(self.data))
 
     def __matmul__(self, columns: Float64[Array, "cols n"]) -> Float64[Array, "rows n"]:
-        used = self.used()
+        used = self.used_columns()
         if len(self.data) < _DENSE * self.n_rows * max(1, len(used)):
             return self.csr() @ columns[: self.n_columns]
         return self.block(used) @ columns[used]

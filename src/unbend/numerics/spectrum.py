@@ -45,7 +45,7 @@ def spectrum(state: SecondState) -> Spectrum:
     Source:
         Roy & Vetterli 2007 (effective rank); Srivastava 2005 (unbiased tr Σ²).
     """
-    second = state.settled()
+    second = state.settle()
     n, d = second.n, len(second.mean)
     gram = without_constants(second)
     if n < 2 or not gram.any():

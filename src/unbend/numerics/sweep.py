@@ -204,7 +204,7 @@ def _rows(x: Array, order: Array, starts: Array) -> tuple[Array, Array, Array, A
 def _features(x: Array, groups: Segments) -> Sweep:
     totals, total, squares, low, high = _rows(x, groups.order, groups.starts)
     class_n = np.diff(groups.starts)
-    return _swept(len(x), len(x), (total, squares, low, high), (class_n, class_n[:, None], totals), None)
+    return _seen_equally(len(x), len(x), (total, squares, low, high), (class_n, class_n[:, None], totals), None)
 
 
 def _tokens(x: Tensor, groups: Segments, mask: Tensor | None) -> Sweep:
@@ -221,7 +221,7 @@ def _tokens(x: Tensor, groups: Segments, mask: Tensor | None) -> Sweep:
         means = totals / length[:, None]
     else:
         means = np.where(length[:, None] > 0, totals / np.maximum(length, 1)[:, None], np.nan)
-    return _swept(n, len(order), sums, _classes(means, length > 0, groups), torch.from_numpy(means).float())
+    return _seen_equally(n, len(order), sums, _classes(means, length > 0, groups), torch.from_numpy(means).float())
 
 
 def _small_maps(x: Tensor, groups: Segments) -> Sweep:
@@ -236,9 +236,9 @@ def _small_maps(x: Tensor, groups: Segments) -> Sweep:
     class_n = np.diff(groups.starts)
     if by_class and p:
         classes = class_n, class_n[:, None], totals.reshape(-1, d, p).sum(2) / p
-        return _swept(n, n * p, sums, classes, x.mean(2))
+        return _seen_equally(n, n * p, sums, classes, x.mean(2))
     means = x.sum(2, dtype=torch.float64).numpy() / (p or np.nan)
-    return _swept(n, n * p, sums, _classes(means, np.full(n, p > 0), groups), x.mean(2))
+    return _seen_equally(n, n * p, sums, _classes(means, np.full(n, p > 0), groups), x.mean(2))
 
 
 def _large_maps(x: Tensor, groups: Segments, *, zeros: bool) -> Sweep:
@@ -249,7 +249,7 @@ def _large_maps(x: Tensor, groups: Segments, *, zeros: bool) -> Sweep:
     compiled.sweep_maps(x.numpy(), totals, squares, low, high, count, team(maps=True))
     means = totals / p
     sums = totals.sum(0), squares.sum(0), low.astype(np.float64), high.astype(np.float64)
-    swept = _swept(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())
+    swept = _seen_equally(n, n * p, sums, _classes(means, np.full(n, True), groups), torch.from_numpy(means).float())
     return replace(swept, zeros=count.astype(np.int64)) if zeros else swept
 
 
@@ -266,7 +266,7 @@ def _classes(means: Array, counted: Array, groups: Segments) -> tuple[Array, Arr
     return class_n, class_count[:, None], sums.numpy()
 
 
-def _swept(
+def _seen_equally(
     n: int,
     count: int,
     sums: tuple[Array, ...] | list[Array],

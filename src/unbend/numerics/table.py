@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Int64
 from unbend.numerics.batch import Batch
 
@@ -24,13 +25,15 @@ class TableState:
     rows: tuple[Tensor, ...]
     y: tuple[Tensor, ...]
 
+    __repr__ = in_one_line
+
     @classmethod
     def of(cls, batch: Batch) -> "TableState":
         """The rows of one batch, copied."""
         return cls((batch.samples.ids,), (batch.rows.detach().cpu().clone(),), (batch.samples.y,))
 
     @classmethod
-    def empty(cls, width: int, n_targets: int) -> "TableState":  # noqa: ARG003
+    def empty(cls, width: int, n_targets: int) -> "TableState":
         """No rows."""
         return cls((), (), ())
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Bool, Int64
 
 
@@ -32,6 +33,8 @@ class UnitGroup:
     n_units: int
     n_ways: int
     first: int
+
+    __repr__ = in_one_line
 
     @property
     def n_hinges(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.errors import MergeError
 from unbend.numerics import compiled
@@ -37,6 +38,8 @@ class Extremes:
     ids: Int64[Array, "d m"]
     place: Int64[Array, "d m"]
 
+    __repr__ = in_one_line
+
     @classmethod
     def empty(cls, width: int) -> "Extremes":
         """No rows."""
@@ -48,15 +51,15 @@ class Extremes:
         """The greatest of some answers; those that are not finite are passed over."""
         clean = np.where(np.isfinite(value), value, -np.inf)
         whole = cls(clean, np.where(np.isfinite(value), ids, -1), np.where(np.isfinite(value), place, 0))
-        return whole._kept() + cls.empty(len(value))
+        return whole._keep() + cls.empty(len(value))
 
-    def _kept(self) -> "Extremes":
+    def _keep(self) -> "Extremes":
         order = np.lexsort((self.ids, -self.value), axis=1)[:, :KEPT]
         return Extremes(*(np.take_along_axis(part, order, 1) for part in (self.value, self.ids, self.place)))
 
     def __add__(self, other: "Extremes") -> "Extremes":
         pairs = ((self.value, other.value), (self.ids, other.ids), (self.place, other.place))
-        return Extremes(*(np.concatenate(pair, axis=1) for pair in pairs))._kept()
+        return Extremes(*(np.concatenate(pair, axis=1) for pair in pairs))._keep()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +83,8 @@ class UnitState:
     fired: Int64[Array, "k d"]
     high: Extremes
     low: Extremes
+
+    __repr__ = in_one_line
 
     @classmethod
     def of(cls, batch: Batch) -> "UnitState":
@@ -226,7 +231,7 @@ _BLOCK = 512
 """Units whose correlations with all others are in memory at a time."""
 
 
-def _scaled(rows: Shaped[Array, "s d"]) -> Float64[Array, "s d"]:
+def _scale(rows: Shaped[Array, "s d"]) -> Float64[Array, "s d"]:
     """Columns of mean 0 and length 1; 0 for those that do not vary."""
     x = np.nan_to_num(np.asarray(rows, np.float64), posinf=0.0, neginf=0.0)
     centred = x - x.mean(0)
@@ -238,7 +243,7 @@ def _scaled(rows: Shaped[Array, "s d"]) -> Float64[Array, "s d"]:
 def _copies(rows: Array | None, d: int) -> tuple[Int64[Array, "d"], Float64[Array, "d"]]:
     if rows is None or len(rows) < 3 or d < 2:
         return np.full(d, -1), np.zeros(d)
-    scaled = _scaled(rows)
+    scaled = _scale(rows)
     found, size = np.zeros(d, np.int64), np.zeros(d)
     for start in range(0, d, _BLOCK):
         part = scaled[:, start : start + _BLOCK].T @ scaled
@@ -259,7 +264,7 @@ def _columns(rows: Array | None, inputs: Array | None, d: int) -> tuple[Int64[Ar
 
 def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[Array, "d q"]:
     """The correlation of every unit with every column of the input, over the rows of the row sample."""
-    return _scaled(rows).T @ _scaled(inputs)
+    return _scale(rows).T @ _scale(inputs)
 
 
 def _plain(batch: Batch) -> Tensor | None:

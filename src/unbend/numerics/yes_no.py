@@ -29,7 +29,7 @@ def label_readouts(state: SecondState, train: SampleState, held_out: SampleState
     Cost:
         O(d³) once, and that of scoring a read-out of two classes for each label.
     """
-    second = state.settled()
+    second = state.settle()
     basis = eigen(second)
     each = tuple(
         read(_of_label(second, j), basis, only(train, j), only(held_out, j), controls=controls)
@@ -86,7 +86,7 @@ def only(sample: SampleState, j: int) -> SampleState:
         sample: rows whose targets are columns of 0 and 1.
         j: which column.
     """
-    whole = sample.settled()
+    whole = sample.settle()
     return replace(whole, targets=tuple(np.stack([1 - t[:, j], t[:, j]], axis=1) for t in whole.targets))
 
 

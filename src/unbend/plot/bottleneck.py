@@ -16,7 +16,7 @@ from unbend._shares import percent
 from unbend.explain.bottleneck.bottleneck import BottleneckPlane
 from unbend.numerics.separable import JointOverlap, Overlap
 from unbend.plot.film import image_of
-from unbend.plot.style import INK, MUTED, PAPER, RC, class_color, shortened
+from unbend.plot.style import INK, MUTED, PAPER, RC, class_color, shorten
 
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 _PIXELS = 240
@@ -118,5 +118,5 @@ def _names(ax: Axes, points: Float[np.ndarray, "n 2"], y: Int64[np.ndarray, "n"]
         return
     for label in np.unique(y):
         x, up = np.median(points[y == label], axis=0)
-        ax.text(x, up, shortened(names[label]), ha="center", va="center", fontweight="bold", clip_on=True,
+        ax.text(x, up, shorten(names[label]), ha="center", va="center", fontweight="bold", clip_on=True,
                 bbox={"boxstyle": "round,pad=0.15", "fc": PAPER, "ec": "none", "alpha": 0.75})  # fmt: skip

@@ -25,7 +25,8 @@ from unbend.plot.style import INK, PAPER, class_color
 PATTERNS = LinearSegmentedColormap.from_list("unbend.patterns", list(PATTERN_COLORS))
 """Dark blue over paper to amber: ordered in lightness at both ends, safe for any colour vision."""
 
-_MANY = 20_000  # faces above which fills are drawn as pixels inside a vector figure
+_MANY = 20_000
+"""Faces above which fills are drawn as pixels inside a vector figure."""
 _SHADE = 0.22
 
 

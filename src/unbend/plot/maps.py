@@ -15,7 +15,7 @@ from unbend._shares import percent
 from unbend._typing import Array, Float64
 from unbend.explain.maps.maps import LayerMaps
 from unbend.plot.film import image_of, kept_frames, moment, n_moments
-from unbend.plot.style import BLUE, INK, MUTED, PAPER, RC, VERMILION, class_color, distinct, shortened
+from unbend.plot.style import BLUE, INK, MUTED, PAPER, RC, VERMILION, class_color, distinct, shorten
 
 _NAMED = 24
 """Up to this many classes are named."""
@@ -95,7 +95,7 @@ def map_film(result: LayerMaps, method: str) -> Iterator[UInt8[Array, "h w 3"]]:
 def _words(result: LayerMaps, method: str, i: int) -> str:
     """A layer with how far its map can be trusted."""
     series = result[method]
-    told = f"{shortened(result.labels[i])}: trust {series.trustworthiness[i]:.2f}"
+    told = f"{shorten(result.labels[i])}: trust {series.trustworthiness[i]:.2f}"
     return told + (f", kNN {percent(series.accuracy[i])}" if np.isfinite(series.accuracy[i]) else "")
 
 
@@ -115,5 +115,5 @@ def _rows(ax: Axes, result: LayerMaps, points: Float64[Array, "n 2"], around: fl
         for label, word in enumerate(distinct(result.class_names)):
             if (result.y == label).any():
                 x, y = np.median(points[result.y == label], axis=0)
-                ax.text(x, y, shortened(word, 12), color=INK, ha="center", va="center", fontweight="bold",
+                ax.text(x, y, shorten(word, 12), color=INK, ha="center", va="center", fontweight="bold",
                         fontsize=2.4 * size, clip_on=True, parse_math=False)  # fmt: skip

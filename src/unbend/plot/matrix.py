@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from unbend._typing import Array, Float64
-from unbend.plot.style import INK, MUTED, PAPER, shortened, tint
+from unbend.plot.style import INK, MUTED, PAPER, shorten, tint
 
 _WRITTEN = 12
 _NAMED = 40
@@ -30,7 +30,7 @@ def matrix(
     row, column = np.nonzero(~np.isfinite(values))
     ax.plot(column, row, ".", color=MUTED, ms=2)
     step = -(-n // _NAMED)
-    short = [shortened(name, 16) for name in names]
+    short = [shorten(name, 16) for name in names]
     turn = 90 if max(map(len, short), default=0) > 2 else 0
     ax.set_xticks(range(0, n, step), short[::step], rotation=turn, parse_math=False)
     ax.set_yticks(range(0, n, step), short[::step], parse_math=False)

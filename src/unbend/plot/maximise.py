@@ -10,7 +10,7 @@ from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
 from unbend.explain.units.examples import column_word
-from unbend.plot.style import BLUE, FAINT, GREY, MUTED, VERMILION, shortened
+from unbend.plot.style import BLUE, FAINT, GREY, MUTED, VERMILION, shorten
 
 COLUMNS = 10
 """Columns of a table that are drawn: those in which the input is furthest from the mean."""
@@ -33,7 +33,7 @@ def maximise(ax: Axes, result: Maximisation, target: int) -> None:
             side.set_visible(False)
     else:
         _columns(ax, result, target)
-    ax.set_title(shortened(result.names[target], 34), loc="left", color=VERMILION if result.is_noise[target] else MUTED)
+    ax.set_title(shorten(result.names[target], 34), loc="left", color=VERMILION if result.is_noise[target] else MUTED)
 
 
 def real_rows(result: Maximisation, target: int) -> Array:
@@ -43,7 +43,7 @@ def real_rows(result: Maximisation, target: int) -> Array:
 
 def column_name(result: Maximisation, j: int) -> str:
     """What a column is called at an axis."""
-    return shortened(column_word(result.examples.column_names, j, is_alone=True), NAME)
+    return shorten(column_word(result.examples.column_names, j, is_alone=True), NAME)
 
 
 def _columns(ax: Axes, result: Maximisation, target: int) -> None:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from unbend._typing import Array, Float64
 from unbend.chart.planes import groups, window
 from unbend.numerics.planes import Projections
-from unbend.plot.style import BLUE, CLASSES, INK, MUTED, VERMILION, class_color, distinct, shortened
+from unbend.plot.style import BLUE, CLASSES, INK, MUTED, VERMILION, class_color, distinct, shorten
 
 GROUPED = 40
 """Up to this many classes are groups of their own: each costs 2 ms and 0.5 kB a picture."""
@@ -73,7 +73,7 @@ def _dots(ax: Axes, points: Array, color: str, *, held_out: bool, gid: str | Non
 def _names(ax: Axes, result: Projections, points: Array, good: Array, names: Sequence[str]) -> None:
     """Class names at the medians, moved up or down to a free place; left out where a crowd has none."""
     members = {i: points[good & (result.label == i)] for i in range(len(names))}
-    words = [shortened(word, 12) for word in distinct(names)]
+    words = [shorten(word, 12) for word in distinct(names)]
     taken: list[tuple[float, float, float]] = []
     for i in sorted((i for i in members if len(members[i])), key=lambda i: -len(members[i])):
         x, y = ax.transLimits.transform(np.median(members[i], axis=0))

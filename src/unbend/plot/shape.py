@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from unbend.explain.shape import LayerShapes
-from unbend.plot.style import BLUE, GREEN, GREY, class_color, layer_axis, shortened, tint
+from unbend.plot.style import BLUE, GREEN, GREY, class_color, layer_axis, shorten, tint
 
 
 def dimensions(ax: Axes, result: LayerShapes) -> None:
@@ -39,7 +39,7 @@ def scales(ax: Axes, result: LayerShapes, *, most: int = 6) -> None:
             ax.plot(one.curve_n, one.curve, color=GREY, lw=0.7, alpha=0.5)
             continue
         color = class_color(sorted(named).index(i))
-        ax.plot(one.curve_n, one.curve, "o-", color=color, ms=2.5, lw=1.2, label=shortened(name))
+        ax.plot(one.curve_n, one.curve, "o-", color=color, ms=2.5, lw=1.2, label=shorten(name))
     ax.set(xlabel="rows (fewer: coarser)", ylabel="dimension", xscale="log", ylim=(0, None))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_formatter("")
@@ -67,8 +67,8 @@ def alike(ax: Axes, result: LayerShapes, *, between: bool = False) -> None:
     names = result.others if between else result.layers
     ax.imshow(tint(BLUE, np.clip(table, 0, 1)), interpolation="nearest", aspect="auto")
     step = max(1, -(-len(names) // 20))
-    ax.set_xticks(range(0, len(names), step), [shortened(names[i], 12) for i in range(0, len(names), step)],
+    ax.set_xticks(range(0, len(names), step), [shorten(names[i], 12) for i in range(0, len(names), step)],
                   rotation=90, parse_math=False)  # fmt: skip
     step = max(1, -(-len(result.layers) // 20))
     at = range(0, len(result.layers), step)
-    ax.set_yticks(list(at), [shortened(result.layers[i], 16) for i in at], parse_math=False)
+    ax.set_yticks(list(at), [shorten(result.layers[i], 16) for i in at], parse_math=False)

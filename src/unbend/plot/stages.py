@@ -16,7 +16,7 @@ from unbend.numerics.polar import polar
 from unbend.plot.film import MOST_FRAMES, image_of, kept_frames, moment, n_moments
 from unbend.plot.lines import warped_grid
 from unbend.plot.scatter import legend, scatter
-from unbend.plot.style import FAINT, PAPER, RC, shortened
+from unbend.plot.style import FAINT, PAPER, RC, shorten
 
 _ACROSS, _INCHES = 4, 2.3
 _ROUNDING = 1e-6
@@ -84,7 +84,7 @@ def flow_grid(result: PlaneFlow) -> Figure:
             ax.set_visible(i < n)
             if i < n:
                 flow_stage(ax, result, i)
-                ax.set_title(shortened(result.names[i], 30), loc="left", parse_math=False)
+                ax.set_title(shorten(result.names[i], 30), loc="left", parse_math=False)
     return figure
 
 

@@ -6,7 +6,7 @@ In: a `Steering`. Out: marks on given axes.
 from matplotlib.axes import Axes
 
 from unbend.explain.steering import Steering
-from unbend.plot.style import BLUE, FAINT, GREY, shortened
+from unbend.plot.style import BLUE, FAINT, GREY, shorten
 
 
 def steering(ax: Axes, result: Steering) -> None:
@@ -16,5 +16,5 @@ def steering(ax: Axes, result: Steering) -> None:
     ax.plot(result.strengths, 100 * result.called, "s-", color=BLUE, ms=3.5, label=f"towards {result.direction.name}")
     ax.axvline(0, color=FAINT, lw=0.8, zorder=-1)
     ax.set(xlabel="added, in steps from the others to the class", ylabel="called that class (%)", ylim=(-3, 103))
-    ax.set_title(shortened(result.direction.layer, 34), loc="left")
+    ax.set_title(shorten(result.direction.layer, 34), loc="left")
     ax.legend(frameon=False, fontsize=7, loc="upper left")

@@ -36,7 +36,7 @@ from unbend.chart.style import (
     YELLOW,
     class_color,
     distinct,
-    shortened,
+    shorten,
 )
 
 __all__ = [
@@ -63,7 +63,7 @@ __all__ = [
     "layer_axis",
     "name_room",
     "plain_powers",
-    "shortened",
+    "shorten",
     "spread",
     "tint",
 ]
@@ -106,7 +106,7 @@ def layer_axis(ax: Axes, labels: Sequence[str], *, most: int = 26) -> None:
     """Layers along x: every name while there is room, else every second, third, …, always the first."""
     n = len(labels)
     ticks = range(0, n, -(-n // most))
-    ax.set_xticks(list(ticks), [shortened(labels[i]) for i in ticks], parse_math=False)
+    ax.set_xticks(list(ticks), [shorten(labels[i]) for i in ticks], parse_math=False)
     if not _level(labels, most):
         for text in ax.get_xticklabels():
             text.set(rotation=38, ha="right", rotation_mode="anchor")
@@ -117,7 +117,7 @@ def name_room(labels: Sequence[str], *, most: int = 26) -> float:
     """Inches that `layer_axis` needs below the axes."""
     if _level(labels, most):
         return 0.26
-    longest = max(len(shortened(name)) for name in labels)
+    longest = max(len(shorten(name)) for name in labels)
     return 0.2 + 0.039 * longest
 
 

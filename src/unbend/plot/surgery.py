@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from unbend.explain.surgery.needed import UnitsNeeded
 from unbend.explain.surgery.surgery import Surgery
-from unbend.plot.style import BLUE, FAINT, GREEN, GREY, INK, MUTED, ORANGE, PINK, SKY, VERMILION, shortened
+from unbend.plot.style import BLUE, FAINT, GREEN, GREY, INK, MUTED, ORANGE, PINK, SKY, VERMILION, shorten
 
 LOOKS = {
     "skip": ("o", BLUE, "skipped"),
@@ -37,7 +37,7 @@ def surgery(ax: Axes, result: Surgery) -> None:
         ends = 100 * (result.accuracy - np.array([[cut.cost.high, cut.cost.low] for cut in cuts]).T)
         ax.hlines(at, *ends, color=color, lw=1.0, alpha=0.7)
         ax.plot(x, at, mark, color=color, ms=4.5, mew=0, label=word, gid=op)
-    ax.set_yticks(list(place.values()), [shortened(name, 28) for name in place], parse_math=False)
+    ax.set_yticks(list(place.values()), [shorten(name, 28) for name in place], parse_math=False)
     ax.set(ylim=(len(place) - 0.4, -0.6), xlim=(min(0.0, ax.get_xlim()[0]), 102), xlabel="held-out accuracy (%)")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shown), frameon=False, fontsize=7.5,
               handletextpad=0.2, columnspacing=1.2)  # fmt: skip
@@ -57,5 +57,5 @@ def units_needed(ax: Axes, result: UnitsNeeded, accuracy: float) -> None:
     ax.plot(share, 100 * result.by_importance, "s-", color=ORANGE, ms=3, lw=1.4, label="most important")
     ax.plot([100 * result.needed / max(result.n_units, 1)] * 2, [0, 100], color=INK, lw=0.8, ls=(0, (2, 2)))
     ax.set(xlabel="units kept (%)", ylabel="accuracy (%)", xlim=(-2, 102), ylim=(0, 102))
-    ax.set_title(f"{shortened(result.layer, 30)}: {result.needed:,} of {result.n_units:,}", loc="left")
+    ax.set_title(f"{shorten(result.layer, 30)}: {result.needed:,} of {result.n_units:,}", loc="left")
     ax.legend(frameon=False, fontsize=7, loc="lower right")

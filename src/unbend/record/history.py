@@ -126,7 +126,7 @@ def open_history(path: str | os.PathLike[str]) -> RunHistory:
         newer = f" It says {said[:40]!r}: upgrade unbend." if said else ""
         raise RecordError(f"{path}: not a history of a training run. unbend.watch writes them.{newer}")
     try:
-        return _assembled(lines[1:])
+        return _assemble(lines[1:])
     except (KeyError, TypeError, ValueError, ZlibError) as error:
         raise RecordError(f"{path}: a damaged history: {type(error).__name__} {error}. Copy it again.") from error
 
@@ -139,7 +139,7 @@ def _lines(text: bytes) -> Iterator[Any]:
             yield json.loads(body)
 
 
-def _assembled(lines: Iterable[dict[str, Any]]) -> RunHistory:
+def _assemble(lines: Iterable[dict[str, Any]]) -> RunHistory:
     """Parts of a run, one from each `about` on, added."""
     whole: RunHistory | None = None
     about, fields = AboutRun(), list(FIELDS)
@@ -179,7 +179,7 @@ def _about(tree: dict[str, Any]) -> AboutRun:
 
 
 def _snapshot(line: dict[str, Any], about: AboutRun, fields: list[str]) -> Snapshot:
-    table = np.frombuffer(_inflated(line["layers"]), "<f4").reshape(len(fields), len(about.layers)).T
+    table = np.frombuffer(_inflate(line["layers"]), "<f4").reshape(len(fields), len(about.layers)).T
     layers = {
         layer.name: {what: float(value) for what, value in zip(fields, row, strict=True) if not math.isnan(value)}
         for layer, row in zip(about.layers, table, strict=True)
@@ -188,7 +188,7 @@ def _snapshot(line: dict[str, Any], about: AboutRun, fields: list[str]) -> Snaps
     return Snapshot(int(line["step"]), float(line["at"]), values, {k: v for k, v in layers.items() if v})
 
 
-def _inflated(text: str) -> bytes:
+def _inflate(text: str) -> bytes:
     """What was packed, if it is no more than a table of layers can be."""
     packed = decompressobj()
     table = packed.decompress(b64decode(text), MOST_BYTES)

@@ -29,7 +29,7 @@ def save_maps(maps: LayerMaps, path: str | os.PathLike[str]) -> None:
     """
     try:
         import pyarrow as pa  # noqa: PLC0415  an extra
-        from pyarrow import parquet  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415  an optional package
     except ImportError:
         raise MissingExtraError("parquet: needs pyarrow. Install it: pip install 'unbend[table]'.") from None
     names = np.array(maps.class_names, dtype=object)

@@ -118,8 +118,8 @@ def _container(value: object, where: str, inner: Callable[[Any, Any], Tree]) -> 
     if isinstance(value, Unknown):
         return {"$type": value.name, **_entries(value.fields, where, inner)}
     if is_dataclass(value) and not isinstance(value, type):
-        settled = getattr(value, "settled", None)
-        whole = settled() if callable(settled) else value
+        settle = getattr(value, "settle", None)
+        whole = settle() if callable(settle) else value
         entries = {f.name: inner(getattr(whole, f.name), f.name) for f in fields(whole)}
         return {"$type": name_of(type(whole)), **entries}
     raise RecordError(
@@ -196,7 +196,7 @@ class TreeReader:
             rest = _with_arrays(rest) if content in ARRAYS_NOW else rest
             return self._dataclass(content, self._entries(rest, where, depth), where)
         if tag in ("$array", "$tensor") and isinstance(content, str):
-            stored = self._stored(tree, content, where)
+            stored = self._array(tree, content, where)
             return _tensor(stored) if tag == "$tensor" else _array(stored, where)
         if len(tree) == 1 and tag == "$list" and isinstance(content, list):
             return list(self.read(content, where, depth))
@@ -209,7 +209,7 @@ class TreeReader:
     def _entries(self, tree: Tree, where: str, depth: int) -> dict[str, Any]:
         return {key.removeprefix("$"): self.read(v, f"{where}.{key}", depth + 1) for key, v in tree.items()}
 
-    def _stored(self, tree: Tree, key: str, where: str) -> Array | Tensor:
+    def _array(self, tree: Tree, key: str, where: str) -> Array | Tensor:
         if key not in self.tensors:
             raise RecordError(f"{where}: the tensor {key!r} is missing from the file: a damaged study.")
         stored = self.tensors[key]

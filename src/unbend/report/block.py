@@ -90,7 +90,7 @@ class _Writer:
     def _array(self, values: Array, block: int) -> dict[str, Any]:
         """Integers in 32 bits, truth and bytes in 8, coordinates (two columns) in 16, other numbers as float32."""
         if values.dtype.kind == "f" and values.ndim == 2 and values.shape[1] == 2:
-            packed, more = _quantised(values)
+            packed, more = _quantise(values)
         else:
             packed, more = values.astype(_KINDS.get(values.dtype.kind) or _float_kind(values)), {}
         raw = packed.tobytes()
@@ -110,7 +110,7 @@ def _float_kind(values: Array) -> str:
     return "<f4" if not size.size or (size.max() <= single.max and size.min() >= single.tiny) else "<f8"
 
 
-def _quantised(points: Array) -> tuple[Array, dict[str, Any]]:
+def _quantise(points: Array) -> tuple[Array, dict[str, Any]]:
     """Coordinates in 65,535 steps over the range of each column: a hundredth of a pixel."""
     good = np.isfinite(points)
     low = np.where(good, points, np.inf).min(0, initial=np.inf)

@@ -7,13 +7,12 @@ import os
 
 import numpy as np
 
-from unbend._shares import percent
+from unbend._shares import percent, points
 from unbend.report.block import pack
 from unbend.report.figures import Figures, rules
 from unbend.report.html import fill, looks, template, write
 from unbend.report.sections import Picture, Table
 from unbend.report.text import in_digits
-from unbend.report.verdict import points
 from unbend.study.compare import Comparison
 
 _HERE = "unbend.report"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from unbend._names import first_few
-from unbend._shares import percent
+from unbend._shares import percent, points
 from unbend.chart.depth import law_line
 from unbend.numerics.readout import READERS
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
@@ -42,7 +42,7 @@ def _curve(result: Depth, labels: list[str], place: Place) -> Picture:
             percent(result.held_out[i]),
             f"{percent(result.low[i])} to {percent(result.high[i])}",
             percent(result.train[i]),
-            _untrained(result, i),
+            _untrained_score(result, i),
             percent(result.control[i]),
         )
         for i in range(len(labels))
@@ -84,7 +84,7 @@ def _few(labels: list[str], readers: tuple[str, ...], kind: str) -> str:
     return first_few([label for label, reader in zip(labels, readers, strict=True) if reader == kind])
 
 
-def _untrained(result: Depth, i: int) -> str:
+def _untrained_score(result: Depth, i: int) -> str:
     """The score of a layer before training, with the range of its draws where there are several."""
     mean = percent(result.twin[i])
     if result.n_draws < 2 or not np.isfinite(result.twin[i]):
@@ -123,7 +123,7 @@ def _law(result: Depth, labels: list[str], place: Place) -> Picture:
     fit = ""
     if np.isfinite(result.line_slope):
         factor, tied = np.exp(result.line_slope), result.line_correlation
-        fit = f" Times {factor:.2g} per activation; correlation with depth {tied:.2f}.".replace("-", "−")
+        fit = f" Times {factor:.2g} per activation; correlation with depth {tied:.2f}."
     fitted, line = law_line(result)
     return Picture(
         "Equi-separation",
@@ -148,7 +148,7 @@ def _law(result: Depth, labels: list[str], place: Place) -> Picture:
 @section.register
 def head(result: Head, place: Place = NOWHERE) -> Section:
     """The network's own output against a read-out refitted on the layer that feeds it."""
-    points = [f"{100 * v:+.1f}".replace("-", "−") for v in (result.gain, result.low, result.high)]
+    gain = [points(v) for v in (result.gain, result.low, result.high)]
     feeds = place.label(result.layer)
     return Section(
         (
@@ -160,9 +160,9 @@ def head(result: Head, place: Place = NOWHERE) -> Section:
             Number(
                 "gain",
                 result.gain,
-                f"{points[0]} points",
+                f"{gain[0]} points",
                 "refitted minus own, paired by row, with its 95 % interval",
-                aside=f"{points[1]} to {points[2]}",
+                aside=f"{gain[1]} to {gain[2]}",
             ),
         )
     )

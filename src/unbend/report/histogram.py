@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from unbend._shares import percent
+from unbend._shares import percent, small_percent
 from unbend.chart.histogram import bars
 from unbend.numerics.histogram import Histogram
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, in_digits, small_share
+from unbend.report.text import Number, in_digits
 
 
 @section.register
@@ -43,7 +43,7 @@ def _table(result: Histogram) -> Table:
     rows.insert(sum(sign < 0 for sign, _ in keys), ("exactly 0", result.zeros))
     return Table(
         ("magnitude", "values", "share"),
-        tuple((words, f"{count:,}", small_share(count / total)) for words, count in rows if count),
+        tuple((words, f"{count:,}", small_percent(count / total)) for words, count in rows if count),
     )
 
 

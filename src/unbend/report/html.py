@@ -20,6 +20,7 @@ from unbend.files import whole
 
 _HERE = "unbend.report"
 _QUOTED = re.compile(r"`([^`]+)`")
+_PERCENT = re.compile(r"<(script|style|pre|code)\b.*?</\1>|(?<=\d) %", re.DOTALL)
 
 
 @cache
@@ -38,7 +39,7 @@ def template(package: str, name: str, **filters: Callable[[Any], str]) -> Templa
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update({"quoted": quoted, "breakable": breakable, **filters})
+    env.filters.update({"quoted": with_code, "breakable": breakable, **filters})
     return env.get_template(name)
 
 
@@ -56,6 +57,8 @@ def looks(*names: str) -> str:
 def fill(blank: Template, script: str, style: str, *, is_strict: bool = True, **words: object) -> str:
     """A page: a template of the frame with its script, the core of all styles, and its own.
 
+    A line does not end between a number and its percent sign.
+
     Args:
         blank: from `template`.
         script: name of a script of `web/src/pages/`.
@@ -65,24 +68,25 @@ def fill(blank: Template, script: str, style: str, *, is_strict: bool = True, **
     """
     own = {"style": looks("core") + style, "script": text(_HERE, f"web/{script}.js")}
     hashes = {f"{name}_hash": b64encode(sha256(said.encode()).digest()).decode() for name, said in own.items()}
-    markup = {name: Markup(said) for name, said in own.items()}  # noqa: S704  our own
-    return blank.render(is_strict=is_strict, **markup, **hashes, **words)
+    markup = {name: Markup(said) for name, said in own.items()}  # our own
+    page = blank.render(is_strict=is_strict, **markup, **hashes, **words)
+    return _PERCENT.sub(lambda found: found[0] if found[1] else "\N{NO-BREAK SPACE}%", page)
 
 
-def carried(data: object) -> Markup:
+def as_json(data: object) -> Markup:
     """Plain data as JSON that may stand in a script element."""
     said = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    return Markup(said.replace("<", "\\u003c"))  # noqa: S704  JSON of numbers and escaped names
+    return Markup(said.replace("<", "\\u003c"))  # JSON of numbers and escaped names
 
 
-def quoted(words: str) -> Markup:
+def with_code(words: str) -> Markup:
     """Words with `names in backticks` as code, everything in it escaped.
 
     Example:
-        >>> str(quoted("`x < 1` & more"))
+        >>> str(with_code("`x < 1` & more"))
         '<code>x &lt; 1</code> &amp; more'
     """
-    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(words))))  # noqa: S704
+    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(words))))  # escaped just now
 
 
 def breakable(path: str) -> Markup:
@@ -92,7 +96,7 @@ def breakable(path: str) -> Markup:
         >>> str(breakable("a.<b>"))
         'a.<wbr>&lt;b&gt;'
     """
-    return Markup(escape(path).replace(".", Markup(".<wbr>")))  # noqa: S704  escaped just now
+    return Markup(escape(path).replace(".", Markup(".<wbr>")))  # escaped just now
 
 
 def write(page: str, path: str | os.PathLike[str]) -> None:

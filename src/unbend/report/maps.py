@@ -10,7 +10,7 @@ import numpy as np
 
 from unbend._shares import percent
 from unbend._typing import Array
-from unbend.chart.style import CLASSES, shortened
+from unbend.chart.style import CLASSES, shorten
 from unbend.explain.groups import label_word, words_of_label
 from unbend.explain.maps.maps import LayerMaps, MapSeries
 from unbend.report.block import pack
@@ -150,7 +150,7 @@ def _picture(result: LayerMaps, series: MapSeries, i: int, size: float) -> Pictu
         "low": [-size, -size], "high": [size, size], "is_classes": bool(result.class_names),
     }  # fmt: skip
     label = f"{_TITLES[series.method]} of {name}: {len(result.ids)} rows"
-    return Picture(shortened(name, 40), told, view="planes", data=data, label=label, ratio=1.0)
+    return Picture(shorten(name, 40), told, view="planes", data=data, label=label, ratio=1.0)
 
 
 def _knn(result: LayerMaps) -> str:
@@ -208,7 +208,7 @@ def _movement(result: LayerMaps, series: MapSeries) -> tuple[str, ...]:
 
 def movements(result: LayerMaps) -> tuple[str, ...]:
     """For each method, how far rows move from frame to frame."""
-    names = [shortened(name, 24) for name in result.labels]
+    names = [shorten(name, 24) for name in result.labels]
     return tuple(
         f"Moved, {_TITLES[series.method]}: "
         + ", ".join(f"{names[i - 1]} → {names[i]} {series.movement[i]:.2f}" for i in range(1, len(names)))

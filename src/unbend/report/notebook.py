@@ -26,9 +26,9 @@ _NUMBERS, _ROW = 90, 30
 """Pixels of a line of numbers, six beside each other, and of a row of a table."""
 
 
-def framed(value: Any) -> str:
+def frame(value: Any) -> str:
     """A value as one frame: its scripts run, and reach neither the notebook nor the network."""
-    page, height = shown(value)
+    page, height = page_of(value)
     return (
         f'<iframe sandbox="allow-scripts" srcdoc="{escape(page)}" title="{escape(type(value).__name__)}" '
         f'width="100%" height="{height}" style="border:0"></iframe>'
@@ -36,7 +36,7 @@ def framed(value: Any) -> str:
 
 
 @singledispatch
-def shown(value: Any) -> tuple[str, int]:
+def page_of(value: Any) -> tuple[str, int]:
     """The page of a value, and how many pixels of it a notebook shows; for any Result, what its section holds."""
     layers = tuple(str(name) for name in getattr(value, "layers", ()))
     classes = (
@@ -47,22 +47,22 @@ def shown(value: Any) -> tuple[str, int]:
     return _page(name, part, layers, classes), _height(part)
 
 
-@shown.register
+@page_of.register
 def _(value: Study) -> tuple[str, int]:
     return report(value), _TALL
 
 
-@shown.register
+@page_of.register
 def _(value: Comparison) -> tuple[str, int]:
     return comparison_page(value), _TALL
 
 
-@shown.register
+@page_of.register
 def _(value: Cells) -> tuple[str, int]:
     return regions_page([value]), _TALL
 
 
-@shown.register
+@page_of.register
 def _(value: Finding) -> tuple[str, int]:
     page = fill(template(_HERE, "finding.html"), "plain", "", title=value.title, f=value)
     return page, _LOW

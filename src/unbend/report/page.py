@@ -34,7 +34,16 @@ _FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One layer, laid out."""
+    """One layer, laid out.
+
+    Attributes:
+        anchor: its name in links.
+        label: what it is called.
+        layer: what was measured.
+        bends: whether it is an activation.
+        row: its line in the table of layers.
+        section: what is shown of it.
+    """
 
     anchor: str
     label: str
@@ -102,7 +111,7 @@ def report(study: Study, path: str | os.PathLike[str] | None = None, *, opening:
         across=[(ACROSS[name].title if name in ACROSS else name, part) for name, part in across.items()],
         glossary=_glossary(parts),
         classes=[(i, name, i % len(CLASSES)) for i, name in enumerate(study.about.class_names)],
-        packed=_packed(study, parts, figures),
+        packed=_pack(study, parts, figures),
     )
     if path is not None:
         write(html, path)
@@ -142,7 +151,7 @@ def _film(parts: Sequence[Part], figures: Figures) -> Picture | None:
     return figures.picture(film, -1)
 
 
-def _packed(study: Study, parts: Sequence[Part], figures: Figures) -> Packed:
+def _pack(study: Study, parts: Sequence[Part], figures: Figures) -> Packed:
     """The data of the page."""
     order = {layer.name: i for i, layer in enumerate(study.layers)}
     layers = [

@@ -15,7 +15,7 @@ from unbend.chart.cells import pattern_level, pattern_ramp, pixels
 from unbend.chart.images import as_images, grey
 from unbend.numerics.cells.boundary import Boundary
 from unbend.numerics.cells.complex import Cells
-from unbend.report.html import carried, fill, looks, template
+from unbend.report.html import as_json, fill, looks, template
 from unbend.study.window import PlaneSamples
 
 _MOST_BYTES = 3_600_000
@@ -76,7 +76,7 @@ def regions_page(
         warning="" if all(cells.is_complete for cells in frames) else _warning(last),
         pictured=sum("picture" in frame for frame in data["frames"]),
         facts=data["frames"][0]["facts"],
-        data=carried(data),
+        data=as_json(data),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from unbend._shares import percent
 from unbend._typing import Array
-from unbend.report.html import carried, fill, looks, template, write
+from unbend.report.html import as_json, fill, looks, template, write
 from unbend.report.text import in_digits
 from unbend.study.history.rules import judge
 from unbend.study.history.values import FIELDS, VALUES, RunHistory
@@ -56,7 +56,7 @@ def report_run(history: RunHistory, path: str | os.PathLike[str]) -> None:
 
 def run_page(history: RunHistory) -> str:
     """The page of a training run as text."""
-    shown = _thinned(history)
+    shown = _thin(history)
     found = judge(history)
     data = {
         "steps": shown.steps.tolist(),
@@ -75,7 +75,7 @@ def run_page(history: RunHistory) -> str:
         findings=found,
         notes=history.about.notes,
         table=_table(shown),
-        data=carried(data),
+        data=as_json(data),
     )
 
 
@@ -89,7 +89,7 @@ def movers(curves: Array, most: int = MOST) -> list[int]:
     return sorted(int(i) for i in chosen if moved[i] >= 0)
 
 
-def _thinned(history: RunHistory) -> RunHistory:
+def _thin(history: RunHistory) -> RunHistory:
     n = len(history.snapshots)
     if n <= POINTS:
         return history
@@ -98,7 +98,7 @@ def _thinned(history: RunHistory) -> RunHistory:
 
 
 def _network_names(history: RunHistory) -> list[str]:
-    known = history.logged()
+    known = history.logged_names()
     others = [name for name in known if name not in VALUES and name not in _NETWORK]
     return [name for name in (*_NETWORK, *others) if name in known and np.isfinite(history.value(name)).any()]
 

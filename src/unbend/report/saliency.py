@@ -10,13 +10,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from unbend._names import first_few
+from unbend._shares import small_percent
 from unbend._typing import Array
 from unbend.explain.saliency import SAME, Saliency
 from unbend.explain.units.examples import column_word
 from unbend.plot.saliency import saliency as draw
 from unbend.plot.style import PAPER, RC
 from unbend.report.sheet import SheetPart, SheetPicture, sheet
-from unbend.report.text import small_share
 
 _CELL = 1.05
 _EXACT = 1e-4
@@ -71,7 +71,7 @@ def _columns(result: Saliency) -> list[SheetPart]:
     rows = [
         (
             column_word(result.column_names, int(j), is_alone=True),
-            *(small_share(float(share[j])) for share in shares.values()),
+            *(small_percent(float(share[j])) for share in shares.values()),
         )
         for j in np.argsort(-whole, kind="stable")[:_COLUMNS]
     ]
@@ -118,7 +118,7 @@ def _two(r: float) -> str:
 
 
 def _gap(share: float) -> str:
-    return small_share(share) if share >= _EXACT else f"{small_share(_EXACT)}"
+    return small_percent(share) if share >= _EXACT else f"{small_percent(_EXACT)}"
 
 
 def _baseline(result: Saliency) -> str:

@@ -58,13 +58,13 @@ def _schema(hint: Any, definitions: Schema) -> Schema:
     if isinstance(hint, type) and (is_dataclass(hint) or is_typeddict(hint)):
         return _reference(hint, definitions)
     if hasattr(hint, "dim_str"):  # of jaxtyping
-        return _nested(hint)
+        return _nest(hint)
     if get_origin(hint) is not None:
-        return _composed(get_origin(hint), get_args(hint), definitions)
+        return _compose(get_origin(hint), get_args(hint), definitions)
     return dict(_SIMPLE.get(hint, {}))
 
 
-def _composed(origin: Any, inner: tuple[Any, ...], definitions: Schema) -> Schema:
+def _compose(origin: Any, inner: tuple[Any, ...], definitions: Schema) -> Schema:
     """What a value of a type made of others looks like."""
     if origin is Literal:
         return {"enum": list(inner)}
@@ -88,7 +88,7 @@ def _any_of(parts: Sequence[Schema]) -> Schema:
     return {"anyOf": list(parts)}
 
 
-def _nested(hint: Any) -> Schema:
+def _nest(hint: Any) -> Schema:
     """An array, as lists in lists."""
     kinds = {dtype.rstrip("0123456789") for dtype in hint.dtypes} if isinstance(hint.dtypes, Sequence) else set()
     found = dict(_ELEMENTS.get(next(iter(kinds)), {})) if len(kinds) == 1 else {}
@@ -107,7 +107,7 @@ def _reference(kind: Any, definitions: Schema) -> Schema:
         names = [field.name for field in fields(kind)] if is_dataclass(kind) else list(hints)
         kept = [each for each in names if (kind, each) not in _LEFT_OUT]
         said = meanings(kind.__doc__ or "")
-        parts = {each: _described(_field(kind, each, hints[each], definitions), said.get(each)) for each in kept}
+        parts = {each: _describe(_field(kind, each, hints[each], definitions), said.get(each)) for each in kept}
         definitions[name] = {
             "type": "object", "description": (kind.__doc__ or "").strip().partition("\n")[0], "properties": parts,
             "required": kept, "additionalProperties": False,
@@ -128,5 +128,5 @@ def _field(kind: Any, name: str, hint: Any, definitions: Schema) -> Schema:
     return {"type": "object", "properties": parts}
 
 
-def _described(schema: Schema, said: str | None) -> Schema:
+def _describe(schema: Schema, said: str | None) -> Schema:
     return {**schema, "description": said} if said else schema

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array
 from unbend.report.text import Number, entries, in_digits
 
@@ -23,11 +24,19 @@ SMALL = 64
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Numbers behind a picture: heads of columns, then rows of what is written in the cells."""
+    """Numbers behind a picture: heads of columns, then rows of what is written in the cells.
+
+    Attributes:
+        head: of the columns.
+        rows: what is written in the cells.
+        note: one sentence below.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+
+    __repr__ = in_one_line
 
     @property
     def lines(self) -> str:
@@ -73,6 +82,8 @@ class Picture:
     size: str = "small"
     number: int = -1
 
+    __repr__ = in_one_line
+
     @property
     def room(self) -> str:
         """The class that keeps its room before it is drawn."""
@@ -81,16 +92,24 @@ class Picture:
     @property
     def drawing(self) -> Markup:
         """The drawing as markup: it was made by our own code, with every name in it escaped."""
-        return Markup(self.svg)  # noqa: S704
+        return Markup(self.svg)  # noqa: S704  a drawing of ours
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What is shown of one Result."""
+    """What is shown of one Result.
+
+    Attributes:
+        numbers: headlines.
+        pictures: in order.
+        tables: with what they are called.
+    """
 
     numbers: tuple[Number, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[tuple[str, Table], ...] = ()
+
+    __repr__ = in_one_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _topology(result: LayerShapes, found: ClassTopology) -> str:
     """In how many pieces, and with how many holes, the classes begin and end."""
     n = len(found.classes)
     whose = f"`{found.classes[0]}`" if n == 1 else f"{n} classes together"
-    counts = [f"{_counted(int(p.sum()), 'piece')} and {_counted(int(h.sum()), 'hole')}"
+    counts = [f"{_count(int(p.sum()), 'piece')} and {_count(int(h.sum()), 'hole')}"
               for p, h in ((found.pieces[0], found.holes[0]), (found.pieces[-1], found.holes[-1]))]  # fmt: skip
     told = (
         f"Of up to {int(found.n.max())} rows each, {whose} make {counts[0]} in `{result.layers[0]}`, and {counts[1]} "
@@ -107,5 +107,5 @@ def _topology(result: LayerShapes, found: ClassTopology) -> str:
     return told
 
 
-def _counted(n: int, word: str) -> str:
+def _count(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else 's'}"

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from unbend._shares import percent
+from unbend._shares import percent, small_percent
 from unbend.chart.spectrum import spectrum_curve
 from unbend.numerics.spectrum import Spectrum
 from unbend.report.sections import NOWHERE, Picture, Place, Section, Table, section
-from unbend.report.text import Number, headline, in_digits, small_share
+from unbend.report.text import Number, headline, in_digits
 
 _LISTED = 12
 _FEW = 10
@@ -20,7 +20,8 @@ def spectrum(result: Spectrum, place: Place = NOWHERE) -> Section:
     d = len(result.values)
     share = result.values / max(float(result.values.sum()), np.finfo(float).tiny)
     rows = tuple(
-        (str(i + 1), small_share(float(share[i])), percent(float(share[: i + 1].sum()))) for i in range(min(d, _LISTED))
+        (str(i + 1), small_percent(float(share[i])), percent(float(share[: i + 1].sum())))
+        for i in range(min(d, _LISTED))
     )
     few = result.rows_per_unit < _FEW
     picture = Picture(

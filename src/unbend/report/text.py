@@ -275,16 +275,6 @@ def rate(label: str, value: float, meaning: str = "") -> Number:
     return Number(label, value, percent(value), meaning, None if np.isnan(value) else float(np.clip(value, 0, 1)))
 
 
-def small_share(share: float) -> str:
-    """A share in percent to two digits, however small it is.
-
-    Example:
-        >>> small_share(0.0020818), small_share(0.134)
-        ('0.21 %', '13 %')
-    """
-    return f"{100 * share:.2g} %"
-
-
 def in_digits(value: Any) -> str:
     """A number to three digits, an integer in full, anything else as it says itself.
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from unbend._typing import Array, Float64, Int64
+from unbend._typing import Array, Float64, Int64, Shaped
 from unbend.explain.units.examples import Examples, column_word
 from unbend.explain.units.reasons import Reason
 from unbend.explain.units.units import UnitCards
 from unbend.numerics.units import Extremes
-from unbend.report.html import carried, fill, looks, template
+from unbend.report.html import as_json, fill, looks, template
 
 _TOLD = 8
 """Remarkable units that are named in words,"""
@@ -43,7 +43,7 @@ def units_page(result: UnitCards, *, title: str) -> str:
         looks("sheet", "units"),
         title=title,
         lead=(first, *unit_sentences(result)),
-        data=carried(_data(result)),
+        data=as_json(_data(result)),
     )
 
 
@@ -95,7 +95,7 @@ def _data(result: UnitCards) -> dict[str, Any]:
     shown = result.examples
     sprite, tile = _sprite(shown)
     texts, vocabulary = _texts(result)
-    tuned = _tuned(result)
+    tuned = _nearest_columns(result)
     columns = np.unique([column for of_layer in tuned.values() for column in of_layer.ravel()])
     return {
         "classes": list(result.class_names), "form": shown.form, "ids": shown.ids.tolist(), "y": shown.y.tolist(),
@@ -108,7 +108,7 @@ def _data(result: UnitCards) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tuned(result: UnitCards) -> dict[str, Int64[Array, "d c"]]:
+def _nearest_columns(result: UnitCards) -> dict[str, Int64[Array, "d c"]]:
     """By layer, the columns of a table with which each unit goes most."""
     if result.examples.form != "columns":
         return {}
@@ -119,7 +119,7 @@ def _tuned(result: UnitCards) -> dict[str, Int64[Array, "d c"]]:
 
 
 def _with_columns(
-    result: UnitCards, name: str, most: Int64[Array, "d c"] | None, columns: Int64[Array, "k"]
+    result: UnitCards, name: str, most: Int64[Array, "d c"] | None, columns: Shaped[Array, "k"]
 ) -> dict[str, Any]:
     """Which of the columns that are shown each unit goes with most, and how, in words."""
     if most is None:

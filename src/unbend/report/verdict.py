@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unbend._shares import percent
+from unbend._shares import percent, points
 from unbend._typing import Array
 from unbend.numerics.interval import wilson
 from unbend.numerics.readout import READERS
@@ -34,7 +34,7 @@ def verdict(study: Study, labels: Mapping[str, str]) -> tuple[str, str]:
     """
     depth = study.result(Depth)
     layers = "" if depth is None else _separability(depth, labels, accuracy=study.about.has_accuracy)
-    layers += "" if depth is None else _averaged(depth, study.result(Examination), labels)
+    layers += "" if depth is None else _averaged_best(depth, study.result(Examination), labels)
     health = _health(study.findings, study.result(Head), study.result(Examination))
     return " ".join(part for part in (opening(study), health) if part), layers
 
@@ -49,7 +49,7 @@ def opening(study: Study) -> str:
     if has_classes:
         low, high = (percent(float(end)) for end in wilson(round(s.held_out * x.n_held_out), x.n_held_out))
         said = f"The network is right on {percent(s.held_out)} of {rows} (95 % interval {low} to {high})"
-        chance = f"always naming their largest class gives {percent(s.majority)}{_balanced(x)}"
+        chance = f"always naming their largest class gives {percent(s.majority)}{_balanced_accuracy(x)}"
     else:
         said, chance = (
             f"The network explains {percent(s.held_out)} of the variance of {rows}",
@@ -63,7 +63,7 @@ def opening(study: Study) -> str:
     return f"{said}{seen}; {chance}{best}.{warning}"
 
 
-def _balanced(x: Examination) -> str:
+def _balanced_accuracy(x: Examination) -> str:
     """The accuracy averaged over the classes, where one class is much larger than the others."""
     found = x.rows.confusion
     if found is None or not _is_uneven(x):
@@ -98,7 +98,7 @@ def _separability(depth: Depth, labels: Mapping[str, str], *, accuracy: bool) ->
     )
 
 
-def _averaged(depth: Depth, x: Examination | None, labels: Mapping[str, str]) -> str:
+def _averaged_best(depth: Depth, x: Examination | None, labels: Mapping[str, str]) -> str:
     """The best layer by the accuracy averaged over the classes, where one class is much larger than the others."""
     found = None if x is None else x.rows.confusion
     if x is None or found is None or not _is_uneven(x) or not np.isfinite(depth.balanced).any():
@@ -140,16 +140,6 @@ def _gain(depth: Depth, best: int, start: float) -> str:
     luck = f", {100 * depth.optimism:.1f} of them the luck of choosing the highest" if is_partly else ""
     shown = "" if low > 0 else ", so no difference is shown"
     return f" ({points(depth.gain[best])} points{luck}; 95 % interval {points(low)} to {points(high)}{shown})"
-
-
-def points(share: float) -> str:
-    """A difference of shares in points.
-
-    Example:
-        >>> points(0.018), points(-0.2)
-        ('+1.8', '−20.0')
-    """
-    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _beside(depth: Depth, best: int) -> str:

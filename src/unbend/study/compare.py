@@ -25,7 +25,7 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.scatter import Scatter
 from unbend.numerics.spectrum import Spectrum
 from unbend.study.head import Head
-from unbend.study.match import matched_by_position, renamed
+from unbend.study.match import matched_by_position, rename
 from unbend.study.network_score import right_rows
 from unbend.study.values import Finding, Layer, R, Study
 
@@ -149,7 +149,7 @@ def compare(first: Study, second: Study) -> Comparison:
             "Accuracy and R² do not compare."
         )
     by_position = matched_by_position(first.layers, second.layers)
-    second = renamed(second, by_position)
+    second = rename(second, by_position)
     names = [layer.name for layer in first.layers if layer.name in {x.name for x in second.layers}]
     mine, other = ([study[name] for name in names] for study in (first, second))
     strict = 1 - (1 - LEVEL) / max(len(names), 1)
@@ -218,7 +218,7 @@ def _read_out(first: Study, second: Study, name: str, strict: float) -> Differen
     if x is None or y is None:
         return _difference_of_r2((a, b), samples, same=same, strict=strict)
     if same and len(x) == len(y):
-        return _difference(lambda level: _paired(x, y, level), strict, is_paired=True)
+        return _difference(lambda level: _pair(x, y, level), strict, is_paired=True)
     one, two = ((int(right.sum()), len(right)) for right in (x, y))
     return _difference(lambda level: _independent(one, two, level), strict, is_paired=False)
 
@@ -233,7 +233,7 @@ def _difference(
     )
 
 
-def _paired(first: Array, second: Array, level: float) -> tuple[float, float, float]:
+def _pair(first: Array, second: Array, level: float) -> tuple[float, float, float]:
     return paired_interval(second, first, level)
 
 
@@ -255,7 +255,7 @@ def is_same_rows(a: SampleState | None, b: SampleState | None) -> bool:
     """
     if a is None or b is None:
         return False
-    a, b = a.settled(), b.settled()
+    a, b = a.settle(), b.settle()
     if not np.array_equal(a.ids, b.ids):
         return False
     (_, y), (_, z) = a.table(), b.table()
@@ -304,7 +304,7 @@ def _own(first: Study, second: Study) -> Difference:
         return replace(_NOT_KNOWN, change=change)
     (one_sample, x), (other_sample, y) = own_rows(first), own_rows(second)
     if x is not None and y is not None and is_same_rows(one_sample, other_sample):
-        return _difference(lambda level: _paired(x, y, level), LEVEL, is_paired=True)
+        return _difference(lambda level: _pair(x, y, level), LEVEL, is_paired=True)
     one, two = ((round(h.own * h.n), h.n) for h in (a, b))
     return _difference(lambda level: _independent(one, two, level), LEVEL, is_paired=False)
 

@@ -111,8 +111,8 @@ def _is_same(layer: str, a: Sums, b: Sums) -> bool:
     seconds = [sums.state(layer, SecondState, "twin_train") for sums in (a, b)]
     samples = [(sums.state(layer, SampleState, part) for part in TWIN) for sums in (a, b)]
     arrays = [
-        [array for state in states if state is not None for array in (state.settled().ids, *state.table())]
-        + ([] if second is None else [second.settled().mean, second.settled().gram])
+        [array for state in states if state is not None for array in (state.settle().ids, *state.table())]
+        + ([] if second is None else [second.settle().mean, second.settle().gram])
         for second, states in zip(seconds, samples, strict=True)
     ]
     return len(arrays[0]) == len(arrays[1]) and all(map(np.array_equal, *arrays))

@@ -97,7 +97,7 @@ def labels(rows: Source, first: Minibatch, out: OutputForm, *, n_classes: int | 
             _check_range(k, width, known if has_loss else None)
     k = max(k, 2) if n_classes is None else n_classes
     if k > MOST_CLASSES:
-        return _crowded(k, notes)
+        return _too_many(k, notes)
     own = found.class_names[:k]
     every = (*own, *(str(i) for i in range(len(own), k)))
     return Labels("classes", k, every, replace(found, n_classes=k), notes)
@@ -115,7 +115,7 @@ def _of_positions(at: PositionCoding, rows: Source, first: Minibatch, bare: str)
     grid = tuple(at(first.y).shape[1 : 1 + at.n_axes])
     k = at.n_classes
     if k > MOST_CLASSES:
-        return _crowded(k, ())
+        return _too_many(k, ())
     own = rows.class_names[:k]
     names = (*own, *(str(i) for i in range(len(own), k)))
     return Labels(at.task, k, names, at, (TOLD,), Positions.of(grid, bare))
@@ -133,7 +133,7 @@ def _yes_no(found: Coding, k: int, names: tuple[str, ...]) -> Labels:
     return Labels("yes/no", 0, own, found, _words(found))
 
 
-def _crowded(k: int, notes: tuple[str, ...]) -> Labels:
+def _too_many(k: int, notes: tuple[str, ...]) -> Labels:
     """More classes than can be read out."""
     note = (
         f"{k:,} classes are more than the {MOST_CLASSES:,} that are read out, as the cost grows with their square: "

@@ -39,7 +39,7 @@ def _gaps(first: Sequence[Layer], second: Sequence[Layer]) -> Iterator[tuple[Seq
         yield first[a + 1 : b], second[c + 1 : d]
 
 
-def renamed(study: Study, names: Mapping[str, str]) -> Study:
+def rename(study: Study, names: Mapping[str, str]) -> Study:
     """A study with other names for some of its layers.
 
     Args:

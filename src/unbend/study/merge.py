@@ -13,7 +13,7 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.second import SecondState
 from unbend.study.finish import finish
 from unbend.study.fold import add_sums
-from unbend.study.prepare import SUBSAMPLED, subsampled
+from unbend.study.prepare import SUBSAMPLED, subsample_note
 from unbend.study.split import FAR
 from unbend.study.unknown import Unknown
 from unbend.study.values import About, Layer, States, Study, Sums, state_of
@@ -53,7 +53,7 @@ def merge(first: Study, *others: Study) -> Study:
     for other in others:
         _check(first, other)
         _check_known(other.sums)
-        told = _repeated(sums, other.sums)
+        told = _repetitions(sums, other.sums)
         sums, same_held_out = _total(sums, other.sums)
         about = _about(about, other.about, same_held_out=same_held_out)
         about = replace(about, notes=(*about.notes, *told))
@@ -69,7 +69,7 @@ def merge(first: Study, *others: Study) -> Study:
     return finish(about, frames, sums, more=kept)
 
 
-def _repeated(a: Sums, b: Sums) -> tuple[str, ...]:
+def _repetitions(a: Sums, b: Sums) -> tuple[str, ...]:
     """What to tell of rows that both studies have under other numbers, as far as the row samples show them."""
     pairs = (
         ("training rows are training rows of another study too, and are counted twice", a.train, b.train),
@@ -98,7 +98,7 @@ def _with_shares(about: About, sums: Sums, studies: Sequence[Study]) -> tuple[st
     kept = tuple(note for note in about.notes if not note.startswith(SUBSAMPLED))
     whole, each = _share(about, sums), [_share(study.about, study.sums) for study in studies]
     if whole < 1:
-        kept = (*kept, subsampled(whole))
+        kept = (*kept, subsample_note(whole))
     if max(each) > _ALIKE * min(each):
         shares = ", ".join(percent(share) for share in each)
         note = (
@@ -112,7 +112,7 @@ def _with_shares(about: About, sums: Sums, studies: Sequence[Study]) -> tuple[st
 def _share(about: About, sums: Sums) -> float:
     """Which share of the training rows is in second moments; 1 where there are none."""
     second = state_of(next(iter(sums.train.values()), {}), SecondState)
-    n = 0 if second is None else second.settled().n + second.lost
+    n = 0 if second is None else second.settle().n + second.lost
     return n / about.n_train if 0 < n < about.n_train else 1.0
 
 
@@ -199,7 +199,7 @@ def _sample(part: States) -> SampleState | None:
     """The row sample of the first layer that has one."""
     found = (state_of(states, SampleState) for states in part.values())
     first = next((sample for sample in found if sample is not None), None)
-    return None if first is None else first.settled()
+    return None if first is None else first.settle()
 
 
 def _ids(part: States) -> np.ndarray:

@@ -189,7 +189,7 @@ class Census:
             if self.positions is None:
                 self.n += len(y)
             else:
-                has_label = self.positions.labelled(y)
+                has_label = self.positions.label_mask(y)
                 self.n += int(np.minimum(has_label.sum(1), PER_ITEM).sum())
                 self.n_positions += has_label.size
                 self.n_ignored += has_label.size - int(has_label.sum())

@@ -72,7 +72,7 @@ class DrawnPositions:
             mask: for tokens, true where one counts; used where the layer has no position for each.
         """
         sizes = positions_of(values.shape, view)
-        at = aligned(self.grid, sizes, self.place.numpy()) if sizes else None
+        at = align(self.grid, sizes, self.place.numpy()) if sizes else None
         item = self.item.to(values.device)
         if at is None:
             return reduce(values, view, mask=mask)[item]
@@ -111,7 +111,7 @@ def row_view(shape: Grid, view: View, grid: Grid) -> View:
     return View("features", "none", width, WIDEST // 2 if width > WIDEST else 0, is_near=not is_there)
 
 
-def aligned(grid: Grid, sizes: Grid, place: Int64[Array, "m"]) -> Int64[Array, "m"] | None:
+def align(grid: Grid, sizes: Grid, place: Int64[Array, "m"]) -> Int64[Array, "m"] | None:
     """Where a layer has the positions of a grid, counted through its own; None where it has none like them.
 
     Args:
@@ -120,7 +120,7 @@ def aligned(grid: Grid, sizes: Grid, place: Int64[Array, "m"]) -> Int64[Array, "
         place: positions, counted through the grid.
 
     Example:
-        >>> aligned((4,), (2,), np.arange(4)), aligned((2, 2), (5,), np.arange(4)), aligned((3,), (2, 2), np.arange(3))
+        >>> align((4,), (2,), np.arange(4)), align((2, 2), (5,), np.arange(4)), align((3,), (2, 2), np.arange(3))
         (array([0, 0, 1, 1]), array([1, 2, 3, 4]), None)
     """
     if grid == sizes:
@@ -131,7 +131,7 @@ def aligned(grid: Grid, sizes: Grid, place: Int64[Array, "m"]) -> Int64[Array, "
     patches = _patches(grid, sizes[0]) if len(grid) == 2 and len(sizes) == 1 else None
     if patches is None:
         return None
-    inner = aligned(grid, patches, place)
+    inner = align(grid, patches, place)
     return None if inner is None else inner + sizes[0] - patches[0] * patches[1]
 
 
@@ -185,7 +185,7 @@ class Positions:
                 f"y: expected labels at {self.stride:,} positions at most, as the first rows have them, got "
                 f"{int(np.prod(grid)):,}. Give all items the same size."
             )
-        has_label = self.labelled(y, counts)
+        has_label = self.label_mask(y, counts)
         starts = hashes(ids, _SALT) / 2.0**64
         kept = [_even(np.flatnonzero(mine), start) for mine, start in zip(has_label, starts, strict=True)]
         place = np.concatenate(kept) if kept else np.zeros(0, np.int64)
@@ -195,7 +195,7 @@ class Positions:
         numbers = (base + (ids - base) * self.stride)[item] + place
         return DrawnPositions(grid, *at, self.flat(y)[at], numbers, self.bare)
 
-    def labelled(self, y: Tensor, counts: Tensor | None = None) -> Array:
+    def label_mask(self, y: Tensor, counts: Tensor | None = None) -> Array:
         """Which positions have a label [n, p]."""
         flat = self.flat(y)
         found = (flat != IGNORED).reshape(*flat.shape[:2], -1).any(2).numpy()

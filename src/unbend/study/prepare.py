@@ -220,7 +220,7 @@ def _measures(how: Settings, found: Labels) -> tuple[Measure, ...]:
     return fitting((MEASURES[name] for name in names), TASKS[found.task])
 
 
-def subsampled(rate: float) -> str:
+def subsample_note(rate: float) -> str:
     """A note on the share of the training rows that goes into second moments."""
     return f"{SUBSAMPLED} {percent(rate)} of the training rows, chosen by hash; exact=True (--exact) takes all."
 
@@ -228,7 +228,7 @@ def subsampled(rate: float) -> str:
 def _notes(reshaped: str, rate: float, *, has_input: bool) -> list[str]:
     notes = [reshaped] if reshaped else []
     if rate < 1:
-        notes.append(subsampled(rate))
+        notes.append(subsample_note(rate))
     if not has_input:
         notes.append("The input is not one numeric tensor, so it is no baseline; compare with the first layer.")
     return notes

@@ -61,7 +61,7 @@ def compare_runs(first: Sequence[Study], second: Sequence[Study]) -> Comparison:
     runs = np.array(kept).swapaxes(0, 1)
     found = between_runs(runs[: len(first)], runs[len(first) :])
     own = _own(studies, len(first))
-    return _merged(base, known, found, own)
+    return _merge(base, known, found, own)
 
 
 def _has(study: Study, name: str) -> bool:
@@ -98,7 +98,7 @@ def _own(studies: Sequence[Study], n_first: int) -> RunDifference | None:
     return between_runs(np.array(known[:n_first]), np.array(known[n_first:]))
 
 
-def _merged(base: Comparison, names: Sequence[str], found: RunDifference, own: RunDifference | None) -> Comparison:
+def _merge(base: Comparison, names: Sequence[str], found: RunDifference, own: RunDifference | None) -> Comparison:
     """The comparison of the first studies, with the changes between the runs in their place."""
     at = [base.layers.index(name) for name in names]
     beyond = found.is_beyond_noise if found.knows_seeds else found.is_beyond_rows

@@ -162,7 +162,7 @@ def _study(
         ):  # a copy has no hooks of the model's
             sums, seen = passes.sums(model, fresh)
         drawn = further_draws(model, passes, work, how, sums)
-        examination, lacking = _examined(model, passes)
+        examination, lacking = _examine(model, passes)
         work = replace(work, frames=drawn.frames, notes=(*work.notes, *drawn.notes, *lacking))
     more = passes.of_all_rows(model, sums) | ({} if examination is None else {"examination": examination})
     done = finish(
@@ -174,7 +174,7 @@ def _study(
     return replace(done, about=replace(done.about, recipe=words, seconds=seconds))
 
 
-def _examined(model: nn.Module, passes: Passes) -> tuple[Examination | None, tuple[str, ...]]:
+def _examine(model: nn.Module, passes: Passes) -> tuple[Examination | None, tuple[str, ...]]:
     """What the examination shows, and why there is none where the network cannot be copied."""
     try:
         return passes.examination(model), ()
@@ -199,7 +199,7 @@ def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, C
         n_held_out=seen["held_out"].n if is_counted or n_held_out is None else n_held_out,
         n_parameters=sum(p.numel() for p in model.parameters()),
         split=rows.split,
-        notes=(*work.notes, *_ignored(seen), *_without_gradients(work, sums)),
+        notes=(*work.notes, *_ignored_positions(seen), *_without_gradients(work, sums)),
         versions={
             "unbend": unbend.__version__,
             "torch": str(torch.__version__),
@@ -209,7 +209,7 @@ def _about(model: nn.Module, name: str, work: Preparation, seen: Mapping[Part, C
     )
 
 
-def _ignored(seen: Mapping[Part, Census]) -> tuple[str, ...]:
+def _ignored_positions(seen: Mapping[Part, Census]) -> tuple[str, ...]:
     """How many positions have no label, where labels stand at positions."""
     n, of = (sum(getattr(each, name) for each in seen.values()) for name in ("n_ignored", "n_positions"))
     return (f"{n:,} of {of:,} positions carry {IGNORED} and are left out.",) if n else ()

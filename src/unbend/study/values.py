@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from unbend._notebook import in_html
+from unbend._one_line import in_one_line, one_line
 from unbend._typing import Array
 from unbend.errors import DataError, LayerError
 from unbend.numerics.centroids import Centroids
 from unbend.numerics.direction import Direction, mean_direction, readout_direction, row_means
 from unbend.numerics.readout import Readout
-from unbend.numerics.result import in_one_line, one_line
 from unbend.numerics.second import SecondState
 from unbend.numerics.view import View
 

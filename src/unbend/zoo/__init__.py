@@ -10,9 +10,9 @@ from unbend.zoo.catalogue import DATA_SETS, data
 from unbend.zoo.demo import digits, moons_in_two, two_moons
 from unbend.zoo.fleet import Fleet, Net, fleet_outputs, many, net_of
 from unbend.zoo.initial import Initial, initialise
-from unbend.zoo.narrow import narrowed
+from unbend.zoo.narrow import narrow
 from unbend.zoo.networks import Residual, hidden_layers, mlp, residual_mlp
-from unbend.zoo.pruning import Ticket, any_at_random, kept_share, masked, shuffled, smallest, tickets
+from unbend.zoo.pruning import Ticket, any_at_random, kept_share, masked, shuffle, smallest, tickets
 from unbend.zoo.sets import DataSet
 from unbend.zoo.spam import mails
 from unbend.zoo.splines import Edges, Grid, KANLayer, edges, kan
@@ -60,7 +60,7 @@ __all__ = [
     "mlp",
     "moons",
     "moons_in_two",
-    "narrowed",
+    "narrow",
     "net_of",
     "nine_discs",
     "outputs",
@@ -68,7 +68,7 @@ __all__ = [
     "residual_mlp",
     "restore",
     "sawtooth",
-    "shuffled",
+    "shuffle",
     "sine",
     "small_cnn",
     "smallest",

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError, ModelError
 
 INF = math.inf
@@ -59,6 +60,8 @@ class Activation:
     is_polynomial: bool = False
     is_elementwise: bool = True
 
+    __repr__ = in_one_line
+
     def __call__(self, z: Tensor) -> Tensor:
         """The values at `z`, as in evaluation mode."""
         return self.module().to(z).requires_grad_(requires_grad=False).eval()(z)
@@ -79,6 +82,8 @@ class Curve:
     z: Float64[np.ndarray, "n"]
     value: Float64[np.ndarray, "n"]
     derivative: Float64[np.ndarray, "n"]
+
+    __repr__ = in_one_line
 
 
 def _of(name: str, function: Callable[[Tensor], Tensor]) -> Callable[[], nn.Module]:

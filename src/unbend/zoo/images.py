@@ -90,7 +90,7 @@ def mnist_1d(*, n: int = 5000, seed: int = 42) -> DataSet:
     Source: Greydanus & Kobak (2024), "Scaling down deep learning with MNIST-1D".
     """
     # Taken before the import, which draws too, through the packages it imports.
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002  mnist1d draws from numpy's old generator
     try:
         made = _mnist_1d(n, seed)
     except ImportError as error:
@@ -98,7 +98,7 @@ def mnist_1d(*, n: int = 5000, seed: int = 42) -> DataSet:
         raise LoadError(message) from error
     finally:
         random.setstate(python)
-        np.random.set_state(legacy)  # noqa: NPY002
+        np.random.set_state(legacy)  # noqa: NPY002  mnist1d draws from numpy's old generator
     x_train, x_test = (torch.from_numpy(made[key]).float() for key in ("x", "x_test"))
     y_train, y_test = (torch.from_numpy(made[key]).long() for key in ("y", "y_test"))
     return DataSet(x_train, y_train, x_test, y_test, _DIGITS, "mnist-1d", "computed by mnist1d; Apache-2.0")

@@ -20,7 +20,7 @@ _Pair: TypeAlias = tuple[nn.Module, nn.Module]
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def narrowed(
+def narrow(
     model: nn.Module,
     width: int = 2,
     *,
@@ -47,7 +47,7 @@ def narrowed(
 
     Example:
         >>> from unbend.zoo import mlp
-        >>> narrowed(mlp([64, 128, 10]), seed=0)[1]
+        >>> narrow(mlp([64, 128, 10]), seed=0)[1]
         '2.narrow'
     """
     path = _output_of(model) if layer is None else layer

@@ -25,7 +25,7 @@ def adam_steps(parameters: Sequence[Tensor], *, weight_decay: float) -> Step:
 
     @torch.no_grad()
     def step(rate: float) -> None:
-        moved = _moved(parameters)
+        moved = _moving(parameters)
         held, means, squares, made = ([column[i] for i in moved] for column in (parameters, first, second, counts))
         adam(held, _gradients(held), means, squares, [], made, fused=True, amsgrad=False, beta1=_BETAS[0],
              beta2=_BETAS[1], lr=rate, weight_decay=weight_decay, eps=_EPS, maximize=False)  # fmt: skip
@@ -40,7 +40,7 @@ def sgd_steps(parameters: Sequence[Tensor], *, momentum: float, weight_decay: fl
 
     @torch.no_grad()
     def step(rate: float) -> None:
-        moved = _moved(parameters)
+        moved = _moving(parameters)
         held, kept = [parameters[i] for i in moved], [buffers[i] for i in moved]
         sgd(held, _gradients(held), kept, fused=True, weight_decay=weight_decay, momentum=momentum, lr=rate,
             dampening=0.0, nesterov=False, maximize=False)  # fmt: skip
@@ -51,7 +51,7 @@ def sgd_steps(parameters: Sequence[Tensor], *, momentum: float, weight_decay: fl
     return step
 
 
-def _moved(parameters: Sequence[Tensor]) -> list[int]:
+def _moving(parameters: Sequence[Tensor]) -> list[int]:
     """Which parameters have a gradient: the others stay, and their counts too."""
     return [i for i, p in enumerate(parameters) if p.grad is not None]
 

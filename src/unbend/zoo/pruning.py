@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError
 
 Masks: TypeAlias = dict[str, Tensor]
@@ -32,6 +33,8 @@ class Ticket:
     kept: float
     masks: dict[str, np.ndarray]
     score: float
+
+    __repr__ = in_one_line
 
 
 def smallest(
@@ -86,7 +89,7 @@ def any_at_random(
     return _cut(sizes, share, masks, scope, None)
 
 
-def shuffled(masks: Mapping[str, Tensor], *, seed: int) -> Masks:
+def shuffle(masks: Mapping[str, Tensor], *, seed: int) -> Masks:
     """As many weights left in every layer, at other places: a control for which ones are left."""
     generator = torch.Generator().manual_seed(seed)
     return {

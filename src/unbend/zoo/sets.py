@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from unbend._one_line import in_one_line
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
@@ -30,6 +32,8 @@ class DataSet:
     class_names: tuple[str, ...] = ()
     name: str = ""
     source: str = ""
+
+    __repr__ = in_one_line
 
     @property
     def train(self) -> tuple[Tensor, Tensor]:

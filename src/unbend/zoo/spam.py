@@ -50,7 +50,7 @@ def spam(folder: str | Path | None = None, *, n_features: int = 1024, held_out: 
     Raises:
         LoadError: the package is not there.
     """
-    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415  takes a second to load
 
     texts, y = mails(folder)
     counts: Any = HashingVectorizer(n_features=n_features, alternate_sign=False).transform(texts)

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError, ShapeError
 from unbend.zoo.randomness import seeded
 
@@ -48,6 +49,8 @@ class Edges:
 
     x: Float64[np.ndarray, "n"]
     value: Float64[np.ndarray, "d_out d_in n"]
+
+    __repr__ = in_one_line
 
 
 class KANLayer(nn.Module):

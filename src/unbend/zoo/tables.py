@@ -61,7 +61,7 @@ def bundled_table(name: str, *, held_out: float = 0.25, seed: int = 0) -> DataSe
         held_out: share of every class that is held out.
         seed: of the split.
     """
-    from sklearn import datasets  # noqa: PLC0415
+    from sklearn import datasets  # noqa: PLC0415  takes a second to load
 
     bunch: Any = getattr(datasets, f"load_{name}")()
     is_regression = name == "diabetes"

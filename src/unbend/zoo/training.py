@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float64, Int64, Shaped
 from torch import Tensor, nn
 
+from unbend._one_line import in_one_line
 from unbend.errors import DataError, ModelError, ShapeError
 from unbend.zoo.optimiser import Step, adam_steps, sgd_steps
 from unbend.zoo.randomness import seeded, threads
@@ -63,6 +64,8 @@ class History:
     n_steps: int
     snapshot_steps: Int64[np.ndarray, "s"]
     snapshots: dict[str, Shaped[np.ndarray, "s *shape"]]
+
+    __repr__ = in_one_line
 
 
 def train(

@@ -34,7 +34,7 @@ def test_sums_are_the_definition_and_the_streamed_state_s():
     found = of(x, y)
     np.testing.assert_allclose(found.gram, (x - x.mean(0)).T @ (x - x.mean(0)), rtol=1e-9)
     np.testing.assert_allclose(found.cross, (x - x.mean(0)).T @ (y - y.mean(0)), rtol=1e-9)
-    close(found, SecondState.of_rows(torch.from_numpy(x), torch.from_numpy(y)).settled())
+    close(found, SecondState.of_rows(torch.from_numpy(x), torch.from_numpy(y)).settle())
     close(sums(torch.from_numpy(x).float(), torch.from_numpy(y)), found, rtol=1e-5)
 
 

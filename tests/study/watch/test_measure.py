@@ -30,7 +30,7 @@ def taken(values, pre, edges, view, parts=1):
     sums = table.each[0]
     for x, z in zip(values.chunk(parts), pre.chunk(parts), strict=True):
         sums.add(x, z if edges is not None and edges.pre is not None else None)
-    return table, sums, of_sums(table.unpack(table.packed()), np.array([edges is not None]))[0]
+    return table, sums, of_sums(table.unpack(table.pack()), np.array([edges is not None]))[0]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -60,7 +60,7 @@ def test_positions_count_and_rows_are_their_mean(layout):
     table, sums, found = taken(values, values, saturation(torch.relu), view)
     axis = 2 if layout == "maps" else 1
     torch.testing.assert_close(sums.rows[:32], values.mean(axis))
-    assert table.unpack(table.packed()).count == 32 * values.shape[axis]
+    assert table.unpack(table.pack()).count == 32 * values.shape[axis]
     assert found["zeros"] == pytest.approx(float((values == 0).double().mean()))
 
 
@@ -99,8 +99,8 @@ def test_packed_sums_of_ranks_are_those_of_all_rows():
     values, view = torch.relu(torch.randn(64, 6, generator=g)), View("features", "none", 6)
     edges = saturation(torch.relu)
     whole = taken(values, values, edges, view)[0]
-    parts = [taken(part, part, edges, view)[0].packed() for part in values.chunk(2)]
-    np.testing.assert_allclose(add_packed(parts, 6), whole.packed(), rtol=1e-6)
+    parts = [taken(part, part, edges, view)[0].pack() for part in values.chunk(2)]
+    np.testing.assert_allclose(add_packed(parts, 6), whole.pack(), rtol=1e-6)
 
 
 def test_effective_rank_is_that_of_a_study():

@@ -73,7 +73,12 @@ class Variable:
 
 
 class Factor(NamedTuple):
-    """A logical axis inside an axis of a tensor."""
+    """A logical axis inside an axis of a tensor.
+
+    Attributes:
+        variable: what the axis counts, if that is known.
+        size: its length.
+    """
 
     variable: Variable
     size: int

@@ -17,14 +17,25 @@ from unbend.capture.outputs import version_of
 
 
 class Operation(NamedTuple):
-    """Something that was done, and the path of the module whose forward did it."""
+    """Something that was done, and the path of the module whose forward did it.
+
+    Attributes:
+        path: of the module; "" for the model itself.
+        name: of the function.
+    """
 
     path: str
     name: str
 
 
 class Write(NamedTuple):
-    """Something written into memory."""
+    """Something written into memory.
+
+    Attributes:
+        version: of the tensor after it, as torch counts.
+        feeds: names of the sites whose values it wrote.
+        is_whole: whether it left nothing of what was there before.
+    """
 
     version: int
     feeds: frozenset[str]
@@ -33,7 +44,11 @@ class Write(NamedTuple):
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Memory:
-    """What was written into a storage, in order. Lives as long as a note of a tensor in that storage."""
+    """What was written into a storage, in order. Lives as long as a note of a tensor in that storage.
+
+    Attributes:
+        writes: from the first to the last.
+    """
 
     writes: list[Write] = field(default_factory=list)
 
@@ -91,10 +106,6 @@ class Notebook:
         note.version, note.memory = version_of(tensor), self._memory(tensor)
         key = id(tensor)
         self._notes[key] = weakref.ref(tensor, lambda gone: self._forget(key, gone)), note
-
-    def forget(self, tensor: Tensor) -> None:
-        """Know nothing of a tensor any more."""
-        self._notes.pop(id(tensor), None)
 
     def write(self, tensor: Tensor, feeds: frozenset[str], *, is_whole: bool) -> None:
         """Log that a tensor was written to, for whatever else shares its memory."""

@@ -122,7 +122,7 @@ class Flow:
             if site.alias_of in lookup and site.alias_of not in kept
         }
         walk = _Walk(lookup, {**{name: name for name in kept}, **{k: v for k, v in stands.items() if k is not None}})
-        return replace(self, sites=tuple(walk.reduced(site) for site in kept.values()))
+        return replace(self, sites=tuple(walk.with_kept(site) for site in kept.values()))
 
 
 class _Walk:
@@ -131,7 +131,7 @@ class _Walk:
     def __init__(self, sites: dict[str, Site], known: dict[str, str]) -> None:
         self._sites, self._known = sites, known
 
-    def reduced(self, site: Site) -> Site:
+    def with_kept(self, site: Site) -> Site:
         """A site with its feeders among those that are kept."""
         if site.alias_of is not None and self._known.get(site.alias_of, site.name) != site.name:
             alias = self._known[site.alias_of]

@@ -34,6 +34,11 @@ class PiecewiseCurve:
     `slopes` has one entry more than `breakpoints`: left of the first, between, right of the last.
     `value` is the function's value at the first breakpoint.
 
+    Attributes:
+        breakpoints: where the slope changes, ascending.
+        slopes: left of the first breakpoint, between, right of the last.
+        value: at the first breakpoint.
+
     Example:
         >>> hat = PiecewiseCurve(breakpoints=(-1.0, 0.0, 1.0), slopes=(0.0, 1.0, -1.0, 0.0), value=0.0)
     """
@@ -219,7 +224,12 @@ def _pooled_length(size: int, kernel: int, stride: int, padding: int, dilation: 
 
 
 class MaxAndWhere(NamedTuple):
-    """What `x.max(dim)` returns; the positions jump and are not given."""
+    """What `x.max(dim)` returns; the positions jump and are not given.
+
+    Attributes:
+        values: the greatest ones.
+        indices: never given.
+    """
 
     values: Symbol
     indices: None = None

@@ -232,7 +232,7 @@ def _as_models_say(model: nn.Module) -> None:
             if hasattr(value, "_is_hf_initialized"):
                 delattr(value, "_is_hf_initialized")
         for _, module in _inside_out("", part, set()):
-            part._init_weights(module)  # type: ignore[operator]  # noqa: SLF001
+            part._init_weights(module)  # type: ignore[operator]  # noqa: SLF001  the way of transformers, under this name
 
 
 def _ruling(model: nn.Module) -> Iterator[nn.Module]:

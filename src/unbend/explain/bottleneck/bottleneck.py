@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
+from unbend._one_line import in_one_line
 from unbend.capture import kept_random
 from unbend.errors import ModelError
 from unbend.explain.bottleneck.output import Insertion, narrow_before
@@ -95,6 +96,8 @@ class NarrowedModel:
 
     model: nn.Module
     plane: BottleneckPlane
+
+    __repr__ = in_one_line
 
 
 @with_bars

@@ -13,7 +13,7 @@ from unbend.capture import call, tensor_of
 from unbend.capture.flow import Flow, Site, flow
 from unbend.capture.kinds import kind_of, original_class
 from unbend.errors import ModelError
-from unbend.zoo import narrowed
+from unbend.zoo import narrow
 
 _SMOOTH = {"softmax", "log_softmax", "sigmoid", "logsigmoid"}
 """Functions behind a layer that leave its order of the classes as it is."""
@@ -134,10 +134,10 @@ def narrow_before(model: nn.Module, inputs: Any, n: int, *, activation: str | No
         width = _width(model, inputs, n)
         whole: nn.Module = _Behind(model, width)
         reason = f"Two units and a new output layer were put behind the network, since {found.reason}."
-        net, layer = narrowed(whole, layer="head", activation=activation, seed=seed)
+        net, layer = narrow(whole, layer="head", activation=activation, seed=seed)
     else:
         reason = f"Two units were put before the output layer: {found.reason}."
-        net, layer = narrowed(model, layer=found.path, activation=activation, seed=seed)
+        net, layer = narrow(model, layer=found.path, activation=activation, seed=seed)
     output = net.get_submodule(layer.rpartition(".")[0] + ".output")
     return Insertion(net, layer, output, reason)
 

@@ -215,13 +215,13 @@ def plane(net: Insertion, subject: Subject, rows: Sample, rule: str = "mean") ->
     caught: list[Tensor] = []
     with (
         quiet(net.model),
-        _hearing(net.model.get_submodule(net.layer), lambda _args, out: caught.append(_reduced(out, net.output, rule))),
+        _hearing(net.model.get_submodule(net.layer), lambda _args, out: caught.append(_reduce(out, net.output, rule))),
     ):
         out = subject.outputs(net.model, rows)
     return torch.cat(caught).float(), out
 
 
-def _reduced(h: Tensor, output: nn.Module, rule: str) -> Tensor:
+def _reduce(h: Tensor, output: nn.Module, rule: str) -> Tensor:
     """One row per sample."""
     if h.ndim == 2:
         return h.detach().clone()
@@ -257,7 +257,7 @@ def frame(
     else:
         narrow = net.model.get_submodule(net.layer)
         caught: list[Tensor] = []
-        with torch.no_grad(), _hearing(narrow, lambda _args, out: caught.append(_reduced(out, net.output, rule))):
+        with torch.no_grad(), _hearing(narrow, lambda _args, out: caught.append(_reduce(out, net.output, rule))):
             net.head(features[: shown.n])
         h = caught[0].float()
     return PlaneFrame(step, h.double().cpu().numpy(), *lines(net.output))

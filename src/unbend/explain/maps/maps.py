@@ -75,11 +75,6 @@ class MapSeries:
     moved_by_start: Float64[Array, "l"]
     agreement: Float64[Array, "l"]
 
-    @property
-    def is_embedding(self) -> bool:
-        """Whether it is a neighbour embedding, in which sizes and distances of clusters mean nothing."""
-        return self.method not in PLANES
-
 
 @result
 class LayerMaps:
@@ -195,7 +190,7 @@ def maps(  # noqa: PLR0913  every setting by name, so that an editor completes i
         >>> found["pca"].points.shape, bool(found["pca"].trustworthiness[0] > 0.99)
         ((4, 100, 2), True)
     """
-    chosen = _chosen(methods)
+    chosen = _choose(methods)
     for method in chosen:
         if method not in PLANES:
             embedder(method, rows, perplexity=perplexity)  # a package that is missing is told of before the pass
@@ -248,7 +243,7 @@ def _refuse(read_as: ReadAs) -> None:
         )
 
 
-def _chosen(methods: Sequence[str] | None) -> tuple[str, ...]:
+def _choose(methods: Sequence[str] | None) -> tuple[str, ...]:
     unknown = [method for method in methods or () if method not in MAP_METHODS]
     if unknown or (methods is not None and not methods):
         raise DataError(f"methods: expected some of {', '.join(MAP_METHODS)}, got {', '.join(unknown) or 'none'}.")

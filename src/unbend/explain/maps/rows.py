@@ -139,7 +139,7 @@ def _rows(
 
 def _sample(states: States, name: str) -> SampleState | None:
     found = state_of(states.get(name, {}), SampleState)
-    return None if found is None or not len(found.ids) else found.settled()
+    return None if found is None or not len(found.ids) else found.settle()
 
 
 def _part(samples: Mapping[str, SampleState], names: Sequence[str], n: int) -> tuple[Array, Array, list[Array]]:

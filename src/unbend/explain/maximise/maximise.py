@@ -16,7 +16,7 @@ from unbend._typing import Array, Bool, Float64, Int64, Shaped
 from unbend.capture import quiet
 from unbend.errors import DataError
 from unbend.explain.defaults import FOR_IMAGES, STEPS
-from unbend.explain.maximise.noise import Doubt, doubt, shifted
+from unbend.explain.maximise.noise import Doubt, doubt, shift
 from unbend.explain.maximise.parameters import Parametrisation, as_maps, parametrisation
 from unbend.explain.maximise.targets import Answering, Targets, numbers_of, targets
 from unbend.explain.setup import Setup, setup
@@ -195,7 +195,7 @@ def maximise(
             for index in torch.arange(len(asked.names)).split(batch_size):
                 parts.append(climb(answering, asked.of(index), numbers, beside.of(index), how, seed=seed))
                 tick(how.steps * len(index))
-            return _judged(made, asked, answering, beside, torch.cat(parts), name, batch_size)
+            return _judge(made, asked, answering, beside, torch.cat(parts), name, batch_size)
 
 
 @torch.no_grad()
@@ -243,7 +243,7 @@ def climb(
     step = adam_steps([z], weight_decay=0.0)
     for _ in range(how.steps):
         x = numbers.inputs(z)
-        answer = asked.own(answering(x if beside.variation is None else _jittered(x, how.jitter, generator)))
+        answer = asked.own(answering(x if beside.variation is None else _jitter(x, how.jitter, generator)))
         loss = -(answer / spread).sum()
         if how.total_variation and beside.variation:
             loss = loss + how.total_variation * (_variation(x) / beside.variation).sum()
@@ -268,14 +268,14 @@ def _start(
     return z
 
 
-def _jittered(x: Tensor, most: int | None, generator: torch.Generator) -> Tensor:
+def _jitter(x: Tensor, most: int | None, generator: torch.Generator) -> Tensor:
     """Images moved by up to so many pixels, all alike."""
     maps = as_maps(x)
     reach = max(1, min(maps.shape[2:]) // _JITTER) if most is None else most
     if not reach:
         return x
     down, right = torch.randint(0, 2 * reach + 1, (2,), generator=generator).tolist()
-    return shifted(maps, reach, down, right).reshape(x.shape)
+    return shift(maps, reach, down, right).reshape(x.shape)
 
 
 def _variation(x: Tensor) -> Tensor:
@@ -285,7 +285,7 @@ def _variation(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _judged(
+def _judge(
     made: Setup, asked: Targets, answering: Answering, beside: Beside, x: Tensor, name: str, size: int
 ) -> Maximisation:
     sample, is_map, rows, answers = made.subject.train, name in FOR_IMAGES, beside.rows, beside.answers
@@ -304,21 +304,22 @@ def _judged(
     order = torch.from_numpy(np.argsort(ids[kept.numpy()]))
     kept = kept[order]
     y = sample.y[kept].numpy()
-    form, shown = _shown(rows[kept.to(rows.device)], is_map=is_map)
+    form, shown = _picture(rows[kept.to(rows.device)], is_map=is_map)
     columns = np.zeros((1, 0)) if is_map else _numbers(rows.flatten(1))
     return Maximisation(
         layer=asked.tap.name, names=asked.names, units=np.array(asked.units), parametrisation=name, form=form,
-        x=_shown(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)), mean=_numbers(answers.mean(0)),
-        spread=_numbers(answers.std(0, correction=0)), real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
-        examples=Examples(form, ids[kept.numpy()], shown, y.reshape(len(y), -1)[:, 0],
-                          names_of(form, shown, made.work.rows.column_names)), survival=said.survival,
-        real_survival=said.real_survival, unlike=said.unlike, usual=said.usual, is_noise=said.is_noise,
-        row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
+        x=_picture(x, is_map=is_map)[1], inputs=x.cpu().numpy(), answer=_numbers(own(x)),
+        mean=_numbers(answers.mean(0)), spread=_numbers(answers.std(0, correction=0)),
+        real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
+        examples=Examples(form=form, ids=ids[kept.numpy()], x=shown, y=y.reshape(len(y), -1)[:, 0],
+                          column_names=names_of(form, shown, made.work.rows.column_names)),
+        survival=said.survival, real_survival=said.real_survival, unlike=said.unlike, usual=said.usual,
+        is_noise=said.is_noise, row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
         reading=asked.reading, class_names=made.class_names,
     )  # fmt: skip
 
 
-def _shown(x: Tensor, *, is_map: bool) -> tuple[Form, Array]:
+def _picture(x: Tensor, *, is_map: bool) -> tuple[Form, Array]:
     x = x.float().cpu()
     return ("image", as_maps(x).movedim(1, -1).numpy()) if is_map else ("columns", x.flatten(1).numpy())
 

@@ -99,9 +99,9 @@ def survival(
 def _image_changes() -> list[Callable[[Tensor], Tensor]]:
     """Shifts by a pixel, two sizes, a blur."""
     places = ((0, 1), (2, 1), (1, 0), (1, 2))
-    shifts = [lambda x, at=at: _on_maps(x, lambda maps: shifted(maps, 1, *at)) for at in places]
-    sizes = [lambda x, by=by: _on_maps(x, lambda maps: _resized(maps, by)) for by in _SIZES]
-    return [*shifts, *sizes, lambda x: _on_maps(x, _blurred)]
+    shifts = [lambda x, at=at: _on_maps(x, lambda maps: shift(maps, 1, *at)) for at in places]
+    sizes = [lambda x, by=by: _on_maps(x, lambda maps: _resize(maps, by)) for by in _SIZES]
+    return [*shifts, *sizes, lambda x: _on_maps(x, _blur)]
 
 
 def _column_changes(rows: Tensor) -> list[Callable[[Tensor], Tensor]]:
@@ -111,11 +111,11 @@ def _column_changes(rows: Tensor) -> list[Callable[[Tensor], Tensor]]:
     return [lambda x, e=e: x + _NOISE * spread * e for e in drawn]
 
 
-def shifted(maps: Float[Tensor, "n c h w"], most: int, down: int, right: int) -> Float[Tensor, "n c h w"]:
+def shift(maps: Float[Tensor, "n c h w"], most: int, down: int, right: int) -> Float[Tensor, "n c h w"]:
     """Images moved by `most - down` and `most - right` pixels, their edges drawn out.
 
     Example:
-        >>> shifted(torch.eye(2)[None, None], 1, 0, 1)
+        >>> shift(torch.eye(2)[None, None], 1, 0, 1)
         tensor([[[[1., 0.],
                   [1., 0.]]]])
     """
@@ -127,14 +127,14 @@ def _on_maps(x: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     return change(as_maps(x)).reshape(x.shape)
 
 
-def _resized(maps: Tensor, by: float) -> Tensor:
+def _resize(maps: Tensor, by: float) -> Tensor:
     h, w = maps.shape[2:]
     turn = torch.tensor([[1 / by, 0, 0], [0, 1 / by, 0]], dtype=maps.dtype, device=maps.device)
     grid = F.affine_grid(turn.expand(len(maps), 2, 3), [len(maps), maps.shape[1], h, w], align_corners=False)
     return F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _blurred(maps: Tensor) -> Tensor:
+def _blur(maps: Tensor) -> Tensor:
     c = maps.shape[1]
     line = torch.tensor(_BLUR, dtype=maps.dtype, device=maps.device)
     kernel = torch.outer(line, line).expand(c, 1, 3, 3)

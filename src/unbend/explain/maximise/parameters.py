@@ -118,7 +118,7 @@ class Images:
         x = self.low + (self.high - self.low) * (odds + self.mean).sigmoid()
         return x.reshape(len(odds), *self.shape)
 
-    def coloured(self, colours: Tensor) -> Tensor:
+    def in_colours(self, colours: Tensor) -> Tensor:
         """Inputs of independent colours [n, c, h, w]."""
         return self.inputs(torch.einsum("cd,ndhw->nchw", self.colour, colours))
 
@@ -151,7 +151,7 @@ class _Frequency:
 
     def inputs(self, z: Tensor) -> Tensor:
         waves = torch.complex(z[:, 0], z[:, 1]) * (self._size / 2**0.5)
-        return self._images.coloured(torch.fft.irfft2(waves, s=self._side, norm="ortho"))
+        return self._images.in_colours(torch.fft.irfft2(waves, s=self._side, norm="ortho"))
 
     def of(self, x: Tensor) -> Tensor:
         waves = torch.fft.rfft2(self._images.colours(self._images.odds_of(x)), norm="ortho")
@@ -159,7 +159,7 @@ class _Frequency:
         return torch.stack([waves.real, waves.imag], 1)
 
     def keep(self, z: Tensor) -> Tensor:
-        return _shortened(z, self._length)
+        return _limit(z, self._length)
 
 
 @final
@@ -178,7 +178,7 @@ class _Phases:
     def inputs(self, z: Tensor) -> Tensor:
         phase = (z - z.flip(-2, -1).roll((1, 1), (-2, -1))) / 2  # odd, so that the image is real
         waves = torch.polar(self._size.expand_as(phase).contiguous(), phase)
-        return self._images.coloured(torch.fft.ifft2(waves, norm="ortho").real)
+        return self._images.in_colours(torch.fft.ifft2(waves, norm="ortho").real)
 
     def of(self, x: Tensor) -> Tensor:
         return torch.fft.fft2(self._images.colours(self._images.odds_of(x))).angle()
@@ -231,7 +231,7 @@ class _Whitened:
         return (x.flatten(1) - self._mean) @ self._back
 
     def keep(self, z: Tensor) -> Tensor:
-        return _shortened(z, self._length)
+        return _limit(z, self._length)
 
 
 @final
@@ -277,7 +277,7 @@ class Whitening:
         return ((rows - self.mean) @ self.back).norm(dim=1)
 
 
-def _shortened(z: Tensor, length: float) -> Tensor:
+def _limit(z: Tensor, length: float) -> Tensor:
     """Each of some numbers at most so long."""
     size = z.flatten(1).norm(dim=1).clamp_min(_NOTHING)
     return z * (length / size).clamp_max(1).reshape(-1, *[1] * (z.ndim - 1))

@@ -91,7 +91,7 @@ def units_needed(
     orders = {tap.name: (np.argsort(-scores[tap.name], kind="stable"), rng.permutation(len(scores[tap.name])))
               for tap in found}  # fmt: skip
     kept = {tap.name: _steps(len(scores[tap.name])) for tap in found}
-    ablated = {tap.name: _ablated(orders[tap.name], kept[tap.name]) for tap in found}
+    ablated = {tap.name: _ablate(orders[tap.name], kept[tap.name]) for tap in found}
     outs: dict[tuple[str, int, int], list[Tensor]] = {}
     plain: list[Tensor] = []
     with quiet(made.model):
@@ -115,7 +115,7 @@ def units_needed(
     )
 
 
-def _ablated(
+def _ablate(
     orders: tuple[Int64[Array, "d"], Int64[Array, "d"]], kept: Int64[Array, "s"]
 ) -> dict[tuple[int, int], Bool[Array, "d"]]:
     """Which units are not kept: all but the first of each order, by how many; then the first ones alone, by unit."""

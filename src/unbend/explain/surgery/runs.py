@@ -117,13 +117,13 @@ def _outputs(
             for i, (run, found) in enumerate(pairs):
                 kept = outs[i]
                 if kept is not None:
-                    out = _replaced(replay, given(inputs), run, found)
+                    out = _replace(replay, given(inputs), run, found)
                     outs[i] = None if out is None else [*kept, out]
             tick(len(labels.y))
     return [None if part is None else torch.cat(part) for part in outs], torch.cat(plain), torch.cat(seen)
 
 
-def _replaced(replay: Replay, inputs: object, run: tuple[Tap, ...], found: AffineMap) -> Tensor | None:
+def _replace(replay: Replay, inputs: object, run: tuple[Tap, ...], found: AffineMap) -> Tensor | None:
     """The output with the map in place of the first layer, and the others handing its values on."""
     changes: dict[tuple[str, str, int], Change] = {tap.place: hand_on for tap in run}
     changes[run[0].place] = affine_change(run[-1], found)

@@ -26,8 +26,8 @@ def sentences(found: Surgery) -> tuple[str, ...]:
         *_runs(found.runs),
         *_useless(found),
         *_essential(found),
-        *_used(found),
-        *_needed(found),
+        *_uses(found),
+        *_needs(found),
         *_alone(found),
     ]
     return tuple(told)
@@ -58,7 +58,7 @@ def _useless(found: Surgery) -> list[str]:
         [cut for cut in useless if cut.operation == operation and cut.layer in shown] for operation in ("skip", "mean")
     )
     return [
-        f"{_listed(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
+        f"{_join_names(cuts)} {word} at little cost: {points(max(cuts, key=lambda c: c.cost.difference).cost)} at most."
         for cuts, word in ((averaged, "can be put at the mean, whatever the input,"), (skipped, "can be skipped"))
         if cuts
     ]
@@ -74,7 +74,7 @@ def _essential(found: Surgery) -> list[str]:
     return [f"Skipping these costs most: {told}."]
 
 
-def _used(found: Surgery) -> list[str]:
+def _uses(found: Surgery) -> list[str]:
     """What of the classes is readable and used, and what is used without being linearly readable.
 
     That erasing the classes does no harm says something of a layer only where the layer is needed; that it does harm,
@@ -147,7 +147,7 @@ def _leaks(erasures: Sequence[Erasure]) -> str:
     )
 
 
-def _needed(found: Surgery) -> list[str]:
+def _needs(found: Surgery) -> list[str]:
     spare = [one for one in found.units if one.needed < one.n_units]
     if not spare:
         return []
@@ -166,7 +166,7 @@ def _alone(found: Surgery) -> list[str]:
     return [f"Single units that cost most: {told}."]
 
 
-def _listed(cuts: Sequence[Cut]) -> str:
+def _join_names(cuts: Sequence[Cut]) -> str:
     return _names([cut.layer for cut in cuts])
 
 

@@ -4,7 +4,6 @@ In: the data, row numbers. Out: `Examples`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isqrt
 from typing import Literal, TypeAlias
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from unbend._typing import Array, Int64, Shaped
 from unbend.capture.inputs import named_tensors
+from unbend.numerics.result import result
 from unbend.study.prepare import Preparation
 from unbend.study.source import Part
 
@@ -24,7 +24,7 @@ _CHANNELS = (1, 3)
 _COLOURS = ("red", "green", "blue")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Examples:
     """Some rows of a data set.
 
@@ -50,7 +50,7 @@ class Examples:
         """What a column of the input is called, counted as the input is flattened.
 
         Example:
-            >>> Examples("image", np.arange(1), np.zeros((1, 8, 8, 3)), np.zeros(1)).column(64 + 8 * 2 + 5)
+            >>> Examples(form="image", ids=np.arange(1), x=np.zeros((1, 8, 8, 3)), y=np.zeros(1)).column(64 + 8 * 2 + 5)
             'the green of the pixel in row 2, column 5'
         """
         if self.form != "image":
@@ -77,17 +77,18 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     form: Form = "none"
     for batch in work.rows.batches(part):
         mine = np.flatnonzero(np.isin(batch.ids, wanted, assume_unique=True))
-        form, x = shown(work.fit(batch.inputs), len(batch.ids))
+        form, x = picture(work.fit(batch.inputs), len(batch.ids))
         if len(mine):
             kept.append(x[mine])
             numbers.append(batch.ids[mine])
             y = batch.y[torch.from_numpy(mine)].numpy()
             labels.append(y if y.ndim == 1 else y[:, 0])
     if not kept:
-        return Examples("none", wanted[:0], np.zeros((0, 0)), wanted[:0])
+        return Examples(form="none", ids=wanted[:0], x=np.zeros((0, 0)), y=wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
-    x = _joined(kept)[order]
-    return Examples(form, found[order], x, np.concatenate(labels)[order], names_of(form, x, work.rows.column_names))
+    x = _join(kept)[order]
+    names = names_of(form, x, work.rows.column_names)
+    return Examples(form=form, ids=found[order], x=x, y=np.concatenate(labels)[order], column_names=names)
 
 
 def names_of(form: Form, x: Shaped[Array, "s ..."], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -118,7 +119,7 @@ def column_word(names: Sequence[str], j: int, *, is_alone: bool = False) -> str:
     return names[j] if is_alone else f"column \u201c{names[j]}\u201d"
 
 
-def _joined(parts: list[Array]) -> Array:
+def _join(parts: list[Array]) -> Array:
     """Parts one below the other; texts padded to one length."""
     if len({part.shape[1:] for part in parts}) == 1:
         return np.concatenate(parts)
@@ -126,7 +127,7 @@ def _joined(parts: list[Array]) -> Array:
     return np.concatenate([np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in parts])
 
 
-def shown(inputs: object, n: int) -> tuple[Form, Array]:
+def picture(inputs: object, n: int) -> tuple[Form, Array]:
     """A batch of inputs as it can be shown."""
     tensors = dict(named_tensors(inputs))
     tokens = next((t for name, t in tensors.items() if _is_tokens(t, n) and "mask" not in name), None)

@@ -11,6 +11,7 @@ import numpy as np
 from unbend._shares import percent
 from unbend._typing import Array, Float64, Int64
 from unbend.explain.units.examples import Examples
+from unbend.numerics.result import result
 from unbend.numerics.units import Units
 
 COPY = 0.98
@@ -26,7 +27,7 @@ CLASS = 0.5
 _FEWEST = 4
 
 
-@dataclass(frozen=True, slots=True)
+@result
 class Reason:
     """What is remarkable about a unit.
 
@@ -106,7 +107,7 @@ def _reason(
     of_class: Float64[Array, "d"],
 ) -> Reason | None:  # fmt: skip
     if found.strongest.value[j, 0] == found.weakest.value[j, 0]:
-        return Reason("silent", 1.0, f"always {found.strongest.value[j, 0]:.3g}")
+        return Reason(kind="silent", strength=1.0, words=f"always {found.strongest.value[j, 0]:.3g}")
     copy, of_one = _copy(found, j), _class(found, j, names, of_class)
     candidates = (_word(found, j, shown, texts), _column(found, j, shown), copy, of_one)
     first = next((one for one in candidates if one is not None), None)
@@ -135,14 +136,16 @@ def _word(found: Units, j: int, shown: Examples, texts: TokenRows | None) -> Rea
     if r < GOES_WITH:
         return None
     word = f"token {number}" if texts.words is None else f"the word \u201c{texts.words(number)}\u201d"
-    return Reason("word", r, f"{word}, in {counts.max()} of its {len(fired)} strongest rows (r = {r:.2f})")
+    return Reason(
+        kind="word", strength=r, words=f"{word}, in {counts.max()} of its {len(fired)} strongest rows (r = {r:.2f})"
+    )
 
 
 def _column(found: Units, j: int, shown: Examples) -> Reason | None:
     r = float(found.column_r[j])
     if found.column[j] < 0 or abs(r) < COLUMN:
         return None
-    return Reason("column", abs(r), f"{shown.column(int(found.column[j]))} (r = {r:.2f})")
+    return Reason(kind="column", strength=abs(r), words=f"{shown.column(int(found.column[j]))} (r = {r:.2f})")
 
 
 def _copy(found: Units, j: int) -> Reason | None:
@@ -151,7 +154,7 @@ def _copy(found: Units, j: int) -> Reason | None:
         return None
     word = "a copy" if r > 0 else "the mirror image"
     other = int(found.copy[j])
-    return Reason("copy", abs(r), f"{word} of unit {other} (r = {r:.3f})", other)
+    return Reason(kind="copy", strength=abs(r), words=f"{word} of unit {other} (r = {r:.3f})", copy=other)
 
 
 def _class(found: Units, j: int, names: Sequence[str], of_class: Float64[Array, "d"]) -> Reason | None:
@@ -160,4 +163,4 @@ def _class(found: Units, j: int, names: Sequence[str], of_class: Float64[Array, 
     side = "high" if found.contrast[j] > 0 else "low"
     name = names[found.best_class[j]]
     told = f"{side} for class {name}, which explains {percent(of_class[j])} of it"
-    return Reason("class", float(of_class[j]), told)
+    return Reason(kind="class", strength=float(of_class[j]), words=told)

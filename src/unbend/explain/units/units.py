@@ -4,19 +4,20 @@ In: a model and data. Out: `UnitCards`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
 from torch import nn
 
 from unbend._names import INPUT
+from unbend._one_line import one_line
 from unbend._typing import Array, Int64
 from unbend.capture import Tap
 from unbend.explain.setup import Setup, setup
 from unbend.explain.units.examples import Examples, examples
 from unbend.explain.units.reasons import Reason, TokenRows, reasons
-from unbend.numerics.result import one_line
+from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.units import Units, UnitState, tuning
@@ -31,7 +32,7 @@ _LARGEST = 4_000_000
 """Correlations of units with columns that are kept for pictures at most."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class UnitCards:
     """What the units of some layers answer to.
 
@@ -129,9 +130,10 @@ def _cards(made: Setup, speak: Callable[[int], str] | None, progress: Progress) 
     told_by = _texts(made, shown, states[taps[0].name], speak)
     told = {name: reasons(one, shown, names, told_by(states[name])) for name, one in found.items()}
     return UnitCards(
-        found, {tap.name: tap.kind for tap in taps}, {tap.name: _places(tap) for tap in taps},
-        {name: one for name, (one, _) in told.items()}, {name: order for name, (_, order) in told.items()}, tuned,
-        shown, names, speak, {tap.name: states[tap.name]["UnitState"] for tap in taps},
+        layers=found, kinds={tap.name: tap.kind for tap in taps}, places={tap.name: _places(tap) for tap in taps},
+        reasons={name: one for name, (one, _) in told.items()},
+        order={name: order for name, (_, order) in told.items()}, tuning=tuned, examples=shown,
+        class_names=names, words=speak, states={tap.name: states[tap.name]["UnitState"] for tap in taps},
     )  # fmt: skip
 
 
@@ -141,15 +143,15 @@ def _texts(
     """From the States of a layer to the row sample as texts, with what the units answer; the texts are read once."""
     if shown.form != "tokens":
         return lambda _states: None
-    ids = first["SampleState"].settled().ids
+    ids = first["SampleState"].settle().ids
     texts = examples(made.work, ids)
     tokens = texts.x[texts.at(ids)]
 
-    def told(states: dict[str, Any]) -> TokenRows | None:
+    def texts(states: dict[str, Any]) -> TokenRows | None:
         rows = _rows(states)
         return None if rows is None else TokenRows(tokens, rows, words)
 
-    return told
+    return texts
 
 
 def _states(made: Setup, taps: Sequence[Tap], progress: Progress) -> States:

@@ -45,15 +45,15 @@ def _dense(layer: Any, shape: Shape) -> list[Part]:
 def _convolution(layer: Any, shape: Shape) -> list[Part]:
     n_axes = len(shape) - 2
     kernel = weight(layer.kernel)  # [*window, inputs of a group, outputs]
-    return _convolved(layer, shape, kernel.permute(-1, -2, *range(n_axes)), layer.groups)
+    return _convolve(layer, shape, kernel.permute(-1, -2, *range(n_axes)), layer.groups)
 
 
 def _depthwise(layer: Any, shape: Shape) -> list[Part]:
     kernel = weight(layer.kernel)  # [h, w, inputs, multiples], outputs of one input side by side
-    return _convolved(layer, shape, kernel.permute(2, 3, 0, 1).flatten(0, 1).unsqueeze(1), kernel.shape[2])
+    return _convolve(layer, shape, kernel.permute(2, 3, 0, 1).flatten(0, 1).unsqueeze(1), kernel.shape[2])
 
 
-def _convolved(layer: Any, shape: Shape, kernel: Tensor, groups: int) -> list[Part]:
+def _convolve(layer: Any, shape: Shape, kernel: Tensor, groups: int) -> list[Part]:
     """A convolution with a kernel as torch has it [outputs, inputs of a group, *window]."""
     window, strides, dilation = tuple(kernel.shape[2:]), tuple(layer.strides), tuple(layer.dilation_rate)
     reach = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
@@ -68,7 +68,7 @@ def _convolved(layer: Any, shape: Shape, kernel: Tensor, groups: int) -> list[Pa
     return on_channels([*before, conv, *activation(layer, 4)], shape)
 
 
-def _transposed(layer: Any, shape: Shape) -> list[Part]:
+def _transpose(layer: Any, shape: Shape) -> list[Part]:
     """A transposed convolution; Keras leaves out at the edges what "same" does not want."""
     kernel = weight(layer.kernel)  # [*window, outputs, inputs]
     kernel = kernel.permute(-1, -2, *range(len(shape) - 2))
@@ -264,8 +264,8 @@ LAYERS: dict[str, Callable[[Any, Shape], list[Part]]] = {
     "Conv1D": _convolution,
     "Conv2D": _convolution,
     "DepthwiseConv2D": _depthwise,
-    "Conv1DTranspose": _transposed,
-    "Conv2DTranspose": _transposed,
+    "Conv1DTranspose": _transpose,
+    "Conv2DTranspose": _transpose,
     "Normalization": _normalization,
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,

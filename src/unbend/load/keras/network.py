@@ -132,7 +132,7 @@ class _Translation:
         """Translate one call of a layer."""
         layer, given = node.operation, node.input_tensors
         if is_attention(layer):
-            given = _attended(node)
+            given = _attention_inputs(node)
         shape = tuple(given[0].shape)
         if len(node.output_tensors) != 1 or any(id(tensor) not in self._places for tensor in given):
             raise refuse(layer, "has several outputs, or takes what is no output of a layer")
@@ -140,10 +140,10 @@ class _Translation:
             parts = (
                 attention(layer, [t.shape for t in given]) if is_attention(layer) else _parts(layer, shape, len(given))
             )
-            self._parts[id(layer)] = self._named(layer, parts)
+            self._parts[id(layer)] = self._with_names(layer, parts)
         self._add(node.output_tensors[0], self._parts[id(layer)], [self._places[id(tensor)] for tensor in given])
 
-    def _named(self, layer: Any, parts: Sequence[Part]) -> list[tuple[str, Part]]:
+    def _with_names(self, layer: Any, parts: Sequence[Part]) -> list[tuple[str, Part]]:
         """Parts with names: the first module has the layer's, its activation `NAME_relu`; functions have none."""
         found: list[tuple[str, Part]] = []
         base = layer.name.replace(".", "_")
@@ -179,7 +179,7 @@ def is_attention(layer: Any) -> bool:
     return type(layer).__name__ == ATTENTION and type(layer).__module__.startswith("keras.")
 
 
-def _attended(node: Any) -> tuple[Any, Any, Any]:
+def _attention_inputs(node: Any) -> tuple[Any, Any, Any]:
     """What one call of attention takes, as torch has it: query, key, value.
 
     Raises:

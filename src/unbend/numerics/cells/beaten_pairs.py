@@ -37,7 +37,7 @@ def without_beaten_pairs(raw: Cells) -> Cells:
     the edge, and two faces that differ in such signs alone are one. Should the union not be whole, which
     takes slivers as thin as rounding, the cells stay as they came: right, with the beaten edges counted too.
     """
-    drop = _beaten(raw)
+    drop = _beaten_edges(raw)
     if not drop.any():
         return raw
     old = Mesh(raw.vertices, raw.edges, raw.hinges, raw.face_ptr, raw.half_edges)
@@ -57,7 +57,7 @@ def without_beaten_pairs(raw: Cells) -> Cells:
     return united if _is_whole(united) else raw
 
 
-def _beaten(raw: Cells) -> Bool[Array, "e"]:
+def _beaten_edges(raw: Cells) -> Bool[Array, "e"]:
     """Which edges are kinks of a pair whose maximum a third candidate wins on both sides."""
     net = raw.network
     is_of_maximum = np.zeros(net.n_hinges, bool)

@@ -6,7 +6,6 @@ Must not know modules.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,13 +17,14 @@ from unbend._typing import Array, Float64, Int64
 from unbend.errors import ShapeError
 from unbend.numerics.cells.compiled.class_parts import class_parts, distances, uniform_class
 from unbend.numerics.cells.complex import Cells
+from unbend.numerics.result import result
 
 _JOIN = 1e-9
 """Ends of segments nearer than this share of the polygon's size are one point: they are computed on both sides of an
 edge, and differ by rounding."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Boundary:
     """The decision boundary, and the classes on both sides of it.
 

@@ -4,11 +4,11 @@ In: the number of inputs and the widths of the hidden layers. Out: integers. For
 input space; a measured count on a window may be compared with the upper bounds only. Must not know networks.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from math import comb, prod
 
 from unbend.errors import ShapeError
+from unbend.numerics.result import result
 
 
 def zaslavsky(n: int, d: int) -> int:
@@ -77,7 +77,7 @@ def serra_upper(d: int, widths: tuple[int, ...]) -> int:
     return below(0, d)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class RegionBounds:
     """All bounds for one shape, as integers of any size.
 
@@ -103,13 +103,13 @@ class RegionBounds:
 def region_bounds(d: int, widths: tuple[int, ...]) -> RegionBounds:
     """The bounds, side by side."""
     return RegionBounds(
-        d,
-        widths,
-        pascanu_lower(d, widths),
-        montufar_lower(d, widths),
-        serra_lower(d, widths),
-        serra_upper(d, widths),
-        montufar_upper(d, widths),
+        n_inputs=d,
+        widths=widths,
+        pascanu_lower=pascanu_lower(d, widths),
+        montufar_lower=montufar_lower(d, widths),
+        serra_lower=serra_lower(d, widths),
+        serra_upper=serra_upper(d, widths),
+        montufar_upper=montufar_upper(d, widths),
     )
 
 

@@ -15,7 +15,6 @@ Where float64 cannot tell (degenerate networks), small cases are proved in ratio
 exact regions of the claimed patterns have positive areas that add up to the window's area, exactly.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 from typing import TypeAlias
@@ -30,6 +29,7 @@ from unbend.numerics.cells.complex import Cells
 from unbend.numerics.cells.exact import Point, dyadic, homogeneous, polygon_area
 from unbend.numerics.cells.find import with_beaten_pairs
 from unbend.numerics.piecewise import PiecewiseAffine
+from unbend.numerics.result import result
 
 _UNIT = 2.0**-53
 """Unit roundoff of float64."""
@@ -53,7 +53,7 @@ _SEED = 20_260_101
 """Of the hash keys. Two patterns of equal hash would hide a fault with a chance of about 2 ** -63 per pair."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Certificate:
     """What has been proved about claimed cells.
 
@@ -249,7 +249,7 @@ def _settle(cells: Cells, closed: Bool[Array, "h"], is_single: Bool[Array, "f"])
     """Corners that float64 left open, closed in rational arithmetic where a face's exact region says so."""
     face = np.repeat(np.arange(cells.n_faces), np.diff(cells.face_ptr))
     open_faces = np.unique(face[~closed])
-    per_face = sum(len(stage.low) * len(stage.weight.used()) for stage in cells.network.stages)
+    per_face = sum(len(stage.low) * len(stage.weight.used_columns()) for stage in cells.network.stages)
     if len(open_faces) <= _FEW_FACES and len(open_faces) * per_face <= _WEIGHTS:
         window = [homogeneous(x, y) for x, y in cells.plane.corners.tolist()]
         for index, bits in zip(open_faces.tolist(), cells.bits(open_faces), strict=True):
@@ -400,7 +400,7 @@ def _region(
     rows, exponent = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], object), 0
     polygon = corners
     for first, stage in zip(net.offsets, net.stages, strict=False):
-        used = stage.weight.used()
+        used = stage.weight.used_columns()
         weight, low, high = dyadic(stage.weight.block(used)), dyadic(stage.low), dyadic(stage.high)
         z = weight.integers.dot(rows[used]) if len(used) else np.zeros((len(stage.low), 3), object)
         on = bits[first : first + len(stage.low)]

@@ -4,8 +4,6 @@ In: a finished mesh. Out: areas, patterns, affine maps, neighbours, the face a p
 that the network was lowered from.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Int32, UInt8
 from scipy.sparse import coo_array
@@ -16,6 +14,7 @@ from unbend._typing import Array, Bool, Float64, Int64
 from unbend.numerics.cells.compiled.queries import face_areas, face_means, locate
 from unbend.numerics.cells.plane import Plane
 from unbend.numerics.piecewise import PiecewiseAffine
+from unbend.numerics.result import result
 
 _NUMBERS = 1 << 22
 """How many numbers are made at once when many faces are evaluated: 32 MB."""
@@ -23,7 +22,7 @@ _SAME = 1e-10
 """Relative difference up to which two affine maps are one: well above the rounding of some hundred layers' products."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Cells:
     """The cells (activation regions ∩ plane) of a network: vertices, edges, faces.
 

@@ -56,7 +56,12 @@ class Exact(NamedTuple):
 
 
 class Dyadic(NamedTuple):
-    """Integers times `2 ** exponent`; Python's integers, of any size."""
+    """Integers times `2 ** exponent`; Python's integers, of any size.
+
+    Attributes:
+        integers: Python's, as objects.
+        exponent: power of two that multiplies all of them.
+    """
 
     integers: Shaped[Array, "..."]
     exponent: int

@@ -8,6 +8,7 @@ from typing import SupportsFloat
 
 import numpy as np
 
+from unbend._one_line import in_one_line
 from unbend._typing import Array, Float64
 from unbend.errors import DataError, ShapeError
 
@@ -34,6 +35,8 @@ class Plane:
     u: Float64[Array, "d"]
     v: Float64[Array, "d"]
     corners: Float64[Array, "m 2"]
+
+    __repr__ = in_one_line
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(part).all() for part in (self.origin, self.u, self.v, self.corners)):

@@ -4,8 +4,6 @@ In: a `PiecewiseAffine` and a box. Out: estimates with standard errors. Every ra
 cells are found.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from unbend._typing import Array, Float64
@@ -14,12 +12,13 @@ from unbend.numerics.cells.find import count_cells
 from unbend.numerics.cells.plane import Plane
 from unbend.numerics.cells.slice_1d import slice_1d
 from unbend.numerics.piecewise import PiecewiseAffine
+from unbend.numerics.result import result
 
 _NUMBERS = 1 << 24
 """How many numbers are made at once: 128 MB."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Estimate:
     """A mean over independent draws.
 
@@ -34,7 +33,7 @@ class Estimate:
     n: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class PatternEstimate:
     """Activation patterns met by uniform points of a box.
 
@@ -76,7 +75,13 @@ def patterns_in_box(
     spread = share * once * (once - 1) / (2 * (twice + 1))
     spread += share**2 * once * (2 * once - 1) ** 2 / (4 * (twice + 1) ** 2)
     spread += share**2 * ratio**2 * twice * (once - 1) ** 2 / (4 * (twice + 1) ** 2)
-    return PatternEstimate(len(counts), len(counts) + unseen, float(np.sqrt(spread)), 1 - once / n, n)
+    return PatternEstimate(
+        seen=len(counts),
+        at_least=len(counts) + unseen,
+        standard_error=float(np.sqrt(spread)),
+        coverage=1 - once / n,
+        n=n,
+    )
 
 
 def kinks_per_length(
@@ -94,7 +99,7 @@ def kinks_per_length(
     lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
     mean = found.sum() / lengths.sum()
     error = np.std(found - mean * lengths, ddof=1) / (np.sqrt(n) * lengths.mean()) if n > 1 else np.inf
-    return Estimate(float(mean), float(error), n)
+    return Estimate(mean=float(mean), standard_error=float(error), n=n)
 
 
 def cells_on_planes(
@@ -108,7 +113,7 @@ def cells_on_planes(
         plane = Plane.through(*rng.uniform(low, high, (3, len(low))), margin=0.0)
         found.append(count_cells(net, plane))
     spread = np.std(found, ddof=1) / np.sqrt(n) if n > 1 else np.inf
-    return Estimate(float(np.mean(found)), float(spread), n)
+    return Estimate(mean=float(np.mean(found)), standard_error=float(spread), n=n)
 
 
 def _require(net: PiecewiseAffine, low: Float64[Array, "_"], high: Float64[Array, "_"]) -> None:

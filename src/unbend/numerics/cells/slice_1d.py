@@ -4,13 +4,12 @@ In: a `PiecewiseAffine` and two points. Out: `Slice`. Must not know planes. Rule
 makes a breakpoint only where it changes sign strictly; breakpoints nearer than rounding are one.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from unbend._typing import Array, Bool, Float64, Int64
 from unbend.errors import DataError, ShapeError
 from unbend.numerics.piecewise import PiecewiseAffine
+from unbend.numerics.result import result
 
 _TIE = 1e-13
 """Of the sum of a hinge's terms: below, its sign is rounding and it counts as zero."""
@@ -20,7 +19,7 @@ _SAME = 1e-10
 """Relative difference up to which two slopes are one, as for the maps of cells."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@result
 class Slice:
     """The network along `start + t * (end - start)`, `t` from 0 to 1.
 
@@ -89,7 +88,9 @@ def slice_1d(net: PiecewiseAffine, start: Float64[Array, "d"], end: Float64[Arra
         columns[len(values) - len(stage.low) :] = np.where(z > 0, stage.high[:, None], stage.low[:, None]) * z
     middle = 0.5 * (t[:-1] + t[1:])[:, None]
     slopes, _ = line.affine(line.bits(middle))
-    return Slice(t, hinges[1:-1], (line.output @ columns).T, np.ascontiguousarray(slopes[:, :, 0]))
+    return Slice(
+        t=t, hinges=hinges[1:-1], values=(line.output @ columns).T, slopes=np.ascontiguousarray(slopes[:, :, 0])
+    )
 
 
 def _apart(new: Float64[Array, "n"], old: Float64[Array, "m"]) -> Bool[Array, "n"]:

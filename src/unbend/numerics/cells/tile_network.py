@@ -23,7 +23,14 @@ from unbend.numerics.piecewise import Sparse
 
 
 class Box(NamedTuple):
-    """Centre and half-widths of an axis-parallel box."""
+    """Centre and half-widths of an axis-parallel box.
+
+    Attributes:
+        x: of the centre.
+        y: of the centre.
+        half_width: along x.
+        half_height: along y.
+    """
 
     x: float
     y: float

@@ -21,11 +21,11 @@ def at(_context, place, shape, kind):
     """The array at an address."""
     array, sizes = _types_of(shape, kind)
 
-    def made(context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
         found = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
         return np_cfarray(context, builder, signature(array, nb.types.voidptr, sizes), (found, arguments[1]))
 
-    return array(place, sizes, kind), made
+    return array(place, sizes, kind), generate
 
 
 @intrinsic
@@ -34,10 +34,10 @@ def new_empty(_context, shape, kind):
     """`np.empty`."""
     array, sizes = _types_of(shape, kind)
 
-    def made(context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
         return _empty_nd_impl(context, builder, array, _axes(builder, arguments[0]))._getvalue()
 
-    return array(sizes, kind), made
+    return array(sizes, kind), generate
 
 
 @intrinsic
@@ -46,18 +46,19 @@ def new_zeros(_context, shape, kind):
     """`np.zeros`."""
     array, sizes = _types_of(shape, kind)
 
-    def made(context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
         whole = _empty_nd_impl(context, builder, array, _axes(builder, arguments[0]))
         cgutils.memset(builder, whole.data, builder.mul(whole.itemsize, whole.nitems), 0)
         return whole._getvalue()
 
-    return array(sizes, kind), made
+    return array(sizes, kind), generate
 
 
 def _types_of(shape, kind):
     """The type of an array of that shape and kind of number, and that of the shape."""
     n = len(shape) if isinstance(shape, nb.types.BaseTuple) else 1
     sizes = nb.types.UniTuple(nb.types.intp, n) if isinstance(shape, nb.types.BaseTuple) else nb.types.intp
+    # C-contiguous for certain, so that loops vectorise without a look at strides.
     return nb.types.Array(kind.dtype, n, "C"), sizes
 
 
@@ -70,14 +71,15 @@ def _axes(builder, sizes):
 def run(_context, part, job):
     """Call the function at `part` with `job`."""
 
-    def made(context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
         byte = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [byte])
         function, first = builder.inttoptr(arguments[0], kind.as_pointer()), builder.inttoptr(arguments[1], byte)
+        # Called by address: numba would compile a first-class function anew for every caller.
         builder.call(function, [first])
         return context.get_dummy_value()
 
-    return nb.types.void(part, job), made
+    return nb.types.void(part, job), generate
 
 
 @intrinsic
@@ -86,14 +88,14 @@ def run_team(_context, go, part, job, n):
     """Call the function at `part` with `job` on n threads, and wait for them."""
     byte, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
 
-    def made(context, builder, _signature, arguments):
+    def generate(context, builder, _signature, arguments):
         kind = ir.FunctionType(ir.VoidType(), [byte, byte, int32, int32])
         function = builder.inttoptr(arguments[0], kind.as_pointer())
         first, second = (builder.inttoptr(given, byte) for given in arguments[1:3])
         builder.call(function, [first, second, builder.trunc(arguments[3], int32), ir.Constant(int32, 0)])
         return context.get_dummy_value()
 
-    return nb.types.void(go, part, job, n), made
+    return nb.types.void(go, part, job, n), generate
 
 
 @intrinsic
@@ -101,8 +103,8 @@ def run_team(_context, go, part, job, n):
 def ask(_context, function):
     """What the function of no arguments at an address says."""
 
-    def made(_context, builder, _signature, arguments):
+    def generate(_context, builder, _signature, arguments):
         kind = ir.FunctionType(ir.IntType(32), [])
         return builder.sext(builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), []), ir.IntType(64))
 
-    return nb.types.int64(function), made
+    return nb.types.int64(function), generate

@@ -15,7 +15,7 @@ from typing import no_type_check
 import numba as nb
 import numpy as np
 
-from unbend.numerics.compiled.addresses import at
+from unbend.numerics.compiled.addresses import at, new_zeros
 from unbend.numerics.compiled.jit import entry, part
 from unbend.numerics.compiled.kernels import SUMS, begins, n_parts, own_parts, share
 from unbend.numerics.compiled.running import BATCH, TEAM
@@ -63,12 +63,14 @@ def peaks_of_tokens(x, mask, value, place):
         for a in range(t):
             if len(mask) and not mask[i, a]:
                 continue
+            # The first token that counts begins; a start at -inf would leave no place where all are that.
             if is_first:
                 for j in range(d):
                     value[i, j], place[i, j] = x[i, a, j], a
                 is_first = False
                 continue
             for j in range(d):
+                # A choice and no branch, or the loop would not vectorise.
                 is_more = x[i, a, j] > value[i, j]
                 place[i, j] = np.int32(a) if is_more else place[i, j]
                 value[i, j] = x[i, a, j] if is_more else value[i, j]
@@ -93,6 +95,7 @@ def peaks_of_maps(x, value, place):
             for a in range(1, p):
                 most = max(most, x[i, j, a])
             at = 0
+            # Found without a NaN, which the caller has ruled out: the loop ends.
             while x[i, j, at] != most:
                 at += 1
             value[i, j], place[i, j] = most, at
@@ -105,9 +108,11 @@ def _add_eight(acc, x, a, b, c, d, e, f, g, h, start, width):
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
         p, q, r, s, t, u, v, w = x[a, j], x[b, j], x[c, j], x[d, j], x[e, j], x[f, j], x[g, j], x[h, j]
+        # Eight rows at a time: the room of the tile is read and written an eighth as often.
         p8, q8, r8, s8 = np.float64(p), np.float64(q), np.float64(r), np.float64(s)
         t8, u8, v8, w8 = np.float64(t), np.float64(u), np.float64(v), np.float64(w)
         acc[k] += ((p8 + q8) + (r8 + s8)) + ((t8 + u8) + (v8 + w8))
+        # As a tree: a chain of eight sums would wait for each other.
         square = ((p8 * p8 + q8 * q8) + (r8 * r8 + s8 * s8)) + ((t8 * t8 + u8 * u8) + (v8 * v8 + w8 * w8))
         acc[k + APART] += square
         left = np.int32(p > 0) + np.int32(q > 0) + (np.int32(r > 0) + np.int32(s > 0))
@@ -137,6 +142,7 @@ def _add_one(acc, x, a, start, width):
 def _is_any_beyond(acc, first, last):
     found = np.int32(0)
     for k in range(first, last):
+        # Counted to the end: a loop that may stop early does not vectorise.
         found += np.int32(not acc[np.uint64(k) + np.uint64(_BEYOND * APART)] <= 0)
     return found > 0
 
@@ -162,6 +168,7 @@ def _edge(edge, is_tied):
 @no_type_check
 def _enter(value, id_, place, values, ids, places):
     """Put an answer into a sorted list, greatest first, of equal ones the least number first, if it belongs there."""
+    # From the last: most answers that enter at all enter near the end.
     k = len(values) - 1
     if value < values[k] or (value == values[k] and id_ > ids[k]):
         return
@@ -185,6 +192,7 @@ def _rank(acc, x, place, order, ids, of, oldest, start, width):
         if not _is_any_beyond(acc, first, last):
             continue
         for k in range(first, last):
+            # Few units pass: past the first batches their answers rarely beat what is held.
             if acc[k + _BEYOND * APART] <= 0:
                 continue
             j = start + k
@@ -284,7 +292,7 @@ def _do_answers(place):
     order, starts = at(now.order, (now.n,), np.int64), at(now.starts, (now.n_segments + 1,), np.int64)
     ids, x = at(now.ids, (now.n,), np.int64), at(job.values, (now.n, of.width), np.float32)
     places = at(job.places, (now.n if job.places else 0, of.width), np.int32)
-    acc = np.zeros(6 * APART)
+    acc = new_zeros(6 * APART, np.float64)
     first, step = own_parts(job)
     for i in range(first, job.parts, step):
         end = begins(job, i + 1)
@@ -311,7 +319,7 @@ def answer_at(values, places, layer, batch):
     oldest, newest = ids[0], ids[0]
     for i in range(1, now.n):
         oldest, newest = min(oldest, ids[i]), max(newest, ids[i])
-    jobs = np.zeros(1, JOB)
+    jobs = new_zeros(1, JOB)
     job = jobs[0]
     job.d, job.oldest, job.values, job.places, job.layer, job.batch = of.width, oldest, values, places, layer, batch
     share(jobs, n_parts(now.n * of.width, of.width // BLOCK, team), of.work, team)

@@ -24,6 +24,7 @@ def row_sums(x, w, total, size):
             t = np.float64(x[i, j]) * w[j]
             s += t
             a += abs(t)
+        # The order of the sum is free: the bound holds for any.
         total[i] = s
         size[i] = a
 
@@ -41,11 +42,13 @@ def row_margins(x, sign, w, b, wide, least, part, low, size):
             s += t
             a += abs(t)
         a = a * wide + least
+        # `least` covers what underflows, which no relative bound does.
         error = (a + abs(b)) * part + least
         s = s * sign[i]
         size[i] = a
         if abs(s) > error:
             s = s - error
+            # The subtraction rounds as well, by less than this share of what comes out.
             low[i] = s - abs(s) * 4e-16
         else:
             low[i] = np.nan
@@ -65,6 +68,7 @@ def dot_twice(a, b, out):
                 u = a[i, j]
                 v = b[k, j]
                 p = u * v
+                # Dekker: each factor in two halves of 26 bits, whose products are exact, so `e` is the error of `p`.
                 q = SPLIT * u
                 uh = q - (q - u)
                 ul = u - uh
@@ -72,6 +76,7 @@ def dot_twice(a, b, out):
                 vh = q - (q - v)
                 vl = v - vh
                 e = ul * vl - (((p - uh * vh) - ul * vh) - uh * vl)
+                # Knuth: the error of a sum, whichever is larger.
                 t = s + p
                 z = t - s
                 c += ((s - (t - z)) + (p - z)) + e

@@ -5,8 +5,10 @@ In: functions. Out: the same, compiled when they are first called and kept on th
 A function that another compiled one calls is a `part`: it is compiled into its callers, and has no door of its own to
 Python, nor a file, which would cost as much again as its code. An `entry` has both. numba optimises every function and
 turns it into machine code before it links it into a caller, where both are done once more: `linked` leaves that to the
-entry. A counter that begins as a literal
-0 makes numba compile whatever it is handed to twice, for the literal and for any number: it begins as `np.int64(0)`.
+entry. Where a later numba does not let it, parts are compiled as any function is, to the same end.
+
+A counter that begins as a literal 0 makes numba compile whatever it is handed to twice, for the literal and for any
+number: it begins as `np.int64(0)`.
 """
 
 import gc
@@ -23,8 +25,6 @@ from typing import Any, TypeVar
 import numba as nb
 from numba.core.caching import FunctionCache
 
-from unbend.numerics.compiled.linked import Inlined, Linked, put_environments
-
 if sys.platform != "win32":  # there two processes that begin at once compile both
     import fcntl
 
@@ -35,6 +35,18 @@ _PAUSE = 0.1
 
 _log = logging.getLogger("unbend")
 
+try:
+    from unbend.numerics.compiled.linked import Inlined, Linked, put_environments
+
+    _LINKED: tuple[dict[str, Any], ...] = ({"pipeline_class": Linked}, {"pipeline_class": Inlined})
+except (ImportError, AttributeError) as error:
+    _log.warning("unbend compiles slower than it could, with the same results: numba %s is new to it (%s).",
+                 nb.__version__, error)  # fmt: skip
+    _LINKED = ({}, {})
+
+    def put_environments(dispatcher: Any) -> None:
+        """Do nothing: numba has put them itself."""
+
 
 def entry(flags: set[str]) -> Callable[[F], F]:
     """Compile a function for callers in Python; it runs without the interpreter's lock.
@@ -43,10 +55,10 @@ def entry(flags: set[str]) -> Callable[[F], F]:
         flags: what the compiler may assume of floating-point numbers, as LLVM names it.
     """
 
-    def compiled(function: Any) -> Any:
-        return kept(nb.njit(nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True)(function))  # type: ignore[call-overload]  # see `part`
+    def compile_function(function: Any) -> Any:
+        return keep(nb.njit(nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True)(function))  # type: ignore[call-overload]  # see `part`
 
-    return compiled
+    return compile_function
 
 
 def part(flags: set[str], *, is_inlined: bool = False) -> Callable[[Any], Callable[..., Any]]:
@@ -57,8 +69,7 @@ def part(flags: set[str], *, is_inlined: bool = False) -> Callable[[Any], Callab
         is_inlined: whether LLVM has to inline it, as a part of a hot loop.
     """
     return nb.njit(  # type: ignore[call-overload]  # numba's stubs do not know the options that save the wrappers
-        nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True,
-        pipeline_class=Inlined if is_inlined else Linked,
+        nogil=True, fastmath=flags, error_model="numpy", no_cfunc_wrapper=True, **_LINKED[is_inlined]
     )  # fmt: skip
 
 
@@ -67,7 +78,7 @@ def within(dispatcher: Any) -> Callable[..., Any]:
     return part(dispatcher.targetoptions["fastmath"])(dispatcher.py_func)
 
 
-def kept(dispatcher: Any) -> Any:
+def keep(dispatcher: Any) -> Any:
     """A compiled function that is kept on the disk, and compiled by one process at a time."""
     compile_now = dispatcher.compile
 

@@ -183,7 +183,7 @@ def sweep_rows(x, order, starts, totals, squares, lows, highs, zeros, team):
     assert (x.itemsize, order.itemsize, starts.itemsize) == (4, 8, 8)  # from here on nothing is checked
     d = x.shape[1]
     parts = n_parts(len(order) * d, d // _ALIGNED, team)
-    jobs = np.zeros(1, JOB)
+    jobs = new_zeros(1, JOB)
     job = jobs[0]
     job.m, job.d, job.n, job.n_segments = x.shape[0], d, len(order), len(starts) - 1
     job.n_zeros = len(zeros)
@@ -292,7 +292,7 @@ def sweep_maps(x, totals, squares, lows, highs, zeros, team):
     assert x.itemsize == 4  # from here on nothing is checked
     n, c, p = x.shape
     parts = n_parts(n * c * p, c, team)
-    jobs = np.zeros(1, JOB)
+    jobs = new_zeros(1, JOB)
     job = jobs[0]
     job.m, job.d, job.n, job.n_zeros = n, c, p, len(zeros)
     job.x, job.totals, job.squares = x.ctypes.data, totals.ctypes.data, squares.ctypes.data
@@ -374,7 +374,7 @@ def judge(x, z, rows, edges, zeros, flat, size, team):
     assert (x.itemsize, z.itemsize, rows.itemsize, edges.itemsize) == (4, 4, 8, 4)  # as above
     d = x.shape[1]
     parts = n_parts(len(rows) * d, d // _ALIGNED, team)
-    jobs = np.zeros(1, JOB)
+    jobs = new_zeros(1, JOB)
     job = jobs[0]
     job.m, job.d, job.n, job.n_size = x.shape[0], d, len(rows), len(size)
     job.x, job.z, job.order, job.starts = x.ctypes.data, z.ctypes.data, rows.ctypes.data, edges.ctypes.data
@@ -509,7 +509,7 @@ def _do_judge(place):
 
 
 @cache
-def _compiled(do):
+def _compile(do):
     return nb.cfunc(nb.types.void(nb.types.intp), cache=True)(do)
 
 
@@ -518,4 +518,4 @@ def parts(*, maps: bool) -> list[int]:
 
     Those of maps, which few networks have, are compiled where they are asked for; else theirs is 0.
     """
-    return [_compiled(do).address or 0 if maps or do is not _do_maps else 0 for do in (_do_rows, _do_maps, _do_judge)]
+    return [_compile(do).address or 0 if maps or do is not _do_maps else 0 for do in (_do_rows, _do_maps, _do_judge)]

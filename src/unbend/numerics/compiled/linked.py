@@ -1,6 +1,7 @@
 """How numba compiles a function that only compiled code calls: as far as the code that its callers are linked with.
 
 In: nothing. Out: `Linked` and `Inlined`, pipelines for numba's decorators. Must not know which functions they compile.
+Importing this raises ImportError if numba no longer has what it needs, for most of that has private names.
 
 numba treats every function as one that Python may call: LLVM optimises it together with all that it calls, and turns it
 into machine code, before it is linked into its caller, where the same begins again. Of a function that is called in
@@ -11,9 +12,22 @@ from typing import Any, Literal
 
 from numba import _dynfunc  # type: ignore[attr-defined]  # a compiled module
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import CompilerBase, CompileResult, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import NativeLowering
+
+_NEEDED = {
+    _dynfunc: ("make_function",),
+    CompileResult: ("_find_referenced_environments", "_replace"),
+    DefaultPassBuilder: ("define_nopython_pipeline",),
+    JITCodeLibrary: ("_optimize_final_module", "_finalize_final_module", "get_pointer_to_function"),
+    NativeLowering: ("run_pass",),
+}
+"""What of numba is called or overridden here, beside what is imported."""
+for _home, _names in _NEEDED.items():
+    for _name in _names:
+        if not hasattr(_home, _name):
+            raise ImportError(f"numba: {_home.__name__} has no {_name!r} any more.")
 
 
 class _Linked(JITCodeLibrary):

@@ -22,7 +22,14 @@ _ROWS = 2048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Fitted and held-out rows of one layer; masks are applied when the layer's turn comes."""
+    """Fitted and held-out rows of one layer; masks are applied when the layer's turn comes.
+
+    Attributes:
+        fitted: rows to fit, before `fit`.
+        held: rows to score, before `hold`.
+        fit: mask of the rows that are fitted; None for all.
+        hold: mask of the rows that are scored; None for all.
+    """
 
     fitted: Tensor
     held: Tensor

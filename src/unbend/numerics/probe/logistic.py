@@ -27,7 +27,13 @@ the loss by a few thousandths, less than it differs between folds."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """Weights on the standardised rows (bias in the last column), how near the optimum, and where it was."""
+    """Weights on the standardised rows (bias in the last column), how near the optimum, and where it was.
+
+    Attributes:
+        weight: bias in the last column.
+        optimality: how near the optimum.
+        solution: where the solve ended.
+    """
 
     weight: Float64[Tensor, "k e"]
     optimality: Optimality

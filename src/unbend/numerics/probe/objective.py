@@ -20,7 +20,16 @@ _ELEMENTWISE = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Standardised rows z, their classes y in 0..k-1, and the weight of each row, mostly 0 or 1."""
+    """Standardised rows z, their classes y in 0..k-1, and the weight of each row, mostly 0 or 1.
+
+    Attributes:
+        z: the rows, standardised.
+        y: their classes.
+        k: number of classes.
+        weight: of each row, mostly 0 or 1.
+        size: of each row, 1 and its mean square, by which steps are scaled.
+        total: sum of the weights.
+    """
 
     z: Float[Tensor, "n d"]
     y: Int64[Tensor, " n"]

@@ -23,7 +23,11 @@ _WIDEST = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """Estimated blocks of the Hessian of the loss: one per class, one for all, or only the diagonals."""
+    """Estimated blocks of the Hessian of the loss: one per class, one for all, or only the diagonals.
+
+    Attributes:
+        moments: one per class or one for all, whole or their diagonals.
+    """
 
     moments: Float64[Tensor, "c e e"] | Float64[Tensor, "c e"]
 
@@ -39,7 +43,11 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solver:
-    """Factors of the blocks, ready to solve."""
+    """Factors of the blocks, ready to solve.
+
+    Attributes:
+        factors: of the blocks, whole or their diagonals.
+    """
 
     factors: Float64[Tensor, "c e e"] | Float64[Tensor, "c e"]
 

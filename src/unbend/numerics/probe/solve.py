@@ -28,7 +28,14 @@ _PATIENCE = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """Weights with the bias as last column, their scores, and what they give."""
+    """Weights with the bias as last column, their scores, and what they give.
+
+    Attributes:
+        weight: bias in the last column.
+        scores: of each class for each row.
+        p: probabilities of the same.
+        objective: the loss with its penalty.
+    """
 
     weight: Float64[Tensor, "k e"]
     scores: Float[Tensor, "k n"]
@@ -38,7 +45,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
-    """Where a solve ended, the curvature for the next solve, and the (objective, estimated gap) of each step."""
+    """Where a solve ended, the curvature for the next solve, and the (objective, estimated gap) of each step.
+
+    Attributes:
+        point: where it ended.
+        blocks: the curvature, for the next solve.
+        passes: over the rows.
+        trace: objective and estimated gap of each step.
+    """
 
     point: Point
     blocks: Blocks

@@ -19,7 +19,12 @@ _TINY = 1e-150
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standard:
-    """The shift and the scale of each unit. Constant units have scale 1, so they become (nearly) 0."""
+    """The shift and the scale of each unit. Constant units have scale 1, so they become (nearly) 0.
+
+    Attributes:
+        mean: of each unit.
+        scale: its deviation; 1 for a constant unit.
+    """
 
     mean: Float64[Tensor, " d"]
     scale: Float64[Tensor, " d"]

@@ -28,6 +28,12 @@ class Chart:
 
     `exponent` is None where the columns are tame; else columns are first divided by those powers of two, and
     `mean` and `scale` are in units of the quotient.
+
+    Attributes:
+        columns: that take part.
+        mean: of each of them.
+        scale: of each of them.
+        exponent: powers of two by which columns are divided before; None where they are tame.
     """
 
     columns: Int64[np.ndarray, "c"]
@@ -72,7 +78,13 @@ def chart_of(x: Float[np.ndarray, "n d"]) -> Chart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hyperplanes:
-    """One hyperplane per block in the units of the data; `low` [blocks, d + 1] holds second words."""
+    """One hyperplane per block in the units of the data; `low` [blocks, d + 1] holds second words.
+
+    Attributes:
+        weight: of each block.
+        bias: of each block.
+        low: second words of both, which the first round off; None for none.
+    """
 
     weight: Float64[np.ndarray, "blocks d"]
     bias: Float64[np.ndarray, "blocks"]
@@ -81,7 +93,13 @@ class Hyperplanes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryCone:
-    """Rows with a sign each."""
+    """Rows with a sign each.
+
+    Attributes:
+        x: the rows.
+        sign: 1 or -1 of each.
+        blocks: hyperplanes that are asked for.
+    """
 
     x: Float[np.ndarray, "n d"]
     sign: Float64[np.ndarray, "n"]
@@ -119,7 +137,13 @@ class BinaryCone:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeslerCone:
-    """Rows with a class each; vector i (k - 1) + r is row i against its r-th rival."""
+    """Rows with a class each; vector i (k - 1) + r is row i against its r-th rival.
+
+    Attributes:
+        x: the rows.
+        code: class of each.
+        k: number of classes.
+    """
 
     x: Float[np.ndarray, "n d"]
     code: Int64[np.ndarray, "n"]

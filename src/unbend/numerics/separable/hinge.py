@@ -34,7 +34,14 @@ MOST_PRODUCTS = 60
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """Weights in the units of the data, and how many rows they get wrong in float32."""
+    """Weights in the units of the data, and how many rows they get wrong in float32.
+
+    Attributes:
+        weight: of each class.
+        bias: of each class.
+        errors: rows it gets wrong.
+        confusion: rows by their class and the one it says.
+    """
 
     weight: Float64[np.ndarray, "k d"]
     bias: Float64[np.ndarray, "k"]

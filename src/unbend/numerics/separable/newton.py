@@ -109,7 +109,7 @@ def _pull(margins, slope, t, forces):  # noqa: ANN001, ANN202 (numba reads the t
 
 @entry({"reassoc", "contract", "nsz"})
 @no_type_check
-def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202
+def _hessian(columns, forces, top, H):  # noqa: ANN001, ANN202  compiled
     """The lower triangle of Σ c_i z_i z_iᵀ / top into H, c = λ (1 - λ); returns how many vectors entered."""
     D, m = columns.shape
     c = np.empty(BLOCK)

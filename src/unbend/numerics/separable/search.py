@@ -55,7 +55,12 @@ MOST_GROWTH = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Separated:
-    """Hyperplanes that provably clear every vector."""
+    """Hyperplanes that provably clear every vector.
+
+    Attributes:
+        planes: one per block.
+        clearance: of every vector, as far as it is proved.
+    """
 
     planes: Hyperplanes
     clearance: Clearance
@@ -63,7 +68,14 @@ class Separated:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlapping:
-    """Vectors with a proved positive dependency, and the hyperplanes that came nearest."""
+    """Vectors with a proved positive dependency, and the hyperplanes that came nearest.
+
+    Attributes:
+        index: which vectors.
+        weights: of each of them.
+        robustness: part stated of the change, relative to each stored number, that the dependency provably survives.
+        planes: that came nearest, if any.
+    """
 
     index: Int64[np.ndarray, "s"]
     weights: Float64[np.ndarray, "s"]
@@ -73,7 +85,15 @@ class Overlapping:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Open:
-    """No proof: why, the best hyperplanes, and forces that come near to balance."""
+    """No proof: why, the best hyperplanes, and forces that come near to balance.
+
+    Attributes:
+        reason: why there is no proof.
+        planes: the best ones.
+        errors: vectors that they get wrong.
+        index: of the vectors with a force.
+        forces: of each of them.
+    """
 
     reason: str
     planes: Hyperplanes
@@ -88,7 +108,12 @@ Outcome: TypeAlias = Separated | Overlapping | Open
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When to give up, and the seed of the working set."""
+    """When to give up, and the seed of the working set.
+
+    Attributes:
+        deadline: when to give up, as `time.monotonic` counts.
+        seed: of the working set.
+    """
 
     deadline: float = math.inf
     seed: int = 0

@@ -73,7 +73,7 @@ class SampleRows:
         """Put the rows of a batch that enter into their places."""
         rows, of = batch.rows, batch.samples
         assert of.drawn is not None  # noqa: S101  the chooser draws wherever there is a sample
-        assert of.places is not None  # noqa: S101
+        assert of.places is not None  # noqa: S101  likewise
         chosen, places = of.drawn, of.places
         if not len(self._rows):
             self._make(rows.shape[1], np.float64 if rows.dtype == torch.float64 else np.float32, rows.device)

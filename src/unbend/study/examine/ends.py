@@ -29,7 +29,12 @@ ENDS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One function on the way to the output: its name, and the path of the module it ran in."""
+    """One function on the way to the output: its name, and the path of the module it ran in.
+
+    Attributes:
+        name: of the function.
+        path: of the module it ran in.
+    """
 
     name: str
     path: str
@@ -37,7 +42,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """The last functions before the output, the last one first, reshapes aside."""
+    """The last functions before the output, the last one first, reshapes aside.
+
+    Attributes:
+        steps: the last one first.
+    """
 
     steps: tuple[Step, ...]
 

@@ -125,12 +125,12 @@ def _flats(modules: tuple[Ran, ...], last: str | None) -> int:
 
 def _dropout(model: nn.Module) -> tuple[float, str | None]:
     """The greatest dropout rate and where it is."""
-    found = [(m.p, path) for path, m in model.named_modules() if isinstance(m, nn.modules.dropout._DropoutNd)]  # noqa: SLF001
+    found = [(m.p, path) for path, m in model.named_modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
     return max(found, default=(0.0, None), key=lambda pair: pair[0])
 
 
 def _has_statistics(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats  # noqa: SLF001
+    return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
 
 
 def _on_batch_statistics(subject: Subject) -> tuple[float, float]:

@@ -20,7 +20,7 @@ _MOST = 64
 """Answers that are kept, of each question; the arrays themselves are not."""
 
 
-def kept(ask: Question) -> Question:
+def keep_answers(ask: Question) -> Question:
     """The question, whose answer must follow from the values of its arrays alone."""
     answers: OrderedDict[bytes, tuple[Any]] = OrderedDict()
 

@@ -79,7 +79,7 @@ def _features(subject: Subject, chosen: Sequence[Layer], rows: Sample) -> dict[s
     def leave(path: str, _module: nn.Module, _args: tuple[Any, ...], out: Any) -> None:
         values = tensor_of(out)
         if values is not None:
-            found[path].append(_pooled(values.tensor.detach(), frames[path]))
+            found[path].append(_pool(values.tensor.detach(), frames[path]))
 
     modules = dict(subject.model.named_modules())
     with hear_modules([(name, modules[name]) for name in found], lambda *_: None, leave):
@@ -88,7 +88,7 @@ def _features(subject: Subject, chosen: Sequence[Layer], rows: Sample) -> dict[s
     return {name: values for name, values in joined.items() if len(values) == rows.n}
 
 
-def _pooled(values: Tensor, frame: Layer) -> Tensor:
+def _pool(values: Tensor, frame: Layer) -> Tensor:
     maps = values.float() if frame.view.layout == "maps" else values.float().movedim(-1, 1)
     pool = (nn.functional.adaptive_avg_pool1d, nn.functional.adaptive_avg_pool2d, nn.functional.adaptive_avg_pool3d)
     return pool[maps.ndim - 3](maps, _grid(frame)).flatten(2)  # type: ignore[operator]

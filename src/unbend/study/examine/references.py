@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from unbend._typing import Array
-from unbend.study.examine.kept import kept
+from unbend.study.examine.kept import keep_answers
 from unbend.study.examine.subject import Subject, pooled_r2
 from unbend.study.examine.values import Scores
 
@@ -42,7 +42,7 @@ def scores(subject: Subject) -> Scores:
         linear = curved = math.nan
     else:
         linear, curved = read_linearly(*table), _best_curved(subject, table)
-    reachable = np.nanmax([linear, curved]) if linear == linear or curved == curved else 1.0  # noqa: PLR0124
+    reachable = np.nanmax([linear, curved]) if linear == linear or curved == curved else 1.0  # noqa: PLR0124  false for NaN only
     return Scores(
         train=own,
         held_out=unseen,
@@ -66,7 +66,7 @@ def _margin(subject: Subject, reachable: float) -> float:
     return max(_LEAST, _ONE_SIDED * math.sqrt(p * (1 - p) / max(subject.held_out.n, 1)))
 
 
-@kept
+@keep_answers
 def read_linearly(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> float:
     """Held-out score of a logistic (for targets: ridge) regression on standardised columns."""
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -91,7 +91,7 @@ def fitted_score(reader: Any, x: Array, y: Array, x_held_out: Array, y_held_out:
     return pooled_r2(torch.from_numpy(np.asarray(found, np.float64)), torch.from_numpy(y_held_out))
 
 
-@kept
+@keep_answers
 def read_by_trees(x: Array, y: Array, x_held_out: Array, y_held_out: Array) -> float:
     """Held-out score of extra trees."""
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor

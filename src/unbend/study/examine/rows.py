@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unbend._typing import Array
 from unbend.numerics.rates import average_precision
-from unbend.study.examine.kept import kept
+from unbend.study.examine.kept import keep_answers
 from unbend.study.examine.references import are_inputs
 from unbend.study.examine.subject import Subject, pooled_r2
 from unbend.study.examine.values import APART, DataFacts, Scores
@@ -118,7 +118,7 @@ class _Inside:
     noise: float = math.nan
 
 
-@kept
+@keep_answers
 def _inside(x: Array, y: Array) -> _Inside:
     """Do labels follow from their inputs at all, and how many contradict what the other rows of the part say?
 
@@ -156,7 +156,7 @@ def _apart(subject: Subject) -> float:
     return math.nan if table is None or n < _FEWEST else _told_apart(_spread(table[0], n), _spread(table[2], n))
 
 
-@kept
+@keep_answers
 def _told_apart(one: Array, other: Array) -> float:
     """Area under the ROC curve with which trees tell as many rows of two tables apart, cross-validated."""
     from sklearn.ensemble import ExtraTreesClassifier
@@ -195,7 +195,7 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
     return _telling(*table, np.array([subject.n_classes, needed]))
 
 
-@kept
+@keep_answers
 def _telling(x: Array, y: Array, x_held_out: Array, y_held_out: Array, asked: Array) -> tuple[int, float]:
     """The first column from which a small tree tells the held-out label, and how well; -1 where none does.
 

@@ -32,7 +32,16 @@ _AFFINE = (nn.Linear, nn.modules.conv._ConvNd)  # noqa: SLF001  the base of Conv
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A module that ran: its path, what it is, the sizes of what went in and came out, and their root mean squares."""
+    """A module that ran: its path, what it is, the sizes of what went in and came out, and their root mean squares.
+
+    Attributes:
+        path: of the module.
+        module: the module itself.
+        shape_in: sizes of what went in.
+        shape_out: sizes of what came out.
+        rms_in: root mean square of what went in.
+        rms_out: root mean square of what came out.
+    """
 
     path: str
     module: nn.Module

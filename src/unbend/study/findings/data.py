@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.numerics.interval import wilson
 from unbend.numerics.readout import READERS, Readout
 from unbend.study.examine.values import APART, Examination
 from unbend.study.findings.evidence import SURE, Evidence, name_of
-from unbend.study.findings.words import share
 from unbend.study.values import Finding, Severity
 
 _MOVED = 0.5
@@ -165,7 +165,7 @@ class _Found:
 
 def _finds(e: Evidence, rare: list[int]) -> _Found | None:
     """The read-out that is best on average over the classes."""
-    known = [(layer, r) for layer, r in e.measured(Readout) if r.confusion is not None and np.isfinite(r.balanced)]
+    known = [(layer, r) for layer, r in e.layers_with(Readout) if r.confusion is not None and np.isfinite(r.balanced)]
     if not known:
         return None
     layer, r = max(known, key=lambda pair: pair[1].balanced)
@@ -226,10 +226,10 @@ def noisy_labels(e: Evidence) -> Iterator[Finding]:
         return
     also = ""
     if x.rows.noise_held_out > _LEAST_NOISE and x.n_held_out >= _NOISE_ROWS:
-        also = f"; among the held-out labels about {share(x.rows.noise_held_out)}"
+        also = f"; among the held-out labels about {percent(round(x.rows.noise_held_out, 2))}"
     yield Finding(
         "noisy_labels", level, None,
-        f"Many training labels are wrong: label noise of about {share(share_wrong)}.",
+        f"Many training labels are wrong: label noise of about {percent(round(share_wrong, 2))}.",
         f"{seen}{also}. {e.own_score}",
         "A network that fits wrong labels learns them by heart.",
         "Clean the labels, or stop training earlier.",
@@ -268,8 +268,8 @@ def _noise_within(x: Examination) -> tuple[float, str]:
     if not (noise - _ONE_SIDED * error > _LEAST_NOISE and inside >= _TELL_REST * (1 - noise)):
         return 0.0, ""
     return noise, (
-        f"{share(half)} of the training labels are contradicted by trees that were fitted to the other rows, by more "
-        "votes than the median of those they confirm: about half of the wrong ones"
+        f"{percent(round(half, 2))} of the training labels are contradicted by trees that were fitted to the other "
+        "rows, by more votes than the median of those they confirm: about half of the wrong ones"
     )
 
 
@@ -317,7 +317,7 @@ def leaked(e: Evidence) -> Iterator[Finding]:
     if x.rows.copies > _COPIES:
         yield Finding(
             "duplicated_rows", "warning", None,
-            f"{share(x.rows.copies)} of the held-out rows are among the training rows too.",
+            f"{percent(x.rows.copies)} of the held-out rows are among the training rows too.",
             f"Equal inputs, over {x.n_held_out:,} held-out and {x.n_train:,} training rows examined.",
             "The held-out score is then a score on rows the network has seen.",
             "Split again without copies, by group where rows belong together.",

@@ -43,7 +43,7 @@ class Evidence:
         """What a read-out is scored by."""
         return "accuracy" if self.about.has_accuracy else "R²"
 
-    def measured(self, kind: type[R]) -> Iterator[tuple[Layer, R]]:
+    def layers_with(self, kind: type[R]) -> Iterator[tuple[Layer, R]]:
         """Layers that have a Result of that class, with it."""
         found = ((layer, layer.result(kind)) for layer in self.layers)
         return ((layer, result) for layer, result in found if result is not None)
@@ -54,21 +54,21 @@ class Evidence:
 
     def read(self) -> list[Layer]:
         """Layers whose read-out was scored on held-out rows."""
-        return [layer for layer, r in self.measured(Readout) if np.isfinite(r.held_out)]
+        return [layer for layer, r in self.layers_with(Readout) if np.isfinite(r.held_out)]
 
     def steps(self) -> Iterator[tuple[Layer, Layer]]:
         """Layers with the one that feeds them, where everything passes both and both are read with nothing left out.
 
         A map that is reduced to its mean is not compared with one that is flattened, and no layer across a branch.
         """
-        hidden, graph = self.hidden(), self.paths()
+        hidden, graph = self.hidden_layers(), self.paths()
         known = {layer.name: layer for layer in [*self.start(), *hidden]}
         for layer in hidden:
             before = known.get(graph.before(layer.name) or "")
             if before is not None and is_whole(before) and is_whole(layer):
                 yield before, layer
 
-    def probed(self, better: Layer, worse: Layer) -> tuple[float, float] | None:
+    def probe_scores(self, better: Layer, worse: Layer) -> tuple[float, float] | None:
         """What logistic probes read of two layers on the same held-out rows; None where they were not asked for."""
         found = self.result(Probes)
         if found is None or not {better.name, worse.name} <= found.layers.keys():
@@ -163,7 +163,7 @@ class Evidence:
             return "note"
         return "problem" if self.is_ill else "note" if self.is_judged else "warning"
 
-    def hidden(self) -> list[Layer]:
+    def hidden_layers(self) -> list[Layer]:
         """Those among them whose values are their own, and neither the input nor the output."""
         inner = self.inner()
         return [layer for layer in self.read() if layer in inner]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from unbend._shares import percent
 from unbend.study.findings.evidence import Evidence
-from unbend.study.findings.words import at, share
 from unbend.study.values import Finding
 
 _CLIPPED = 0.05
@@ -103,7 +103,7 @@ def clipped_output(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "clipped_output", "problem", o.layer,
             f"The output passes a {_name_of(o.end)}: it cannot go below 0, although the loss asks for it.",
-            f"{share(o.clipped)} of the outputs are clipped at 0 while the loss pulls them down.",
+            f"{percent(o.clipped)} of the outputs are clipped at 0 while the loss pulls them down.",
             "What is clipped gets no gradient: those outputs do not learn.",
             f"Remove the {_name_of(o.end)} from the output.",
         )  # fmt: skip
@@ -115,7 +115,7 @@ def output_range(e: Evidence) -> Iterator[Finding]:
     if x is not None and x.output.outside > _OUTSIDE and not x.output.clipped > _CLIPPED:
         yield Finding(
             "output_range", "problem", x.output.layer,
-            f"The output activation has a range that {share(x.output.outside)} of the targets lie outside of.",
+            f"The output activation has a range that {percent(x.output.outside)} of the targets lie outside of.",
             f"The output leaves a {_name_of(x.output.end)}; outputs run from {x.output.low:.3g} to {x.output.high:.3g}"
             f", targets have mean {x.rows.y_mean:.3g} and standard deviation {x.rows.y_spread:.3g}.",
             "Those targets cannot be met, whatever is learned.",
@@ -176,9 +176,14 @@ def stale_norm(e: Evidence) -> Iterator[Finding]:
         f"Held-out {e.score} {x.scores.held_out:.3f}, with the statistics of each batch {x.on_batch_statistics:.3f}; "
         f"in training {x.scores.train:.3f} and {x.train_on_batch_statistics:.3f}.",
         "In evaluation mode the layers behind it see values of another scale than in training.",
-        f"Re-estimate them: a pass over the training data in training mode without gradients{at(x.norm_layer)}.",
+        f"Re-estimate them: a pass over the training data in training mode without gradients{_of_layer(x.norm_layer)}.",
     )  # fmt: skip
 
 
 def _name_of(end: str) -> str:
     return {"relu": "ReLU", "relu6": "ReLU6", "tanh": "tanh"}.get(end, end.replace("_", " "))
+
+
+def _of_layer(name: str | None) -> str:
+    """Where, if it is known."""
+    return "" if name is None else f" (from layer {name})"

@@ -19,7 +19,7 @@ def scale(e: Evidence) -> Iterator[Finding]:
     """Activations that grow or shrink by orders of magnitude through the layers."""
     levels = [
         (layer, m.rms)
-        for layer, m in e.measured(Moments)
+        for layer, m in e.layers_with(Moments)
         if layer.kind != "input" and not layer.is_output and np.isfinite(m.rms) and m.rms > 0
     ]
     if len(levels) < 2:

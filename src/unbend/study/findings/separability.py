@@ -26,7 +26,7 @@ def lost_separability(e: Evidence) -> Iterator[Finding]:
 def fading(e: Evidence) -> Iterator[Finding]:
     """Separability that is lost over several layers, none of which is to blame alone."""
     trunk = e.paths().trunk()
-    read = [*e.start(), *(layer for layer in e.hidden() if layer.name in trunk and is_whole(layer))]
+    read = [*e.start(), *(layer for layer in e.hidden_layers() if layer.name in trunk and is_whole(layer))]
     if len(read) < 3 or any(True for _ in lost_separability(e)):
         return
     best, last = max(read, key=lambda layer: readout(layer).held_out), read[-1]
@@ -45,7 +45,7 @@ def fading(e: Evidence) -> Iterator[Finding]:
 
 def no_better_than_untrained(e: Evidence) -> Iterator[Finding]:
     """Training added nothing that a linear read-out of random features would not have."""
-    known = [layer for layer in e.hidden() if layer.baseline(Readout) is not None]
+    known = [layer for layer in e.hidden_layers() if layer.baseline(Readout) is not None]
     if len(known) < 2 or _is_reduced_at_a_loss(e, known) or any(_beats_untrained(layer) for layer in known):
         return
     best = max(known, key=lambda layer: float(untrained_scores(layer).mean()))
@@ -106,7 +106,7 @@ def rises(e: Evidence) -> Iterator[Finding]:
     """The good news: where separability arises."""
     if e.is_ill or e.examination is None or not e.examination.is_declared:
         return  # rows the network may have been trained on are no ground for praise
-    hidden, first = e.hidden(), e.layers[0] if e.layers else None
+    hidden, first = e.hidden_layers(), e.layers[0] if e.layers else None
     if not hidden or first is None or first.kind != "input" or first not in e.read():
         return
     best = max(hidden, key=lambda layer: readout(layer).held_out)
@@ -152,7 +152,7 @@ def _loss(e: Evidence, before: Layer, after: Layer) -> Finding:
 def _scores(e: Evidence, before: Layer, after: Layer) -> str:
     a, b = both(before, after)
     where = "on the input" if before.kind == "input" else f"at {name_of(before)}"
-    probed = e.probed(before, after)
+    probed = e.probe_scores(before, after)
     also = "" if probed is None else f" Logistic probes: {probed[0]:.3f} and {probed[1]:.3f}."
     return (
         f"Held-out {e.score} of a {READERS[b.reader]}: {a.held_out:.3f} {where}, {b.held_out:.3f} at {name_of(after)} "

@@ -27,7 +27,7 @@ LEAST_WIDTH = 8
 def idle_branch(e: Evidence) -> Iterator[Finding]:
     """A branch that adds nothing to what it meets: what it puts out hardly varies."""
     layers = {layer.name: layer for layer in e.layers}
-    spread = {layer.name: float(np.sqrt(np.mean(m.std**2))) for layer, m in e.measured(Moments)}
+    spread = {layer.name: float(np.sqrt(np.mean(m.std**2))) for layer, m in e.layers_with(Moments)}
     graph, usual = e.paths(), float(np.median(list(spread.values()) or [np.nan]))
     for name, branch, others in graph.joins():
         top = max((spread.get(other, np.nan) for other in others), default=np.nan)
@@ -94,7 +94,7 @@ def _fisher(layer: Layer) -> float:
 
 def collapsed_rank(e: Evidence) -> Iterator[Finding]:
     """Wide layers that live in fewer directions than half of what the classes need."""
-    for layer, s in e.measured(Spectrum):
+    for layer, s in e.layers_with(Spectrum):
         d, k = len(s.values), max(len(e.about.class_names), 2)
         few = min((k - 1) / 2, USED * d)
         if layer.kind == "input" or layer.is_output or d < LEAST_WIDTH or s.n < 2 * d or s.for_95 >= max(few, 2):

@@ -26,7 +26,7 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
     """Read-outs that are much better on their training rows; the widest gap is named."""
     gaps = [
         (r.train - r.held_out, layer, r)
-        for layer, r in e.measured(Readout)
+        for layer, r in e.layers_with(Readout)
         if np.isfinite(r.held_out)
         and r.train - r.held_out > GAP
         and (r.correct is None or r.train > r.held_out_interval[1])
@@ -47,7 +47,7 @@ def read_out_over_fits(e: Evidence) -> Iterator[Finding]:
 
 def chance_would_do(e: Evidence) -> Iterator[Finding]:
     """Layers wide enough to fit permuted labels."""
-    free = [(layer, r) for layer, r in e.measured(Readout) if _fits_any(r) or _is_spread(layer, r.n_train)]
+    free = [(layer, r) for layer, r in e.layers_with(Readout) if _fits_any(r) or _is_spread(layer, r.n_train)]
     if free:
         layer, r = free[0]
         d = r.weight.shape[1]
@@ -84,17 +84,17 @@ def _is_spread(layer: Layer, n: int) -> bool:
 
 def lossy_reduction(e: Evidence) -> Iterator[Finding]:
     """A mean over positions that leaves out what a read-out of more positions tells: a note about the mean."""
-    lost = [] if e.examination is None else [r for r in e.examination.reductions if r.low > 0 and _lost(r) > LOSSY]
+    lost = [] if e.examination is None else [r for r in e.examination.reductions if r.low > 0 and _gap(r) > LOSSY]
     if not lost:
         return
-    most = max(lost, key=_lost)
+    most = max(lost, key=_gap)
     others = [f"{r.layer} ({r.reduced:.3f} and {r.finer:.3f})" for r in lost if r is not most]
     also = f" So at {first_few(others)}." if others else ""
     yield Finding(
         "lossy_reduction", "note", most.layer,
         f"The mean over positions leaves out of layer {most.layer} what its positions tell.",
         f"A logistic regression is right on {most.reduced:.3f} of {most.n:,} held-out rows from the mean of its "
-        f"{most.positions:,} positions, on {most.finer:.3f} from {most.cells} cells of them ({_lost(most):+.3f}, 99 % "
+        f"{most.positions:,} positions, on {most.finer:.3f} from {most.cells} cells of them ({_gap(most):+.3f}, 99 % "
         f"interval {most.low:+.3f} to {most.high:+.3f}, paired by row).{also}",
         "The curve shows what the mean holds. It is no fault of the layer: the next one gets every position.",
         f"Where the place counts, read the layer whole: reduce={{'{most.layer}': 'flatten'}} (--reduce "
@@ -102,13 +102,13 @@ def lossy_reduction(e: Evidence) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _lost(r: Reduction) -> float:
+def _gap(r: Reduction) -> float:
     return r.finer - r.reduced
 
 
 def few_rows(e: Evidence) -> Iterator[Finding]:
     """Too few rows for the second moments of the widest layer."""
-    worst = min(((s.rows_per_unit, i, layer, s) for i, (layer, s) in enumerate(e.measured(Spectrum))), default=None)
+    worst = min(((s.rows_per_unit, i, layer, s) for i, (layer, s) in enumerate(e.layers_with(Spectrum))), default=None)
     if worst is not None and worst[0] < FEW_ROWS:
         ratio, _, layer, s = worst
         yield Finding(

@@ -22,7 +22,7 @@ _RECTIFIERS = frozenset({"ReLU", "ReLU6", "relu", "relu6", "relu_", "Hardswish",
 
 def nonfinite(e: Evidence) -> Iterator[Finding]:
     """NaN or infinite activations; only the first layer that has them is named."""
-    bad = [(layer, m) for layer, m in e.measured(Moments) if m.nonfinite.any()]
+    bad = [(layer, m) for layer, m in e.layers_with(Moments) if m.nonfinite.any()]
     if not bad:
         return
     layer, m = bad[0]
@@ -53,7 +53,7 @@ def nonfinite(e: Evidence) -> Iterator[Finding]:
 
 def silent_units(e: Evidence) -> Iterator[Finding]:
     """Units that put out nothing but 0."""
-    for layer, a in e.measured(Activity):
+    for layer, a in e.layers_with(Activity):
         d = len(a.silent)
         if layer.kind not in UNITS or a.n_silent < max(1, MANY * d):
             continue
@@ -69,7 +69,7 @@ def silent_units(e: Evidence) -> Iterator[Finding]:
 
 def dormant_units(e: Evidence) -> Iterator[Finding]:
     """Units that are hardly ever active, beyond the silent ones."""
-    for layer, a in e.measured(Activity):
+    for layer, a in e.layers_with(Activity):
         extra, d = a.n_dormant - a.n_silent, len(a.silent)
         if layer.kind in UNITS and extra >= max(2, MANY * d):
             more = "more " if a.n_silent else ""
@@ -84,7 +84,7 @@ def dormant_units(e: Evidence) -> Iterator[Finding]:
 
 def saturated_units(e: Evidence) -> Iterator[Finding]:
     """Units on the flat parts of their activation."""
-    for layer, a in e.measured(Activity):
+    for layer, a in e.layers_with(Activity):
         d = len(a.silent)
         if a.n_saturated >= max(2, MANY * d) and layer.module not in _RECTIFIERS:
             yield Finding(

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend.study.examine.values import Examination, Passage, Weights
 from unbend.study.findings.evidence import Evidence
-from unbend.study.findings.words import share
 from unbend.study.values import Finding
 
 _SHRUNK = 0.2
@@ -252,7 +252,7 @@ def strong_dropout(e: Evidence) -> Iterator[Finding]:
     if best - x.scores.held_out > x.scores.margin / 2:
         yield Finding(
             "strong_dropout", "problem", x.dropout_layer,
-            f"A dropout rate of {x.dropout:g} is too high: it leaves {share(1 - x.dropout)} of the units.",
+            f"A dropout rate of {x.dropout:g} is too high: it leaves {percent(1 - x.dropout)} of the units.",
             f"{e.own_score} A short training without dropout reaches {best:.3f} held out.",
             "So few units carry each row that little is learned.",
             "Lower the dropout rate.",

@@ -6,6 +6,7 @@ A network that needs few of its layers is no sick one: all of these are notes.
 from collections.abc import Iterator
 
 from unbend._names import first_few
+from unbend._shares import percent
 from unbend.study.findings.evidence import Evidence
 from unbend.study.values import Finding
 from unbend.study.worth import MUCH, LayerCost, Worth, is_little, is_much, outermost, points
@@ -15,7 +16,7 @@ _FEW = 6
 
 def replaceable(e: Evidence) -> Iterator[Finding]:
     """Several layers in a row that one matrix replaces."""
-    worth = _judged(e)
+    worth = _judge(e)
     if worth is None:
         return
     for one in worth.costs:
@@ -32,7 +33,7 @@ def replaceable(e: Evidence) -> Iterator[Finding]:
 
 def unused(e: Evidence) -> Iterator[Finding]:
     """Single layers without which the network does as well."""
-    worth = _judged(e)
+    worth = _judge(e)
     if worth is None:
         return
     told: set[str] = set()
@@ -55,7 +56,7 @@ def unused(e: Evidence) -> Iterator[Finding]:
 
 def essential(e: Evidence) -> Iterator[Finding]:
     """The layer that the network can least do without."""
-    worth = _judged(e)
+    worth = _judge(e)
     skipped = [] if worth is None else [one for one in worth.costs if one.way == "skip" and is_much(one.cost)]
     if worth is None or not skipped:
         return
@@ -69,11 +70,11 @@ def essential(e: Evidence) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _judged(e: Evidence) -> Worth | None:
+def _judge(e: Evidence) -> Worth | None:
     """What layers are worth, of a network that does something: one at the base rate has nothing to lose."""
     worth = e.result(Worth)
     return None if worth is None or e.is_ill or worth.accuracy <= worth.base_rate + MUCH else worth
 
 
 def _judged_on(worth: Worth, one: LayerCost) -> str:
-    return f"On {one.cost.n:,} held-out rows, {100 * worth.accuracy:.1f} % of which are right as the network is."
+    return f"On {one.cost.n:,} held-out rows, {percent(worth.accuracy)} of which are right as the network is."

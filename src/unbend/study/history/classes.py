@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
 from unbend.study.history.evidence import Occurrence, since
 from unbend.study.history.values import RunHistory
@@ -24,8 +25,8 @@ def class_imbalance(history: RunHistory) -> Iterator[Occurrence]:
     if at is not None:
         yield Occurrence(int(history.steps[at]), Finding(
             "class_imbalance", "warning", None,
-            f"The rarest class has {balance[at]:.0%} of the rows of the most frequent one.",
-            f"The most frequent has {history.value('majority')[at]:.0%} of the labels seen.",
+            f"The rarest class has {percent(balance[at])} of the rows of the most frequent one.",
+            f"The most frequent has {percent(history.value('majority')[at])} of the labels seen.",
             "A network may do well by the loss and never name the rare class.",
             "Weigh the classes in the loss or draw them evenly; judge by the recall of each class.",
             "Rare classes that are meant to be rare, with a loss that knows it.",
@@ -40,8 +41,8 @@ def unread_class(history: RunHistory) -> Iterator[Occurrence]:
     if at is not None:
         yield Occurrence(int(history.steps[at]), Finding(
             "unread_class", "warning", None,
-            f"One class is hardly ever recognised, although {accuracy[at]:.0%} of the samples are.",
-            f"Least recall of a class over the last snapshots: {recall[at]:.0%}.",
+            f"One class is hardly ever recognised, although {percent(accuracy[at])} of the samples are.",
+            f"Least recall of a class over the last snapshots: {percent(recall[at])}.",
             "Its rows are taken for those of another class.",
             "Look at the confusion matrix of a study; look at the labels of that class.",
             "A class that is rare, or one that looks like another to every reader.",
@@ -68,7 +69,8 @@ def separability_stops(history: RunHistory) -> Iterator[Occurrence]:
         yield Occurrence(int(history.steps[-1]), Finding(
             "separability_stops", "note", layers[stop].name,
             f"Separability has stopped rising at layer {layers[stop].name}.",
-            f"A linear read-out of it finds {last[stop]:.0%} of held-out samples, of the last layer {last[-1]:.0%}.",
+            f"A linear read-out of it finds {percent(last[stop])} of held-out samples, of the last layer "
+            f"{percent(last[-1])}.",
             "The layers behind it add nothing that a read-out of 256 samples could show.",
             "Try a network without them.",
         ))  # fmt: skip

@@ -57,7 +57,7 @@ def bends(history: RunHistory) -> list[WatchedLayer]:
     return [layer for layer in history.about.layers if layer.kind in ("activation", "function")]
 
 
-def weighted(history: RunHistory) -> list[WatchedLayer]:
+def with_weights(history: RunHistory) -> list[WatchedLayer]:
     """The layers with weights that were trained, in order; norms left out."""
     return [
         layer
@@ -86,7 +86,7 @@ def rate_rose(history: RunHistory, at: int) -> str:
     return ""
 
 
-def logged(history: RunHistory, what: str) -> tuple[Array, Array]:
+def logged_values(history: RunHistory, what: str) -> tuple[Array, Array]:
     """The snapshots that know a number, and the number there."""
     values = history.value(what)
     known = np.flatnonzero(np.isfinite(values))

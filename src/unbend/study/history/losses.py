@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, logged, rate_rose, since, weighted
+from unbend.study.history.evidence import Occurrence, between, logged_values, rate_rose, since, with_weights
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -35,7 +36,7 @@ _PATIENCE = 8
 
 def diverging(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that ends far above where it was."""
-    known, loss = logged(history, "loss")
+    known, loss = logged_values(history, "loss")
     if len(loss) < _EARLY:
         return
     best = np.minimum.accumulate(loss)
@@ -55,7 +56,7 @@ def diverging(history: RunHistory) -> Iterator[Occurrence]:
 
 def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that has not moved (SageMaker's `loss_not_decreasing`) or hardly (AUTOTRAINER's slow convergence)."""
-    known, loss = logged(history, "loss")
+    known, loss = logged_values(history, "loss")
     n = _warmed_up(history.value("learning_rate")[known]) + 2 * _ENOUGH
     if len(loss) < n or history.steps[known[-1]] < _LONG or not np.isfinite(loss).all() or loss[0] <= 0:
         return
@@ -76,7 +77,7 @@ def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
         return
     yield Occurrence(int(history.steps[place]), Finding(
         "slow_convergence", "warning", None,
-        f"The loss has fallen by {fallen:.0%} only in {history.steps[known[-1]]:,} steps.",
+        f"The loss has fallen by {percent(fallen)} only in {history.steps[known[-1]]:,} steps.",
         f"It was {first:.3g} and is {last:.3g}.",
         "At this pace training takes very long.",
         "Raise the learning rate tenfold and look again; check that labels belong to their samples.",
@@ -133,8 +134,8 @@ def _is_falling(loss: Array) -> bool:
 
 def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that swings and does not get better (AUTOTRAINER's oscillating loss)."""
-    known, loss = logged(history, "loss")
-    moves = [history.layer(layer.name, "update") for layer in weighted(history)]
+    known, loss = logged_values(history, "loss")
+    moves = [history.layer(layer.name, "update") for layer in with_weights(history)]
     moved = np.fmax.reduce(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
     within = np.nan_to_num(history.value("loss_spread")[known])
     for end in range(2 * _ENOUGH, len(loss) + 1):
@@ -150,8 +151,8 @@ def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
             yield Occurrence(int(history.steps[place]), Finding(
                 "oscillating_loss", "warning", None,
                 f"The loss oscillates from step {history.steps[place]:,} on and does not get better.",
-                f"It swings by {swing / height:.0%} around {height:.3g}, and a step changes some layer by "
-                f"{np.median(moved[part]):.0%} of its weights.",
+                f"It swings by {percent(swing / height)} around {height:.3g}, and a step changes some layer by "
+                f"{percent(np.median(moved[part]))} of its weights.",
                 "Steps leap over the valley they should go down into.",
                 "Lower the learning rate, or enlarge the batch.",
                 "Batches of very different difficulty, in turn.",
@@ -161,7 +162,7 @@ def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
 
 def over_fit_onset(history: RunHistory) -> Iterator[Occurrence]:
     """Validation that gets worse while training gets better (SageMaker's `overfit` and `overtraining`)."""
-    known, loss = logged(history, "validation_loss")
+    known, loss = logged_values(history, "validation_loss")
     if len(loss) < _EARLY + 2:
         return
     best = int(loss.argmin())

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
-from unbend.study.findings.words import share
 from unbend.study.history.evidence import Occurrence, bends, between, first_loss, rate_rose, since
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
@@ -55,9 +55,9 @@ def dying_units(history: RunHistory) -> Iterator[Occurrence]:
             before = least[at]
             yield Occurrence(int(history.steps[at]), Finding(
                 "dying_units", "problem", layer.name,
-                f"Layer {layer.name} lost {share(silent[at] - before)} of its units {between(history, at)}"
+                f"Layer {layer.name} lost {percent(silent[at] - before)} of its units {between(history, at)}"
                 f"{rate_rose(history, at)}.",
-                f"Silent on all samples looked at: {share(before)} of the units before, {share(silent[at])} then.",
+                f"Silent on all samples looked at: {percent(before)} of the units before, {percent(silent[at])} then.",
                 "A unit that is silent on every sample gets no gradient and does not come back by itself.",
                 "Lower the learning rate or warm it up; leaky activations or a norm before them keep units alive.",
                 "Data of another kind in that phase silences units too; then they come back with the data.",
@@ -71,7 +71,7 @@ def born_silent(history: RunHistory) -> Iterator[Occurrence]:
         if len(silent) and _BORN <= silent[0] < 1:
             yield Occurrence(int(history.steps[0]), Finding(
                 "born_silent", "problem", layer.name,
-                f"{share(silent[0])} of the units of layer {layer.name} are silent from the start.",
+                f"{percent(silent[0])} of the units of layer {layer.name} are silent from the start.",
                 "They put out 0 on every sample of the first snapshot.",
                 "The weights were drawn so that these units are never reached.",
                 "Look at the initial bias and at the scale of the inputs.",
@@ -87,7 +87,7 @@ def saturating_units(history: RunHistory) -> Iterator[Occurrence]:
         if at is not None:
             yield Occurrence(int(history.steps[at]), Finding(
                 "saturating_units", "problem", layer.name,
-                f"{share(saturated[at])} of the units of layer {layer.name} are saturated, {between(history, at)}"
+                f"{percent(saturated[at])} of the units of layer {layer.name} are saturated, {between(history, at)}"
                 f"{rate_rose(history, at)}.",
                 "At least 95 % of their values lie where the activation's derivative is below 5 % of its greatest.",
                 "Almost no gradient passes a saturated unit.",

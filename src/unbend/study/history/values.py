@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from unbend._one_line import in_one_line, one_line
 from unbend._typing import Array
 from unbend.errors import LayerError
-from unbend.numerics.result import one_line
 
 FIELDS: dict[str, str] = {
     "rms": "scale of the activations: root mean square over samples, positions and units",
@@ -92,6 +92,8 @@ class AboutRun:
     versions: dict[str, str] = field(default_factory=dict)
     started: float = 0.0
 
+    __repr__ = in_one_line
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -128,6 +130,8 @@ class RunEvent:
     seconds: float
     what: str
     text: str = ""
+
+    __repr__ = in_one_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +174,7 @@ class RunHistory:
             return self
         return replace(self, snapshots=(*self.snapshots[:_FIRST], *self.snapshots[-_LAST:]))
 
-    def logged(self) -> tuple[str, ...]:
+    def logged_names(self) -> tuple[str, ...]:
         """Names of the network's numbers that any snapshot knows."""
         return tuple(dict.fromkeys(name for s in self.snapshots for name in s.values))
 

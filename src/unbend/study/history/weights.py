@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unbend._shares import percent
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, first_loss, name_of, rate_rose, since, weighted
+from unbend.study.history.evidence import Occurrence, between, first_loss, name_of, rate_rose, since, with_weights
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -45,7 +46,7 @@ def not_finite(history: RunHistory) -> Iterator[Occurrence]:
 
 def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
     """A gradient that does not reach the first layers (SageMaker's and AUTOTRAINER's vanishing gradient)."""
-    layers = weighted(history)
+    layers = with_weights(history)
     if len(layers) < 2:
         return
     gradients = np.stack([history.layer(layer.name, "gradient") for layer in layers])
@@ -94,14 +95,14 @@ def _median(values: Array) -> float:
 def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
     """Steps that throw a layer's weights about, or do not move them (SageMaker's `weight_update_ratio`)."""
     still: list[tuple[int, str, float]] = []
-    for layer in weighted(history):
+    for layer in with_weights(history):
         update, gradient = history.layer(layer.name, "update"), history.layer(layer.name, "gradient")
         at = since(update > _THROWN, 2)
         if at is not None:
             yield Occurrence(int(history.steps[at]), Finding(
                 "update_ratio", "problem", layer.name,
-                f"One step changes {name_of(layer.name)} by {update[at]:.0%} of its weights, {between(history, at)}"
-                f"{rate_rose(history, at)}.",
+                f"One step changes {name_of(layer.name)} by {percent(update[at])} of its weights, "
+                f"{between(history, at)}{rate_rose(history, at)}.",
                 "A thousandth is usual.",
                 "Weights that are thrown about do not learn.",
                 "Lower the learning rate.",
@@ -111,7 +112,7 @@ def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
         at = since((update < _STUCK) & (update > 0) & (gradient > 0), _KNOWN)
         if at is not None:
             still.append((at, layer.name, float(update[at])))
-    if len(still) > max(len(weighted(history)) / 2, 2):  # the rate, not the layers
+    if len(still) > max(len(with_weights(history)) / 2, 2):  # the rate, not the layers
         at = max(at for at, _, _ in still)
         yield _hardly_moved(history, at, None, f"{len(still)} layers", max(update for _, _, update in still))
         return
@@ -133,7 +134,7 @@ def _hardly_moved(history: RunHistory, at: int, layer: str | None, what: str, up
 
 def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
     """A layer that stays as it is while others learn (SageMaker's `unchanged_tensor`)."""
-    layers = weighted(history)
+    layers = with_weights(history)
     moves = {layer.name: history.layer(layer.name, "update") for layer in layers}
     others = np.fmax.reduce(np.stack(list(moves.values())), 0) if moves else np.zeros(0)
     for layer in layers:
@@ -157,7 +158,7 @@ def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
 
 def settled(history: RunHistory) -> Iterator[Occurrence]:
     """Layers that hardly move any more while others do: freezing them would cost nothing."""
-    layers = weighted(history)
+    layers = with_weights(history)
     loss = history.value("loss")
     loss = loss[np.isfinite(loss)]
     has_learnt = not len(loss) or loss[-5:].mean() < _LEARNT * loss[:3].mean()

@@ -119,7 +119,7 @@ class StepWatcher:
             self.arm(is_on=self.is_on)
             return None
         self._taken = {"names": listed.names, "scale": None, "skipped": None, "rate": self._rate()}
-        return self._measured(listed)
+        return self._step_of(listed)
 
     def _backward(self, _parameter: Tensor) -> None:
         """The first gradient of a backward pass: measure when all of it is over, after what others do at its end."""
@@ -158,9 +158,9 @@ class StepWatcher:
         if not self._is_ours(optimiser):
             return
         scale = getattr(optimiser, "grad_scale", None)
-        self._on_step(self._measured(self._listed, scale) if self._taken and self._listed is not None else None)
+        self._on_step(self._step_of(self._listed, scale) if self._taken and self._listed is not None else None)
 
-    def _measured(self, listed: "_Listed", scale: Tensor | None = None) -> OptimiserStep:
+    def _step_of(self, listed: "_Listed", scale: Tensor | None = None) -> OptimiserStep:
         """What was measured, now that the step is over: a closure may have run the passes inside of it.
 
         Args:

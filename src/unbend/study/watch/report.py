@@ -190,7 +190,7 @@ class Reporter:
 
     def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float]) -> _Part:
         """What this rank saw."""
-        packed = self._table.packed()
+        packed = self._table.pack()
         rows = tuple(
             sums.rows.cpu().clone() if sums.wants_rows else torch.zeros(0, sums.rows.shape[1]) for sums in self._sums
         )
@@ -217,7 +217,7 @@ class Reporter:
             if not is_asked or not found:
                 continue
             cut = [part.rows[i][: int(counts[i])] for part, counts in zip(parts, n, strict=True)]
-            rows, y = _matched(cut, labels) if label is not None else (torch.cat(cut), None)
+            rows, y = _match(cut, labels) if label is not None else (torch.cat(cut), None)
             if not len(rows):
                 continue
             if parts[0].is_deep:
@@ -289,7 +289,7 @@ def _length(y: Any) -> int:
     return len(y) if hasattr(y, "__len__") else 0
 
 
-def _matched(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:
+def _match(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:
     """The rows that have a label, rank by rank."""
     pairs = [(part[: len(y)], y[: len(part)]) for part, y in zip(rows, labels, strict=True) if y is not None]
     return torch.cat([part for part, _ in pairs]), np.concatenate([y for _, y in pairs])

@@ -246,7 +246,7 @@ class SpotTable:
             torch._foreach_zero_([buffer for buffers in found for buffer in buffers])
             torch._foreach_sub_([extremes for _, _, extremes in found], torch.inf)
 
-    def packed(self) -> Float64[Array, "p"]:
+    def pack(self) -> Float64[Array, "p"]:
         """All sums, extremes and counts as one vector on the host."""
         d, n = self.width, len(self.each)
         out = np.zeros(7 * d + 2 * n)

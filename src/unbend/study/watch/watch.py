@@ -60,7 +60,7 @@ class Watch:
         self._drawers = tuple(sink for sink in self._sinks if isinstance(sink, HistogramSink))
         self._switch = Switch()
         self._schedule = Schedule(how.every, _REPORTS * share_of(how.budget))
-        self._steps = StepWatcher(self._model, self._stepped)
+        self._steps = StepWatcher(self._model, self._on_step)
         self._reporter: Reporter | None = None
         self._hooks = ExitStack()
         self._snapshots: list[Snapshot] = []
@@ -112,7 +112,7 @@ class Watch:
 
     def step(self) -> None:
         """Say that a step is over, for optimisers that are none of torch's."""
-        self._stepped(self._steps.take_step())
+        self._on_step(self._steps.take_step())
 
     def by_hand(self, rate: Callable[[], float]) -> None:
         """Say that `step` will be called, because the optimiser is none of torch's.
@@ -226,7 +226,7 @@ class Watch:
             sink.begin(self._about)
         self._last += time.perf_counter() - started  # planning is no part of a step
 
-    def _stepped(self, taken: OptimiserStep | None) -> None:
+    def _on_step(self, taken: OptimiserStep | None) -> None:
         """The optimiser has stepped."""
         now = time.perf_counter()
         lasted, self._last = now - self._last, now

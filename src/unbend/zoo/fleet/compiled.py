@@ -19,7 +19,7 @@ BLOCK = 512
 
 def refusal(names: tuple[str, ...], device: torch.device, dtype: torch.dtype) -> str | None:
     """Why these nets cannot be compiled, or None."""
-    from unbend.zoo.fleet.kernel import CODES  # noqa: PLC0415
+    from unbend.zoo.fleet.kernel import CODES  # noqa: PLC0415  numba takes half a second to load
 
     if device.type != "cpu" or dtype != torch.float32:
         return f"it runs on the CPU in float32, and x is {dtype} on {device}"
@@ -31,7 +31,7 @@ class Compiled:
     """The compiled engine."""
 
     def __init__(self, job: Job) -> None:
-        from unbend.zoo.fleet.kernel import CODES, LOSSES, advance  # noqa: PLC0415
+        from unbend.zoo.fleet.kernel import CODES, LOSSES, advance  # noqa: PLC0415  numba takes half a second to load
 
         names = activation_names(job.nets)
         if why := refusal(names, job.x.device, job.x.dtype):

@@ -79,6 +79,7 @@ def _sine(x):
     """Sine to 1e-7: the angle folded into a quarter turn, then the Taylor polynomial of degree 11."""
     turns = np.floor(x * _PER_TURN + _HALF)
     r = x - turns * _TURN - turns * _TURN_REST
+    # sin(π - r) = sin r folds the half turn once more, where the polynomial is good.
     a = min(abs(r), _PI - abs(r))
     t = a * a
     p = F(1 / 362880) - t * F(1 / 39916800)
@@ -91,7 +92,9 @@ def _sine(x):
 @no_type_check
 def _exp(x):
     """e^x to 2e-7 of itself: 2^n from its bits, times the Taylor polynomial of degree 6 on ±ln 2 / 2."""
+    # Outside, the bits of the power would run into the sign.
     x = min(max(x, F(-87)), F(88))
+    # Halves of ln 2 to both sides of a power of two: there six terms are enough.
     n = np.floor(x * _LOG2E + _HALF)
     r = x - n * _LN2 - n * _LN2_REST
     p = F(1 / 120) + r * F(1 / 720)
@@ -121,6 +124,7 @@ def _normal(x):
 @no_type_check
 def _softplus(x):
     """log(1 + e^x), with log(1 + u) = 2 artanh(u / (2 + u)) as a series; u ≤ 1 leaves an error of 1e-8."""
+    # Of the negative absolute value, which cannot overflow.
     u = _exp(-abs(x))
     s = u / (_TWO + u)
     t = s * s
@@ -131,7 +135,7 @@ def _softplus(x):
 
 @_leaf()
 @no_type_check
-def _activation(code, z, h, n):  # noqa: C901, PLR0912
+def _activation(code, z, h, n):  # noqa: C901, PLR0912  compiled: a branch for each activation
     """Put f(z) in h, for one unit over a block of samples."""
     if code == 1:
         for k in range(n):
@@ -185,7 +189,7 @@ def _activation(code, z, h, n):  # noqa: C901, PLR0912
 
 @_leaf()
 @no_type_check
-def _derivative(code, z, h, d, n):  # noqa: C901, PLR0912
+def _derivative(code, z, h, d, n):  # noqa: C901, PLR0912  compiled: a branch for each activation
     """Multiply d by f'(z), for one unit; the derivative at a kink is torch's."""
     if code == 1:
         for k in range(n):
@@ -239,6 +243,7 @@ def _derivative(code, z, h, d, n):  # noqa: C901, PLR0912
 @no_type_check
 def _affine(h, p, w, shape, z, n):
     """Put in z[j] = bias[j] + Σ_i weight[j, i] h[i]; `w` is where the layer begins in `p`."""
+    # Four inputs at a time: the sums of a unit are read and written a quarter as often.
     a, b = shape
     for j in range(b):
         c, row, bias = z[j], w + j * a, p[w + a * b + j]
@@ -262,6 +267,7 @@ def _affine(h, p, w, shape, z, n):
 @no_type_check
 def _gradient(h, d, g, w, shape, n):
     """Add to g the gradient of a layer's weights, from its inputs `h` and the deltas `d` of its outputs."""
+    # Four sums at a time, so that one read of the deltas serves four weights.
     a, b = shape
     for j in range(b):
         dj, row = d[j], w + j * a
@@ -295,6 +301,7 @@ def _gradient(h, d, g, w, shape, n):
 @no_type_check
 def _back(d, p, w, shape, out, n):
     """Put in out[i] = Σ_j weight[j, i] d[j]."""
+    # By columns of the weights, so that the sums over samples stay contiguous.
     a, b = shape
     for i in range(a):
         c = out[i]
@@ -323,6 +330,7 @@ def _delta(loss, z, y, d, scale, block):
     n_outputs = len(y)
     if loss == 2:
         for k in range(n):
+            # The greatest output is taken off first: its exponential is 1, and none overflows.
             top, total = z[0, k], _ZERO
             for o in range(1, n_outputs):
                 top = max(top, z[o, k])
@@ -359,6 +367,7 @@ def _loss(loss, z, y, block):
             if loss == 0:
                 total += (value - target) ** 2
             elif loss == 1:
+                # The form that neither overflows nor loses what is small.
                 total += max(value, 0.0) - value * target + math.log1p(math.exp(-abs(value)))
             else:
                 mass += math.exp(value - top)
@@ -371,6 +380,7 @@ def _loss(loss, z, y, block):
 @_inlined()
 @no_type_check
 def _adam(p, g, m, v, step, rate):
+    # The corrections of both means in float64, where the powers of late steps are still exact.
     shrink = F(rate / (1 - 0.9**step))
     spread = F(1 / math.sqrt(1 - 0.999**step))
     for i in range(len(p)):
@@ -409,10 +419,12 @@ def _backward(p, g, widths, code, zs, hs, ds, size):
     w, d, spare = len(p), ds[0], ds[1]
     for layer in range(len(widths) - 2, -1, -1):
         shape = widths[layer], widths[layer + 1]
+        # Weights lie layer after layer, each with its biases behind it.
         w -= (shape[0] + 1) * shape[1]
         _gradient(hs[layer], d, g, w, shape, size)
         if layer > 0:
             _back(d, p, w, shape, spare, size)
+            # Deltas of two layers are alive at a time, so two arrays take turns.
             d, spare = spare, d
             for i in range(shape[0]):
                 _derivative(code, zs[layer, i], hs[layer, i], d[i], size)
@@ -427,11 +439,13 @@ def _pass(p, g, net, x, y, how):
     n, n_outputs = x.shape[1], 1 if loss == 2 else y.shape[0]
     scale = 1.0 / (n * n_outputs)
     total = 0.0
+    # Block by block through all layers: what a layer puts out is still in the cache when the next reads it.
     for start in range(0, n, block):
         size = min(block, n - start)
         for i in range(widths[0]):
             hs[0, i, :size] = x[i, start : start + size]
         _forward(p, widths, code, zs, hs, size)
+        # Either, not both: training needs no loss, and asking for it needs no gradient.
         if is_loss_wanted:
             total += _loss(loss, zs[-1], y, (start, size))
         else:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from unbend._one_line import in_one_line
 from unbend.zoo.activations import activation as as_activation
 from unbend.zoo.initial import Initial, Rule, as_initial
 from unbend.zoo.networks import Bend
@@ -37,6 +38,8 @@ class Net:
     seed: int = 0
     rate: float | None = None
     initial: Initial | Rule = "torch"
+
+    __repr__ = in_one_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +70,8 @@ class Fleet:
     loss: Float64[np.ndarray, "s e"]
     loss_name: str
     engine: str
+
+    __repr__ = in_one_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,6 +24,7 @@ def count_chords(ptr, half, start, crossed, hinge, along, slack, edge, value, ti
     n_face = chords.shape[0]
     meetings = new_zeros(n_face, np.int32)
     chord_of = np.full(value.shape[1], -1, np.int32)
+    # Scratch for the largest face, taken once: arrays made per face would cost more than the count.
     block = new_empty((4, most), np.int32)
     enter, leave, chord_hinge, crossing_at = block[0], block[1], block[2], block[3]
     block = new_empty((3, widest), np.int32)
@@ -38,6 +39,7 @@ def count_chords(ptr, half, start, crossed, hinge, along, slack, edge, value, ti
             ptr[face], ptr[face + 1], half, start, hinge, chord_of, enter, leave, chord_hinge, crossing_at, side,
             side_chord, after,
         )  # fmt: skip
+        # Crossings that do not pair up come of rounding: the stage is done anew, exactly.
         if n_chord < 0:
             is_sure = False
             break
@@ -79,6 +81,7 @@ def _count_crossings(ptr, half, start):
         n_here = 0
         for index in range(ptr[face], ptr[face + 1]):
             e = half[index] >> 1
+            # Crossings of an edge lie in a row, from `start` on.
             n_here += start[e + 1] - start[e]
         most = max(most, n_here)
         crossings[face] = n_here

@@ -27,6 +27,7 @@ def face_areas(
     out = new_empty(ptr.shape[0] - 1, np.float64)
     for face in range(out.shape[0]):
         begin, end = ptr[face], ptr[face + 1]
+        # From the first corner, not from the origin: a small face far out would lose its digits.
         x, y = xy[corner[begin], 0], xy[corner[begin], 1]
         double = 0.0
         for index in range(begin + 1, end - 1):
@@ -63,6 +64,7 @@ def face_sides(
         out[e, 0] = out[e, 1] = -1
     for face in range(ptr.shape[0] - 1):
         for index in range(ptr[face], ptr[face + 1]):
+            # A half-edge is twice its edge, and one more where it runs backwards, with the face on its left.
             out[half[index] >> 1, half[index] & 1] = face
     return out
 
@@ -79,6 +81,7 @@ def locate(
 
     Cost: a few faces per point, after one pass over the mesh.
     """
+    # As many buckets as faces: fewer would hold too many faces each, more would cost more to fill than to ask.
     n = int(np.sqrt(ptr.shape[0] - 1)) + 1
     low, step = new_empty(2, np.float64), new_empty(2, np.float64)
     for axis in range(2):
@@ -88,6 +91,7 @@ def locate(
     out = np.full(points.shape[0], -1, np.int64)
     for index in range(points.shape[0]):
         x, y = points[index, 0], points[index, 1]
+        # The bucket of a NaN is no number, and would be read anywhere.
         if not (np.isfinite(x) and np.isfinite(y)):
             continue
         column = min(max(int((x - low[0]) / step[0]), 0), n - 1)
@@ -112,6 +116,7 @@ def _fill_buckets(xy, corner, ptr, low, step, n):
     for face in range(n_face):
         first, last = _span(xy, corner, ptr, face, low, step, n)
         for column in range(first[0], last[0] + 1):
+            # One place further on, so that the running sum is where each bucket begins.
             count[column * n + first[1] + 1 : column * n + last[1] + 2] += 1
     start = np.cumsum(count)
     fill = start[:-1].copy()
@@ -129,6 +134,7 @@ def _fill_buckets(xy, corner, ptr, low, step, n):
 @no_type_check
 def _span(xy, corner, ptr, face, low, step, n):
     """The buckets that the bounding box of a face covers."""
+    # The box of a face, not the face: a bucket too many costs one look, an exact test would cost more.
     first, last = np.full(2, n - 1), new_zeros(2, np.int64)
     for index in range(ptr[face], ptr[face + 1]):
         for axis in range(2):
@@ -149,6 +155,7 @@ def _depth(x, y, xy, corner, begin, end):
         head = corner[index + 1 if index + 1 < end else begin]
         along_x, along_y = xy[head, 0] - xy[tail, 0], xy[head, 1] - xy[tail, 1]
         length = np.sqrt(along_x * along_x + along_y * along_y)
+        # A side of no length has no line to be on either side of.
         if length > 0.0:
             least = min(least, (along_x * (y - xy[tail, 1]) - along_y * (x - xy[tail, 0])) / length)
     return least

@@ -21,6 +21,7 @@ from unbend.numerics.compiled.addresses import new_empty, new_zeros
 def find(parent, face):
     """The root of a face, with the path halved on the way."""
     while parent[face] != face:
+        # Halving needs no second walk, and keeps trees nearly as flat as compressing does.
         parent[face] = parent[parent[face]]
         face = parent[face]
     return face
@@ -36,6 +37,7 @@ def joins_after(mesh: Mesh, drop: Bool[Array, "e"]) -> tuple[Int64[Array, "f"], 
         for index in range(mesh.ptr[face], mesh.ptr[face + 1]):
             e = mesh.half[index] >> 1
             if drop[e]:
+                # The second face that is seen at an edge is the other one: every edge has at most two.
                 if side[e] < 0:
                     side[e] = face
                 else:
@@ -58,6 +60,7 @@ def joins_after(mesh: Mesh, drop: Bool[Array, "e"]) -> tuple[Int64[Array, "f"], 
     for vertex in range(n_vertex):
         if is_touched[vertex] and degree[vertex] == 2:
             one, other = end_at[vertex, 0], end_at[vertex, 1]
+            # Two edges of one label lie on one line, so nothing has to be computed.
             if mesh.label[one >> 1] == mesh.label[other >> 1]:
                 join[one] = other
                 join[other] = one
@@ -91,6 +94,7 @@ def _join_edges(mesh, drop, join):
     label = new_empty(n_edge, np.int32)
     n_new = 0
     for e in range(n_edge):
+        # From the middle of a chain the walk would have to go both ways.
         if drop[e] or new_half_of[e] >= 0 or (join[2 * e] >= 0 and join[2 * e + 1] >= 0):
             continue
         free = 0 if join[2 * e] < 0 else 1
@@ -119,6 +123,7 @@ def _renumber_vertices(xy, edge):
     for e in range(edge.shape[0]):
         for end in range(2):
             vertex = edge[e, end]
+            # Numbers by first use, so that neighbours in the mesh are neighbours in memory.
             if number[vertex] < 0:
                 number[vertex] = n_vertex
                 n_vertex += 1
@@ -138,6 +143,7 @@ def _group_faces(parent):
     n_face = parent.shape[0]
     size = new_zeros(n_face + 1, np.int64)
     for face in range(n_face):
+        # One place further on, so that the running sum is where each group begins.
         size[find(parent, face) + 1] += 1
     begin = np.cumsum(size)
     fill = begin[:-1].copy()
@@ -188,6 +194,7 @@ def _outline_faces(mesh, edge, n_vertex, new_half_of, begin, member):
                 half[half_at] = new
                 half_at += 1
         if is_alone:
+            # The last side may be a part of the first: the walk began in the middle of an edge.
             half_at -= half_at > start + 1 and half[half_at - 1] == half[start]
         else:
             _chain_up(half, start, half_at, edge, leaving)

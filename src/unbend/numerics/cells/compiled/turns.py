@@ -66,6 +66,7 @@ def trace(
     """
     n_segment = (half_end - half_at - n_side) >> 1
     for index in range(2 * n_segment):
+        # Scratch is shared by all faces, and only as much of it as this one has is made clean.
         is_walked[index] = False
     n_face = 0
     for begin in range(n_side + 2 * n_segment):
@@ -76,6 +77,7 @@ def trace(
         starts_on_side = on_side
         start = current
         while True:
+            # Half-edges are as many as were counted: a walk that takes more does not close.
             if half_at >= half_end:
                 return -1
             if on_side:

@@ -78,11 +78,13 @@ def _ends_on_walls(mesh, walls):
         ending[mesh.edge[wall, 1]] = _CORNER
     is_single = True
     for e in range(mesh.edge.shape[0]):
+        # Walls and borders end at corners; only what a hinge drew can be continued.
         if mesh.label[e] > WALL:
             for end in range(2):
                 vertex = mesh.edge[e, end]
                 if ending[vertex] == _CORNER:
                     ending[vertex] = 2 * e + end
+                # Two lines that end in one point of a wall: which continues which is not known from the order.
                 elif ending[vertex] >= 0:
                     is_single = False
     return is_single, ending
@@ -118,6 +120,7 @@ def _match_wall(mesh, walls, lower, face, ending, parent, join, begin, middle, e
 @no_type_check
 def _upper(mesh, wall, lower):
     """The end of a piece of wall that is not the lower one."""
+    # No branch: the sum of both ends but for the one known.
     return mesh.edge[wall, 0] + mesh.edge[wall, 1] - lower
 
 
@@ -125,6 +128,7 @@ def _upper(mesh, wall, lower):
 @no_type_check
 def _pair(mesh, one, other, join):
     """Join two ends of edges that meet on a wall; False if they are not the same line."""
+    # Two corners agree; a corner across from a line is a sign of rounding.
     if one < 0 or other < 0:
         return one < 0 and other < 0
     if mesh.label[one >> 1] != mesh.label[other >> 1]:
