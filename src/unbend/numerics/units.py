@@ -221,7 +221,7 @@ def units(
     )  # fmt: skip
 
 
-_NONE = np.zeros(0, np.int64)
+_NONE, _ALL = np.zeros(0, np.int64), np.zeros((0, 0), np.bool_)
 _BLOCK = 512
 """Units whose correlations with all others are in memory at a time."""
 
@@ -263,26 +263,26 @@ def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[
 
 
 def _plain(batch: Batch) -> Tensor | None:
-    """The tensor of a batch that compiled code can take, finite where it has positions; None if it cannot."""
+    """The tensor of a batch that compiled code can take; None if it cannot."""
     x = batch.values
-    if not (type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()):
-        return None
-    return x.detach() if batch.view.layout == "features" or bool(torch.isfinite(x.sum())) else None
+    is_plain = type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()
+    return x.detach() if is_plain else None
 
 
 def _peaks(x: Tensor, layout: Layout, mask: Tensor | None) -> tuple[Array, Array] | None:
-    """The answers [n, d] and their places, by compiled code; None where a row has no position that counts."""
-    flat = (x.flatten(2) if layout == "maps" else x.flatten(1, -2)).contiguous().numpy()
-    d = flat.shape[1] if layout == "maps" else flat.shape[2]
-    value, place = np.empty((len(flat), d), np.float32), np.empty((len(flat), d), np.int32)
-    if layout == "maps":
-        compiled.peaks_of_maps(flat, value, place)
-        return value, place
-    valid = np.zeros((0, 0), np.bool_) if mask is None else mask.cpu().numpy()
-    if len(valid) and not valid.any(1).all():
+    """The answers [n, d] and their places, by compiled code; None where they have to be found otherwise.
+
+    That is where a row has no position that counts, and where a value that counts is not finite.
+    """
+    is_maps = layout == "maps"
+    flat = (x.flatten(2) if is_maps else x.flatten(1, -2)).contiguous().numpy()
+    shape = (len(flat), flat.shape[1 if is_maps else 2])
+    value, place = np.empty(shape, np.float32), np.empty(shape, np.int32)
+    valid = _ALL if mask is None or is_maps else mask.cpu().numpy()
+    if flat.shape[2 if is_maps else 1] > compiled.MOST or not (valid is _ALL or valid.any(1).all()):
         return None
-    compiled.peaks_of_tokens(flat, valid, value, place)
-    return value, place
+    of_layout = compiled.of_maps() if is_maps else compiled.of_tokens()
+    return (value, place) if compiled.find_peaks(flat, valid, value, place, of_layout, team()) else None
 
 
 @final

@@ -25,8 +25,6 @@ APART = TILE + 64
 """How far what is summed of a tile lies from each other: not by a multiple of 4,096 bytes."""
 BLOCK = 64
 """Units that are passed over together where none of their answers is among the extremes."""
-EXTREMES = {"reassoc", "nsz", "nnan"}
-"""NaN is ruled out by the caller, so that extremes vectorise."""
 _BEYOND, _TOP, _BOTTOM = 5, 3, 4
 """Parts of a tile's room after sums, squares and counts: what answers have to beat, and by how much one does."""
 
@@ -44,58 +42,6 @@ negated answers.
 _JOB = ["parts", "number", "n_threads", "d", "oldest", "values", "places", "layer", "batch"]
 JOB = np.dtype([(name, np.int64) for name in _JOB])
 """Arguments of `answer_at`, and the least number of a row, for the threads of a team."""
-
-
-@entry(EXTREMES)
-@no_type_check
-def peaks_of_tokens(x, mask, value, place):
-    """The greatest value of every unit over the tokens that count, and which token has it.
-
-    Args:
-        x: values [n, t, d], C-contiguous float32, finite.
-        mask: which tokens count [n, t]; empty for all.
-        value: out [n, d]; NaN where no token counts.
-        place: out [n, d] (int32).
-    """
-    n, t, d = x.shape
-    for i in range(n):
-        is_first = True
-        for a in range(t):
-            if len(mask) and not mask[i, a]:
-                continue
-            if is_first:
-                for j in range(d):
-                    value[i, j], place[i, j] = x[i, a, j], a
-                is_first = False
-                continue
-            for j in range(d):
-                is_more = x[i, a, j] > value[i, j]
-                place[i, j] = np.int32(a) if is_more else place[i, j]
-                value[i, j] = x[i, a, j] if is_more else value[i, j]
-        if is_first:
-            value[i, :], place[i, :] = np.nan, 0
-
-
-@entry(EXTREMES)
-@no_type_check
-def peaks_of_maps(x, value, place):
-    """The greatest value of every channel over its positions, and where it is: two short loops, so that they vectorise.
-
-    Args:
-        x: values [n, d, p], C-contiguous float32, finite.
-        value: out [n, d].
-        place: out [n, d] (int32).
-    """
-    n, d, p = x.shape
-    for i in range(n):
-        for j in range(d):
-            most = x[i, j, 0]
-            for a in range(1, p):
-                most = max(most, x[i, j, a])
-            at = 0
-            while x[i, j, at] != most:
-                at += 1
-            value[i, j], place[i, j] = most, at
 
 
 @part(SUMS)
