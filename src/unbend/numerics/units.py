@@ -262,13 +262,6 @@ def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[
     return _scaled(rows).T @ _scaled(inputs)
 
 
-def _plain(batch: Batch) -> Tensor | None:
-    """The tensor of a batch that compiled code can take; None if it cannot."""
-    x = batch.values
-    is_plain = type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()
-    return x.detach() if is_plain else None
-
-
 def _peaks(x: Tensor, layout: Layout, mask: Tensor | None) -> tuple[Array, Array] | None:
     """The answers [n, d] and their places, by compiled code; None where they have to be found otherwise.
 
@@ -305,13 +298,13 @@ class UnitSums:
             self._rest = state if self._rest is None else self._rest + state
 
     def _is_added(self, batch: Batch) -> bool:
-        x, layout = _plain(batch), batch.view.layout
-        if x is None:
+        x, layout = batch.values, batch.view.layout
+        if not (type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()):
             return False
         if layout == "features":
             x = x.contiguous()
             return self._of(x.shape[1], batch.samples).add(x.data_ptr(), 0, batch.samples)
-        found = _peaks(x, layout, batch.mask)
+        found = _peaks(x.detach(), layout, batch.mask)
         if found is None:
             return False
         value, place = found
@@ -326,6 +319,20 @@ class UnitSums:
         """The State of everything added; none where nothing was."""
         held = () if self._held is None else (self._held.state(),)
         return held if self._rest is None else (self._rest, *held)
+
+
+def _aligned(array: Array) -> Array:
+    """A copy that begins where a line of the cache does: eight numbers of 8 bytes, the list of a unit, are one line."""
+    room = np.empty(array.nbytes + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    found = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    found[...] = array
+    return found
+
+
+def _no_extremes(width: int) -> Extremes:
+    none = Extremes.empty(width)
+    return Extremes(_aligned(none.value), _aligned(none.ids), _aligned(none.place))
 
 
 @final
@@ -344,7 +351,7 @@ class _HeldUnits:
         self._sums, self._seen = np.zeros((3, n_classes, width)), np.zeros(n_classes, np.int64)
         self._missing = np.zeros((n_classes, width), np.int64)
         self._edges, self._edge_ids = np.full((2, width), -np.inf), np.full((2, width), -1)
-        self._high, self._low = Extremes.empty(width), Extremes.empty(width)
+        self._high, self._low = _no_extremes(width), _no_extremes(width)
         arrays = {"sums": self._sums, "seen": self._seen, "missing": self._missing}
         arrays |= {"edges": self._edges, "edge_ids": self._edge_ids}
         for name, end in {"high": self._high, "low": self._low}.items():

@@ -14,19 +14,20 @@ from typing import no_type_check
 
 import numba as nb
 import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
 
-from unbend.numerics.compiled.addresses import at
+from unbend.numerics.compiled.addresses import at, new_zeros, not_zero
 from unbend.numerics.compiled.jit import entry, part
 from unbend.numerics.compiled.kernels import SUMS, begins, n_parts, own_parts, share
 from unbend.numerics.compiled.running import BATCH, TEAM
 
-TILE = 256
+TILE = 512
 APART = TILE + 64
 """How far what is summed of a tile lies from each other: not by a multiple of 4,096 bytes."""
 BLOCK = 64
 """Units that are passed over together where none of their answers is among the extremes."""
-_BEYOND, _TOP, _BOTTOM = 5, 3, 4
-"""Parts of a tile's room after sums, squares and counts: what answers have to beat, and by how much one does."""
+_FIRED, _TOP, _BOTTOM = 1, 2, 3
+"""Parts of a tile's room after the marks of units: how many answers are above 0, and what answers have to beat."""
 
 _UNITS = ["width", "n_classes", "kept", "newest", "work", "sums", "seen", "missing", "edges", "edge_ids"]
 _UNITS += ["high", "high_ids", "high_at", "low", "low_ids", "low_at"]
@@ -46,54 +47,54 @@ JOB = np.dtype([(name, np.int64) for name in _JOB])
 
 @part(SUMS)
 @no_type_check
-def _add_eight(acc, x, a, b, c, d, e, f, g, h, start, width):
-    """Add rows a … h of one class to a tile: sums, squares, counts; and find how far answers lie beyond."""
+def _add_eight(acc, x, a, b, c, d, e, f, g, h, n_again, start, width):
+    """Add rows a … h of one class to a tile: sums and squares; row h, which came `n_again` times too often, once."""
+    again = np.float64(n_again)
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
-        p, q, r, s, t, u, v, w = x[a, j], x[b, j], x[c, j], x[d, j], x[e, j], x[f, j], x[g, j], x[h, j]
-        p8, q8, r8, s8 = np.float64(p), np.float64(q), np.float64(r), np.float64(s)
-        t8, u8, v8, w8 = np.float64(t), np.float64(u), np.float64(v), np.float64(w)
-        acc[k] += ((p8 + q8) + (r8 + s8)) + ((t8 + u8) + (v8 + w8))
-        square = ((p8 * p8 + q8 * q8) + (r8 * r8 + s8 * s8)) + ((t8 * t8 + u8 * u8) + (v8 * v8 + w8 * w8))
-        acc[k + APART] += square
-        left = np.int32(p > 0) + np.int32(q > 0) + (np.int32(r > 0) + np.int32(s > 0))
-        right = np.int32(t > 0) + np.int32(u > 0) + (np.int32(v > 0) + np.int32(w > 0))
-        acc[k + 2 * APART] += np.float64(left + right)
-        over = np.float64(max(max(max(p, q), max(r, s)), max(max(t, u), max(v, w)))) - acc[k + _TOP * APART]
-        under = acc[k + _BOTTOM * APART] - np.float64(min(min(min(p, q), min(r, s)), min(min(t, u), min(v, w))))
-        # A NaN or an infinity may hide the answer that counts: the unit is looked at row by row then.
-        acc[k + _BEYOND * APART] = max(over, under) if square < np.inf else np.inf
+        p, q, r, s = np.float64(x[a, j]), np.float64(x[b, j]), np.float64(x[c, j]), np.float64(x[d, j])
+        t, u, v, w = np.float64(x[e, j]), np.float64(x[f, j]), np.float64(x[g, j]), np.float64(x[h, j])
+        acc[k] += (((p + q) + (r + s)) + ((t + u) + (v + w))) - again * w
+        square = ((p * p + q * q) + (r * r + s * s)) + ((t * t + u * u) + (v * v + w * w))
+        acc[k + APART] += square - again * (w * w)
 
 
 @part(SUMS)
 @no_type_check
-def _add_one(acc, x, a, start, width):
-    """The same for row a, where fewer than eight of a class are left."""
+def _judge_eight(ext, x, a, b, c, d, e, f, g, h, n_again, start, width):
+    """Count the answers above 0 of these rows, and mark the units of which one may be among the extremes."""
+    one, once = np.float32(1), np.float32(1 - n_again)
     for k in range(width):
-        value = np.float64(x[a, np.uint64(start) + np.uint64(k)])
-        acc[k] += value
-        acc[k + APART] += value * value
-        acc[k + 2 * APART] += np.float64(np.int32(value > 0))
-        over, under = value - acc[k + _TOP * APART], acc[k + _BOTTOM * APART] - value
-        acc[k + _BEYOND * APART] = max(over, under) if value * value < np.inf else np.inf
+        j = np.uint64(start) + np.uint64(k)
+        p, q, r, s, t, u, v, w = x[a, j], x[b, j], x[c, j], x[d, j], x[e, j], x[f, j], x[g, j], x[h, j]
+        fired = ext[k + _FIRED * APART]
+        fired = fired + one if p > 0 else fired
+        fired = fired + one if q > 0 else fired
+        fired = fired + one if r > 0 else fired
+        fired = fired + one if s > 0 else fired
+        others = once if w > 0 else np.float32(0)
+        others = others + one if t > 0 else others
+        others = others + one if u > 0 else others
+        others = others + one if v > 0 else others
+        ext[k + _FIRED * APART] = fired + others
+        most = max(max(max(p, q), max(r, s)), max(max(t, u), max(v, w)))
+        least = min(min(min(p, q), min(r, s)), min(min(t, u), min(v, w)))
+        total = ((p + q) + (r + s)) + ((t + u) + (v + w))
+        # A NaN may hide the answer that counts: the unit is looked at row by row then.
+        mark = np.float32(0) if most <= ext[k + _TOP * APART] else np.float32(1)
+        mark = mark if least >= ext[k + _BOTTOM * APART] else np.float32(1)
+        ext[k] = mark if abs(total) < np.inf else np.float32(1)
 
 
 @part({"reassoc", "nsz"})
 @no_type_check
-def _is_any_beyond(acc, first, last):
-    found = np.int32(0)
-    for k in range(first, last):
-        found += np.int32(not acc[np.uint64(k) + np.uint64(_BEYOND * APART)] <= 0)
-    return found > 0
-
-
-@part({"reassoc", "nsz"})
-@no_type_check
-def _set_edges(acc, first, edges, ids, oldest, sign, start, width):
+def _set_edges(ext, first, edges, ids, oldest, sign, start, width):
     """What answers of rows from number `oldest` on have to beat: a little less than the edge where one may be equal."""
     for k in range(width):
         j = np.uint64(start) + np.uint64(k)
-        acc[np.uint64(first) + np.uint64(k)] = sign * _edge(edges[j], ids[j] > oldest)
+        edge = edges[j]
+        less = edge - (abs(edge) * 1e-6 + 1e-37)
+        ext[np.uint64(first) + np.uint64(k)] = np.float32(sign * (less if ids[j] > oldest else edge))
 
 
 @part(set(), is_inlined=True)
@@ -107,46 +108,52 @@ def _edge(edge, is_tied):
 @part(set())
 @no_type_check
 def _enter(value, id_, place, values, ids, places):
-    """Put an answer into a sorted list, greatest first, of equal ones the least number first, if it belongs there."""
+    """Put an answer into a sorted list, greatest first, of equal ones the least number first, if it belongs there.
+
+    A negative place says that there are none: what is not read need not be fetched.
+    """
     k = len(values) - 1
     if value < values[k] or (value == values[k] and id_ > ids[k]):
         return
     while k > 0 and (value > values[k - 1] or (value == values[k - 1] and id_ < ids[k - 1])):
-        values[k], ids[k], places[k] = values[k - 1], ids[k - 1], places[k - 1]
+        values[k], ids[k] = values[k - 1], ids[k - 1]
+        if place >= 0:
+            places[k] = places[k - 1]
         k -= 1
-    values[k], ids[k], places[k] = value, id_, place
+    values[k], ids[k] = value, id_
+    if place >= 0:
+        places[k] = place
 
 
 @part(set())
 @no_type_check
-def _rank(acc, x, place, order, ids, of, oldest, start, width):
-    """Enter the answers of the rows `order` that lie beyond the extremes of their units."""
+def _rank(ext, x, place, order, ids, of, oldest, start, width):
+    """Enter the answers of the rows `order` that lie beyond the extremes of their units, where one was marked."""
     m = of.kept
     high, low = at(of.high, (of.width, m), np.float64), at(of.low, (of.width, m), np.float64)
     high_ids, low_ids = at(of.high_ids, (of.width, m), np.int64), at(of.low_ids, (of.width, m), np.int64)
     high_at, low_at = at(of.high_at, (of.width, m), np.int64), at(of.low_at, (of.width, m), np.int64)
     edges, edge_ids = at(of.edges, (2, of.width), np.float64), at(of.edge_ids, (2, of.width), np.int64)
     for first in range(0, width, BLOCK):
-        last = min(first + BLOCK, width)
-        if not _is_any_beyond(acc, first, last):
-            continue
-        for k in range(first, last):
-            if acc[k + _BEYOND * APART] <= 0:
-                continue
+        marked = not_zero(ext.ctypes.data + 4 * first)
+        while marked:
+            k = first + np.int64(trailing_zeros(marked))
+            marked &= marked - np.uint64(1)
             j = start + k
-            top, bottom = acc[k + _TOP * APART], acc[k + _BOTTOM * APART]
+            top, bottom = _edge(edges[0, j], edge_ids[0, j] > oldest), -_edge(edges[1, j], edge_ids[1, j] > oldest)
             for i in range(len(order)):
                 row = order[i]
-                value, where = np.float64(x[row, j]), np.int64(place[row, j]) if len(place) else np.int64(0)
+                value, where = np.float64(x[row, j]), np.int64(place[row, j]) if len(place) else np.int64(-1)
                 if value > top and value < np.inf:
                     _enter(value, ids[row], where, high[j], high_ids[j], high_at[j])
                     edges[0, j], edge_ids[0, j] = high[j, m - 1], high_ids[j, m - 1]
                     top = _edge(edges[0, j], edge_ids[0, j] > oldest)
+                    _set_edges(ext, _TOP * APART + k, edges[0], edge_ids[0], oldest, 1.0, j, 1)
                 if value < bottom and value > -np.inf:
                     _enter(-value, ids[row], where, low[j], low_ids[j], low_at[j])
                     edges[1, j], edge_ids[1, j] = low[j, m - 1], low_ids[j, m - 1]
                     bottom = -_edge(edges[1, j], edge_ids[1, j] > oldest)
-            acc[k + _TOP * APART], acc[k + _BOTTOM * APART] = top, bottom
+                    _set_edges(ext, _BOTTOM * APART + k, edges[1], edge_ids[1], oldest, -1.0, j, 1)
 
 
 @part(SUMS)
@@ -161,16 +168,16 @@ def _is_finite(acc, width):
 
 @part(set())
 @no_type_check
-def _add_finite(acc, missing, x, order, start, width):
+def _add_finite(acc, ext, missing, x, order, start, width):
     """The sums of a class in a batch anew, without the answers that are not finite, which are counted."""
     for k in range(width):
-        acc[k], acc[k + APART], acc[k + 2 * APART] = 0, 0, 0
+        acc[k], acc[k + APART], ext[k + _FIRED * APART] = 0, 0, 0
         for i in range(len(order)):
             value = np.float64(x[order[i], start + k])
             if abs(value) < np.inf:
                 acc[k] += value
                 acc[k + APART] += value * value
-                acc[k + 2 * APART] += 1 if value > 0 else 0
+                ext[k + _FIRED * APART] += 1 if value > 0 else 0
             else:
                 missing[start + k] += 1
 
@@ -186,41 +193,42 @@ def _take_over(out, start, acc, first, width):
 
 @part(set())
 @no_type_check
-def _answer(acc, x, place, order, starts, ids, of, oldest, start, width):
+def _answer(acc, ext, x, place, order, starts, ids, of, oldest, start, width):
     """Add the answers of the units of a tile."""
     k = of.n_classes
     sums, missing = at(of.sums, (3, k, of.width), np.float64), at(of.missing, (k, of.width), np.int64)
     edges, edge_ids = at(of.edges, (2, of.width), np.float64), at(of.edge_ids, (2, of.width), np.int64)
     # Of equal answers the row of the least number is kept. Where rows rise from batch to batch, no answer that is equal
     # to one of an earlier batch enters; else, and in the first batch, whose rows come class by class, one may.
+    ext[:TILE] = 0
     is_tied = of.newest >= oldest or of.newest < 0
-    _set_edges(acc, _TOP * APART, edges[0], edge_ids[0], oldest, 1.0, start, width)
-    _set_edges(acc, _BOTTOM * APART, edges[1], edge_ids[1], oldest, -1.0, start, width)
+    _set_edges(ext, _TOP * APART, edges[0], edge_ids[0], oldest, 1.0, start, width)
+    _set_edges(ext, _BOTTOM * APART, edges[1], edge_ids[1], oldest, -1.0, start, width)
     for c in range(k):
         end = starts[c + 1]
         i = starts[c]
         while i < end:
-            n = 8 if i + 8 <= end else 1
+            n = min(8, end - i)
             if is_tied:
                 eldest = ids[order[i]]
                 for e in range(1, n):
                     eldest = min(eldest, ids[order[i + e]])
-                _set_edges(acc, _TOP * APART, edges[0], edge_ids[0], eldest, 1.0, start, width)
-                _set_edges(acc, _BOTTOM * APART, edges[1], edge_ids[1], eldest, -1.0, start, width)
-            if n == 8:
-                p, q = np.uint64(order[i]), np.uint64(order[i + 1])
-                r, s = np.uint64(order[i + 2]), np.uint64(order[i + 3])
-                t, u = np.uint64(order[i + 4]), np.uint64(order[i + 5])
-                v, w = np.uint64(order[i + 6]), np.uint64(order[i + 7])
-                _add_eight(acc, x, p, q, r, s, t, u, v, w, start, width)
-            else:
-                _add_one(acc, x, np.uint64(order[i]), start, width)
-            _rank(acc, x, place, order[i : i + n], ids, of, oldest, start, width)
+                _set_edges(ext, _TOP * APART, edges[0], edge_ids[0], eldest, 1.0, start, width)
+                _set_edges(ext, _BOTTOM * APART, edges[1], edge_ids[1], eldest, -1.0, start, width)
+            last = end - 1
+            p, q = np.uint64(order[i]), np.uint64(order[min(i + 1, last)])
+            r, s = np.uint64(order[min(i + 2, last)]), np.uint64(order[min(i + 3, last)])
+            t, u = np.uint64(order[min(i + 4, last)]), np.uint64(order[min(i + 5, last)])
+            v, w = np.uint64(order[min(i + 6, last)]), np.uint64(order[min(i + 7, last)])
+            _add_eight(acc, x, p, q, r, s, t, u, v, w, 8 - n, start, width)
+            _judge_eight(ext, x, p, q, r, s, t, u, v, w, 8 - n, start, width)
+            _rank(ext, x, place, order[i : i + n], ids, of, oldest, start, width)
             i += n
         if not _is_finite(acc, width):
-            _add_finite(acc, missing[c], x, order[starts[c] : end], start, width)
-        for what in range(3):
+            _add_finite(acc, ext, missing[c], x, order[starts[c] : end], start, width)
+        for what in range(2):
             _take_over(sums[what, c], start, acc, what * APART, width)
+        _take_over(sums[2, c], start, ext, _FIRED * APART, width)
 
 
 @no_type_check
@@ -230,12 +238,12 @@ def _do_answers(place):
     order, starts = at(now.order, (now.n,), np.int64), at(now.starts, (now.n_segments + 1,), np.int64)
     ids, x = at(now.ids, (now.n,), np.int64), at(job.values, (now.n, of.width), np.float32)
     places = at(job.places, (now.n if job.places else 0, of.width), np.int32)
-    acc = np.zeros(6 * APART)
+    acc, ext = new_zeros(2 * APART, np.float64), new_zeros(4 * APART, np.float32)
     first, step = own_parts(job)
     for i in range(first, job.parts, step):
         end = begins(job, i + 1)
         for start in range(begins(job, i), end, TILE):
-            _answer(acc, x, places, order, starts, ids, of, job.oldest, start, min(TILE, end - start))
+            _answer(acc, ext, x, places, order, starts, ids, of, job.oldest, start, min(TILE, end - start))
 
 
 @entry(set())
