@@ -16,7 +16,7 @@ import numba as nb
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from unbend.numerics.compiled.addresses import at, new_zeros, not_zero
+from unbend.numerics.compiled.addresses import at, fetch, new_empty, new_zeros, not_zero
 from unbend.numerics.compiled.jit import entry, part
 from unbend.numerics.compiled.kernels import SUMS, begins, n_parts, own_parts, share
 from unbend.numerics.compiled.running import BATCH, TEAM
@@ -40,9 +40,9 @@ not finite [k, d]. `edges`, the last of the extremes, greatest answers and least
 their rows. `high`, `high_ids`, `high_at`, the greatest answers, their rows and places [d, m]; `low` …, the same of the
 negated answers.
 """
-_JOB = ["parts", "number", "n_threads", "d", "oldest", "values", "places", "layer", "batch"]
+_JOB = ["parts", "number", "n_threads", "d", "oldest", "is_rising", "values", "places", "layer", "batch"]
 JOB = np.dtype([(name, np.int64) for name in _JOB])
-"""Arguments of `answer_at`, and the least number of a row, for the threads of a team."""
+"""Arguments of `answer_at`, the least number of a row, and whether these rise, for the threads of a team."""
 
 
 @part(SUMS)
@@ -86,26 +86,23 @@ def _judge_eight(ext, x, a, b, c, d, e, f, g, h, n_again, start, width):
         ext[k] = mark if abs(total) < np.inf else np.float32(1)
 
 
-@part({"reassoc", "nsz"})
-@no_type_check
-def _set_edges(ext, first, edges, ids, oldest, sign, start, width):
-    """What answers of rows from number `oldest` on have to beat: a little less than the edge where one may be equal."""
-    for k in range(width):
-        j = np.uint64(start) + np.uint64(k)
-        edge = edges[j]
-        less = edge - (abs(edge) * 1e-6 + 1e-37)
-        ext[np.uint64(first) + np.uint64(k)] = np.float32(sign * (less if ids[j] > oldest else edge))
-
-
 @part(set(), is_inlined=True)
 @no_type_check
 def _edge(edge, is_tied):
-    # Less than the edge, but by less than two numbers of float32 differ.
-    less = edge - (abs(edge) * 1e-12 + 1e-300)
-    return less if is_tied else edge
+    """What an answer has to beat: a little less than the last of the extremes where an equal one may enter."""
+    return edge - (abs(edge) * 1e-6 + 1e-37) if is_tied else edge
 
 
-@part(set())
+@part({"reassoc", "nsz"})
+@no_type_check
+def _set_edges(ext, first, edges, ids, oldest, sign, start, width):
+    """What answers of rows from number `oldest` on have to beat, of the units of a tile."""
+    for k in range(width):
+        j = np.uint64(start) + np.uint64(k)
+        ext[np.uint64(first) + np.uint64(k)] = np.float32(sign * _edge(edges[j], ids[j] > oldest))
+
+
+@part(set(), is_inlined=True)
 @no_type_check
 def _enter(value, id_, place, values, ids, places):
     """Put an answer into a sorted list, greatest first, of equal ones the least number first, if it belongs there.
@@ -127,18 +124,34 @@ def _enter(value, id_, place, values, ids, places):
 
 @part(set())
 @no_type_check
-def _rank(ext, x, place, order, ids, of, oldest, start, width):
-    """Enter the answers of the rows `order` that lie beyond the extremes of their units, where one was marked."""
+def _mark(marks, ext, of, start, width):
+    """Which units of a tile are to be looked at, as bits; their lists begin to come into the nearest cache."""
+    line = 8 * of.kept
+    for block in range((width + BLOCK - 1) // BLOCK):
+        left = marks[block] = not_zero(ext.ctypes.data + 4 * BLOCK * block)
+        while left:
+            place = line * (start + BLOCK * block + np.int64(trailing_zeros(left)))
+            left &= left - np.uint64(1)
+            fetch(of.high + place)
+            fetch(of.high_ids + place)
+            fetch(of.low + place)
+            fetch(of.low_ids + place)
+
+
+@part(set())
+@no_type_check
+def _rank(marks, ext, x, place, order, ids, of, oldest, start, width):
+    """Enter the answers of the rows `order` that lie beyond the extremes of the units that are marked."""
     m = of.kept
     high, low = at(of.high, (of.width, m), np.float64), at(of.low, (of.width, m), np.float64)
     high_ids, low_ids = at(of.high_ids, (of.width, m), np.int64), at(of.low_ids, (of.width, m), np.int64)
     high_at, low_at = at(of.high_at, (of.width, m), np.int64), at(of.low_at, (of.width, m), np.int64)
     edges, edge_ids = at(of.edges, (2, of.width), np.float64), at(of.edge_ids, (2, of.width), np.int64)
-    for first in range(0, width, BLOCK):
-        marked = not_zero(ext.ctypes.data + 4 * first)
-        while marked:
-            k = first + np.int64(trailing_zeros(marked))
-            marked &= marked - np.uint64(1)
+    for block in range((width + BLOCK - 1) // BLOCK):
+        left = marks[block]
+        while left:
+            k = BLOCK * block + np.int64(trailing_zeros(left))
+            left &= left - np.uint64(1)
             j = start + k
             top, bottom = _edge(edges[0, j], edge_ids[0, j] > oldest), -_edge(edges[1, j], edge_ids[1, j] > oldest)
             for i in range(len(order)):
@@ -148,12 +161,12 @@ def _rank(ext, x, place, order, ids, of, oldest, start, width):
                     _enter(value, ids[row], where, high[j], high_ids[j], high_at[j])
                     edges[0, j], edge_ids[0, j] = high[j, m - 1], high_ids[j, m - 1]
                     top = _edge(edges[0, j], edge_ids[0, j] > oldest)
-                    _set_edges(ext, _TOP * APART + k, edges[0], edge_ids[0], oldest, 1.0, j, 1)
+                    ext[_TOP * APART + k] = np.float32(top)
                 if value < bottom and value > -np.inf:
                     _enter(-value, ids[row], where, low[j], low_ids[j], low_at[j])
                     edges[1, j], edge_ids[1, j] = low[j, m - 1], low_ids[j, m - 1]
                     bottom = -_edge(edges[1, j], edge_ids[1, j] > oldest)
-                    _set_edges(ext, _BOTTOM * APART + k, edges[1], edge_ids[1], oldest, -1.0, j, 1)
+                    ext[_BOTTOM * APART + k] = np.float32(bottom)
 
 
 @part(SUMS)
@@ -193,17 +206,44 @@ def _take_over(out, start, acc, first, width):
 
 @part(set())
 @no_type_check
-def _answer(acc, ext, x, place, order, starts, ids, of, oldest, start, width):
+def _rank_first(ext, marks, x, place, ids, of, newest, start, width):
+    """Enter the answers of the first batch, whose rows rise: row after row, so that no equal answer enters again."""
+    last = len(x) - 1
+    for i in range(0, len(x), 8):
+        p, q, r, s = np.uint64(i), np.uint64(min(i + 1, last)), np.uint64(min(i + 2, last)), np.uint64(min(i + 3, last))
+        t, u = np.uint64(min(i + 4, last)), np.uint64(min(i + 5, last))
+        v, w = np.uint64(min(i + 6, last)), np.uint64(min(i + 7, last))
+        _judge_eight(ext, x, p, q, r, s, t, u, v, w, 0, start, width)
+        _mark(marks[0], ext, of, start, width)
+        rows = new_empty(min(8, len(x) - i), np.int64)
+        for e in range(len(rows)):
+            rows[e] = i + e
+        _rank(marks[0], ext, x, place, rows, ids, of, newest, start, width)
+    for part in range(2):  # marks, and counts, which know no classes here
+        for k in range(width):
+            ext[part * APART + k] = 0
+
+
+@part(set())
+@no_type_check
+def _answer(acc, ext, marks, x, place, order, starts, ids, of, oldest, is_rising, start, width):
     """Add the answers of the units of a tile."""
     k = of.n_classes
     sums, missing = at(of.sums, (3, k, of.width), np.float64), at(of.missing, (k, of.width), np.int64)
     edges, edge_ids = at(of.edges, (2, of.width), np.float64), at(of.edge_ids, (2, of.width), np.int64)
-    # Of equal answers the row of the least number is kept. Where rows rise from batch to batch, no answer that is equal
-    # to one of an earlier batch enters; else, and in the first batch, whose rows come class by class, one may.
     ext[:TILE] = 0
-    is_tied = of.newest >= oldest or of.newest < 0
+    marks[:, :] = 0
+    turn, ranked = 0, 0
     _set_edges(ext, _TOP * APART, edges[0], edge_ids[0], oldest, 1.0, start, width)
     _set_edges(ext, _BOTTOM * APART, edges[1], edge_ids[1], oldest, -1.0, start, width)
+    # Of equal answers the row of the least number is kept. Where rows rise from batch to batch, no answer that is equal
+    # to one of an earlier batch enters; else, and in the first batch, whose rows come class by class, one may: of the
+    # zeros of a ReLU most would. Where its rows rise, they are ranked on their own.
+    is_tied, is_ranked = of.newest >= oldest or of.newest < 0, False
+    if of.newest < 0 and is_rising:
+        _rank_first(ext, marks, x, place, ids, of, ids[len(ids) - 1], start, width)
+        is_tied, is_ranked = False, True
+        marks[:, :] = 0
     for c in range(k):
         end = starts[c + 1]
         i = starts[c]
@@ -222,13 +262,19 @@ def _answer(acc, ext, x, place, order, starts, ids, of, oldest, start, width):
             v, w = np.uint64(order[min(i + 6, last)]), np.uint64(order[min(i + 7, last)])
             _add_eight(acc, x, p, q, r, s, t, u, v, w, 8 - n, start, width)
             _judge_eight(ext, x, p, q, r, s, t, u, v, w, 8 - n, start, width)
-            _rank(ext, x, place, order[i : i + n], ids, of, oldest, start, width)
+            # Those of the eight rows before are ranked now: their lists have had the time to come.
+            if not is_ranked:
+                _mark(marks[turn], ext, of, start, width)
+            turn = 1 - turn
+            _rank(marks[turn], ext, x, place, order[ranked:i], ids, of, oldest, start, width)
+            ranked = i
             i += n
         if not _is_finite(acc, width):
             _add_finite(acc, ext, missing[c], x, order[starts[c] : end], start, width)
         for what in range(2):
             _take_over(sums[what, c], start, acc, what * APART, width)
         _take_over(sums[2, c], start, ext, _FIRED * APART, width)
+    _rank(marks[1 - turn], ext, x, place, order[ranked:], ids, of, oldest, start, width)
 
 
 @no_type_check
@@ -239,11 +285,13 @@ def _do_answers(place):
     ids, x = at(now.ids, (now.n,), np.int64), at(job.values, (now.n, of.width), np.float32)
     places = at(job.places, (now.n if job.places else 0, of.width), np.int32)
     acc, ext = new_zeros(2 * APART, np.float64), new_zeros(4 * APART, np.float32)
+    marks = new_zeros((2, TILE // BLOCK), np.uint64)
     first, step = own_parts(job)
     for i in range(first, job.parts, step):
         end = begins(job, i + 1)
         for start in range(begins(job, i), end, TILE):
-            _answer(acc, ext, x, places, order, starts, ids, of, job.oldest, start, min(TILE, end - start))
+            width = min(TILE, end - start)
+            _answer(acc, ext, marks, x, places, order, starts, ids, of, job.oldest, job.is_rising, start, width)
 
 
 @entry(set())
@@ -262,12 +310,13 @@ def answer_at(values, places, layer, batch):
         return False
     ids, starts = at(now.ids, (now.n,), np.int64), at(now.starts, (now.n_segments + 1,), np.int64)
     team, seen = at(now.team, (TEAM,), np.int64), at(of.seen, (of.n_classes,), np.int64)
-    oldest, newest = ids[0], ids[0]
+    oldest, newest, is_rising = ids[0], ids[0], True
     for i in range(1, now.n):
-        oldest, newest = min(oldest, ids[i]), max(newest, ids[i])
+        oldest, newest, is_rising = min(oldest, ids[i]), max(newest, ids[i]), is_rising and ids[i] > ids[i - 1]
     jobs = np.zeros(1, JOB)
     job = jobs[0]
     job.d, job.oldest, job.values, job.places, job.layer, job.batch = of.width, oldest, values, places, layer, batch
+    job.is_rising = is_rising
     share(jobs, n_parts(now.n * of.width, of.width // BLOCK, team), of.work, team)
     of.newest = max(of.newest, newest)
     for c in range(of.n_classes):
