@@ -293,22 +293,20 @@ class UnitSums:
 
     def add(self, batch: Batch) -> None:
         """Add a batch."""
-        if not self._is_added(batch):
+        x, of = batch.values, batch.samples
+        is_plain = type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()
+        if is_plain and batch.view.layout == "features":
+            x = x.contiguous()
+            is_plain = self._of(x.shape[1], of).add(x.data_ptr(), 0, of)
+        elif is_plain:
+            found = _peaks(x.detach(), batch.view.layout, batch.mask)
+            is_plain = found is not None and self._add_peaks(*found, of)
+        if not is_plain:
             state = UnitState.of(batch)
             self._rest = state if self._rest is None else self._rest + state
 
-    def _is_added(self, batch: Batch) -> bool:
-        x, layout = batch.values, batch.view.layout
-        if not (type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()):
-            return False
-        if layout == "features":
-            x = x.contiguous()
-            return self._of(x.shape[1], batch.samples).add(x.data_ptr(), 0, batch.samples)
-        found = _peaks(x.detach(), layout, batch.mask)
-        if found is None:
-            return False
-        value, place = found
-        return self._of(value.shape[1], batch.samples).add(value.ctypes.data, place.ctypes.data, batch.samples)
+    def _add_peaks(self, value: Array, place: Array, of: Samples) -> bool:
+        return self._of(value.shape[1], of).add(value.ctypes.data, place.ctypes.data, of)
 
     def _of(self, width: int, of: Samples) -> "_HeldUnits":
         if self._held is None:

@@ -3,10 +3,12 @@
 In: answers [n, d] of float32, C-contiguous. Out: sums and extremes, added to arrays the caller owns. Must not know
 where the answers come from.
 
-Why it looks as it does. Eight rows of a class are read once, a tile of columns at a time, for their sums and for how
-far a unit's answers to them lie beyond the last of its extremes. After some batches few do, and only those are looked
-at one by one. What is summed lies in one array, at distances that LLVM knows, as `kernels` says. A NaN or an infinity
-makes a sum of squares no number: the rows of that class are added anew then, value by value.
+Why it looks as it does. Eight rows of a class are read, a tile of columns at a time, once for their sums in float64 and,
+still in the nearest cache, once more in float32: how many are above 0, and which units give an answer beyond the last
+of their extremes. After some batches few do, and only those, which are bits by then, are looked at one by one: eight
+rows later, since their lists have to come from far. What is summed lies in one array, at distances that LLVM knows, as
+`kernels` says. A NaN or an infinity makes a sum of squares no number: the rows of that class are added anew then, value
+by value.
 """
 
 from functools import cache
@@ -25,7 +27,7 @@ TILE = 512
 APART = TILE + 64
 """How far what is summed of a tile lies from each other: not by a multiple of 4,096 bytes."""
 BLOCK = 64
-"""Units that are passed over together where none of their answers is among the extremes."""
+"""Units whose marks are the bits of one number."""
 _FIRED, _TOP, _BOTTOM = 1, 2, 3
 """Parts of a tile's room after the marks of units: how many answers are above 0, and what answers have to beat."""
 
@@ -219,9 +221,9 @@ def _rank_first(ext, marks, x, place, ids, of, newest, start, width):
         for e in range(len(rows)):
             rows[e] = i + e
         _rank(marks[0], ext, x, place, rows, ids, of, newest, start, width)
-    for part in range(2):  # marks, and counts, which know no classes here
-        for k in range(width):
-            ext[part * APART + k] = 0
+    # Marks are done with, and counts are made once more, class by class.
+    for k in range(width):
+        ext[k], ext[k + _FIRED * APART] = 0, 0
 
 
 @part(set())

@@ -1,4 +1,4 @@
-"""The compiled pass that finds what units with positions answer: the greatest value over tokens or a map, and its place.
+"""The compiled pass behind units with positions: the greatest value over tokens or a map, and its place.
 
 In: values [n, t, d] or [n, d, p] of float32, C-contiguous. Out: answers and places [n, d], and whether all values that
 count are finite. Must not know what answers are for.
@@ -72,14 +72,14 @@ def _look_at_eight(acc, x, a, b, c, d, e, f, g, h, start, width):
         j = np.uint64(start) + np.uint64(k)
         p, q, r, s, t, u, v, w = x[a, j], x[b, j], x[c, j], x[d, j], x[e, j], x[f, j], x[g, j], x[h, j]
         acc[k + APART] += ((p + q) + (r + s)) + ((t + u) + (v + w))
-        pq, rs, tu, vw = q if q > p else p, s if s > r else r, u if u > t else t, w if w > v else v
+        pq, rs, tu, vw = max(p, q), max(r, s), max(t, u), max(v, w)
         at_pq, at_rs = pb if q > p else pa, pd if s > r else pc
         at_tu, at_vw = pf if u > t else pe, ph if w > v else pg
-        left, right = rs if rs > pq else pq, vw if vw > tu else tu
+        left, right = max(pq, rs), max(tu, vw)
         at_left, at_right = at_rs if rs > pq else at_pq, at_vw if vw > tu else at_tu
-        most, at_most = right if right > left else left, at_right if right > left else at_left
+        most, at_most = max(left, right), at_right if right > left else at_left
         acc[k + 2 * APART] = at_most if most > acc[k] else acc[k + 2 * APART]
-        acc[k] = most if most > acc[k] else acc[k]
+        acc[k] = max(acc[k], most)
 
 
 @part(SUMS)
@@ -161,7 +161,7 @@ def _greatest(bits, start, end):
     most = _LEAST_RANK
     for k in range(start, end):
         rank = _rank(bits[np.uint64(k)])
-        most = rank if rank > most else most
+        most = max(most, rank)
     return most
 
 
