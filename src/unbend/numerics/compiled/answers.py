@@ -3,12 +3,11 @@
 In: answers [n, d] of float32, C-contiguous. Out: sums and extremes, added to arrays the caller owns. Must not know
 where the answers come from.
 
-Why it looks as it does. Eight rows of a class are read, a tile of columns at a time, once for their sums in float64 and,
-still in the nearest cache, once more in float32: how many are above 0, and which units give an answer beyond the last
-of their extremes. After some batches few do, and only those, which are bits by then, are looked at one by one: eight
-rows later, since their lists have to come from far. What is summed lies in one array, at distances that LLVM knows, as
-`kernels` says. A NaN or an infinity makes a sum of squares no number: the rows of that class are added anew then, value
-by value.
+Why it looks as it does. Eight rows of a class are read, a tile of columns at a time, for their sums in float64 and, in
+the nearest cache by then, in float32 for how many are above 0 and which units answer beyond the last of their extremes.
+After some batches few do, and only those, which are bits, are looked at one by one: eight rows later, since their lists
+have to come from far. What is summed lies in one array, at distances that LLVM knows, as `kernels` says. A NaN or an
+infinity makes a sum of squares no number: the rows of that class are added anew then, value by value.
 """
 
 from functools import cache
