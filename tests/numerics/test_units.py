@@ -87,6 +87,40 @@ def test_holes_ties_and_rows_in_any_order_of_a_wide_layer_are_added_as_by_the_st
     assert state.count.sum() == torch.isfinite(x).sum()
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("layout", ["tokens", "maps"])
+def test_answers_over_many_positions_are_the_first_greatest_of_those_that_count(n_threads, layout):
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(9, 300, 70, generator=generator).mul(2).round()  # many are equal
+    mask = torch.rand(9, 300, generator=generator) < 0.5 if layout == "tokens" else None
+    if mask is not None:
+        x[~mask] = torch.nan  # a token that does not count may hold anything
+    part = batch(
+        x,
+        samples(torch.arange(9) % 2, n_classes=2),
+        view=View(layout, "mean", 70 if mask is not None else 300),
+        mask=mask,
+    )
+    sums = UnitSums()
+    with threads(n_threads):
+        sums.add(part)
+    (state,) = sums.states()
+    assert sums._rest is None  # it was added by compiled code
+    assert_same(state, UnitState.of(part))
+    assert np.array_equal(state.high.place[:, 0], UnitState.of(part).high.place[:, 0])
+
+
+@pytest.mark.parametrize("layout", ["tokens", "maps"])
+def test_a_value_that_is_not_finite_among_positions_that_count_sends_the_batch_the_plain_way(layout):
+    x = torch.randn(6, 20, 20, generator=torch.Generator().manual_seed(6))
+    x[1, 3, 4], x[2, 5, 6], x[4, 7, 8] = torch.nan, torch.inf, -torch.inf
+    part = batch(x, samples(torch.arange(6) % 2, n_classes=2), view=View(layout, "mean", 20))
+    sums = UnitSums()
+    sums.add(part)
+    (state,) = sums.states()
+    assert_same(state, UnitState.of(part))
+
+
 def test_shares_and_means_are_those_of_the_rows():
     x, y, view = world(View("features", "none", 5), (5,), 300, 3, 0, coarse=False)
     found = units(UnitState.of(batch(x, samples(y, n_classes=3), view=view)), x.numpy(), x.numpy())

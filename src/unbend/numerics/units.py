@@ -226,7 +226,7 @@ def units(
     )  # fmt: skip
 
 
-_NONE = np.zeros(0, np.int64)
+_NONE, _ALL = np.zeros(0, np.int64), np.zeros((0, 0), np.bool_)
 _BLOCK = 512
 """Units whose correlations with all others are in memory at a time."""
 
@@ -267,27 +267,20 @@ def tuning(rows: Shaped[Array, "s d"], inputs: Shaped[Array, "s q"]) -> Float64[
     return _scale(rows).T @ _scale(inputs)
 
 
-def _plain(batch: Batch) -> Tensor | None:
-    """The tensor of a batch that compiled code can take, finite where it has positions; None if it cannot."""
-    x = batch.values
-    if not (type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()):
-        return None
-    return x.detach() if batch.view.layout == "features" or bool(torch.isfinite(x.sum())) else None
-
-
 def _peaks(x: Tensor, layout: Layout, mask: Tensor | None) -> tuple[Array, Array] | None:
-    """The answers [n, d] and their places, by compiled code; None where a row has no position that counts."""
-    flat = (x.flatten(2) if layout == "maps" else x.flatten(1, -2)).contiguous().numpy()
-    d = flat.shape[1] if layout == "maps" else flat.shape[2]
-    value, place = np.empty((len(flat), d), np.float32), np.empty((len(flat), d), np.int32)
-    if layout == "maps":
-        compiled.peaks_of_maps(flat, value, place)
-        return value, place
-    valid = np.zeros((0, 0), np.bool_) if mask is None else mask.cpu().numpy()
-    if len(valid) and not valid.any(1).all():
+    """The answers [n, d] and their places, by compiled code; None where they have to be found otherwise.
+
+    That is where a row has no position that counts, and where a value that counts is not finite.
+    """
+    is_maps = layout == "maps"
+    flat = (x.flatten(2) if is_maps else x.flatten(1, -2)).contiguous().numpy()
+    shape = (len(flat), flat.shape[1 if is_maps else 2])
+    value, place = np.empty(shape, np.float32), np.empty(shape, np.int32)
+    valid = _ALL if mask is None or is_maps else mask.cpu().numpy()
+    if flat.shape[2 if is_maps else 1] > compiled.MOST or not (valid is _ALL or valid.any(1).all()):
         return None
-    compiled.peaks_of_tokens(flat, valid, value, place)
-    return value, place
+    of_layout = compiled.of_maps() if is_maps else compiled.of_tokens()
+    return (value, place) if compiled.find_peaks(flat, valid, value, place, of_layout, team()) else None
 
 
 @final
@@ -305,22 +298,20 @@ class UnitSums:
 
     def add(self, batch: Batch) -> None:
         """Add a batch."""
-        if not self._is_added(batch):
+        x, of = batch.values, batch.samples
+        is_plain = type(x) is Tensor and x.dtype is torch.float32 and x.is_cpu and x.numel()
+        if is_plain and batch.view.layout == "features":
+            x = x.contiguous()
+            is_plain = self._of(x.shape[1], of).add(x.data_ptr(), 0, of)
+        elif is_plain:
+            found = _peaks(x.detach(), batch.view.layout, batch.mask)
+            is_plain = found is not None and self._add_peaks(*found, of)
+        if not is_plain:
             state = UnitState.of(batch)
             self._rest = state if self._rest is None else self._rest + state
 
-    def _is_added(self, batch: Batch) -> bool:
-        x, layout = _plain(batch), batch.view.layout
-        if x is None:
-            return False
-        if layout == "features":
-            x = x.contiguous()
-            return self._of(x.shape[1], batch.samples).add(x.data_ptr(), 0, batch.samples)
-        found = _peaks(x, layout, batch.mask)
-        if found is None:
-            return False
-        value, place = found
-        return self._of(value.shape[1], batch.samples).add(value.ctypes.data, place.ctypes.data, batch.samples)
+    def _add_peaks(self, value: Array, place: Array, of: Samples) -> bool:
+        return self._of(value.shape[1], of).add(value.ctypes.data, place.ctypes.data, of)
 
     def _of(self, width: int, of: Samples) -> "_HeldUnits":
         if self._held is None:
@@ -331,6 +322,20 @@ class UnitSums:
         """The State of everything added; none where nothing was."""
         held = () if self._held is None else (self._held.state(),)
         return held if self._rest is None else (self._rest, *held)
+
+
+def _align(array: Array) -> Array:
+    """A copy that begins where a line of the cache does: eight numbers of 8 bytes, the list of a unit, are one line."""
+    room = np.empty(array.nbytes + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    found = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    found[...] = array
+    return found
+
+
+def _no_extremes(width: int) -> Extremes:
+    none = Extremes.empty(width)
+    return Extremes(_align(none.value), _align(none.ids), _align(none.place))
 
 
 @final
@@ -349,7 +354,7 @@ class _HeldUnits:
         self._sums, self._seen = np.zeros((3, n_classes, width)), np.zeros(n_classes, np.int64)
         self._missing = np.zeros((n_classes, width), np.int64)
         self._edges, self._edge_ids = np.full((2, width), -np.inf), np.full((2, width), -1)
-        self._high, self._low = Extremes.empty(width), Extremes.empty(width)
+        self._high, self._low = _no_extremes(width), _no_extremes(width)
         arrays = {"sums": self._sums, "seen": self._seen, "missing": self._missing}
         arrays |= {"edges": self._edges, "edge_ids": self._edge_ids}
         for name, end in {"high": self._high, "low": self._low}.items():

@@ -8,9 +8,10 @@ asks torch for its threads, no more), layers or States.
 from unbend._lazy import on_demand
 
 _HOMES = {
-    "answers": ("UNITS", "answer_at", "peaks_of_maps", "peaks_of_tokens", "work"),
+    "answers": ("UNITS", "answer_at", "work"),
     "bounds": ("dot_twice", "row_margins", "row_sums"),
     "kernels": ("group", "judge", "mix", "parts", "sweep_maps", "sweep_rows"),
+    "peaks": ("MOST", "find_peaks", "of_maps", "of_tokens"),
     "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepare", "put", "run_at"),
 }
 """The files of this package that import numba, and what others may take from them."""

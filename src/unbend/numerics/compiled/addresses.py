@@ -108,3 +108,32 @@ def ask(_context, function):
         return builder.sext(builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), []), ir.IntType(64))
 
     return nb.types.int64(function), generate
+
+
+@intrinsic
+@no_type_check
+def not_zero(_context, place):
+    """Which of the 64 numbers of float32 at an address are not 0, the first in the lowest bit."""
+
+    def generate(_context, builder, _signature, arguments):
+        numbers, bits = ir.VectorType(ir.FloatType(), 64), ir.IntType(64)
+        found = builder.load(builder.inttoptr(arguments[0], numbers.as_pointer()), align=4)
+        return builder.bitcast(builder.fcmp_unordered("!=", found, ir.Constant(numbers, None)), bits)
+
+    return nb.types.uint64(place), generate
+
+
+@intrinsic
+@no_type_check
+def fetch(_context, place):
+    """Begin to bring the line of memory at an address into the nearest cache."""
+
+    def generate(context, builder, _signature, arguments):
+        byte, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, int32, int32, int32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        read, most, data = (ir.Constant(int32, value) for value in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(arguments[0], byte), read, most, data])
+        return context.get_dummy_value()
+
+    return nb.types.void(place), generate
