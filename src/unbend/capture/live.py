@@ -277,11 +277,13 @@ class PassTrail:
     What is not finite is handed on to every unit of the next affine layer, and so to the output, unless an activation
     between two finite bounds hides it. Read are a few units of what goes into such ones, and the output. Only where
     these are not finite are the layers read, in their order. Their values are held until the output has come, as
-    autograd holds them.
+    autograd holds them; what autograd lets go of, such as what goes into a rectifier, is let go of here too, since
+    memory that is not used again at once costs more than all that is looked at.
     """
 
     def __init__(self) -> None:
-        self._seen: list[tuple[LiveHook, tuple[Any, ...], Any]] = []
+        self._seen: list[tuple[LiveHook, Any]] = []
+        self._signs: list[Tensor] = []
 
     def __len__(self) -> int:
         """How many layers are held."""
@@ -290,22 +292,25 @@ class PassTrail:
     def clear(self) -> None:
         """Forget a pass."""
         self._seen.clear()
+        self._signs.clear()
 
     def see(self, hook: LiveHook, args: tuple[Any, ...], output: Any) -> None:
         """Take what went into a module and what came out."""
-        self._seen.append((hook, args, output))
+        sign = _sign(hook.spot, args, output)
+        if sign is not None and sign.is_floating_point():
+            self._signs.append(_total(sign))
+        self._seen.append((hook, args if hook.spot.is_input else output))
         if hook.spot.is_output:
-            signs = [sign for seen in self._seen if (sign := _sign(*seen)) is not None]
-            if not all(_is_finite(sign) for sign in signs):
+            if not all(isfinite(sign.item()) for sign in self._signs):
                 self._mark()
-            self._seen.clear()
+            self.clear()
 
     def _mark(self) -> None:
         """Tell the first layer."""
         n_calls: Counter[LiveHook] = Counter()
-        for hook, args, output in self._seen:
+        for hook, given in self._seen:
             n_calls[hook] += 1
-            values = _tensor(args if hook.spot.is_input else output)
+            values = _tensor(given)
             if hook.spot.is_counted and n_calls[hook] != hook.spot.tap.call + 1:
                 continue
             if values is not None and values.ndim > 1 and not _is_finite(values):
@@ -313,9 +318,9 @@ class PassTrail:
                 return
 
 
-def _sign(hook: LiveHook, args: tuple[Any, ...], output: Any) -> Tensor | None:
+def _sign(spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
     """Values that are not finite if the values so far are not; None where later ones will tell."""
-    spot, edges = hook.spot, hook.spot.tap.saturation
+    edges = spot.tap.saturation
     if spot.is_output:
         return _tensor(args if spot.is_input else output)
     if spot.tap.kind == "recurrent":
@@ -328,11 +333,14 @@ def _sign(hook: LiveHook, args: tuple[Any, ...], output: Any) -> Tensor | None:
     return made.narrow(spot.unit_axis, 0, min(_UNITS, made.shape[spot.unit_axis]))
 
 
+def _total(values: Tensor) -> Tensor:
+    """The sum of floating-point values, as a tensor."""
+    return values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
+
+
 def _is_finite(values: Tensor) -> bool:
     """Whether all values are, by their sum; one that overflows counts as infinite."""
-    if not values.is_floating_point():
-        return True
-    return isfinite(values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32)).item())
+    return not values.is_floating_point() or isfinite(_total(values).item())
 
 
 def _is_held() -> bool:
