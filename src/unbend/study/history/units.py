@@ -19,7 +19,8 @@ _FLAT_SCALE = 1e-6
 _HUGE_SCALE = 1e5
 _COLLAPSED = 1.2
 _WAS_WIDE = 4.0
-_ALIKE = 0.02
+_ALIKE, _STAY = 0.02, 3
+"""By how much the rank of units that are alike exceeds one direction, and in how many snapshots they are still so."""
 _TOLD = 0.15
 """By how much a network that tells classes apart names more samples than the most frequent class would."""
 
@@ -153,9 +154,10 @@ def poor_start(history: RunHistory) -> Iterator[Occurrence]:
     if not history.snapshots:
         return
     for layer in bends(history):
-        rank, spread = history.layer(layer.name, "rank")[:1], history.layer(layer.name, "spread")[:1]
+        rank, spread, silent = (history.layer(layer.name, what)[:_STAY] for what in ("rank", "spread", "silent"))
         n_units = layer.shape[0] if len(layer.shape) == 1 else 0
-        if n_units >= 8 and rank.size and 0 < rank[0] < 1 + _ALIKE and spread[0] > 0:
+        is_alike = len(rank) == _STAY and ((rank > 0) & (rank < 1 + _ALIKE) & np.isin(silent, (0, 1))).all()
+        if n_units >= 8 and is_alike and spread[0] > 0:
             yield Occurrence(int(history.steps[0]), Finding(
                 "poor_start", "problem", layer.name,
                 f"All units of layer {layer.name} do the same from the start.",
