@@ -12,9 +12,24 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import unbend
 from unbend.study.watch.sums import SpotSums
 
-FETCHED = frozenset("item tolist numpy cpu __array__ __float__ __int__ __bool__ __index__ nonzero unique equal".split())
+FETCHED = frozenset(
+    [
+        "item",
+        "tolist",
+        "numpy",
+        "cpu",
+        "__array__",
+        "__float__",
+        "__int__",
+        "__bool__",
+        "__index__",
+        "nonzero",
+        "unique",
+        "equal",
+    ]
+)
 """Methods of a tensor that wait for its device."""
-SCALARS = frozenset("_local_scalar_dense nonzero masked_select equal is_nonzero _unique2".split())
+SCALARS = frozenset(["_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2"])
 """Operators that do, however they are reached."""
 
 

@@ -1,8 +1,8 @@
 """The rule about a loss that is made as bad as can be, because its sign was turned.
 
-In: a `RunHistory`. Out: where that began. Losses may be negative in health: densities, rewards and similarities are. But
-these slow down as they near their best, name classes no worse than chance where they name any, and do not need ever
-larger weights; what has no best does all of that the other way.
+In: a `RunHistory`. Out: where that began. Losses may be negative in health: densities, rewards and similarities are.
+But these slow down as they near their best, name classes no worse than chance where they name any, and do not need
+ever larger weights; what has no best does all of that the other way.
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,11 @@ _FEW = 0.6
 _RECENT = 5
 _FALLEN, _WIDER = 1.5, 2.0
 """Times their early size that loss and outputs reach while classes are named worse than by chance."""
+_LOST, _SUNK = 0.3, 5.0
+"""Share of samples that were named rightly once and are no more, and times its early size that the loss reaches."""
 _DEEP, _WIDE, _STEEP, _HEAVY, _FASTER = 300.0, 100.0, 30.0, 1.3, 2.0
 """Times their early size that loss, outputs, gradient and the weights of every layer reach where nothing is known of
-classes, and times by which the loss fell faster in the second half: each is far beyond the healthy runs of the tests."""
+classes, and times by which the loss fell faster in the second half: far beyond what healthy runs of the tests do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,7 @@ class _Fall:
         output: scale of the network's output.
         weight: norm of the weights of the layer that grew least.
         named: share of samples named rightly, over that of guessing evenly, mean over the last few; NaN if not known.
+        lost: by how much the share of samples named rightly lies below its best.
     """
 
     start: int
@@ -51,6 +54,7 @@ class _Fall:
     output: Array
     weight: Array
     named: Array
+    lost: Array
 
 
 def negated_loss(history: RunHistory) -> Iterator[Occurrence]:
@@ -61,6 +65,9 @@ def negated_loss(history: RunHistory) -> Iterator[Occurrence]:
     with np.errstate(invalid="ignore"):
         grows = (fall.output >= _WIDER) & (fall.gradient >= 1) & (fall.pace >= 1)
         opposite = (fall.named < _FEW) & (fall.loss >= _FALLEN) & grows
+        opposite |= (
+            (fall.lost >= _LOST) & (fall.loss >= _SUNK) & grows & (fall.pace >= _FASTER) & (fall.gradient >= _WIDER)
+        )
         is_far = (fall.loss >= _DEEP) & (fall.output >= _WIDE) & (fall.gradient >= _STEEP)
         endless = is_far & (fall.weight >= _HEAVY) & (fall.pace >= _FASTER)
     late = np.arange(len(fall.loss)) >= fall.start + _ENOUGH - 1
@@ -96,7 +103,7 @@ def _fall(history: RunHistory) -> _Fall | None:
     output = history.layer(outputs[0].name, "rms")[known]
     weights = np.stack([history.layer(layer.name, "weight")[known] for layer in layers])
     width = outputs[0].shape[0] if len(outputs[0].shape) == 1 else 1
-    gradient = _recent(history.value("gradient")[known], _EARLY)
+    gradient, named = (_recent(history.value(w)[known], n) for w, n in (("gradient", _EARLY), ("accuracy", _RECENT)))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return _Fall(
             start, known,
@@ -105,7 +112,7 @@ def _fall(history: RunHistory) -> _Fall | None:
             gradient=gradient / np.nanmax(gradient[early]),
             output=output / np.nanmax(output[early]),
             weight=(weights / weights[:, :1]).min(0),
-            named=_recent(history.value("accuracy")[known], _RECENT) * max(width, 2),
+            named=named * max(width, 2), lost=np.fmax.accumulate(named) - named,
         )  # fmt: skip
 
 

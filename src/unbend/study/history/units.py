@@ -12,15 +12,17 @@ from unbend.study.values import Finding
 
 _LOST = 0.3
 """Share of a layer's units that fell silent, from which it is said."""
-_BORN = 0.6
-"""Share of units that are silent from the start: half is what a symmetric draw gives on inputs of one direction."""
+_BORN, _CHANCE = 0.6, 2.0
+"""Share of units that are silent from the start: half is what a symmetric draw gives on inputs of one direction, and of
+few units so many standard deviations more."""
 _SATURATED = 0.5
 _FLAT_SCALE = 1e-6
 _HUGE_SCALE = 1e5
 _COLLAPSED = 1.2
 _WAS_WIDE = 4.0
-_ALIKE, _STAY = 0.02, 3
-"""By how much the rank of units that are alike exceeds one direction, and in how many snapshots they are still so."""
+_ALIKE, _STAY = 1e-4, 3
+"""By how much the rank of units that are alike exceeds one direction, which is rounding, and the snapshots for which
+they stay so. Units of an input of one number use one direction too, but bend (3e-4 and more), or some are silent."""
 _TOLD = 0.15
 """By how much a network that tells classes apart names more samples than the most frequent class would."""
 
@@ -69,7 +71,9 @@ def born_silent(history: RunHistory) -> Iterator[Occurrence]:
     """Units that are silent from the first step."""
     for layer in bends(history):
         silent = history.layer(layer.name, "silent")
-        if len(silent) and _BORN <= silent[0] < 1:
+        n_units = layer.shape[-1 if len(layer.shape) < 3 else 0] if layer.shape else 1
+        many = max(_BORN, 0.5 + _CHANCE * 0.5 / n_units**0.5)
+        if len(silent) and many <= silent[0] < 1:
             yield Occurrence(int(history.steps[0]), Finding(
                 "born_silent", "problem", layer.name,
                 f"{share(silent[0])} of the units of layer {layer.name} are silent from the start.",

@@ -166,7 +166,7 @@ def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
 
 
 def _is_share(y: Tensor) -> bool:
-    """Whether rows tell how much each class has of a sample, so that one of them leads: targets of other kinds do not."""
+    """Whether rows tell how much each class has of a sample, so that one of them leads; other targets do not."""
     return bool((y >= 0).all() and ((y.float().sum(1) - 1).abs() < _SHARE).all())
 
 
