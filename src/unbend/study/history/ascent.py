@@ -82,8 +82,8 @@ def negated_loss(history: RunHistory) -> Iterator[Occurrence]:
     yield Occurrence(int(history.steps[place]), Finding(
         "negated_loss", "problem", None,
         f"The network learns the opposite: its loss falls without end, {began}.",
-        f"The loss fell to {loss[seen]:.3g} by step {history.steps[seen]:,} and did not slow down, while the outputs grew "
-        f"{fall.output[at]:,.0f} times as large.{told}",
+        f"The loss fell to {loss[seen]:.3g} by step {history.steps[seen]:,} and did not slow down, while the outputs "
+        f"grew {fall.output[at]:,.0f} times as large.{told}",
         "A loss that has no least value is followed until numbers overflow.",
         "Look for a minus sign before the loss, a negative weight of one of its terms, or `maximize=True`.",
         "A reward that has no greatest value, or a density that may become infinitely narrow, looks the same.",
