@@ -149,7 +149,8 @@ def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
             place = int(known[end - _ENOUGH + int(np.argmax(loss[part] > height / 2))])
             yield Occurrence(int(history.steps[place]), Finding(
                 "oscillating_loss", "warning", None,
-                f"The loss oscillates from step {history.steps[place]:,} on and does not get better.",
+                f"The loss oscillates from step {history.steps[place]:,} on and does not get better"
+                f"{rate_rose(history, place)}.",
                 f"It swings by {swing / height:.0%} around {height:.3g}, and a step changes some layer by "
                 f"{np.median(moved[part]):.0%} of its weights.",
                 "Steps leap over the valley they should go down into.",
