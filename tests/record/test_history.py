@@ -64,7 +64,7 @@ def test_a_run_of_another_model_is_refused_before_it_is_written_and_the_file_sta
     first = train(perceptron(), n=3, every=1, file=place)
     before = place.read_bytes()
     with pytest.raises(
-        RecordError, match="got one that holds a run of other layers \\(Sequential\\). Choose another file"
+        RecordError, match=r"got one that holds a run of other layers \(Sequential\)\. Choose another file"
     ):
         train(Functional(), n=3, every=1, file=place)
     assert place.read_bytes() == before
