@@ -226,6 +226,7 @@ class LiveHook(_Quiet):
         self.module: nn.Module = module
         self.switch: Switch = switch
         self.receiver: Receiver = receiver
+        self.is_telling: bool = _is_telling(spot)
         self.n_calls: int = 0
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
@@ -234,7 +235,7 @@ class LiveHook(_Quiet):
         if not (switch.is_on or switch.is_checking):
             return
         if not torch.compiler.is_compiling():
-            if not self._is_meant(module):
+            if module is not self.module or torch._C._current_graph_task_id() != -1:  # noqa: SLF001  a recompute runs inside the backward pass
                 return
             if not switch.is_on and switch.trail is not None:
                 switch.trail.see(self, args, output)
@@ -254,9 +255,6 @@ class LiveHook(_Quiet):
             given = _tensor(args)
             pre = None if given is None or given.shape != values.shape else arrange(given.detach(), tap)
         self.receiver.add(arrange(values.detach(), tap), pre)
-
-    def _is_meant(self, module: nn.Module) -> bool:
-        return module is self.module and torch._C._current_graph_task_id() == -1  # noqa: SLF001  a recompute runs inside the backward pass
 
     def _is_its_turn(self) -> bool:
         """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
@@ -296,10 +294,12 @@ class PassTrail:
 
     def see(self, hook: LiveHook, args: tuple[Any, ...], output: Any) -> None:
         """Take what went into a module and what came out."""
+        self._seen.append((hook, args if hook.spot.is_input else output))
+        if not hook.is_telling:
+            return
         sign = _sign(hook.spot, args, output)
         if sign is not None and sign.is_floating_point():
             self._signs.append(_total(sign))
-        self._seen.append((hook, args if hook.spot.is_input else output))
         if hook.spot.is_output:
             if not all(isfinite(sign.item()) for sign in self._signs):
                 self._mark()
@@ -318,17 +318,19 @@ class PassTrail:
                 return
 
 
-def _sign(spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
-    """Values that are not finite if the values so far are not; None where later ones will tell."""
+def _is_telling(spot: Spot) -> bool:
+    """Whether later values may hide that those so far are not finite, or none come later."""
     edges = spot.tap.saturation
+    is_bounded = edges is not None and isfinite(edges.low) and isfinite(edges.high)
+    return spot.is_output or spot.tap.kind == "recurrent" or (is_bounded and not spot.is_input)
+
+
+def _sign(spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
+    """Of a spot that tells, values that are not finite if the values so far are not."""
     if spot.is_output:
         return _tensor(args if spot.is_input else output)
-    if spot.tap.kind == "recurrent":
-        return _tensor(args)
-    if edges is None or spot.is_input or not (isfinite(edges.low) and isfinite(edges.high)):
-        return None
     made = _tensor(args)
-    if made is None or spot.unit_axis is None or made.ndim < 2:
+    if made is None or spot.tap.kind == "recurrent" or spot.unit_axis is None or made.ndim < 2:
         return made
     return made.narrow(spot.unit_axis, 0, min(_UNITS, made.shape[spot.unit_axis]))
 
