@@ -79,6 +79,7 @@ class Switch:
         counted: the hooks that count calls, to be told when a forward pass begins.
         trail: what looks at them, in eager passes on the CPU; None to have each receiver do so.
         is_held: whether autograd held on to the values of all passes so far.
+        paused: what `is_on` and `is_checking` were before a pass of the whole model that is no training; None outside.
     """
 
     is_on: bool = False
@@ -86,6 +87,24 @@ class Switch:
     counted: list["LiveHook"] = field(default_factory=list)
     trail: "PassTrail | None" = None
     is_held: bool = True
+    paused: tuple[bool, bool] | None = None
+
+    def set(self, *, is_on: bool, is_checking: bool) -> None:
+        """Say what is done from here on."""
+        self.is_on, self.is_checking, self.paused = is_on, is_checking, None
+
+    def pause(self) -> None:
+        """Look at nothing until training goes on."""
+        if self.paused is None:
+            self.paused = self.is_on, self.is_checking
+            self.is_on = self.is_checking = False
+
+    def goes_on(self) -> bool:
+        """Whether training goes on, though no pass of the whole model has begun: a loop may call its parts."""
+        if torch.compiler.is_compiling() or self.paused is None or not torch.is_grad_enabled():
+            return False
+        self.set(is_on=self.paused[0], is_checking=self.paused[1])
+        return self.is_on or self.is_checking
 
     def begin(self) -> None:
         """A forward pass of the whole model begins: count calls anew."""
@@ -232,7 +251,7 @@ class LiveHook(_Quiet):
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
         """Hand the values over, if any are wanted now."""
         switch = self.switch
-        if not (switch.is_on or switch.is_checking):
+        if not (switch.is_on or switch.is_checking or switch.goes_on()):
             return
         if not torch.compiler.is_compiling():
             if module is not self.module or torch._C._current_graph_task_id() != -1:  # noqa: SLF001  a recompute runs inside the backward pass

@@ -278,6 +278,23 @@ def test_evaluation_between_steps_is_not_seen():
     assert watch.history.layer("2", "rms").max() < 100
 
 
+def test_a_loop_that_calls_the_parts_is_seen_after_an_evaluation_too():
+    model = perceptron()
+    optimiser = torch.optim.Adam(model.parameters())
+    with unbend.watch(model, every=2, budget=None, example=torch.zeros(4, 20)) as watch:
+        for x, y in batches(6):
+            with torch.no_grad():
+                model(torch.full((32, 20), 1e5))
+            optimiser.zero_grad()
+            F.cross_entropy(model[4:](model[:4](x)), y).backward()
+            watch.label(y)
+            optimiser.step()
+    scale = watch.history.layer("2", "rms")
+    assert watch.history.steps.tolist() == [1, 3, 5]
+    assert ((scale > 0) & (scale < 100)).all()
+    assert np.isfinite(watch.history.layer("5", "readout")).all()
+
+
 def test_outputs_that_are_no_tensors_are_passed_by():
     class Named(nn.Module):
         def __init__(self):
