@@ -263,6 +263,16 @@ def test_hooks_come_off_when_the_loop_raises():
     assert len(watch.history.snapshots) == 2
 
 
+def test_a_watch_that_no_block_ends_is_closed_by_hand_and_once():
+    model = perceptron()
+    watch = unbend.watch(model, every=1, example=torch.zeros(4, 20)).__enter__()
+    assert n_hooks(model) > 0
+    watch.close()
+    watch.close()
+    assert n_hooks(model) == 0
+    assert not watch.history.events
+
+
 def test_evaluation_between_steps_is_not_seen():
     model = perceptron()
     optimiser = torch.optim.Adam(model.parameters())
