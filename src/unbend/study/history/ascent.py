@@ -95,9 +95,10 @@ def _fall(history: RunHistory) -> _Fall | None:
     known, loss = logged(history, "loss")
     above = np.flatnonzero(loss >= 0)
     start = int(above[-1]) + 1 if len(above) else 0
-    outputs = [layer for layer in history.about.layers if layer.is_output]
-    layers = weighted(history)
-    if len(loss) - start < _ENOUGH or not outputs or not layers:
+    if len(loss) - start < _ENOUGH:
+        return None
+    outputs, layers = [layer for layer in history.about.layers if layer.is_output], weighted(history)
+    if not outputs or not layers:
         return None
     early = slice(0, start + _EARLY)
     output = history.layer(outputs[0].name, "rms")[known]
