@@ -73,7 +73,7 @@ def exploding_gradient(history: RunHistory) -> Iterator[Occurrence]:
     norm, loss = history.value("gradient"), history.value("loss")
     with np.errstate(over="ignore"):
         is_high = norm[1:] > _EXPLODED * np.fmin.accumulate(norm)[:-1]  # the usual one is no less than the least
-    for i in np.flatnonzero(is_high) + 1:
+    for i in (np.flatnonzero(is_high) + 1).tolist():
         if i < _KNOWN:
             continue
         usual, before = (_median(values[:i]) for values in (norm, loss))
