@@ -19,7 +19,7 @@ def main(steps: int = 200, backend: str = "inductor"):
     compiled = torch.compile(net, fullgraph=True, backend=backend)
     optimiser = torch.optim.Adam(net.parameters(), 3e-3)
 
-    with unbend.watch(compiled, every=20) as watch:
+    with unbend.watch(compiled, every=20, budget=None) as watch:
         for _ in range(steps):
             rows = torch.randint(len(digits.x), (128,))
             x, y = digits.x[rows], digits.y[rows]

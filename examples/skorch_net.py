@@ -11,7 +11,7 @@ from unbend.integrations.skorch import watch_callback
 def main(epochs: int = 10):
     digits = load.data("digits")
     torch.manual_seed(0)
-    callback = watch_callback(every=10, file="run.unbend")
+    callback = watch_callback(every=10, budget=None, file="run.unbend")
     net = NeuralNetClassifier(
         nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam, lr=3e-3, max_epochs=epochs, batch_size=128, callbacks=[callback], verbose=0,

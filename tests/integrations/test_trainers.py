@@ -155,6 +155,37 @@ def test_hugging_face_trainer(tmp_path):
     assert not other.net._forward_hooks
 
 
+def test_a_loss_that_hugging_face_hides_is_named_and_a_training_that_raised_is_closed(tmp_path):
+    pytest.importorskip("accelerate", reason="accelerate, which the trainer needs, is not installed (extra accelerate)")
+    from transformers import Trainer, TrainingArguments
+
+    from unbend.integrations.huggingface import watch_callback
+
+    class Failing(ForTrainer):
+        n = 0
+
+        def forward(self, x, labels=None):
+            self.n += 1
+            if self.n == 6:
+                raise KeyError(self.n)
+            return super().forward(x * (torch.nan if self.n == 3 else 1.0), labels)
+
+    x, y = rows()
+    data = [{"x": a, "labels": b} for a, b in zip(x, y, strict=True)]
+    args = TrainingArguments(
+        output_dir=str(tmp_path), per_device_train_batch_size=16, logging_steps=1, report_to=[], save_strategy="no",
+        use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    model, callback = Failing(), watch_callback(every=20)
+    trainer = Trainer(model, args, train_dataset=data, callbacks=[callback])
+    with pytest.raises(KeyError):
+        trainer.train()
+    assert all(np.isfinite(line["loss"]) for line in trainer.state.log_history)
+    assert [(one.step, one.what) for one in callback.watch.history.events] == [(3, "non-finite")]
+    callback.watch.close()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
 def test_skorch():
     skorch = pytest.importorskip("skorch", reason="skorch is not installed (extra skorch)")
     from unbend.integrations.skorch import watch_callback

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.study.watch.runs import perceptron, train
+from tests.study.watch.runs import Functional, perceptron, train
 
 import unbend
 from unbend.errors import LayerError, RecordError
@@ -57,6 +57,23 @@ def test_a_run_taken_up_again_is_continued_in_its_file(tmp_path):
     second = train(perceptron(), n=3, every=1, file=place)
     assert unbend.open_history(place).steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
     assert second.history.steps.tolist() == [6, 7, 8]
+
+
+def test_a_run_of_another_model_is_refused_before_it_is_written_and_the_file_stays_readable(tmp_path):
+    place = tmp_path / "run.unbend"
+    first = train(perceptron(), n=3, every=1, file=place)
+    before = place.read_bytes()
+    with pytest.raises(
+        RecordError, match=r"got one that holds a run of other layers \(Sequential\)\. Choose another file"
+    ):
+        train(Functional(), n=3, every=1, file=place)
+    assert place.read_bytes() == before
+    assert unbend.open_history(place).steps.tolist() == first.history.steps.tolist()
+    mixed = tmp_path / "mixed.unbend"
+    train(Functional(), n=3, every=1, file=mixed)
+    mixed.write_bytes(before + mixed.read_bytes().partition(b"\n")[2])
+    with pytest.raises(RecordError, match="holds runs of different layers"):
+        unbend.open_history(mixed)
 
 
 def test_parts_add_up_and_the_later_counts_where_they_overlap():

@@ -79,6 +79,7 @@ class Switch:
         counted: the hooks that count calls, to be told when a forward pass begins.
         trail: what looks at them, in eager passes on the CPU; None to have each receiver do so.
         is_held: whether autograd held on to the values of all passes so far.
+        paused: what `is_on` and `is_checking` were before a pass of the whole model that is no training; None outside.
     """
 
     is_on: bool = False
@@ -86,6 +87,24 @@ class Switch:
     counted: list["LiveHook"] = field(default_factory=list)
     trail: "PassTrail | None" = None
     is_held: bool = True
+    paused: tuple[bool, bool] | None = None
+
+    def set(self, *, is_on: bool, is_checking: bool) -> None:
+        """Say what is done from here on."""
+        self.is_on, self.is_checking, self.paused = is_on, is_checking, None
+
+    def pause(self) -> None:
+        """Look at nothing until training goes on."""
+        if self.paused is None:
+            self.paused = self.is_on, self.is_checking
+            self.is_on = self.is_checking = False
+
+    def goes_on(self) -> bool:
+        """Whether training goes on, though no pass of the whole model has begun: a loop may call its parts."""
+        if torch.compiler.is_compiling() or self.paused is None or not torch.is_grad_enabled():
+            return False
+        self.set(is_on=self.paused[0], is_checking=self.paused[1])
+        return self.is_on or self.is_checking
 
     def begin(self) -> None:
         """A forward pass of the whole model begins: count calls anew."""
@@ -226,15 +245,16 @@ class LiveHook(_Quiet):
         self.module: nn.Module = module
         self.switch: Switch = switch
         self.receiver: Receiver = receiver
+        self.is_telling: bool = _is_telling(spot)
         self.n_calls: int = 0
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
         """Hand the values over, if any are wanted now."""
         switch = self.switch
-        if not (switch.is_on or switch.is_checking):
+        if not (switch.is_on or switch.is_checking or switch.goes_on()):
             return
         if not torch.compiler.is_compiling():
-            if not self._is_meant(module):
+            if module is not self.module or torch._C._current_graph_task_id() != -1:  # noqa: SLF001  a recompute runs inside the backward pass
                 return
             if not switch.is_on and switch.trail is not None:
                 switch.trail.see(self, args, output)
@@ -255,9 +275,6 @@ class LiveHook(_Quiet):
             pre = None if given is None or given.shape != values.shape else arrange(given.detach(), tap)
         self.receiver.add(arrange(values.detach(), tap), pre)
 
-    def _is_meant(self, module: nn.Module) -> bool:
-        return module is self.module and torch._C._current_graph_task_id() == -1  # noqa: SLF001  a recompute runs inside the backward pass
-
     def _is_its_turn(self) -> bool:
         """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
         self.n_calls += 1
@@ -277,11 +294,13 @@ class PassTrail:
     What is not finite is handed on to every unit of the next affine layer, and so to the output, unless an activation
     between two finite bounds hides it. Read are a few units of what goes into such ones, and the output. Only where
     these are not finite are the layers read, in their order. Their values are held until the output has come, as
-    autograd holds them.
+    autograd holds them; what autograd lets go of, such as what goes into a rectifier, is let go of here too, since
+    memory that is not used again at once costs more than all that is looked at.
     """
 
     def __init__(self) -> None:
-        self._seen: list[tuple[LiveHook, tuple[Any, ...], Any]] = []
+        self._seen: list[tuple[LiveHook, Any]] = []
+        self._signs: list[Tensor] = []
 
     def __len__(self) -> int:
         """How many layers are held."""
@@ -290,22 +309,27 @@ class PassTrail:
     def clear(self) -> None:
         """Forget a pass."""
         self._seen.clear()
+        self._signs.clear()
 
     def see(self, hook: LiveHook, args: tuple[Any, ...], output: Any) -> None:
         """Take what went into a module and what came out."""
-        self._seen.append((hook, args, output))
+        self._seen.append((hook, args if hook.spot.is_input else output))
+        if not hook.is_telling:
+            return
+        sign = _sign(hook.spot, args, output)
+        if sign is not None and sign.is_floating_point():
+            self._signs.append(_total(sign))
         if hook.spot.is_output:
-            signs = [sign for seen in self._seen if (sign := _sign(*seen)) is not None]
-            if not all(_is_finite(sign) for sign in signs):
+            if not all(isfinite(sign.item()) for sign in self._signs):
                 self._mark()
-            self._seen.clear()
+            self.clear()
 
     def _mark(self) -> None:
         """Tell the first layer."""
         n_calls: Counter[LiveHook] = Counter()
-        for hook, args, output in self._seen:
+        for hook, given in self._seen:
             n_calls[hook] += 1
-            values = _tensor(args if hook.spot.is_input else output)
+            values = _tensor(given)
             if hook.spot.is_counted and n_calls[hook] != hook.spot.tap.call + 1:
                 continue
             if values is not None and values.ndim > 1 and not _is_finite(values):
@@ -313,26 +337,31 @@ class PassTrail:
                 return
 
 
-def _sign(hook: LiveHook, args: tuple[Any, ...], output: Any) -> Tensor | None:
-    """Values that are not finite if the values so far are not; None where later ones will tell."""
-    spot, edges = hook.spot, hook.spot.tap.saturation
+def _is_telling(spot: Spot) -> bool:
+    """Whether later values may hide that those so far are not finite, or none come later."""
+    edges = spot.tap.saturation
+    is_bounded = edges is not None and isfinite(edges.low) and isfinite(edges.high)
+    return spot.is_output or spot.tap.kind == "recurrent" or (is_bounded and not spot.is_input)
+
+
+def _sign(spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
+    """Of a spot that tells, values that are not finite if the values so far are not."""
     if spot.is_output:
         return _tensor(args if spot.is_input else output)
-    if spot.tap.kind == "recurrent":
-        return _tensor(args)
-    if edges is None or spot.is_input or not (isfinite(edges.low) and isfinite(edges.high)):
-        return None
     made = _tensor(args)
-    if made is None or spot.unit_axis is None or made.ndim < 2:
+    if made is None or spot.tap.kind == "recurrent" or spot.unit_axis is None or made.ndim < 2:
         return made
     return made.narrow(spot.unit_axis, 0, min(_UNITS, made.shape[spot.unit_axis]))
 
 
+def _total(values: Tensor) -> Tensor:
+    """The sum of floating-point values, as a tensor."""
+    return values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
+
+
 def _is_finite(values: Tensor) -> bool:
     """Whether all values are, by their sum; one that overflows counts as infinite."""
-    if not values.is_floating_point():
-        return True
-    return isfinite(values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32)).item())
+    return not values.is_floating_point() or isfinite(_total(values).item())
 
 
 def _is_held() -> bool:

@@ -34,7 +34,7 @@ def show(
     if is_history(study):
         _show_run(study, output, is_live=live, as_json=as_json_)
         return
-    if live and not study.exists():
+    if live and not (study.exists() and study.stat().st_size):
         raise RecordError(f"{study}: no such file yet. Start the run (unbend.watch(model, file=...)), then follow it.")
     if live:
         raise RecordError(f"{study}: --live follows a training run, and this is none. Leave --live out.")

@@ -54,7 +54,7 @@ def watch_callback(**how: Any) -> Any:
             self._leave()
 
         def _leave(self) -> None:
-            if self.watch is not None and self.watch.is_inside:
-                self.watch.__exit__(None, None, None)
+            if self.watch is not None:
+                self.watch.close()
 
     return WatchCallback()

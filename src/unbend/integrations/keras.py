@@ -36,7 +36,9 @@ def watch_callback(**how: Any) -> Any:
             self.watch: Watch | None = None
 
         def on_train_begin(self, logs: Any = None) -> None:
-            """Begin."""
+            """Begin; a training that was given up by an exception is left first."""
+            if self.watch is not None:
+                self.watch.close()
             self.watch = watch(self.model, **how).__enter__()
             self.watch.by_hand(lambda: float(self.model.optimizer.learning_rate))
 
@@ -55,7 +57,7 @@ def watch_callback(**how: Any) -> Any:
 
         def on_train_end(self, logs: Any = None) -> None:
             """End."""
-            if self.watch is not None and self.watch.is_inside:
-                self.watch.__exit__(None, None, None)
+            if self.watch is not None:
+                self.watch.close()
 
     return WatchCallback()

@@ -93,7 +93,7 @@ def watch_callback(**how: Any) -> Any:
 
         def _leave(self) -> None:
             self._waiting.close()
-            if self.watch is not None and self.watch.is_inside:
-                self.watch.__exit__(None, None, None)
+            if self.watch is not None:
+                self.watch.close()
 
     return WatchCallback()

@@ -51,8 +51,8 @@ def watch_callback(**how: Any) -> Any:
             self._leave()
 
         def _leave(self) -> None:
-            if getattr(self, "watch_", None) is not None and self.watch_.is_inside:
-                self.watch_.__exit__(None, None, None)
+            if getattr(self, "watch_", None) is not None:
+                self.watch_.close()
 
         def __reduce__(self) -> tuple[Any, ...]:
             """A pickled net takes the settings with it, not the watch."""

@@ -18,7 +18,7 @@ from zlib import error as ZlibError
 
 import numpy as np
 
-from unbend.errors import RecordError
+from unbend.errors import LayerError, RecordError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import FIELDS, AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
 from unbend.study.share import share
@@ -51,7 +51,17 @@ class HistoryFile:
         self._write_lines(() if is_there else (json.dumps(MAGIC),), is_first=True)
 
     def begin(self, about: AboutRun) -> None:
-        """Write what is watched."""
+        """Write what is watched.
+
+        Raises:
+            RecordError: the file holds a run of other layers.
+        """
+        if self.past.snapshots and not self.past.about.has_layers_of(about):
+            self._is_writer = False  # nothing of this run belongs there, not even how it ended
+            raise RecordError(
+                f"{self.path}: expected a file of its own for this run, got one that holds a run of other layers "
+                f"({self.past.about.model}). Choose another file, or remove it."
+            )
         self._names = tuple(layer.name for layer in about.layers)
         self._write({"about": asdict(about), "fields": list(FIELDS)})
 
@@ -127,6 +137,8 @@ def open_history(path: str | os.PathLike[str]) -> RunHistory:
         raise RecordError(f"{path}: not a history of a training run. unbend.watch writes them.{newer}")
     try:
         return _assemble(lines[1:])
+    except LayerError as error:
+        raise RecordError(f"{path}: holds runs of different layers. Give each run a file of its own.") from error
     except (KeyError, TypeError, ValueError, ZlibError) as error:
         raise RecordError(f"{path}: a damaged history: {type(error).__name__} {error}. Copy it again.") from error
 

@@ -146,6 +146,16 @@ def _nan(start):
     return at
 
 
+def _turned(start):
+    """A loss and what turns its sign from a step on."""
+    sign = [1.0]
+
+    def at(step, *_rest):
+        sign[0] = -1.0 if step >= start else 1.0
+
+    return {"loss": lambda out, y: sign[0] * F.cross_entropy(out, y), "at": at}
+
+
 NET = (16, 32, 32, 4)
 RUNS = {
     "units die in one bad step": Planted(lambda: fit(mlp(*NET), blobs(), at=change(80, _silence)), "dying_units", 80, "1"),
@@ -176,6 +186,15 @@ RUNS = {
     "a regression runs away": Planted(
         lambda: fit(mlp(16, 32, 1, act=nn.Tanh), (blobs()[0], blobs()[0][:, :1] * 3), loss=F.mse_loss, at=rise(80, 300),
                     lr=0.01), "diverging", 80),
+    "a minus sign before the loss": Planted(
+        lambda: fit(m := mlp(*NET), blobs(), optimiser=torch.optim.Adam(m.parameters(), 3e-3), **_turned(1)),
+        "negated_loss", 1),
+    "a loss whose sign turns": Planted(
+        lambda: fit(m := mlp(*NET), blobs(), optimiser=torch.optim.Adam(m.parameters(), 3e-3), **_turned(80)),
+        "negated_loss", 80),
+    "a distance made as large as can be": Planted(
+        lambda: fit(m := mlp(16, 32, 1), (blobs()[0], blobs()[0][:, :1] * 3), loss=lambda a, b: -F.mse_loss(a, b), n=220,
+                    optimiser=torch.optim.Adam(m.parameters(), 3e-3)), "negated_loss", 1),
     "shuffled labels": Planted(
         lambda: fit(mlp(*NET), (blobs()[0], blobs()[1][torch.randperm(2048, generator=torch.Generator().manual_seed(1))]), n=220),
         "loss_not_falling"),

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from tests.children import start
+from tests.study.history import kinds
 from tests.study.history.planted import RUNS, accused, healthy
 from tests.turns import share
 
@@ -56,6 +57,17 @@ def test_fifty_runs_with_nothing_wrong_are_left_alone():
     assert {run["name"]: run["accused"] for run in runs if run["accused"]} == {}
     assert all(run["accuracy"] > 0.85 for run in runs)
     assert all(run["n"] == 30 for run in runs)
+
+
+def test_runs_with_nothing_wrong_that_are_no_classifiers_are_left_alone_too():
+    """A half of them with each change; of the negative losses each falls as far as its kind can."""
+    chosen = share(list(kinds.KINDS), 2)
+    done = start(kinds.accused, set(chosen)).ended()
+    assert done.returncode == 0, done.stderr
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [run["name"] for run in runs] == chosen
+    assert {run["name"]: run["accused"] for run in runs if run["accused"]} == {}
+    assert all(run["last"] < min(run["first"], 0) or run["last"] < 0.5 * run["first"] for run in runs), runs
 
 
 def test_every_rule_of_sagemaker_and_every_symptom_of_autotrainer_has_a_planted_run():

@@ -124,7 +124,10 @@ def test_labels_are_known_in_the_forms_they_come_in():
     assert codes(torch.tensor([2, 0, 1]), 2).tolist() == [2, 0]
     assert codes(torch.tensor([[1.0], [0.0]] * 4), 8).tolist() == [1, 0] * 4
     assert codes(torch.eye(3), 3).tolist() == [0, 1, 2]
+    assert codes(torch.tensor([[0.2, 0.8], [0.7, 0.3]]), 2).tolist() == [1, 0]
     assert codes(torch.rand(8), 8) is None
+    assert codes(torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]), 2) is None, "several classes of one sample, or none"
+    assert codes(torch.randn(8, 3), 8) is None, "a target of three numbers"
     assert codes(torch.zeros(4, 7, dtype=torch.int64), 4) is None
     assert codes(None, 3) is None
 

@@ -263,6 +263,16 @@ def test_hooks_come_off_when_the_loop_raises():
     assert len(watch.history.snapshots) == 2
 
 
+def test_a_watch_that_no_block_ends_is_closed_by_hand_and_once():
+    model = perceptron()
+    watch = unbend.watch(model, every=1, example=torch.zeros(4, 20)).__enter__()
+    assert n_hooks(model) > 0
+    watch.close()
+    watch.close()
+    assert n_hooks(model) == 0
+    assert not watch.history.events
+
+
 def test_evaluation_between_steps_is_not_seen():
     model = perceptron()
     optimiser = torch.optim.Adam(model.parameters())
@@ -276,6 +286,23 @@ def test_evaluation_between_steps_is_not_seen():
                 model.train()
             optimiser.step()
     assert watch.history.layer("2", "rms").max() < 100
+
+
+def test_a_loop_that_calls_the_parts_is_seen_after_an_evaluation_too():
+    model = perceptron()
+    optimiser = torch.optim.Adam(model.parameters())
+    with unbend.watch(model, every=2, budget=None, example=torch.zeros(4, 20)) as watch:
+        for x, y in batches(6):
+            with torch.no_grad():
+                model(torch.full((32, 20), 1e5))
+            optimiser.zero_grad()
+            F.cross_entropy(model[4:](model[:4](x)), y).backward()
+            watch.label(y)
+            optimiser.step()
+    scale = watch.history.layer("2", "rms")
+    assert watch.history.steps.tolist() == [1, 3, 5]
+    assert ((scale > 0) & (scale < 100)).all()
+    assert np.isfinite(watch.history.layer("5", "readout")).all()
 
 
 def test_outputs_that_are_no_tensors_are_passed_by():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from unbend._shares import percent
 from unbend._typing import Array
@@ -138,26 +139,31 @@ def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
     moves = [history.layer(layer.name, "update") for layer in with_weights(history)]
     moved = np.fmax.reduce(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
     within = np.nan_to_num(history.value("loss_spread")[known])
-    for end in range(2 * _ENOUGH, len(loss) + 1):
-        part, before = slice(end - _ENOUGH, end), loss[: end - _ENOUGH]
-        height = float(np.median(loss[part]))
-        swing = max(float(np.median(within[part])), float(loss[part].std()))
-        is_stuck = height > 0.9 * np.median(before[-_ENOUGH:]) and height > 0.3 * loss[:_EARLY].mean()
-        halves = loss[part].reshape(2, -1)
-        steady = max(float(np.median(within[part])), float(halves.std(1).min()))
-        is_jump = height > 2 * np.median(halves[0]) or steady <= _SWING / 2 * height
-        if is_stuck and not is_jump and swing > _SWING * height and np.median(moved[part]) > _WIDE:
-            place = int(known[end - _ENOUGH + int(np.argmax(loss[part] > height / 2))])
-            yield Occurrence(int(history.steps[place]), Finding(
-                "oscillating_loss", "warning", None,
-                f"The loss oscillates from step {history.steps[place]:,} on and does not get better.",
-                f"It swings by {percent(swing / height)} around {height:.3g}, and a step changes some layer by "
-                f"{percent(np.median(moved[part]))} of its weights.",
-                "Steps leap over the valley they should go down into.",
-                "Lower the learning rate, or enlarge the batch.",
-                "Batches of very different difficulty, in turn.",
-            ))  # fmt: skip
-            return
+    if len(loss) < 2 * _ENOUGH:
+        return
+    part, spread, movement = (sliding_window_view(values, _ENOUGH)[_ENOUGH:] for values in (loss, within, moved))
+    height = np.median(part, 1)
+    swing = np.maximum(np.median(spread, 1), part.std(1))
+    before = np.median(sliding_window_view(loss, _ENOUGH)[: len(part)], 1)
+    is_stuck = (height > 0.9 * before) & (height > 0.3 * loss[:_EARLY].mean())
+    halves = part.reshape(len(part), 2, -1)
+    steady = np.maximum(np.median(spread, 1), halves.std(2).min(1))
+    is_jump = (height > 2 * np.median(halves[:, 0], 1)) | (steady <= _SWING / 2 * height)
+    step = np.median(movement, 1)
+    at = since(is_stuck & ~is_jump & (swing > _SWING * height) & (step > _WIDE))
+    if at is None:
+        return
+    place = int(known[_ENOUGH + at + int(np.argmax(part[at] > height[at] / 2))])
+    yield Occurrence(int(history.steps[place]), Finding(
+        "oscillating_loss", "warning", None,
+        f"The loss oscillates from step {history.steps[place]:,} on and does not get better"
+        f"{rate_rose(history, place)}.",
+        f"It swings by {percent(swing[at] / height[at])} around {height[at]:.3g}, and a step changes some layer by "
+        f"{percent(step[at])} of its weights.",
+        "Steps leap over the valley they should go down into.",
+        "Lower the learning rate, or enlarge the batch.",
+        "Batches of very different difficulty, in turn.",
+    ))  # fmt: skip
 
 
 def over_fit_onset(history: RunHistory) -> Iterator[Occurrence]:

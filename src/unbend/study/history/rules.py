@@ -4,6 +4,7 @@ In: a `RunHistory`. Out: `Occurrence`s by rising step. Among them are the neural
 the five symptoms of AUTOTRAINER (Zhang et al. 2021).
 """
 
+from unbend.study.history.ascent import negated_loss
 from unbend.study.history.classes import class_imbalance, separability_stops, unread_class
 from unbend.study.history.evidence import Occurrence, RunRule
 from unbend.study.history.losses import diverging, loss_not_falling, oscillating_loss, over_fit_onset
@@ -29,7 +30,7 @@ from unbend.study.values import SEVERITIES
 
 RUN_RULES: tuple[RunRule, ...] = (
     not_finite, all_zero, dying_units, born_silent, saturating_units, scale_out_of_range, poor_start, collapse,
-    vanishing_gradient, exploding_gradient, update_ratio, unchanged_weights, diverging, loss_not_falling,
+    vanishing_gradient, exploding_gradient, update_ratio, unchanged_weights, diverging, negated_loss, loss_not_falling,
     oscillating_loss, over_fit_onset, class_imbalance, unread_class, separability_stops, settled,
 )  # fmt: skip
 """Every rule, in the order in which what they find is told within one step."""

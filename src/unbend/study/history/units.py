@@ -12,14 +12,17 @@ from unbend.study.values import Finding
 
 _LOST = 0.3
 """Share of a layer's units that fell silent, from which it is said."""
-_BORN = 0.6
-"""Share of units that are silent from the start: half is what a symmetric draw gives on inputs of one direction."""
+_BORN, _CHANCE = 0.6, 2.0
+"""Share of units that are silent from the start: half is what a symmetric draw gives on inputs of one direction, and of
+few units so many standard deviations more."""
 _SATURATED = 0.5
 _FLAT_SCALE = 1e-6
 _HUGE_SCALE = 1e5
 _COLLAPSED = 1.2
 _WAS_WIDE = 4.0
-_ALIKE = 0.02
+_ALIKE, _STAY = 1e-4, 3
+"""By how much the rank of units that are alike exceeds one direction, which is rounding, and the snapshots for which
+they stay so. Units of an input of one number use one direction too, but bend (3e-4 and more), or some are silent."""
 _TOLD = 0.15
 """By how much a network that tells classes apart names more samples than the most frequent class would."""
 
@@ -68,7 +71,9 @@ def born_silent(history: RunHistory) -> Iterator[Occurrence]:
     """Units that are silent from the first step."""
     for layer in bends(history):
         silent = history.layer(layer.name, "silent")
-        if len(silent) and _BORN <= silent[0] < 1:
+        n_units = layer.shape[-1 if len(layer.shape) < 3 else 0] if layer.shape else 1
+        many = max(_BORN, 0.5 + _CHANCE * 0.5 / n_units**0.5)
+        if len(silent) and many <= silent[0] < 1:
             yield Occurrence(int(history.steps[0]), Finding(
                 "born_silent", "problem", layer.name,
                 f"{percent(silent[0])} of the units of layer {layer.name} are silent from the start.",
@@ -153,9 +158,10 @@ def poor_start(history: RunHistory) -> Iterator[Occurrence]:
     if not history.snapshots:
         return
     for layer in bends(history):
-        rank, spread = history.layer(layer.name, "rank")[:1], history.layer(layer.name, "spread")[:1]
+        rank, spread, silent = (history.layer(layer.name, what)[:_STAY] for what in ("rank", "spread", "silent"))
         n_units = layer.shape[0] if len(layer.shape) == 1 else 0
-        if n_units >= 8 and rank.size and 0 < rank[0] < 1 + _ALIKE and spread[0] > 0:
+        is_alike = len(rank) == _STAY and ((rank > 0) & (rank < 1 + _ALIKE) & np.isin(silent, (0, 1))).all()
+        if n_units >= 8 and is_alike and spread[0] > 0:
             yield Occurrence(int(history.steps[0]), Finding(
                 "poor_start", "problem", layer.name,
                 f"All units of layer {layer.name} do the same from the start.",

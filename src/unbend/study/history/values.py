@@ -94,6 +94,11 @@ class AboutRun:
 
     __repr__ = in_one_line
 
+    def has_layers_of(self, other: "AboutRun") -> bool:
+        """Whether the same layers were watched, so that one run may be the other taken up again."""
+        mine, theirs = ([(layer.name, layer.shape) for layer in one.layers] for one in (self, other))
+        return mine == theirs
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -184,8 +189,7 @@ class RunHistory:
         Raises:
             LayerError: they are not of one model.
         """
-        mine, theirs = ([(x.name, x.shape) for x in one.about.layers] for one in (self, other))
-        if mine != theirs:
+        if not self.about.has_layers_of(other.about):
             raise LayerError("history: expected two parts of one run, got different layers. Add parts of one run only.")
         if not other.snapshots and not other.events:
             return self

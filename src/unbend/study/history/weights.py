@@ -72,7 +72,11 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
 def exploding_gradient(history: RunHistory) -> Iterator[Occurrence]:
     """A gradient far above what was usual (AUTOTRAINER's exploding gradient)."""
     norm, loss = history.value("gradient"), history.value("loss")
-    for i in range(_KNOWN, len(norm)):
+    with np.errstate(over="ignore"):
+        is_high = norm[1:] > _EXPLODED * np.fmin.accumulate(norm)[:-1]  # the usual one is no less than the least
+    for i in (np.flatnonzero(is_high) + 1).tolist():
+        if i < _KNOWN:
+            continue
         usual, before = (_median(values[:i]) for values in (norm, loss))
         if norm[i] > _EXPLODED * usual > 0 and not loss[i] <= before:
             yield Occurrence(int(history.steps[i]), Finding(

@@ -22,6 +22,8 @@ BINS = 64
 MOST_VALUES = 1 << 16
 """Values that a histogram is made of, in about a millisecond."""
 _OF_ANY, _OF_UNITS = ("rms", "spread", "silent"), ("rms", "spread", "silent", "dormant", "saturated", "zeros")
+_SHARE = 1e-2
+"""By how much shares of one sample may miss their sum of 1, as they do in half precision."""
 _RIDGE = 1e-2
 """Of the read-out, in units of the mean eigenvalue: enough for as many rows as there are sums."""
 
@@ -151,7 +153,7 @@ def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
     y = torch.as_tensor(y).detach()
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim == 2 and y.is_floating_point() and y.shape[1] > 1:
+    if y.ndim == 2 and y.is_floating_point() and y.shape[1] > 1 and _is_share(y[:n]):
         y = y.argmax(1)
     if y.ndim != 1 or len(y) < n or y.is_complex():
         return None
@@ -161,6 +163,11 @@ def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
             return None
         y = y.round()
     return y.long().numpy()
+
+
+def _is_share(y: Tensor) -> bool:
+    """Whether rows tell how much each class has of a sample, so that one of them leads; other targets do not."""
+    return bool((y >= 0).all() and ((y.float().sum(1) - 1).abs() < _SHARE).all())
 
 
 def guesses(rows: Tensor, n_classes: int) -> Int64[Array, "m"] | None:

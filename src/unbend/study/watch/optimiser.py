@@ -81,7 +81,6 @@ class StepWatcher:
         """Set the hooks; closing what comes back takes them off."""
         stack = ExitStack()
         stack.callback(self._listening.close)
-        stack.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
         stack.callback(register_optimizer_step_post_hook(_Hook(self._after_step)).remove)
         return stack
 
@@ -98,13 +97,14 @@ class StepWatcher:
             self._listed.keep()
 
     def _list(self, *, is_on: bool) -> None:
-        """Set hooks on the parameters that are trained now, or take them off."""
+        """Set hooks on the parameters that are trained now and before the optimiser, or take them off."""
         self._listening.close()
         self._listed = None
         if is_on:
             check_whole(self._model)  # it may have been sharded in the meantime
             found = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
             self._listed = _Listed(tuple(found), list(found.values()))
+            self._listening.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
             for p in self._listed.parameters:
                 self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
 

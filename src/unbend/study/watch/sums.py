@@ -68,13 +68,17 @@ class StepPlace:
     def __init__(self, device: torch.device) -> None:
         self.number: int = 0
         self.tensor: Tensor = torch.zeros(1, dtype=torch.int64, device=device)
+        self._host: Array | None = self.tensor.numpy() if self.tensor.is_cpu else None
         self.room: Room = Room()
         self.is_marked: bool = False
 
     def move(self, step: int) -> None:
         """Go to a step."""
         self.number = step % CHECKED
-        self.tensor.fill_(self.number)
+        if self._host is None:
+            self.tensor.fill_(self.number)
+        else:
+            self._host[0] = self.number  # the same memory, at a tenth of the time
 
 
 @final

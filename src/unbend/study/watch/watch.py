@@ -160,7 +160,8 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._switch.is_on = self._switch.is_checking = self._steps.is_on = False
+        self._switch.set(is_on=False, is_checking=False)
+        self._steps.is_on = False
         self._hooks.close()
         self.is_inside = False
         self._flush_checks()
@@ -169,6 +170,11 @@ class Watch:
             self.event("exception", kind.__name__)
         for sink in self._sinks:
             sink.end(self.history)
+
+    def close(self) -> None:
+        """Leave the block, where it was entered without one, as callbacks do that are told of no exception."""
+        if self.is_inside:
+            self.__exit__(None, None, None)
 
     # What hooks call
 
@@ -187,18 +193,17 @@ class Watch:
         self._steps.arm(is_on=is_on)
         if is_on and self._reporter is not None:
             self._reporter.reset(self._spend if self._how.every is not None else 0.0)
-        self._switch.is_on = is_on
-        self._switch.is_checking = self._how.check
+        self._switch.set(is_on=is_on, is_checking=self._how.check)
         self._n_passes = 0
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """A forward pass of the whole model begins; hooks say so, and integrations that begin in the middle of one."""
         if not torch.is_grad_enabled():
-            self._switch.is_on = self._switch.is_checking = False
+            self._switch.pause()
             return
         if not self._is_planned:
             self._plan(named_arguments(self._model, args, kwargs))
-        self._switch.is_on, self._switch.is_checking = self._steps.is_on, self._how.check
+        self._switch.set(is_on=self._steps.is_on, is_checking=self._how.check)
         self._switch.begin()
         if self._steps.is_on:
             self._n_passes += 1
