@@ -53,8 +53,31 @@ class Spot:
 
 
 @runtime_checkable
+class GraphReceiver(Protocol):
+    """Takes what one layer puts out, inside a compiled graph."""
+
+    def add(self, values: Tensor, pre: Tensor | None, plan: Any) -> None:
+        """Take the values in a step that is reported, by the receiver's plan."""
+        ...
+
+    def check(self, values: Tensor) -> None:
+        """Look at the values in any other step."""
+        ...
+
+
+@runtime_checkable
 class Receiver(Protocol):
     """Takes what one layer puts out, inside the forward pass."""
+
+    @property
+    def graph(self) -> GraphReceiver:
+        """What takes them in a compiled graph."""
+        ...
+
+    @property
+    def plan(self) -> Any:
+        """What that must know: with slots, and without plain numbers that have a point."""
+        ...
 
     def add(self, values: Tensor, pre: Tensor | None) -> None:
         """Take the values in a step that is reported; `pre` is an activation's input, where saturation is of that."""
@@ -207,6 +230,41 @@ class _Quiet:
         return Silent()
 
 
+@dataclass(slots=True, eq=False)
+class _Fixed:
+    """What a graph knows of a hook.
+
+    Attributes:
+        spot: where it hangs; without its saturation, which has numbers that a graph would have handed in at each call.
+        takes_pre: whether what goes into its activation is taken too.
+        plan: of its receiver.
+        key: what stands for all this outside of the graph; kept, so that nothing else takes its place in memory.
+    """
+
+    spot: Spot
+    takes_pre: bool
+    plan: Any
+    key: "_Key | None" = None
+
+
+class _Key:
+    """Stands for what a graph knows of a hook: it is compared before each call, in place of all that was read."""
+
+    def __init__(self, fixed: _Fixed) -> None:
+        self._fixed = fixed
+        fixed.key = self
+
+    def fixed(self) -> _Fixed:
+        """What it stands for."""
+        return self._fixed
+
+
+@torch.compiler.assume_constant_result
+def _unbend_fixed(key: _Key) -> _Fixed:
+    """What a key stands for, in a graph. Dynamo keeps it as a global variable of this function's name."""
+    return key.fixed()
+
+
 class LiveHook(_Quiet):
     """The hook of one spot.
 
@@ -227,41 +285,60 @@ class LiveHook(_Quiet):
         self.switch: Switch = switch
         self.receiver: Receiver = receiver
         self.n_calls: int = 0
+        edges = spot.tap.saturation
+        self._takes_pre = edges is not None and edges.pre is not None
+        plain = replace(spot, tap=replace(spot.tap, saturation=None))
+        self._graph = receiver.graph
+        self._key = _Key(_Fixed(plain, self._takes_pre, receiver.plan))
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
         """Hand the values over, if any are wanted now."""
         switch = self.switch
         if not (switch.is_on or switch.is_checking):
             return
-        if not torch.compiler.is_compiling():
-            if not self._is_meant(module):
-                return
-            if not switch.is_on and switch.trail is not None:
-                switch.trail.see(self, args, output)
-                return
-            switch.is_held = switch.is_held and _is_held()
-        if self.spot.is_counted and not self._is_its_turn():
+        if torch.compiler.is_compiling():
+            self._see_in_graph(_unbend_fixed(self._key), args, output)
             return
-        values = _tensor(args if self.spot.is_input else output)
-        if values is None or values.ndim < 2:
+        if not self._is_meant(module):
             return
-        if not switch.is_on:
-            self.receiver.check(values.detach())
+        if not switch.is_on and switch.trail is not None:
+            switch.trail.see(self, args, output)
             return
-        tap = self.spot.tap
-        pre = None
-        if tap.saturation is not None and tap.saturation.pre is not None:
-            given = _tensor(args)
-            pre = None if given is None or given.shape != values.shape else arrange(given.detach(), tap)
-        self.receiver.add(arrange(values.detach(), tap), pre)
+        switch.is_held = switch.is_held and _is_held()
+        values = self._values(self.spot, args, output)
+        if values is None:
+            return
+        if switch.is_on:
+            tap = self.spot.tap
+            self.receiver.add(arrange(values, tap), _given(values, args, tap) if self._takes_pre else None)
+        else:
+            self.receiver.check(values)
+
+    def _see_in_graph(self, fixed: _Fixed, args: tuple[Any, ...], output: Any) -> None:
+        values = self._values(fixed.spot, args, output)
+        if values is None:
+            return
+        if self.switch.is_on:
+            tap = fixed.spot.tap
+            pre = _given(values, args, tap) if fixed.takes_pre else None
+            self._graph.add(arrange(values, tap), pre, fixed.plan)
+        else:
+            self._graph.check(values)
+
+    def _values(self, spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
+        """What is to be read of this call; None for nothing."""
+        if spot.is_counted and not self._is_its_turn(spot.tap.call):
+            return None
+        values = _tensor(args if spot.is_input else output)
+        return None if values is None or values.ndim < 2 else values.detach()
 
     def _is_meant(self, module: nn.Module) -> bool:
         return module is self.module and torch._C._current_graph_task_id() == -1  # noqa: SLF001  a recompute runs inside the backward pass
 
-    def _is_its_turn(self) -> bool:
+    def _is_its_turn(self, call: int) -> bool:
         """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
         self.n_calls += 1
-        return self.n_calls == self.spot.tap.call + 1
+        return self.n_calls == call + 1
 
 
 def is_told(spots: Sequence[Spot]) -> bool:
@@ -339,6 +416,12 @@ def _is_held() -> bool:
     """Whether autograd holds on to what this pass puts out; activation checkpointing is there so that it does not."""
     top = torch._C._autograd._top_saved_tensors_default_hooks  # noqa: SLF001  torch has no public name for it
     return torch.is_grad_enabled() and top(True) is None
+
+
+def _given(values: Tensor, args: tuple[Any, ...], tap: Tap) -> Tensor | None:
+    """What went into an activation, as it is read."""
+    given = _tensor(args)
+    return None if given is None or given.shape != values.shape else arrange(given.detach(), tap)
 
 
 def _tensor(value: Any) -> Tensor | None:
