@@ -6,6 +6,7 @@ Must not know what is made of the values.
 """
 
 import copy
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -288,7 +289,7 @@ class LiveHook(_Quiet):
         edges = spot.tap.saturation
         self._takes_pre = edges is not None and edges.pre is not None
         plain = replace(spot, tap=replace(spot.tap, saturation=None))
-        self._graph = receiver.graph
+        self.graph: GraphReceiver = receiver.graph
         self._key = _Key(_Fixed(plain, self._takes_pre, receiver.plan))
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
@@ -297,7 +298,7 @@ class LiveHook(_Quiet):
         if not (switch.is_on or switch.is_checking):
             return
         if torch.compiler.is_compiling():
-            self._see_in_graph(_unbend_fixed(self._key), args, output)
+            _see_in_graph(self, _unbend_fixed(self._key), args, output)
             return
         if not self._is_meant(module):
             return
@@ -305,7 +306,7 @@ class LiveHook(_Quiet):
             switch.trail.see(self, args, output)
             return
         switch.is_held = switch.is_held and _is_held()
-        values = self._values(self.spot, args, output)
+        values = _values(self, self.spot, args, output)
         if values is None:
             return
         if switch.is_on:
@@ -314,31 +315,30 @@ class LiveHook(_Quiet):
         else:
             self.receiver.check(values)
 
-    def _see_in_graph(self, fixed: _Fixed, args: tuple[Any, ...], output: Any) -> None:
-        values = self._values(fixed.spot, args, output)
-        if values is None:
-            return
-        if self.switch.is_on:
-            tap = fixed.spot.tap
-            pre = _given(values, args, tap) if fixed.takes_pre else None
-            self._graph.add(arrange(values, tap), pre, fixed.plan)
-        else:
-            self._graph.check(values)
-
-    def _values(self, spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
-        """What is to be read of this call; None for nothing."""
-        if spot.is_counted and not self._is_its_turn(spot.tap.call):
-            return None
-        values = _tensor(args if spot.is_input else output)
-        return None if values is None or values.ndim < 2 else values.detach()
-
     def _is_meant(self, module: nn.Module) -> bool:
         return module is self.module and torch._C._current_graph_task_id() == -1  # noqa: SLF001  a recompute runs inside the backward pass
 
-    def _is_its_turn(self, call: int) -> bool:
-        """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
-        self.n_calls += 1
-        return self.n_calls == call + 1
+
+def _see_in_graph(hook: LiveHook, fixed: _Fixed, args: tuple[Any, ...], output: Any) -> None:
+    """Hand values over inside a graph; methods would be looked up anew before each call."""
+    values = _values(hook, fixed.spot, args, output)
+    if values is None:
+        return
+    if hook.switch.is_on:
+        tap = fixed.spot.tap
+        hook.graph.add(arrange(values, tap), _given(values, args, tap) if fixed.takes_pre else None, fixed.plan)
+    else:
+        hook.graph.check(values)
+
+
+def _values(hook: LiveHook, spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
+    """What is to be read of this call; None where it is not the one that is read, or has no such values."""
+    if spot.is_counted:
+        hook.n_calls += 1  # the count is the same whenever a graph begins
+        if hook.n_calls != spot.tap.call + 1:
+            return None
+    values = _tensor(args if spot.is_input else output)
+    return None if values is None or values.ndim < 2 else values.detach()
 
 
 def is_told(spots: Sequence[Spot]) -> bool:
@@ -455,21 +455,32 @@ def set_hooks(model: nn.Module, where: Mapping[Spot, Receiver], switch: Switch) 
     return stack
 
 
+@dataclass(slots=True)
+class _Said:
+    """Whether a wrapper has said that a forward pass begins, so that the model inside of it need not."""
+
+    is_said: bool = False
+
+
 class Around(_Quiet):
-    """Hooks around a whole forward pass, outside of any compiled graph.
+    """A hook before a whole forward pass, outside of any compiled graph.
 
     Args:
-        model: the module they are set on, which may be a wrapper.
-        begin: called before, with the arguments.
+        model: the module it is set on, which may be a wrapper.
+        begin: called with the arguments.
+        said: shared with the hook of the model inside the wrapper, or of the wrapper.
+        is_outer: whether this is the wrapper's.
     """
 
-    def __init__(self, model: nn.Module, begin: Begin) -> None:
-        self._model, self._begin = model, begin
+    def __init__(self, model: nn.Module, begin: Begin, said: _Said, *, is_outer: bool) -> None:
+        self._model, self._begin, self._said, self._is_outer = model, begin, said, is_outer
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Say that a forward pass of the model itself begins."""
         if module is self._model and not torch.compiler.is_compiling():
-            self._begin(args, kwargs)
+            is_said, self._said.is_said = self._said.is_said and not self._is_outer, self._is_outer
+            if not is_said:
+                self._begin(args, kwargs)
 
 
 class _Compiled(_Quiet):
@@ -497,7 +508,12 @@ def set_around(outer: nn.Module, model: nn.Module, begin: Begin) -> ExitStack:
         model._compiled_call_impl = _Compiled(compiled, begin)  # noqa: SLF001  the one place outside of its graph
         stack.callback(setattr, model, "_compiled_call_impl", compiled)
         return stack
-    stack.callback(outer.register_forward_pre_hook(Around(outer, begin), with_kwargs=True).remove)
+    said = _Said()
+    outermost = Around(outer, begin, said, is_outer=outer is not model)
+    stack.callback(outer.register_forward_pre_hook(outermost, with_kwargs=True).remove)
     if outer is not model:  # a loop may call the model inside its wrapper
-        stack.callback(model.register_forward_pre_hook(Around(model, begin), with_kwargs=True).remove)
+        inner = Around(model, begin, said, is_outer=False)
+        stack.callback(model.register_forward_pre_hook(inner, with_kwargs=True).remove)
+    if dynamo := sys.modules.get("torch._dynamo"):
+        dynamo.eval_frame.skip_code(Around.__call__.__code__)  # it would be compiled for itself, and compared at each call
     return stack

@@ -98,8 +98,14 @@ class GraphSums:
         self.rows[:n].copy_(reduce(x[:n], plan.view)[:, : self.rows.shape[1]])
 
     def check(self, values: Tensor) -> Tensor:
-        """Look at one forward pass of any step: the sum of its values, which is added to the step's peak."""
-        total = values.sum(dtype=torch.float32)
+        """Look at one forward pass of any step: the sum of its values, which is added to the step's peak.
+
+        Cost:
+            One read of all samples, fused into what makes them; of each sample or map first, since one long sum is made
+            by careful code that takes five times as long.
+        """
+        inner = tuple(range(min(2, values.ndim - 1), values.ndim))
+        total = values.sum(inner, dtype=torch.float32).sum()
         self.peaks.index_add_(0, self.now[1:], total[None])
         return total
 
