@@ -515,5 +515,7 @@ def set_around(outer: nn.Module, model: nn.Module, begin: Begin) -> ExitStack:
         inner = Around(model, begin, said, is_outer=False)
         stack.callback(model.register_forward_pre_hook(inner, with_kwargs=True).remove)
     if dynamo := sys.modules.get("torch._dynamo"):
-        dynamo.eval_frame.skip_code(Around.__call__.__code__)  # it would be compiled for itself, and compared at each call
+        dynamo.eval_frame.skip_code(
+            Around.__call__.__code__
+        )  # it would be compiled for itself, and compared at each call
     return stack

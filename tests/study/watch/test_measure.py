@@ -154,5 +154,7 @@ def test_memory_does_not_grow_with_steps():
             optimiser.step()
     assert len(watch.history.snapshots) == 1
     assert all(
-        tensor.numel() < 10**5 for sums in watch._reporter._sums for tensor in (sums.sums, sums.rows, sums.peaks)
+        tensor.numel() < 10**5
+        for sums in watch._reporter._sums
+        for tensor in (sums.graph.table, sums.rows, sums.graph.peaks)
     )

@@ -29,6 +29,8 @@ CHECKED = 512
 N_NUMBERS = 7
 """What a graph says of a spot: the six numbers of an activation as `measure.of_sums` names them, and how many of its
 units were finite."""
+N_TOLD = N_NUMBERS + 4
+"""These, and how far they are to be trusted: `GraphSums.state`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,21 +147,26 @@ class GraphSums:
         return SeenPass(tuple(found), x.amax(axes), low, x.shape[0], x.numel() // plan.view.width)
 
 
-def graph_sums(now: Tensor, looks: Looks, plan: GraphPlan) -> GraphSums:
+def graph_sums(now: Tensor, told: Array | None, looks: Looks, plan: GraphPlan) -> GraphSums:
     """Buffers of one spot.
 
     Args:
         now: the step that runs.
+        told: on the CPU the memory of `numbers` and `state`, so that those of all spots are read at once [N_TOLD].
         looks: what is to be known.
         plan: what is decided.
     """
     device, d = now.device, plan.view.width
+    numbers = torch.zeros(N_NUMBERS, dtype=torch.float64, device=device)
+    state = torch.zeros(N_TOLD - N_NUMBERS, dtype=torch.float64, device=device)
+    if told is not None:  # two tensors that share no storage of torch's, since a graph would have to be told of that
+        numbers, state = torch.from_numpy(told[:N_NUMBERS]), torch.from_numpy(told[N_NUMBERS:])
     return GraphSums(
         now,
         edges=torch.tensor(looks.edges, device=device),
         table=torch.zeros(plan.n_sums + plan.n_extremes, d, dtype=torch.float64, device=device),
-        numbers=torch.zeros(N_NUMBERS, dtype=torch.float64, device=device),
-        state=torch.full((4,), -1.0, dtype=torch.float64, device=device),
+        numbers=numbers,
+        state=state.fill_(-1.0),
         peaks=torch.zeros(CHECKED, device=device),
         rows=torch.zeros(plan.samples, min(d, COLUMNS), device=device),
     )

@@ -162,6 +162,8 @@ def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
     if y is None:
         return None
     y = torch.as_tensor(y).detach()
+    if y.ndim == 1 and y.dtype is torch.int64 and y.is_cpu:
+        return y[:n].numpy() if len(y) >= n else None
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2 and y.is_floating_point() and y.shape[1] > 1:

@@ -7,7 +7,7 @@ for a device or for other ranks.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -56,7 +56,7 @@ class Reported:
     histograms: dict[str, ValueHistogram]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Part:
     """What one rank brings to a snapshot."""
 
@@ -185,7 +185,8 @@ class Reporter:
         """
         if taken.skipped is not None and bool(torch.as_tensor(taken.skipped).max() > 0):
             return None
-        mine = replace(self._mine(taken, y, step, values), distance=distance)
+        mine = self._mine(taken, y, step, values)
+        mine.distance = distance
         parts = gather(lambda: mine, self._ranks)
         started = time.perf_counter()
         layers, values = self._of_spots(parts)
@@ -228,7 +229,9 @@ class Reporter:
         label = None if any(y is None for y in labels) else np.concatenate([y for y in labels if y is not None])
         values: dict[str, float] = {}
         if parts[0].numbers is None:
-            whole = add_packed([part.packed for part in parts], self._table.width) if len(parts) > 1 else parts[0].packed
+            whole = (
+                add_packed([part.packed for part in parts], self._table.width) if len(parts) > 1 else parts[0].packed
+            )
             each = of_sums(self._table.unpack(whole), self._is_judged)
         else:
             each = of_graphs(parts[0].numbers, self._is_judged)
@@ -265,13 +268,13 @@ class Reporter:
             return {}
         k = max(k, int(guess.max(initial=0)) + 1)
         old = len(self._confusion)
-        counts = np.bincount(y * k + guess, minlength=k * k).reshape(k, k).astype(float)
+        counts = np.bincount(y * k + guess, minlength=k * k).astype(float).reshape(k, k)
+        accuracy = float(counts.trace()) / len(y) if len(y) else math.nan
         counts[:old, :old] += self._confusion * _FORGET
         self._confusion = counts
-        each = counts.sum(1)
-        seen = each >= 1
-        recall = (counts.diagonal()[seen] / each[seen]).min() if seen.any() else np.nan
-        return {"accuracy": float((guess == y).mean()), "recall": float(recall)}
+        pairs = zip(counts.diagonal().tolist(), counts.sum(1).tolist(), strict=True)
+        recalls = [right / n for right, n in pairs if n >= 1]
+        return {"accuracy": accuracy, "recall": min(recalls, default=math.nan)}
 
     def _balance(self, label: Int64[Array, "m"]) -> dict[str, float]:
         """How unequal the classes are, over all labels seen."""
@@ -296,15 +299,15 @@ class Reporter:
             self._starts = {name: i for i, name in enumerate(owners) if i == 0 or owners[i - 1] != name}
         if not self._starts:
             return {}
-        squares = np.add.reduceat(parts[0].norms ** 2, list(self._starts.values()), axis=1)  # all ranks hold the same
-        gradient, flow, weight, moved, before = np.sqrt(squares)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            update = np.where(before > 0, moved / before, np.nan)
-        for name, told in zip(self._starts, np.stack([gradient, weight, update]).T.tolist(), strict=True):
-            found = zip(("gradient", "weight", "update"), told, strict=True)
-            layers.setdefault(name, {}).update({what: value for what, value in found if not math.isnan(value)})
-        whole, clipped = float(np.linalg.norm(gradient)), float(np.linalg.norm(flow))
-        return {"gradient": whole, "clipped": clipped / whole if whole > 0 else np.nan}
+        norms = parts[0].norms  # all ranks hold the same
+        squares = np.add.reduceat(norms * norms, list(self._starts.values()), axis=1).tolist()
+        for name, *owned in zip(self._starts, *squares, strict=True):
+            gradient, _, weight, moved, before = map(math.sqrt, owned)
+            update = moved / before if before > 0 else math.nan
+            found = zip(("gradient", "weight", "update"), (gradient, weight, update), strict=True)
+            layers.setdefault(name, {}).update({what: value for what, value in found if value == value})  # noqa: PLR0124  not NaN
+        whole, clipped = math.sqrt(sum(squares[0])), math.sqrt(sum(squares[1]))
+        return {"gradient": whole, "clipped": clipped / whole if whole > 0 else math.nan}
 
 
 def _length(y: Any) -> int:
@@ -314,6 +317,8 @@ def _length(y: Any) -> int:
 def _matched(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:
     """The rows that have a label, rank by rank."""
     pairs = [(part[: len(y)], y[: len(part)]) for part, y in zip(rows, labels, strict=True) if y is not None]
+    if len(pairs) == 1:
+        return pairs[0]
     return torch.cat([part for part, _ in pairs]), np.concatenate([y for _, y in pairs])
 
 

@@ -17,7 +17,7 @@ from unbend.capture.live import Spot
 from unbend.numerics.batch import Saturation
 from unbend.numerics.view import View
 from unbend.numerics.views import reduce
-from unbend.study.watch.graph import CHECKED, N_NUMBERS, SAMPLES, GraphPlan, GraphSums, graph_sums, spread_out
+from unbend.study.watch.graph import CHECKED, N_TOLD, SAMPLES, GraphPlan, GraphSums, graph_sums, spread_out
 from unbend.study.watch.read import Looks, Room, SeenPass, look
 
 _KEPT = 8
@@ -69,7 +69,10 @@ class StepPlace:
         if self._cell is None:
             self.tensor.copy_(torch.tensor((step, self.number)), non_blocking=True)
         else:
-            self._cell[:] = step, self.number  # a call of torch takes as long as all the rest of a step without a report
+            self._cell[0], self._cell[1] = (
+                step,
+                self.number,
+            )  # a call of torch takes as long as all the rest of a step without a report
 
 
 @final
@@ -81,10 +84,11 @@ class SpotSums:
         number: of the spot.
         at: the step that runs now, shared by all spots.
         samples: how many samples of a forward pass are looked at.
+        told: as in `graph_sums`.
     """
 
-    def __init__(self, spot: Spot, number: int, at: StepPlace, samples: int = SAMPLES) -> None:
-        device, width, saturation = at.tensor.device, spot.tap.view.width, spot.tap.saturation
+    def __init__(self, spot: Spot, number: int, at: StepPlace, *, samples: int, told: Array | None) -> None:
+        width, saturation = spot.tap.view.width, spot.tap.saturation
         self.samples: int = samples
         self.width: int = width
         self.view: View = View(spot.tap.view.layout, spot.tap.view.rule, width)
@@ -97,7 +101,7 @@ class SpotSums:
         self.at: StepPlace = at
         self.wants_rows: bool = True
         self.plan: GraphPlan = GraphPlan(self.view, self.looks.is_judged, self.looks.is_rectifier, samples)
-        self.graph: GraphSums = graph_sums(at.tensor, self.looks, self.plan)
+        self.graph: GraphSums = graph_sums(at.tensor, told, self.looks, self.plan)
         self._number = number
         self._passes: list[SeenPass] = []
         self._totals: list[tuple[int, int, Tensor]] = []
@@ -203,7 +207,11 @@ class SpotTable:
     """
 
     def __init__(self, spots: Sequence[Spot], at: StepPlace, samples: int = SAMPLES) -> None:
-        self.each: tuple[SpotSums, ...] = tuple(SpotSums(spot, i, at, samples) for i, spot in enumerate(spots))
+        self._told: Array | None = np.zeros((len(spots), N_TOLD)) if at.tensor.is_cpu else None
+        self.each: tuple[SpotSums, ...] = tuple(
+            SpotSums(spot, i, at, samples=samples, told=None if self._told is None else self._told[i])
+            for i, spot in enumerate(spots)
+        )
         widths = [one.width for one in self.each]
         self.width: int = sum(widths)
         self.starts: Int64[Array, "l"] = np.concatenate([[0], np.cumsum(widths, dtype=np.int64)])[:-1].astype(np.int64)
@@ -248,14 +256,18 @@ class SpotTable:
         return out
 
     def numbers(self) -> Float64[Array, "l 11"] | None:
-        """What graphs made of this step's sums, `GraphSums.numbers` and `state`; None where a pass was eager, or missing.
+        """What graphs made of this step's sums, `GraphSums.numbers` and `state`; None if a pass was eager, or is missing.
 
-        They are the numbers of one process only: sums of ranks must be added first.
+        They are those of one process: sums of ranks must be added first. The next pass writes over them.
         """
         if not self.each or not all(one.is_compiled for one in self.each):
             return None
-        found = torch.cat([part for one in self.each for part in (one.graph.numbers, one.graph.state)]).cpu().numpy()
-        found = found.reshape(-1, N_NUMBERS + 4)
+        found = self._told
+        if found is None:
+            found = (
+                torch.cat([part for one in self.each for part in (one.graph.numbers, one.graph.state)]).cpu().numpy()
+            )
+            found = found.reshape(-1, N_TOLD)
         return found if (found[:, -1] == self.each[0].at.step).all() else None
 
     def unpack(self, packed: Float64[Array, "p"]) -> Taken:
