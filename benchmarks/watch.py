@@ -3,9 +3,10 @@
 Every method trains its own copy of a network on the same batches; they take turns at every step, in random order, and
 CPU time counts. The ratio is that of the sums over all steps, snapshots included, to the bare run; `bare, again` is a
 second bare run and shows the noise. `default` keeps to its budget of 2 %, `every step` takes a snapshot at each step,
-`off` none after the first. Peers run with `--peers` and do less: `wandb.watch(log="all")` (offline) takes histograms of weights and gradients,
-`torchlens` moments and extremes of activations, parameters, gradients and updates (its `HistoryCollector`), `plain
-hooks` the same sums by `register_forward_hook` with `.item()`, as people write them, with norms of the parameters.
+`off` none after the first. Peers run with `--peers` and do less: `wandb.watch(log="all")` (offline) takes histograms of
+weights and gradients, `torchlens` moments and extremes of activations, parameters, gradients and updates (its
+`HistoryCollector`), `plain hooks` the same sums by `register_forward_hook` with `.item()`, as people write them, with
+norms of the parameters.
 
 On a busy machine the sums are noisy; `--median` takes the medians of steps, in which the rare snapshots of `default` do
 not show.

@@ -71,8 +71,8 @@ class Receiver(Protocol):
     """Takes what one layer puts out, inside the forward pass."""
 
     @property
-    def graph(self) -> GraphReceiver:
-        """What takes them in a compiled graph."""
+    def graph(self) -> Any:
+        """What takes them in a compiled graph, a `GraphReceiver`."""
         ...
 
     @property
@@ -455,30 +455,41 @@ def set_hooks(model: nn.Module, where: Mapping[Spot, Receiver], switch: Switch) 
     return stack
 
 
-@dataclass(slots=True)
-class _Said:
-    """Whether a wrapper has said that a forward pass begins, so that the model inside of it need not."""
-
-    is_said: bool = False
-
-
 class Around(_Quiet):
     """A hook before a whole forward pass, outside of any compiled graph.
 
     Args:
         model: the module it is set on, which may be a wrapper.
         begin: called with the arguments.
-        said: shared with the hook of the model inside the wrapper, or of the wrapper.
-        is_outer: whether this is the wrapper's.
+        is_said: whether it was called and the pass has not come to the model inside of a wrapper yet.
     """
 
-    def __init__(self, model: nn.Module, begin: Begin, said: _Said, *, is_outer: bool) -> None:
-        self._model, self._begin, self._said, self._is_outer = model, begin, said, is_outer
+    def __init__(self, model: nn.Module, begin: Begin) -> None:
+        self._model, self._begin = model, begin
+        self.is_said: bool = False
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Say that a forward pass of the model itself begins."""
         if module is self._model and not torch.compiler.is_compiling():
-            is_said, self._said.is_said = self._said.is_said and not self._is_outer, self._is_outer
+            self.is_said = True
+            self._begin(args, kwargs)
+
+
+class _Inside(_Quiet):
+    """The same for a model in a wrapper, whose own passes are said already.
+
+    Args:
+        model: the module it is set on.
+        begin: called with the arguments.
+        outer: the hook of the wrapper.
+    """
+
+    def __init__(self, model: nn.Module, begin: Begin, outer: Around) -> None:
+        self._model, self._begin, self._outer = model, begin, outer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        if module is self._model and not torch.compiler.is_compiling():
+            is_said, self._outer.is_said = self._outer.is_said, False
             if not is_said:
                 self._begin(args, kwargs)
 
@@ -508,14 +519,12 @@ def set_around(outer: nn.Module, model: nn.Module, begin: Begin) -> ExitStack:
         model._compiled_call_impl = _Compiled(compiled, begin)  # noqa: SLF001  the one place outside of its graph
         stack.callback(setattr, model, "_compiled_call_impl", compiled)
         return stack
-    said = _Said()
-    outermost = Around(outer, begin, said, is_outer=outer is not model)
-    stack.callback(outer.register_forward_pre_hook(outermost, with_kwargs=True).remove)
+    around = Around(outer, begin)
+    stack.callback(outer.register_forward_pre_hook(around, with_kwargs=True).remove)
     if outer is not model:  # a loop may call the model inside its wrapper
-        inner = Around(model, begin, said, is_outer=False)
-        stack.callback(model.register_forward_pre_hook(inner, with_kwargs=True).remove)
-    if dynamo := sys.modules.get("torch._dynamo"):
-        dynamo.eval_frame.skip_code(
-            Around.__call__.__code__
-        )  # it would be compiled for itself, and compared at each call
+        dynamo = sys.modules.get("torch._dynamo")  # loaded wherever something was compiled
+        if dynamo is not None:  # else the hook would be compiled for itself, and compared at each call
+            dynamo.eval_frame.skip_code(_Inside.__call__.__code__)
+        inside = _Inside(model, begin if dynamo is None else dynamo.disable(begin), around)
+        stack.callback(model.register_forward_pre_hook(inside, with_kwargs=True).remove)
     return stack

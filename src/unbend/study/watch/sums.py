@@ -256,7 +256,7 @@ class SpotTable:
         return out
 
     def numbers(self) -> Float64[Array, "l 11"] | None:
-        """What graphs made of this step's sums, `GraphSums.numbers` and `state`; None if a pass was eager, or is missing.
+        """What graphs made of this step's sums, `GraphSums.numbers` and `state`; None where a pass was eager.
 
         They are those of one process: sums of ranks must be added first. The next pass writes over them.
         """
