@@ -3,14 +3,15 @@
 Every method trains its own copy of a network on the same batches; they take turns at every step, in random order, and
 CPU time counts. The ratio is that of the sums over all steps, snapshots included, to the bare run; `bare, again` is a
 second bare run and shows the noise. `default` keeps to its budget of 2 %, `every step` takes a snapshot at each step,
-`off` none after the first. Peers do less: `wandb.watch(log="all")` (offline) takes histograms of weights and gradients,
-`torchlens` moments and extremes of activations, parameters, gradients and updates (its `HistoryCollector`), `plain
-hooks` the same sums by `register_forward_hook` with `.item()`, as people write them, with norms of the parameters.
+`off` none after the first. Peers run with `--peers` and do less: `wandb.watch(log="all")` (offline) takes histograms of
+weights and gradients, `torchlens` moments and extremes of activations, parameters, gradients and updates (its
+`HistoryCollector`), `plain hooks` the same sums by `register_forward_hook` with `.item()`, as people write them, with
+norms of the parameters.
 
 On a busy machine the sums are noisy; `--median` takes the medians of steps, in which the rare snapshots of `default` do
 not show.
 
-    python benchmarks/watch.py [--compiled] [--median] [--steps 60] [--only mlp cnn transformer]
+    python benchmarks/watch.py [--compiled] [--median] [--peers] [--steps 60] [--skip 12] [--only mlp cnn transformer]
 """
 
 import argparse
@@ -140,25 +141,27 @@ class Method:
         self.seconds.append(time.process_time() - start)
 
 
-def methods(compiled):
+def methods(compiled, with_peers):
     found = {"bare": None, "bare, again": None, "off": {"every": 10**9}, "default": {}, "every step": {"every": 1}}
-    if compiled:
+    if compiled or not with_peers:
         return found
     peers = {"wandb.watch": "wandb", "torchlens": "torchlens"}
     return found | {"plain hooks": "hooks"} | {name: how for name, how in peers.items() if find_spec(how)}
 
 
-def measure(workload, steps, *, compiled, middle, skip=12):
+def measure(workload, given):
     """Ratio of each method to the bare run, over the steps after the first few."""
+    steps, skip = given.steps, given.skip
     with ExitStack() as stack:
-        each = [Method(n, how, workload, compiled=compiled, stack=stack) for n, how in methods(compiled).items()]
+        hows = methods(given.compiled, given.peers)
+        each = [Method(n, how, workload, compiled=given.compiled, stack=stack) for n, how in hows.items()]
         g, chance = torch.Generator().manual_seed(0), random.Random(0)
         for _ in range(steps + skip):
             x = torch.randn(BATCH[workload], generator=g)
             y = torch.randint(0, 10, (len(x),), generator=g)
             for method in chance.sample(each, len(each)):
                 method.step(x, y)
-        total = (lambda seconds: steps * median(seconds)) if middle else sum
+        total = (lambda seconds: steps * median(seconds)) if given.median else sum
         bare = total(each[0].seconds[skip:])
         distance = {m.name: len(m.watch.history.snapshots) for m in each if m.watch is not None}
         return {m.name: total(m.seconds[skip:]) / bare for m in each}, distance, bare / steps
@@ -168,16 +171,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--median", action="store_true")
+    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--skip", type=int, default=12)
     parser.add_argument("--only", nargs="*", default=list(SOURCES))
     given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    names = list(methods(given.compiled))
+    names = list(methods(given.compiled, given.peers))
     print("| workload | " + " | ".join(names) + " | a bare step | snapshots |")
     print("|---" * (len(names) + 3) + "|")
     for workload in given.only:
-        ratios, n, step = measure(workload, given.steps, compiled=given.compiled, middle=given.median)
+        ratios, n, step = measure(workload, given)
         print(f"| {workload} | " + " | ".join(f"{ratios[name]:.3f}" for name in names)
               + f" | {1e3 * step:.0f} ms | {n} |", flush=True)  # fmt: skip
 

@@ -6,6 +6,7 @@ Must not know what is made of the values.
 """
 
 import copy
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -53,8 +54,31 @@ class Spot:
 
 
 @runtime_checkable
+class GraphReceiver(Protocol):
+    """Takes what one layer puts out, inside a compiled graph."""
+
+    def add(self, values: Tensor, pre: Tensor | None, plan: Any) -> None:
+        """Take the values in a step that is reported, by the receiver's plan."""
+        ...
+
+    def check(self, values: Tensor) -> None:
+        """Look at the values in any other step."""
+        ...
+
+
+@runtime_checkable
 class Receiver(Protocol):
     """Takes what one layer puts out, inside the forward pass."""
+
+    @property
+    def graph(self) -> Any:
+        """What takes them in a compiled graph, a `GraphReceiver`."""
+        ...
+
+    @property
+    def plan(self) -> Any:
+        """What that must know: with slots, and without plain numbers that have a point."""
+        ...
 
     def add(self, values: Tensor, pre: Tensor | None) -> None:
         """Take the values in a step that is reported; `pre` is an activation's input, where saturation is of that."""
@@ -226,6 +250,41 @@ class _Quiet:
         return Silent()
 
 
+@dataclass(slots=True, eq=False)
+class _Fixed:
+    """What a graph knows of a hook.
+
+    Attributes:
+        spot: where it hangs; without its saturation, which has numbers that a graph would have handed in at each call.
+        takes_pre: whether what goes into its activation is taken too.
+        plan: of its receiver.
+        key: what stands for all this outside of the graph; kept, so that nothing else takes its place in memory.
+    """
+
+    spot: Spot
+    takes_pre: bool
+    plan: Any
+    key: "_Key | None" = None
+
+
+class _Key:
+    """Stands for what a graph knows of a hook: it is compared before each call, in place of all that was read."""
+
+    def __init__(self, fixed: _Fixed) -> None:
+        self._fixed = fixed
+        fixed.key = self
+
+    def value(self) -> _Fixed:
+        """What it stands for."""
+        return self._fixed
+
+
+@torch.compiler.assume_constant_result
+def _unbend_fixed(key: _Key) -> _Fixed:
+    """What a key stands for, in a graph. Dynamo keeps it as a global variable of this function's name."""
+    return key.value()
+
+
 class LiveHook(_Quiet):
     """The hook of one spot.
 
@@ -247,38 +306,56 @@ class LiveHook(_Quiet):
         self.receiver: Receiver = receiver
         self.is_telling: bool = _is_telling(spot)
         self.n_calls: int = 0
+        edges = spot.tap.saturation
+        self._takes_pre = edges is not None and edges.pre is not None
+        plain = replace(spot, tap=replace(spot.tap, saturation=None))
+        self.graph: GraphReceiver = receiver.graph
+        self._key = _Key(_Fixed(plain, self._takes_pre, receiver.plan))
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any = None) -> None:
         """Hand the values over, if any are wanted now."""
         switch = self.switch
         if not (switch.is_on or switch.is_checking or switch.goes_on()):
             return
-        if not torch.compiler.is_compiling():
-            if module is not self.module or torch._C._current_graph_task_id() != -1:  # noqa: SLF001  a recompute runs inside the backward pass
-                return
-            if not switch.is_on and switch.trail is not None:
-                switch.trail.see(self, args, output)
-                return
-            switch.is_held = switch.is_held and _is_held()
-        if self.spot.is_counted and not self._is_its_turn():
+        if torch.compiler.is_compiling():
+            _see_in_graph(self, _unbend_fixed(self._key), args, output)
             return
-        values = _tensor(args if self.spot.is_input else output)
-        if values is None or values.ndim < 2:
+        if module is not self.module or torch._C._current_graph_task_id() != -1:  # noqa: SLF001  a recompute runs inside the backward pass
             return
-        if not switch.is_on:
-            self.receiver.check(values.detach())
+        if not switch.is_on and switch.trail is not None:
+            switch.trail.see(self, args, output)
             return
-        tap = self.spot.tap
-        pre = None
-        if tap.saturation is not None and tap.saturation.pre is not None:
-            given = _tensor(args)
-            pre = None if given is None or given.shape != values.shape else arrange(given.detach(), tap)
-        self.receiver.add(arrange(values.detach(), tap), pre)
+        switch.is_held = switch.is_held and _is_held()
+        values = _values(self, self.spot, args, output)
+        if values is None:
+            return
+        if switch.is_on:
+            tap = self.spot.tap
+            self.receiver.add(arrange(values, tap), _given_values(values, args, tap) if self._takes_pre else None)
+        else:
+            self.receiver.check(values)
 
-    def _is_its_turn(self) -> bool:
-        """Whether this call of a module is the one that is read; the count is the same whenever a graph begins."""
-        self.n_calls += 1
-        return self.n_calls == self.spot.tap.call + 1
+
+def _see_in_graph(hook: LiveHook, fixed: _Fixed, args: tuple[Any, ...], output: Any) -> None:
+    """Hand values over inside a graph; methods would be looked up anew before each call."""
+    values = _values(hook, fixed.spot, args, output)
+    if values is None:
+        return
+    if hook.switch.is_on:
+        tap = fixed.spot.tap
+        hook.graph.add(arrange(values, tap), _given_values(values, args, tap) if fixed.takes_pre else None, fixed.plan)
+    else:
+        hook.graph.check(values)
+
+
+def _values(hook: LiveHook, spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
+    """What is to be read of this call; None where it is not the one that is read, or has no such values."""
+    if spot.is_counted:
+        hook.n_calls += 1  # the count is the same whenever a graph begins
+        if hook.n_calls != spot.tap.call + 1:
+            return None
+    values = _tensor(args if spot.is_input else output)
+    return None if values is None or values.ndim < 2 else values.detach()
 
 
 def is_told(spots: Sequence[Spot]) -> bool:
@@ -370,6 +447,12 @@ def _is_held() -> bool:
     return torch.is_grad_enabled() and top(True) is None
 
 
+def _given_values(values: Tensor, args: tuple[Any, ...], tap: Tap) -> Tensor | None:
+    """What went into an activation, as it is read."""
+    given = _tensor(args)
+    return None if given is None or given.shape != values.shape else arrange(given.detach(), tap)
+
+
 def _tensor(value: Any) -> Tensor | None:
     """The first tensor of what a module takes or puts out."""
     if isinstance(value, Tensor):
@@ -402,20 +485,42 @@ def set_hooks(model: nn.Module, where: Mapping[Spot, Receiver], switch: Switch) 
 
 
 class Around(_Quiet):
-    """Hooks around a whole forward pass, outside of any compiled graph.
+    """A hook before a whole forward pass, outside of any compiled graph.
 
     Args:
-        model: the module they are set on, which may be a wrapper.
-        begin: called before, with the arguments.
+        model: the module it is set on, which may be a wrapper.
+        begin: called with the arguments.
+        is_said: whether it was called and the pass has not come to the model inside of a wrapper yet.
     """
 
     def __init__(self, model: nn.Module, begin: Begin) -> None:
         self._model, self._begin = model, begin
+        self.is_said: bool = False
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Say that a forward pass of the model itself begins."""
         if module is self._model and not torch.compiler.is_compiling():
+            self.is_said = True
             self._begin(args, kwargs)
+
+
+class _Inside(_Quiet):
+    """The same for a model in a wrapper, whose own passes are said already.
+
+    Args:
+        model: the module it is set on.
+        begin: called with the arguments.
+        outer: the hook of the wrapper.
+    """
+
+    def __init__(self, model: nn.Module, begin: Begin, outer: Around) -> None:
+        self._model, self._begin, self._outer = model, begin, outer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        if module is self._model and not torch.compiler.is_compiling():
+            is_said, self._outer.is_said = self._outer.is_said, False
+            if not is_said:
+                self._begin(args, kwargs)
 
 
 class _Compiled(_Quiet):
@@ -443,7 +548,12 @@ def set_around(outer: nn.Module, model: nn.Module, begin: Begin) -> ExitStack:
         model._compiled_call_impl = _Compiled(compiled, begin)  # noqa: SLF001  the one place outside of its graph
         stack.callback(setattr, model, "_compiled_call_impl", compiled)
         return stack
-    stack.callback(outer.register_forward_pre_hook(Around(outer, begin), with_kwargs=True).remove)
+    around = Around(outer, begin)
+    stack.callback(outer.register_forward_pre_hook(around, with_kwargs=True).remove)
     if outer is not model:  # a loop may call the model inside its wrapper
-        stack.callback(model.register_forward_pre_hook(Around(model, begin), with_kwargs=True).remove)
+        dynamo = sys.modules.get("torch._dynamo")  # loaded wherever something was compiled
+        if dynamo is not None:  # else the hook would be compiled for itself, and compared at each call
+            dynamo.eval_frame.skip_code(_Inside.__call__.__code__)
+        inside = _Inside(model, begin if dynamo is None else dynamo.disable(begin), around)
+        stack.callback(model.register_forward_pre_hook(inside, with_kwargs=True).remove)
     return stack

@@ -17,7 +17,7 @@ from unbend.numerics.saturation import saturation
 from unbend.numerics.second import SecondState
 from unbend.numerics.spectrum import spectrum
 from unbend.numerics.view import View
-from unbend.study.watch.measure import codes, effective_rank, guesses, of_rows, of_sums, readout_accuracy
+from unbend.study.watch.measure import codes, effective_rank, guesses, of_graphs, of_rows, of_sums, readout_accuracy
 from unbend.study.watch.sums import SpotTable, StepPlace, add_packed
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "relu6": F.relu6}
@@ -50,6 +50,32 @@ def test_sums_give_what_moments_and_activity_give(name, parts):
     assert numbers["dormant"] == pytest.approx(a.dormant.mean())
     assert numbers["saturated"] == pytest.approx(a.saturated.mean())
     assert numbers["zeros"] == pytest.approx(a.zero_share.mean())
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_graph_makes_the_same_numbers_and_begins_anew_in_each_step(name, parts):
+    g = torch.Generator().manual_seed(0)
+    act, edges = ACTIVATIONS[name], saturation(ACTIVATIONS[name])
+    pre = torch.randn(96, 12, generator=g) * torch.linspace(0.1, 8, 12) + torch.linspace(-20, 20, 12)
+    pre[5, 3] = torch.nan
+    values, view = act(pre), View("features", "none", 12)
+    known = taken(values, pre, edges, view, parts)[2]
+    tap = Tap("a", "a", "", 0, "activation", "A", (12,), view, saturation=edges)
+    at = StepPlace(torch.device("cpu"))
+    table = SpotTable([Spot(tap, "a")], at)
+    sums = table.each[0]
+    for step in (0, 1, 600):
+        at.move(step)
+        assert table.numbers() is None
+        for x, z in zip(values.chunk(parts), pre.chunk(parts), strict=True):
+            sums.graph.add(x, z if edges.pre is not None else None, sums.plan)
+        found = of_graphs(table.numbers(), np.array([True]))[0]
+        assert found == pytest.approx(known, rel=1e-5)
+        assert sums.n == 96
+        assert of_sums(table.unpack(table.pack()), np.array([True]))[0] == pytest.approx(known, rel=1e-5)
+        assert np.isnan(table.numbers()[0, -2])
+        assert np.isnan(table.take_peaks()[0, step % 512])
 
 
 @pytest.mark.parametrize("layout", ["maps", "tokens"])
@@ -157,5 +183,7 @@ def test_memory_does_not_grow_with_steps():
             optimiser.step()
     assert len(watch.history.snapshots) == 1
     assert all(
-        tensor.numel() < 10**5 for sums in watch._reporter._sums for tensor in (sums.sums, sums.rows, sums.peaks)
+        tensor.numel() < 10**5
+        for sums in watch._reporter._sums
+        for tensor in (sums.graph.table, sums.rows, sums.graph.peaks)
     )

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import unbend
+from unbend.study.watch import optimiser
 from unbend.study.watch.sums import SpotSums
 
 FETCHED = frozenset(
@@ -62,7 +63,7 @@ class Operators(TorchDispatchMode):
 
 def waits(model, *, n, every, amp=False, hook=None):
     """By step, how often it waited; forward and backward pass, and all of it."""
-    optimiser = torch.optim.SGD(model.parameters(), 1e-2, momentum=0.9)
+    sgd = torch.optim.SGD(model.parameters(), 1e-2, momentum=0.9)
     if hook is not None:
         next(model.children()).register_forward_hook(hook)
     found = []
@@ -74,9 +75,9 @@ def waits(model, *, n, every, amp=False, hook=None):
                     loss = F.cross_entropy(model(x), y)
                     watch.label(y)
                     watch.log(loss=loss)
-                    optimiser.zero_grad()
+                    sgd.zero_grad()
                     loss.backward()
-                optimiser.step()
+                sgd.step()
             found.append((passes.total(), whole.total()))
     assert len(watch.history.snapshots) == len(range(0, n, every))
     return found
@@ -84,8 +85,9 @@ def waits(model, *, n, every, amp=False, hook=None):
 
 @pytest.fixture
 def as_on_a_device(monkeypatch):
-    """Values are looked at as on a device, where even the output is not read at once."""
+    """Values and parameters are looked at as on a device, where nothing is read at once and nothing is numpy's."""
     monkeypatch.setattr(SpotSums, "is_eager", False)
+    monkeypatch.setattr(optimiser, "_is_plain", lambda _tensor: False)
 
 
 @pytest.mark.parametrize("amp", [False, True])
@@ -117,7 +119,7 @@ def test_on_the_cpu_the_output_alone_is_read_at_once():
 @pytest.mark.parametrize("name", NETS)
 def test_cuda_itself_finds_no_wait_between_snapshots(name):
     model = NETS[name]().cuda()
-    optimiser = torch.optim.SGD(model.parameters(), 1e-2, momentum=0.9)
+    sgd = torch.optim.SGD(model.parameters(), 1e-2, momentum=0.9)
     data = [(x.cuda(), y.cuda()) for x, y in batches(7)]
     with unbend.watch(model, every=3, budget=None) as watch:
         for step, (x, y) in enumerate(data):
@@ -126,11 +128,11 @@ def test_cuda_itself_finds_no_wait_between_snapshots(name):
                 loss = F.cross_entropy(model(x), y)
                 watch.label(y)
                 watch.log(loss=loss)
-                optimiser.zero_grad()
+                sgd.zero_grad()
                 loss.backward()
                 if step % 3 == 0:
                     torch.cuda.set_sync_debug_mode("default")
-                optimiser.step()
+                sgd.step()
             finally:
                 torch.cuda.set_sync_debug_mode("default")
     assert watch.history.steps.tolist() == [1, 4, 7]

@@ -63,6 +63,19 @@ def of_sums(taken: Taken, is_judged: Array) -> list[dict[str, float]]:
     ]
 
 
+def of_graphs(numbers: Float64[Array, "l 11"], is_judged: Array) -> list[dict[str, float]]:
+    """The same of what compiled graphs made of their sums already.
+
+    Args:
+        numbers: as `sums.SpotTable.numbers` gives them.
+        is_judged: which are activations [l].
+    """
+    return [
+        dict(zip(_OF_UNITS if judged else _OF_ANY, values, strict=False)) if values[6] and values[7] else {}
+        for values, judged in zip(numbers.tolist(), is_judged.tolist(), strict=True)
+    ]
+
+
 def of_rows(rows: Tensor, label: Int64[Array, "m"] | None) -> dict[str, float]:
     """How many directions a layer's rows use and, with labels, how far apart they put the classes."""
     x = rows.double()
@@ -151,6 +164,8 @@ def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
     if y is None:
         return None
     y = torch.as_tensor(y).detach()
+    if y.ndim == 1 and y.dtype is torch.int64 and y.is_cpu:
+        return y[:n].numpy() if len(y) >= n else None
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2 and y.is_floating_point() and y.shape[1] > 1 and _is_share(y[:n]):

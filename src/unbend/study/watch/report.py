@@ -7,7 +7,7 @@ for a device or for other ranks.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -18,7 +18,7 @@ from unbend._typing import Array, Float64, Int64
 from unbend.capture.live import Spot, is_told
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
-from unbend.study.watch.measure import codes, guesses, histogram_of, of_rows, of_sums
+from unbend.study.watch.measure import codes, guesses, histogram_of, of_graphs, of_rows, of_sums
 from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
@@ -31,6 +31,8 @@ _FORGET = 0.8
 
 _FEW_CLASSES = 4096
 """Labels up to which they are counted without being sorted."""
+_NONE = np.zeros(0)
+_NO_ROWS = torch.zeros(0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,11 +56,12 @@ class Reported:
     histograms: dict[str, ValueHistogram]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Part:
     """What one rank brings to a snapshot."""
 
     packed: Float64[Array, "p"]
+    numbers: Float64[Array, "l 11"] | None
     rows: tuple[Tensor, ...]
     peaks: Array
     y: Int64[Array, "m"] | None
@@ -146,6 +149,14 @@ class Reporter:
             return None
         return self._first_bad(self._table.take_peaks(), step)
 
+    def _bad_now(self, peaks: Sequence[float], step: int) -> tuple[int, str] | None:
+        """The same where every step before was looked at."""
+        self._looked = step
+        if math.isfinite(sum(peaks)):
+            return None
+        found = (spot for spot, peak in zip(self.spots, peaks, strict=True) if not math.isfinite(peak))
+        return next(((step, spot.tap.name) for spot in found), None)
+
     def _first_bad(self, peaks: Array, step: int) -> tuple[int, str] | None:
         first = max(self._looked, step - CHECKED)
         self._looked = step
@@ -174,43 +185,57 @@ class Reporter:
         """
         if taken.skipped is not None and bool(torch.as_tensor(taken.skipped).max() > 0):
             return None
-        mine = replace(self._mine(taken, y, values), distance=distance)
+        mine = self._mine(taken, y, step, values)
+        mine.distance = distance
         parts = gather(lambda: mine, self._ranks)
         started = time.perf_counter()
         layers, values = self._of_spots(parts)
         self._deep_cost = time.perf_counter() - started if parts[0].is_deep else self._deep_cost
         found = self._of_weights(parts, taken, layers)
-        peaks = np.stack([part.peaks for part in parts]).max(0) if len(parts) > 1 else mine.peaks
-        bad = self._first_bad(peaks, step) if self._sums else None
-        if bad is None and not np.isfinite(found.get("gradient", 0.0)):
+        if mine.numbers is not None and self._looked == step - 1:
+            bad = self._bad_now(mine.numbers[:, -2].tolist(), step)
+        else:
+            peaks = np.stack([part.peaks for part in parts]).max(0) if len(parts) > 1 else mine.peaks
+            bad = self._first_bad(peaks, step) if self._sums else None
+        if bad is None and not math.isfinite(found.get("gradient", 0.0)):
             bad = step, ""
         whole = numbers({**_mean_values(parts), **values, **found})
         histograms, self._histograms = self._histograms, {}
         return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts), histograms)
 
-    def _mine(self, taken: OptimiserStep, y: Any, values: Mapping[str, float]) -> _Part:
+    def _mine(self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float]) -> _Part:
         """What this rank saw."""
-        packed = self._table.pack()
-        rows = tuple(
-            sums.rows.cpu().clone() if sums.wants_rows else torch.zeros(0, sums.rows.shape[1]) for sums in self._sums
-        )
-        n = int(packed[7 * self._table.width :][: len(self._sums)].min(initial=0 if not self._sums else SAMPLES))
+        numbers = self._table.numbers() if self._ranks.n == 1 else None
+        packed = self._table.pack() if numbers is None else _NONE
+        rows = tuple(sums.rows.cpu() if sums.wants_rows else _NO_ROWS for sums in self._sums)
+        n = int(self._counts(packed, numbers).min(initial=0 if not self._sums else SAMPLES))
         label = codes(y, min(n, SAMPLES if self._ranks.n == 1 else -(-SAMPLES // self._ranks.n), _length(y)))
         norms = taken.norms.double().cpu().numpy()
-        norms[0] /= 1.0 if taken.scale is None else float(taken.scale)
-        return _Part(
-            packed, rows, self._table.take_peaks() if self._sums else np.zeros((0, CHECKED)), label, norms,
-            {**values, "learning_rate": taken.rate}, self._is_deep,
-        )  # fmt: skip
+        if taken.scale is not None:
+            norms[0] /= float(taken.scale)
+        has_peaks = bool(self._sums) and (numbers is None or self._looked != step - 1)
+        peaks = self._table.take_peaks() if has_peaks else np.zeros((0, CHECKED))
+        values = {**values, "learning_rate": taken.rate}
+        return _Part(packed, numbers, rows, peaks, label, norms, values, self._is_deep)
+
+    def _counts(self, packed: Float64[Array, "p"], numbers: Float64[Array, "l 11"] | None) -> Float64[Array, "l"]:
+        """Samples that each spot saw."""
+        start = 7 * self._table.width
+        return packed[start : start + len(self._sums)] if numbers is None else numbers[:, 7]
 
     def _of_spots(self, parts: Sequence[_Part]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
         """What layers did, and what the network's own output was worth."""
         labels = [part.y for part in parts]
         label = None if any(y is None for y in labels) else np.concatenate([y for y in labels if y is not None])
         values: dict[str, float] = {}
-        whole = add_packed([part.packed for part in parts], self._table.width) if len(parts) > 1 else parts[0].packed
-        each = of_sums(self._table.unpack(whole), self._is_judged)
-        n = [part.packed[7 * self._table.width :] for part in parts]
+        if parts[0].numbers is None:
+            whole = (
+                add_packed([part.packed for part in parts], self._table.width) if len(parts) > 1 else parts[0].packed
+            )
+            each = of_sums(self._table.unpack(whole), self._is_judged)
+        else:
+            each = of_graphs(parts[0].numbers, self._is_judged)
+        n = [self._counts(part.packed, part.numbers) for part in parts]
         layers = {spot.tap.name: found for spot, found in zip(self.spots, each, strict=True) if found}
         for i, (spot, found) in enumerate(zip(self.spots, each, strict=True)):
             is_asked = (parts[0].is_deep or spot.is_output) and all(len(part.rows[i]) for part in parts)
@@ -243,13 +268,13 @@ class Reporter:
             return {}
         k = max(k, int(guess.max(initial=0)) + 1)
         old = len(self._confusion)
-        counts = np.bincount(y * k + guess, minlength=k * k).reshape(k, k).astype(float)
+        counts = np.bincount(y * k + guess, minlength=k * k).astype(float).reshape(k, k)
+        accuracy = float(counts.trace()) / len(y) if len(y) else math.nan
         counts[:old, :old] += self._confusion * _FORGET
         self._confusion = counts
-        each = counts.sum(1)
-        seen = each >= 1
-        recall = (counts.diagonal()[seen] / each[seen]).min() if seen.any() else np.nan
-        return {"accuracy": float((guess == y).mean()), "recall": float(recall)}
+        pairs = zip(counts.diagonal().tolist(), counts.sum(1).tolist(), strict=True)
+        recalls = [right / n for right, n in pairs if n >= 1]
+        return {"accuracy": accuracy, "recall": min(recalls, default=math.nan)}
 
     def _balance(self, label: Int64[Array, "m"]) -> dict[str, float]:
         """How unequal the classes are, over all labels seen."""
@@ -274,15 +299,15 @@ class Reporter:
             self._starts = {name: i for i, name in enumerate(owners) if i == 0 or owners[i - 1] != name}
         if not self._starts:
             return {}
-        squares = np.add.reduceat(parts[0].norms ** 2, list(self._starts.values()), axis=1)  # all ranks hold the same
-        gradient, flow, weight, moved, before = np.sqrt(squares)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            update = np.where(before > 0, moved / before, np.nan)
-        for name, told in zip(self._starts, np.stack([gradient, weight, update]).T.tolist(), strict=True):
-            found = zip(("gradient", "weight", "update"), told, strict=True)
-            layers.setdefault(name, {}).update({what: value for what, value in found if not math.isnan(value)})
-        whole, clipped = float(np.linalg.norm(gradient)), float(np.linalg.norm(flow))
-        return {"gradient": whole, "clipped": clipped / whole if whole > 0 else np.nan}
+        norms = parts[0].norms  # all ranks hold the same
+        squares = np.add.reduceat(norms * norms, list(self._starts.values()), axis=1).tolist()
+        for name, *owned in zip(self._starts, *squares, strict=True):
+            gradient, _, weight, moved, before = map(math.sqrt, owned)
+            update = moved / before if before > 0 else math.nan
+            found = zip(("gradient", "weight", "update"), (gradient, weight, update), strict=True)
+            layers.setdefault(name, {}).update({what: value for what, value in found if value == value})  # noqa: PLR0124  not NaN
+        whole, clipped = math.sqrt(sum(squares[0])), math.sqrt(sum(squares[1]))
+        return {"gradient": whole, "clipped": clipped / whole if whole > 0 else math.nan}
 
 
 def _length(y: Any) -> int:
@@ -292,6 +317,8 @@ def _length(y: Any) -> int:
 def _match(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:
     """The rows that have a label, rank by rank."""
     pairs = [(part[: len(y)], y[: len(part)]) for part, y in zip(rows, labels, strict=True) if y is not None]
+    if len(pairs) == 1:
+        return pairs[0]
     return torch.cat([part for part, _ in pairs]), np.concatenate([y for _, y in pairs])
 
 

@@ -1,8 +1,7 @@
 """What the spots of a run add up in a step that is reported: sums per unit and some rows.
 
-In: a layer's values inside the forward pass, eager or in a compiled graph. Out: sums and rows, on the host. There is
-no branch on values and no transfer in `add`, so that it breaks no graph and waits for no device. A graph adds into
-buffers that stay where they are; eager passes are kept as they come, which takes half the calls.
+In: a layer's values in eager passes, and what compiled graphs added up. Out: sums and rows, on the host. No transfer in
+`add` and `check`, so that they wait for no device. Eager passes are kept as they come, which takes half the calls.
 """
 
 from collections.abc import Sequence
@@ -18,20 +17,11 @@ from unbend.capture.live import Spot
 from unbend.numerics.batch import Saturation
 from unbend.numerics.view import View
 from unbend.numerics.views import reduce
+from unbend.study.watch.graph import CHECKED, N_TOLD, SAMPLES, GraphPlan, GraphSums, graph_sums, spread_out
 from unbend.study.watch.read import Looks, Room, SeenPass, look
 
-SAMPLES = 256
-"""Samples of a forward pass that are looked at: enough to know a share to 3 points, and a silent unit at 1.2 % of the
-samples. Values that are not finite are looked for in all of them."""
-COLUMNS = 4096
-"""Units of a layer whose values are kept for questions about rows; of wider layers, the first so many."""
-CHECKED = 512
-"""Steps whose peaks are kept until they are looked at."""
 _KEPT = 8
 """Eager passes of one step that are kept before they are added up."""
-_SUMS = 5
-"""Per unit: total, squares, values other than 0, magnitude, flat values. Of no activation the first two are known, of
-a rectifier three, since its magnitudes are its values, and its zeros are flat."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,19 +56,21 @@ class StepPlace:
     """
 
     def __init__(self, device: torch.device) -> None:
+        self.step: int = 0
         self.number: int = 0
-        self.tensor: Tensor = torch.zeros(1, dtype=torch.int64, device=device)
-        self._host: Array | None = self.tensor.numpy() if self.tensor.is_cpu else None
+        self.tensor: Tensor = torch.zeros(2, dtype=torch.int64, device=device)
+        self._cell: Array | None = self.tensor.numpy() if device.type == "cpu" else None
         self.room: Room = Room()
         self.is_marked: bool = False
 
     def move(self, step: int) -> None:
         """Go to a step."""
-        self.number = step % CHECKED
-        if self._host is None:
-            self.tensor.fill_(self.number)
+        self.step, self.number = step, step % CHECKED
+        if self._cell is None:
+            self.tensor.copy_(torch.tensor((step, self.number)), non_blocking=True)
         else:
-            self._host[0] = self.number  # the same memory, at a tenth of the time
+            # A call of torch takes as long as all the rest of a step without a report.
+            self._cell[0], self._cell[1] = step, self.number
 
 
 @final
@@ -90,59 +82,52 @@ class SpotSums:
         number: of the spot.
         at: the step that runs now, shared by all spots.
         samples: how many samples of a forward pass are looked at.
+        told: as in `graph_sums`.
     """
 
-    def __init__(self, spot: Spot, number: int, at: StepPlace, samples: int = SAMPLES) -> None:
-        device, width, saturation = at.tensor.device, spot.tap.view.width, spot.tap.saturation
+    def __init__(self, spot: Spot, number: int, at: StepPlace, *, samples: int, told: Array | None) -> None:
+        width, saturation = spot.tap.view.width, spot.tap.saturation
         self.samples: int = samples
         self.width: int = width
-        self.view: View = spot.tap.view
+        self.view: View = View(spot.tap.view.layout, spot.tap.view.rule, width)
         self.looks: Looks = Looks(
             self.view.layout,
             is_judged=saturation is not None,
             is_rectifier=saturation is not None and saturation.is_rectifier and saturation.high == np.inf,
             edges=(0.0, 0.0) if saturation is None else _inside(saturation),
         )
-        self.sums: Tensor = torch.zeros(_SUMS, width, dtype=torch.float64, device=device)
-        self.extremes: Tensor = torch.full((2, width), -torch.inf, device=device)
-        self.counts: Tensor = torch.zeros(2, dtype=torch.float64, device=device)
         self.at: StepPlace = at
         self.wants_rows: bool = True
-        self.peaks: Tensor = torch.zeros(CHECKED, device=device)
-        self.rows: Tensor = torch.zeros(samples, min(width, COLUMNS), device=device)
+        self.plan: GraphPlan = GraphPlan(self.view, self.looks.is_judged, self.looks.is_rectifier, samples)
+        self.graph: GraphSums = graph_sums(at.tensor, told, self.looks, self.plan)
         self._number = number
         self._passes: list[SeenPass] = []
         self._totals: list[tuple[int, int, Tensor]] = []
-        self._is_dirty = False
+        self._is_added = False
 
     def add(self, values: Tensor, pre: Tensor | None) -> None:
-        """Add one forward pass.
+        """Add one eager forward pass.
 
         Args:
             values: the layer's values as they are read, detached.
             pre: the activation's input, where its saturation is about that.
 
         Cost:
-            One read of at most `SAMPLES` samples, and one of the others; fused into one in a compiled graph.
+            One read of at most `SAMPLES` samples, and one of the others.
         """
         if not len(values) or values.shape[-1 if self.view.layout != "maps" else 1] != self.width:
             return
         x, z = values[: self.samples], None if pre is None else pre[: self.samples]
-        if torch.compiler.is_compiling():
-            self.check(values)
-            self._add_in_graph(x.float(), None if z is None else z.float())
-        else:
-            seen = look(x, z, self.looks, self.at.room)
-            self._passes.append(seen)
-            self._note(seen.sums[0].sum())
-            if len(values) > self.samples:
-                self._note(values[self.samples :].sum(dtype=torch.float32))
-            if len(self._passes) == _KEPT:
-                self._add_passes()
-        if torch.compiler.is_compiling() or self.wants_rows:  # in a graph always: there are to be no more than two
+        seen = look(x, z, self.looks, self.at.room)
+        self._passes.append(seen)
+        self._note(seen.sums[0].sum())
+        if len(values) > self.samples:
+            self._note(values[self.samples :].sum(dtype=torch.float32))
+        if len(self._passes) == _KEPT:
+            self._add_passes()
+        if self.wants_rows:
             n = min(x.shape[0], self.rows.shape[0])
-            view = View(self.view.layout, self.view.rule, self.view.width)
-            self.rows[:n].copy_(reduce(x[:n].float(), view)[:, : self.rows.shape[1]])
+            self.rows[:n].copy_(reduce(x[:n].float(), self.view)[:, : self.rows.shape[1]])
 
     def check(self, values: Tensor) -> None:
         """Note the sum of all values of this step; it is NaN or infinite where a value is, or where it overflows.
@@ -150,12 +135,7 @@ class SpotSums:
         Cost:
             One read of all samples. (The greatest magnitude would not overflow, and takes fifty times as long.)
         """
-        total = values.sum(dtype=torch.float32)
-        if torch.compiler.is_compiling():
-            at = self.at.tensor
-            self.peaks.index_copy_(0, at, self.peaks.index_select(0, at) + total)
-        else:
-            self._note(total)
+        self._note(values.sum(dtype=torch.float32))
 
     def mark(self) -> None:
         """Note that a value of this step is not finite."""
@@ -163,29 +143,40 @@ class SpotSums:
         self.at.is_marked = True
 
     @property
+    def rows(self) -> Tensor:
+        """Rows of the last pass."""
+        return self.graph.rows
+
+    @property
     def is_eager(self) -> bool:
         """Whether this step's passes were all eager, on the CPU."""
-        return bool(self._passes) and not self._is_dirty and self.at.tensor.is_cpu
+        return bool(self._passes) and not self._is_added and self.at.tensor.is_cpu
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether no pass was eager since the last look at peaks."""
+        return not self._passes and not self._totals
 
     @property
     def n(self) -> int:
         """Samples added in this step."""
-        return sum(one.n for one in self._passes) + (0 if self._passes else int(self.counts[0]))
+        if self._passes:
+            return sum(one.n for one in self._passes)
+        n, _, _, step = self.graph.state.tolist()
+        return int(n) if step == self.at.step else 0
 
     def parts(self) -> tuple[list[Tensor], SeenPass | None]:
         """What was added, as tensors that wait to be joined; the pass they are of, where it is one eager one only."""
-        if len(self._passes) == 1 and not self._is_dirty:
+        if len(self._passes) == 1 and not self._is_added:
             one = self._passes[0]
             return [*one.sums, one.high, *(() if one.low is None else (one.low,))], one
         self._add_passes()
-        return [self.sums.flatten(), self.extremes.flatten(), self.counts], None
+        return [self.graph.state, self.graph.table.flatten()], None
 
-    def buffers(self) -> tuple[Tensor, ...]:
-        """What is to be emptied before a step that is reported: nothing, if all that was added are eager passes."""
-        is_empty = bool(self._passes) and not self._is_dirty
+    def reset(self) -> None:
+        """Begin a step that is reported."""
         self._passes.clear()
-        self._is_dirty = False
-        return () if is_empty else (self.sums, self.counts, self.extremes)  # a graph may have added
+        self._is_added = False
 
     def take_totals(self) -> list[tuple[int, int, Tensor]]:
         """Of eager passes since the last call: spot and step among the peaks, and the total."""
@@ -195,34 +186,12 @@ class SpotSums:
     def _note(self, total: Tensor) -> None:
         self._totals.append((self._number, self.at.number, total))
 
-    def _add_in_graph(self, x: Tensor, z: Tensor | None) -> None:
-        """The sums of `read.look`, in a form that a compiler makes one loop of."""
-        axes = [0, *range(2, x.ndim)] if self.view.layout == "maps" else list(range(x.ndim - 1))
-        found = [x.sum(axes), (x * x).sum(axes)]
-        if self.looks.is_rectifier:
-            found.append(x.sign().sum(axes))
-        elif self.looks.is_judged:
-            z = x if z is None else z
-            flat = (z - z.clamp(*self.looks.edges)).sign().square()
-            found += [x.sign().square().sum(axes), x.abs().sum(axes), flat.sum(axes)]
-        low = None if self.looks.is_rectifier else x.amin(axes)
-        self._add(SeenPass(tuple(found), x.amax(axes), low, x.shape[0], x.numel() // self.width))
-
-    def _add(self, seen: SeenPass) -> None:
-        """Add a pass into the buffers."""
-        self.sums[: len(seen.sums)].add_(torch.stack(seen.sums))
-        self.extremes[1].copy_(torch.maximum(self.extremes[1], seen.high))
-        if seen.low is not None:
-            self.extremes[0].copy_(torch.maximum(self.extremes[0], -seen.low))
-        self.counts[0].add_(seen.n)
-        self.counts[1].add_(seen.count)
-
     def _add_passes(self) -> None:
         """Add the eager passes into the buffers."""
         for one in self._passes:
-            self._add(one)
+            self.graph.add_pass(one, self.plan, 0.0)
+            self._is_added = True
         self._passes.clear()
-        self._is_dirty = True
 
 
 @final
@@ -236,7 +205,11 @@ class SpotTable:
     """
 
     def __init__(self, spots: Sequence[Spot], at: StepPlace, samples: int = SAMPLES) -> None:
-        self.each: tuple[SpotSums, ...] = tuple(SpotSums(spot, i, at, samples) for i, spot in enumerate(spots))
+        self._told: Array | None = np.zeros((len(spots), N_TOLD)) if at.tensor.is_cpu else None
+        self.each: tuple[SpotSums, ...] = tuple(
+            SpotSums(spot, i, at, samples=samples, told=None if self._told is None else self._told[i])
+            for i, spot in enumerate(spots)
+        )
         widths = [one.width for one in self.each]
         self.width: int = sum(widths)
         self.starts: Int64[Array, "l"] = np.concatenate([[0], np.cumsum(widths, dtype=np.int64)])[:-1].astype(np.int64)
@@ -245,10 +218,8 @@ class SpotTable:
 
     def reset(self) -> None:
         """Begin anew."""
-        found = [buffers for one in self.each if (buffers := one.buffers())]
-        if found:
-            torch._foreach_zero_([buffer for buffers in found for buffer in buffers])
-            torch._foreach_sub_([extremes for _, _, extremes in found], torch.inf)
+        for one in self.each:
+            one.reset()
 
     def pack(self) -> Float64[Array, "p"]:
         """All sums, extremes and counts as one vector on the host."""
@@ -264,10 +235,14 @@ class SpotTable:
         for i, (one, (_, seen), start) in enumerate(zip(self.each, parts, self.starts, strict=True)):
             end, w = start + one.width, one.width
             if seen is None:
-                sums[:, start:end] = found[at : at + 5 * w].reshape(5, w)
-                extremes[:, start:end] = found[at + 5 * w : at + 7 * w].reshape(2, w)
-                counts[:, i] = found[at + 7 * w : at + 7 * w + 2]
-                at += 7 * w + 2
+                n, count, _, step = found[at : at + 4]
+                k = len(one.graph.table)
+                table = found[at + 4 : at + 4 + k * w].reshape(k, w)
+                extremes[:, start:end] = -np.inf
+                if step == one.at.step:  # else they are of a step before
+                    sums[:, start:end], extremes[:, start:end] = spread_out(table, one.plan)
+                    counts[:, i] = n, count
+                at += 4 + k * w
                 continue
             k = len(seen.sums)
             sums[:k, start:end] = found[at : at + k * w].reshape(k, w)
@@ -277,6 +252,21 @@ class SpotTable:
             counts[:, i] = seen.n, seen.count
             at += 0 if seen.low is None else w
         return out
+
+    def numbers(self) -> Float64[Array, "l 11"] | None:
+        """What graphs made of this step's sums, `GraphSums.numbers` and `state`; None where a pass was eager.
+
+        They are those of one process: sums of ranks must be added first. The next pass writes over them.
+        """
+        if not self.each or not all(one.is_compiled for one in self.each):
+            return None
+        found = self._told
+        if found is None:
+            found = (
+                torch.cat([part for one in self.each for part in (one.graph.numbers, one.graph.state)]).cpu().numpy()
+            )
+            found = found.reshape(-1, N_TOLD)
+        return found if (found[:, -1] == self.each[0].at.step).all() else None
 
     def unpack(self, packed: Float64[Array, "p"]) -> Taken:
         """What `packed` holds."""
@@ -291,8 +281,8 @@ class SpotTable:
 
     def take_peaks(self) -> Array:
         """The sums of values of the steps since the last look [spots, steps]."""
-        peaks = torch.stack([one.peaks for one in self.each]).cpu().numpy()
-        torch._foreach_zero_([one.peaks for one in self.each])
+        peaks = torch.stack([one.graph.peaks for one in self.each]).cpu().numpy()
+        torch._foreach_zero_([one.graph.peaks for one in self.each])
         totals = [total for one in self.each for total in one.take_totals()]
         if totals:
             rows, columns, values = zip(*totals, strict=True)

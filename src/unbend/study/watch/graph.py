@@ -1,0 +1,213 @@
+"""What a compiled graph adds up of one spot, and the numbers it makes of that at once.
+
+In: a layer's values inside a forward pass. Out: sums, extremes, rows and numbers, in buffers that stay where they are.
+There is no branch on values and no transfer, so that no graph breaks and no device is waited for. Numbers that are made
+in the graph cost next to nothing; made outside of it, between two products, they cost more than all sums.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unbend._typing import Array, Float64
+from unbend.numerics.activity import DORMANT, MOSTLY
+from unbend.numerics.view import View
+from unbend.numerics.views import reduce
+from unbend.study.watch.read import Looks, SeenPass
+
+SAMPLES = 256
+"""Samples of a forward pass that are looked at: enough to know a share to 3 points, and a silent unit at 1.2 % of the
+samples. Values that are not finite are looked for in all of them."""
+COLUMNS = 4096
+"""Units of a layer whose values are kept for questions about rows; of wider layers, the first so many."""
+CHECKED = 512
+"""Steps whose peaks are kept until they are looked at."""
+N_NUMBERS = 7
+"""What a graph says of a spot: the six numbers of an activation as `measure.of_sums` names them, and how many of its
+units were finite."""
+N_TOLD = N_NUMBERS + 4
+"""These, and how far they are to be trusted: `GraphSums.state`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphPlan:
+    """What is decided before a graph is made. No plain number with a point is among it: it would be handed in anew.
+
+    Attributes:
+        view: how rows are read, before sketching.
+        is_judged: as in `read.Looks`.
+        is_rectifier: as there.
+        samples: how many samples of a pass are looked at.
+    """
+
+    view: View
+    is_judged: bool
+    is_rectifier: bool
+    samples: int
+
+    @property
+    def n_sums(self) -> int:
+        """Sums of each unit, as in `read.SeenPass`."""
+        return 3 if self.is_rectifier else 5 if self.is_judged else 2
+
+    @property
+    def n_extremes(self) -> int:
+        """Extremes of each unit."""
+        return 1 if self.is_rectifier else 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphSums:
+    """Sums of one spot, held where the layer's values are; they begin anew in the first pass of each step.
+
+    Few tensors, since a compiled graph looks at each of them before every call.
+
+    Attributes:
+        now: the step that runs, and its place among the peaks; shared by all spots [2].
+        edges: as in `read.Looks` [2].
+        table: sums per unit as in `read.SeenPass`, greatest value, and of all but rectifiers the least, negated [k, d].
+        numbers: what was made of them [N_NUMBERS].
+        state: samples, values per unit, the sum of all values, and of which step these are, -1 for none [4].
+        peaks: the sums of all values of the last steps [CHECKED].
+        rows: of the last pass [samples, columns].
+    """
+
+    now: Tensor
+    edges: Tensor
+    table: Tensor
+    numbers: Tensor
+    state: Tensor
+    peaks: Tensor
+    rows: Tensor
+
+    def add(self, values: Tensor, pre: Tensor | None, plan: Any) -> None:
+        """Add one forward pass of a step that is reported.
+
+        Args:
+            values: the layer's values as they are read, detached.
+            pre: the activation's input, where its saturation is about that.
+            plan: a `GraphPlan`.
+        """
+        if not len(values) or values.shape[1 if plan.view.layout == "maps" else -1] != plan.view.width:
+            return
+        x, z = values[: plan.samples].float(), None if pre is None else pre[: plan.samples].float()
+        self.add_pass(self._look(x, z, plan), plan, self.check(values))
+        n = min(x.shape[0], self.rows.shape[0])
+        self.rows[:n].copy_(reduce(x[:n], plan.view)[:, : self.rows.shape[1]])
+
+    def check(self, values: Tensor) -> Tensor:
+        """Look at one forward pass of any step: the sum of its values, which is added to the step's peak.
+
+        Cost:
+            One read of all samples, fused into what makes them; of each sample or map first, since one long sum is made
+            by careful code that takes five times as long.
+        """
+        inner = tuple(range(min(2, values.ndim - 1), values.ndim))
+        total = values.sum(inner, dtype=torch.float32).sum()
+        self.peaks.index_add_(0, self.now[1:], total[None])
+        return total
+
+    def add_pass(self, seen: SeenPass, plan: GraphPlan, total: Tensor | float) -> None:
+        """Add a pass, in a graph or outside of one.
+
+        Args:
+            seen: the pass.
+            plan: of the spot.
+            total: the sum of its values.
+        """
+        k = len(seen.sums)
+        is_new = self.state[3:] != self.now[:1]
+        extremes = [seen.high] if seen.low is None else [seen.high, -seen.low]
+        row = torch.arange(k + len(extremes), device=is_new.device)[:, None]
+        old = torch.where(is_new, torch.where(row < k, 0.0, -torch.inf), self.table)
+        given = _stack([*seen.sums, *extremes])
+        table = torch.where(row < k, old + given, torch.maximum(old, given))
+        part = torch.arange(4, device=is_new.device)
+        counted = torch.where(part == 0, float(seen.n), torch.where(part == 1, float(seen.count), total))
+        state = torch.where(is_new, 0.0, self.state) + counted
+        self.numbers.copy_(_numbers(table, k, state[1], plan))
+        self.table.copy_(table)
+        self.state.copy_(torch.where(part == 3, self.now[0], state))
+
+    def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> SeenPass:
+        """The sums of `read.look`, in a form that a compiler makes one loop of."""
+        axes = [0, *range(2, x.ndim)] if plan.view.layout == "maps" else list(range(x.ndim - 1))
+        found = [x.sum(axes), (x * x).sum(axes)]
+        if plan.is_rectifier:
+            found.append(x.sign().sum(axes))
+        elif plan.is_judged:
+            z = x if z is None else z
+            flat = (z - z.clamp(self.edges[0], self.edges[1])).sign().square()
+            found += [x.sign().square().sum(axes), x.abs().sum(axes), flat.sum(axes)]
+        low = None if plan.is_rectifier else x.amin(axes)
+        return SeenPass(tuple(found), x.amax(axes), low, x.shape[0], x.numel() // plan.view.width)
+
+
+def graph_sums(now: Tensor, told: Array | None, looks: Looks, plan: GraphPlan) -> GraphSums:
+    """Buffers of one spot.
+
+    Args:
+        now: the step that runs.
+        told: on the CPU the memory of `numbers` and `state`, so that those of all spots are read at once [N_TOLD].
+        looks: what is to be known.
+        plan: what is decided.
+    """
+    device, d = now.device, plan.view.width
+    numbers = torch.zeros(N_NUMBERS, dtype=torch.float64, device=device)
+    state = torch.zeros(N_TOLD - N_NUMBERS, dtype=torch.float64, device=device)
+    if told is not None:  # two tensors that share no storage of torch's, since a graph would have to be told of that
+        numbers, state = torch.from_numpy(told[:N_NUMBERS]), torch.from_numpy(told[N_NUMBERS:])
+    return GraphSums(
+        now,
+        edges=torch.tensor(looks.edges, device=device),
+        table=torch.zeros(plan.n_sums + plan.n_extremes, d, dtype=torch.float64, device=device),
+        numbers=numbers,
+        state=state.fill_(-1.0),
+        peaks=torch.zeros(CHECKED, device=device),
+        rows=torch.zeros(plan.samples, min(d, COLUMNS), device=device),
+    )
+
+
+def spread_out(table: Float64[Array, "k d"], plan: GraphPlan) -> tuple[Float64[Array, "5 d"], Float64[Array, "2 d"]]:
+    """A table of `GraphSums` on the host as five sums, those that are not known 0, and least, negated, and greatest."""
+    k, d = plan.n_sums, table.shape[1]
+    sums, extremes = np.zeros((5, d)), np.full((2, d), -np.inf)
+    sums[:k], extremes[1] = table[:k], table[k]
+    if plan.n_extremes == 2:
+        extremes[0] = table[k + 1]
+    return sums, extremes
+
+
+def _numbers(table: Tensor, k: int, count: Tensor, plan: GraphPlan) -> Tensor:
+    """The numbers of `measure.of_sums`, and how many units were finite [N_NUMBERS]."""
+    high = table[k]
+    low = torch.zeros_like(high) if plan.is_rectifier else -table[k + 1]
+    good = torch.isfinite(table[0] + table[1] + low + high)
+    each = torch.where(good, table[:k], 0.0) / count
+    mean, squares = each[0], each[1]
+    silent = ((low == 0) & (high == 0) & good).double()
+    found = [squares, (squares - mean * mean).clamp_min(0.0), silent]
+    if plan.is_judged:
+        zeros = torch.where(good, (count - table[2]) / count, 0.0)
+        magnitude, flat = (mean.abs(), zeros) if plan.is_rectifier else (each[3], each[4])
+        d, whole = _stack([good.double(), magnitude]).sum(1)
+        is_dormant = (magnitude <= DORMANT * whole / d) | (silent > 0)
+        found += [(is_dormant & good).double(), ((flat >= MOSTLY) & (silent == 0) & good).double(), zeros]
+    else:
+        found += [torch.zeros_like(mean)] * 3
+    parts = _stack([*found, good.double()]).sum(1)
+    row, mean_parts = torch.arange(N_NUMBERS, device=parts.device), parts / parts[-1]
+    return torch.where(row < 2, mean_parts.sqrt(), torch.where(row < N_NUMBERS - 1, mean_parts, parts))
+
+
+def _stack(rows: Sequence[Tensor]) -> Tensor:
+    """Rows as a table of float64, chosen by their number: to copy them into it takes a graph a call for each."""
+    row = torch.arange(len(rows), device=rows[0].device)[:, None]
+    out = rows[-1].double()[None]
+    for i in reversed(range(len(rows) - 1)):
+        out = torch.where(row == i, rows[i].double(), out)
+    return out.expand(len(rows), -1)
