@@ -5,7 +5,14 @@ from tests import chromium
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """One for the tests of a file, which open pages of their own; while it runs, nothing else may run an event loop."""
-    with chromium.launched() as found:
-        yield found
+def tab():
+    """One for the tests of a file; while its browser runs, nothing else may run an event loop."""
+    with chromium.launched() as browser:
+        yield chromium.Tab(browser)
+
+
+@pytest.fixture
+def visit(tab):
+    """Opens a page; at the end nothing was fetched and nothing was complained about."""
+    yield tab.visit
+    tab.leave()

@@ -177,14 +177,9 @@ def test_the_command_prints_the_movement_and_writes_page_film_and_table(folder, 
 @pytest.mark.browser
 @chromium.IS_THERE
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page_fits_its_window_and_its_slider_moves_the_rows(found, tmp_path, browser, width, scheme):
+def test_the_page_fits_its_window_and_its_slider_moves_the_rows(found, tmp_path, visit, width, scheme):
     write(maps_page(found, title="Maps"), tmp_path / "maps.html")
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
-    page, wrong = context.new_page(), []
-    page.on("console", lambda message: wrong.append(message.text))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto((tmp_path / "maps.html").as_uri())
-    page.wait_for_selector(".stage path.dots")
+    page = visit(tmp_path / "maps.html", width=width, scheme=scheme, ready=".stage path.dots")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     dots, slider = page.locator(".stage path.dots").first, page.locator(".reel input").first
     before = dots.get_attribute("d")
@@ -193,8 +188,6 @@ def test_the_page_fits_its_window_and_its_slider_moves_the_rows(found, tmp_path,
     assert dots.get_attribute("d") != before
     assert page.locator(".reel output").first.text_content() == "0 Linear"
     assert not chromium.faults(page)
-    context.close()
-    assert not wrong
 
 
 def test_a_layer_that_only_turns_and_stretches_its_rows_leaves_every_map_as_it_was():

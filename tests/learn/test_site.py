@@ -126,14 +126,8 @@ def test_a_word_of_the_glossary_is_linked_where_it_is_used_first(site):
 @chromium.IS_THERE
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme):
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said, asked = [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto((site / "xor.html").as_uri())
-    page.wait_for_selector("html[data-ready]")
+def test_a_browser_shows_it_and_confronts_the_guess(site, tab, visit, width, scheme):
+    page = visit(site / "xor.html", width=width, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert page.evaluate("document.querySelector('math').getBoundingClientRect().height") > 5
     assert page.evaluate("[...document.querySelectorAll('.formula')].every(f => f.scrollWidth <= f.clientWidth)")
@@ -144,13 +138,13 @@ def test_a_browser_shows_it_and_confronts_the_guess(site, browser, width, scheme
     assert page.locator("#result").evaluate("node => node.open")
     verdict = page.locator(".live .verdict")
     assert verdict.text_content().startswith("A line parts the classes")
-    for _ in range(26):  # turns the first unit's line until it runs through (0, 0) and (1, 1)
-        page.locator(".live .handle").nth(0).press("ArrowUp")
-        page.locator(".live .handle").nth(1).press("ArrowDown")
+    up, down = page.locator(".live .handle").nth(0), page.locator(".live .handle").nth(1)
+    for handle, key in ((up, "ArrowUp"), (down, "ArrowDown")):
+        handle.focus()
+        for _ in range(26):  # turns the first unit's line until it runs through (0, 0) and (1, 1)
+            page.keyboard.press(key)
     assert verdict.text_content().startswith("No line found")
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert page.locator("#confront").text_content().startswith("You said 90 of 100")
-    assert said == []
-    assert all(url.startswith("file:") for url in asked)
-    page.close()
+    assert all(url.startswith("file:") for url in tab.asked)
