@@ -12,6 +12,7 @@ _HOMES = {
     "bounds": ("dot_twice", "row_margins", "row_sums"),
     "kernels": ("group", "judge", "mix", "parts", "sweep_maps", "sweep_rows"),
     "running": ("LAYER", "batch_table", "collect", "mean_of", "mirror", "note", "prepare", "put", "run_at"),
+    "trees": ("ask_trees",),
 }
 """The files of this package that import numba, and what others may take from them."""
 

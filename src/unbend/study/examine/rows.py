@@ -4,13 +4,17 @@ In: a subject, its scores. Out: `DataFacts`. Trees are asked only where the netw
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unbend._typing import Array
+from unbend.numerics.forest import class_votes, mean_targets
 from unbend.numerics.rates import average_precision
 from unbend.study.examine.kept import kept
 from unbend.study.examine.references import are_inputs
@@ -23,6 +27,8 @@ _COLUMNS = 100
 """Columns that are each asked alone for the label."""
 _FEWEST = 40
 _FOLDS = 3
+_LEAF = 3
+"""Rows that a leaf holds at least, where what is asked for is a mean or a ranking."""
 _SUM = 1e-3
 """How far the outputs of a row may add up to another number than 1 and be probabilities."""
 _BETTER_UNSEEN = 0.08
@@ -126,23 +132,17 @@ def _inside(x: Array, y: Array) -> _Inside:
     median of the right ones. Rows that are merely hard are contradicted by few votes. So twice the share of rows that
     are contradicted by more votes than that median estimates the noise (after Northcutt, Jiang & Chuang 2021).
     """
-    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     if y.dtype.kind != "i":
-        trees, folds = (
-            ExtraTreesRegressor(60, min_samples_leaf=3, random_state=0),
-            KFold(_FOLDS, shuffle=True, random_state=0),
-        )
         if len(y) < _FEWEST:
             return _Inside()
-        found = cross_val_predict(trees, x, y[:, 0] if y.shape[1] == 1 else y, cv=folds)
-        return _Inside(pooled_r2(torch.from_numpy(np.asarray(found, np.float64)), torch.from_numpy(y)))
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+        found = _crossed(KFold(_FOLDS, shuffle=True, random_state=0), partial(mean_targets, smallest=_LEAF), x, y)
+        return _Inside(pooled_r2(torch.from_numpy(found), torch.from_numpy(y)))
     _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
     if len(counts) < 2 or counts.min() < _FOLDS:
         return _Inside()
-    votes = cross_val_predict(ExtraTreesClassifier(60, random_state=0), x, y, cv=folds, method="predict_proba")
+    votes = _crossed(StratifiedKFold(_FOLDS, shuffle=True, random_state=0), class_votes, x, y)
     is_right, most = votes.argmax(1) == y, votes.max(1)
     if not is_right.any():
         return _Inside(0.0)
@@ -159,15 +159,19 @@ def _apart(subject: Subject) -> float:
 @kept
 def _told_apart(one: Array, other: Array) -> float:
     """Area under the ROC curve with which trees tell as many rows of two tables apart, cross-validated."""
-    from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedKFold
 
-    x = np.concatenate([one, other])
-    part = np.repeat([0, 1], len(one))
-    trees = ExtraTreesClassifier(60, min_samples_leaf=3, random_state=0)
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    return float(roc_auc_score(part, cross_val_predict(trees, x, part, cv=folds, method="predict_proba")[:, 1]))
+    x, part = np.concatenate([one, other]), np.repeat([0, 1], len(one))
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    return float(roc_auc_score(part, _crossed(folds, partial(class_votes, smallest=_LEAF), x, part)[:, 1]))
+
+
+def _crossed(folds: Any, ask: Callable[[Array, Array, Array], Array], x: Array, y: Array) -> Array:
+    """What is told of the rows of each fold from the others."""
+    parts = list(folds.split(x, y))
+    told = np.concatenate([ask(x[others], y[others], x[own]) for others, own in parts])
+    return told[np.argsort(np.concatenate([own for _, own in parts]))]
 
 
 def _spread(x: Array, n: int) -> Array:
