@@ -14,8 +14,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import cache, partial, wraps
+from dataclasses import dataclass
+from functools import partial, wraps
 from hashlib import md5
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, ForwardRef, get_args, get_type_hints
@@ -24,14 +26,16 @@ import jaxtyping
 import numpy as np
 import pytest
 from beartype import BeartypeConf, beartype
+from beartype.door import die_if_unbearable
 from hypothesis import settings
-from jaxtyping._storage import pop_shape_memo, push_shape_memo
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from xdist.scheduler import LoadScopeScheduling
 
 _jaxtyped = jaxtyping.jaxtyped
-_check = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
+_SCOPE = _jaxtyped("context")
+"""Names of axes mean one size each within it; it may be entered again inside."""
+_CONF = BeartypeConf(violation_type=jaxtyping.TypeCheckError)
 
 
 def _hints(function: FunctionType) -> dict[str, Any]:
@@ -44,17 +48,50 @@ def _hints(function: FunctionType) -> dict[str, Any]:
         }
 
 
-def _typed(function: FunctionType) -> tuple[Callable[..., Any] | None, bool]:
-    """The function with checks of its arguments and answer, if there are any, and whether it says sizes of axes."""
-    bare = FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-    )
-    bare.__kwdefaults__, bare.__qualname__, bare.__module__ = (
-        function.__kwdefaults__, function.__qualname__, function.__module__
-    )  # fmt: skip
-    bare.__annotations__ = _hints(function)
-    typed = _check(bare)
-    return None if typed is bare else typed, any(map(_says_axes, bare.__annotations__.values()))
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """What is checked of the calls of a function, found when it is called for the first time.
+
+    Attributes:
+        typed: the function with checks; None where nothing is to check, and for one that is defined in a function: it
+            is another with each call of that, and is checked by its hints.
+        hints: what is said of arguments and answer; empty where there is nothing to check.
+        has_axes: whether sizes of axes are said.
+        code: kept, so that no other has its identity.
+    """
+
+    typed: Callable[..., Any] | None
+    hints: dict[str, Any]
+    has_axes: bool
+    code: CodeType
+
+    @classmethod
+    def of(cls, function: FunctionType) -> "_Checks":
+        """Those of a function."""
+        hints, typed = _hints(function), None
+        if not function.__closure__:
+            bare = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+            bare.__kwdefaults__, bare.__qualname__, bare.__module__ = (
+                function.__kwdefaults__, function.__qualname__, function.__module__
+            )  # fmt: skip
+            bare.__annotations__ = hints
+            typed = beartype(bare, conf=_CONF)
+            hints, typed = ({}, None) if typed is bare else (hints, typed)
+        return cls(typed, hints, any(map(_says_axes, hints.values())), function.__code__)
+
+    def call(self, function: FunctionType, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of this code, arguments and answer checked."""
+        __tracebackhide__ = True
+        names = self.code.co_varnames[: self.code.co_argcount]
+        for name, value in chain(zip(names, args, strict=False), kwargs.items()):
+            self._check(name, value)
+        answer = function(*args, **kwargs)
+        self._check("return", answer)
+        return answer
+
+    def _check(self, name: str, value: Any) -> None:
+        if name in self.hints:
+            die_if_unbearable(value, self.hints[name], conf=_CONF)
 
 
 def _says_axes(hint: Any) -> bool:
@@ -64,8 +101,8 @@ def _says_axes(hint: Any) -> bool:
     return isinstance(hint, type(jaxtyping.AbstractArray)) or any(map(_says_axes, get_args(hint)))
 
 
-_known: dict[int, tuple[Callable[..., Any] | None, bool, CodeType]] = {}
-"""By the identity of the code: one that is defined in a function is another with each call, and is compiled once."""
+_known: dict[int, _Checks] = {}
+"""By the identity of the code."""
 
 
 def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
@@ -97,18 +134,16 @@ def _with_checks(one: FunctionType) -> Callable[..., Any]:
         __tracebackhide__ = True
         if jaxtyping.config.jaxtyping_disable:
             return one(*args, **kwargs)
-        typed, has_axes, _ = _known.get(id(code)) or _known.setdefault(id(code), (*_typed(one), code))
+        known = _known.get(id(code)) or _known.setdefault(id(code), _Checks.of(one))
+        typed = known.typed
         if typed is None:
-            return one(*args, **kwargs)
-        if one.__closure__:
-            kwargs["__beartype_func"] = one  # what the check calls
-        if not has_axes:
+            if not known.hints:
+                return one(*args, **kwargs)
+            typed = partial(known.call, one)
+        if not known.has_axes:
             return typed(*args, **kwargs)
-        push_shape_memo({})
-        try:
+        with _SCOPE:
             return typed(*args, **kwargs)
-        finally:
-            pop_shape_memo()
 
     call.is_checked = True
     return call
@@ -158,27 +193,10 @@ def pytest_configure():
 @pytest.hookimpl(tryfirst=True)  # before fixtures
 def pytest_runtest_setup():
     """What a test draws from the global generators is the same whenever and wherever it runs."""
-    _lighten_trees()
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - it is the global one that tests and libraries may draw from
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
-
-
-def _lighten_trees():
-    """Spare each of the hundreds of trees of a small study what scikit-learn does for the forest too.
-
-    It reads the signature of a tree's class four times, asks what kind of labels there are, which the forest has
-    asked, and sets up warnings and settings, as they are, for another thread than this one. It was most of the time of
-    a forest. Trees are as they were. Nothing is imported for it.
-    """
-    trees, jobs = sys.modules.get("sklearn.tree._classes"), sys.modules.get("sklearn.utils.parallel")
-    if trees is None or jobs is None or hasattr(trees, "is_light"):
-        return
-    trees.is_light = True
-    trees.BaseEstimator._get_param_names = classmethod(cache(trees.BaseEstimator._get_param_names.__func__))
-    trees.check_classification_targets = lambda _labels: None
-    jobs._FuncWrapper.__call__ = lambda self, *args, **kwargs: self.function(*args, **kwargs)
 
 
 def pytest_collection():

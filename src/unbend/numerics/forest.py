@@ -51,7 +51,7 @@ def class_votes(
 
 def mean_targets(
     x: Shaped[Array, "n d"],
-    y: Float64[Array, "n t"],
+    y: Shaped[Array, "n t"],
     new: Shaped[Array, "m d"],
     *,
     n_trees: int = 60,
@@ -74,7 +74,9 @@ def mean_targets(
     Source:
         As `class_votes`.
     """
-    return _answers((x, np.ascontiguousarray(y), np.zeros(0, np.int64)), new, (n_trees, x.shape[1], smallest), seed)
+    return _answers(
+        (x, np.ascontiguousarray(y, np.float64), np.zeros(0, np.int64)), new, (n_trees, x.shape[1], smallest), seed
+    )
 
 
 def _answers(
