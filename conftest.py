@@ -209,10 +209,16 @@ def pytest_collection_finish():
     gc.enable()
 
 
+_PROCESSES = (
+    "tests/study/watch/test_ranks.py",
+    "tests/study/test_distributed.py",
+    "tests/study/watch/test_compiled.py",
+)
+"""Files whose processes wait for each other: one worker runs them, and meanwhile the others of these."""
 _LONG = (
     "tests/report/test_every_page.py", "tests/report/test_browser.py", "tests/learn/test_lessons.py",
-    "tests/record/test_merge.py", "tests/study/test_distributed.py", "tests/study/test_diagnosis_cases.py",
-    "tests/capture/test_twin_anchor.py", "tests/cli/test_commands.py", "tests/study/watch", "tests/study/history",
+    "tests/record/test_merge.py", "tests/study/test_diagnosis_cases.py",
+    "tests/capture/test_twin_anchor.py", "tests/cli/test_commands.py", *_PROCESSES, "tests/study/history",
     "tests/lab", "tests/study", "tests/examples", "tests/test_fashion.py", "tests/load/test_python.py",
     "tests/explain", "tests/learn", "tests/record", "tests/report", "tests/cli", "tests/numerics",
 )  # fmt: skip
@@ -220,17 +226,21 @@ _LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_place)
+    items.sort(key=lambda item: (_place(item), item.get_closest_marker("last") is not None))
 
 
 def _place(item: pytest.Item) -> int:
     """The first of the long places that it lies in; after all of them without one."""
     path = item.path.relative_to(_HERE)
+    if str(path) in _PROCESSES and item.get_closest_marker("last"):
+        path = Path(_PROCESSES[-1])
     return next((i for i, place in enumerate(_LONG) if path.is_relative_to(place)), len(_LONG))
 
 
 class _ByFile(LoadScopeScheduling):
     """The tests of one file run in one worker, which makes once what they share; in the lab, those of one claim.
+
+    Files whose processes wait for each other run in one as well.
 
     xdist's own groups are written into the names of tests, where pytest 9.2 no longer looks for them.
     """
@@ -238,6 +248,8 @@ class _ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
         claim = f"tests/lab/test_{test.partition('[')[2].rstrip(']')}.py"
+        if file in _PROCESSES:
+            return _PROCESSES[0]
         return claim if file.startswith("tests/lab/") and (_HERE / claim).exists() else file
 
 

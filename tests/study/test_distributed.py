@@ -150,9 +150,9 @@ with joined():
 CASES = [("dies", "early"), ("dies", "late"), ("sleeps", "late")]
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def lost(tmp_path_factory):
-    """The ranks of each case, begun before the first test of the file: they wait for each other while others run."""
+    """The ranks of each case, begun with the first test of the file: they wait for each other while others run."""
     folder = tmp_path_factory.mktemp("lost")
     (folder / "run.py").write_text(LOST)
     begun = {case: ranks(folder, "run.py", *case, UNBEND_PATIENCE="8") for case in CASES}
@@ -161,6 +161,7 @@ def lost(tmp_path_factory):
         rank.kill()
 
 
+@pytest.mark.last
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_a_rank_that_is_lost_gives_the_others_a_sentence(lost, case):
     done = lost[case][0].ended(timeout=120)
