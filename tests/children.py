@@ -19,7 +19,21 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _FORKED = get_context("forkserver")
-_FORKED.set_forkserver_preload(["unbend.cli.report", "unbend.record", "unbend.study.watch", "torch._dynamo"])
+_FORKED.set_forkserver_preload(
+    [
+        "unbend.cli.report",
+        "unbend.record",
+        "unbend.study.watch",
+        "torch._dynamo",
+        "scipy.optimize",
+        "sklearn.model_selection",
+        "sklearn.linear_model",
+        "sklearn.neighbors",
+        "sklearn.pipeline",
+        "unbend.numerics.compiled.running",
+        "unbend.numerics.compiled.trees",
+    ]
+)
 if str(ROOT) not in sys.path:  # a child looks for the function it runs where this process would
     sys.path.append(str(ROOT))
 

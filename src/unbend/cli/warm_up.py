@@ -20,11 +20,14 @@ def warm_up() -> None:
 
     from unbend import separate
     from unbend.numerics import cells
+    from unbend.numerics.forest import class_votes
     from unbend.numerics.streaming import layer
 
     start = perf_counter()
     with errors().status("Compiling sums"):
         layer.warm_up(["features", "maps", "tokens"])
+    with errors().status("Compiling trees"):
+        class_votes(np.eye(4), np.arange(4) % 2, np.eye(4))
     with errors().status("Compiling regions"):
         cells.warm_up()
     with errors().status("Compiling proofs"):
