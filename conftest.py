@@ -14,8 +14,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, partial, wraps
 from hashlib import md5
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, ForwardRef, get_args, get_type_hints
@@ -24,14 +26,16 @@ import jaxtyping
 import numpy as np
 import pytest
 from beartype import BeartypeConf, beartype
+from beartype.door import die_if_unbearable
 from hypothesis import settings
-from jaxtyping._storage import pop_shape_memo, push_shape_memo
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from xdist.scheduler import LoadScopeScheduling
 
 _jaxtyped = jaxtyping.jaxtyped
-_check = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
+_SCOPE = _jaxtyped("context")
+"""Names of axes mean one size each within it; it may be entered again inside."""
+_CONF = BeartypeConf(violation_type=jaxtyping.TypeCheckError)
 
 
 def _hints(function: FunctionType) -> dict[str, Any]:
@@ -44,17 +48,50 @@ def _hints(function: FunctionType) -> dict[str, Any]:
         }
 
 
-def _typed(function: FunctionType) -> tuple[Callable[..., Any] | None, bool]:
-    """The function with checks of its arguments and answer, if there are any, and whether it says sizes of axes."""
-    bare = FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
-    )
-    bare.__kwdefaults__, bare.__qualname__, bare.__module__ = (
-        function.__kwdefaults__, function.__qualname__, function.__module__
-    )  # fmt: skip
-    bare.__annotations__ = _hints(function)
-    typed = _check(bare)
-    return None if typed is bare else typed, any(map(_says_axes, bare.__annotations__.values()))
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """What is checked of the calls of a function, found when it is called for the first time.
+
+    Attributes:
+        typed: the function with checks; None where nothing is to check, and for one that is defined in a function: it
+            is another with each call of that, and is checked by its hints.
+        hints: what is said of arguments and answer; empty where there is nothing to check.
+        has_axes: whether sizes of axes are said.
+        code: kept, so that no other has its identity.
+    """
+
+    typed: Callable[..., Any] | None
+    hints: dict[str, Any]
+    has_axes: bool
+    code: CodeType
+
+    @classmethod
+    def of(cls, function: FunctionType) -> "_Checks":
+        """Those of a function."""
+        hints, typed = _hints(function), None
+        if not function.__closure__:
+            bare = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+            bare.__kwdefaults__, bare.__qualname__, bare.__module__ = (
+                function.__kwdefaults__, function.__qualname__, function.__module__
+            )  # fmt: skip
+            bare.__annotations__ = hints
+            typed = beartype(bare, conf=_CONF)
+            hints, typed = ({}, None) if typed is bare else (hints, typed)
+        return cls(typed, hints, any(map(_says_axes, hints.values())), function.__code__)
+
+    def call(self, function: FunctionType, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of this code, arguments and answer checked."""
+        __tracebackhide__ = True
+        names = self.code.co_varnames[: self.code.co_argcount]
+        for name, value in chain(zip(names, args, strict=False), kwargs.items()):
+            self._check(name, value)
+        answer = function(*args, **kwargs)
+        self._check("return", answer)
+        return answer
+
+    def _check(self, name: str, value: Any) -> None:
+        if name in self.hints:
+            die_if_unbearable(value, self.hints[name], conf=_CONF)
 
 
 def _says_axes(hint: Any) -> bool:
@@ -64,8 +101,8 @@ def _says_axes(hint: Any) -> bool:
     return isinstance(hint, type(jaxtyping.AbstractArray)) or any(map(_says_axes, get_args(hint)))
 
 
-_known: dict[int, tuple[Callable[..., Any] | None, bool, CodeType]] = {}
-"""By the identity of the code: one that is defined in a function is another with each call, and is compiled once."""
+_known: dict[int, _Checks] = {}
+"""By the identity of the code."""
 
 
 def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
@@ -97,18 +134,16 @@ def _with_checks(one: FunctionType) -> Callable[..., Any]:
         __tracebackhide__ = True
         if jaxtyping.config.jaxtyping_disable:
             return one(*args, **kwargs)
-        typed, has_axes, _ = _known.get(id(code)) or _known.setdefault(id(code), (*_typed(one), code))
+        known = _known.get(id(code)) or _known.setdefault(id(code), _Checks.of(one))
+        typed = known.typed
         if typed is None:
-            return one(*args, **kwargs)
-        if one.__closure__:
-            kwargs["__beartype_func"] = one  # what the check calls
-        if not has_axes:
+            if not known.hints:
+                return one(*args, **kwargs)
+            typed = partial(known.call, one)
+        if not known.has_axes:
             return typed(*args, **kwargs)
-        push_shape_memo({})
-        try:
+        with _SCOPE:
             return typed(*args, **kwargs)
-        finally:
-            pop_shape_memo()
 
     call.is_checked = True
     return call
@@ -191,10 +226,16 @@ def pytest_collection_finish():
     gc.enable()
 
 
+_PROCESSES = (
+    "tests/study/watch/test_ranks.py",
+    "tests/study/test_distributed.py",
+    "tests/study/watch/test_compiled.py",
+)
+"""Files whose processes wait for each other: one worker runs them, and meanwhile the others of these."""
 _LONG = (
     "tests/report/test_every_page.py", "tests/report/test_browser.py", "tests/learn/test_lessons.py",
-    "tests/record/test_merge.py", "tests/study/test_distributed.py", "tests/study/test_diagnosis_cases.py",
-    "tests/capture/test_twin_anchor.py", "tests/cli/test_commands.py", "tests/study/watch", "tests/study/history",
+    "tests/record/test_merge.py", "tests/study/test_diagnosis_cases.py",
+    "tests/capture/test_twin_anchor.py", "tests/cli/test_commands.py", *_PROCESSES, "tests/study/history",
     "tests/lab", "tests/study", "tests/examples", "tests/test_fashion.py", "tests/load/test_python.py",
     "tests/explain", "tests/learn", "tests/record", "tests/report", "tests/cli", "tests/numerics",
 )  # fmt: skip
@@ -202,17 +243,21 @@ _LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_place)
+    items.sort(key=lambda item: (_place(item), item.get_closest_marker("last") is not None))
 
 
 def _place(item: pytest.Item) -> int:
     """The first of the long places that it lies in; after all of them without one."""
     path = item.path.relative_to(_HERE)
+    if str(path) in _PROCESSES and item.get_closest_marker("last"):
+        path = Path(_PROCESSES[-1])
     return next((i for i, place in enumerate(_LONG) if path.is_relative_to(place)), len(_LONG))
 
 
 class _ByFile(LoadScopeScheduling):
     """The tests of one file run in one worker, which makes once what they share; in the lab, those of one claim.
+
+    Files whose processes wait for each other run in one as well.
 
     xdist's own groups are written into the names of tests, where pytest 9.2 no longer looks for them.
     """
@@ -220,6 +265,8 @@ class _ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
         claim = f"tests/lab/test_{test.partition('[')[2].rstrip(']')}.py"
+        if file in _PROCESSES:
+            return _PROCESSES[0]
         return claim if file.startswith("tests/lab/") and (_HERE / claim).exists() else file
 
 

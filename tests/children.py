@@ -19,7 +19,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _FORKED = get_context("forkserver")
-_FORKED.set_forkserver_preload(["unbend.cli.report", "unbend.record", "unbend.study.watch", "torch._dynamo"])
+_FORKED.set_forkserver_preload([
+    "unbend.cli.report", "unbend.record", "unbend.report", "unbend.study.watch", "unbend.zoo",
+    "unbend.numerics.compiled.running", "torch._dynamo", "pydantic", "scipy.optimize",
+    "sklearn.linear_model", "sklearn.model_selection", "sklearn.neighbors", "sklearn.pipeline",
+])  # fmt: skip
+"""What commands and studies import: it is half of the time of a small one."""
 if str(ROOT) not in sys.path:  # a child looks for the function it runs where this process would
     sys.path.append(str(ROOT))
 

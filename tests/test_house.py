@@ -36,6 +36,10 @@ def is_for_checkers(node):
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
+_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""What may hold an import; an expression holds none."""
+
+
 def imports(tree):
     """Each module of ours that a tree imports, and whether inside a function."""
     left = [(node, False) for node in tree.body]
@@ -51,7 +55,7 @@ def imports(tree):
             names = [name if name in MODULES else node.module for name in names]
         yield from ((name, is_hidden) for name in names if name in MODULES)
         is_hidden = is_hidden or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        left += [(child, is_hidden) for child in ast.iter_child_nodes(node)]
+        left += [(child, is_hidden) for child in ast.iter_child_nodes(node) if isinstance(child, _STATEMENTS)]
 
 
 def test_no_module_imports_itself_through_others_hidden_imports_counted():

@@ -338,13 +338,7 @@ def test_version_and_module_entry():
 
 
 def test_the_demo_runs_whole(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "unbend", "report", "-o", "page.html"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = start(command_line, "report", "-o", "page.html", cwd=tmp_path).ended()
     assert done.returncode == 0, done.stderr
     assert "handwritten digits" in (tmp_path / "page.html").read_text()
 

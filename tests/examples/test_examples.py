@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.lines import AxLine
+from tests.children import script, start
 
 import unbend
 from unbend.study.history.values import RunHistory
@@ -106,12 +107,19 @@ def test_the_network_of_the_articles_is_drawn(tmp_path, monkeypatch, capsys):
 def test_an_example_runs_in_a_process_of_its_own(name, tmp_path):
     """Graphs would hold the checks of these tests, and ranks are processes."""
     few = {"compiled_model": "40, backend='eager'", "ddp_torchrun": "20"}[name]
-    (tmp_path / "run.py").write_text(f"import {name}; {name}.main({few})")
-    env = os.environ | {"PYTHONPATH": f"{PLACE}{os.pathsep}{ROOT / 'src'}", "OMP_NUM_THREADS": "1"}
-    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"] if name == "ddp_torchrun" else []
-    done = subprocess.run(
-        [sys.executable, *ranks, "run.py"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
+    lines = [f"import sys; sys.path.insert(0, {str(PLACE)!r})", f"import {name}; {name}.main({few})"]
+    if name == "ddp_torchrun":  # ranks of a command or a study meet as torchrun tells them, too
+        lines += ["from unbend.study.ranks import joined", "with joined() as is_writer: print('writes', is_writer)"]
+    (tmp_path / "run.py").write_text("\n".join(lines))
+    if name == "ddp_torchrun":
+        words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "run.py"]
+        env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert [done.stdout.count(f"writes {is_writer}") for is_writer in (True, False)] == [1, 1]
+    else:
+        done = start(script, "run.py", cwd=tmp_path, env={"OMP_NUM_THREADS": "1"}).ended()
     assert done.returncode == 0, done.stderr[-3000:]
     assert {"compiled_model": "read-out of layer 3", "ddp_torchrun": "2 ranks, 2 snapshots"}[name] in done.stdout
 

@@ -212,7 +212,9 @@ def test_files_of_the_working_directory_do_not_shadow_modules(tmp_path, tmp_path
     for name in SHADOWS:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the file in the working directory ran')\n")
     put(tmp_path, "from torch import nn\nimport numpy, random, statistics\nnet = nn.Linear(64, 10)\n")
-    for words in (["report", "mine.py:net", "digits", "--no-twin"], ["report", "mine.py:missing", "digits"]):
+    whole = ["report", "mine.py:net", "digits", "--no-twin"]
+    # once begun, both are the same; of a module, the folder is on the path from its start
+    for words in (*([whole] if start.startswith("python") else []), ["report", "mine.py:missing", "digits"]):
         done = subprocess.run([sys.executable, *command, *words], cwd=tmp_path, capture_output=True, text=True,
                               timeout=300, check=False)  # fmt: skip
         assert "the file in the working directory ran" not in done.stdout + done.stderr

@@ -72,7 +72,9 @@ NETS = pytest.mark.parametrize("name", ["mlp", "cnn", "transformer"])
 def studied(name, *, device="cpu", dtype=torch.float32, **settings):
     loss = nn.functional.cross_entropy
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        return study(net(name).to(device, dtype), rows(name), **{"loss": loss, "batch_size": 64, **settings})
+        return study(
+            net(name).to(device, dtype), rows(name), **{"loss": loss, "batch_size": 64, "trials": False, **settings}
+        )
 
 
 def assert_same(a, b, *, rtol, borderline=0.0, where=""):

@@ -3,14 +3,15 @@
 A merged study is finished from the added States by the same function, so its numbers are those of one run.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from unbend.numerics.activity import Activity, ask
 from unbend.numerics.readout import readout
@@ -135,12 +136,18 @@ class one_thread:  # noqa: N801  a context, as those of torch are called
 
     def __enter__(self) -> None:
         self._torch = torch.get_num_threads()
-        self._pools = threadpool_limits(limits=1)
+        self._pools = _pools(len({"scipy.linalg", "sklearn"} & sys.modules.keys())).limit(limits=1)
         torch.set_num_threads(1)
 
     def __exit__(self, *_error: object) -> None:
         torch.set_num_threads(self._torch)
         self._pools.restore_original_limits()
+
+
+@cache
+def _pools(_n: int) -> ThreadpoolController:
+    """The libraries that have threads: to look for them takes five milliseconds; each of `_n` packages brings one."""
+    return ThreadpoolController()
 
 
 def results_of(wanted: Sequence[Measure], train: Mapping[str, Any], held_out: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,9 +52,9 @@ def shape_of(page):
     return re.sub(r"-?\d[\d.,e+-]*", "0", re.sub(r'<p class="quiet facts">.*?</p>', "", page))
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def lost(tmp_path_factory):
-    """Two ranks of which one goes, and when they began: before the first test of the file, to wait while others run."""
+    """Two ranks of which one goes, and when they began: with the first test of the file, to wait while others run."""
     folder = tmp_path_factory.mktemp("lost")
     started = time.monotonic()
     begun = {case: (begin(case, folder / case), folder / case) for case in ("leaves", "sleeps")}
@@ -64,6 +64,7 @@ def lost(tmp_path_factory):
             one.kill()
 
 
+@pytest.mark.last
 @pytest.mark.parametrize("case", ["leaves", "sleeps"])
 def test_a_rank_that_is_dead_or_asleep_ends_the_others_with_a_sentence_in_bounded_time(case, lost):
     begun, started = lost

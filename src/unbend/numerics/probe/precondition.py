@@ -69,14 +69,15 @@ def blocks(rows: Rows, p: Float[Tensor, "k n"], generator: torch.Generator, *, s
         rows: the rows.
         p: probabilities, class by class.
         generator: draws the rows.
-        shared: one block for all classes, which is exact where all classes are equally likely.
+        shared: one block for all classes, which is exact where all classes are equally likely; two classes share one
+            in any case, which is exact for them: their weights are each other's opposite.
 
     Cost:
         Up to 12 k (d + 1)³ multiplications, and one pass over the rows.
     """
     width = rows.z.shape[1] + 1
     k = rows.k
-    shared = shared or k * width**2 > _BLOCK_ENTRIES
+    shared = shared or k == 2 or k * width**2 > _BLOCK_ENTRIES
     curvatures = (1 - p.square().sum(0, keepdim=True)) / (k - 1) if shared else p * (1 - p)
     curvatures = curvatures * rows.weight
     exact = _diagonals(rows, curvatures)
