@@ -107,17 +107,15 @@ def test_the_network_of_the_articles_is_drawn(tmp_path, monkeypatch, capsys):
 def test_an_example_runs_in_a_process_of_its_own(name, tmp_path):
     """Graphs would hold the checks of these tests, and ranks are processes."""
     few = {"compiled_model": "40, backend='eager'", "ddp_torchrun": "20"}[name]
-    lines = [f"import sys; sys.path.insert(0, {str(PLACE)!r})", f"import {name}; {name}.main({few})"]
-    if name == "ddp_torchrun":  # ranks of a command or a study meet as torchrun tells them, too
-        lines += ["from unbend.study.ranks import joined", "with joined() as is_writer: print('writes', is_writer)"]
-    (tmp_path / "run.py").write_text("\n".join(lines))
+    (tmp_path / "run.py").write_text(
+        f"import sys; sys.path.insert(0, {str(PLACE)!r}); import {name}; {name}.main({few})"
+    )
     if name == "ddp_torchrun":
         words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "run.py"]
         env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+            [sys.executable, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
         )
-        assert [done.stdout.count(f"writes {is_writer}") for is_writer in (True, False)] == [1, 1]
     else:
         done = start(script, "run.py", cwd=tmp_path, env={"OMP_NUM_THREADS": "1"}).ended()
     assert done.returncode == 0, done.stderr[-3000:]

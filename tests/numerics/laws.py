@@ -112,7 +112,7 @@ def results(state: Any) -> dict[str, Any]:
 
 
 def settled(state: Any) -> Any:
-    return state.settle() if hasattr(state, "settled") else state
+    return state.settle() if hasattr(state, "settle") else state
 
 
 def assert_same(a: Any, b: Any, *, rtol: float = 1e-9, where: str = "") -> None:

@@ -27,7 +27,7 @@ def is_same(a, b):  # noqa: PLR0911
     if isinstance(a, tuple | list):
         return len(a) == len(b) and all(map(is_same, a, b))
     if is_dataclass(a):
-        a, b = (v.settle() if hasattr(v, "settled") else v for v in (a, b))
+        a, b = (v.settle() if hasattr(v, "settle") else v for v in (a, b))
         return all(is_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     return a == b
 

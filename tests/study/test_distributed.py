@@ -1,12 +1,15 @@
-"""Two processes that are told what torchrun tells make the study one makes; `tests/examples` has torchrun itself."""
+"""Two processes that torchrun starts, or that are told what it tells, make the study one makes."""
 
+import os
 import socket
+import subprocess
+import sys
 from itertools import chain
 
 import numpy as np
 import pytest
 import torch
-from tests.children import command_line, script, start
+from tests.children import script, start
 
 from unbend.errors import DataError
 from unbend.study.ranks import Share, gather, joined, share, total
@@ -44,25 +47,31 @@ def free_port():
         return s.getsockname()[1]
 
 
-def ranks(folder, *words, n=2, run=script, **env):
-    """`run.py WORDS`, or another function of words, as that many ranks, each told what torchrun tells it."""
+def ranks(folder, *words, n=2, **env):
+    """`run.py WORDS` as that many ranks, each told what torchrun tells it."""
     port = str(free_port())
     told = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **env}
-    return [start(run, *words, cwd=folder, env={**told, "WORLD_SIZE": str(n), "RANK": str(rank)}) for rank in range(n)]
+    return [
+        start(script, "run.py", *words, cwd=folder, env={**told, "WORLD_SIZE": str(n), "RANK": str(rank)})
+        for rank in range(n)
+    ]
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "run.py").write_text(SCRIPT)
-    done = [
-        rank.ended() for rank in (*ranks(folder, "run.py", "two.unbend"), *ranks(folder, "run.py", "one.unbend", n=1))
-    ]
+    done = [rank.ended() for rank in (*ranks(folder, "two.unbend"), *ranks(folder, "one.unbend", n=1))]
     assert [rank.returncode for rank in done] == [0, 0, 0], done[0].stderr[-2000:]
     return folder, "".join(rank.stdout for rank in done[:2])
 
 
-def test_the_command_line_of_two_ranks_writes_one_page_and_one_study(tmp_path):
+def launcher() -> list[str]:
+    port = f"--master_port={free_port()}"
+    return [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1", port]
+
+
+def test_the_command_line_under_torchrun_writes_one_page_and_one_study(tmp_path):
     from unbend.record import open as opened
 
     (tmp_path / "m.py").write_text(
@@ -70,12 +79,13 @@ def test_the_command_line_of_two_ranks_writes_one_page_and_one_study(tmp_path):
     )
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "d.npz", x=rng.normal(size=(301, 4)).astype(np.float32), y=np.arange(301) % 3)
-    words = ["report", "m.py:net", "d.npz", "-o", "page.html", "--save", "two.unbend"]
-    both = [rank.ended() for rank in ranks(tmp_path, *words, run=command_line, COLUMNS="160")]
-    assert [rank.returncode for rank in both] == [0, 0], both[0].stderr[-2000:]
-    out, err = ("".join(getattr(rank, name) for rank in both) for name in ("stdout", "stderr"))
-    assert out.count("m.py:net on d.npz") == 1
-    assert err.count("Wrote") == 1
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "COLUMNS": "160"}
+    words = ["-m", "unbend", "report", "m.py:net", "d.npz", "-o", "page.html", "--save", "two.unbend"]
+    two = subprocess.run([*launcher(), *words], cwd=tmp_path, env=quiet, capture_output=True, text=True,
+                         timeout=300, check=False)  # fmt: skip
+    assert two.returncode == 0, two.stderr[-2000:]
+    assert two.stdout.count("m.py:net on d.npz") == 1
+    assert two.stderr.count("Wrote") == 1
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "d.npz", "m.py", "page.html", "two.unbend",
     ]  # fmt: skip
@@ -155,7 +165,7 @@ def lost(tmp_path_factory):
     """The ranks of each case, begun with the first test of the file: they wait for each other while others run."""
     folder = tmp_path_factory.mktemp("lost")
     (folder / "run.py").write_text(LOST)
-    begun = {case: ranks(folder, "run.py", *case, UNBEND_PATIENCE="8") for case in CASES}
+    begun = {case: ranks(folder, *case, UNBEND_PATIENCE="8") for case in CASES}
     yield begun
     for rank in chain.from_iterable(begun.values()):
         rank.kill()

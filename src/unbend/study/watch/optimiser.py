@@ -207,7 +207,8 @@ class _Listed:
     def of(self, gradients: Sequence[Tensor | None]) -> "Tensor | list[float]":
         """The norm of each gradient, 0 for none."""
         if self._room is not None and all(g is None or _is_plain(g) for g in gradients):
-            return [0.0 if g is None else _norm(g.detach().numpy()) for g in gradients]
+            with np.errstate(invalid="ignore", over="ignore"):
+                return [0.0 if g is None else _norm(g.detach().numpy()) for g in gradients]
         return _norms(gradients)
 
     def keep(self) -> None:
@@ -256,9 +257,9 @@ class _HostRoom:
         """As `_Listed.norms`."""
         for room, part in zip(self._moved, self._some, strict=True):
             np.copyto(room, part)
-        with np.errstate(invalid="ignore", over="ignore"):  # weights may not be finite
+        with np.errstate(invalid="ignore", over="ignore"):  # values may not be finite
             np.subtract(self._after, self._before, out=self._after)
-        return [_norm(x) for x in (*self._now, *self._each[0], *self._each[1])]
+            return [_norm(x) for x in (*self._now, *self._each[0], *self._each[1])]
 
 
 def _norm(x: Array) -> float:
