@@ -32,7 +32,7 @@ def data(spec: str, *, label: str | None = None, group: str | None = None) -> Da
     """The data set that `spec` names.
 
     Args:
-        spec: a bundled name (`bundled()`; a path of the same name is written `./digits`); an `.npz`; a pair
+        spec: a bundled name (`bundled_names()`; a path of the same name is written `./digits`); an `.npz`; a pair
             `x.npy,y.npy` or an `.npy` with its sibling; a folder of IDX files; a `.csv`, `.tsv` or
             `.parquet`; `file.py:name` or `package.module:name` giving `Data`, a Dataset, a DataLoader, a pair
             (x, y), a dict of tensors with `labels`, or a zero-argument factory of these. That form runs the
