@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import unbend
+from unbend.study.examine.ends import trail
 from unbend.study.findings.differential import INSTEAD
 from unbend.study.values import Study
 
@@ -85,3 +86,57 @@ def test_rare_rows_that_nothing_tells_are_a_warning():
     assert [(f.rule, f.severity) for f in study.findings if f.severity in ("problem", "warning")] == [
         ("ignored_classes", "warning")
     ]
+
+
+class Says(nn.Module):
+    """A network that has hardly begun: its scores lie between 0 and 1, and it says what it makes of them."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 1))
+        self.end = end
+        with torch.no_grad():
+            self.body[2].weight.mul_(0.05)
+            self.body[2].bias.fill_(0.5)
+
+    def forward(self, x):
+        score = self.body(x)
+        return self.end(score) if self.end is not None else score.squeeze(1)[:, None]
+
+
+ENDS = {
+    "a logit": None, "a sigmoid": torch.sigmoid, "a module": nn.Sigmoid(),
+    "written out": lambda score: 1 / (1 + (-score).exp()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_single_score_between_0_and_1_is_a_logit_where_an_affine_layer_makes_it(end):
+    torch.manual_seed(0)
+    x = torch.randn(400, 3)
+    net = Says(ENDS[end]).eval()
+    with torch.no_grad():
+        score = net.body(x)[:, 0]
+        assert 0 < score.min() < 0.45
+        assert 0.55 < score.max() < 1
+    y = (score > 0.5).long()  # as a probability it would name all classes rightly
+    found = unbend.study(net, (x, y), trials=False, twin=False)
+    named = float(y.float().mean())
+    assert found.across["head"].own == pytest.approx(named, abs=0.05)
+    assert found.across["examination"].scores.train == pytest.approx(named, abs=0.05)
+
+
+def test_what_the_output_leaves_last_is_found_behind_an_index_and_a_sum():
+    x, body, w = torch.randn(8, 3), nn.Linear(3, 4), torch.randn(3, 2)
+    ends = {
+        "softmax": lambda v: body(v).softmax(1)[:, :2],
+        "sigmoid": lambda v: body(v).sigmoid_()[:, 0],
+        "linear": lambda v: body(v)[:, 1:],
+        "matmul": lambda v: (v @ w + 1)[..., 0],
+    }
+    for name, forward in ends.items():
+        net = nn.Module()
+        net.body, net.forward = body, forward
+        found = trail(net, lambda net=net: net(x))
+        assert found.is_affine == (name in {"linear", "matmul"}), name
+        assert (found.end.name if found.end else None) == (None if found.is_affine else name)

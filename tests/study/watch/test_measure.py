@@ -162,6 +162,7 @@ def test_outputs_name_classes():
     assert guesses(torch.tensor([[0.2, 0.8], [3.0, 1.0]]), 2).tolist() == [1, 0]
     assert guesses(torch.tensor([[0.2], [0.8]]), 2).tolist() == [0, 1]
     assert guesses(torch.tensor([[-2.0], [0.3]]), 2).tolist() == [0, 1]
+    assert guesses(torch.tensor([[0.2], [0.8]]), 2, is_logit=True).tolist() == [1, 1]
     assert guesses(torch.full((2, 2), torch.nan), 2) is None
 
 

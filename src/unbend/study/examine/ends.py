@@ -1,10 +1,10 @@
 """What the network's output leaves last: the functions behind it, reshapes aside.
 
-In: a subject. Out: `Trail`, from a pass over a few rows that is watched function by function, so that a softmax counts
+In: a network, a pass over a few rows. Out: `Trail`. The pass is watched function by function, so that a softmax counts
 whether it is a module or is called inside `forward`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unbend.capture.hearing import hear_calls
-from unbend.study.examine.subject import Subject
 
-_FEW = 8
 _MOVES = frozenset({
     "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone", "detach", "transpose",
     "permute", "movedim", "t", "float", "double", "to", "type", "expand", "__getitem__", "dropout",
@@ -25,6 +23,10 @@ ENDS = frozenset({
     "clamp_min", "clip", "softplus", "threshold", "exp",
 })  # fmt: skip
 """Functions that bound what a network can put out."""
+_AFFINE = frozenset({"linear", "conv1d", "conv2d", "conv3d", "addmm", "baddbmm", "matmul", "mm", "bmm"})
+"""Functions that make scores, which may have any size,"""
+_SHIFTS = frozenset({"add", "__add__"})
+"""also where something is added to what they make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,24 @@ class Trail:
         """The function before that one."""
         return self.steps[1] if self.end is not None and len(self.steps) > 1 else None
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether an affine map makes the output: a single score is a logit then, whatever values it has."""
+        names = [step.name for step in self.steps if step.name not in _SHIFTS]
+        return bool(names) and names[0] in _AFFINE
 
-def trail(subject: Subject, net: nn.Module | None = None, most: int = 4) -> Trail:
-    """The last functions before the network's output."""
-    net = subject.model if net is None else net
-    inputs, _ = subject.train.rows(0, _FEW)
+
+def trail(net: nn.Module, run: Callable[[], Tensor], most: int = 4) -> Trail:
+    """The last functions before a network's output.
+
+    Args:
+        net: the network.
+        run: runs it on a few rows, and gives its output.
+        most: how many functions are looked for.
+    """
     watch = _Watch()
     with torch.no_grad(), hear_calls(net, watch.enter, watch.leave, watch.run):
-        out = subject.run(net, inputs)
+        out = run()
     return Trail(tuple(_first(watch.back(out), most)))
 
 
@@ -99,7 +111,8 @@ class _Watch:
         if isinstance(out, Tensor):
             values = (*args, *kwargs.values())
             source = next((value for value in values if isinstance(value, Tensor)), None)
-            name = getattr(func, "__name__", "").removesuffix("_") or "?"
+            name = getattr(func, "__name__", "") or "?"
+            name = name if name.endswith("__") else name.removesuffix("_")
             self._notes[id(out)] = (Step(name, self._paths[-1] if self._paths else ""), source)
             self._alive.append(out)
         return out

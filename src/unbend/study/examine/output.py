@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from unbend.study.examine.ends import Trail, trail
+from unbend.study.examine.ends import Trail
 from unbend.study.examine.subject import Subject
 from unbend.study.examine.values import Contract
 
@@ -26,7 +26,7 @@ def output(subject: Subject) -> Contract:
     Cost:
         Two passes over a few rows, and the loss of a few made-up outputs.
     """
-    out, path = subject.out, trail(subject)
+    out, path = subject.out, subject.trail
     is_finite = bool(torch.isfinite(out).all())
     probe = _probe(subject) if subject.loss is not None and is_finite else [math.nan] * 5
     end, before = path.end, path.before

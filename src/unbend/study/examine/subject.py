@@ -19,6 +19,7 @@ from unbend._typing import Array
 from unbend.capture import call, tensor_of
 from unbend.capture.inputs import join, take, tensors_in
 from unbend.capture.twin.fresh import duplicate
+from unbend.study.examine.ends import Trail, trail
 from unbend.study.loss import LabelForms, Loss, loss_value
 from unbend.study.source import Part, Source
 
@@ -27,6 +28,7 @@ MOST = 1500
 COLUMNS = 4096
 """Numbers per sample up to which references read the raw input."""
 _BATCH = 256
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,12 +133,19 @@ class Subject:
         """The class that each output names."""
         if out.shape[1] > 1:
             return out.argmax(1)
-        low, high = self._ends
-        return (out[:, 0] > (0.5 if low >= 0 and high <= 1 else 0.0)).long()
+        return (out[:, 0] > self._middle).long()
 
     @cached_property
-    def _ends(self) -> tuple[float, float]:
-        return float(self.out.min()), float(self.out.max())
+    def trail(self) -> Trail:
+        """The last functions before the output."""
+        inputs, _ = self.train.rows(0, _FEW)
+        return trail(self.model, lambda: self.run(self.model, inputs))
+
+    @cached_property
+    def _middle(self) -> float:
+        """Where a single output turns to the second class: 0 for a logit, one half for a probability."""
+        is_share = float(self.out.min()) >= 0 and float(self.out.max()) <= 1
+        return 0.5 if is_share and not self.trail.is_affine else 0.0
 
     def copy(self) -> nn.Module:
         """A copy that can be changed and trained.

@@ -18,7 +18,6 @@ from unbend.capture import twin
 from unbend.capture.kinds import kind_of, original_class
 from unbend.capture.quiet import hear_modules
 from unbend.errors import DataError, ModelError
-from unbend.study.examine.ends import trail
 from unbend.study.examine.subject import Subject
 from unbend.study.examine.values import Weights
 
@@ -195,7 +194,7 @@ def _acts_affinely(subject: Subject, net: nn.Module) -> bool:
     if not isinstance(x, Tensor) or not x.is_floating_point() or subject.train.n < 8:
         return False
     net, n = net.double(), min(128, subject.train.n // 2)
-    end = trail(subject).end
+    end = subject.trail.end
     if end is not None and end.name in {"softmax", "log_softmax", "sigmoid"}:
         parent, _, leaf = end.path.rpartition(".")
         if not leaf or next(net.get_submodule(end.path).children(), None) is not None:

@@ -185,12 +185,18 @@ def _is_share(y: Tensor) -> bool:
     return bool((y >= 0).all() and ((y.float().sum(1) - 1).abs() < _SHARE).all())
 
 
-def guesses(rows: Tensor, n_classes: int) -> Int64[Array, "m"] | None:
-    """The classes that outputs name; None where they are no scores of classes."""
+def guesses(rows: Tensor, n_classes: int, *, is_logit: bool = False) -> Int64[Array, "m"] | None:
+    """The classes that outputs name; None where they are no scores of classes.
+
+    Args:
+        rows: outputs [m, d].
+        n_classes: how many classes there are.
+        is_logit: whether a single output is one; else it may be a probability, if all of them could be.
+    """
     x = rows.numpy()
     if not np.isfinite(x).all():
         return None
     if x.shape[1] == 1 and n_classes == 2:
-        low = 0.5 if ((x >= 0) & (x <= 1)).all() else 0.0
+        low = 0.5 if not is_logit and ((x >= 0) & (x <= 1)).all() else 0.0
         return (x[:, 0] > low).astype(np.int64)
     return x.argmax(1) if x.shape[1] >= n_classes > 1 else None

@@ -249,7 +249,7 @@ class Reporter:
                 found.update(of_rows(rows, y))
                 self._draw(spot.tap.name, rows)
             if spot.is_output and y is not None:
-                values |= self._own(rows, y)
+                values |= self._own(rows, y, is_logit=spot.tap.kind == "affine")
         if label is not None and len(label):
             values |= self._balance(label)
         return layers, values
@@ -260,10 +260,10 @@ class Reporter:
         if histogram is not None:
             self._histograms[name] = histogram
 
-    def _own(self, rows: Tensor, y: Int64[Array, "m"]) -> dict[str, float]:
+    def _own(self, rows: Tensor, y: Int64[Array, "m"], *, is_logit: bool) -> dict[str, float]:
         """How well the network's own output names the classes."""
         k = max(len(self._confusion), int(y.max(initial=0)) + 1, 2)
-        guess = guesses(rows, k)
+        guess = guesses(rows, k, is_logit=is_logit)
         if guess is None or y.min(initial=0) < 0:
             return {}
         k = max(k, int(guess.max(initial=0)) + 1)
