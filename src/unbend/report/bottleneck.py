@@ -1,10 +1,8 @@
 """The page of a bottleneck: the plane, over training and over held-out rows, and the film of the training."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from unbend._typing import Array
 from unbend.chart.style import CLASSES
@@ -55,13 +53,9 @@ def _plane(result: BottleneckPlane, part: str) -> Picture:
     title = f"{n:,} training rows" if is_train else f"{n:,} held-out rows"
     same = "" if is_train else "Between the same lines."
     lines = "Lines: where the output changes from one class to another." if result.has_lines and is_train else same
-    svg = vector(partial(_draw, result=result, part=part), f"The plane of the two units: {title}", size=_SIZE,
-                 margins=_MARGINS)  # fmt: skip
+    label = f"The plane of the two units: {title}"
+    svg = vector(lambda ax: draw(ax, result, part=part), label, size=_SIZE, margins=_MARGINS)
     return Picture(title, lines, svg=svg, size="medium")
-
-
-def _draw(ax: Axes, *, result: BottleneckPlane, part: str) -> None:
-    draw(ax, result, part=part)
 
 
 def _training(result: BottleneckPlane) -> Picture:
