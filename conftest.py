@@ -48,7 +48,7 @@ def _hints(function: FunctionType) -> dict[str, Any]:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Checks:
     """What is checked of the calls of a function, found when it is called for the first time.
 
@@ -58,19 +58,23 @@ class _Checks:
         hints: what is said of arguments and answer; empty where there is nothing to check.
         has_axes: whether sizes of axes are said.
         code: kept, so that no other has its identity.
+        n_calls: calls in this test.
     """
 
     typed: Callable[..., Any] | None
     hints: dict[str, Any]
     has_axes: bool
     code: CodeType
+    n_calls: int = 0
 
     @classmethod
     def of(cls, function: FunctionType) -> "_Checks":
         """Those of a function."""
         hints, typed = _hints(function), None
-        if not function.__closure__:
-            bare = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+        if not (function.__closure__ and "<locals>" in function.__qualname__):
+            bare = FunctionType(
+                function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+            )
             bare.__kwdefaults__, bare.__qualname__, bare.__module__ = (
                 function.__kwdefaults__, function.__qualname__, function.__module__
             )  # fmt: skip
@@ -103,6 +107,9 @@ def _says_axes(hint: Any) -> bool:
 
 _known: dict[int, _Checks] = {}
 """By the identity of the code."""
+_ALL, _THEN = 32, 16
+"""Calls of a function in a test up to which each is checked, and of the later ones every so many: the inner function of
+a loop says nothing new after that, and checking all of its calls was a quarter of the time of the tests."""
 
 
 def _checked(one: Any = None, *, typechecker: Any = None) -> Any:
@@ -135,6 +142,9 @@ def _with_checks(one: FunctionType) -> Callable[..., Any]:
         if jaxtyping.config.jaxtyping_disable:
             return one(*args, **kwargs)
         known = _known.get(id(code)) or _known.setdefault(id(code), _Checks.of(one))
+        known.n_calls += 1
+        if known.n_calls > _ALL and known.n_calls % _THEN:
+            return one(*args, **kwargs)
         typed = known.typed
         if typed is None:
             if not known.hints:
@@ -194,6 +204,8 @@ def pytest_configure():
 def pytest_runtest_setup():
     """What a test draws from the global generators is the same whenever and wherever it runs."""
     _lighten_trees()
+    for checks in _known.values():
+        checks.n_calls = 0
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - it is the global one that tests and libraries may draw from
     if "torch" in sys.modules:
