@@ -3,13 +3,12 @@
 In: the layer of the output, its samples. Out: which rows it reads rightly, or its R². Must not know the model.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from unbend._typing import Array, Bool, Shaped
 from unbend.numerics.readout import r2
 from unbend.numerics.sample import SampleState
+from unbend.numerics.single import turn
 from unbend.study.values import Layer
 
 
@@ -21,7 +20,7 @@ def right_rows(output: Layer, *samples: SampleState) -> list[Bool[Array, "_"]] |
         samples: rows of that layer; all of them together show whether a single output is a logit or a probability.
     """
     tables = [sample.table() for sample in samples]
-    middle = 0.0 if output.is_head else _middle(rows for rows, _ in tables)
+    middle = turn((rows for rows, _ in tables), is_logit=output.is_head)
     found = [_correct(rows, targets, middle) for rows, targets in tables]
     known = [right for right in found if right is not None]
     return known if len(known) == len(found) else None
@@ -47,7 +46,7 @@ def right_shares(output: Layer, *samples: SampleState) -> list[Array] | None:
     tables = [sample.table() for sample in samples]
     if any(rows.shape != targets.shape for rows, targets in tables):
         return None
-    middle = 0.0 if output.is_head else _middle(rows for rows, _ in tables)
+    middle = turn((rows for rows, _ in tables), is_logit=output.is_head)
     return [((rows > middle) == (targets > 0.5)).mean(1) for rows, targets in tables]
 
 
@@ -59,9 +58,3 @@ def _correct(rows: Shaped[Array, "s d"], targets: Shaped[Array, "s t"], middle: 
     if rows.shape[1] == 1 and k == 2:
         return (rows[:, 0] > middle) == label
     return None
-
-
-def _middle(tables: Iterable[Array]) -> float:
-    """Where a single output turns to the second class: 0 for a logit, one half for a probability."""
-    ends = [float(end) for rows in tables if len(rows) for end in (rows.min(), rows.max())]
-    return 0.5 if ends and min(ends) >= 0 and max(ends) <= 1 else 0.0

@@ -19,6 +19,7 @@ from unbend._typing import Array
 from unbend.capture import call, tensor_of
 from unbend.capture.inputs import join, take, tensors_in
 from unbend.capture.twin.fresh import duplicate
+from unbend.numerics.single import turn
 from unbend.study.examine.ends import Trail, trail
 from unbend.study.loss import LabelForms, Loss, loss_value
 from unbend.study.source import Part, Source
@@ -143,9 +144,7 @@ class Subject:
 
     @cached_property
     def _middle(self) -> float:
-        """Where a single output turns to the second class: 0 for a logit, one half for a probability."""
-        is_share = float(self.out.min()) >= 0 and float(self.out.max()) <= 1
-        return 0.5 if is_share and not self.trail.is_affine else 0.0
+        return turn([self.out.cpu().numpy()], is_logit=self.trail.is_affine)
 
     def copy(self) -> nn.Module:
         """A copy that can be changed and trained.

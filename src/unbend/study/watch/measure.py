@@ -11,6 +11,7 @@ from unbend._typing import Array, Float64, Int64
 from unbend.numerics.activity import DORMANT, MOSTLY
 from unbend.numerics.scatter import scatter
 from unbend.numerics.second import SecondState
+from unbend.numerics.single import turn
 from unbend.numerics.views import sketch
 from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import Taken
@@ -197,6 +198,5 @@ def guesses(rows: Tensor, n_classes: int, *, is_logit: bool = False) -> Int64[Ar
     if not np.isfinite(x).all():
         return None
     if x.shape[1] == 1 and n_classes == 2:
-        low = 0.5 if not is_logit and ((x >= 0) & (x <= 1)).all() else 0.0
-        return (x[:, 0] > low).astype(np.int64)
+        return (x[:, 0] > turn([x], is_logit=is_logit)).astype(np.int64)
     return x.argmax(1) if x.shape[1] >= n_classes > 1 else None
