@@ -95,9 +95,10 @@ class GraphSums:
         if not len(values) or values.shape[1 if plan.view.layout == "maps" else -1] != plan.view.width:
             return
         x, z = values[: plan.samples].float(), None if pre is None else pre[: plan.samples].float()
-        self.add_pass(self._look(x, z, plan), plan, self.check(values))
+        seen, means = self._look(x, z, plan)
+        self.add_pass(seen, plan, self._note(seen.sums[0].sum() + _total(values[plan.samples :])))
         n = min(x.shape[0], self.rows.shape[0])
-        self.rows[:n].copy_(reduce(x[:n], plan.view)[:, : self.rows.shape[1]])
+        self.rows[:n].copy_(reduce(x[:n], plan.view, means=means[:n])[:, : self.rows.shape[1]])
 
     def check(self, values: Tensor) -> Tensor:
         """Look at one forward pass of any step: the sum of its values, which is added to the step's peak.
@@ -106,8 +107,10 @@ class GraphSums:
             One read of all samples, fused into what makes them; of each sample or map first, since one long sum is made
             by careful code that takes five times as long.
         """
-        inner = tuple(range(min(2, values.ndim - 1), values.ndim))
-        total = values.sum(inner, dtype=torch.float32).sum()
+        return self._note(_total(values))
+
+    def _note(self, total: Tensor) -> Tensor:
+        """Add the sum of a pass to the step's peak."""
         self.peaks.index_add_(0, self.now[1:], total[None])
         return total
 
@@ -133,18 +136,28 @@ class GraphSums:
         self.table.copy_(table)
         self.state.copy_(torch.where(part == 3, self.now[0], state))
 
-    def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> SeenPass:
-        """The sums of `read.look`, in a form that a compiler makes one loop of."""
-        axes = [0, *range(2, x.ndim)] if plan.view.layout == "maps" else list(range(x.ndim - 1))
-        found = [x.sum(axes), (x * x).sum(axes)]
+    def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> tuple[SeenPass, Tensor]:
+        """The sums of `read.look`, in a form that a compiler makes one loop of, and each sample's mean over positions.
+
+        Samples are summed by themselves first: then one read tells of units, of rows and whether all is finite.
+        """
+        axes = tuple(range(2, x.ndim)) if plan.view.layout == "maps" else tuple(range(1, x.ndim - 1))
+
+        def add(of: Tensor) -> Tensor:
+            return of.sum(axes) if axes else of
+
+        each = add(x)
+        found = [each.sum(0), add(x * x).sum(0)]
         if plan.is_rectifier:
-            found.append(x.sign().sum(axes))
+            found.append(add(x.sign()).sum(0))
         elif plan.is_judged:
             z = x if z is None else z
             flat = (z - z.clamp(self.edges[0], self.edges[1])).sign().square()
-            found += [x.sign().square().sum(axes), x.abs().sum(axes), flat.sum(axes)]
-        low = None if plan.is_rectifier else x.amin(axes)
-        return SeenPass(tuple(found), x.amax(axes), low, x.shape[0], x.numel() // plan.view.width)
+            found += [add(x.sign().square()).sum(0), add(x.abs()).sum(0), add(flat).sum(0)]
+        low = None if plan.is_rectifier else (x.amin(axes) if axes else x).amin(0)
+        high = (x.amax(axes) if axes else x).amax(0)
+        n = x.numel() // plan.view.width
+        return SeenPass(tuple(found), high, low, x.shape[0], n), each * (x.shape[0] / n)
 
 
 def graph_sums(now: Tensor, told: Array | None, looks: Looks, plan: GraphPlan) -> GraphSums:
@@ -170,6 +183,14 @@ def graph_sums(now: Tensor, told: Array | None, looks: Looks, plan: GraphPlan) -
         peaks=torch.zeros(CHECKED, device=device),
         rows=torch.zeros(plan.samples, min(d, COLUMNS), device=device),
     )
+
+
+def _total(values: Tensor) -> Tensor:
+    """The sum of all values, of each sample or map first: one long sum is made by careful code that takes five times as
+    long.
+    """
+    inner = tuple(range(min(2, values.ndim - 1), values.ndim))
+    return values.sum(inner, dtype=torch.float32).sum()
 
 
 def spread_out(table: Float64[Array, "k d"], plan: GraphPlan) -> tuple[Float64[Array, "5 d"], Float64[Array, "2 d"]]:
