@@ -8,8 +8,8 @@ weights and gradients, `torchlens` moments and extremes of activations, paramete
 `HistoryCollector`), `plain hooks` the same sums by `register_forward_hook` with `.item()`, as people write them, with
 norms of the parameters.
 
-On a busy machine the sums are noisy; `--median` takes the medians of steps, in which the rare snapshots of `default` do
-not show.
+On a busy machine the sums are noisy; `--median` takes the medians of steps, sixteen at a time, since as many snapshots
+of `every step` are made at once; the rare snapshots of `default` do not show in it.
 
     python benchmarks/watch.py [--compiled] [--median] [--peers] [--steps 60] [--skip 12] [--only mlp cnn transformer]
 """
@@ -20,7 +20,7 @@ import time
 import warnings
 from contextlib import ExitStack
 from importlib.util import find_spec
-from statistics import median
+from statistics import mean, median
 
 import torch
 from torch import nn
@@ -66,6 +66,9 @@ class Net(nn.Module):
 }
 """Each method gets a class of its own from these: `torch.compile` shares graphs between models of one class."""
 BATCH = {"mlp": (512, 784), "cnn": (64, 3, 32, 32), "transformer": (16, 64, 384)}
+
+
+GROUP = 16
 
 
 def network(name):
@@ -149,6 +152,12 @@ def methods(compiled, with_peers):
     return found | {"plain hooks": "hooks"} | {name: how for name, how in peers.items() if find_spec(how)}
 
 
+def middle(seconds):
+    """The sum of as many steps as there are, of the median group of sixteen."""
+    n = min(GROUP, len(seconds))
+    return len(seconds) * median(mean(seconds[i : i + n]) for i in range(0, len(seconds) - n + 1, n))
+
+
 def measure(workload, given):
     """Ratio of each method to the bare run, over the steps after the first few."""
     steps, skip = given.steps, given.skip
@@ -161,7 +170,7 @@ def measure(workload, given):
             y = torch.randint(0, 10, (len(x),), generator=g)
             for method in chance.sample(each, len(each)):
                 method.step(x, y)
-        total = (lambda seconds: steps * median(seconds)) if given.median else sum
+        total = middle if given.median else sum
         bare = total(each[0].seconds[skip:])
         distance = {m.name: len(m.watch.history.snapshots) for m in each if m.watch is not None}
         return {m.name: total(m.seconds[skip:]) / bare for m in each}, distance, bare / steps

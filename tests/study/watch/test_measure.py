@@ -74,7 +74,7 @@ def test_a_graph_makes_the_same_numbers_and_begins_anew_in_each_step(name, parts
         assert found == pytest.approx(known, rel=1e-5)
         assert sums.n == 96
         assert of_sums(table.unpack(table.pack()), np.array([True]))[0] == pytest.approx(known, rel=1e-5)
-        assert np.isnan(table.numbers()[0, -2])
+        assert np.isnan(table.numbers()[0][-2])
         assert np.isnan(table.take_peaks()[0, step % 512])
 
 

@@ -5,6 +5,7 @@ puts the classes, how its weights move. It can be saved, drawn and judged withou
 was interrupted and taken up again are added with `+`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -210,4 +211,4 @@ class RunHistory:
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """Numbers by name, those that are not known left out."""
-    return {name: float(value) for name, value in values.items() if value is not None and not np.isnan(value)}
+    return {name: float(value) for name, value in values.items() if value is not None and not math.isnan(value)}

@@ -3,6 +3,8 @@
 In: sums and rows on the host, labels. Out: numbers by name, as in `history.values.FIELDS`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -64,7 +66,7 @@ def of_sums(taken: Taken, is_judged: Array) -> list[dict[str, float]]:
     ]
 
 
-def of_graphs(numbers: Float64[Array, "l 11"], is_judged: Array) -> list[dict[str, float]]:
+def of_graphs(numbers: Sequence[Sequence[float]], is_judged: Array) -> list[dict[str, float]]:
     """The same of what compiled graphs made of their sums already.
 
     Args:
@@ -73,7 +75,7 @@ def of_graphs(numbers: Float64[Array, "l 11"], is_judged: Array) -> list[dict[st
     """
     return [
         dict(zip(_OF_UNITS if judged else _OF_ANY, values, strict=False)) if values[6] and values[7] else {}
-        for values, judged in zip(numbers.tolist(), is_judged.tolist(), strict=True)
+        for values, judged in zip(numbers, is_judged.tolist(), strict=True)
     ]
 
 
@@ -161,12 +163,12 @@ def readout_accuracy(x: Float64[Array, "m d"], y: Int64[Array, "m"]) -> float:
 
 
 def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
-    """The classes of the first `n` samples; None where the labels are none, or are none of these samples."""
+    """The classes of the first `n` samples, copied; None where the labels are none, or are none of these samples."""
     if y is None:
         return None
+    if isinstance(y, Tensor) and y.ndim == 1 and y.dtype is torch.int64 and y.is_cpu:
+        return y.numpy()[:n].copy() if len(y) >= n else None
     y = torch.as_tensor(y).detach()
-    if y.ndim == 1 and y.dtype is torch.int64 and y.is_cpu:
-        return y[:n].numpy() if len(y) >= n else None
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2 and y.is_floating_point() and y.shape[1] > 1 and _is_share(y[:n]):
@@ -178,7 +180,7 @@ def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
         if not bool((y == y.round()).all()) or len(y.unique()) > max(2, n // 4):
             return None
         y = y.round()
-    return y.long().numpy()
+    return y.long().numpy().copy()
 
 
 def _is_share(y: Tensor) -> bool:

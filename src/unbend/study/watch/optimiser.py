@@ -20,7 +20,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from unbend._typing import Array
+from unbend._typing import Array, Float64
 from unbend.capture.live import Silent
 from unbend.errors import ModelError
 
@@ -51,7 +51,7 @@ class OptimiserStep:
     """
 
     names: tuple[str, ...]
-    norms: Tensor
+    norms: Tensor | Float64[Array, "5 p"]
     scale: Tensor | None
     skipped: Tensor | None
     rate: float
@@ -178,7 +178,7 @@ class StepWatcher:
         if scale is not None:
             flow = (torch.tensor(flow) if isinstance(flow, list) else flow) / scale
         norms = _join((gradients, flow, listed.norms()))
-        return OptimiserStep(norms=norms.view(5, -1), **taken)
+        return OptimiserStep(norms=norms.reshape(5, len(listed.names)), **taken)
 
 
 @final
@@ -273,10 +273,10 @@ def _is_plain(tensor: Tensor) -> bool:
     return tensor.is_cpu and tensor.dtype is torch.float32 and tensor.layout is torch.strided
 
 
-def _join(parts: "Sequence[Tensor | list[float]]") -> Tensor:
-    """Norms side by side."""
+def _join(parts: "Sequence[Tensor | list[float]]") -> Tensor | Array:
+    """Norms side by side, on the host if all are there."""
     if all(isinstance(part, list) for part in parts):
-        return torch.tensor([norm for part in parts for norm in part])
+        return np.array([norm for part in parts for norm in part])
     return torch.cat([torch.tensor(part) if isinstance(part, list) else part for part in parts])
 
 

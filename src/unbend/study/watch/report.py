@@ -31,8 +31,46 @@ _FORGET = 0.8
 
 _FEW_CLASSES = 4096
 """Labels up to which they are counted without being sorted."""
+_MUCH = 1 << 16
+"""Values that a snapshot may hold while it waits to be made."""
 _NONE = np.zeros(0)
 _NO_ROWS = torch.zeros(0, 0)
+
+
+@dataclass(slots=True, eq=False)
+class RankPart:
+    """What one rank brings to a snapshot."""
+
+    packed: Float64[Array, "p"]
+    numbers: list[list[float]] | None
+    rows: tuple[Tensor, ...]
+    peaks: Array
+    y: Int64[Array, "m"] | None
+    norms: Float64[Array, "5 q"]
+    values: dict[str, float]
+    is_deep: bool
+    distance: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenStep:
+    """What was seen of a step, from which `Reporter.report` makes a snapshot, at once or later.
+
+    Attributes:
+        parts: of each rank.
+        names: of the parameters.
+        bad: the step and the layer of the first value that is not finite; the layer is "" where only gradients are.
+        is_deep: whether rows are asked as well.
+        is_urgent: whether it cannot wait, since it holds what the next step writes over, or much.
+        distance: steps until the next snapshot, on which all ranks agree.
+    """
+
+    parts: Sequence[RankPart]
+    names: tuple[str, ...]
+    bad: tuple[int, str] | None
+    is_deep: bool
+    is_urgent: bool
+    distance: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,33 +80,12 @@ class Reported:
     Attributes:
         values: of the whole network.
         layers: by layer.
-        bad: the step and the layer of the first value that is not finite; the layer is "" where only gradients are.
-        is_deep: whether rows were asked as well.
-        distance: steps until the next snapshot, on which all ranks agree.
         histograms: of the values of layers, where they are wanted and rows were asked.
     """
 
     values: dict[str, float]
     layers: dict[str, dict[str, float]]
-    bad: tuple[int, str] | None
-    is_deep: bool
-    distance: int
     histograms: dict[str, ValueHistogram]
-
-
-@dataclass(slots=True, eq=False)
-class _Part:
-    """What one rank brings to a snapshot."""
-
-    packed: Float64[Array, "p"]
-    numbers: Float64[Array, "l 11"] | None
-    rows: tuple[Tensor, ...]
-    peaks: Array
-    y: Int64[Array, "m"] | None
-    norms: Float64[Array, "5 q"]
-    values: dict[str, float]
-    is_deep: bool
-    distance: int = 1
 
 
 @final
@@ -168,10 +185,10 @@ class Reporter:
                     return at + 1, spot.tap.name
         return None
 
-    def report(
+    def look(
         self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], distance: int
-    ) -> Reported | None:
-        """The numbers of a step; None where the optimiser skipped it.
+    ) -> SeenStep | None:
+        """What there is to see of a step; None where the optimiser skipped it.
 
         Args:
             taken: what the optimiser did.
@@ -187,43 +204,57 @@ class Reporter:
             return None
         mine = self._mine(taken, y, step, values)
         mine.distance = distance
-        parts = gather(lambda: mine, self._ranks)
-        started = time.perf_counter()
-        layers, values = self._of_spots(parts)
-        self._deep_cost = time.perf_counter() - started if parts[0].is_deep else self._deep_cost
-        found = self._of_weights(parts, taken, layers)
+        parts = gather(lambda: mine, self._ranks) if self._ranks.n > 1 else (mine,)
         if mine.numbers is not None and self._looked == step - 1:
-            bad = self._bad_now(mine.numbers[:, -2].tolist(), step)
+            bad = self._bad_now([one[-2] for one in mine.numbers], step)
         else:
             peaks = np.stack([part.peaks for part in parts]).max(0) if len(parts) > 1 else mine.peaks
             bad = self._first_bad(peaks, step) if self._sums else None
-        if bad is None and not math.isfinite(found.get("gradient", 0.0)):
+        if bad is None and not math.isfinite(sum(parts[0].norms[0].tolist())):
             bad = step, ""
+        is_deep = parts[0].is_deep
+        is_much = mine.packed.size + sum(rows.numel() for rows in mine.rows) > _MUCH
+        is_urgent = is_deep or is_much or len(parts) > 1
+        return SeenStep(parts, taken.names, bad, is_deep, is_urgent, max(part.distance for part in parts))
+
+    def report(self, seen: SeenStep) -> Reported:
+        """The numbers of a step; steps are given in their order."""
+        parts = seen.parts
+        started = time.perf_counter()
+        layers, values = self._of_spots(parts)
+        self._deep_cost = time.perf_counter() - started if seen.is_deep else self._deep_cost
+        found = self._of_weights(parts, seen.names, layers)
         whole = numbers({**_mean_values(parts), **values, **found})
         histograms, self._histograms = self._histograms, {}
-        return Reported(whole, layers, bad, parts[0].is_deep, max(part.distance for part in parts), histograms)
+        return Reported(whole, layers, histograms)
 
-    def _mine(self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float]) -> _Part:
+    def _mine(self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float]) -> RankPart:
         """What this rank saw."""
         numbers = self._table.numbers() if self._ranks.n == 1 else None
         packed = self._table.pack() if numbers is None else _NONE
-        rows = tuple(sums.rows.cpu() if sums.wants_rows else _NO_ROWS for sums in self._sums)
-        n = int(self._counts(packed, numbers).min(initial=0 if not self._sums else SAMPLES))
-        label = codes(y, min(n, SAMPLES if self._ranks.n == 1 else -(-SAMPLES // self._ranks.n), _length(y)))
-        norms = taken.norms.double().cpu().numpy()
+        rows = tuple(self._rows_of(sums) if sums.wants_rows else _NO_ROWS for sums in self._sums)
+        n = min(self._counts(packed, numbers), default=0)
+        label = codes(y, min(n, -(-SAMPLES // self._ranks.n), _length(y)))
+        norms = taken.norms.double().cpu().numpy() if isinstance(taken.norms, Tensor) else taken.norms
         if taken.scale is not None:
             norms[0] /= float(taken.scale)
         has_peaks = bool(self._sums) and (numbers is None or self._looked != step - 1)
         peaks = self._table.take_peaks() if has_peaks else np.zeros((0, CHECKED))
         values = {**values, "learning_rate": taken.rate}
-        return _Part(packed, numbers, rows, peaks, label, norms, values, self._is_deep)
+        return RankPart(packed, numbers, rows, peaks, label, norms, values, self._is_deep)
 
-    def _counts(self, packed: Float64[Array, "p"], numbers: Float64[Array, "l 11"] | None) -> Float64[Array, "l"]:
+    def _rows_of(self, sums: SpotSums) -> Tensor:
+        """Rows on the host; where they are few, and may be asked later, they are copied."""
+        rows = sums.rows.cpu()
+        return rows if self._is_deep or rows.numel() > _MUCH or rows is not sums.rows else rows.clone()
+
+    def _counts(self, packed: Float64[Array, "p"], numbers: list[list[float]] | None) -> list[int]:
         """Samples that each spot saw."""
         start = 7 * self._table.width
-        return packed[start : start + len(self._sums)] if numbers is None else numbers[:, 7]
+        found = packed[start : start + len(self._sums)].tolist() if numbers is None else [one[7] for one in numbers]
+        return [int(n) for n in found]
 
-    def _of_spots(self, parts: Sequence[_Part]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    def _of_spots(self, parts: Sequence[RankPart]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
         """What layers did, and what the network's own output was worth."""
         labels = [part.y for part in parts]
         label = None if any(y is None for y in labels) else np.concatenate([y for y in labels if y is not None])
@@ -241,7 +272,7 @@ class Reporter:
             is_asked = (parts[0].is_deep or spot.is_output) and all(len(part.rows[i]) for part in parts)
             if not is_asked or not found:
                 continue
-            cut = [part.rows[i][: int(counts[i])] for part, counts in zip(parts, n, strict=True)]
+            cut = [part.rows[i][: counts[i]] for part, counts in zip(parts, n, strict=True)]
             rows, y = _match(cut, labels) if label is not None else (torch.cat(cut), None)
             if not len(rows):
                 continue
@@ -290,12 +321,12 @@ class Reporter:
         return {"majority": max(counts) / sum(counts), "balance": min(counts) / max(counts)}
 
     def _of_weights(
-        self, parts: Sequence[_Part], taken: OptimiserStep, layers: dict[str, dict[str, float]]
+        self, parts: Sequence[RankPart], names: tuple[str, ...], layers: dict[str, dict[str, float]]
     ) -> dict[str, float]:
         """Norms by the module that owns the parameters, added to `layers`; those of all together come back."""
-        if taken.names is not self._names:
-            self._names = taken.names
-            owners = [name.rpartition(".")[0] for name in taken.names]  # those of one module follow each other
+        if names is not self._names:
+            self._names = names
+            owners = [name.rpartition(".")[0] for name in names]  # those of one module follow each other
             self._starts = {name: i for i, name in enumerate(owners) if i == 0 or owners[i - 1] != name}
         if not self._starts:
             return {}
@@ -322,7 +353,9 @@ def _match(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tens
     return torch.cat([part for part, _ in pairs]), np.concatenate([y for _, y in pairs])
 
 
-def _mean_values(parts: Sequence[_Part]) -> dict[str, float]:
+def _mean_values(parts: Sequence[RankPart]) -> dict[str, float]:
     """Numbers of the network, averaged over the ranks."""
+    if len(parts) == 1:
+        return parts[0].values
     names = dict.fromkeys(name for part in parts for name in part.values)
     return {name: float(np.mean([part.values[name] for part in parts if name in part.values])) for name in names}

@@ -50,11 +50,12 @@ class Schedule:
         share: what reports may cost, as a share of the run.
         next: the next step that is reported, from 1.
         distance: steps between reports at present.
-        steps: seconds of the last steps without a report.
+        steps: seconds of the last steps without a report; where `every` is given, of the last ones of all.
         costs: seconds the last reports added to their steps.
+        spent: seconds of their own work that reports took, the first one left out; known where `every` is given.
         credit: seconds that reports may still cost; below 0, what they cost too much. The first report is not in it.
         n_reports: so far.
-        n_steps: without a report, so far.
+        n_steps: without a report, so far; where `every` is given, all.
         usual: median of `steps`, looked up anew every sixteenth.
     """
 
@@ -65,6 +66,7 @@ class Schedule:
     steps: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
     costs: deque[float] = field(default_factory=lambda: deque(maxlen=_KNOWN))
     credit: float = 0.0
+    spent: float = 0.0
     n_reports: int = 0
     n_steps: int = 0
     usual: float = 0.0
@@ -73,9 +75,14 @@ class Schedule:
         """Take in how long a step lasted, and what of it was a report's own work; None for a step without a report.
 
         What a report costs is its own work, or what its step lasted beyond the usual, whichever is more: kernels in
-        the forward pass cost time that is not seen otherwise. Where the distance is given nothing needs to be known.
+        the forward pass cost time that is not seen otherwise. Where the distance is given only its own work matters.
         """
         if self.every is not None:
+            self.n_steps += 1
+            self.steps.append(seconds)
+            if own is not None:
+                self.n_reports += 1
+                self.spent += own if self.n_reports > 1 else 0.0
             return
         if own is None:
             if self.n_steps < _KNOWN or self.n_steps % _KNOWN == 0:
@@ -92,6 +99,10 @@ class Schedule:
         self.costs.append(cost)
         if self.n_reports > 1:
             self.credit -= cost
+
+    def share_spent(self) -> float:
+        """Where `every` is given, what share of usual steps' time reports took: compiling and pauses buy nothing."""
+        return self.spent / max(self.n_steps * median(self.steps), 1e-9) if self.steps else 0.0
 
     def wish(self) -> int:
         """How many steps from now a snapshot may be taken again."""

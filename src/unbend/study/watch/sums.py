@@ -205,6 +205,7 @@ class SpotTable:
     """
 
     def __init__(self, spots: Sequence[Spot], at: StepPlace, samples: int = SAMPLES) -> None:
+        self._at = at
         self._told: Array | None = np.zeros((len(spots), N_TOLD)) if at.tensor.is_cpu else None
         self.each: tuple[SpotSums, ...] = tuple(
             SpotSums(spot, i, at, samples=samples, told=None if self._told is None else self._told[i])
@@ -253,20 +254,18 @@ class SpotTable:
             at += 0 if seen.low is None else w
         return out
 
-    def numbers(self) -> Float64[Array, "l 11"] | None:
-        """What graphs made of this step's sums, `GraphSums.numbers` and `state`; None where a pass was eager.
+    def numbers(self) -> list[list[float]] | None:
+        """What graphs made of this step's sums, `GraphSums.numbers` and `state` by spot; None where a pass was eager.
 
-        They are those of one process: sums of ranks must be added first. The next pass writes over them.
+        They are those of one process: sums of ranks must be added first.
         """
         if not self.each or not all(one.is_compiled for one in self.each):
             return None
-        found = self._told
-        if found is None:
-            found = (
-                torch.cat([part for one in self.each for part in (one.graph.numbers, one.graph.state)]).cpu().numpy()
-            )
-            found = found.reshape(-1, N_TOLD)
-        return found if (found[:, -1] == self.each[0].at.step).all() else None
+        told = self._told
+        if told is None:
+            told = torch.cat([part for one in self.each for part in (one.graph.numbers, one.graph.state)]).cpu().numpy()
+        found: list[list[float]] = told.reshape(-1, N_TOLD).tolist()
+        return found if all(one[-1] == self._at.step for one in found) else None
 
     def unpack(self, packed: Float64[Array, "p"]) -> Taken:
         """What `packed` holds."""

@@ -7,12 +7,13 @@ the block ends, however it ends.
 import platform
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from math import sqrt
 from types import TracebackType
 from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ from unbend.study.history.rules import judge
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
 from unbend.study.ranks import share
 from unbend.study.watch.optimiser import OptimiserStep, StepWatcher, check_whole
-from unbend.study.watch.report import Reporter
+from unbend.study.watch.report import Reporter, SeenStep
 from unbend.study.watch.schedule import Schedule, share_of
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import HistogramSink, Sink
@@ -33,6 +34,9 @@ from unbend.study.watch.sums import CHECKED
 
 _REPORTS = 0.7
 """Part of the budget that snapshots may take; the rest is what the steps between them cost."""
+_TOGETHER = 16
+"""Snapshots that are made at once where nobody waits for them: one by one between two products, in a processor whose
+caches hold other things, each takes three times as long."""
 _UNSEEN = (
     "watch: nothing was seen of the layers in a step of the optimiser, because {why}. Gradients and weights are "
     "watched all the same."
@@ -64,6 +68,7 @@ class Watch:
         self._reporter: Reporter | None = None
         self._hooks = ExitStack()
         self._snapshots: list[Snapshot] = []
+        self._waiting: deque[tuple[int, float, SeenStep]] = deque()
         self._events: list[RunEvent] = []
         self._findings: list[Occurrence] = []
         self._listeners: list[Callable[[Occurrence], None]] = []
@@ -91,12 +96,15 @@ class Watch:
         """Note numbers of this step, such as `loss=loss`; they are read only when the next snapshot is made.
 
         Names that begin with `validation_` are taken for held-out numbers by the findings.
+
+        Raises:
+            DataError: a tensor of more or fewer values than one.
         """
         for name, value in values.items():
-            kept = value.detach() if isinstance(value, Tensor) else float(value)
-            self._logged.setdefault(name, []).append(kept)
-            if len(self._logged[name]) > CHECKED:
-                del self._logged[name][0]
+            kept = self._logged.setdefault(name, [])
+            kept.append(_number(name, value) if isinstance(value, Tensor) else float(value))
+            if len(kept) > CHECKED:
+                del kept[0]
 
     def event(self, what: str, text: str = "") -> None:
         """Note that something happened, such as a checkpoint."""
@@ -125,6 +133,7 @@ class Watch:
     @property
     def history(self) -> RunHistory:
         """What is known of the run so far."""
+        self._take_snapshots()
         return RunHistory(self._about, tuple(self._snapshots), tuple(self._events))
 
     @property
@@ -192,7 +201,7 @@ class Watch:
         is_on = self._step + 1 >= self._schedule.next
         self._steps.arm(is_on=is_on)
         if is_on and self._reporter is not None:
-            self._reporter.reset(self._spend if self._how.every is not None else 0.0)
+            self._reporter.reset(self._schedule.share_spent())
         self._switch.set(is_on=is_on, is_checking=self._how.check)
         self._n_passes = 0
 
@@ -266,22 +275,32 @@ class Watch:
         values = self._take_logged()
         values["micro_batches"] = float(max(self._n_passes, 1))
         values["cost"] = self._spend
-        found = self._reporter.report(taken, self._y, self._step, values, self._schedule.wish())
+        seen = self._reporter.look(taken, self._y, self._step, values, self._schedule.wish())
         self._y = None
-        self._schedule.plan(self._step, 1 if found is None else found.distance)
-        if found is None:
+        self._schedule.plan(self._step, 1 if seen is None else seen.distance)
+        if seen is None:
             return
-        self._notice(found.bad)
-        snapshot = Snapshot(self._step, self._seconds, found.values, found.layers)
-        self._snapshots.append(snapshot)
-        for sink in self._sinks:
-            sink.snapshot(snapshot)
-        for drawer in self._drawers:
-            drawer.histograms(self._step, found.histograms)
-        if found.is_deep or found.bad is not None:
+        self._notice(seen.bad)
+        self._waiting.append((self._step, self._seconds, seen))
+        if self._sinks or seen.is_urgent or seen.bad is not None or len(self._waiting) == _TOGETHER:
+            self._take_snapshots()
+        if seen.is_deep or seen.bad is not None:
             self._judge()
-        if self._how.stop and found.bad is not None:
+        if self._how.stop and seen.bad is not None:
             self._stop()
+
+    def _take_snapshots(self) -> None:
+        """Make snapshots of the steps that were looked at."""
+        while self._waiting and self._reporter is not None:
+            step, seconds, seen = self._waiting[0]
+            found = self._reporter.report(seen)
+            snapshot = Snapshot(step, seconds, found.values, found.layers)
+            self._snapshots.append(snapshot)
+            self._waiting.popleft()
+            for sink in self._sinks:
+                sink.snapshot(snapshot)
+            for drawer in self._drawers:
+                drawer.histograms(step, found.histograms)
 
     def _flush_checks(self) -> None:
         """Look for values that are not finite in the steps since the last look."""
@@ -324,9 +343,9 @@ class Watch:
         out: dict[str, float] = {}
         for name, values in self._logged.items():
             found = [float(value) for value in values]
-            out[name] = float(np.mean(found)) if len(found) > 1 else found[0]
+            out[name] = middle = sum(found) / len(found)
             if name == "loss":
-                out["loss_spread"] = float(np.std(found)) if len(found) > 1 else 0.0
+                out["loss_spread"] = sqrt(sum((value - middle) * (value - middle) for value in found) / len(found))
         self._logged.clear()
         return out
 
@@ -334,6 +353,18 @@ class Watch:
         if not self._has_told:
             self._has_told = True
             warnings.warn(_UNSEEN.format(why=why), stacklevel=2)
+
+
+def _number(name: str, value: Tensor) -> Tensor | float:
+    """The number that a tensor is now, since the next step may write over it; on a device a copy, to be read later."""
+    if value.numel() != 1:
+        raise DataError(f"log: expected one number for {name!r}, got a tensor of shape {list(value.shape)}.")
+    return value.item() if _is_at_hand(value) else value.detach().clone()
+
+
+def _is_at_hand(tensor: Tensor) -> bool:
+    """Whether its numbers are read without waiting for a device."""
+    return tensor.is_cpu
 
 
 def _watchable(model: nn.Module) -> nn.Module:
