@@ -26,11 +26,13 @@ COLUMNS = 4096
 """Units of a layer whose values are kept for questions about rows; of wider layers, the first so many."""
 CHECKED = 512
 """Steps whose peaks are kept until they are looked at."""
+_CHUNK = 16
+"""Rows that are summed by themselves first; `SAMPLES`, and what ranks take of it, are such rows as a rule."""
 N_NUMBERS = 7
 """What a graph says of a spot: the six numbers of an activation as `measure.of_sums` names them, and how many of its
 units were finite."""
 N_TOLD = N_NUMBERS + 4
-"""These, and how far they are to be trusted: `GraphSums.state`."""
+"""These, and what they are of: samples, values per unit, the sum of all values, and of which step, -1 for none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,17 +72,15 @@ class GraphSums:
         now: the step that runs, and its place among the peaks; shared by all spots [2].
         edges: as in `read.Looks` [2].
         table: sums per unit as in `read.SeenPass`, greatest value, and of all but rectifiers the least, negated [k, d].
-        numbers: what was made of them [N_NUMBERS].
-        state: samples, values per unit, the sum of all values, and of which step these are, -1 for none [4].
-        peaks: the sums of all values of the last steps [CHECKED].
+        told: what was made of them [N_TOLD].
+        peaks: the sums of all values of the last steps that were not reported [CHECKED].
         rows: of the last pass [samples, columns].
     """
 
     now: Tensor
     edges: Tensor
     table: Tensor
-    numbers: Tensor
-    state: Tensor
+    told: Tensor
     peaks: Tensor
     rows: Tensor
 
@@ -96,23 +96,18 @@ class GraphSums:
             return
         x, z = values[: plan.samples].float(), None if pre is None else pre[: plan.samples].float()
         seen, means = self._look(x, z, plan)
-        self.add_pass(seen, plan, self._note(seen.sums[0].sum() + _total(values[plan.samples :])))
+        self.add_pass(seen, plan, seen.sums[0].sum() + _total(values[plan.samples :]))
         n = min(x.shape[0], self.rows.shape[0])
-        self.rows[:n].copy_(reduce(x[:n], plan.view, means=means[:n])[:, : self.rows.shape[1]])
+        means = None if means is None else means[:n]
+        self.rows[:n].copy_(reduce(x[:n], plan.view, means=means)[:, : self.rows.shape[1]])
 
-    def check(self, values: Tensor) -> Tensor:
-        """Look at one forward pass of any step: the sum of its values, which is added to the step's peak.
+    def check(self, values: Tensor) -> None:
+        """Look at one forward pass of any other step: the sum of its values is added to the step's peak.
 
         Cost:
-            One read of all samples, fused into what makes them; of each sample or map first, since one long sum is made
-            by careful code that takes five times as long.
+            One read of all samples, fused into what makes them.
         """
-        return self._note(_total(values))
-
-    def _note(self, total: Tensor) -> Tensor:
-        """Add the sum of a pass to the step's peak."""
-        self.peaks.index_add_(0, self.now[1:], total[None])
-        return total
+        self.peaks.index_add_(0, self.now[1:], _total(values)[None])
 
     def add_pass(self, seen: SeenPass, plan: GraphPlan, total: Tensor | float) -> None:
         """Add a pass, in a graph or outside of one.
@@ -123,24 +118,31 @@ class GraphSums:
             total: the sum of its values.
         """
         k = len(seen.sums)
-        is_new = self.state[3:] != self.now[:1]
+        state = self.told[N_NUMBERS:]
+        is_new = state[3:] != self.now[:1]
         extremes = [seen.high] if seen.low is None else [seen.high, -seen.low]
         row = torch.arange(k + len(extremes), device=is_new.device)[:, None]
         old = torch.where(is_new, torch.where(row < k, 0.0, -torch.inf), self.table)
         given = _stack([*seen.sums, *extremes])
         table = torch.where(row < k, old + given, torch.maximum(old, given))
-        part = torch.arange(4, device=is_new.device)
-        counted = torch.where(part == 0, float(seen.n), torch.where(part == 1, float(seen.count), total))
-        state = torch.where(is_new, 0.0, self.state) + counted
-        self.numbers.copy_(_numbers(table, k, state[1], plan))
+        state = torch.where(is_new, 0.0, state)
+        n, count, total = state[0] + seen.n, state[1] + seen.count, state[2] + total
         self.table.copy_(table)
-        self.state.copy_(torch.where(part == 3, self.now[0], state))
+        told = [*_numbers(table, k, count, plan), n, count, total, self.now[0]]
+        self.told.copy_(_stack([one[None] for one in told])[:, 0])
 
-    def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> tuple[SeenPass, Tensor]:
-        """The sums of `read.look`, in a form that a compiler makes one loop of, and each sample's mean over positions.
+    def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> tuple[SeenPass, Tensor | None]:
+        """The sums of `read.look`, in a form that a compiler makes one loop of, and samples' means over positions.
 
-        Samples are summed by themselves first: then one read tells of units, of rows and whether all is finite.
+        Samples are summed by themselves first: then one read tells of units, of rows and whether all is finite. Those
+        that have no positions are summed by sixteens, which halves the time that many far rows at once take.
         """
+        n, count = len(x), x.numel() // plan.view.width
+        is_flat = plan.view.layout == "features"
+        if (
+            is_flat and len(x) == plan.samples and plan.samples % _CHUNK == 0
+        ):  # other sizes may change from step to step
+            x, z = x.unflatten(0, (-1, _CHUNK)), None if z is None else z.unflatten(0, (-1, _CHUNK))
         axes = tuple(range(2, x.ndim)) if plan.view.layout == "maps" else tuple(range(1, x.ndim - 1))
 
         def add(of: Tensor) -> Tensor:
@@ -156,8 +158,7 @@ class GraphSums:
             found += [add((x != 0).float()).sum(0), add(x.abs()).sum(0), add(flat).sum(0)]
         low = None if plan.is_rectifier else (x.amin(axes) if axes else x).amin(0)
         high = (x.amax(axes) if axes else x).amax(0)
-        n = x.numel() // plan.view.width
-        return SeenPass(tuple(found), high, low, x.shape[0], n), each * (x.shape[0] / n)
+        return SeenPass(tuple(found), high, low, n, count), None if is_flat else each * (n / count)
 
 
 def graph_sums(now: Tensor, told: Array | None, looks: Looks, plan: GraphPlan) -> GraphSums:
@@ -165,21 +166,17 @@ def graph_sums(now: Tensor, told: Array | None, looks: Looks, plan: GraphPlan) -
 
     Args:
         now: the step that runs.
-        told: on the CPU the memory of `numbers` and `state`, so that those of all spots are read at once [N_TOLD].
+        told: on the CPU the memory of `GraphSums.told`, so that those of all spots are read at once [N_TOLD].
         looks: what is to be known.
         plan: what is decided.
     """
     device, d = now.device, plan.view.width
-    numbers = torch.zeros(N_NUMBERS, dtype=torch.float64, device=device)
-    state = torch.zeros(N_TOLD - N_NUMBERS, dtype=torch.float64, device=device)
-    if told is not None:  # two tensors that share no storage of torch's, since a graph would have to be told of that
-        numbers, state = torch.from_numpy(told[:N_NUMBERS]), torch.from_numpy(told[N_NUMBERS:])
+    room = torch.empty(N_TOLD, dtype=torch.float64, device=device) if told is None else torch.from_numpy(told)
     return GraphSums(
         now,
         edges=torch.tensor(looks.edges, device=device),
         table=torch.zeros(plan.n_sums + plan.n_extremes, d, dtype=torch.float64, device=device),
-        numbers=numbers,
-        state=state.fill_(-1.0),
+        told=room.fill_(-1.0),
         peaks=torch.zeros(CHECKED, device=device),
         rows=torch.zeros(plan.samples, min(d, COLUMNS), device=device),
     )
@@ -201,8 +198,8 @@ def spread_out(table: Float64[Array, "k d"], plan: GraphPlan) -> tuple[Float64[A
     return sums, extremes
 
 
-def _numbers(table: Tensor, k: int, count: Tensor, plan: GraphPlan) -> Tensor:
-    """The numbers of `measure.of_sums`, and how many units were finite [N_NUMBERS]."""
+def _numbers(table: Tensor, k: int, count: Tensor, plan: GraphPlan) -> list[Tensor]:
+    """The numbers of `measure.of_sums`, and how many units were finite: `N_NUMBERS` of them."""
     high = table[k]
     low = torch.zeros_like(high) if plan.is_rectifier else -table[k + 1]
     good = torch.isfinite(table[0] + table[1] + low + high)
@@ -213,14 +210,13 @@ def _numbers(table: Tensor, k: int, count: Tensor, plan: GraphPlan) -> Tensor:
     if plan.is_judged:
         zeros = torch.where(good, (count - table[2]) / count, 0.0)
         magnitude, flat = (mean.abs(), zeros) if plan.is_rectifier else (each[3], each[4])
-        d, whole = _stack([good.double(), magnitude]).sum(1)
-        is_dormant = (magnitude <= DORMANT * whole / d) | (silent > 0)
+        is_dormant = (magnitude <= DORMANT * magnitude.sum() / good.double().sum()) | (silent > 0)
         found += [(is_dormant & good).double(), ((flat >= MOSTLY) & (silent == 0) & good).double(), zeros]
     else:
         found += [torch.zeros_like(mean)] * 3
-    parts = _stack([*found, good.double()]).sum(1)
-    row, mean_parts = torch.arange(N_NUMBERS, device=parts.device), parts / parts[-1]
-    return torch.where(row < 2, mean_parts.sqrt(), torch.where(row < N_NUMBERS - 1, mean_parts, parts))
+    n = good.double().sum()
+    parts = [part.sum() / n for part in found]
+    return [parts[0].sqrt(), parts[1].sqrt(), *parts[2:], n]
 
 
 def _stack(rows: Sequence[Tensor]) -> Tensor:

@@ -108,7 +108,7 @@ class StepWatcher:
             found = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
             self._listed = _Listed(tuple(found), list(found.values()))
             self._listening.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
-            for p in self._listed.parameters:
+            for p in {name.rpartition(".")[0]: p for name, p in found.items()}.values():  # one of each module tells
                 self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
 
     def count_by_hand(self, rate: Callable[[], float]) -> None:

@@ -5,7 +5,6 @@ for a device or for other ranks.
 """
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -60,17 +59,19 @@ class SeenStep:
         parts: of each rank.
         names: of the parameters.
         bad: the step and the layer of the first value that is not finite; the layer is "" where only gradients are.
+        distance: steps until the next snapshot, on which all ranks agree.
         is_deep: whether rows are asked as well.
         is_urgent: whether it cannot wait, since it holds what the next step writes over, or much.
-        distance: steps until the next snapshot, on which all ranks agree.
+        is_deaf: whether there are spots and none of them has seen anything.
     """
 
     parts: Sequence[RankPart]
     names: tuple[str, ...]
     bad: tuple[int, str] | None
+    distance: int
     is_deep: bool
     is_urgent: bool
-    distance: int
+    is_deaf: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +104,7 @@ class Reporter:
         self, model: nn.Module, chosen: Sequence[Spot], how: WatchSettings, *, has_histograms: bool = False
     ) -> None:
         self._how, self._has_histograms = how, has_histograms
+        self._budget = share_of(how.budget)
         self._histograms: dict[str, ValueHistogram] = {}
         self._ranks = share() if how.ranks else Share()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
@@ -112,8 +114,9 @@ class Reporter:
         self._table = SpotTable(chosen, self._at, each)
         self._sums = self._table.each
         self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
+        self._is_told = is_told(self.spots)
         self._looked = 0
-        self._deep_cost = 0.0
+        self._has_asked = False
         self._is_deep = True
         self._n_labels: dict[int, float] = {}
         self._confusion = np.zeros((0, 0))
@@ -130,7 +133,7 @@ class Reporter:
         Args:
             spend: share of the run's time that watching has taken, as far as it decides whether rows are asked.
         """
-        self._is_deep = self._how.every is None or self._deep_cost == 0 or spend < share_of(self._how.budget)
+        self._is_deep = self._how.every is None or not self._has_asked or spend < self._budget
         has_rows = self._is_deep or self._ranks.n > 1  # the first rank decides for all
         self._table.reset()
         for spot, sums in zip(self.spots, self._sums, strict=True):
@@ -148,12 +151,7 @@ class Reporter:
     @property
     def is_eager(self) -> bool:
         """Whether all spots were seen in eager passes on the CPU in this step, and a trail of them misses nothing."""
-        return is_told(self.spots) and all(sums.is_eager for sums in self._sums)
-
-    @property
-    def is_deaf(self) -> bool:
-        """Whether there are spots and none of them has seen anything in this step."""
-        return bool(self._sums) and not any(sums.n for sums in self._sums)
+        return self._is_told and all(sums.is_eager for sums in self._sums)
 
     def flush(self, step: int) -> tuple[int, str] | None:
         """The first step and layer, since the last look, of a value that is not finite.
@@ -201,6 +199,7 @@ class Reporter:
             RankError: a rank has died.
         """
         if taken.skipped is not None and bool(torch.as_tensor(taken.skipped).max() > 0):
+            self._table.keep_totals()
             return None
         mine = self._mine(taken, y, step, values)
         mine.distance = distance
@@ -212,17 +211,17 @@ class Reporter:
             bad = self._first_bad(peaks, step) if self._sums else None
         if bad is None and not math.isfinite(sum(parts[0].norms[0].tolist())):
             bad = step, ""
+        is_deaf = bool(self._sums) and not any(self._counts(mine.packed, mine.numbers))
         is_deep = parts[0].is_deep
         is_much = mine.packed.size + sum(rows.numel() for rows in mine.rows) > _MUCH
         is_urgent = is_deep or is_much or len(parts) > 1
-        return SeenStep(parts, taken.names, bad, is_deep, is_urgent, max(part.distance for part in parts))
+        return SeenStep(parts, taken.names, bad, max(part.distance for part in parts), is_deep, is_urgent, is_deaf)
 
     def report(self, seen: SeenStep) -> Reported:
         """The numbers of a step; steps are given in their order."""
         parts = seen.parts
-        started = time.perf_counter()
         layers, values = self._of_spots(parts)
-        self._deep_cost = time.perf_counter() - started if seen.is_deep else self._deep_cost
+        self._has_asked |= seen.is_deep
         found = self._of_weights(parts, seen.names, layers)
         whole = numbers({**_mean_values(parts), **values, **found})
         histograms, self._histograms = self._histograms, {}
@@ -245,8 +244,10 @@ class Reporter:
 
     def _rows_of(self, sums: SpotSums) -> Tensor:
         """Rows on the host; where they are few, and may be asked later, they are copied."""
-        rows = sums.rows.cpu()
-        return rows if self._is_deep or rows.numel() > _MUCH or rows is not sums.rows else rows.clone()
+        rows = sums.rows
+        if self._is_deep or not rows.is_cpu or rows.numel() > _MUCH:
+            return rows.cpu()
+        return torch.from_numpy(rows.numpy().copy())
 
     def _counts(self, packed: Float64[Array, "p"], numbers: list[list[float]] | None) -> list[int]:
         """Samples that each spot saw."""

@@ -81,6 +81,8 @@ class Schedule:
             self.n_steps += 1
             self.steps.append(seconds)
             if own is not None:
+                if self.n_reports < _KNOWN or self.n_reports % _KNOWN == 0:
+                    self.usual = median(self.steps)
                 self.n_reports += 1
                 self.spent += own if self.n_reports > 1 else 0.0
             return
@@ -102,7 +104,7 @@ class Schedule:
 
     def share_spent(self) -> float:
         """Where `every` is given, what share of usual steps' time reports took: compiling and pauses buy nothing."""
-        return self.spent / max(self.n_steps * median(self.steps), 1e-9) if self.steps else 0.0
+        return self.spent / max(self.n_steps * self.usual, 1e-9)
 
     def wish(self) -> int:
         """How many steps from now a snapshot may be taken again."""

@@ -17,7 +17,7 @@ from unbend.capture.live import Spot
 from unbend.numerics.batch import Saturation
 from unbend.numerics.view import View
 from unbend.numerics.views import reduce
-from unbend.study.watch.graph import CHECKED, N_TOLD, SAMPLES, GraphPlan, GraphSums, graph_sums, spread_out
+from unbend.study.watch.graph import CHECKED, N_NUMBERS, N_TOLD, SAMPLES, GraphPlan, GraphSums, graph_sums, spread_out
 from unbend.study.watch.read import Looks, Room, SeenPass, look
 
 _KEPT = 8
@@ -162,7 +162,7 @@ class SpotSums:
         """Samples added in this step."""
         if self._passes:
             return sum(one.n for one in self._passes)
-        n, _, _, step = self.graph.state.tolist()
+        n, _, _, step = self.graph.told[N_NUMBERS:].tolist()
         return int(n) if step == self.at.step else 0
 
     def parts(self) -> tuple[list[Tensor], SeenPass | None]:
@@ -171,7 +171,7 @@ class SpotSums:
             one = self._passes[0]
             return [*one.sums, one.high, *(() if one.low is None else (one.low,))], one
         self._add_passes()
-        return [self.graph.state, self.graph.table.flatten()], None
+        return [self.graph.told[N_NUMBERS:], self.graph.table.flatten()], None
 
     def reset(self) -> None:
         """Begin a step that is reported."""
@@ -255,17 +255,30 @@ class SpotTable:
         return out
 
     def numbers(self) -> list[list[float]] | None:
-        """What graphs made of this step's sums, `GraphSums.numbers` and `state` by spot; None where a pass was eager.
+        """What graphs made of this step's sums, `GraphSums.told` by spot; None where a pass was eager.
 
         They are those of one process: sums of ranks must be added first.
         """
         if not self.each or not all(one.is_compiled for one in self.each):
             return None
-        told = self._told
-        if told is None:
-            told = torch.cat([part for one in self.each for part in (one.graph.numbers, one.graph.state)]).cpu().numpy()
-        found: list[list[float]] = told.reshape(-1, N_TOLD).tolist()
+        found: list[list[float]] = self._of_graphs().tolist()
         return found if all(one[-1] == self._at.step for one in found) else None
+
+    def keep_totals(self) -> None:
+        """Note the sums of this step's values among the peaks, because no snapshot is made of it."""
+        for one, total in zip(self.each, self._totals().tolist(), strict=True):
+            one.graph.peaks[self._at.number] += total
+
+    def _totals(self) -> Float64[Array, "l"]:
+        """The sums of values that graphs saw in this step."""
+        told = self._of_graphs()
+        return np.where(told[:, -1] == self._at.step, told[:, -2], 0.0)
+
+    def _of_graphs(self) -> Float64[Array, "l 11"]:
+        """`GraphSums.told` of all spots; on the CPU where graphs write it."""
+        if self._told is not None:
+            return self._told
+        return torch.stack([one.graph.told for one in self.each]).cpu().numpy()
 
     def unpack(self, packed: Float64[Array, "p"]) -> Taken:
         """What `packed` holds."""
@@ -279,9 +292,11 @@ class SpotTable:
         return Taken(n.astype(np.int64), count, self.starts, self.layer, sums, low, high)
 
     def take_peaks(self) -> Array:
-        """The sums of values of the steps since the last look [spots, steps]."""
+        """The sums of values of the steps since the last look [spots, steps], this one among them."""
         peaks = torch.stack([one.graph.peaks for one in self.each]).cpu().numpy()
         torch._foreach_zero_([one.graph.peaks for one in self.each])
+        with np.errstate(invalid="ignore", over="ignore"):
+            peaks[:, self._at.number] += self._totals()
         totals = [total for one in self.each for total in one.take_totals()]
         if totals:
             rows, columns, values = zip(*totals, strict=True)

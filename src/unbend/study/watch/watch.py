@@ -269,9 +269,6 @@ class Watch:
                 self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
                            "`watch`, or pass `example=`")  # fmt: skip
             self._reporter = Reporter(self._model, (), self._how)
-        elif self._reporter.is_deaf and self._n_passes:
-            self._tell("its graph was compiled before hooks were set: watch before the first call, and call "
-                       "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         values = self._take_logged()
         values["micro_batches"] = float(max(self._n_passes, 1))
         values["cost"] = self._spend
@@ -280,6 +277,9 @@ class Watch:
         self._schedule.plan(self._step, 1 if seen is None else seen.distance)
         if seen is None:
             return
+        if seen.is_deaf and self._n_passes:
+            self._tell("its graph was compiled before hooks were set: watch before the first call, and call "
+                       "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         self._notice(seen.bad)
         self._waiting.append((self._step, self._seconds, seen))
         if self._sinks or seen.is_urgent or seen.bad is not None or len(self._waiting) == _TOGETHER:
