@@ -32,7 +32,7 @@ from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import HistogramSink, Sink
 from unbend.study.watch.sums import CHECKED
 
-_REPORTS = 0.7
+_REPORTS = 0.5
 """Part of the budget that snapshots may take; the rest is what the steps between them cost."""
 _TOGETHER = 16
 """Snapshots that are made at once where nobody waits for them: one by one between two products, in a processor whose
