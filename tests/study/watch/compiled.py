@@ -108,6 +108,20 @@ def the_inner_model_is_told_too():
     assert (h.layer("fc2", "rms") > 0).all() or len(h.about.layers) > 3
 
 
+def a_wrapped_pass_counts_once():
+    torch._dynamo.reset()
+    model = Functional()
+    compiled = torch.compile(model, backend=Counting(), fullgraph=True)
+    optimiser = torch.optim.SGD(model.parameters(), 1e-2)
+    with unbend.watch(compiled, every=1) as watch:
+        for i, (x, y) in enumerate(batches(6)):
+            for call in (compiled,) * (1 + i % 2) + (model,) * (i == 5):  # a loop may call the inner model too
+                F.cross_entropy(call(x), y).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+    assert watch.history.value("micro_batches").tolist() == [1, 2, 1, 2, 1, 3]
+
+
 def by_inductor():
     torch._dynamo.reset()
     one = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 3))

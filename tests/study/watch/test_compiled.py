@@ -6,7 +6,8 @@ from tests.study.watch import compiled
 
 CASES = (
     "perceptron", "residual", "attending", "functional", "compiled_in_place", "parts_compiled", "too_late_is_told",
-    "the_inner_model_is_told_too", "copies_are_silent", "by_inductor",
+    "the_inner_model_is_told_too", "a_wrapped_pass_counts_once", "copies_are_silent",
+    "by_inductor",
 )  # fmt: skip
 
 

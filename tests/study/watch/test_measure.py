@@ -78,6 +78,46 @@ def test_a_graph_makes_the_same_numbers_and_begins_anew_in_each_step(name, parts
         assert np.isnan(table.take_peaks()[0, step % 512])
 
 
+VIEWS = {
+    "features": (View("features", "none", 6), (6,)), "maps": (View("maps", "mean", 6), (6, 4, 5)),
+    "maps by their greatest": (View("maps", "max", 6), (6, 4, 5)), "tokens": (View("tokens", "mean", 6), (7, 6)),
+    "first tokens": (View("tokens", "cls", 6), (7, 6)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("act", [torch.relu, torch.tanh, F.gelu])
+@pytest.mark.parametrize("n", [40, 256, 300])
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_graph_sees_of_every_layout_and_size_what_an_eager_pass_sees(name, n, act):
+    g = torch.Generator().manual_seed(0)
+    (view, shape), edges = VIEWS[name], saturation(act)
+    pre = torch.randn(n, *shape, generator=g).mul_(3)
+    pre[:, 0] -= 20 if shape[0] == 6 else 0
+    values = act(pre)
+    _, eager, known = taken(values, pre, edges, view)
+    tap = Tap("a", "a", "", 0, "activation", "A", shape, view, saturation=edges)
+    table = SpotTable([Spot(tap, "a")], StepPlace(torch.device("cpu")))
+    sums = table.each[0]
+    sums.graph.add(values, pre if edges.pre is not None else None, sums.plan)
+    assert of_graphs(table.numbers(), np.array([True]))[0] == pytest.approx(known, rel=1e-5)
+    torch.testing.assert_close(sums.rows, eager.rows)
+    assert table.numbers()[0][-2] == pytest.approx(float(values.double().sum()), rel=1e-4)
+    seen = table.take_peaks()
+    assert seen[0, 0] == pytest.approx(float(values.double().sum()), rel=1e-4)
+
+
+def test_the_sum_of_a_step_without_a_snapshot_is_kept_among_the_peaks():
+    at = StepPlace(torch.device("cpu"))
+    tap = Tap("a", "a", "", 0, "activation", "A", (2,), View("features", "none", 2), saturation=saturation(torch.relu))
+    table = SpotTable([Spot(tap, "a")], at)
+    sums = table.each[0]
+    sums.graph.add(torch.tensor([[1.0, torch.inf]]), None, sums.plan)
+    table.keep_totals()
+    at.move(1)
+    sums.graph.add(torch.ones(1, 2), None, sums.plan)
+    assert table.take_peaks()[0, :3].tolist() == [np.inf, 2.0, 0.0]
+
+
 @pytest.mark.parametrize("layout", ["maps", "tokens"])
 def test_positions_count_and_rows_are_their_mean(layout):
     g = torch.Generator().manual_seed(0)

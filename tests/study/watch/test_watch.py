@@ -494,6 +494,80 @@ def test_the_distance_between_snapshots_keeps_the_budget():
     assert schedule.distance == pytest.approx(125, rel=0.05)
 
 
+class Told:
+    """A sink that is told of snapshots."""
+
+    def __init__(self):
+        self.steps = []
+
+    def snapshot(self, snapshot):
+        self.steps.append(snapshot.step)
+
+    def begin(self, about): ...
+
+    def event(self, event): ...
+
+    def finding(self, found): ...
+
+    def end(self, history): ...
+
+
+@pytest.mark.parametrize("name", ["perceptron", "residual"])
+def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
+    told = Told()
+    at_once = train(NETS[name](), n=40, every=1, budget=1e-9, sinks=(told,)).history
+    torch.manual_seed(7)
+    model, lengths = NETS[name](), []
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    torch.manual_seed(7)
+    with unbend.watch(model, every=1, budget=1e-9) as watch:
+        for i, (x, y) in enumerate(batches(40)):
+            loss = F.cross_entropy(model(x), y)
+            watch.label(y)
+            watch.log(loss=loss)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            y.zero_()  # the loop may use its memory again
+            if i in (5, 37):
+                lengths.append(len(watch.history.snapshots))
+    waited = watch.history
+    assert told.steps == at_once.steps.tolist() == waited.steps.tolist() == list(range(1, 41))
+    assert lengths == [6, 38]
+    for one, other in zip(at_once.snapshots, waited.snapshots, strict=True):
+        assert one.layers == other.layers
+        assert one.values.keys() == other.values.keys()
+        assert all(other.values[k] == v for k, v in one.values.items() if k != "cost")
+
+
+def test_a_logged_number_is_what_it_was_in_its_step():
+    running = torch.zeros(())
+
+    def step(loss, optimiser):
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        running.add_(1.0)
+
+    model = perceptron()
+    optimiser = torch.optim.SGD(model.parameters(), 1e-2)
+    with unbend.watch(model, every=4, budget=None) as watch:
+        for x, y in batches(9):
+            watch.log(running=running)
+            step(F.cross_entropy(model(x), y), optimiser)
+    assert watch.history.value("running").tolist() == [0.0, 2.5, 6.5]
+    with pytest.raises(DataError, match=r"log: expected one number for 'loss', got a tensor of shape \[2\]"):
+        watch.log(loss=torch.ones(2))
+
+
+def test_compiling_and_pauses_buy_no_questions_about_rows():
+    schedule = Schedule(1, 0.02)
+    schedule.note(90.0, 0.5)  # a graph is compiled, and the first snapshot sets up much
+    for step in range(2, 40):
+        schedule.note(600.0 if step == 20 else 0.02, 0.001)
+    assert schedule.share_spent() == pytest.approx(0.05, rel=0.1)
+
+
 def test_a_pause_between_steps_buys_no_burst_of_snapshots():
     schedule = Schedule(None, 0.02)
     reported = []
