@@ -322,8 +322,11 @@ class LiveHook(_Quiet):
             return
         if module is not self.module or torch._C._current_graph_task_id() != -1:  # noqa: SLF001  a recompute runs inside the backward pass
             return
-        if not switch.is_on and switch.trail is not None:
-            switch.trail.see(self, args, output)
+        trail = switch.trail
+        if trail is not None and not switch.is_on:
+            trail.seen.append((self, args if self.spot.is_input else output))
+            if self.is_telling:
+                trail.ask(self, args, output)
             return
         switch.is_held = switch.is_held and _is_held()
         values = _values(self, self.spot, args, output)
@@ -376,23 +379,20 @@ class PassTrail:
     """
 
     def __init__(self) -> None:
-        self._seen: list[tuple[LiveHook, Any]] = []
+        self.seen: list[tuple[LiveHook, Any]] = []
         self._signs: list[Tensor] = []
 
     def __len__(self) -> int:
         """How many layers are held."""
-        return len(self._seen)
+        return len(self.seen)
 
     def clear(self) -> None:
         """Forget a pass."""
-        self._seen.clear()
+        self.seen.clear()
         self._signs.clear()
 
-    def see(self, hook: LiveHook, args: tuple[Any, ...], output: Any) -> None:
-        """Take what went into a module and what came out."""
-        self._seen.append((hook, args if hook.spot.is_input else output))
-        if not hook.is_telling:
-            return
+    def ask(self, hook: LiveHook, args: tuple[Any, ...], output: Any) -> None:
+        """Read a spot that tells of those so far; at the output, look whether all were finite."""
         sign = _sign(hook.spot, args, output)
         if sign is not None and sign.is_floating_point():
             self._signs.append(_total(sign))
@@ -404,7 +404,7 @@ class PassTrail:
     def _mark(self) -> None:
         """Tell the first layer."""
         n_calls: Counter[LiveHook] = Counter()
-        for hook, given in self._seen:
+        for hook, given in self.seen:
             n_calls[hook] += 1
             values = _tensor(given)
             if hook.spot.is_counted and n_calls[hook] != hook.spot.tap.call + 1:
@@ -433,6 +433,8 @@ def _sign(spot: Spot, args: tuple[Any, ...], output: Any) -> Tensor | None:
 
 def _total(values: Tensor) -> Tensor:
     """The sum of floating-point values, as a tensor."""
+    if values.dtype is torch.float32:
+        return values.detach().sum()
     return values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
 
 

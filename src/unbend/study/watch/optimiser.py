@@ -158,7 +158,7 @@ class StepWatcher:
         }
 
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
-        if not self._is_ours(optimiser):
+        if optimiser is not self._optimiser and not self._is_ours(optimiser):
             return
         scale = getattr(optimiser, "grad_scale", None)
         self._on_step(self._step_of(self._listed, scale) if self._taken and self._listed is not None else None)

@@ -5,7 +5,7 @@ for a device or for other ranks.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -109,6 +109,7 @@ class Reporter:
         self._ranks = share() if how.ranks else Share()
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._at = StepPlace(device)
+        self.advance: Callable[[int], None] = self._at.move
         each = -(-SAMPLES // self._ranks.n)
         self.spots: tuple[Spot, ...] = tuple(chosen)
         self._table = SpotTable(chosen, self._at, each)
@@ -138,10 +139,6 @@ class Reporter:
         self._table.reset()
         for spot, sums in zip(self.spots, self._sums, strict=True):
             sums.wants_rows = has_rows or spot.is_output
-
-    def advance(self, step: int) -> None:
-        """Say how many steps there have been."""
-        self._at.move(step)
 
     @property
     def is_marked(self) -> bool:

@@ -199,7 +199,8 @@ class Watch:
     def _arm(self) -> None:
         """Decide whether the step that begins is reported."""
         is_on = self._step + 1 >= self._schedule.next
-        self._steps.arm(is_on=is_on)
+        if is_on or self._steps.is_on:  # in most steps a call less
+            self._steps.arm(is_on=is_on)
         if is_on and self._reporter is not None:
             self._reporter.reset(self._schedule.share_spent())
         self._switch.set(is_on=is_on, is_checking=self._how.check)
@@ -212,7 +213,8 @@ class Watch:
             return
         if not self._is_planned:
             self._plan(named_arguments(self._model, args, kwargs))
-        self._switch.set(is_on=self._steps.is_on, is_checking=self._how.check)
+        if self._switch.paused is not None:
+            self._switch.set(is_on=self._steps.is_on, is_checking=self._how.check)
         self._switch.begin()
         if self._steps.is_on:
             self._n_passes += 1
