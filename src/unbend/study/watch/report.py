@@ -38,7 +38,19 @@ _NO_ROWS = torch.zeros(0, 0)
 
 @dataclass(slots=True, eq=False)
 class RankPart:
-    """What one rank brings to a snapshot."""
+    """What one rank brings to a snapshot.
+
+    Attributes:
+        packed: sums as `SpotTable.pack` gives them; empty where graphs made the numbers.
+        numbers: those, by spot; None where there are sums.
+        rows: by spot, of those that are asked.
+        peaks: sums of values of the steps since the last look [spots, steps].
+        y: labels of the rows; None where they are not known.
+        norms: as in `OptimiserStep`, gradients unscaled.
+        values: of the network.
+        is_deep: whether rows of all spots are asked.
+        distance: steps until this rank may take the next snapshot.
+    """
 
     packed: Float64[Array, "p"]
     numbers: list[list[float]] | None
