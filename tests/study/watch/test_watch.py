@@ -540,6 +540,24 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
         assert all(other.values[k] == v for k, v in one.values.items() if k != "cost")
 
 
+def test_what_is_wrong_is_said_during_a_run_whose_every_step_is_looked_at():
+    model, said = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3)), []
+    optimiser = torch.optim.SGD(model.parameters(), 0.0)
+    with unbend.watch(model, every=1, budget=1e-9) as watch:
+        watch.on_finding(lambda found: said.append(found.finding.rule))
+        for x, y in batches(560):
+            loss = F.cross_entropy(model(x), y)
+            watch.label(y)
+            watch.log(loss=loss)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        assert said
+    asked = [s.step for s in watch.history.snapshots if "rank" in s.layers["1"]]
+    assert asked[0] == 1
+    assert np.diff(asked[-2:]) == 256
+
+
 def test_a_logged_number_is_what_it_was_in_its_step():
     running = torch.zeros(())
 

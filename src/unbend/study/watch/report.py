@@ -30,6 +30,8 @@ _FORGET = 0.8
 
 _FEW_CLASSES = 4096
 """Labels up to which they are counted without being sorted."""
+_PATIENCE = 256
+"""Snapshots after which rows are asked whatever it costs, since what is wrong with the run is asked only then too."""
 _MUCH = 1 << 16
 """Values that a snapshot may hold while it waits to be made."""
 _NONE = np.zeros(0)
@@ -129,7 +131,7 @@ class Reporter:
         self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
         self._is_told = is_told(self.spots)
         self._looked = 0
-        self._has_asked = False
+        self._n_unasked = _PATIENCE
         self._is_deep = True
         self._n_labels: dict[int, float] = {}
         self._confusion = np.zeros((0, 0))
@@ -146,7 +148,8 @@ class Reporter:
         Args:
             spend: share of the run's time that watching has taken, as far as it decides whether rows are asked.
         """
-        self._is_deep = self._how.every is None or not self._has_asked or spend < self._budget
+        self._n_unasked += 1
+        self._is_deep = self._how.every is None or self._n_unasked >= _PATIENCE or spend < self._budget
         has_rows = self._is_deep or self._ranks.n > 1  # the first rank decides for all
         self._table.reset()
         for spot, sums in zip(self.spots, self._sums, strict=True):
@@ -230,7 +233,7 @@ class Reporter:
         """The numbers of a step; steps are given in their order."""
         parts = seen.parts
         layers, values = self._of_spots(parts)
-        self._has_asked |= seen.is_deep
+        self._n_unasked = 0 if seen.is_deep else self._n_unasked
         found = self._of_weights(parts, seen.names, layers)
         whole = numbers({**_mean_values(parts), **values, **found})
         histograms, self._histograms = self._histograms, {}
