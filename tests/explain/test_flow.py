@@ -162,6 +162,8 @@ def test_lines_of_another_time_come_from_a_state_dict_or_a_file(tmp_path):
     np.testing.assert_array_equal(first_lines(net).weight, now.weight)
     with pytest.raises(LoadError, match="do not fit"):
         first_lines(net, {"0.weight": before["0.weight"]})
+    with pytest.raises(LoadError, match=r"got Sequential\. Pass net\.state_dict\(\)"):
+        first_lines(net, net)
 
 
 @pytest.mark.parametrize("net", [zoo.mlp([3, 2], seed=0), nn.Conv1d(2, 2, 1)])
