@@ -162,6 +162,11 @@ def test_lines_of_another_time_come_from_a_state_dict_or_a_file(tmp_path):
     np.testing.assert_array_equal(first_lines(net).weight, now.weight)
     with pytest.raises(LoadError, match="do not fit"):
         first_lines(net, {"0.weight": before["0.weight"]})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_module_in_place_of_weights_is_told():
+    net = zoo.mlp([2, 3, 2], seed=0)
     with pytest.raises(LoadError, match=r"got Sequential\. Pass net\.state_dict\(\)"):
         first_lines(net, net)
 

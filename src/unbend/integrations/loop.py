@@ -54,7 +54,7 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         RecordError: the file cannot be written.
 
     Cost:
-        At most `budget`, where `every` is left out; with `every=1` some tenth of a small network's step: `docs/watch.md`.
+        At most `budget`, where `every` is left out; with `every=1` a tenth of a small network's step: `docs/watch.md`.
 
     Example:
         >>> import torch
