@@ -243,6 +243,10 @@ def test_what_is_wrong_is_said(make_mlp, square):
     broken = network([np.full((2, 2), np.nan)], [np.zeros(2)], np.ones((1, 2)), np.zeros(1))
     with pytest.raises(DataError, match="finite weights"):
         cells(broken, square)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_points_and_directions_are_of_one_space():
     for make, points in ((Plane.through, (np.zeros(3), np.ones(2), np.ones(3))), (Plane.at, (np.zeros(3), *np.eye(2)))):
         with pytest.raises(ShapeError, match=r"points and directions of one space, got \[3, 2, [23]\] numbers"):
             make(*points)
