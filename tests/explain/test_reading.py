@@ -112,7 +112,7 @@ def test_parts_of_items_are_named_as_for_a_study(name):
     found = explain(name, net, Items(), inputs="features", target="target")
     if name == "steer":
         assert {one.direction.name for one in found} == {"1"}
-    elif name != "shape":  # which tells of no class, with so few rows
+    elif name != "shape":  # which tells of classes with topology=True alone
         named = found.plane if name == "bottleneck" else found
         assert (named.output_names if name == "saliency" else named.class_names) == ("0", "1", "2")
 
