@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unbend._typing import Array, Bool, Float64, Int64, Shaped
 from unbend.capture import call as call_model
-from unbend.capture import quiet, tensor_of, twin
+from unbend.capture import as_rows, quiet, tensor_of, twin
 from unbend.capture.inputs import map_tensors, named_tensors, take
 from unbend.capture.quiet import hear_modules
 from unbend.capture.tokens import token_masks
@@ -276,7 +276,7 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
         at = next(i for i, (_, t) in enumerate(named_tensors(inputs)) if t is first)
 
         def forward(e: Tensor, rows: Tensor) -> Tensor:
-            return _scores(model, protect(_with(take(inputs, rows, n), at, e)))
+            return _scores(model, protect(_with(take(inputs, rows, n), at, e.to(first.dtype))))
 
         yield _Entry(first.detach(), forward)
         return
@@ -289,7 +289,7 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
     embedded = caught[0].detach()
 
     def embedding_forward(e: Tensor, rows: Tensor) -> Tensor:
-        with _replaced(module, e):
+        with _replaced(module, e.to(embedded.dtype)):
             return _scores(model, protect(take(inputs, rows, len(embedded))))
 
     yield _Entry(embedded, embedding_forward)
@@ -334,9 +334,10 @@ def _with(inputs: Any, at: int, new: Tensor) -> Any:
 
 def _scores(model: nn.Module, inputs: Any) -> Tensor:
     found = tensor_of(call_model(model, inputs))
-    if found is None or found.tensor.ndim != 2:
+    scores = None if found is None else as_rows(found.tensor)
+    if scores is None or scores.ndim != 2:
         raise DataError("model: expected one row of scores for each sample. Let forward return [n, classes].")
-    return found.tensor
+    return scores
 
 
 def _reduce(raw: Tensor, inputs: Any) -> Array:

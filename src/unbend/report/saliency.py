@@ -9,11 +9,10 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from unbend._names import first_few
+from unbend._names import column_word, first_few
 from unbend._shares import small_percent
 from unbend._typing import Array
 from unbend.explain.saliency import SAME, Saliency
-from unbend.explain.units.examples import column_word
 from unbend.plot.saliency import saliency as draw
 from unbend.plot.style import PAPER, RC
 from unbend.report.sheet import SheetPart, SheetPicture, sheet

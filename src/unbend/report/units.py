@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from unbend._names import column_word
 from unbend._typing import Array, Float64, Int64, Shaped
-from unbend.explain.units.examples import Examples, column_word
+from unbend.explain.units.examples import Examples
 from unbend.explain.units.reasons import Reason
 from unbend.explain.units.units import UnitCards
 from unbend.numerics.units import Extremes

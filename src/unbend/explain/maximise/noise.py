@@ -148,7 +148,7 @@ def high_frequency(made: Tensor, rows: Tensor) -> tuple[Tensor, float]:
 
 
 def _share_of_high(maps: Tensor) -> Tensor:
-    power = torch.fft.fft2(maps).abs() ** 2
+    power = torch.fft.fft2(maps.double()).abs() ** 2  # there is none of half numbers
     power[..., 0, 0] = 0
     down, right = (torch.fft.fftfreq(n, device=maps.device).abs() for n in maps.shape[2:])
     is_high = torch.maximum(down[:, None], right[None, :]) > _HIGH

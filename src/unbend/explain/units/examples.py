@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._names import column_word
 from unbend._typing import Array, Int64, Shaped
 from unbend.capture.inputs import named_tensors
 from unbend.numerics.result import result
@@ -100,23 +101,6 @@ def names_of(form: Form, x: Shaped[Array, "s ..."], names: tuple[str, ...]) -> t
         names: of the columns of the data set.
     """
     return names if form == "columns" and x.shape[1] == len(names) else ()
-
-
-def column_word(names: Sequence[str], j: int, *, is_alone: bool = False) -> str:
-    """What a column is called: by its name, or by its number.
-
-    Args:
-        names: of all columns; none where they have none.
-        j: which column.
-        is_alone: whether the name stands for itself, as at an axis.
-
-    Example:
-        >>> column_word(("age", "sex"), 1), column_word((), 1), column_word(("age", "sex"), 1, is_alone=True)
-        ('column “sex”', 'column 1', 'sex')
-    """
-    if not names:
-        return f"column {j}"
-    return names[j] if is_alone else f"column \u201c{names[j]}\u201d"
 
 
 def _join(parts: list[Array]) -> Array:
