@@ -115,8 +115,8 @@ def _nearest_columns(result: UnitCards) -> dict[str, Int64[Array, "d c"]]:
         return {}
     return {
         name: np.argsort(-np.abs(r), axis=1, kind="stable")[:, :_TUNED].astype(np.int64)
-        for name, r in result.tuning.items()
-    }
+        for name, r in result.tuning.items() if r.shape[1] == result.examples.x.shape[1]
+    }  # fmt: skip
 
 
 def _with_columns(

@@ -26,8 +26,8 @@ def verdict(plane: BottleneckPlane) -> str:
     if isinstance(found, (JointOverlap, Overlap)):
         checked = "the proof was checked" if plane.is_verified else "the proof was not accepted"
         return (
-            f"Not separable: {len(set(found.rows.tolist()))} of the {n:,} training rows prove that no linear read-out of the two "
-            f"units is right everywhere ({checked}). In the way {_in_the_way(plane, found)}."
+            f"Not separable: {len(set(found.rows.tolist()))} of the {n:,} training rows prove that no linear read-out "
+            f"of the two units is right everywhere ({checked}). In the way {_in_the_way(plane, found)}."
         )
     return f"Undecided within the time given ({found.reason}); {percent(plane.train)} of the training rows are right."
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unbend._typing import Array, Bool, Float64
-from unbend.explain.maximise.parameters import Whitening, as_maps
+from unbend.explain.maximise.parameters import Whitening
+from unbend.explain.units.examples import as_maps, from_maps
 
 LEAST = 0.5
 """An answer that keeps less than this share of what real rows keep under small changes is called noise,"""
@@ -124,7 +125,7 @@ def shift(maps: Float[Tensor, "n c h w"], most: int, down: int, right: int) -> F
 
 
 def _on_maps(x: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    return change(as_maps(x)).reshape(x.shape)
+    return from_maps(change(as_maps(x)), tuple(x.shape[1:]))
 
 
 def _resize(maps: Tensor, by: float) -> Tensor:
