@@ -17,6 +17,16 @@ def first_few(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
+def number_of(n: int, word: str) -> str:
+    """So many of something.
+
+    Example:
+        >>> number_of(1, "held-out row"), number_of(1200, "held-out row")
+        ('1 held-out row', '1,200 held-out rows')
+    """
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
 def layer_label(name: str, module: str) -> str:
     """What a layer is called: its name, with the class of its module when the name is only a number.
 

@@ -93,7 +93,7 @@ def saliency_sentences(result: Saliency) -> tuple[str, ...]:
     where = f", {_PLACES[result.form]}" if result.form in _PLACES else ""
     score = "only score" if len(result.output_names) == 1 else "greatest score"
     first = (
-        f"What the {score} that the network gives each of {len(result.ids)} held-out rows hangs on{where}.{rest} "
+        f"What the {score} that the network gives {_each(len(result.ids))} hangs on{where}.{rest} "
         "Beside each map stands that of the same network with all weights drawn anew: a map that stays the same (rank "
         f"correlation from {SAME} on) tells of the input, not of what was learned; that it changes is no proof that it "
         "tells what the network looks at."
@@ -109,6 +109,10 @@ def saliency_sentences(result: Saliency) -> tuple[str, ...]:
             f"within {_gap(float(np.nanmax(result.gap)))}."
         )
     return tuple(told)
+
+
+def _each(n: int) -> str:
+    return "a held-out row" if n == 1 else f"each of {n:,} held-out rows"
 
 
 def _two(r: float) -> str:
