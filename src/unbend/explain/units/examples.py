@@ -4,7 +4,8 @@ In: the data, row numbers. Out: `Examples`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import isqrt
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from unbend._names import column_word
 from unbend._typing import Array, Int64, Shaped
 from unbend.capture.inputs import named_tensors
+from unbend.errors import DataError
 from unbend.numerics.result import result
 from unbend.study.prepare import Preparation
 from unbend.study.source import Part
@@ -128,6 +130,31 @@ def is_table(names: Sequence[str]) -> bool:
         (True, False, False)
     """
     return len({re.sub(r"\d+", "", name) for name in names}) > 1
+
+
+def speaker(words: Sequence[str] | Callable[[int], str]) -> Callable[[int], str]:
+    """From the number of a token to its word.
+
+    Args:
+        words: the vocabulary: a list, or a function of the number.
+
+    Raises:
+        DataError: when it is called, for a token that the list does not have.
+
+    Example:
+        >>> speaker(["no", "yes"])(1)
+        'yes'
+    """
+    return partial(_word_of, words) if isinstance(words, Sequence) else words
+
+
+def _word_of(words: Sequence[str], token: int) -> str:
+    if not 0 <= token < len(words):
+        raise DataError(
+            f"words: the data hold token {token}, and the vocabulary has the {len(words):,} from 0 to "
+            f"{len(words) - 1:,}. Pass that of the tokenizer by which the data were made."
+        )
+    return words[token]
 
 
 def _join(parts: list[Array]) -> Array:

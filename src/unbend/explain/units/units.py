@@ -15,7 +15,7 @@ from unbend._one_line import one_line
 from unbend._typing import Array, Int64
 from unbend.capture import Tap
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Examples, examples
+from unbend.explain.units.examples import Examples, examples, speaker
 from unbend.explain.units.reasons import Reason, TokenRows, reasons
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
@@ -109,7 +109,7 @@ def units(
     with setup(
         model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size, needs_classes=False, **read_as
     ) as made:
-        return _cards(made, words.__getitem__ if isinstance(words, Sequence) else words, progress)
+        return _cards(made, None if words is None else speaker(words), progress)
 
 
 def _cards(made: Setup, speak: Callable[[int], str] | None, progress: Progress) -> UnitCards:
