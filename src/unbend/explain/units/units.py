@@ -116,7 +116,7 @@ def _cards(made: Setup, speak: Callable[[int], str] | None, progress: Progress) 
     """What the units of a model on data answer to."""
     taps = tuple(tap for tap in made.work.plan.taps if tap.alias_of is None and tap.view.width)
     states = _states(made, taps, progress)
-    inputs = _rows(states.get(INPUT))
+    inputs = _columns(made, states.get(INPUT))
     found, tuned = {}, {}
     for tap in taps:
         rows = _rows(states[tap.name])
@@ -175,6 +175,12 @@ def _rows(states: dict[str, Any] | None) -> Array | None:
         return None
     rows: Array = states["SampleState"].table()[0]
     return rows.astype(np.float64) if len(rows) else None
+
+
+def _columns(made: Setup, states: dict[str, Any] | None) -> Array | None:
+    """The inputs of the row sample, column by column; None where a wide input was kept as a sketch of its columns."""
+    rows, x = _rows(states), made.subject.train.inputs
+    return rows if rows is not None and rows.shape[1] == x[0].numel() else None
 
 
 def _places(tap: Tap) -> tuple[int, ...]:
