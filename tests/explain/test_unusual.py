@@ -159,7 +159,7 @@ def test_series_are_columns_with_places_and_images_may_have_their_channels_last(
         at = int(cards.examples.ids[0])
         assert cards.examples.x[0] == pytest.approx(x[at].numpy())
     else:
-        word = f"column \u201c{[int(i) for i in place]}\u201d"
+        word = f"column \u201c[{','.join(map(str, place))}]\u201d"
     told = cards.reasons["1"][1]
     if form == "none":  # so wide an input is kept as sums of its columns, which are none of its columns
         assert (cards.layers["1"].column[1], told.kind) == (-1, "class")

@@ -98,7 +98,7 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     if not kept:
         return Examples(form="none", ids=wanted[:0], x=np.zeros((0, 0)), y=wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
-    shown = _shown(inputs, len(batch.ids))
+    shown = _numbers_of(inputs, len(batch.ids))
     return Examples(
         form=form, ids=found[order], x=_join(kept)[order], y=np.concatenate(labels)[order],
         column_names=() if shown is None or form != "columns" else names_of(shown, names),
@@ -115,10 +115,10 @@ def names_of(x: Tensor, names: tuple[str, ...]) -> tuple[str, ...]:
 
     Example:
         >>> names_of(torch.zeros(1, 2), ("age", "sex")), names_of(torch.zeros(1, 2, 2), ())
-        (('age', 'sex'), ('[0, 0]', '[0, 1]', '[1, 0]', '[1, 1]'))
+        (('age', 'sex'), ('[0,0]', '[0,1]', '[1,0]', '[1,1]'))
     """
     if x.ndim > 2:
-        return tuple(str(list(place)) for place in np.ndindex(*x.shape[1:]))
+        return tuple(f"[{','.join(map(str, place))}]" for place in np.ndindex(*x.shape[1:]))
     return names if x.shape[1] == len(names) else ()
 
 
@@ -177,7 +177,7 @@ def picture(inputs: object, n: int, names: Sequence[str] = ()) -> tuple[Form, Ar
     tokens = next((t for name, t in tensors.items() if _is_tokens(t, n) and "mask" not in name), None)
     if tokens is not None:
         return "tokens", tokens.cpu().numpy()
-    x = _shown(inputs, n)
+    x = _numbers_of(inputs, n)
     if x is None:
         return "none", np.zeros((n, 0))
     x = x.detach().float().cpu()
@@ -186,7 +186,7 @@ def picture(inputs: object, n: int, names: Sequence[str] = ()) -> tuple[Form, Ar
     return ("columns", x.flatten(1).numpy()) if x.ndim == 2 or x[0].numel() <= _MOST else ("none", np.zeros((n, 0)))
 
 
-def _shown(inputs: object, n: int) -> Tensor | None:
+def _numbers_of(inputs: object, n: int) -> Tensor | None:
     """The tensor of numbers that is shown."""
     tensors = (t for _, t in named_tensors(inputs))
     return next((t for t in tensors if t.is_floating_point() and t.ndim >= 2 and len(t) == n), None)
