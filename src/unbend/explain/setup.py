@@ -148,8 +148,9 @@ def setup(
         work = prepare(module, source_of(module, data, held_out, how), how)
         _check_labels(work, needs_classes=needs_classes)
         subject = Subject(
-            module, work.rows, work.fit, n_classes=work.n_classes, loss=loss, protect=work.plan.protect, most=rows
-        )
+            module, work.rows, work.fit, n_classes=work.n_classes, loss=loss, protect=work.plan.protect, most=rows,
+            in_rows=True,
+        )  # fmt: skip
         yield Setup(module, work, subject, how)
 
 

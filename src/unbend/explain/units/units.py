@@ -15,7 +15,7 @@ from unbend._one_line import one_line
 from unbend._typing import Array, Int64
 from unbend.capture import Tap
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Examples, examples
+from unbend.explain.units.examples import Examples, examples, speaker
 from unbend.explain.units.reasons import Reason, TokenRows, reasons
 from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
@@ -110,14 +110,14 @@ def units(
     with setup(
         model, data, held_out=held_out, layers=layers, rows=64, batch_size=batch_size, needs_classes=False, **read_as
     ) as made:
-        return _cards(made, words.__getitem__ if isinstance(words, Sequence) else words, progress)
+        return _cards(made, None if words is None else speaker(words), progress)
 
 
 def _cards(made: Setup, speak: Callable[[int], str] | None, progress: Progress) -> UnitCards:
     """What the units of a model on data answer to."""
     taps = tuple(tap for tap in made.work.plan.taps if tap.alias_of is None and tap.view.width)
     states = _states(made, taps, progress)
-    inputs = _rows(states.get(INPUT))
+    inputs = _columns(made, states.get(INPUT))
     found, tuned = {}, {}
     for tap in taps:
         rows = _rows(states[tap.name])
@@ -173,6 +173,12 @@ def _rows(states: Mapping[str, Any] | None) -> Array | None:
         return None
     rows = wanted_state(states, SampleState).table()[0]
     return rows.astype(np.float64) if len(rows) else None
+
+
+def _columns(made: Setup, states: dict[str, Any] | None) -> Array | None:
+    """The inputs of the row sample, column by column; None where a wide input was kept as a sketch of its columns."""
+    rows, x = _rows(states), made.subject.train.inputs
+    return rows if rows is not None and rows.shape[1] == x[0].numel() else None
 
 
 def _places(tap: Tap) -> tuple[int, ...]:
