@@ -149,6 +149,52 @@ def test_under_autocast_nothing_changes_and_half_values_are_read():
     assert np.isfinite(watch.history.layer("fc3", "rms")).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_run_of_any_default_type_is_measured(dtype):
+    def run(dtype, *, watched=True):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(20, 48), nn.ReLU(), nn.Linear(48, 24), nn.Sigmoid(), nn.Linear(24, 3))
+        optimiser = torch.optim.SGD(model.to(dtype).parameters(), 0.05)
+        torch.set_default_dtype(dtype)
+        try:
+            return model, train(model, call=lambda x: model(x.to(dtype)), optimiser=optimiser, watched=watched, every=1)
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    (one, _), (other, watch), (_, full) = run(dtype, watched=False), run(dtype), run(torch.float32)
+    assert is_same(one, other)
+    for layer in ("1", "3", "4"):
+        np.testing.assert_allclose(watch.history.layer(layer, "rms"), full.history.layer(layer, "rms"), rtol=0.02)
+    np.testing.assert_allclose(watch.history.value("gradient"), full.history.value("gradient"), rtol=0.02)
+
+
+def test_the_gradient_of_a_complex_parameter_counts_both_of_its_parts():
+    class Waves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.head = nn.Parameter(torch.ones(20, 8, dtype=torch.cfloat) / 10j), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head((x.cfloat() @ self.w).imag)
+
+    torch.manual_seed(0)
+    one = Waves()
+    other = copy.deepcopy(one)
+    norms = []
+
+    def note(loss, optimiser):
+        optimiser.zero_grad()
+        loss.backward()
+        norms.append(float(torch.cat([torch.view_as_real(one.w.grad).flatten(), one.head.weight.grad.flatten(),
+                                      one.head.bias.grad]).norm()))  # fmt: skip
+        optimiser.step()
+
+    train(one, watched=False, step=note)
+    watch = train(other, every=1)
+    assert is_same(one, other)
+    np.testing.assert_allclose(watch.history.value("gradient"), norms, rtol=1e-5)
+
+
 @pytest.mark.parametrize("is_reentrant", [False, True])
 def test_layers_that_are_run_twice_by_checkpointing_count_once(is_reentrant):
     class Checkpointed(nn.Module):

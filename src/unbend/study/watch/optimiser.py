@@ -176,7 +176,7 @@ class StepWatcher:
         gradients = flow if before is None else before
         taken, self._taken, self._gradients = self._taken, {}, None
         if scale is not None:
-            flow = (torch.tensor(flow) if isinstance(flow, list) else flow) / scale
+            flow = (torch.tensor(flow, dtype=torch.float32) if isinstance(flow, list) else flow) / scale
         norms = _join((gradients, flow, listed.norms()))
         return OptimiserStep(norms=norms.reshape(5, len(listed.names)), **taken)
 
@@ -277,7 +277,7 @@ def _join(parts: "Sequence[Tensor | list[float]]") -> Tensor | Array:
     """Norms side by side, on the host if all are there."""
     if all(isinstance(part, list) for part in parts):
         return np.array([norm for part in parts for norm in part])
-    return torch.cat([torch.tensor(part) if isinstance(part, list) else part for part in parts])
+    return torch.cat([torch.tensor(part, dtype=torch.float32) if isinstance(part, list) else part for part in parts])
 
 
 def _in_memory(tensor: Tensor) -> Tensor:
@@ -321,23 +321,24 @@ def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]]:
 
 
 def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
-    """The norm of each tensor, 0 for none, as one float32 vector."""
+    """The norm of each tensor, 0 for none, as one vector: float32, or float64 where any of them is."""
     there = [_dense(t) for t in tensors if t is not None and t.numel()]
     if not there:
-        return torch.zeros(len(tensors))
-    found = torch._foreach_norm(there, 2, torch.float32)  # noqa: SLF001  one kernel for all
+        return torch.zeros(len(tensors), dtype=torch.float32)
+    dtype = torch.float64 if any(t.dtype is torch.float64 for t in there) else torch.float32
+    found = torch._foreach_norm(there, 2, dtype)  # noqa: SLF001  one kernel for all
     device = there[0].device
     if len(there) < len(tensors) or any(norm.device != device for norm in found):  # a model may lie on several devices
         each = iter(found)
-        found = [
-            next(each).to(device) if t is not None and t.numel() else torch.zeros((), device=device) for t in tensors
-        ]
+        none = torch.zeros((), dtype=dtype, device=device)
+        found = [next(each).to(device) if t is not None and t.numel() else none for t in tensors]
     return torch.stack(found)
 
 
 def _dense(tensor: Tensor) -> Tensor:
-    """A gradient without its graph; a sparse one as its values."""
-    return tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
+    """A gradient without its graph; a sparse one as its values, a complex one as its parts."""
+    plain = tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
+    return torch.view_as_real(plain) if plain.is_complex() else plain
 
 
 def _some(p: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ _FEW_CLASSES = 4096
 _MUCH = 1 << 16
 """Values that a snapshot may hold while it waits to be made."""
 _NONE = np.zeros(0)
-_NO_ROWS = torch.zeros(0, 0)
+_NO_ROWS = torch.zeros(0, 0, dtype=torch.float32)
 
 
 @dataclass(slots=True, eq=False)
