@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from unbend.record.history import HistoryFile
-from unbend.study.watch import Sink, Watch, WatchSettings
+from unbend.study.watch import Sink, Watch, WatchSettings, check_sinks
 from unbend.study.watch.settings import LabelFunction
 
 
@@ -50,7 +50,7 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ranks: in a process group, whether its ranks are added up; each of them must then be watched.
 
     Raises:
-        DataError: a setting out of its range.
+        DataError: a setting out of its range, or sinks that are none.
         RecordError: the file cannot be written.
 
     Example:
@@ -73,8 +73,9 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         every=every, budget=budget, layers=layers, labels=labels, example=example, check=check, stop=stop, name=name,
         ranks=ranks,
     )  # fmt: skip
+    others = check_sinks(sinks)
     kept = () if file is None else (HistoryFile(file),)
-    watching = Watch(model, how, (*kept, *sinks))
+    watching = Watch(model, how, (*kept, *others))
     for one in kept:
         watching.continue_from(one.past)
     return watching

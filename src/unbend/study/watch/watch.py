@@ -29,7 +29,7 @@ from unbend.study.watch.optimiser import OptimiserStep, StepWatcher, check_whole
 from unbend.study.watch.report import Reporter, SeenStep
 from unbend.study.watch.schedule import Schedule, share_of
 from unbend.study.watch.settings import WatchSettings
-from unbend.study.watch.sink import HistogramSink, Sink
+from unbend.study.watch.sink import Audience, Sink
 from unbend.study.watch.sums import CHECKED
 
 _REPORTS = 0.5
@@ -60,8 +60,7 @@ class Watch:
     def __init__(self, model: nn.Module, how: WatchSettings, sinks: tuple[Sink, ...] = ()) -> None:
         how.check_values()
         self._outer, self._model, self._how = model, _watchable(model), how
-        self._sinks = sinks if share().rank == 0 or not how.ranks else ()
-        self._drawers = tuple(sink for sink in self._sinks if isinstance(sink, HistogramSink))
+        self._sinks = Audience(sinks if share().rank == 0 or not how.ranks else ())
         self._switch = Switch()
         self._schedule = Schedule(how.every, _REPORTS * share_of(how.budget))
         self._steps = StepWatcher(self._model, self._on_step)
@@ -108,10 +107,7 @@ class Watch:
 
     def event(self, what: str, text: str = "") -> None:
         """Note that something happened, such as a checkpoint."""
-        found = RunEvent(self._step, self._seconds, what, text)
-        self._events.append(found)
-        for sink in self._sinks:
-            sink.event(found)
+        self._add_event(RunEvent(self._step, self._seconds, what, text))
 
     def on_finding(self, callback: Callable[[Occurrence], None]) -> Callable[[Occurrence], None]:
         """Call a function with every finding when it is first made; also a decorator."""
@@ -177,8 +173,7 @@ class Watch:
         self._judge()
         if kind is not None:
             self.event("exception", kind.__name__)
-        for sink in self._sinks:
-            sink.end(self.history)
+        self._sinks.end(self.history)
 
     def close(self) -> None:
         """Leave the block, where it was entered without one, as callbacks do that are told of no exception."""
@@ -235,11 +230,10 @@ class Watch:
             chosen, notes = (), (f"No layer is looked at: {error}",)
         except (RuntimeError, TypeError, ValueError) as error:
             chosen, notes = (), (f"No layer is looked at, since the model cannot be copied: {error}",)
-        self._reporter = Reporter(self._model, chosen, self._how, has_histograms=bool(self._drawers))
+        self._reporter = Reporter(self._model, chosen, self._how, has_histograms=self._sinks.takes_histograms)
         self._hooks.enter_context(set_hooks(self._model, self._reporter.receivers(), self._switch))
         self._about = _about(self._model, self._how, chosen, notes)
-        for sink in self._sinks:
-            sink.begin(self._about)
+        self._sinks.begin(self._about)
         self._last += time.perf_counter() - started  # planning is no part of a step
 
     def _on_step(self, taken: OptimiserStep | None) -> None:
@@ -267,10 +261,13 @@ class Watch:
 
     def _report(self, taken: OptimiserStep) -> None:
         if self._reporter is None:
-            if not self._has_told:
-                self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
-                           "`watch`, or pass `example=`")  # fmt: skip
+            if not taken.norms[0].any():
+                return  # a step before any pass, as some loops take for the sake of a scheduler
+            self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
+                       "`watch`, or pass `example=`")  # fmt: skip
+            self._is_planned = True
             self._reporter = Reporter(self._model, (), self._how)
+            self._sinks.begin(self._about)
         values = self._take_logged()
         values["micro_batches"] = float(max(self._n_passes, 1))
         values["cost"] = self._spend
@@ -299,10 +296,9 @@ class Watch:
             snapshot = Snapshot(step, seconds, found.values, found.layers)
             self._snapshots.append(snapshot)
             self._waiting.popleft()
-            for sink in self._sinks:
-                sink.snapshot(snapshot)
-            for drawer in self._drawers:
-                drawer.histograms(step, found.histograms)
+            self._sinks.snapshot(snapshot)
+            if found.histograms:
+                self._sinks.histograms(step, found.histograms)
 
     def _flush_checks(self) -> None:
         """Look for values that are not finite in the steps since the last look."""
@@ -317,10 +313,11 @@ class Watch:
     def _notice(self, bad: tuple[int, str] | None) -> None:
         """Note the first value that is not finite, once."""
         if bad is not None and all(event.what != "non-finite" for event in self._events):
-            found = RunEvent(bad[0], self._seconds, "non-finite", bad[1])
-            self._events.append(found)
-            for sink in self._sinks:
-                sink.event(found)
+            self._add_event(RunEvent(bad[0], self._seconds, "non-finite", bad[1]))
+
+    def _add_event(self, event: RunEvent) -> None:
+        self._events.append(event)
+        self._sinks.event(event)
 
     def _stop(self) -> None:
         event = next(event for event in self._events if event.what == "non-finite")
@@ -335,8 +332,7 @@ class Watch:
         for found in judge(self.history.recent() if self.is_inside else self.history):
             if (found.finding.rule, found.finding.layer) not in known:
                 self._findings.append(found)
-                for sink in self._sinks:
-                    sink.finding(found)
+                self._sinks.finding(found)
                 for listener in self._listeners:
                     listener(found)
 
