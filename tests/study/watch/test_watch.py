@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
 import unbend
+from unbend.capture.outputs import tensor_of
 from unbend.errors import DataError
 from unbend.study.watch import NonFiniteError
 from unbend.study.watch.schedule import Schedule
@@ -349,6 +351,41 @@ def test_a_loop_that_calls_the_parts_is_seen_after_an_evaluation_too():
     assert watch.history.steps.tolist() == [1, 3, 5]
     assert ((scale > 0) & (scale < 100)).all()
     assert np.isfinite(watch.history.layer("5", "readout")).all()
+
+
+@dataclass
+class Answer:
+    logits: torch.Tensor
+    n: int = 0
+
+
+FORMS = {
+    "mapping": lambda z: {"loss": z.sum(), "logits": z}, "dataclass": Answer, "tuple": lambda z: (z.sum(), z),
+    "nested": lambda z: ({"a": z},),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_output_of_any_form_is_scored_and_hides_no_labels_from_layers(form):
+    class Formed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = perceptron()
+
+        def forward(self, x):
+            z = self.net(x) / 2.0  # the output of no module
+            return z if form == "plain" else FORMS[form](z)
+
+    def run():
+        model = Formed()
+        return train(model, call=lambda x: tensor_of(model(x)).tensor, every=1).history
+
+    found, form = run(), "plain"
+    plain = run()
+    np.testing.assert_array_equal(found.value("accuracy"), plain.value("accuracy"))
+    assert np.isfinite(found.value("accuracy")).all()
+    np.testing.assert_array_equal(found.layer("net.5", "readout"), plain.layer("net.5", "readout"))
+    assert np.isfinite(found.layer("net.5", "readout")).all()
 
 
 def test_outputs_that_are_no_tensors_are_passed_by():

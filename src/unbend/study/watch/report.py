@@ -229,7 +229,7 @@ class Reporter:
         numbers = self._table.numbers() if self._ranks.n == 1 else None
         packed = self._table.pack() if numbers is None else _NONE
         rows = tuple(self._rows_of(sums) if sums.wants_rows else _NO_ROWS for sums in self._sums)
-        n = min(self._counts(packed, numbers), default=0)
+        n = min(filter(None, self._counts(packed, numbers)), default=0)  # a layer that was passed by tells nothing
         label = codes(y, min(n, -(-SAMPLES // self._ranks.n), _length(y)))
         norms = taken.norms.double().cpu().numpy() if isinstance(taken.norms, Tensor) else taken.norms
         if taken.scale is not None:
