@@ -73,6 +73,7 @@ class Watch:
         self._listeners: list[Callable[[Occurrence], None]] = []
         self._logged: dict[str, list[Tensor | float]] = {}
         self._y: Any = None
+        self._unseen = ""
         self._step = self._n_passes = self._since = 0
         self._started = self._last = time.perf_counter()
         self._cost = self._offset = 0.0
@@ -118,13 +119,16 @@ class Watch:
         """Say that a step is over, for optimisers that are none of torch's."""
         self._on_step(self._steps.take_step())
 
-    def by_hand(self, rate: Callable[[], float]) -> None:
+    def by_hand(self, rate: Callable[[], float], scale: Callable[[], float] | None = None, *, unseen: str = "") -> None:
         """Say that `step` will be called, because the optimiser is none of torch's.
 
         Args:
             rate: its learning rate now.
+            scale: what it multiplies the loss by now; None for nothing.
+            unseen: why no layer will be seen, as a note of the history; "" where they will be.
         """
-        self._steps.count_by_hand(rate)
+        self._unseen = unseen
+        self._steps.count_by_hand(rate, scale)
 
     @property
     def history(self) -> RunHistory:
@@ -175,10 +179,14 @@ class Watch:
             self.event("exception", kind.__name__)
         self._sinks.end(self.history)
 
-    def close(self) -> None:
-        """Leave the block, where it was entered without one, as callbacks do that are told of no exception."""
+    def close(self, error: BaseException | None = None) -> None:
+        """Leave the block, where it was entered without one, as callbacks do.
+
+        Args:
+            error: what ended the run; None where it came to its end, or nobody told.
+        """
         if self.is_inside:
-            self.__exit__(None, None, None)
+            self.__exit__(None if error is None else type(error), error, None)
 
     # What hooks call
 
@@ -263,8 +271,11 @@ class Watch:
         if self._reporter is None:
             if not taken.norms[0].any():
                 return  # a step before any pass, as some loops take for the sake of a scheduler
-            self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
-                       "`watch`, or pass `example=`")  # fmt: skip
+            if self._unseen:
+                self._about = _about(self._model, self._how, notes=(self._unseen,))
+            else:
+                self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
+                           "`watch`, or pass `example=`")  # fmt: skip
             self._is_planned = True
             self._reporter = Reporter(self._model, (), self._how)
             self._sinks.begin(self._about)
