@@ -349,6 +349,8 @@ def test_skorch_partial_fits_are_parts_of_one_file_and_a_bare_loop_needs_no_watc
         net.partial_fit(x, y)
     h = unbend.open_history(tmp_path / "run.unbend")
     assert h.steps.tolist() == list(range(1, 11))
+    assert np.isfinite(h.value("validation_loss")).tolist() == [False] * 4 + [True] + [False] * 4 + [True]
+    assert np.isfinite(h.value("validation_accuracy")).sum() == 2
     fresh = skorch.NeuralNetClassifier(perceptron(), criterion=nn.CrossEntropyLoss, verbose=0, max_epochs=1,
                                        callbacks=[watch_callback()]).initialize()  # fmt: skip
     fresh.fit_loop(x, y)

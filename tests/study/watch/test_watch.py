@@ -623,6 +623,25 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
         assert all(other.values[k] == v for k, v in one.values.items() if k != "cost")
 
 
+def test_what_is_logged_after_the_last_snapshot_is_added_to_it_and_hides_nothing_it_knows(tmp_path):
+    model = perceptron()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    place = tmp_path / "run.unbend"
+    with unbend.watch(model, every=3, file=place) as watch:
+        for i, (x, y) in enumerate(batches(5)):
+            loss = F.cross_entropy(model(x), y)
+            optimiser.zero_grad()
+            loss.backward()
+            watch.log(loss=float(i))
+            optimiser.step()
+        watch.log(validation_loss=0.5)
+    for h in (watch.history, unbend.open_history(place)):
+        assert h.steps.tolist() == [1, 4]
+        assert h.value("loss").tolist() == [0.0, 2.0]  # of steps 2 to 4: that of step 5 is no number of step 4
+        np.testing.assert_array_equal(h.value("validation_loss"), [np.nan, 0.5])
+        assert np.isfinite(h.layer("2", "rms")).all()
+
+
 def test_a_logged_number_is_what_it_was_in_its_step():
     running = torch.zeros(())
 

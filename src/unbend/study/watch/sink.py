@@ -20,7 +20,7 @@ class Sink(Protocol):
         ...
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """A step was measured."""
+        """A step was measured; at the end, perhaps, what was logged after the last one, under its step and no layer."""
         ...
 
     def event(self, event: RunEvent) -> None:

@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from math import sqrt
 from types import TracebackType
 from typing import Any, final
@@ -23,7 +24,7 @@ from unbend.capture.live import PassTrail, Spot, Switch, named_arguments, set_ar
 from unbend.errors import DataError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
-from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
+from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer, numbers
 from unbend.study.ranks import share
 from unbend.study.watch.optimiser import OptimiserStep, StepWatcher, check_whole
 from unbend.study.watch.report import Reporter, SeenStep
@@ -174,6 +175,7 @@ class Watch:
         self._hooks.close()
         self.is_inside = False
         self._flush_checks()
+        self._add_late()
         self._judge()
         if kind is not None:
             self.event("exception", kind.__name__)
@@ -357,6 +359,17 @@ class Watch:
                 out["loss_spread"] = sqrt(sum((value - middle) * (value - middle) for value in found) / len(found))
         self._logged.clear()
         return out
+
+    def _add_late(self) -> None:
+        """Add what was logged after the last snapshot to it, such as the last validation, where it knows no such."""
+        self._take_snapshots()
+        if not self._snapshots:
+            return
+        last = self._snapshots[-1]
+        late = numbers({name: value for name, value in self._take_logged().items() if name not in last.values})
+        if late:
+            self._snapshots[-1] = replace(last, values=last.values | late)
+            self._sinks.snapshot(replace(last, values=late, layers={}))
 
     def _tell(self, why: str) -> None:
         if not self._has_told:
