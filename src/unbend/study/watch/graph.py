@@ -172,11 +172,11 @@ def graph_sums(now: Tensor, memory: Array | None, looks: Looks, plan: GraphPlan)
     summary = torch.empty(N_SUMMARY, dtype=torch.float64, device=device) if memory is None else torch.from_numpy(memory)
     return GraphSums(
         now,
-        edges=torch.tensor(looks.edges, device=device),
+        edges=torch.tensor(looks.edges, dtype=torch.float32, device=device),
         table=torch.zeros(plan.n_sums + plan.n_extremes, d, dtype=torch.float64, device=device),
         summary=summary.fill_(-1.0),
-        peaks=torch.zeros(CHECKED, device=device),
-        rows=torch.zeros(plan.samples, min(d, COLUMNS), device=device),
+        peaks=torch.zeros(CHECKED, dtype=torch.float32, device=device),
+        rows=torch.zeros(plan.samples, min(d, COLUMNS), dtype=torch.float32, device=device),
     )
 
 

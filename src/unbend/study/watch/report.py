@@ -34,7 +34,7 @@ _PATIENCE = 256
 _MUCH = 1 << 16
 """Values that a snapshot may hold while it waits to be made."""
 _NONE = np.zeros(0)
-_NO_ROWS = torch.zeros(0, 0)
+_NO_ROWS = torch.zeros(0, 0, dtype=torch.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,7 +242,7 @@ class Reporter:
         each = self._table.numbers() if self._ranks.n == 1 else None
         packed = self._table.pack() if each is None else _NONE
         rows = tuple(self._rows_of(sums) if sums.wants_rows else _NO_ROWS for sums in self._sums)
-        n = min(self._counts(packed, each), default=0)
+        n = min(filter(None, self._counts(packed, each)), default=0)  # a layer that was passed by tells nothing
         label = codes(y, min(n, -(-SAMPLES // self._ranks.n), _length(y)))
         norms = taken.norms.double().cpu().numpy() if isinstance(taken.norms, Tensor) else taken.norms
         if taken.scale is not None:

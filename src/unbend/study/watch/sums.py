@@ -148,7 +148,7 @@ class SpotSums:
 
     def mark(self) -> None:
         """Note that a value of this step is not finite."""
-        self._note(torch.tensor(torch.nan))
+        self._note(torch.tensor(torch.nan, dtype=torch.float32))
         self.at.is_marked = True
 
     @property
