@@ -37,7 +37,7 @@ _SMOOTH = 5
 _WARM = 0.9
 _PACE = 1.2
 _DIVERGED = 2.0
-_PULLED, _FAR = 5.0, 10.0
+_PULLED, _FAR = 50.0, 10.0
 """Times the usual gradient, and times its height, of a loss that is no duel's."""
 _LEAPT = 0.5
 """Share of its weights by which a step has thrown a layer about."""
@@ -215,7 +215,7 @@ def softmax_twice(history: RunHistory) -> Iterator[Occurrence]:
         yield Occurrence(int(history.steps[0]), Finding(
             "softmax_twice", "problem", None,
             f"The loss cannot fall below {floor:.3g}: softmax is applied twice.",
-            f"It puts out probabilities, names {percent(accuracy[late].mean())} of the samples rightly, and "
+            f"The outputs are probabilities, {percent(accuracy[late].mean())} of the samples are named rightly, and "
             f"the loss is still {loss[late].mean():.3g}.",
             "`CrossEntropyLoss` makes a softmax itself; of probabilities it makes almost even ones, and "
             "small gradients.",

@@ -36,6 +36,8 @@ _WAS_WIDE = 4.0
 _ALIKE, _STAY = 1e-4, 3
 """By how much the rank of units that are alike exceeds one direction, which is rounding, and the snapshots for which
 they stay so. Units of an input of one number use one direction too, but bend (3e-4 and more), or some are silent."""
+_MUCH = 0.1
+"""Share of its height by which a loss has fallen since rows use one direction, where that is no collapse."""
 _FITTED = 0.01
 """Share of the first loss below which it is all but 0."""
 _TOLD = 0.15
@@ -172,7 +174,7 @@ def collapse(history: RunHistory) -> Iterator[Occurrence]:
         at = lasting((rank <= _COLLAPSED) & (widest >= _WAS_WIDE) & alive, _REMAIN)
         if at is not None:
             place = int(known[at])
-            if gets_on(history, place) and not _gives_up(history):
+            if gets_on(history, place, by=_MUCH) and not _gives_up(history):
                 continue
             yield Occurrence(int(history.steps[place]), Finding(
                 "collapse", "problem", layer.name,
@@ -192,8 +194,8 @@ def _gives_up(history: RunHistory) -> bool:
     ranks = [history.layer(layer.name, "rank") for layer in wide]
     loss = history.value("loss")
     loss = loss[np.isfinite(loss)][-_STAY:]
-    is_least = len(loss) > 0 and abs(loss.mean()) < _FITTED * abs(first_loss(history))
-    return is_least and any((rank[np.isfinite(rank)][-_STAY:] <= _COLLAPSED).all() for rank in ranks)
+    is_least = len(loss) > 0 and bool(abs(loss.mean()) < _FITTED * abs(first_loss(history)))
+    return is_least and any(bool((rank[np.isfinite(rank)][-_STAY:] <= _COLLAPSED).all()) for rank in ranks)
 
 
 def poor_start(history: RunHistory) -> Iterator[Occurrence]:
