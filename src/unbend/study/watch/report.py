@@ -25,6 +25,8 @@ from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
 
+_ROWS = 8
+"""Rows of a class, the older ones counted less, before it has a recall: of a few rows often none is named rightly."""
 _FORGET = 0.8
 """What a snapshot leaves of the counts of the confusion matrix: the last five snapshots or so tell."""
 _FEW_CLASSES = 4096
@@ -315,8 +317,11 @@ class Reporter:
         counts[:old, :old] += self._confusion * _FORGET
         self._confusion = counts
         pairs = zip(counts.diagonal().tolist(), counts.sum(1).tolist(), strict=True)
-        recalls = [right / n for right, n in pairs if n >= 1]
-        return {"accuracy": accuracy, "recall": min(recalls, default=math.nan)}
+        recalls = {code: right / n for code, (right, n) in enumerate(pairs) if n >= _ROWS}
+        if not recalls:
+            return {"accuracy": accuracy}
+        weakest = min(recalls, key=recalls.__getitem__)
+        return {"accuracy": accuracy, "recall": recalls[weakest], "weakest": float(weakest)}
 
     def _balance(self, label: Int64[Array, "m"]) -> dict[str, float]:
         """How unequal the classes are, over all labels seen."""
