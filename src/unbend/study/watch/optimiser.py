@@ -7,11 +7,12 @@ is heard through torch's hooks for all optimisers, so none has to be handed over
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, final
+from typing import Any, TypeAlias, final
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from unbend._typing import Array, Float64
 from unbend.capture.live import Silent
 from unbend.errors import ModelError
 
+Norms: TypeAlias = Tensor | list[float]
+"""One number a parameter, on its device or on the host."""
 LARGEST = 4096
 """Values of one parameter whose movement is measured; of larger ones, evenly spaced ones, which tells the ratio to
 some two per cent."""
@@ -31,6 +34,8 @@ _LINE = 16
 _DEEPEST = 32
 _SHARDED = ("FSDP", "FullyShardedDataParallel")
 """Beginnings of the names of classes that spread parameters, which are whole tensors during a forward pass."""
+_PATIENCE = 16
+"""Steps of other optimisers after which the one that ended the steps of a run is thought to be done with."""
 _LISTED = 16
 """Reported steps in a row after which parameters are listed anew: walking through the modules costs more than norms."""
 
@@ -61,24 +66,30 @@ class OptimiserStep:
 class StepWatcher:
     """Hears backward passes and optimiser steps of one model.
 
+    Where several optimisers step it, the one that was heard of last ends a step of the run, and each gradient is the one
+    that the optimiser of its parameter took.
+
     Args:
         model: whose parameters.
-        on_step: called after every step of the optimiser, with what was measured if the step was wanted.
+        on_step: called after every step of the run, with what was measured if the step was wanted.
     """
 
     def __init__(self, model: nn.Module, on_step: Callable[[OptimiserStep | None], None]) -> None:
         self._model, self._on_step = model, on_step
         self.is_on: bool = False
-        self._optimiser: Any = None
-        self._pending = False
+        self._last: Optimizer | None = None
+        self._heard: WeakKeyDictionary[Optimizer, tuple[int, bool]] = WeakKeyDictionary()
+        self._led: WeakSet[Optimizer] = WeakSet()
+        self._n_led = self._n_others = 0
+        self._passes: set[int] = set()
         self._rate: Callable[[], float] | None = None
-        self._gradients: Tensor | list[float] | None = None
+        self._gradients: Norms | None = None
+        self._others: list[tuple[list[int], Norms, Norms]] = []
         self._listed: _Listed | None = None
         self._n_reported = 0
         self._versions: list[tuple[int, int]] = []
         self._listening = ExitStack()
         self._taken: dict[str, Any] = {}
-        self._ids = frozenset(id(p) for p in model.parameters())
 
     def set(self) -> ExitStack:
         """Set the hooks; closing what comes back takes them off."""
@@ -92,24 +103,32 @@ class StepWatcher:
         if not (is_on or self.is_on):
             return
         self._n_reported = self._n_reported + 1 if is_on and self.is_on else 0
-        if not is_on or self._listed is None or not self._listed.is_current or self._n_reported % _LISTED == 0:
+        if not is_on or self._listed is None or self._n_reported % _LISTED == 0:
             self._list(is_on=is_on)
         self.is_on = is_on
         self._gradients = None
+        self._passes.clear()  # an error in a backward pass leaves it there
+        self._others.clear()
         if self._listed is not None and self._rate is not None:
             self._listed.keep()
+
+    def look_again(self) -> None:
+        """List the parameters anew if others are trained now, or they lie elsewhere: since the last step, say."""
+        if self._listed is not None and not self._listed.is_current:
+            self._list(is_on=True)
 
     def _list(self, *, is_on: bool) -> None:
         """Set hooks on the parameters that are trained now and before the optimiser, or take them off."""
         self._listening.close()
-        self._listed = None
+        self._listed = self._gradients = None
+        self._others.clear()
         if is_on:
             check_whole(self._model)  # it may have been sharded in the meantime
-            found = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
-            self._listed = _Listed(tuple(found), list(found.values()))
+            self._listed = _Listed(self._model)
             self._listening.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
-            for p in {name.rpartition(".")[0]: p for name, p in found.items()}.values():  # one of each module tells
-                self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
+            hook = _Hook(self._backward)
+            for p in self._listed.parameters:  # all, since a pass may reach any of them alone
+                self._listening.callback(p.register_post_accumulate_grad_hook(hook).remove)
 
     def count_by_hand(self, rate: Callable[[], float]) -> None:
         """Say that `take_step` will be called after every step, since no hook of torch is."""
@@ -122,33 +141,43 @@ class StepWatcher:
             self.arm(is_on=self.is_on)
             return None
         self._taken = {"names": listed.names, "scale": None, "skipped": None, "rate": self._rate()}
-        return self._step_of(listed)
+        gradients, flow = self._flows(listed, None)
+        return self._step_of(listed, gradients, flow)
 
     def _backward(self, _parameter: Tensor) -> None:
         """The first gradient of a backward pass: measure when all of it is over, after what others do at its end."""
-        if self.is_on and not self._pending:
-            self._pending = True
+        number = torch._C._current_graph_task_id()  # noqa: SLF001  of the pass: one that failed says nothing of the next
+        if self.is_on and number not in self._passes:
+            self._passes.add(number)
             queue = torch.autograd.Variable._execution_engine.queue_callback  # noqa: SLF001  as data-parallel training does
             queue(lambda: queue(self._measure))
 
     def _measure(self) -> None:
-        self._pending = False
+        self._passes.clear()
         if self._listed is not None:
             gradients = [p.grad for p in self._listed.parameters]
             self._gradients = self._listed.of(gradients)
             self._versions = _versions(gradients)
 
     def _is_ours(self, optimiser: Optimizer) -> bool:
-        if self._optimiser is None:
-            mine = any(id(p) in self._ids for group in optimiser.param_groups for p in group["params"])
-            self._optimiser = optimiser if mine else None
-            return mine
-        return optimiser is self._optimiser
+        """Whether it steps parameters of the model, which is asked anew whenever an optimiser or a group is new."""
+        n, found = self._heard.get(optimiser, (0, False))
+        if n == len(optimiser.param_groups):
+            return found
+        held = {id(p) for group in optimiser.param_groups for p in group["params"]}
+        trained = [p for p in self._model.parameters() if p.requires_grad]
+        found = any(id(p) in held for p in trained)
+        self._heard[optimiser] = len(optimiser.param_groups), found
+        if found and self._listed is not None and not self._listed.is_of(trained):
+            self._list(is_on=True)  # a layer was replaced
+        return found
 
     def _before_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if self._listed is None or not self._is_ours(optimiser):
             return
-        self._listed.keep()
+        self.look_again()
+        if not self._listed.is_kept:  # another one may have stepped before
+            self._listed.keep()
         scaler = _scaler()
         self._taken = {
             "names": self._listed.names,
@@ -158,13 +187,38 @@ class StepWatcher:
         }
 
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
-        if optimiser is not self._optimiser and not self._is_ours(optimiser):
+        if optimiser is not self._last and not self._is_ours(optimiser):
             return
-        scale = getattr(optimiser, "grad_scale", None)
-        self._on_step(self._step_of(self._listed, scale) if self._taken and self._listed is not None else None)
+        is_last, listed = self._is_last(optimiser), self._listed if self._taken else None
+        if listed is None:
+            if is_last:
+                self._on_step(None)
+            return
+        gradients, flow = self._flows(listed, getattr(optimiser, "grad_scale", None))
+        if is_last:
+            self._on_step(
+                self._step_of(listed, gradients, flow, only=listed.held_by(optimiser) if self._n_led == 1 else None)
+            )
+        elif optimiser is self._last:  # it belongs to the step before, of which the first one was thought to be all
+            self._taken, self._gradients, listed.is_kept = {}, None, False
+        else:
+            self._others.append((sorted(listed.held_by(optimiser)), gradients, flow))
 
-    def _step_of(self, listed: "_Listed", scale: Tensor | None = None) -> OptimiserStep:
-        """What was measured, now that the step is over: a closure may have run the passes inside of it.
+    def _is_last(self, optimiser: Optimizer) -> bool:
+        """Whether its step ends a step of the run: of several, that of the one that was heard of last."""
+        if optimiser is self._last:
+            self._n_led, self._n_others = self._n_led + 1, 0
+            return True
+        is_new, is_second = optimiser not in self._led, self._n_led == 1
+        self._n_others += 1
+        if not is_new and self._n_others < _PATIENCE:
+            return False
+        self._led.add(optimiser)
+        self._last, self._n_led, self._n_others = optimiser, 1, 0
+        return not is_second
+
+    def _flows(self, listed: "_Listed", scale: Tensor | None) -> tuple[Norms, Norms]:
+        """Norms of gradients before clipping, and as the optimiser took them; a closure may have run the passes in it.
 
         Args:
             listed: the parameters.
@@ -174,11 +228,32 @@ class StepWatcher:
         before = self._gradients
         flow = listed.of(given) if before is None or _versions(given) != self._versions else before
         gradients = flow if before is None else before
-        taken, self._taken, self._gradients = self._taken, {}, None
         if scale is not None:
             flow = (torch.tensor(flow) if isinstance(flow, list) else flow) / scale
-        norms = _join((gradients, flow, listed.norms()))
-        return OptimiserStep(norms=norms.reshape(5, len(listed.names)), **taken)
+        elif before is None:
+            self._taken["scale"] = None  # no pass was heard, and what the optimiser took is unscaled
+        return gradients, flow
+
+    def _step_of(
+        self, listed: "_Listed", gradients: Norms, flow: Norms, *, only: Collection[int] | None = None
+    ) -> OptimiserStep:
+        """What was measured, now that the step is over.
+
+        Args:
+            listed: the parameters.
+            gradients: their norms before clipping.
+            flow: their norms as the optimiser took them.
+            only: of which parameters it is known that they have stepped; None for all.
+        """
+        taken, self._taken, self._gradients = self._taken, {}, None
+        norms = _join((gradients, flow, listed.norms())).reshape(5, len(listed.names))
+        for held, *theirs in self._others:
+            for row, found in enumerate(theirs):
+                norms[row, held] = _like(norms, found)[held]
+        self._others.clear()
+        if only is not None:
+            norms[3, [i for i in range(len(listed.names)) if i not in only]] = torch.nan
+        return OptimiserStep(norms=norms, **taken)
 
 
 @final
@@ -186,25 +261,45 @@ class _Listed:
     """The parameters that are trained, and room for what some of their values were before a step.
 
     Args:
-        names: of the parameters.
-        parameters: as they are now.
+        model: whose parameters.
     """
 
-    def __init__(self, names: tuple[str, ...], parameters: list[Tensor]) -> None:
-        self.names, self.parameters = names, parameters
+    def __init__(self, model: nn.Module) -> None:
+        every = dict(model.named_parameters())
+        self._every = list(every.values())
+        self._is_asked = [p.requires_grad for p in self._every]
+        self.names: tuple[str, ...] = tuple(name for name, p in every.items() if p.requires_grad)
+        self.parameters: list[Tensor] = [p for p in self._every if p.requires_grad]
         self.is_kept: bool = False
-        self._places = [p.data_ptr() for p in parameters]
-        self._now: list[Tensor] = [p.detach() for p in parameters]
-        self._some: list[Tensor] = [_some(p) for p in self._now]
+        self._find()
         self._before: list[Tensor] = [torch.empty_like(some) for some in self._some]
+
+    def _find(self) -> None:
+        """Find where the parameters lie."""
+        self._places = [p.data_ptr() for p in self.parameters]
+        self._now: list[Tensor] = [p.detach() for p in self.parameters]
+        self._some: list[Tensor] = [_some(p) for p in self._now]
         self._room = _HostRoom(self._now, self._some) if all(_is_plain(p) for p in self._now) else None
 
     @property
     def is_current(self) -> bool:
-        """Whether they are trained still, and are where they were."""
-        return all(p.requires_grad for p in self.parameters) and [p.data_ptr() for p in self.parameters] == self._places
+        """Whether the same are trained still, and are where they were."""
+        return [p.requires_grad for p in self._every] == self._is_asked and self._is_in_place
 
-    def of(self, gradients: Sequence[Tensor | None]) -> "Tensor | list[float]":
+    @property
+    def _is_in_place(self) -> bool:
+        return [p.data_ptr() for p in self.parameters] == self._places
+
+    def is_of(self, trained: Sequence[Tensor]) -> bool:
+        """Whether these are the parameters."""
+        return [id(p) for p in trained] == [id(p) for p in self.parameters]
+
+    def held_by(self, optimiser: Optimizer) -> set[int]:
+        """The numbers of the parameters that an optimiser steps."""
+        held = {id(p) for group in optimiser.param_groups for p in group["params"]}
+        return {i for i, p in enumerate(self.parameters) if id(p) in held}
+
+    def of(self, gradients: Sequence[Tensor | None]) -> Norms:
         """The norm of each gradient, 0 for none."""
         if self._room is not None and all(g is None or _is_plain(g) for g in gradients):
             with np.errstate(invalid="ignore", over="ignore"):
@@ -219,14 +314,23 @@ class _Listed:
             torch._foreach_copy_(self._before, self._some)
         self.is_kept = True
 
-    def norms(self) -> "Tensor | list[float]":
+    def norms(self) -> Norms:
         """After the step: of each parameter, of how far its values moved, and of those before [3 p]."""
         self.is_kept = False
+        if not self._is_in_place:
+            self._find_moved()
         if self._room is not None:
             return self._room.norms()
         old = _norms(self._before)
         torch._foreach_sub_(self._before, self._some)
         return torch.cat((_norms([*self._now, *self._before]), old))
+
+    def _find_moved(self) -> None:
+        """Find the parameters again: the optimiser put other tensors in their place."""
+        room = self._room
+        self._find()
+        if room is not None and self._room is not None:
+            np.copyto(self._room.before, room.before)
 
 
 @final
@@ -236,16 +340,18 @@ class _HostRoom:
     Args:
         now: the parameters.
         some: those of their values whose movement is measured.
+        before: what these were before a step.
     """
 
     def __init__(self, now: Sequence[Tensor], some: Sequence[Tensor]) -> None:
         self._now = [p.numpy() for p in now]
         self._some = [part.numpy() for part in some]
         ends = np.cumsum([part.size for part in self._some], dtype=np.int64).tolist()
-        self._before, self._after = (np.empty(ends[-1] if ends else 0, np.float32) for _ in range(2))
+        self.before: Array
+        self.before, self._after = (np.empty(ends[-1] if ends else 0, np.float32) for _ in range(2))
         parts = list(zip([0, *ends], ends, self._some, strict=False))
-        self._each = [[room[start:end] for start, end, _ in parts] for room in (self._after, self._before)]
-        self._kept = [self._before[start:end].reshape(part.shape) for start, end, part in parts]
+        self._each = [[room[start:end] for start, end, _ in parts] for room in (self._after, self.before)]
+        self._kept = [self.before[start:end].reshape(part.shape) for start, end, part in parts]
         self._moved = [self._after[start:end].reshape(part.shape) for start, end, part in parts]
 
     def keep(self) -> None:
@@ -258,7 +364,7 @@ class _HostRoom:
         for room, part in zip(self._moved, self._some, strict=True):
             np.copyto(room, part)
         with np.errstate(invalid="ignore", over="ignore"):  # values may not be finite
-            np.subtract(self._after, self._before, out=self._after)
+            np.subtract(self._after, self.before, out=self._after)
             return [_norm(x) for x in (*self._now, *self._each[0], *self._each[1])]
 
 
@@ -273,7 +379,12 @@ def _is_plain(tensor: Tensor) -> bool:
     return tensor.is_cpu and tensor.dtype is torch.float32 and tensor.layout is torch.strided
 
 
-def _join(parts: "Sequence[Tensor | list[float]]") -> Tensor | Array:
+def _like(norms: Tensor | Array, found: Norms) -> Tensor | Array:
+    """Norms in the form of others."""
+    return torch.as_tensor(found).to(norms) if isinstance(norms, Tensor) else np.asarray(found)
+
+
+def _join(parts: Sequence[Norms]) -> Tensor | Array:
     """Norms side by side, on the host if all are there."""
     if all(isinstance(part, list) for part in parts):
         return np.array([norm for part in parts for norm in part])

@@ -217,6 +217,8 @@ class Watch:
             self._switch.set(is_on=self._steps.is_on, is_checking=self._how.check)
         self._switch.begin()
         if self._steps.is_on:
+            if not self._n_passes:
+                self._steps.look_again()  # layers may have been frozen or unfrozen since the last step
             self._n_passes += 1
             labels = self._how.labels
             y = kwargs.get(labels) if isinstance(labels, str) else labels(args, kwargs)
