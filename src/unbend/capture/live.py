@@ -401,6 +401,14 @@ class PassTrail:
                 self._mark()
             self.clear()
 
+    def end(self) -> None:
+        """A step is over; where no output came, what was held last tells, and nothing is held on to."""
+        if self.seen:
+            last = _tensor(self.seen[-1][1])
+            if not all(isfinite(sign.item()) for sign in self._signs) or not (last is None or _is_finite(last)):
+                self._mark()
+            self.clear()
+
     def _mark(self) -> None:
         """Tell the first layer."""
         n_calls: Counter[LiveHook] = Counter()

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from unbend.errors import DataError
 from unbend.record.history import HistoryFile
 from unbend.study.watch import Sink, Watch, WatchSettings
 from unbend.study.watch.settings import LabelFunction
@@ -73,6 +74,8 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         every=every, budget=budget, layers=layers, labels=labels, example=example, check=check, stop=stop, name=name,
         ranks=ranks,
     )  # fmt: skip
+    if isinstance(sinks, Sink) or not isinstance(sinks, Sequence) or not all(isinstance(one, Sink) for one in sinks):
+        raise DataError(f"sinks: expected a list of sinks, got {sinks!r}. unbend.integrations has some.")
     kept = () if file is None else (HistoryFile(file),)
     watching = Watch(model, how, (*kept, *sinks))
     for one in kept:

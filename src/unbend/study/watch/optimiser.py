@@ -66,17 +66,20 @@ class OptimiserStep:
 class StepWatcher:
     """Hears backward passes and optimiser steps of one model.
 
-    Where several optimisers step it, the one that was heard of last ends a step of the run, and each gradient is the one
-    that the optimiser of its parameter took.
+    Where several optimisers step it, the one that was heard of last ends a step of the run, and each gradient is the
+    one that the optimiser of its parameter took.
 
     Args:
         model: whose parameters.
         on_step: called after every step of the run, with what was measured if the step was wanted.
+        is_on: whether the step that runs is wanted.
+        is_listed_anew: set whenever parameters were listed, which says that modules may be others.
     """
 
     def __init__(self, model: nn.Module, on_step: Callable[[OptimiserStep | None], None]) -> None:
         self._model, self._on_step = model, on_step
         self.is_on: bool = False
+        self.is_listed_anew: bool = False
         self._last: Optimizer | None = None
         self._heard: WeakKeyDictionary[Optimizer, tuple[int, bool]] = WeakKeyDictionary()
         self._led: WeakSet[Optimizer] = WeakSet()
@@ -124,6 +127,7 @@ class StepWatcher:
         self._others.clear()
         if is_on:
             check_whole(self._model)  # it may have been sharded in the meantime
+            self.is_listed_anew = True
             self._listed = _Listed(self._model)
             self._listening.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
             hook = _Hook(self._backward)

@@ -7,7 +7,7 @@ for a device or for other ranks.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import ValueHistogram
-from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
+from unbend.study.watch.sums import CHECKED, N_COUNTS, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
 
 _FORGET = 0.8
 """What a snapshot leaves of the counts of the confusion matrix: the last five snapshots or so tell."""
@@ -38,13 +38,27 @@ _NO_ROWS = torch.zeros(0, 0)
 
 @dataclass(slots=True, eq=False)
 class RankPart:
-    """What one rank brings to a snapshot."""
+    """What one rank brings to a snapshot.
+
+    Attributes:
+        packed: from `SpotTable.pack`; nothing where there are numbers.
+        numbers: from `SpotTable.numbers`.
+        rows: of each spot.
+        peaks: from `SpotTable.take_peaks`.
+        y: classes of the first samples of the last pass.
+        batch: samples of the model's own passes, and of the last of them; a layer may have seen some of these only.
+        norms: as in `OptimiserStep`.
+        values: of the whole network.
+        is_deep: whether rows are asked.
+        distance: steps until the next snapshot.
+    """
 
     packed: Float64[Array, "p"]
     numbers: list[list[float]] | None
     rows: tuple[Tensor, ...]
     peaks: Array
     y: Int64[Array, "m"] | None
+    batch: tuple[int, int]
     norms: Float64[Array, "5 q"]
     values: dict[str, float]
     is_deep: bool
@@ -128,6 +142,11 @@ class Reporter:
         """What takes each spot's values."""
         return dict(zip(self.spots, self._sums, strict=True))
 
+    def start(self, step: int) -> None:
+        """Begin to look after so many steps."""
+        self._looked = step
+        self.advance(step)
+
     def reset(self, spend: float) -> None:
         """Begin a step that is reported.
 
@@ -181,7 +200,7 @@ class Reporter:
         return None
 
     def look(
-        self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], distance: int
+        self, taken: OptimiserStep, y: Tensor | None, step: int, values: Mapping[str, float], distance: int
     ) -> SeenStep | None:
         """What there is to see of a step; None where the optimiser skipped it.
 
@@ -208,7 +227,7 @@ class Reporter:
             bad = self._first_bad(peaks, step) if self._sums else None
         if bad is None and not math.isfinite(sum(parts[0].norms[0].tolist())):
             bad = step, ""
-        is_deaf = bool(self._sums) and not any(self._counts(mine.packed, mine.numbers))
+        is_deaf = bool(self._sums) and not any(n for n, _ in self._counts(mine.packed, mine.numbers))
         is_deep = parts[0].is_deep
         is_much = mine.packed.size + sum(rows.numel() for rows in mine.rows) > _MUCH
         is_urgent = is_deep or is_much or len(parts) > 1
@@ -224,20 +243,20 @@ class Reporter:
         histograms, self._histograms = self._histograms, {}
         return Reported(whole, layers, histograms)
 
-    def _mine(self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float]) -> RankPart:
+    def _mine(self, taken: OptimiserStep, y: Tensor | None, step: int, values: Mapping[str, float]) -> RankPart:
         """What this rank saw."""
         numbers = self._table.numbers() if self._ranks.n == 1 else None
         packed = self._table.pack() if numbers is None else _NONE
         rows = tuple(self._rows_of(sums) if sums.wants_rows else _NO_ROWS for sums in self._sums)
-        n = min(self._counts(packed, numbers), default=0)
-        label = codes(y, min(n, -(-SAMPLES // self._ranks.n), _length(y)))
+        batch = self._batch(self._counts(packed, numbers))
+        label = codes(y, min(batch[1], _length(y)))
         norms = taken.norms.double().cpu().numpy() if isinstance(taken.norms, Tensor) else taken.norms
         if taken.scale is not None:
             norms[0] /= float(taken.scale)
         has_peaks = bool(self._sums) and (numbers is None or self._looked != step - 1)
         peaks = self._table.take_peaks() if has_peaks else np.zeros((0, CHECKED))
         values = {**values, "learning_rate": taken.rate}
-        return RankPart(packed, numbers, rows, peaks, label, norms, values, self._is_deep)
+        return RankPart(packed, numbers, rows, peaks, label, batch, norms, values, self._is_deep)
 
     def _rows_of(self, sums: SpotSums) -> Tensor:
         """Rows on the host; where they are few, and may be asked later, they are copied."""
@@ -246,11 +265,17 @@ class Reporter:
             return rows.cpu()
         return torch.from_numpy(rows.numpy().copy())
 
-    def _counts(self, packed: Float64[Array, "p"], numbers: list[list[float]] | None) -> list[int]:
-        """Samples that each spot saw."""
-        start = 7 * self._table.width
-        found = packed[start : start + len(self._sums)].tolist() if numbers is None else [one[7] for one in numbers]
-        return [int(n) for n in found]
+    def _counts(self, packed: Float64[Array, "p"], numbers: list[list[float]] | None) -> list[tuple[int, int]]:
+        """Samples that each spot saw, and those of its last pass."""
+        if numbers is not None:
+            return [(int(one[7]), int(one[9])) for one in numbers]
+        n, _, last = packed[7 * self._table.width :].reshape(N_COUNTS, len(self._sums)).astype(int).tolist()
+        return list(zip(n, last, strict=True))
+
+    def _batch(self, counts: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """Those of the model's own passes: of its output, or of the layer that saw most."""
+        own = [count for spot, count in zip(self.spots, counts, strict=True) if spot.is_output and count[0]]
+        return max(own or counts, default=(0, 0))
 
     def _of_spots(self, parts: Sequence[RankPart]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
         """What layers did, and what the network's own output was worth."""
@@ -270,8 +295,11 @@ class Reporter:
             is_asked = (parts[0].is_deep or spot.is_output) and all(len(part.rows[i]) for part in parts)
             if not is_asked or not found:
                 continue
-            cut = [part.rows[i][: counts[i]] for part, counts in zip(parts, n, strict=True)]
-            rows, y = _match(cut, labels) if label is not None else (torch.cat(cut), None)
+            cut = [part.rows[i][: counts[i][1]] for part, counts in zip(parts, n, strict=True)]
+            is_labelled = label is not None and all(
+                counts[i] == part.batch for part, counts in zip(parts, n, strict=True)
+            )
+            rows, y = _match(cut, labels) if is_labelled else (torch.cat(cut), None)
             if not len(rows):
                 continue
             if parts[0].is_deep:
@@ -339,8 +367,8 @@ class Reporter:
         return {"gradient": whole, "clipped": clipped / whole if whole > 0 else math.nan}
 
 
-def _length(y: Any) -> int:
-    return len(y) if hasattr(y, "__len__") else 0
+def _length(y: Tensor | None) -> int:
+    return 0 if y is None or not y.ndim else len(y)
 
 
 def _match(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:
