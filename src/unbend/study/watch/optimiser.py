@@ -92,13 +92,15 @@ class StepWatcher:
         self._n_reported = 0
         self._versions: list[tuple[int, int]] = []
         self._listening = ExitStack()
+        self._before_hook = _Hook(self._before_step)
         self._taken: dict[str, Any] = {}
 
     def set(self) -> ExitStack:
         """Set the hooks; closing what comes back takes them off."""
         stack = ExitStack()
         stack.callback(self._listening.close)
-        stack.callback(register_optimizer_step_post_hook(_Hook(self._after_step)).remove)
+        stack.callback(register_optimizer_step_post_hook(_outside(self._after_step)).remove)
+        self._before_hook = _outside(self._before_step)
         return stack
 
     def arm(self, *, is_on: bool) -> None:
@@ -115,6 +117,12 @@ class StepWatcher:
         if self._listed is not None and self._rate is not None:
             self._listed.keep()
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the gradients of the passes so far were thrown away, as where a scaler skips a step."""
+        listed = self._listed
+        return self._gradients is not None and listed is not None and all(p.grad is None for p in listed.parameters)
+
     def look_again(self) -> None:
         """List the parameters anew if others are trained now, or they lie elsewhere: since the last step, say."""
         if self._listed is not None and not self._listed.is_current:
@@ -129,7 +137,7 @@ class StepWatcher:
             check_whole(self._model)  # it may have been sharded in the meantime
             self.is_listed_anew = True
             self._listed = _Listed(self._model)
-            self._listening.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
+            self._listening.callback(register_optimizer_step_pre_hook(self._before_hook).remove)
             hook = _Hook(self._backward)
             for p in self._listed.parameters:  # all, since a pass may reach any of them alone
                 self._listening.callback(p.register_post_accumulate_grad_hook(hook).remove)
@@ -253,7 +261,7 @@ class StepWatcher:
         norms = _join((gradients, flow, listed.norms())).reshape(5, len(listed.names))
         for held, *theirs in self._others:
             for row, found in enumerate(theirs):
-                norms[row, held] = _like(norms, found)[held]
+                _put(norms[row], held, found)
         self._others.clear()
         if only is not None:
             norms[3, [i for i in range(len(listed.names)) if i not in only]] = torch.nan
@@ -383,9 +391,12 @@ def _is_plain(tensor: Tensor) -> bool:
     return tensor.is_cpu and tensor.dtype is torch.float32 and tensor.layout is torch.strided
 
 
-def _like(norms: Tensor | Array, found: Norms) -> Tensor | Array:
-    """Norms in the form of others."""
-    return torch.as_tensor(found).to(norms) if isinstance(norms, Tensor) else np.asarray(found)
+def _put(row: Tensor | Array, held: list[int], found: Norms) -> None:
+    """Put some of other norms in the place of those that are there."""
+    if isinstance(row, Tensor):
+        row[held] = torch.as_tensor(found).to(row)[held]
+    else:
+        row[held] = np.asarray(found)[held]
 
 
 def _join(parts: Sequence[Norms]) -> Tensor | Array:
@@ -415,13 +426,21 @@ def check_whole(model: nn.Module) -> None:
 
 
 class _Hook:
-    """A hook whose copies are silent: optimisers and parameters may be copied and pickled meanwhile."""
+    """A hook whose copies are silent: optimisers and parameters may be copied and pickled meanwhile.
 
-    def __init__(self, hear: Callable[..., None]) -> None:
-        self._hear = hear
+    Args:
+        hear: what is called.
+        outside: what is called where a step is compiled, which breaks its graph; None for a hook in no such place.
+    """
+
+    def __init__(self, hear: Callable[..., None], outside: Callable[..., None] | None = None) -> None:
+        self._hear, self._outside = hear, outside
 
     def __call__(self, *given: Any) -> None:
-        self._hear(*given)
+        if self._outside is not None and torch.compiler.is_compiling():
+            self._outside(*given)
+        else:
+            self._hear(*given)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Silent, ()
@@ -430,29 +449,36 @@ class _Hook:
         return Silent()
 
 
+def _outside(hear: Callable[..., None]) -> _Hook:
+    """A hook that runs outside of graphs, where a loop compiles the step of its optimiser."""
+    return _Hook(hear, torch.compiler.disable(hear, reason="unbend.watch counts steps outside of graphs"))
+
+
 def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]]:
     """Which tensors these are, and how often each was written to."""
     return [(0, 0) if t is None else (id(t), t._version) for t in tensors]  # noqa: SLF001  torch has no public name for it
 
 
 def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
-    """The norm of each tensor, 0 for none, as one float32 vector."""
+    """The norm of each tensor, 0 for none, as one vector."""
     there = [_dense(t) for t in tensors if t is not None and t.numel()]
     if not there:
         return torch.zeros(len(tensors))
-    found = torch._foreach_norm(there, 2, torch.float32)  # noqa: SLF001  one kernel for all
-    device = there[0].device
+    if any(t.dtype is torch.float64 for t in there):  # which no norm may be narrower than
+        found = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in there]
+    else:
+        found = torch._foreach_norm(there, 2, torch.float32)  # noqa: SLF001  one kernel for all
+    device, empty = there[0].device, torch.zeros((), dtype=found[0].dtype, device=there[0].device)
     if len(there) < len(tensors) or any(norm.device != device for norm in found):  # a model may lie on several devices
         each = iter(found)
-        found = [
-            next(each).to(device) if t is not None and t.numel() else torch.zeros((), device=device) for t in tensors
-        ]
+        found = [next(each).to(device) if t is not None and t.numel() else empty for t in tensors]
     return torch.stack(found)
 
 
 def _dense(tensor: Tensor) -> Tensor:
-    """A gradient without its graph; a sparse one as its values."""
-    return tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
+    """Real numbers without their graph: of a sparse gradient its values, of complex ones their parts."""
+    dense = tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
+    return torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
 
 
 def _some(p: Tensor) -> Tensor:

@@ -159,6 +159,10 @@ class Reporter:
         for spot, sums in zip(self.spots, self._sums, strict=True):
             sums.wants_rows = has_rows or spot.is_output
 
+    def drop(self) -> None:
+        """Begin the step anew, because its gradients were thrown away."""
+        self._table.drop()
+
     @property
     def is_marked(self) -> bool:
         """Whether a value that is not finite is known already."""

@@ -224,6 +224,16 @@ class SpotTable:
         for one in self.each:
             one.reset()
 
+    def drop(self) -> None:
+        """Forget what was added up in this step; what was not finite is kept."""
+        self.keep_totals()
+        self.reset()
+        if self._told is not None:
+            self._told[:, -1] = -1.0
+        else:
+            for one in self.each:
+                one.graph.told[-1] = -1.0
+
     def pack(self) -> Float64[Array, "p"]:
         """All sums, extremes and counts as one vector on the host; counts are `N_COUNTS` of each spot."""
         d, n = self.width, len(self.each)

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 import unbend
 from unbend._typing import Array
 from unbend.capture import bare
-from unbend.capture.live import PassTrail, Spot, Switch, named_arguments, set_around, set_hooks, spots
+from unbend.capture.inputs import n_samples, tensors_in
+from unbend.capture.live import PassTrail, Spot, Switch, is_training, named_arguments, set_around, set_hooks, spots
 from unbend.errors import DataError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
@@ -85,7 +86,7 @@ class Watch:
         self._cost = self._offset = 0.0
         self._about = _about(self._model, how)
         self.is_inside: bool = False
-        self._is_planned = self._has_told = False
+        self._is_planned = self._has_told = self._has_heard = False
 
     # What a loop calls
 
@@ -224,17 +225,22 @@ class Watch:
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """A forward pass of the whole model begins; hooks say so, and integrations that begin in the middle of one."""
-        if not torch.is_grad_enabled():
+        if not is_training():
             self._switch.pause()
             return
         if not self._is_planned:
-            self._plan(named_arguments(self._model, args, kwargs))
+            inputs = named_arguments(self._model, args, kwargs)
+            if n_samples(inputs) or next(tensors_in(inputs), None) is None:  # else a later batch tells more
+                self._plan(inputs)
         if self._switch.paused is not None:
             self._switch.set(is_on=self._steps.is_on, is_checking=self._how.check)
         self._switch.begin()
         if self._steps.is_on:
             if not self._n_passes:
                 self._look_again()
+            elif self._steps.is_dropped and self._reporter is not None:
+                self._reporter.drop()
+                self._n_passes = 0
             self._n_passes += 1
             labels = self._how.labels
             if isinstance(labels, str):
@@ -255,7 +261,7 @@ class Watch:
                 raise
             chosen, notes = (), (f"No layer is looked at: {error}",)
         except (RuntimeError, TypeError, ValueError) as error:
-            chosen, notes = (), (f"No layer is looked at, since the model cannot be copied: {error}",)
+            chosen, notes = (), (f"No layer is looked at, since a copy of the model does not run: {error}",)
         self._reporter = Reporter(self._model, chosen, self._how, has_histograms=bool(self._drawers))
         self._reporter.start(self._step)
         self._set_hooks(self._reporter)
@@ -326,7 +332,8 @@ class Watch:
         self._schedule.plan(self._step, 1 if seen is None else seen.distance)
         if seen is None:
             return
-        if seen.is_deaf and self._n_passes:
+        self._has_heard |= not seen.is_deaf
+        if not self._has_heard and self._n_passes:
             self._tell("its graph was compiled before hooks were set: watch before the first call, and call "
                        "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         self._notice(seen.bad)
