@@ -124,9 +124,9 @@ class Reporter:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._at = StepPlace(device)
         self.advance: Callable[[int], None] = self._at.move
-        each = -(-SAMPLES // self._ranks.n)
+        self._each = -(-SAMPLES // self._ranks.n)
         self.spots: tuple[Spot, ...] = tuple(chosen)
-        self._table = SpotTable(chosen, self._at, each)
+        self._table = SpotTable(chosen, self._at, self._each)
         self._sums = self._table.each
         self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
         self._is_told = is_told(self.spots)
@@ -253,7 +253,7 @@ class Reporter:
         packed = self._table.pack() if numbers is None else _NONE
         rows = tuple(self._rows_of(sums) if sums.wants_rows else _NO_ROWS for sums in self._sums)
         batch = self._batch(self._counts(packed, numbers))
-        label = codes(y, min(batch[1], _length(y)))
+        label = codes(y, batch[1]) if self._is_of_batch(y, batch[1]) else None
         norms = taken.norms.double().cpu().numpy() if isinstance(taken.norms, Tensor) else taken.norms
         if taken.scale is not None:
             norms[0] /= float(taken.scale)
@@ -261,6 +261,10 @@ class Reporter:
         peaks = self._table.take_peaks() if has_peaks else np.zeros((0, CHECKED))
         values = {**values, "learning_rate": taken.rate}
         return RankPart(packed, numbers, rows, peaks, label, batch, norms, values, self._is_deep)
+
+    def _is_of_batch(self, y: Tensor | None, n: int) -> bool:
+        """Whether there is a label for each of the last pass's samples: as many, or more if not all are looked at."""
+        return y is not None and y.ndim > 0 and (len(y) == n or len(y) > n == self._each)
 
     def _rows_of(self, sums: SpotSums) -> Tensor:
         """Rows on the host; where they are few, and may be asked later, they are copied."""
@@ -369,10 +373,6 @@ class Reporter:
             layers.setdefault(name, {}).update({what: value for what, value in found if value == value})  # noqa: PLR0124  not NaN
         whole, clipped = math.sqrt(sum(squares[0])), math.sqrt(sum(squares[1]))
         return {"gradient": whole, "clipped": clipped / whole if whole > 0 else math.nan}
-
-
-def _length(y: Tensor | None) -> int:
-    return 0 if y is None or not y.ndim else len(y)
 
 
 def _match(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:

@@ -320,9 +320,9 @@ class Watch:
 
     def _report(self, taken: OptimiserStep) -> None:
         if self._reporter is None:
-            if not self._has_told:
-                self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
-                           "`watch`, or pass `example=`")  # fmt: skip
+            if not self._n_passes:
+                self._tell("the model was called by none of its wrappers, or compiled, or in `torch.func`: hand the "
+                           "compiled module to `watch`, or pass `example=`")  # fmt: skip
             self._reporter = Reporter(self._model, (), self._how)
         values = self._take_logged()
         values["micro_batches"] = float(max(self._n_passes, 1))
