@@ -1,7 +1,7 @@
 """Loops of every kind: what is told of a step is what happened in it, and the weights are those of a run without."""
 
 import threading
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.optim.optimizer import _global_optimizer_post_hooks
 
 import unbend
-from unbend.errors import DataError, UnbendError
+from unbend.errors import DataError, RecordError, UnbendError
 from unbend.study.watch.measure import effective_rank
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.watch import _number
@@ -368,6 +368,24 @@ def test_an_error_before_the_first_step_loses_nothing_of_the_run_before(tmp_path
     found = unbend.open_history(tmp_path / "run.unbend")
     assert found.steps.tolist() == [1, 2, 3]
     assert [(event.step, event.what) for event in found.events] == [(3, "exception")] * 2
+
+
+def test_two_runs_do_not_write_to_one_file_at_once_nor_one_of_other_layers_after_the_other(tmp_path):
+    def run(file, *models):
+        with ExitStack() as blocks:
+            for model in models:
+                blocks.enter_context(unbend.watch(model, file=file))
+            for model in models:
+                model(torch.zeros(4, 20))
+
+    with pytest.raises(RecordError, match="another run has written to since"):
+        run(tmp_path / "one.unbend", stack(), perceptron())
+    run(tmp_path / "two.unbend", stack())
+    with pytest.raises(RecordError, match="holds a run of other layers"):
+        run(tmp_path / "two.unbend", perceptron())
+    for name in ("one", "two"):
+        found = unbend.open_history(tmp_path / f"{name}.unbend")
+        assert [layer.name for layer in found.about.layers] == ["0", "1", "2", "3", "4"]
 
 
 def test_a_keyword_may_hold_anything_and_labels_that_are_none_are_refused_in_a_sentence():
