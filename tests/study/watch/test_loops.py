@@ -185,6 +185,30 @@ def test_a_backward_pass_that_fails_leaves_the_next_ones_heard():
     np.testing.assert_allclose(watch.history.value("gradient"), norms, rtol=1e-5)
 
 
+def test_steps_inside_of_the_backward_pass_are_one_step_with_the_gradients_they_took():
+    def run(model, _):
+        optimisers, norms, squares = {p: torch.optim.SGD([p], 0.1) for p in model.parameters()}, [], []
+
+        def step(p):
+            squares.append(float(p.grad.square().sum()))
+            optimisers[p].step()
+            optimisers[p].zero_grad()
+
+        handles = [p.register_post_accumulate_grad_hook(step) for p in model.parameters()]
+        for x, y in batches(5):
+            F.cross_entropy(model(x), y).backward()
+            norms.append(sum(squares) ** 0.5)
+            squares.clear()
+        for handle in handles:
+            handle.remove()
+        return norms
+
+    watch, norms = both(run)
+    assert watch.history.steps.tolist() == [1, 2, 3, 4, 5]
+    np.testing.assert_allclose(watch.history.value("gradient")[1:], norms[1:], rtol=1e-5)
+    assert not watch.findings
+
+
 def test_an_optimiser_that_puts_other_tensors_in_place_is_seen_to_move():
     def run(model, watch):
         class Plain(torch.optim.Optimizer):

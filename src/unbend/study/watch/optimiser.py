@@ -78,6 +78,7 @@ class StepWatcher:
         self._led: WeakSet[Optimizer] = WeakSet()
         self._n_led = self._n_others = 0
         self._passes: set[int] = set()
+        self._over = -1
         self._rate: Callable[[], float] | None = None
         self._gradients: Norms | None = None
         self._others: list[tuple[list[int], Norms, Norms]] = []
@@ -105,7 +106,8 @@ class StepWatcher:
             self._list(is_on=is_on)
         self.is_on = is_on
         self._gradients = None
-        self._passes.clear()  # an error in a backward pass leaves it there
+        self._passes.clear()  # one that failed says nothing of the next
+        self._over = _pass_number()  # a loop may step inside of its backward pass
         self._others.clear()
         if self._listed is not None and self._rate is not None:
             self._listed.keep()
@@ -151,15 +153,15 @@ class StepWatcher:
 
     def _backward(self, _parameter: Tensor) -> None:
         """The first gradient of a backward pass: measure when all of it is over, after what others do at its end."""
-        number = torch._C._current_graph_task_id()  # noqa: SLF001  of the pass: one that failed says nothing of the next
-        if self.is_on and number not in self._passes:
+        number = _pass_number()
+        if self.is_on and number not in self._passes and number != self._over:
             self._passes.add(number)
             queue = torch.autograd.Variable._execution_engine.queue_callback  # noqa: SLF001  as data-parallel training does
-            queue(lambda: queue(self._measure))
+            queue(lambda: queue(lambda: self._measure(number)))
 
-    def _measure(self) -> None:
-        self._passes.clear()
-        if self._listed is not None:
+    def _measure(self, number: int) -> None:
+        if self._listed is not None and number in self._passes:
+            self._passes.remove(number)
             gradients = [p.grad for p in self._listed.parameters]
             self._gradients = self._listed.of(gradients)
             self._versions = _versions(gradients)
@@ -302,6 +304,12 @@ class _Hook:
 def _outside(hear: Callable[..., None]) -> _Hook:
     """A hook that runs outside of graphs, where a loop compiles the step of its optimiser."""
     return _Hook(hear, torch.compiler.disable(hear, reason="unbend.watch counts steps outside of graphs"))
+
+
+def _pass_number() -> int:
+    """The number of the backward pass that runs; -1 outside of one."""
+    found: int = torch._C._current_graph_task_id()  # noqa: SLF001  torch has no public name for it
+    return found
 
 
 def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]]:
