@@ -13,6 +13,7 @@ from torch.optim.optimizer import _global_optimizer_post_hooks
 
 import unbend
 from unbend.errors import DataError, RecordError, UnbendError
+from unbend.study.watch import parameters
 from unbend.study.watch.measure import effective_rank
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.watch import _number
@@ -71,7 +72,11 @@ class Duel(nn.Module):
         return self.judge(self.maker(z))
 
 
-def test_several_optimisers_of_one_model_take_one_step_together():
+@pytest.mark.parametrize("is_on_host", [True, False])
+def test_several_optimisers_of_one_model_take_one_step_together(is_on_host, monkeypatch):
+    if not is_on_host:
+        monkeypatch.setattr(parameters, "_is_plain", lambda _tensor: False)
+
     def run(model, _):
         first, second = torch.optim.SGD(model[:3].parameters(), 0.1), torch.optim.AdamW(model[4:].parameters(), 1e-2)
         norms = []

@@ -93,11 +93,14 @@ class Listed:
         return torch.cat((_norms([*self._now, *self._before]), old))
 
     def _find_moved(self) -> None:
-        """Find the parameters again: the optimiser put other tensors in their place."""
-        room = self._room
+        """Find the parameters again: the optimiser put other tensors in their place; of another kind nothing is known."""
+        old = self._room
         self._find()
-        if room is not None and self._room is not None:
-            np.copyto(self._room.before, room.before)
+        if self._room is not None:
+            is_same = old is not None and old.before.size == self._room.before.size
+            self._room.before[:] = old.before if old is not None and is_same else np.nan
+        elif old is not None or [x.shape for x in self._before] != [x.shape for x in self._some]:
+            self._before = [torch.full_like(some, torch.nan) for some in self._some]
 
 
 @final
