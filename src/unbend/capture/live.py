@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from inspect import signature
+from inspect import Parameter, signature
 from math import isfinite
 from typing import Any, Protocol, TypeAlias, final, runtime_checkable
 
@@ -23,7 +23,7 @@ from unbend.capture.outputs import call, tensor_of
 from unbend.capture.plan import plan
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Tap, arrange
-from unbend.errors import LayerError
+from unbend.errors import LayerError, ModelError
 
 Begin: TypeAlias = Callable[[tuple[Any, ...], Mapping[str, Any]], None]
 """Takes the arguments of a forward pass, by position and by keyword, before it runs."""
@@ -125,7 +125,7 @@ class Switch:
 
     def goes_on(self) -> bool:
         """Whether training goes on, though no pass of the whole model has begun: a loop may call its parts."""
-        if torch.compiler.is_compiling() or self.paused is None or not torch.is_grad_enabled():
+        if torch.compiler.is_compiling() or self.paused is None or not is_training():
             return False
         self.set(is_on=self.paused[0], is_checking=self.paused[1])
         return self.is_on or self.is_checking
@@ -136,6 +136,11 @@ class Switch:
             hook.n_calls = 0
         if self.trail is not None:
             self.trail.clear()
+
+
+def is_training() -> bool:
+    """Whether a pass that runs now may be one of a training loop: with gradients, and not inside of `torch.func`."""
+    return torch.is_grad_enabled() and torch._C._functorch.peek_interpreter_stack() is None  # noqa: SLF001  torch has no public name for it
 
 
 def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
@@ -156,7 +161,7 @@ def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[
     Cost:
         A copy of the model, which is dropped, and some forward passes of it.
     """
-    twin = copy.deepcopy(model)
+    twin = _copy_of(model)
     for module in twin.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks):  # noqa: SLF001  others' hooks run no more often than without us
             hooks.clear()
@@ -183,13 +188,31 @@ def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[
     return tuple(chosen), tuple(notes)
 
 
+def _copy_of(model: nn.Module) -> nn.Module:
+    """A copy of a model.
+
+    Raises:
+        ModelError: it has none.
+    """
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # what a model holds may raise anything when it is copied
+        raise ModelError(f"the model cannot be copied: {type(error).__name__}: {error}") from error
+
+
 def named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The arguments of one call as `capture.call` takes them: one mapping where there are keywords, else a tuple."""
     if not kwargs:
         return args[0] if len(args) == 1 else args
     if not args:
         return dict(kwargs)
-    return dict(signature(model.forward).bind(*args, **kwargs).arguments)
+    try:
+        found = signature(model.forward).bind(*args, **kwargs)
+    except TypeError:  # forward will say so itself
+        return args
+    more = [name for name, one in found.signature.parameters.items() if one.kind is Parameter.VAR_KEYWORD]
+    extra = found.arguments.pop(more[0], {}) if more else {}
+    return {**found.arguments, **extra}
 
 
 def _calls(model: nn.Module, inputs: Any) -> tuple[Counter[str], dict[str, tuple[int, ...]]]:
@@ -400,6 +423,14 @@ class PassTrail:
             self._signs.append(_total(sign))
         if hook.spot.is_output:
             if not all(isfinite(sign.item()) for sign in self._signs):
+                self._mark()
+            self.clear()
+
+    def end(self) -> None:
+        """A step is over; where no output came, what was held last tells, and nothing is held on to."""
+        if self.seen:
+            last = _tensor(self.seen[-1][1])
+            if not all(isfinite(sign.item()) for sign in self._signs) or not (last is None or _is_finite(last)):
                 self._mark()
             self.clear()
 

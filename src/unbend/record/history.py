@@ -47,16 +47,22 @@ class HistoryFile:
         is_there = _has_content(self.path)
         self.past: RunHistory = open_history(path) if is_there else RunHistory(AboutRun())
         self._names: tuple[str, ...] = ()
-        self._is_writer = share().rank == 0
+        self._is_writer, self._size = share().rank == 0, 0
         self._write_lines(() if is_there else (json.dumps(MAGIC),), is_first=True)
 
     def begin(self, about: AboutRun) -> None:
         """Write what is watched.
 
         Raises:
-            RecordError: the file holds a run of other layers.
+            RecordError: the file holds a run of other layers, or another run writes to it.
         """
-        if self.past.snapshots and not self.past.about.has_layers_of(about):
+        if self._is_writer and self.path.exists() and self.path.stat().st_size != self._size:
+            self._is_writer = False
+            raise RecordError(
+                f"{self.path}: expected a file of its own for this run, got one that another run has written to since. "
+                "Choose another file."
+            )
+        if self.past.about.layers and not self.past.about.has_layers_of(about):
             self._is_writer = False  # nothing of this run belongs there, not even how it ended
             raise RecordError(
                 f"{self.path}: expected a file of its own for this run, got one that holds a run of other layers "
@@ -95,6 +101,7 @@ class HistoryFile:
                 if is_first and not _ends_whole(self.path):
                     text = b"\n" + text
                 file.write(text)
+                self._size = file.tell()
         except OSError as error:
             reason = error.strerror or str(error)
             raise RecordError(

@@ -235,6 +235,7 @@ def test_memory_does_not_grow_with_steps():
 def test_what_was_read_wrongly_fades_from_the_recall():
     reporter = Reporter(nn.Linear(2, 2), (), WatchSettings())
     wrong, right = torch.tensor([[5.0, 0.0], [5.0, 0.0]]), 5 * torch.eye(2)
-    found = [reporter._own(rows, np.array([0, 1]), is_logit=True) for rows in (wrong, right, right)]
+    y = np.tile([0, 1], 8)  # a class of fewer rows has no recall
+    found = [reporter._own(rows.repeat(8, 1), y, is_logit=True) for rows in (wrong, right, right)]
     assert [one["accuracy"] for one in found] == [0.5, 1.0, 1.0]
     assert [one["recall"] for one in found] == pytest.approx([0, 1 / 1.8, 1.8 / 2.44])

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import unbend
-from unbend.study.watch import optimiser
+from unbend.study.watch import parameters
 from unbend.study.watch import watch as run
 from unbend.study.watch.sums import SpotSums
 
@@ -88,7 +88,7 @@ def waits(model, *, n, every, amp=False, hook=None):
 def as_on_a_device(monkeypatch):
     """Values and parameters are looked at as on a device, where nothing is read at once and nothing is numpy's."""
     monkeypatch.setattr(SpotSums, "is_eager", False)
-    monkeypatch.setattr(optimiser, "_is_plain", lambda _tensor: False)
+    monkeypatch.setattr(parameters, "_is_plain", lambda _tensor: False)
     monkeypatch.setattr(run, "_is_at_hand", lambda _tensor: False)
 
 

@@ -711,7 +711,7 @@ def test_parameters_have_hooks_in_steps_that_are_reported_only():
         optimiser.step()
 
     h = train(model, n=7, every=3, step=step).history
-    n = len({name.rpartition(".")[0] for name, _ in model.named_parameters()})  # one of each module tells
+    n = len(list(model.parameters()))  # a backward pass may reach any of them alone
     assert h.steps.tolist() == [1, 4, 7]
     assert seen == [n, 0, 0, n, 0, 0, n]
     assert (h.value("gradient") > 0).all()

@@ -195,11 +195,11 @@ class RunHistory:
             raise LayerError("history: expected two parts of one run, got different layers. Add parts of one run only.")
         if not other.snapshots and not other.events:
             return self
-        first = min([s.step for s in other.snapshots] + [e.step for e in other.events])
+        begun = min([s.step - 1 for s in other.snapshots] + [e.step for e in other.events])  # after so many steps
         return replace(
             self,
-            snapshots=(*(s for s in self.snapshots if s.step < first), *other.snapshots),
-            events=(*(e for e in self.events if e.step < first), *other.events),
+            snapshots=(*(s for s in self.snapshots if s.step <= begun), *other.snapshots),
+            events=(*(e for e in self.events if e.step <= begun), *other.events),
         )
 
     def __repr__(self) -> str:

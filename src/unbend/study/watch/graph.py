@@ -31,8 +31,9 @@ _CHUNK = 16
 N_NUMBERS = 7
 """What a graph says of a spot: the six numbers of an activation as `measure.of_sums` names them, and how many of its
 units were finite."""
-N_SUMMARY = N_NUMBERS + 4
-"""These, and what they are of: samples, values per unit, the sum of all values, and of which step, -1 for none."""
+N_SUMMARY = N_NUMBERS + 5
+"""These, and what they are of: samples, values per unit, samples of the last pass, the sum of all values, and of which
+step, -1 for none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,16 +120,17 @@ class GraphSums:
         """
         k = len(seen.sums)
         state = self.summary[N_NUMBERS:]
-        is_new = state[3:] != self.now[:1]
+        is_new = state[4:] != self.now[:1]
         extremes = [seen.high] if seen.low is None else [seen.high, -seen.low]
         row = torch.arange(k + len(extremes), device=is_new.device)[:, None]
         old = torch.where(is_new, torch.where(row < k, 0.0, -torch.inf), self.table)
         given = _stack([*seen.sums, *extremes])
         table = torch.where(row < k, old + given, torch.maximum(old, given))
         state = torch.where(is_new, 0.0, state)
-        n, count, total = state[0] + seen.n, state[1] + seen.count, state[2] + total
+        n, count, total = state[0] + seen.n, state[1] + seen.count, state[3] + total
         self.table.copy_(table)
-        summary = [*_numbers(table, k, count, plan), n, count, total, self.now[0]]
+        last = torch.zeros_like(n) + seen.n
+        summary = [*_numbers(table, k, count, plan), n, count, last, total, self.now[0]]
         self.summary.copy_(_stack([one[None] for one in summary])[:, 0])
 
     def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> tuple[SeenPass, Tensor | None]:

@@ -4,12 +4,14 @@ In: sums and rows on the host, labels. Out: numbers by name, as in `history.valu
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unbend._typing import Array, Float64, Int64
+from unbend.errors import DataError
 from unbend.numerics.activity import DORMANT, MOSTLY
 from unbend.numerics.scatter import scatter
 from unbend.numerics.second import SecondState
@@ -162,13 +164,32 @@ def readout_accuracy(x: Float64[Array, "m d"], y: Int64[Array, "m"]) -> float:
     return right / n if n else np.nan
 
 
-def codes(y: Tensor | Array | None, n: int) -> Int64[Array, "m"] | None:
+def labels_of(y: Tensor | Array | Sequence[Any] | None) -> Tensor | None:
+    """Labels as a tensor.
+
+    Raises:
+        DataError: they are no numbers.
+    """
+    if y is None or isinstance(y, Tensor):
+        return y
+    try:
+        return torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise DataError(
+            f"label: expected class indices, a tensor or numbers in a list, got {type(y).__name__}: {error}. Map your "
+            "labels to 0..k-1."
+        ) from error
+
+
+def codes(y: Tensor | None, n: int) -> Int64[Array, "m"] | None:
     """The classes of the first `n` samples, copied; None where the labels are none, or are none of these samples."""
     if y is None:
         return None
     if isinstance(y, Tensor) and y.ndim == 1 and y.dtype is torch.int64 and y.is_cpu:
         return y.numpy()[:n].copy() if len(y) >= n else None
-    y = torch.as_tensor(y).detach()
+    if y.is_meta or y.layout is not torch.strided:
+        return None
+    y = y.detach()
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2 and y.is_floating_point() and y.shape[1] > 1 and _is_share(y[:n]):

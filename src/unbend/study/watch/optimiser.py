@@ -7,13 +7,12 @@ is heard through torch's hooks for all optimisers, so none has to be handed over
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, final
+from weakref import WeakKeyDictionary, WeakSet
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
@@ -23,14 +22,13 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from unbend._typing import Array, Float64
 from unbend.capture.live import Silent
 from unbend.errors import ModelError
+from unbend.study.watch.parameters import Listed, Norms, join, put
 
-LARGEST = 4096
-"""Values of one parameter whose movement is measured; of larger ones, evenly spaced ones, which tells the ratio to
-some two per cent."""
-_LINE = 16
 _DEEPEST = 32
 _SHARDED = ("FSDP", "FullyShardedDataParallel")
 """Beginnings of the names of classes that spread parameters, which are whole tensors during a forward pass."""
+_PATIENCE = 16
+"""Steps of other optimisers after which the one that ended the steps of a run is thought to be done with."""
 _LISTED = 16
 """Reported steps in a row after which parameters are listed anew: walking through the modules costs more than norms."""
 
@@ -61,33 +59,45 @@ class OptimiserStep:
 class StepWatcher:
     """Hears backward passes and optimiser steps of one model.
 
+    Where several optimisers step it, the one that was heard of last ends a step of the run, and each gradient is the
+    one that the optimiser of its parameter took.
+
     Args:
         model: whose parameters.
-        on_step: called after every step of the optimiser, with what was measured if the step was wanted.
+        on_step: called after every step of the run, with what was measured if the step was wanted.
+        is_on: whether the step that runs is wanted.
+        is_listed_anew: set whenever parameters were listed, which says that modules may be others.
     """
 
     def __init__(self, model: nn.Module, on_step: Callable[[OptimiserStep | None], None]) -> None:
         self._model, self._on_step = model, on_step
         self.is_on: bool = False
-        self._optimiser: Any = None
-        self._pending = False
+        self.is_listed_anew: bool = False
+        self._last: Optimizer | None = None
+        self._heard: WeakKeyDictionary[Optimizer, tuple[int, bool]] = WeakKeyDictionary()
+        self._led: WeakSet[Optimizer] = WeakSet()
+        self._n_led = self._n_others = 0
+        self._passes: set[int] = set()
+        self._over = -1
         self._rate: Callable[[], float] | None = None
         self._scale: Callable[[], float] | None = None
         self._scaled = 1.0
-        self._gradients: Tensor | list[float] | None = None
-        self._listed: _Listed | None = None
+        self._gradients: Norms | None = None
+        self._others: list[tuple[list[int], Norms, Norms]] = []
+        self._listed: Listed | None = None
         self._n_reported = 0
         self._is_first = True
         self._versions: list[tuple[int, int]] = []
         self._listening = ExitStack()
+        self._before_hook = _Hook(self._before_step)
         self._taken: dict[str, Any] = {}
-        self._ids = frozenset(id(p) for p in model.parameters())
 
     def set(self) -> ExitStack:
         """Set the hooks; closing what comes back takes them off."""
         stack = ExitStack()
         stack.callback(self._listening.close)
-        stack.callback(register_optimizer_step_post_hook(_Hook(self._after_step)).remove)
+        stack.callback(register_optimizer_step_post_hook(_outside(self._after_step)).remove)
+        self._before_hook = _outside(self._before_step)
         self._is_first = True
         return stack
 
@@ -96,26 +106,42 @@ class StepWatcher:
         if not (is_on or self.is_on):
             return
         self._n_reported = self._n_reported + 1 if is_on and self.is_on else 0
-        if not is_on or self._listed is None or not self._listed.is_current or self._n_reported % _LISTED == 0:
+        if not is_on or self._listed is None or self._n_reported % _LISTED == 0:
             self._list(is_on=is_on)
         self.is_on = is_on
         self._gradients = None
+        self._passes.clear()  # one that failed says nothing of the next
+        self._over = _pass_number()  # a loop may step inside of its backward pass
+        self._others.clear()
         if self._listed is not None and (self._rate is not None or self._is_first):
             self._scaled = 1.0 if self._scale is None else self._scale()
             self._listed.keep()  # the first step may have begun already, where its closure runs the passes
         self._is_first = False
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the gradients of the passes so far were thrown away, as where a scaler skips a step."""
+        listed = self._listed
+        return self._gradients is not None and listed is not None and all(p.grad is None for p in listed.parameters)
+
+    def look_again(self) -> None:
+        """List the parameters anew if others are trained now, or they lie elsewhere: since the last step, say."""
+        if self._listed is not None and not self._listed.is_current:
+            self._list(is_on=True)
+
     def _list(self, *, is_on: bool) -> None:
         """Set hooks on the parameters that are trained now and before the optimiser, or take them off."""
         self._listening.close()
-        self._listed = None
+        self._listed = self._gradients = None
+        self._others.clear()
         if is_on:
             check_whole(self._model)  # it may have been sharded in the meantime
-            found = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
-            self._listed = _Listed(tuple(found), list(found.values()))
-            self._listening.callback(register_optimizer_step_pre_hook(_Hook(self._before_step)).remove)
-            for p in {name.rpartition(".")[0]: p for name, p in found.items()}.values():  # one of each module tells
-                self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
+            self.is_listed_anew = True
+            self._listed = Listed(self._model)
+            self._listening.callback(register_optimizer_step_pre_hook(self._before_hook).remove)
+            hook = _Hook(self._backward)
+            for p in self._listed.parameters:  # all, since a pass may reach any of them alone
+                self._listening.callback(p.register_post_accumulate_grad_hook(hook).remove)
 
     def count_by_hand(self, rate: Callable[[], float], scale: Callable[[], float] | None = None) -> None:
         """Say that `take_step` will be called after every step, since no hook of torch is."""
@@ -129,36 +155,46 @@ class StepWatcher:
             return None
         scale = None if self._scale is None else torch.tensor(self._scaled, dtype=torch.float64)
         self._taken = {"names": listed.names, "scale": scale, "skipped": None, "rate": self._rate()}
-        return self._step_of(listed, scale)
+        gradients, flow = self._flows(listed, scale)
+        return self._step_of(listed, gradients, flow)
 
     def _backward(self, _parameter: Tensor) -> None:
         """The first gradient of a backward pass: measure when all of it is over, after what others do at its end."""
-        if self.is_on and not self._pending:
-            self._pending = True
+        number = _pass_number()
+        if self.is_on and number not in self._passes and number != self._over:
+            self._passes.add(number)
             queue = torch.autograd.Variable._execution_engine.queue_callback  # noqa: SLF001  as data-parallel training does
-            queue(lambda: queue(self._measure))
+            queue(lambda: queue(lambda: self._measure(number)))
 
-    def _measure(self) -> None:
-        self._pending = False
-        if self._listed is not None:
+    def _measure(self, number: int) -> None:
+        if self._listed is not None and number in self._passes:
+            self._passes.remove(number)
             gradients = [p.grad for p in self._listed.parameters]
             self._gradients = self._listed.of(gradients)
             self._versions = _versions(gradients)
 
     def _is_ours(self, optimiser: Optimizer) -> bool:
-        if self._optimiser is None:
-            mine = any(id(p) in self._ids for group in optimiser.param_groups for p in group["params"])
-            self._optimiser = optimiser if mine else None
-            return mine
-        return optimiser is self._optimiser
+        """Whether it steps parameters of the model, which is asked anew whenever an optimiser or a group is new."""
+        n, found = self._heard.get(optimiser, (0, False))
+        if n == len(optimiser.param_groups):
+            return found
+        held = {id(p) for group in optimiser.param_groups for p in group["params"]}
+        trained = [p for p in self._model.parameters() if p.requires_grad]
+        found = any(id(p) in held for p in trained)
+        self._heard[optimiser] = len(optimiser.param_groups), found
+        if found and self._listed is not None and not self._listed.is_of(trained):
+            self._list(is_on=True)  # a layer was replaced
+        return found
 
     def _before_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if self._listed is None or not self._is_ours(optimiser):
             return
-        self._listed.keep()
+        self.look_again()
+        if not self._others:  # else another one has stepped before
+            self._listed.keep()
         self._take(optimiser, self._listed)
 
-    def _take(self, optimiser: Optimizer, listed: "_Listed") -> None:
+    def _take(self, optimiser: Optimizer, listed: Listed) -> None:
         """Note what only the optimiser and its scaler know."""
         scaler = _scaler()
         self._taken = {
@@ -169,15 +205,40 @@ class StepWatcher:
         }
 
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
-        if optimiser is not self._optimiser and not self._is_ours(optimiser):
+        if optimiser is not self._last and not self._is_ours(optimiser):
             return
         if self._listed is not None and not self._taken and self._listed.is_kept:  # watched from the middle of it on
             self._take(optimiser, self._listed)
-        scale = getattr(optimiser, "grad_scale", None)
-        self._on_step(self._step_of(self._listed, scale) if self._taken and self._listed is not None else None)
+        is_last, listed = self._is_last(optimiser), self._listed if self._taken else None
+        if listed is None:
+            if is_last:
+                self._on_step(None)
+            return
+        gradients, flow = self._flows(listed, getattr(optimiser, "grad_scale", None))
+        if is_last:
+            self._on_step(
+                self._step_of(listed, gradients, flow, only=listed.held_by(optimiser) if self._n_led == 1 else None)
+            )
+        elif optimiser is self._last:  # it belongs to the step before, of which the first one was thought to be all
+            self._taken, self._gradients, listed.is_kept = {}, None, False
+        else:
+            self._others.append((sorted(listed.held_by(optimiser)), gradients, flow))
 
-    def _step_of(self, listed: "_Listed", scale: Tensor | None = None) -> OptimiserStep:
-        """What was measured, now that the step is over: a closure may have run the passes inside of it.
+    def _is_last(self, optimiser: Optimizer) -> bool:
+        """Whether its step ends a step of the run: of several, that of the one that was heard of last."""
+        if optimiser is self._last:
+            self._n_led, self._n_others = self._n_led + 1, 0
+            return True
+        is_new, is_second = optimiser not in self._led, self._n_led == 1
+        self._n_others += 1
+        if not is_new and self._n_others < _PATIENCE:
+            return False
+        self._led.add(optimiser)
+        self._last, self._n_led, self._n_others = optimiser, 1, 0
+        return not is_second
+
+    def _flows(self, listed: Listed, scale: Tensor | None) -> tuple[Norms, Norms]:
+        """Norms of gradients before clipping, and as the optimiser took them; a closure may have run the passes in it.
 
         Args:
             listed: the parameters.
@@ -187,115 +248,32 @@ class StepWatcher:
         before = self._gradients
         flow = listed.of(given) if before is None or _versions(given) != self._versions else before
         gradients = flow if before is None else before
-        taken, self._taken, self._gradients = self._taken, {}, None
         if scale is not None:
             flow = (torch.tensor(flow, dtype=torch.float32) if isinstance(flow, list) else flow) / scale
-        norms = _join((gradients, flow, listed.norms()))
-        return OptimiserStep(norms=norms.reshape(5, len(listed.names)), **taken)
+        elif before is None:
+            self._taken["scale"] = None  # no pass was heard, and what the optimiser took is unscaled
+        return gradients, flow
 
+    def _step_of(
+        self, listed: Listed, gradients: Norms, flow: Norms, *, only: Collection[int] | None = None
+    ) -> OptimiserStep:
+        """What was measured, now that the step is over.
 
-@final
-class _Listed:
-    """The parameters that are trained, and room for what some of their values were before a step.
-
-    Args:
-        names: of the parameters.
-        parameters: as they are now.
-    """
-
-    def __init__(self, names: tuple[str, ...], parameters: list[Tensor]) -> None:
-        self.names, self.parameters = names, parameters
-        self.is_kept: bool = False
-        self._places = [p.data_ptr() for p in parameters]
-        self._now: list[Tensor] = [p.detach() for p in parameters]
-        self._some: list[Tensor] = [_some(p) for p in self._now]
-        self._before: list[Tensor] = [torch.empty_like(some) for some in self._some]
-        self._room = _HostRoom(self._now, self._some) if all(_is_plain(p) for p in self._now) else None
-
-    @property
-    def is_current(self) -> bool:
-        """Whether they are trained still, and are where they were."""
-        return all(p.requires_grad for p in self.parameters) and [p.data_ptr() for p in self.parameters] == self._places
-
-    def of(self, gradients: Sequence[Tensor | None]) -> "Tensor | list[float]":
-        """The norm of each gradient, 0 for none."""
-        if self._room is not None and all(g is None or _is_plain(g) for g in gradients):
-            with np.errstate(invalid="ignore", over="ignore"):
-                return [0.0 if g is None else _norm(g.detach().numpy()) for g in gradients]
-        return _norms(gradients)
-
-    def keep(self) -> None:
-        """Keep the values from before a step."""
-        if self._room is not None:
-            self._room.keep()
-        else:
-            torch._foreach_copy_(self._before, self._some)
-        self.is_kept = True
-
-    def norms(self) -> "Tensor | list[float]":
-        """After the step: of each parameter, of how far its values moved, and of those before [3 p]."""
-        self.is_kept = False
-        if self._room is not None:
-            return self._room.norms()
-        old = _norms(self._before)
-        torch._foreach_sub_(self._before, self._some)
-        return torch.cat((_norms([*self._now, *self._before]), old))
-
-
-@final
-class _HostRoom:
-    """The same for parameters on the CPU: numpy's short calls take a third of torch's, and they run cold.
-
-    Args:
-        now: the parameters.
-        some: those of their values whose movement is measured.
-    """
-
-    def __init__(self, now: Sequence[Tensor], some: Sequence[Tensor]) -> None:
-        self._now = [p.numpy() for p in now]
-        self._some = [part.numpy() for part in some]
-        ends = np.cumsum([part.size for part in self._some], dtype=np.int64).tolist()
-        self._before, self._after = (np.empty(ends[-1] if ends else 0, np.float32) for _ in range(2))
-        parts = list(zip([0, *ends], ends, self._some, strict=False))
-        self._each = [[room[start:end] for start, end, _ in parts] for room in (self._after, self._before)]
-        self._kept = [self._before[start:end].reshape(part.shape) for start, end, part in parts]
-        self._moved = [self._after[start:end].reshape(part.shape) for start, end, part in parts]
-
-    def keep(self) -> None:
-        """Keep the values from before a step."""
-        for room, part in zip(self._kept, self._some, strict=True):
-            np.copyto(room, part)
-
-    def norms(self) -> list[float]:
-        """As `_Listed.norms`."""
-        for room, part in zip(self._moved, self._some, strict=True):
-            np.copyto(room, part)
-        with np.errstate(invalid="ignore", over="ignore"):  # values may not be finite
-            np.subtract(self._after, self._before, out=self._after)
-            return [_norm(x) for x in (*self._now, *self._each[0], *self._each[1])]
-
-
-def _norm(x: Array) -> float:
-    """The norm of values that are dense in memory, read where they lie."""
-    flat = x if x.ndim == 1 else x.ravel("K")
-    return sqrt(np.dot(flat, flat))
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether numpy can read it where it lies."""
-    return tensor.is_cpu and tensor.dtype is torch.float32 and tensor.layout is torch.strided
-
-
-def _join(parts: "Sequence[Tensor | list[float]]") -> Tensor | Array:
-    """Norms side by side, on the host if all are there."""
-    if all(isinstance(part, list) for part in parts):
-        return np.array([norm for part in parts for norm in part])
-    return torch.cat([torch.tensor(part, dtype=torch.float32) if isinstance(part, list) else part for part in parts])
-
-
-def _in_memory(tensor: Tensor) -> Tensor:
-    """A view with its axes in the order in which they lie in memory."""
-    return tensor.permute(sorted(range(tensor.ndim), key=tensor.stride, reverse=True))
+        Args:
+            listed: the parameters.
+            gradients: their norms before clipping.
+            flow: their norms as the optimiser took them.
+            only: of which parameters it is known that they have stepped; None for all.
+        """
+        taken, self._taken, self._gradients = self._taken, {}, None
+        norms = join((gradients, flow, listed.norms())).reshape(5, len(listed.names))
+        for held, *theirs in self._others:
+            for row, found in enumerate(theirs):
+                put(norms[row], held, found)
+        self._others.clear()
+        if only is not None:
+            norms[3, [i for i in range(len(listed.names)) if i not in only]] = torch.nan
+        return OptimiserStep(norms=norms, **taken)
 
 
 def check_whole(model: nn.Module) -> None:
@@ -313,13 +291,21 @@ def check_whole(model: nn.Module) -> None:
 
 
 class _Hook:
-    """A hook whose copies are silent: optimisers and parameters may be copied and pickled meanwhile."""
+    """A hook whose copies are silent: optimisers and parameters may be copied and pickled meanwhile.
 
-    def __init__(self, hear: Callable[..., None]) -> None:
-        self._hear = hear
+    Args:
+        hear: what is called.
+        outside: what is called where a step is compiled, which breaks its graph; None for a hook in no such place.
+    """
+
+    def __init__(self, hear: Callable[..., None], outside: Callable[..., None] | None = None) -> None:
+        self._hear, self._outside = hear, outside
 
     def __call__(self, *given: Any) -> None:
-        self._hear(*given)
+        if self._outside is not None and torch.compiler.is_compiling():
+            self._outside(*given)
+        else:
+            self._hear(*given)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Silent, ()
@@ -328,41 +314,20 @@ class _Hook:
         return Silent()
 
 
+def _outside(hear: Callable[..., None]) -> _Hook:
+    """A hook that runs outside of graphs, where a loop compiles the step of its optimiser."""
+    return _Hook(hear, torch.compiler.disable(hear, reason="unbend.watch counts steps outside of graphs"))
+
+
+def _pass_number() -> int:
+    """The number of the backward pass that runs; -1 outside of one."""
+    found: int = torch._C._current_graph_task_id()  # noqa: SLF001  torch has no public name for it
+    return found
+
+
 def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]]:
     """Which tensors these are, and how often each was written to."""
     return [(0, 0) if t is None else (id(t), t._version) for t in tensors]  # noqa: SLF001  torch has no public name for it
-
-
-def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
-    """The norm of each tensor, 0 for none, as one vector: float32, or float64 where any of them is."""
-    there = [_dense(t) for t in tensors if t is not None and t.numel()]
-    if not there:
-        return torch.zeros(len(tensors), dtype=torch.float32)
-    dtype = torch.float64 if any(t.dtype is torch.float64 for t in there) else torch.float32
-    found = torch._foreach_norm(there, 2, dtype)  # noqa: SLF001  one kernel for all
-    device = there[0].device
-    if len(there) < len(tensors) or any(norm.device != device for norm in found):  # a model may lie on several devices
-        each = iter(found)
-        none = torch.zeros((), dtype=dtype, device=device)
-        found = [next(each).to(device) if t is not None and t.numel() else none for t in tensors]
-    return torch.stack(found)
-
-
-def _dense(tensor: Tensor) -> Tensor:
-    """A gradient without its graph; a sparse one as its values, a complex one as its parts."""
-    plain = tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
-    return torch.view_as_real(plain) if plain.is_complex() else plain
-
-
-def _some(p: Tensor) -> Tensor:
-    """A parameter's values, of a large one some that are evenly spaced, as many side by side as a cache line holds."""
-    p = _in_memory(p)  # what comes back is a view
-    if p.numel() <= LARGEST or not p.is_contiguous():
-        return p
-    flat = p.view(-1)
-    every = -(-flat.numel() // LARGEST)
-    whole = flat.numel() // (_LINE * every)
-    return flat[: whole * _LINE * every].view(whole, every, _LINE)[:, 0]
 
 
 def _scaler() -> GradScaler | None:

@@ -7,7 +7,7 @@ for a device or for other ranks.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
 from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import ValueHistogram
-from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
+from unbend.study.watch.sums import CHECKED, N_COUNTS, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
 
 _ROWS = 8
 """Rows of a class, the older ones counted less, before it has a recall: of a few rows often none is named rightly."""
@@ -48,7 +48,8 @@ class RankPart:
         numbers: `SpotTable.numbers`.
         rows: of each spot; empty where none are asked.
         peaks: `SpotTable.take_peaks`; empty where every step before was looked at.
-        y: classes of the rows; None where they are not known.
+        y: classes of the first samples of the last pass; None where they are not known.
+        batch: samples of the model's own passes, and of the last of them; a layer may have seen some of these only.
         norms: `OptimiserStep.norms` on the host, the gradients' as they are without a scaler.
         values: of the whole network, as far as they are known.
         is_deep: whether rows are asked.
@@ -60,6 +61,7 @@ class RankPart:
     rows: tuple[Tensor, ...]
     peaks: Array
     y: Int64[Array, "m"] | None
+    batch: tuple[int, int]
     norms: Float64[Array, "5 q"]
     values: dict[str, float]
     is_deep: bool
@@ -125,9 +127,9 @@ class Reporter:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._at = StepPlace(device)
         self.advance: Callable[[int], None] = self._at.move
-        each = -(-SAMPLES // self._ranks.n)
+        self._each = -(-SAMPLES // self._ranks.n)
         self.spots: tuple[Spot, ...] = tuple(chosen)
-        self._table = SpotTable(chosen, self._at, each)
+        self._table = SpotTable(chosen, self._at, self._each)
         self._sums = self._table.each
         self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
         self._is_told = is_told(self.spots)
@@ -143,6 +145,11 @@ class Reporter:
         """What takes each spot's values."""
         return dict(zip(self.spots, self._sums, strict=True))
 
+    def start(self, step: int) -> None:
+        """Begin to look after so many steps."""
+        self._looked = step
+        self.advance(step)
+
     def reset(self, spend: float) -> None:
         """Begin a step that is reported.
 
@@ -155,6 +162,10 @@ class Reporter:
         self._table.reset()
         for spot, sums in zip(self.spots, self._sums, strict=True):
             sums.wants_rows = has_rows or spot.is_output
+
+    def drop(self) -> None:
+        """Begin the step anew, because its gradients were thrown away."""
+        self._table.drop()
 
     @property
     def is_marked(self) -> bool:
@@ -197,7 +208,7 @@ class Reporter:
         return None
 
     def look(
-        self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], distance: int
+        self, taken: OptimiserStep, y: Tensor | None, step: int, values: Mapping[str, float], distance: int
     ) -> SeenStep | None:
         """What there is to see of a step; None where the optimiser skipped it.
 
@@ -223,7 +234,7 @@ class Reporter:
             bad = self._first_bad(peaks, step) if self._sums else None
         if bad is None and not math.isfinite(sum(parts[0].norms[0].tolist())):
             bad = step, ""
-        is_deaf = bool(self._sums) and not any(self._counts(mine.packed, mine.numbers))
+        is_deaf = bool(self._sums) and not any(n for n, _ in self._counts(mine.packed, mine.numbers))
         is_deep = parts[0].is_deep
         is_much = mine.packed.size + sum(rows.numel() for rows in mine.rows) > _MUCH
         is_urgent = is_deep or is_much or len(parts) > 1
@@ -239,20 +250,26 @@ class Reporter:
         histograms, self._histograms = self._histograms, {}
         return Reported(whole, layers, histograms)
 
-    def _mine(self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], distance: int) -> RankPart:
+    def _mine(
+        self, taken: OptimiserStep, y: Tensor | None, step: int, values: Mapping[str, float], distance: int
+    ) -> RankPart:
         """What this rank saw."""
         each = self._table.numbers() if self._ranks.n == 1 else None
         packed = self._table.pack() if each is None else _NONE
         rows = tuple(self._rows_of(sums) if sums.wants_rows else _NO_ROWS for sums in self._sums)
-        n = min(filter(None, self._counts(packed, each)), default=0)  # a layer that was passed by tells nothing
-        label = codes(y, min(n, -(-SAMPLES // self._ranks.n), _length(y)))
+        batch = self._batch(self._counts(packed, each))
+        label = codes(y, batch[1]) if self._is_of_batch(y, batch[1]) else None
         norms = taken.norms.double().cpu().numpy() if isinstance(taken.norms, Tensor) else taken.norms
         if taken.scale is not None:
             norms = np.concatenate([norms[:1] / float(taken.scale), norms[1:]])
         has_peaks = bool(self._sums) and (each is None or self._looked != step - 1)
         peaks = self._table.take_peaks() if has_peaks else np.zeros((0, CHECKED))
         values = {**values, "learning_rate": taken.rate}
-        return RankPart(packed, each, rows, peaks, label, norms, values, self._is_deep, distance)
+        return RankPart(packed, each, rows, peaks, label, batch, norms, values, self._is_deep, distance)
+
+    def _is_of_batch(self, y: Tensor | None, n: int) -> bool:
+        """Whether there is a label for each of the last pass's samples: as many, or more if not all are looked at."""
+        return y is not None and y.ndim > 0 and (len(y) == n or len(y) > n == self._each)
 
     def _rows_of(self, sums: SpotSums) -> Tensor:
         """Rows on the host; where they are few, and may be asked later, they are copied."""
@@ -261,11 +278,17 @@ class Reporter:
             return rows.cpu()
         return torch.from_numpy(rows.numpy().copy())
 
-    def _counts(self, packed: Float64[Array, "p"], each: list[list[float]] | None) -> list[int]:
-        """Samples that each spot saw."""
-        start = 7 * self._table.width
-        found = packed[start : start + len(self._sums)].tolist() if each is None else [one[N_NUMBERS] for one in each]
-        return [int(n) for n in found]
+    def _counts(self, packed: Float64[Array, "p"], each: list[list[float]] | None) -> list[tuple[int, int]]:
+        """Samples that each spot saw, and those of its last pass."""
+        if each is not None:
+            return [(int(one[N_NUMBERS]), int(one[N_NUMBERS + 2])) for one in each]
+        n, _, last = packed[7 * self._table.width :].reshape(N_COUNTS, len(self._sums)).astype(int).tolist()
+        return list(zip(n, last, strict=True))
+
+    def _batch(self, counts: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """Those of the model's own passes: of its output, or of the layer that saw most."""
+        own = [count for spot, count in zip(self.spots, counts, strict=True) if spot.is_output and count[0]]
+        return max(own or counts, default=(0, 0))
 
     def _of_spots(self, parts: Sequence[RankPart]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
         """What layers did, and what the network's own output was worth."""
@@ -285,8 +308,11 @@ class Reporter:
             is_asked = (parts[0].is_deep or spot.is_output) and all(len(part.rows[i]) for part in parts)
             if not is_asked or not found:
                 continue
-            cut = [part.rows[i][: counts[i]] for part, counts in zip(parts, n, strict=True)]
-            rows, y = _match(cut, labels) if label is not None else (torch.cat(cut), None)
+            cut = [part.rows[i][: counts[i][1]] for part, counts in zip(parts, n, strict=True)]
+            is_labelled = label is not None and all(
+                counts[i] == part.batch for part, counts in zip(parts, n, strict=True)
+            )
+            rows, y = _match(cut, labels) if is_labelled else (torch.cat(cut), None)
             if not len(rows):
                 continue
             if parts[0].is_deep:
@@ -355,10 +381,6 @@ class Reporter:
             layers.setdefault(name, {}).update({what: value for what, value in found if not math.isnan(value)})
         whole, clipped = math.sqrt(sum(squares[0])), math.sqrt(sum(squares[1]))
         return {"gradient": whole, "clipped": clipped / whole if whole > 0 else math.nan}
-
-
-def _length(y: Any) -> int:
-    return len(y) if hasattr(y, "__len__") else 0
 
 
 def _match(rows: Sequence[Tensor], labels: Sequence[Array | None]) -> tuple[Tensor, Array]:

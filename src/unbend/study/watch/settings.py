@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
 from unbend.errors import DataError
@@ -43,6 +44,19 @@ class WatchSettings:
         Raises:
             DataError: a number out of its range.
         """
-        if self.every is not None and self.every < 1:
-            raise DataError(f"every: expected at least 1, or None, got {self.every}.")
+        every = self.every
+        if every is not None and (not isinstance(every, Integral) or isinstance(every, bool) or every < 1):
+            raise DataError(f"every: expected at least 1, a whole number of steps, or None, got {every!r}.")
+        if not isinstance(self.labels, str) and not callable(self.labels):
+            raise DataError(
+                f"labels: expected the name of a keyword of forward, or a function, got {self.labels!r}. Leave it out, "
+                "and call `watch.label(y)` or nothing."
+            )
+        layers = self.layers
+        if (
+            layers is not None
+            and not isinstance(layers, str)
+            and (not layers or any(not isinstance(one, str) for one in layers))
+        ):
+            raise DataError(f"layers: expected names or globs, got {layers!r}. Leave it out for a sensible choice.")
         share_of(self.budget)

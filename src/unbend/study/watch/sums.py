@@ -29,6 +29,8 @@ from unbend.study.watch.graph import (
 )
 from unbend.study.watch.read import Looks, Room, SeenPass, look
 
+N_COUNTS = 3
+"""What is counted of a spot: samples, values per unit, samples of the last pass."""
 _KEPT = 8
 """Eager passes of one step that are kept before they are added up."""
 
@@ -171,7 +173,7 @@ class SpotSums:
         """Samples added in this step."""
         if self._passes:
             return sum(one.n for one in self._passes)
-        n, _, _, step = self.graph.summary[N_NUMBERS:].tolist()
+        n, *_, step = self.graph.summary[N_NUMBERS:].tolist()
         return int(n) if step == self.at.step else 0
 
     def parts(self) -> tuple[list[Tensor], SeenPass | None]:
@@ -231,12 +233,22 @@ class SpotTable:
         for one in self.each:
             one.reset()
 
+    def drop(self) -> None:
+        """Forget what was added up in this step; what was not finite is kept."""
+        self.keep_totals()
+        self.reset()
+        if self._memory is not None:
+            self._memory[:, -1] = -1.0
+        else:
+            for one in self.each:
+                one.graph.summary[-1] = -1.0
+
     def pack(self) -> Float64[Array, "p"]:
-        """All sums, extremes and counts as one vector on the host."""
+        """All sums, extremes and counts as one vector on the host; counts are `N_COUNTS` of each spot."""
         d, n = self.width, len(self.each)
-        out = np.zeros(7 * d + 2 * n)
+        out = np.zeros(7 * d + N_COUNTS * n)
         sums, extremes = out[: 5 * d].reshape(5, d), out[5 * d : 7 * d].reshape(2, d)
-        counts = out[7 * d :].reshape(2, n)
+        counts = out[7 * d :].reshape(N_COUNTS, n)
         parts = [one.parts() for one in self.each]
         if not parts:
             return out
@@ -245,21 +257,22 @@ class SpotTable:
         for i, (one, (_, seen), start) in enumerate(zip(self.each, parts, self.starts, strict=True)):
             end, w = start + one.width, one.width
             if seen is None:
-                n, count, _, step = found[at : at + 4]
+                *counted, _, step = found[at : at + N_COUNTS + 2]
+                at += N_COUNTS + 2
                 k = len(one.graph.table)
-                table = found[at + 4 : at + 4 + k * w].reshape(k, w)
+                table = found[at : at + k * w].reshape(k, w)
                 extremes[:, start:end] = -np.inf
                 if step == one.at.step:  # else they are of a step before
                     sums[:, start:end], extremes[:, start:end] = spread_out(table, one.plan)
-                    counts[:, i] = n, count
-                at += 4 + k * w
+                    counts[:, i] = counted
+                at += k * w
                 continue
             k = len(seen.sums)
             sums[:k, start:end] = found[at : at + k * w].reshape(k, w)
             extremes[1, start:end] = found[at + k * w : at + (k + 1) * w]
             at += (k + 1) * w
             extremes[0, start:end] = -np.inf if seen.low is None else -found[at : at + w]
-            counts[:, i] = seen.n, seen.count
+            counts[:, i] = seen.n, seen.count, seen.n
             at += 0 if seen.low is None else w
         return out
 
@@ -283,7 +296,7 @@ class SpotTable:
         found = self._summaries()
         return np.where(found[:, -1] == self._at.step, found[:, -2], 0.0)
 
-    def _summaries(self) -> Float64[Array, "l 11"]:
+    def _summaries(self) -> Float64[Array, "l 12"]:
         """`GraphSums.summary` of all spots; on the CPU where graphs write it."""
         if self._memory is not None:
             return self._memory
@@ -293,7 +306,7 @@ class SpotTable:
         """What `packed` holds."""
         d, rectified = self.width, self.rectified
         sums, (low, high) = packed[: 5 * d].reshape(5, d).copy(), packed[5 * d : 7 * d].reshape(2, d)
-        n, count = packed[7 * d :].reshape(2, len(self.each))
+        n, count, _ = packed[7 * d :].reshape(N_COUNTS, len(self.each))
         np.subtract(count[self.layer], sums[2], out=sums[2])  # what was counted are the values other than 0
         sums[3, rectified], sums[4, rectified] = np.abs(sums[0, rectified]), sums[2, rectified]
         low = -low

@@ -12,20 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from math import sqrt
+from threading import RLock
 from types import TracebackType
 from typing import Any, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import unbend
+from unbend._typing import Array
 from unbend.capture import bare
-from unbend.capture.live import PassTrail, Spot, Switch, named_arguments, set_around, set_hooks, spots
+from unbend.capture.inputs import n_samples, tensors_in
+from unbend.capture.live import PassTrail, Spot, Switch, is_training, named_arguments, set_around, set_hooks, spots
 from unbend.errors import DataError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer, numbers
 from unbend.study.ranks import share
+from unbend.study.watch.measure import labels_of
 from unbend.study.watch.optimiser import OptimiserStep, StepWatcher, check_whole
 from unbend.study.watch.report import Reporter, SeenStep
 from unbend.study.watch.schedule import Schedule, share_of
@@ -66,27 +71,34 @@ class Watch:
         self._schedule = Schedule(how.every, _REPORTS * share_of(how.budget))
         self._steps = StepWatcher(self._model, self._on_step)
         self._reporter: Reporter | None = None
-        self._hooks = ExitStack()
+        self._hooks, self._looking = ExitStack(), ExitStack()
+        self._places: list[tuple[str, nn.Module]] = []
         self._snapshots: list[Snapshot] = []
         self._waiting: deque[tuple[int, float, SeenStep]] = deque()
+        self._making = RLock()
         self._events: list[RunEvent] = []
         self._findings: list[Occurrence] = []
         self._listeners: list[Callable[[Occurrence], None]] = []
         self._logged: dict[str, list[Tensor | float]] = {}
-        self._y: Any = None
+        self._y: Tensor | None = None
         self._unseen = ""
         self._step = self._n_passes = self._since = 0
         self._started = self._last = time.perf_counter()
         self._cost = self._offset = 0.0
         self._about = _about(self._model, how)
         self.is_inside: bool = False
-        self._is_planned = self._has_told = False
+        self._is_planned = self._has_told = self._has_heard = False
 
     # What a loop calls
 
-    def label(self, y: Tensor) -> None:
-        """Say which labels the samples of this step have; of several micro-batches, those of the last."""
-        self._y = y
+    def label(self, y: Tensor | Array | Sequence[Any] | None) -> None:
+        """Say which labels the samples of this step have; of several micro-batches, those of the last.
+
+        Raises:
+            DataError: they are no numbers.
+        """
+        if self._steps.is_on:
+            self._y = labels_of(y)
 
     def label_if_known(self, y: Any) -> None:
         """The same for labels that may be none."""
@@ -99,11 +111,12 @@ class Watch:
         Names that begin with `validation_` are taken for held-out numbers by the findings.
 
         Raises:
-            DataError: a tensor of more or fewer values than one.
+            DataError: no number, or more than one.
         """
         for name, value in values.items():
+            number = _number(name, value)
             kept = self._logged.setdefault(name, [])
-            kept.append(_number(name, value) if isinstance(value, Tensor) else float(value))
+            kept.append(number)
             if len(kept) > CHECKED:
                 del kept[0]
 
@@ -156,15 +169,18 @@ class Watch:
             ModelError: the parameters were spread over ranks since it was made.
         """
         _watchable(self._outer)  # it may have been sharded since
-        if self.is_inside or self._snapshots:
+        if self.is_inside or self._is_planned or self._snapshots:
             raise DataError("watch: expected a watch that was not used yet. Make another for another run.")
-        self.is_inside = True
         self._started = self._last = time.perf_counter()
-        self._hooks.enter_context(self._steps.set())
-        self._hooks.enter_context(set_around(self._outer, self._model, self.begin))
-        if self._how.example is not None:
-            self._plan(self._how.example)
-        self._arm()
+        with ExitStack() as stack:  # what follows may raise
+            stack.callback(self._look_away)
+            stack.enter_context(self._steps.set())
+            stack.enter_context(set_around(self._outer, self._model, self.begin))
+            if self._how.example is not None:
+                self._plan(self._how.example)
+            self._arm()
+            self._hooks = stack.pop_all()
+        self.is_inside = True
         return self
 
     def __exit__(
@@ -174,12 +190,14 @@ class Watch:
         self._steps.is_on = False
         self._hooks.close()
         self.is_inside = False
-        self._flush_checks()
-        self._add_late()
-        self._judge()
-        if kind is not None:
-            self.event("exception", kind.__name__)
-        self._sinks.end(self.history)
+        try:
+            self._flush_checks()
+            self._add_late()
+            self._judge()
+            if kind is not None:
+                self.event("exception", kind.__name__)
+        finally:
+            self._sinks.end(self.history)
 
     def close(self, error: BaseException | None = None) -> None:
         """Leave the block, where it was entered without one, as callbacks do.
@@ -213,19 +231,29 @@ class Watch:
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """A forward pass of the whole model begins; hooks say so, and integrations that begin in the middle of one."""
-        if not torch.is_grad_enabled():
+        if not is_training():
             self._switch.pause()
             return
         if not self._is_planned:
-            self._plan(named_arguments(self._model, args, kwargs))
+            inputs = named_arguments(self._model, args, kwargs)
+            if n_samples(inputs) or next(tensors_in(inputs), None) is None:  # else a later batch tells more
+                self._plan(inputs)
         if self._switch.paused is not None:
             self._switch.set(is_on=self._steps.is_on, is_checking=self._how.check)
         self._switch.begin()
         if self._steps.is_on:
+            if not self._n_passes:
+                self._look_again()
+            elif self._steps.is_dropped and self._reporter is not None:
+                self._reporter.drop()
+                self._n_passes = 0
             self._n_passes += 1
             labels = self._how.labels
-            y = kwargs.get(labels) if isinstance(labels, str) else labels(args, kwargs)
-            self._y = self._y if y is None else y
+            if isinstance(labels, str):
+                self.label_if_known(kwargs.get(labels))  # a keyword may hold anything
+            else:
+                y = labels_of(labels(args, kwargs))
+                self._y = self._y if y is None else y
 
     def _plan(self, inputs: Any) -> None:
         """Choose layers and set their hooks; what cannot be looked at is noted, and the run goes on."""
@@ -239,12 +267,36 @@ class Watch:
                 raise
             chosen, notes = (), (f"No layer is looked at: {error}",)
         except (RuntimeError, TypeError, ValueError) as error:
-            chosen, notes = (), (f"No layer is looked at, since the model cannot be copied: {error}",)
+            chosen, notes = (), (f"No layer is looked at, since a copy of the model does not run: {error}",)
         self._reporter = Reporter(self._model, chosen, self._how, has_histograms=self._sinks.takes_histograms)
-        self._hooks.enter_context(set_hooks(self._model, self._reporter.receivers(), self._switch))
+        self._reporter.start(self._step)
+        self._set_hooks(self._reporter)
         self._about = _about(self._model, self._how, chosen, notes)
         self._sinks.begin(self._about)
         self._last += time.perf_counter() - started  # planning is no part of a step
+
+    def _set_hooks(self, reporter: Reporter) -> None:
+        """Look at the layers; at those that stand in their places now, if some were replaced."""
+        self._look_away()
+        modules = dict(self._model.named_modules())
+        there = {spot: sums for spot, sums in reporter.receivers().items() if spot.path in modules}
+        self._looking = set_hooks(self._model, there, self._switch)
+        self._places = [(spot.path, modules[spot.path]) for spot in there]
+
+    def _look_away(self) -> None:
+        self._looking.close()
+
+    def _look_again(self) -> None:
+        """Before a step that is reported: layers may have been frozen, unfrozen or replaced since the last one."""
+        self._steps.look_again()
+        if not self._steps.is_listed_anew or self._reporter is None:
+            return
+        self._steps.is_listed_anew = False
+        modules = dict(self._model.named_modules())
+        gone = [path for path, module in self._places if modules.get(path) is not module]
+        if gone:
+            self._set_hooks(self._reporter)
+            self.event("replaced", ", ".join(gone))
 
     def _on_step(self, taken: OptimiserStep | None) -> None:
         """The optimiser has stepped."""
@@ -261,6 +313,8 @@ class Watch:
             self._cost += own
         elif self._reporter is not None and (self._since % CHECKED == 0 or self._reporter.is_marked):
             self._flush_checks()
+        if self._switch.trail is not None:
+            self._switch.trail.end()
         self._schedule.note(lasted, own)
         if own is not None and self._about.ranks == 1:  # ranks agreed before they knew what this one cost
             self._schedule.plan(self._step, self._schedule.wish())
@@ -275,9 +329,9 @@ class Watch:
                 return  # a step before any pass, as some loops take for the sake of a scheduler
             if self._unseen:
                 self._about = _about(self._model, self._how, notes=(self._unseen,))
-            else:
-                self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
-                           "`watch`, or pass `example=`")  # fmt: skip
+            elif not self._n_passes:
+                self._tell("the model was called by none of its wrappers, or compiled, or in `torch.func`: hand the "
+                           "compiled module to `watch`, or pass `example=`")  # fmt: skip
             self._is_planned = True
             self._reporter = Reporter(self._model, (), self._how)
             self._sinks.begin(self._about)
@@ -289,7 +343,8 @@ class Watch:
         self._schedule.plan(self._step, 1 if seen is None else seen.distance)
         if seen is None:
             return
-        if seen.is_deaf and self._n_passes:
+        self._has_heard |= not seen.is_deaf
+        if not self._has_heard and self._n_passes:
             self._tell("its graph was compiled before hooks were set: watch before the first call, and call "
                        "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         self._notice(seen.bad)
@@ -302,7 +357,11 @@ class Watch:
             self._stop()
 
     def _take_snapshots(self) -> None:
-        """Make snapshots of the steps that were looked at."""
+        """Make snapshots of the steps that were looked at; another thread may ask for them too."""
+        with self._making:
+            self._make_snapshots()
+
+    def _make_snapshots(self) -> None:
         while self._waiting and self._reporter is not None:
             step, seconds, seen = self._waiting[0]
             found = self._reporter.report(seen)
@@ -377,11 +436,18 @@ class Watch:
             warnings.warn(_UNSEEN.format(why=why), stacklevel=2)
 
 
-def _number(name: str, value: Tensor) -> Tensor | float:
-    """The number that a tensor is now, since the next step may write over it; on a device a copy, to be read later."""
-    if value.numel() != 1:
-        raise DataError(f"log: expected one number for {name!r}, got a tensor of shape {list(value.shape)}.")
-    return value.item() if _is_at_hand(value) else value.detach().clone()
+def _number(name: str, value: Tensor | float) -> Tensor | float:
+    """The number that a value is now, since the next step may write over it; on a device a copy, to be read later."""
+    if isinstance(value, Tensor):
+        if value.numel() != 1 or value.is_complex() or value.is_meta:
+            kind = f"{'meta ' * value.is_meta}tensor of shape {list(value.shape)}"
+            kind = f"{kind} and {value.dtype}" if value.is_complex() else kind
+            raise DataError(f"log: expected one number for {name!r}, got a {kind}. Log its mean, or one number of it.")
+        return value.item() if _is_at_hand(value) else value.detach().clone()
+    try:
+        return float(value.item() if isinstance(value, np.ndarray) else value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"log: expected one number for {name!r}, got {type(value).__name__}: {error}.") from error
 
 
 def _is_at_hand(tensor: Tensor) -> bool:
@@ -418,7 +484,7 @@ def _layers(model: nn.Module, chosen: Sequence[Spot]) -> tuple[WatchedLayer, ...
     order = {path: i for i, (path, _) in enumerate(model.named_modules())}
     found: dict[str, tuple[float, WatchedLayer]] = {}
     for path, module in model.named_modules():
-        if any(p.requires_grad for p in module.parameters(recurse=False)):
+        if next(module.parameters(recurse=False), None) is not None:  # one that is frozen now may be trained later
             found[path] = order[path], WatchedLayer(path, "weights", type(module).__name__)
     before = 0.0
     for spot in chosen:
