@@ -1,5 +1,7 @@
 """Loops of every kind: what is told of a step is what happened in it, and the weights are those of a run without."""
 
+import copy
+import pickle
 import threading
 from contextlib import ExitStack, nullcontext
 
@@ -595,3 +597,14 @@ def test_a_model_that_forbids_copies_is_watched_for_its_weights():
         "No layer is looked at: the model cannot be copied: LookupError: there is one",
     )
     assert (watch.history.layer("net.0", "update") > 0).all()
+
+
+def test_a_model_that_holds_its_watch_can_be_copied_and_pickled_and_keeps_the_history():
+    model = stack()
+    model.watch = unbend.watch(model, every=1, budget=None)
+    with model.watch:
+        fit(model, torch.optim.SGD(model.parameters(), 0.1), batches(2))
+        twin = copy.deepcopy(model)
+    for one in (twin, pickle.loads(pickle.dumps(model))):
+        assert one.watch.history.steps.tolist() == [1, 2]
+    assert np.isfinite(model.watch.history.layer("1", "zeros")).all()

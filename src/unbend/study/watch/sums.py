@@ -291,6 +291,8 @@ class SpotTable:
         """`GraphSums.told` of all spots; on the CPU where graphs write it."""
         if self._told is not None:
             return self._told
+        if not self.each:
+            return np.zeros((0, N_TOLD))
         return torch.stack([one.graph.told for one in self.each]).cpu().numpy()
 
     def unpack(self, packed: Float64[Array, "p"]) -> Taken:

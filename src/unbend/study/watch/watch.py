@@ -75,7 +75,7 @@ class Watch:
         self._places: list[tuple[str, nn.Module]] = []
         self._snapshots: list[Snapshot] = []
         self._waiting: deque[tuple[int, float, SeenStep]] = deque()
-        self._making = RLock()
+        self._making = _Lock()
         self._events: list[RunEvent] = []
         self._findings: list[Occurrence] = []
         self._listeners: list[Callable[[Occurrence], None]] = []
@@ -413,6 +413,23 @@ class Watch:
         if not self._has_told:
             self._has_told = True
             warnings.warn(_UNSEEN.format(why=why), stacklevel=2)
+
+
+@final
+class _Lock:
+    """A lock whose copies, pickled or deep, are new ones."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Lock, ()
 
 
 def _number(name: str, value: Tensor | float) -> Tensor | float:
