@@ -77,10 +77,13 @@ class StepWatcher:
         self._passes: set[int] = set()
         self._over = -1
         self._rate: Callable[[], float] | None = None
+        self._scale: Callable[[], float] | None = None
+        self._scaled = 1.0
         self._gradients: Norms | None = None
         self._others: list[tuple[list[int], Norms, Norms]] = []
         self._listed: Listed | None = None
         self._n_reported = 0
+        self._is_first = True
         self._versions: list[tuple[int, int]] = []
         self._listening = ExitStack()
         self._before_hook = _Hook(self._before_step)
@@ -92,6 +95,7 @@ class StepWatcher:
         stack.callback(self._listening.close)
         stack.callback(register_optimizer_step_post_hook(_outside(self._after_step)).remove)
         self._before_hook = _outside(self._before_step)
+        self._is_first = True
         return stack
 
     def arm(self, *, is_on: bool) -> None:
@@ -106,8 +110,10 @@ class StepWatcher:
         self._passes.clear()  # one that failed says nothing of the next
         self._over = _pass_number()  # a loop may step inside of its backward pass
         self._others.clear()
-        if self._listed is not None and self._rate is not None:
-            self._listed.keep()
+        if self._listed is not None and (self._rate is not None or self._is_first):
+            self._scaled = 1.0 if self._scale is None else self._scale()
+            self._listed.keep()  # the first step may have begun already, where its closure runs the passes
+        self._is_first = False
 
     @property
     def is_dropped(self) -> bool:
@@ -134,9 +140,9 @@ class StepWatcher:
             for p in self._listed.parameters:  # all, since a pass may reach any of them alone
                 self._listening.callback(p.register_post_accumulate_grad_hook(hook).remove)
 
-    def count_by_hand(self, rate: Callable[[], float]) -> None:
+    def count_by_hand(self, rate: Callable[[], float], scale: Callable[[], float] | None = None) -> None:
         """Say that `take_step` will be called after every step, since no hook of torch is."""
-        self._rate = rate
+        self._rate, self._scale = rate, scale
 
     def take_step(self) -> OptimiserStep | None:
         """What was measured of the step that is over; None where it is not wanted, or nothing was armed before it."""
@@ -144,8 +150,9 @@ class StepWatcher:
         if listed is None or self._rate is None or not listed.is_kept:
             self.arm(is_on=self.is_on)
             return None
-        self._taken = {"names": listed.names, "scale": None, "skipped": None, "rate": self._rate()}
-        gradients, flow = self._flows(listed, None)
+        scale = None if self._scale is None else torch.tensor(self._scaled, dtype=torch.float64)
+        self._taken = {"names": listed.names, "scale": scale, "skipped": None, "rate": self._rate()}
+        gradients, flow = self._flows(listed, scale)
         return self._step_of(listed, gradients, flow)
 
     def _backward(self, _parameter: Tensor) -> None:
@@ -180,11 +187,15 @@ class StepWatcher:
         if self._listed is None or not self._is_ours(optimiser):
             return
         self.look_again()
-        if not self._listed.is_kept:  # another one may have stepped before
+        if not self._others:  # else they stepped before
             self._listed.keep()
+        self._take(optimiser, self._listed)
+
+    def _take(self, optimiser: Optimizer, listed: Listed) -> None:
+        """Note what only the optimiser and its scaler know."""
         scaler = _scaler()
         self._taken = {
-            "names": self._listed.names,
+            "names": listed.names,
             "scale": None if scaler is None else scaler._scale,  # noqa: SLF001  `get_scale` would wait for the device
             "skipped": getattr(optimiser, "found_inf", None),
             "rate": _rate(optimiser),
@@ -193,6 +204,8 @@ class StepWatcher:
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if optimiser is not self._turns.last and not self._is_ours(optimiser):
             return
+        if self._listed is not None and not self._taken and self._listed.is_kept:  # watched from the middle of it on
+            self._take(optimiser, self._listed)
         is_last, listed = self._turns.is_over(optimiser), self._listed if self._taken else None
         if listed is None:
             if is_last:
@@ -200,12 +213,9 @@ class StepWatcher:
             return
         gradients, flow = self._flows(listed, getattr(optimiser, "grad_scale", None))
         if is_last:
-            self._on_step(
-                self._step_of(listed, gradients, flow, only=listed.held_by(optimiser) if self._turns.is_first else None)
-            )
-        elif (
-            optimiser is self._turns.last
-        ):  # it belongs to the step before, of which the first one was thought to be all
+            only = listed.held_by(optimiser) if self._turns.is_first else None
+            self._on_step(self._step_of(listed, gradients, flow, only=only))
+        elif optimiser is self._turns.last:  # it belongs to the step before, which was thought to be over
             self._taken, self._gradients, listed.is_kept = {}, None, False
         else:
             self._others.append((sorted(listed.held_by(optimiser)), gradients, flow))
@@ -222,7 +232,7 @@ class StepWatcher:
         flow = listed.of(given) if before is None or _versions(given) != self._versions else before
         gradients = flow if before is None else before
         if scale is not None:
-            flow = (torch.tensor(flow) if isinstance(flow, list) else flow) / scale
+            flow = (torch.tensor(flow, dtype=torch.float32) if isinstance(flow, list) else flow) / scale
         elif before is None:
             self._taken["scale"] = None  # no pass was heard, and what the optimiser took is unscaled
         return gradients, flow

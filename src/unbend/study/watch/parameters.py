@@ -142,7 +142,7 @@ def join(parts: Sequence[Norms]) -> Tensor | Array:
     """Norms side by side, on the host if all are there."""
     if all(isinstance(part, list) for part in parts):
         return np.array([norm for part in parts for norm in part])
-    return torch.cat([torch.tensor(part) if isinstance(part, list) else part for part in parts])
+    return torch.cat([torch.tensor(part, dtype=torch.float32) if isinstance(part, list) else part for part in parts])
 
 
 def put(row: Tensor | Array, held: list[int], found: Norms) -> None:
@@ -173,7 +173,7 @@ def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
     """The norm of each tensor, 0 for none, as one vector."""
     there = [_dense(t) for t in tensors if t is not None and t.numel()]
     if not there:
-        return torch.zeros(len(tensors))
+        return torch.zeros(len(tensors), dtype=torch.float32)
     if any(t.dtype is torch.float64 for t in there):  # which no norm may be narrower than
         found = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in there]
     else:
