@@ -1,5 +1,7 @@
 """Loops of every kind: what is told of a step is what happened in it, and the weights are those of a run without."""
 
+import copy
+import pickle
 import threading
 from contextlib import ExitStack, nullcontext
 
@@ -497,36 +499,6 @@ def test_a_block_that_cannot_begin_leaves_no_hook_and_a_watch_is_used_once():
         watch.__enter__()
 
 
-class Ending:
-    """A sink that fails at the end, or not."""
-
-    def __init__(self, *, is_broken):
-        self.is_broken, self.n = is_broken, 0
-
-    def begin(self, about): ...
-
-    def snapshot(self, snapshot): ...
-
-    def event(self, event): ...
-
-    def finding(self, found): ...
-
-    def end(self, history):
-        self.n = len(history.snapshots)
-        if self.is_broken:
-            raise OSError("disk full")
-
-
-def test_every_sink_is_told_of_the_end_whatever_the_others_do():
-    model, sinks = stack(), (Ending(is_broken=True), Ending(is_broken=False))
-    with (
-        pytest.warns(UserWarning, match="Ending failed and is told no more"),
-        unbend.watch(model, every=1, budget=None, sinks=sinks),
-    ):
-        fit(model, torch.optim.SGD(model.parameters(), 0.1), batches(2))
-    assert [sink.n for sink in sinks] == [2, 2]
-
-
 def test_a_history_that_another_thread_reads_holds_each_step_once():
     model, other = stack(), threading.Event()
     optimiser = torch.optim.SGD(model.parameters(), 0.1)
@@ -569,7 +541,8 @@ def test_passes_that_are_none_of_training_choose_no_layers():
         return fit(model, optimiser, data, loss=lambda out, y: F.cross_entropy(out, y, reduction="sum"), watch=watch)
 
     watch, norms = both(run)
-    np.testing.assert_allclose(watch.history.value("gradient"), norms[1:], rtol=1e-5)  # an empty batch begins nothing
+    assert watch.history.steps.tolist() == [2, 3]  # the first pass held no sample
+    np.testing.assert_allclose(watch.history.value("gradient"), norms[1:], rtol=1e-5)
     assert np.isfinite(watch.history.layer("1", "zeros")).all()
 
 
@@ -592,3 +565,14 @@ def test_a_model_that_forbids_copies_is_watched_for_its_weights():
         "No layer is looked at: the model cannot be copied: LookupError: there is one",
     )
     assert (watch.history.layer("net.0", "update") > 0).all()
+
+
+def test_a_model_that_holds_its_watch_can_be_copied_and_pickled_and_keeps_the_history():
+    model = stack()
+    model.watch = unbend.watch(model, every=1, budget=None)
+    with model.watch:
+        fit(model, torch.optim.SGD(model.parameters(), 0.1), batches(2))
+        twin = copy.deepcopy(model)
+    for one in (twin, pickle.loads(pickle.dumps(model))):
+        assert one.watch.history.steps.tolist() == [1, 2]
+    assert np.isfinite(model.watch.history.layer("1", "zeros")).all()

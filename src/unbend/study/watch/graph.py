@@ -129,8 +129,7 @@ class GraphSums:
         state = torch.where(is_new, 0.0, state)
         n, count, total = state[0] + seen.n, state[1] + seen.count, state[3] + total
         self.table.copy_(table)
-        last = torch.zeros_like(n) + seen.n
-        summary = [*_numbers(table, k, count, plan), n, count, last, total, self.now[0]]
+        summary = [*_numbers(table, k, count, plan), n, count, torch.zeros_like(n) + seen.n, total, self.now[0]]
         self.summary.copy_(_stack([one[None] for one in summary])[:, 0])
 
     def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> tuple[SeenPass, Tensor | None]:

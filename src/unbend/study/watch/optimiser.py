@@ -73,10 +73,7 @@ class StepWatcher:
         self._model, self._on_step = model, on_step
         self.is_on: bool = False
         self.is_listed_anew: bool = False
-        self._last: Optimizer | None = None
-        self._heard: WeakKeyDictionary[Optimizer, tuple[int, bool]] = WeakKeyDictionary()
-        self._led: WeakSet[Optimizer] = WeakSet()
-        self._n_led = self._n_others = 0
+        self._turns = _Turns()
         self._passes: set[int] = set()
         self._over = -1
         self._rate: Callable[[], float] | None = None
@@ -175,13 +172,13 @@ class StepWatcher:
 
     def _is_ours(self, optimiser: Optimizer) -> bool:
         """Whether it steps parameters of the model, which is asked anew whenever an optimiser or a group is new."""
-        n, found = self._heard.get(optimiser, (0, False))
+        n, found = self._turns.heard.get(optimiser, (0, False))
         if n == len(optimiser.param_groups):
             return found
         held = {id(p) for group in optimiser.param_groups for p in group["params"]}
         trained = [p for p in self._model.parameters() if p.requires_grad]
         found = any(id(p) in held for p in trained)
-        self._heard[optimiser] = len(optimiser.param_groups), found
+        self._turns.heard[optimiser] = len(optimiser.param_groups), found
         if found and self._listed is not None and not self._listed.is_of(trained):
             self._list(is_on=True)  # a layer was replaced
         return found
@@ -190,7 +187,7 @@ class StepWatcher:
         if self._listed is None or not self._is_ours(optimiser):
             return
         self.look_again()
-        if not self._others:  # else another one has stepped before
+        if not self._others:  # else they stepped before
             self._listed.keep()
         self._take(optimiser, self._listed)
 
@@ -205,37 +202,23 @@ class StepWatcher:
         }
 
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
-        if optimiser is not self._last and not self._is_ours(optimiser):
+        if optimiser is not self._turns.last and not self._is_ours(optimiser):
             return
         if self._listed is not None and not self._taken and self._listed.is_kept:  # watched from the middle of it on
             self._take(optimiser, self._listed)
-        is_last, listed = self._is_last(optimiser), self._listed if self._taken else None
+        is_last, listed = self._turns.is_over(optimiser), self._listed if self._taken else None
         if listed is None:
             if is_last:
                 self._on_step(None)
             return
         gradients, flow = self._flows(listed, getattr(optimiser, "grad_scale", None))
         if is_last:
-            self._on_step(
-                self._step_of(listed, gradients, flow, only=listed.held_by(optimiser) if self._n_led == 1 else None)
-            )
-        elif optimiser is self._last:  # it belongs to the step before, of which the first one was thought to be all
+            only = listed.held_by(optimiser) if self._turns.is_first else None
+            self._on_step(self._step_of(listed, gradients, flow, only=only))
+        elif optimiser is self._turns.last:  # it belongs to the step before, which was thought to be over
             self._taken, self._gradients, listed.is_kept = {}, None, False
         else:
             self._others.append((sorted(listed.held_by(optimiser)), gradients, flow))
-
-    def _is_last(self, optimiser: Optimizer) -> bool:
-        """Whether its step ends a step of the run: of several, that of the one that was heard of last."""
-        if optimiser is self._last:
-            self._n_led, self._n_others = self._n_led + 1, 0
-            return True
-        is_new, is_second = optimiser not in self._led, self._n_led == 1
-        self._n_others += 1
-        if not is_new and self._n_others < _PATIENCE:
-            return False
-        self._led.add(optimiser)
-        self._last, self._n_led, self._n_others = optimiser, 1, 0
-        return not is_second
 
     def _flows(self, listed: Listed, scale: Tensor | None) -> tuple[Norms, Norms]:
         """Norms of gradients before clipping, and as the optimiser took them; a closure may have run the passes in it.
@@ -274,6 +257,45 @@ class StepWatcher:
         if only is not None:
             norms[3, [i for i in range(len(listed.names)) if i not in only]] = torch.nan
         return OptimiserStep(norms=norms, **taken)
+
+
+@final
+class _Turns:
+    """Which optimisers step a model, and which of them ends a step of the run: of several, the one heard of last.
+
+    A copy knows none of them.
+
+    Args:
+        heard: of each optimiser, how many groups it had, and whether it steps parameters of the model.
+        last: the one that ends a step.
+    """
+
+    def __init__(self) -> None:
+        self.heard: WeakKeyDictionary[Optimizer, tuple[int, bool]] = WeakKeyDictionary()
+        self.last: Optimizer | None = None
+        self._led: WeakSet[Optimizer] = WeakSet()
+        self._n_led = self._n_others = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Turns, ()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the last one has ended one step so far, and others may step yet."""
+        return self._n_led == 1
+
+    def is_over(self, optimiser: Optimizer) -> bool:
+        """Take in that one has stepped, and say whether a step of the run is over by that."""
+        if optimiser is self.last:
+            self._n_led, self._n_others = self._n_led + 1, 0
+            return True
+        is_new, is_second = optimiser not in self._led, self._n_led == 1
+        self._n_others += 1
+        if not is_new and self._n_others < _PATIENCE:
+            return False
+        self._led.add(optimiser)
+        self.last, self._n_led, self._n_others = optimiser, 1, 0
+        return not is_second
 
 
 def check_whole(model: nn.Module) -> None:

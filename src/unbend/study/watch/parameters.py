@@ -93,7 +93,7 @@ class Listed:
         return torch.cat((_norms([*self._now, *self._before]), old))
 
     def _find_moved(self) -> None:
-        """Find parameters again that the optimiser put elsewhere; of those of another kind nothing is known."""
+        """Find the parameters again: other tensors are in their place; of such of another kind nothing is known."""
         old = self._room
         self._find()
         if self._room is not None:

@@ -48,7 +48,7 @@ class RankPart:
         numbers: `SpotTable.numbers`.
         rows: of each spot; empty where none are asked.
         peaks: `SpotTable.take_peaks`; empty where every step before was looked at.
-        y: classes of the first samples of the last pass; None where they are not known.
+        y: classes of the rows; None where they are not known.
         batch: samples of the model's own passes, and of the last of them; a layer may have seen some of these only.
         norms: `OptimiserStep.norms` on the host, the gradients' as they are without a scaler.
         values: of the whole network, as far as they are known.

@@ -300,6 +300,8 @@ class SpotTable:
         """`GraphSums.summary` of all spots; on the CPU where graphs write it."""
         if self._memory is not None:
             return self._memory
+        if not self.each:
+            return np.zeros((0, N_SUMMARY))
         return torch.stack([one.graph.summary for one in self.each]).cpu().numpy()
 
     def unpack(self, packed: Float64[Array, "p"]) -> Taken:

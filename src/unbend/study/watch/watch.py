@@ -75,7 +75,7 @@ class Watch:
         self._places: list[tuple[str, nn.Module]] = []
         self._snapshots: list[Snapshot] = []
         self._waiting: deque[tuple[int, float, SeenStep]] = deque()
-        self._making = RLock()
+        self._making = _Lock()
         self._events: list[RunEvent] = []
         self._findings: list[Occurrence] = []
         self._listeners: list[Callable[[Occurrence], None]] = []
@@ -325,11 +325,11 @@ class Watch:
 
     def _report(self, taken: OptimiserStep) -> None:
         if self._reporter is None:
-            if not taken.norms[0].any():
-                return  # a step before any pass, as some loops take for the sake of a scheduler
+            if self._n_passes or not taken.norms[0].any():
+                return  # passes of no samples; or none, as some loops step for the sake of a scheduler
             if self._unseen:
                 self._about = _about(self._model, self._how, notes=(self._unseen,))
-            elif not self._n_passes:
+            else:
                 self._tell("the model was called by none of its wrappers, or compiled, or in `torch.func`: hand the "
                            "compiled module to `watch`, or pass `example=`")  # fmt: skip
             self._is_planned = True
@@ -434,6 +434,23 @@ class Watch:
         if not self._has_told:
             self._has_told = True
             warnings.warn(_UNSEEN.format(why=why), stacklevel=2)
+
+
+@final
+class _Lock:
+    """A lock whose copies, pickled or deep, are new ones."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Lock, ()
 
 
 def _number(name: str, value: Tensor | float) -> Tensor | float:
