@@ -273,6 +273,15 @@ def test_a_missing_library_is_named_with_its_extra():
         library("nothing_of_the_kind", "x")
 
 
+def test_a_library_that_misses_another_is_not_called_missing_itself(tmp_path, monkeypatch):
+    (tmp_path / "needs_another.py").write_text("import nothing_of_the_kind.part")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        MissingExtraError, match=r"^needs_another: is installed, and needs nothing_of_the_kind, which"
+    ):
+        library("needs_another", "x")
+
+
 def test_numbers_that_are_not_finite_and_names_that_are_too_long_do_not_reach_a_tracker():
     found = flat(Snapshot(1, 0.0, {"loss": math.inf}, {"a" * 400: {"rms": 1.0}}))
     assert list(found.values()) == [1.0]
