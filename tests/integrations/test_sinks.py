@@ -276,9 +276,7 @@ def test_a_missing_library_is_named_with_its_extra():
 def test_a_library_that_misses_another_is_not_called_missing_itself(tmp_path, monkeypatch):
     (tmp_path / "needs_another.py").write_text("import nothing_of_the_kind.part")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(
-        MissingExtraError, match=r"^needs_another: is installed, and needs nothing_of_the_kind, which"
-    ):
+    with pytest.raises(MissingExtraError, match=r"^needs_another: is installed, and needs nothing_of_the_kind, which"):
         library("needs_another", "x")
 
 

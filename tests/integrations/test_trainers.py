@@ -380,7 +380,7 @@ def test_accelerate():
                 accelerator.backward(loss)
                 watch.label(y)
                 if watched:
-                    accelerator.log({"loss": loss.item()})
+                    accelerator.log({"loss": loss.item(), "eval/acc": np.float32(0.5), "rows": x, "text": "a"})
                 if accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(model.parameters(), 1e-3)
                 optimiser.step()
@@ -396,3 +396,5 @@ def test_accelerate():
     assert h.value("micro_batches").tolist() == [2] * 4
     np.testing.assert_allclose(h.value("gradient") * h.value("clipped"), 1e-3, rtol=1e-3)
     assert np.isfinite(h.value("loss")).all()
+    assert (h.value("validation_accuracy") == 0.5).all()
+    assert not {"eval/acc", "rows", "text"} & set(h.logged_names())

@@ -85,13 +85,13 @@ def _keras() -> Any:
         MissingExtraError: it is not installed.
         UnsupportedError: it runs on another backend, installed or not.
     """
+    keras = None
     try:
         keras = library("keras", "keras")
-        name = keras.backend.backend()
     except MissingExtraError:
         if find_spec("keras") is None:
             raise
-        name = os.environ.get("KERAS_BACKEND", "tensorflow")
+    name = os.environ.get("KERAS_BACKEND", "tensorflow") if keras is None else keras.backend.backend()
     if name != "torch":
         raise UnsupportedError(
             f"keras: the backend is {name}, whose models are no torch modules. Set KERAS_BACKEND=torch before Keras is "

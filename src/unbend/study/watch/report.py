@@ -38,7 +38,19 @@ _NO_ROWS = torch.zeros(0, 0, dtype=torch.float32)
 
 @dataclass(slots=True, eq=False)
 class RankPart:
-    """What one rank brings to a snapshot."""
+    """What one rank brings to a snapshot.
+
+    Attributes:
+        packed: sums, extremes and counts of all spots, as `SpotTable.pack` joins them; empty where graphs made numbers.
+        numbers: what graphs made of the sums, by spot; None where a pass was eager or ranks are added.
+        rows: of each spot, as far as they are wanted.
+        peaks: sums of values by spot and step; NaN or infinite where a value is.
+        y: labels of the rows; None where they are not known.
+        norms: of the parameters, as in `OptimiserStep`, unscaled.
+        values: of the whole network, as far as they are known.
+        is_deep: whether rows are asked as well.
+        distance: steps until this rank may take the next snapshot.
+    """
 
     packed: Float64[Array, "p"]
     numbers: list[list[float]] | None
