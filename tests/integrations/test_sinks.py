@@ -4,7 +4,6 @@ import json
 import math
 import shutil
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -20,14 +19,6 @@ from unbend.study.history.values import Snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Trackers warn of their own."""
-
-
-@pytest.fixture
-def unchecked():
-    """Types unchecked, as for a user, so that our own sentence is what a wrong value meets."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def run(sink, **how):

@@ -254,6 +254,9 @@ def test_shuffled_targets_of_a_regression_are_told_as_those_of_classes():
 def test_a_column_that_tells_a_target_is_a_leak_with_its_r2():
     (first, *_) = found(examination(rows={"leak": 2, "leak_score": 0.991}), k=0)
     assert (first.rule, first.evidence) == ("leak", "A tree on this column has a held-out R² of 0.991.")
+    assert first.title.startswith("Input column 2 alone tells")
+    (named, *_) = found(examination(rows={"leak": 2, "leak_score": 0.991, "leak_name": "dose"}), k=0)
+    assert named.title.startswith("Input column \u201cdose\u201d alone tells")
 
 
 def test_a_network_that_beats_simple_references_is_under_fitted_only_by_much():

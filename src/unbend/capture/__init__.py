@@ -3,7 +3,7 @@
 Knows modules and hooks. Must not know statistics or drawing.
 """
 
-from unbend.capture.outputs import call, tensor_of
+from unbend.capture.outputs import as_rows, call, tensor_of
 from unbend.capture.plan import Plan, plan
 from unbend.capture.quiet import bare, kept_random, quiet
 from unbend.capture.representations import representations
@@ -12,6 +12,6 @@ from unbend.capture.tokens import token_mask, token_masks
 from unbend.capture.twin import calibrate, twin
 
 __all__ = [
-    "Caught", "Plan", "Tap", "bare", "calibrate", "call", "kept_random", "plan", "quiet", "representations", "tapped",
-    "tensor_of", "token_mask", "token_masks", "twin",
+    "Caught", "Plan", "Tap", "as_rows", "bare", "calibrate", "call", "kept_random", "plan", "quiet", "representations",
+    "tapped", "tensor_of", "token_mask", "token_masks", "twin",
 ]  # fmt: skip

@@ -169,6 +169,8 @@ def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[
         if layers is None and tap.name in bent and tap.kind == "affine":
             continue
         spot = _spot(tap, found.taps, n_calls, shapes)
+        if spot is None and tap.name == found.output:  # what no module takes in, the model itself puts out
+            spot = Spot(replace(tap, saturation=_of_output(tap)), "", unit_axis=_unit_axis(tap))
         if spot is None:
             lost.append(tap.name)
         else:

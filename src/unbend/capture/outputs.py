@@ -59,6 +59,16 @@ def tensor_of(output: Any) -> Output | None:
     return None
 
 
+def as_rows(output: Tensor) -> Tensor:
+    """An output with a row for each sample: one number a sample, as behind a `squeeze`, is a row of one.
+
+    Example:
+        >>> as_rows(torch.zeros(3)).shape, as_rows(torch.zeros(3, 2)).shape
+        (torch.Size([3, 1]), torch.Size([3, 2]))
+    """
+    return output.unsqueeze(1) if output.ndim == 1 else output
+
+
 def _parts(output: Any) -> Iterator[tuple[str, Any]]:
     """What a compound output holds, the likeliest first, each with how it is reached."""
     if isinstance(output, Mapping):

@@ -50,6 +50,7 @@ def saliency(
       unbend saliency bert/ texts.py:dataset --method gradient --words bert/vocab.txt
     """
     from unbend.explain.saliency import saliency as explain
+    from unbend.explain.units.examples import speaker
     from unbend.report.html import write
     from unbend.report.saliency import saliency_page, saliency_sentences
     from unbend.study.jobs import work_of
@@ -62,7 +63,7 @@ def saliency(
             work.model, work.data, methods=method or SALIENCY_METHODS, rows=n, seed=seed, progress=told,
             **reading(read, work.groups),
         )  # fmt: skip
-        speak = str if words is None else vocabulary(words).__getitem__
+        speak = str if words is None else speaker(vocabulary(words))
         write(saliency_page(found, title=f"What the output of {work.name} hangs on", words=speak), output)
     say(saliency_sentences(found))
     errors().print(wrote(output))

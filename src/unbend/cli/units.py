@@ -71,6 +71,6 @@ def vocabulary(path: Path) -> list[str]:
         LoadError: the file cannot be read as text.
     """
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # words may hold other line ends
     except (OSError, UnicodeDecodeError) as error:
         raise LoadError(f"--words: {path} cannot be read as text ({error}).") from None

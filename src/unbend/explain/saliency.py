@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from unbend._typing import Array, Bool, Float64, Int64, Shaped
+from unbend.capture import as_rows, quiet, tensor_of, twin
 from unbend.capture import call as call_model
-from unbend.capture import quiet, tensor_of, twin
 from unbend.capture.inputs import map_tensors, named_tensors, take
 from unbend.capture.quiet import hear_modules
 from unbend.capture.tokens import token_masks
 from unbend.errors import DataError, MissingExtraError
 from unbend.explain.defaults import SALIENCY_METHODS, SALIENCY_ROWS
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Form, names_of, picture
+from unbend.explain.units.examples import Form, as_maps, names_of, picture
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
@@ -163,7 +163,8 @@ def _check(
     y = made.groups(subject.held_out.y)[0]
     at = _rows(y, rows)
     inputs = subject.held_out.of(at)[0]
-    form, x = picture(inputs, len(at))
+    names = made.work.rows.column_names
+    form, x = picture(inputs, len(at), names)
     with torch.random.fork_rng([]):
         own, target, score = _maps(made, made.model, inputs, None, chosen, seed)
         tick = ticker(progress, "Random weights", n_draws)
@@ -187,8 +188,17 @@ def _check(
         score=score,
         maps={name: own[name] for name in chosen}, random_maps={name: drawn[0][name] for name in chosen},
         similarity=similarity, passes={name: bool(np.nanmean(r) < SAME) for name, r in similarity.items()}, gap=sums,
-        counts=counts, output_names=made.output_names, column_names=names_of(form, x, made.work.rows.column_names),
+        counts=counts, output_names=made.output_names, column_names=_column_names(inputs, form, names),
     )  # fmt: skip
+
+
+def _column_names(inputs: Any, form: Form, names: tuple[str, ...]) -> tuple[str, ...]:
+    return names_of(_floats(inputs)[0], names) if form == "columns" else ()
+
+
+def _floats(inputs: Any) -> list[Tensor]:
+    """The tensors of numbers among the inputs, of which the first is explained."""
+    return [t for name, t in named_tensors(inputs) if t.is_floating_point() and t.ndim > 1 and "mask" not in name]
 
 
 _GAP = "\0gap"
@@ -262,7 +272,7 @@ def _maps(
                     start = entry.forward(baseline, _each(baseline))
                 wanted = (scores - start).gather(1, target[:, None])[:, 0]
                 found[_GAP] = ((raw.flatten(1).sum(1) - wanted).abs() / wanted.abs().clamp_min(1e-9)).double().numpy()
-            found[name] = _reduce(raw, inputs)
+            found[name] = _reduce(raw, inputs, made.work.rows.column_names)
     return found, target, scores.gather(1, target[:, None])[:, 0].double().cpu().numpy()
 
 
@@ -270,13 +280,13 @@ def _maps(
 def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
     """The tensor that attributions are about, and the scores as a function of it."""
     protect = made.work.plan.protect
-    floats = [t for name, t in named_tensors(inputs) if t.is_floating_point() and t.ndim > 1 and "mask" not in name]
+    floats = _floats(inputs)
     if floats and picture(inputs, len(floats[0]))[0] != "tokens":
         first, n = floats[0], len(floats[0])
         at = next(i for i, (_, t) in enumerate(named_tensors(inputs)) if t is first)
 
         def forward(e: Tensor, rows: Tensor) -> Tensor:
-            return _scores(model, protect(_with(take(inputs, rows, n), at, e)))
+            return _scores(model, protect(_with(take(inputs, rows, n), at, e.to(first.dtype))))
 
         yield _Entry(first.detach(), forward)
         return
@@ -289,7 +299,7 @@ def _entry(model: nn.Module, made: Setup, inputs: Any) -> Iterator[_Entry]:
     embedded = caught[0].detach()
 
     def embedding_forward(e: Tensor, rows: Tensor) -> Tensor:
-        with _replaced(module, e):
+        with _replaced(module, e.to(embedded.dtype)):
             return _scores(model, protect(take(inputs, rows, len(embedded))))
 
     yield _Entry(embedded, embedding_forward)
@@ -334,20 +344,21 @@ def _with(inputs: Any, at: int, new: Tensor) -> Any:
 
 def _scores(model: nn.Module, inputs: Any) -> Tensor:
     found = tensor_of(call_model(model, inputs))
-    if found is None or found.tensor.ndim != 2:
+    scores = None if found is None else as_rows(found.tensor)
+    if scores is None or scores.ndim != 2:
         raise DataError("model: expected one row of scores for each sample. Let forward return [n, classes].")
-    return found.tensor
+    return scores
 
 
-def _reduce(raw: Tensor, inputs: Any) -> Array:
+def _reduce(raw: Tensor, inputs: Any, names: Sequence[str]) -> Array:
     """One attribution for each pixel or token: their sum where they have signs, else the greatest or their norm."""
-    form, x = picture(inputs, len(raw))
+    form = picture(inputs, len(raw), names)[0]
     raw, is_signed = raw.double().cpu(), bool((raw < 0).any())
     if form == "tokens" and raw.ndim > 2:
         whole = raw.flatten(2)
         return (whole.sum(2) if is_signed else whole.pow(2).sum(2).sqrt()).numpy()
     if form == "image":
-        whole = raw.reshape(len(raw), x.shape[3], *x.shape[1:3])
+        whole = as_maps(raw)
         return (whole.sum(1) if is_signed else whole.amax(1)).numpy()
     return raw.flatten(1).numpy()
 

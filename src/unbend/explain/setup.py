@@ -17,12 +17,13 @@ from unbend.explain.groups import groups_of, label_at, label_word
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.subject import Subject
-from unbend.study.fold import States, fold
+from unbend.study.fold import fold
 from unbend.study.given import network_of
 from unbend.study.outputs import part_of_output
 from unbend.study.prepare import TASKS, Preparation, prepare, source_of
 from unbend.study.settings import ReadAs, Settings
 from unbend.study.source import Minibatch
+from unbend.study.values import States
 
 ROWS = 10_000
 """Rows of each part that are worked on at most."""
@@ -147,8 +148,9 @@ def setup(
         work = prepare(module, source_of(module, data, held_out, how), how)
         _check_labels(work, needs_classes=needs_classes)
         subject = Subject(
-            module, work.rows, work.fit, n_classes=work.n_classes, loss=loss, protect=work.plan.protect, most=rows
-        )
+            module, work.rows, work.fit, n_classes=work.n_classes, loss=loss, protect=work.plan.protect, most=rows,
+            in_rows=True,
+        )  # fmt: skip
         yield Setup(module, work, subject, how)
 
 

@@ -27,6 +27,7 @@ from unbend.numerics.result import result
 from unbend.numerics.second import SecondState
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
+from unbend.study.values import wanted_state
 
 ROWS = 500
 
@@ -120,6 +121,11 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
         if not taps:
             raise LayerError("layers: none of these layers stands before the output. Name others.")
         ways = dict(directions or _directions(made, taps, label, progress))
+        if not ways:
+            raise LayerError(
+                "layers: in none of these is the mean of one class another than that of the rest, so nothing leads "
+                "there. Name others."
+            )
         lost = [name for name in ways if name not in {tap.name for tap in taps}]
         if lost:
             raise LayerError(f"directions: {lost[0]!r} is no layer before the output that can be steered.")
@@ -145,8 +151,12 @@ def _directions(made: Setup, taps: Sequence[Tap], label: int, progress: Progress
     found = {}
     for tap in taps:
         own = states[tap.name]
-        means = row_means(own["SecondState"]) if tap.view.is_picked else centroids(own["CentroidState"])
-        if np.ptp(means.mean, axis=0).max(initial=0.0) > 0:
+        if tap.view.is_picked:
+            means = row_means(wanted_state(own, SecondState))
+        else:
+            means = centroids(wanted_state(own, CentroidState))
+        known = means.mean[np.isfinite(means.mean).all(1)]  # a class may have no training rows
+        if np.ptp(known, axis=0).max(initial=0.0) > 0:
             found[tap.name] = mean_direction(means, label, layer=tap.name, name=made.class_names[label])
     return found
 

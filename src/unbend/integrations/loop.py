@@ -72,6 +72,9 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         DataError: a setting out of its range, or sinks that are none.
         RecordError: the file cannot be written.
 
+    Cost:
+        At most `budget`, where `every` is left out; with `every=1` a tenth of a small network's step: `docs/watch.md`.
+
     Example:
         >>> import torch
         >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))

@@ -6,10 +6,10 @@ In: a `Maximisation`. Out: marks on given axes.
 import numpy as np
 from matplotlib.axes import Axes
 
+from unbend._names import column_word
 from unbend._typing import Array
 from unbend.chart.images import tiles
 from unbend.explain.maximise.maximise import Maximisation
-from unbend.explain.units.examples import column_word
 from unbend.plot.style import BLUE, FAINT, GREY, MUTED, VERMILION, shorten
 
 COLUMNS = 10

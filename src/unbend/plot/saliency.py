@@ -45,7 +45,7 @@ def _input(ax: Axes, result: Saliency, i: int) -> None:
         low, high = float(x.min()), float(x.max())
         shade = (x - low) / max(high - low, 1e-12)
         ax.imshow(1 - shade[..., 0] if x.shape[2] == 1 else shade, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    else:
+    elif x.size:
         ax.imshow(_strip(x), cmap="gray_r", aspect="auto", interpolation="nearest")
     name = result.output_names[result.target[i]]
     ax.set_ylabel(f"{name}", fontsize=8, rotation=0, ha="right", va="center", parse_math=False)

@@ -123,6 +123,9 @@ def is_history(path: str | os.PathLike[str]) -> bool:
 def open_history(path: str | os.PathLike[str]) -> RunHistory:
     """The history in a file, also while a run writes it; lines that are not whole are left out.
 
+    Args:
+        path: a file that `unbend.watch` wrote.
+
     Raises:
         RecordError: no such file, or no history.
     """

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from unbend._names import number_of
 from unbend._typing import Array
 from unbend.chart.style import CLASSES
 from unbend.explain.bottleneck.bottleneck import BottleneckPlane
@@ -50,7 +51,7 @@ def _plane(result: BottleneckPlane, part: str) -> Picture:
     """The plane at the end of the training, over the rows of one part."""
     is_train = part == "train"
     n = len(result.y if is_train else result.held_out_y)
-    title = f"{n:,} training rows" if is_train else f"{n:,} held-out rows"
+    title = number_of(n, "training row" if is_train else "held-out row")
     same = "" if is_train else "Between the same lines."
     lines = "Lines: where the output changes from one class to another." if result.has_lines and is_train else same
     label = f"The plane of the two units: {title}"

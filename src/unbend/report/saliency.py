@@ -9,11 +9,10 @@ from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from unbend._names import first_few
+from unbend._names import column_word, first_few
 from unbend._shares import small_percent
 from unbend._typing import Array
 from unbend.explain.saliency import SAME, Saliency
-from unbend.explain.units.examples import column_word
 from unbend.plot.saliency import saliency as draw
 from unbend.plot.style import PAPER, RC
 from unbend.report.sheet import SheetPart, SheetPicture, sheet
@@ -94,7 +93,7 @@ def saliency_sentences(result: Saliency) -> tuple[str, ...]:
     where = f", {_PLACES[result.form]}" if result.form in _PLACES else ""
     score = "only score" if len(result.output_names) == 1 else "greatest score"
     first = (
-        f"What the {score} that the network gives each of {len(result.ids)} held-out rows hangs on{where}.{rest} "
+        f"What the {score} that the network gives {_each(len(result.ids))} hangs on{where}.{rest} "
         "Beside each map stands that of the same network with all weights drawn anew: a map that stays the same (rank "
         f"correlation from {SAME} on) tells of the input, not of what was learned; that it changes is no proof that it "
         "tells what the network looks at."
@@ -110,6 +109,10 @@ def saliency_sentences(result: Saliency) -> tuple[str, ...]:
             f"within {_gap(float(np.nanmax(result.gap)))}."
         )
     return tuple(told)
+
+
+def _each(n: int) -> str:
+    return "a held-out row" if n == 1 else f"each of {n:,} held-out rows"
 
 
 def _two(r: float) -> str:

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from unbend._names import first_few
+from unbend._names import first_few, number_of
 from unbend.explain.shape import ClassTopology, LayerShapes
 from unbend.plot.shape import affineness, alike, dimensions, scales
 from unbend.plot.vector import vector
@@ -95,7 +95,7 @@ def _topology(result: LayerShapes, found: ClassTopology) -> str:
     """In how many pieces, and with how many holes, the classes begin and end."""
     n = len(found.classes)
     whose = f"`{found.classes[0]}`" if n == 1 else f"{n} classes together"
-    counts = [f"{_count(int(p.sum()), 'piece')} and {_count(int(h.sum()), 'hole')}"
+    counts = [f"{number_of(int(p.sum()), 'piece')} and {number_of(int(h.sum()), 'hole')}"
               for p, h in ((found.pieces[0], found.holes[0]), (found.pieces[-1], found.holes[-1]))]  # fmt: skip
     told = (
         f"Of up to {int(found.n.max())} rows each, {whose} make {counts[0]} in `{result.layers[0]}`, and {counts[1]} "
@@ -105,7 +105,3 @@ def _topology(result: LayerShapes, found: ClassTopology) -> str:
         names = first_few([f"`{name}`" for name in found.left_out], 6)
         told += f" Left out, for want of time or of rows: {names}; --budget (budget=) gives more time."
     return told
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n:,} {word}{'' if n == 1 else 's'}"

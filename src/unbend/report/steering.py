@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from unbend._names import number_of
 from unbend._shares import percent
 from unbend.explain.steering import Steering
 from unbend.plot.steering import steering as draw
@@ -39,8 +40,8 @@ def steering_sentences(found: Sequence[Steering]) -> tuple[str, ...]:
     if first.direction.kind != "mean":
         way = f"a direction ({first.direction.kind}) towards {first.direction.name}"
     told = (
-        f"Added to a layer, at every position: {way}. Shown is how many of {first.n:,} held-out rows of other classes "
-        "the network calls that class then, beside random directions of the same length."
+        f"Added to a layer, at every position: {way}. Shown is how many of {number_of(first.n, 'held-out row')} of "
+        "other classes the network calls that class then, beside random directions of the same length."
     )
     best = max(found, key=lambda one: one.effect)
     at, none = (_at(best, s) for s in (1.0, 0.0))

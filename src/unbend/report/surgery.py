@@ -3,7 +3,7 @@
 from functools import partial
 from typing import cast
 
-from unbend._names import first_few
+from unbend._names import first_few, number_of
 from unbend._shares import percent
 from unbend.explain.defaults import Operation
 from unbend.explain.surgery.cost import in_seconds
@@ -42,11 +42,10 @@ def surgery_page(result: Surgery, *, title: str) -> str:
 
 
 def _cost(result: Surgery) -> str:
-    operations = "1 operation" if len(result.cuts) == 1 else f"{len(result.cuts)} operations"
     return (
-        f"These {operations} took {result.n_passes:.1f} forward passes over {result.n:,} held-out rows, the plain one "
-        f"among them, for which {in_seconds(result.seconds)} were expected; whatever stands before a changed layer "
-        "does not run again."
+        f"{number_of(len(result.cuts), 'operation')} took {result.n_passes:.1f} forward passes over "
+        f"{number_of(result.n, 'held-out row')}, the plain one among them, for which {in_seconds(result.seconds)} were "
+        "expected; whatever stands before a changed layer does not run again."
     )
 
 

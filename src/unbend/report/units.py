@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from unbend._names import column_word
 from unbend._typing import Array, Float64, Int64, Shaped
-from unbend.explain.units.examples import Examples, column_word
+from unbend.explain.units.examples import Examples
 from unbend.explain.units.reasons import Reason
 from unbend.explain.units.units import UnitCards
 from unbend.numerics.units import Extremes
@@ -114,8 +115,8 @@ def _nearest_columns(result: UnitCards) -> dict[str, Int64[Array, "d c"]]:
         return {}
     return {
         name: np.argsort(-np.abs(r), axis=1, kind="stable")[:, :_TUNED].astype(np.int64)
-        for name, r in result.tuning.items()
-    }
+        for name, r in result.tuning.items() if r.shape[1] == result.examples.x.shape[1]
+    }  # fmt: skip
 
 
 def _with_columns(

@@ -479,7 +479,7 @@ def test_layers_are_held_until_the_output_has_come_and_not_under_checkpointing()
             for x, y in batches(3):
                 F.cross_entropy(model(x), y).backward()
                 optimiser.step()
-        assert seen[-3:] == [None, None, None] if is_checked else [None, 2, 2]
+        assert seen[-3:] == ([None, None, None] if is_checked else [None, 3, 3])  # affine, ReLU, tanh
         assert watch._switch.trail is None or len(watch._switch.trail) == 0
 
 
@@ -577,8 +577,8 @@ def test_the_distance_between_snapshots_keeps_the_budget():
     assert schedule.distance == pytest.approx(125, rel=0.05)
 
 
-class Told:
-    """A sink that is told of snapshots."""
+class StepSink:
+    """A sink that notes the steps of snapshots."""
 
     def __init__(self):
         self.steps = []
@@ -597,8 +597,8 @@ class Told:
 
 @pytest.mark.parametrize("name", ["perceptron", "residual"])
 def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
-    told = Told()
-    at_once = train(NETS[name](), n=40, every=1, budget=1e-9, sinks=(told,)).history
+    sink = StepSink()
+    at_once = train(NETS[name](), n=40, every=1, budget=1e-9, sinks=(sink,)).history
     torch.manual_seed(7)
     model, lengths = NETS[name](), []
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
@@ -615,12 +615,30 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
             if i in (5, 37):
                 lengths.append(len(watch.history.snapshots))
     waited = watch.history
-    assert told.steps == at_once.steps.tolist() == waited.steps.tolist() == list(range(1, 41))
+    assert sink.steps == at_once.steps.tolist() == waited.steps.tolist() == list(range(1, 41))
     assert lengths == [6, 38]
     for one, other in zip(at_once.snapshots, waited.snapshots, strict=True):
         assert one.layers == other.layers
         assert one.values.keys() == other.values.keys()
         assert all(other.values[k] == v for k, v in one.values.items() if k != "cost")
+
+
+def test_what_is_wrong_is_said_during_a_run_whose_every_step_is_looked_at():
+    model, said = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3)), []
+    optimiser = torch.optim.SGD(model.parameters(), 0.0)
+    with unbend.watch(model, every=1, budget=1e-9) as watch:
+        watch.on_finding(lambda found: said.append(found.finding.rule))
+        for x, y in batches(560):
+            loss = F.cross_entropy(model(x), y)
+            watch.label(y)
+            watch.log(loss=loss)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        assert said
+    asked = [s.step for s in watch.history.snapshots if "rank" in s.layers["1"]]
+    assert asked[0] == 1
+    assert np.diff(asked[-2:]) == 256
 
 
 def test_what_is_logged_after_the_last_snapshot_is_added_to_it_and_hides_nothing_it_knows(tmp_path):

@@ -61,6 +61,8 @@ const SIDE = 99;
 const AROUND = 6;
 /** Words beside the one that is marked. */
 const NAMED = 12;
+/** Classes whose bars a card has room for: of more, those whose means are farthest from the mean of all. */
+const BARS = 64;
 const SHOWN = { image: [8, 8], other: [8, 3] } as const;
 const FAINTEST = 1;
 /** Percent of the height that a bar has at least. */
@@ -171,12 +173,22 @@ function share(value: number | null | undefined): string {
   return value === null || value === undefined ? "—" : `${(100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0)}\u00a0%`;
 }
 
+/** The positions of so many values as there is room for, those farthest from their mean, in their order. */
+function farthest(values: readonly number[]): number[] {
+  const all = values.map((_, i) => i);
+  if (all.length <= BARS) return all;
+  const middle = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const far = (i: number): number => Math.abs((values[i] ?? 0) - middle);
+  return all.sort((a, b) => far(b) - far(a)).slice(0, BARS).sort((a, b) => a - b);
+}
+
 /** The mean answer to every class as bars from 0. */
 export function bars(classes: readonly string[], layer: UnitLayer, unit: number): HTMLElement[] {
   const mean = layer.mean.map((row) => row[unit] ?? 0);
   const low = Math.min(0, ...mean);
   const size = Math.max(0, ...mean) - low || 1;
-  const drawn = mean.map((value, c) => {
+  const drawn = farthest(mean).map((c) => {
+    const value = mean[c] ?? 0;
     const bar = html("i", {});
     bar.style.bottom = `${px((100 * (Math.min(value, 0) - low)) / size)}%`;
     bar.style.height = `${px(Math.max((100 * Math.abs(value)) / size, FAINTEST))}%`;
@@ -185,7 +197,7 @@ export function bars(classes: readonly string[], layer: UnitLayer, unit: number)
     }, bar);
   });
   const best = classes[layer.best[unit] ?? -1] ?? "";
-  return [html("div", { class: "means", role: "img", "aria-label": `Mean answer to each class; class ${best} stands out` }, ...drawn),
+  return [html("div", { class: "means", role: "img", "aria-label": `Mean answer to ${classes.length > BARS ? `the ${BARS} of ${classes.length} classes that differ most` : "each class"}; class ${best} stands out` }, ...drawn),
     html("div", { class: "names", "aria-hidden": "true" }, ...(classes.length <= NAMED ? classes.map((name) => html("span", {}, name)) : []))];
 }
 

@@ -26,17 +26,18 @@ def verdict(plane: BottleneckPlane) -> str:
     if isinstance(found, (JointOverlap, Overlap)):
         checked = "the proof was checked" if plane.is_verified else "the proof was not accepted"
         return (
-            f"Not separable: {len(found.rows)} of the {n:,} training rows prove that no linear read-out of the two "
-            f"units is right everywhere ({checked}). In the way {_in_the_way(plane, found)}."
+            f"Not separable: {len(set(found.rows.tolist()))} of the {n:,} training rows prove that no linear read-out "
+            f"of the two units is right everywhere ({checked}). In the way {_in_the_way(plane, found)}."
         )
     return f"Undecided within the time given ({found.reason}); {percent(plane.train)} of the training rows are right."
 
 
 def _in_the_way(plane: BottleneckPlane, found: JointOverlap | Overlap) -> str:
-    counts = Counter(plane.class_names[i] for i in plane.y[found.rows])
+    every = sorted(set(found.rows.tolist()))  # a row may stand against several classes
+    counts = Counter(plane.class_names[i] for i in plane.y[every])
     told = ", ".join(f"{n} of class {name}" for name, n in counts.most_common(5))
-    rows = ", ".join(str(row) for row in found.rows[:6])
-    return f"are {told} (rows {rows}{', …' if len(found.rows) > 6 else ''} of the training rows)"
+    rows = ", ".join(str(row) for row in every[:6])
+    return f"are {told} (rows {rows}{', …' if len(every) > 6 else ''} of the training rows)"
 
 
 def cost(plane: BottleneckPlane) -> str:

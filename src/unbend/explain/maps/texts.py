@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from unbend._typing import Array, Bool, Int64
-from unbend.explain.units.examples import examples
+from unbend.explain.units.examples import examples, speaker
 from unbend.study.prepare import Preparation
 
 _LONGEST = 300
@@ -34,7 +34,7 @@ def texts_of(
     """
     if words is None:
         return ()
-    speak = words.__getitem__ if isinstance(words, Sequence) else words
+    speak = speaker(words)
     out = np.full(len(ids), "", dtype=object)
     for part, mine in (("train", ~held_out), ("held_out", held_out)):
         found = examples(work, ids[mine], part=part)

@@ -17,10 +17,10 @@ from unbend.capture import quiet
 from unbend.errors import DataError
 from unbend.explain.defaults import FOR_IMAGES, STEPS
 from unbend.explain.maximise.noise import Doubt, doubt, shift
-from unbend.explain.maximise.parameters import Parametrisation, as_maps, parametrisation
+from unbend.explain.maximise.parameters import Parametrisation, parametrisation
 from unbend.explain.maximise.targets import Answering, Targets, numbers_of, targets
 from unbend.explain.setup import Setup, setup
-from unbend.explain.units.examples import Examples, Form, names_of
+from unbend.explain.units.examples import Examples, Form, as_maps, from_maps, names_of
 from unbend.numerics.direction import Direction
 from unbend.numerics.result import result
 from unbend.study.progress import Progress, silent, ticker, with_bars
@@ -186,7 +186,7 @@ def maximise(
     with setup(model, data, layers=chosen, rows=ROWS, batch_size=batch_size, needs_classes=False, **read_as) as made:
         asked = targets(made, layer, units, ways, is_greatest=positions == "greatest")
         rows = numbers_of(made.subject.train.inputs)
-        name, numbers = parametrisation(how.parametrisation, rows)
+        name, numbers = parametrisation(how.parametrisation, rows, made.work.rows.column_names)
         with quiet(made.model, grad=True, keeps_state=False), Answering(made, asked.tap).running() as answering:
             answers = _answers(answering, asked, rows, batch_size)
             beside = Beside(rows, answers, float(_variation(rows).mean()) if name in FOR_IMAGES else None)
@@ -275,7 +275,7 @@ def _jitter(x: Tensor, most: int | None, generator: torch.Generator) -> Tensor:
     if not reach:
         return x
     down, right = torch.randint(0, 2 * reach + 1, (2,), generator=generator).tolist()
-    return shift(maps, reach, down, right).reshape(x.shape)
+    return from_maps(shift(maps, reach, down, right), tuple(x.shape[1:]))
 
 
 def _variation(x: Tensor) -> Tensor:
@@ -312,7 +312,7 @@ def _judge(
         mean=_numbers(answers.mean(0)), spread=_numbers(answers.std(0, correction=0)),
         real_ids=ids[at.numpy()], real_answer=_numbers(best.values.T),
         examples=Examples(form=form, ids=ids[kept.numpy()], x=shown, y=y.reshape(len(y), -1)[:, 0],
-                          column_names=names_of(form, shown, made.work.rows.column_names)),
+                          column_names=() if is_map else names_of(rows, made.work.rows.column_names)),
         survival=said.survival, real_survival=said.real_survival, unlike=said.unlike, usual=said.usual,
         is_noise=said.is_noise, row_mean=columns.mean(0), row_spread=columns.std(0), n=len(rows),
         reading=asked.reading, class_names=made.class_names,

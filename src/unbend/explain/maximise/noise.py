@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unbend._typing import Array, Bool, Float64
-from unbend.explain.maximise.parameters import Whitening, as_maps
+from unbend.explain.maximise.parameters import Whitening
+from unbend.explain.units.examples import as_maps, from_maps
 
 LEAST = 0.5
 """An answer that keeps less than this share of what real rows keep under small changes is called noise,"""
@@ -124,7 +125,7 @@ def shift(maps: Float[Tensor, "n c h w"], most: int, down: int, right: int) -> F
 
 
 def _on_maps(x: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    return change(as_maps(x)).reshape(x.shape)
+    return from_maps(change(as_maps(x)), tuple(x.shape[1:]))
 
 
 def _resize(maps: Tensor, by: float) -> Tensor:
@@ -148,7 +149,7 @@ def high_frequency(made: Tensor, rows: Tensor) -> tuple[Tensor, float]:
 
 
 def _share_of_high(maps: Tensor) -> Tensor:
-    power = torch.fft.fft2(maps).abs() ** 2
+    power = torch.fft.fft2(maps.double()).abs() ** 2  # there is none of half numbers
     power[..., 0, 0] = 0
     down, right = (torch.fft.fftfreq(n, device=maps.device).abs() for n in maps.shape[2:])
     is_high = torch.maximum(down[:, None], right[None, :]) > _HIGH

@@ -11,6 +11,7 @@ of a pixel between the least and the greatest value of its channel, so every inp
     columns     every column by itself, between its least and greatest value
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from unbend.errors import DataError
 from unbend.explain.defaults import FOR_COLUMNS, FOR_IMAGES
-from unbend.explain.units.examples import image_side
+from unbend.explain.units.examples import as_maps, from_maps, image_side, is_table
 
 _EDGE = 0.02
 """Share of a channel's range at both ends that counts as the end: log-odds are finite there."""
@@ -50,17 +51,21 @@ def is_image(x: Tensor) -> bool:
     return image_side(tuple(x.shape[1:])) is not None
 
 
-def parametrisation(name: str | None, x: Float[Tensor, "n ..."]) -> tuple[str, Parametrisation]:
+def parametrisation(
+    name: str | None, x: Float[Tensor, "n ..."], names: Sequence[str] = ()
+) -> tuple[str, Parametrisation]:
     """The parametrisation of a name, fitted to training rows.
 
     Args:
         name: None for "frequency" where rows are images, else "whitened".
         x: the rows, as the model takes them.
+        names: of the columns of the data set.
 
     Raises:
         DataError: no such name, or one that only images have.
     """
-    chosen = name or (FOR_IMAGES[0] if is_image(x) else FOR_COLUMNS[0])
+    is_picture = is_image(x) and not (x.ndim == 2 and is_table(names))
+    chosen = name or (FOR_IMAGES[0] if is_picture else FOR_COLUMNS[0])
     if chosen in FOR_COLUMNS:
         return chosen, (_Whitened if chosen == "whitened" else _Columns)(x)
     if chosen not in FOR_IMAGES:
@@ -116,7 +121,7 @@ class Images:
     def inputs(self, odds: Tensor) -> Tensor:
         """Inputs of log-odds less the mean [n, c, h, w]."""
         x = self.low + (self.high - self.low) * (odds + self.mean).sigmoid()
-        return x.reshape(len(odds), *self.shape)
+        return from_maps(x, self.shape)
 
     def in_colours(self, colours: Tensor) -> Tensor:
         """Inputs of independent colours [n, c, h, w]."""
@@ -125,14 +130,6 @@ class Images:
 
 def _log_odds(maps: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return ((maps - low) / (high - low).clamp_min(_NOTHING)).clamp(_EDGE, 1 - _EDGE).logit()
-
-
-def as_maps(x: Tensor) -> Tensor:
-    """Rows of images as [n, c, h, w]."""
-    side = image_side(tuple(x.shape[1:]))
-    assert side is not None  # noqa: S101  asked by the caller
-    h, w, c = side
-    return x.reshape(len(x), h, w, c).movedim(-1, 1) if x.ndim < 4 else x
 
 
 @final

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from unbend._names import number_of
 from unbend.capture import Tap, quiet
 from unbend.explain.setup import Setup
 from unbend.explain.surgery.replay import Replay
@@ -37,11 +38,12 @@ class SurgeryCost:
     @property
     def sentence(self) -> str:
         """The same in words."""
-        layers = "1 layer" if self.n_layers == 1 else f"{self.n_layers} layers"
+        layers = number_of(self.n_layers, "layer")
         fitted = "the" if self.n_fit is None else f"{self.n_fit:,}"
         told = (
             f"Surgery reads {fitted} training rows once; then {self.n_operations} operations on {layers} take "
-            f"{self.n_passes:.1f} forward passes over {self.n:,} held-out rows, about {in_seconds(self.seconds)}"
+            f"{self.n_passes:.1f} forward passes over {number_of(self.n, 'held-out row')}, about "
+            f"{in_seconds(self.seconds)}"
         )
         if self.budget is not None and self.seconds > self.budget:
             return f"{told}; after {in_seconds(self.budget)} fewer rows do."

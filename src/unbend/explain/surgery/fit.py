@@ -6,6 +6,7 @@ In: a model on data. Out: a `LayerFit` for every layer. One pass over the traini
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.progress import Progress, ticker
 from unbend.study.source import Part
+from unbend.study.values import wanted_state
 
 _RIDGE = 1e-6
 """Penalty of the affine map, as a share of the variance of a unit."""
@@ -91,7 +93,7 @@ def fit_layers(made: Setup, taps: Sequence[Tap], progress: Progress, *, seed: in
 
 
 def _fit(states: dict[str, Any], tap: Tap, maps: "_MapSums | None", seed: int) -> LayerFit:
-    moments, second = states["MomentState"], states["SecondState"]
+    moments, second = wanted_state(states, MomentState), wanted_state(states, SecondState)
     is_whole = tap.view.rule in {"none", "mean", "last", "cls", "flatten"} and not tap.view.sketch
     eraser = erase(second) if is_whole else None
     control = None if eraser is None else erase_random(second, eraser.rank, seed)
@@ -202,7 +204,7 @@ class _MapSums:
         if self._is_lost:
             return
         x, y = given.flatten(0, -2), out.detach().flatten(0, -2)
-        step = -(-len(x) // _POSITIONS)
+        step = even_step(len(x), len(x) // max(len(out), 1))
         if self._products is None:
             self._products = Products(x.shape[1], y.shape[1], x.device)
         self._products.add(x[::step].contiguous(), y[::step].double().contiguous())
@@ -215,6 +217,26 @@ class _MapSums:
         """The best affine map; None where there is none."""
         found = self.second()
         return None if found is None else best_affine(found)
+
+
+def even_step(n: int, positions: int) -> int:
+    """The step from position to position that leaves at most 4,096 of all and passes over none for good.
+
+    One that shares a factor with the positions of a row would take some of them in every row: of maps of 8 × 8 pixels
+    every fourth is a column at the edge or in the middle.
+
+    Args:
+        n: positions of all rows.
+        positions: of one row.
+
+    Example:
+        >>> even_step(4096, 64), even_step(16384, 64), even_step(65536, 9 * 5)
+        (1, 5, 16)
+    """
+    step = max(-(-n // _POSITIONS), 1)
+    while gcd(step, positions) > 1:
+        step += 1
+    return step
 
 
 def best_affine(second: SecondState) -> AffineMap:

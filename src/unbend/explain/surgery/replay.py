@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, final
 
 from torch import Tensor, nn
 
-from unbend.capture import call, tensor_of
+from unbend.capture import as_rows, call, tensor_of
 from unbend.capture.flow.operations import name_of
 from unbend.capture.hearing import hear_calls
 from unbend.capture.inputs import copy_of, map_tensors
@@ -169,7 +169,7 @@ class Replay:
             found = tensor_of(call(self._model, inputs))
         if found is None:
             raise ModelError("model: expected a tensor among its outputs, got none.")
-        return found.tensor.float()
+        return as_rows(found.tensor).float()
 
 
 class _Player(_Watch):

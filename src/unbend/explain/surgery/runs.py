@@ -24,6 +24,9 @@ CHEAP = 0.02
 _WHOLE = 4
 """and of runs up to this long every part is tried; of longer ones the whole, and both halves."""
 
+_SAME = 1e-3
+"""How far two outputs may differ by rounding alone, relative to the greatest: of networks in half numbers too."""
+
 
 @result
 class LayerRun:
@@ -42,15 +45,18 @@ class LayerRun:
     cost: PairedDifference
 
 
-def chains(taps: Sequence[Tap], costs: Mapping[str, float]) -> list[tuple[Tap, ...]]:
+def chains(
+    taps: Sequence[Tap], costs: Mapping[str, float], every: Sequence[Tap] | None = None
+) -> list[tuple[Tap, ...]]:
     """Runs of modules that feed only one another, each of which an affine map replaces at little cost.
 
     Args:
-        taps: all layers looked at, in order.
+        taps: the layers that are changed, in order.
         costs: held-out accuracy that the affine map of each costs.
+        every: all layers that may read one of them, the output among them; None for those that are changed.
     """
     readers: dict[str, set[str]] = {}
-    for tap in taps:
+    for tap in taps if every is None else every:
         for name in tap.feeders:
             readers.setdefault(name, set()).add(tap.name)
     found: list[tuple[Tap, ...]] = []
@@ -124,13 +130,25 @@ def _outputs(
 
 
 def _replace(replay: Replay, inputs: object, run: tuple[Tap, ...], found: AffineMap) -> Tensor | None:
-    """The output with the map in place of the first layer, and the others handing its values on."""
+    """The output with the map in place of the first layer, and the others handing its values on.
+
+    None where something else reads a layer of the run: with the same values behind the last layer alone, the output is
+    another one then.
+    """
+    last: list[Tensor] = []
+
+    def keep(out: Tensor, given: Tensor | None) -> Tensor:
+        last.append(hand_on(out, given))
+        return last[-1]
+
     changes: dict[tuple[str, str, int], Change] = {tap.place: hand_on for tap in run}
-    changes[run[0].place] = affine_change(run[-1], found)
+    changes[run[0].place], changes[run[-1].place] = affine_change(run[-1], found), keep
     try:
-        return replay.change(inputs, changes).cpu()
-    except ModelError:
+        whole = replay.change(inputs, changes)
+        alone = replay.change(inputs, {run[-1].place: lambda _out, _given: last[0]})
+    except (ModelError, RuntimeError):
         return None
+    return whole.cpu() if torch.allclose(whole, alone, _SAME, _SAME * float(alone.abs().max())) else None
 
 
 def longest(runs: Sequence[LayerRun]) -> tuple[LayerRun, ...]:

@@ -264,7 +264,7 @@ def _runs(
 ) -> tuple[LayerRun, ...]:
     """Runs of layers that an affine map replaces one by one at little cost, tried with one matrix in their place."""
     costs = {cut.layer: cut.cost.difference for cut in cuts if cut.operation == "affine"}
-    candidates = [part for run in chains(taps, costs) for part in parts(run)]
+    candidates = [part for run in chains(taps, costs, made.work.plan.taps) for part in parts(run)]
     return try_runs(made, candidates, size, budget, progress) if candidates else ()
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from unbend._names import first_few
+from unbend._names import first_few, number_of
 from unbend._shares import percent
 from unbend.explain.surgery.runs import LayerRun, longest
 from unbend.explain.surgery.surgery import Cut, Erasure, Surgery
 from unbend.study.worth import LITTLE, MUCH, is_little, is_much, outermost, points
 
 _MOST = 4
+_NOTHING = "That is about the base rate: a network that has nothing to lose shows nothing of what its layers are worth."
 _WHOLE = {"none", "flatten"}
 """Readings that leave nothing of a layer out."""
 READINGS = {"mean": "the mean over positions", "last": "the last position", "cls": "the first position"}
@@ -18,9 +19,12 @@ READINGS = {"mean": "the mean over positions", "last": "the last position", "cls
 def sentences(found: Surgery) -> tuple[str, ...]:
     """The findings, the most surprising first."""
     first = (
-        f"On {found.n:,} held-out rows the network is right in {percent(found.accuracy)}; the most frequent class "
-        f"alone is {percent(found.base_rate)}. Costs are in points of that accuracy, with 95 % intervals paired by row."
+        f"On {number_of(found.n, 'held-out row')} the network is right in {percent(found.accuracy)}; the most frequent "
+        f"class alone is {percent(found.base_rate)}. Costs are in points of that accuracy, with 95 % intervals paired "
+        "by row."
     )
+    if found.accuracy <= found.base_rate + MUCH:
+        return first, _NOTHING, *_proof(found, sum(1 for cut in found.cuts if cut.operation == "erase"))
     told = [
         first,
         *_runs(found.runs),
@@ -34,11 +38,19 @@ def sentences(found: Surgery) -> tuple[str, ...]:
 
 
 def _runs(runs: Sequence[LayerRun]) -> list[str]:
-    return [
-        f"Layers {', '.join(f'`{name}`' for name in run.layers)} can be replaced by one matrix at a cost of "
-        f"{points(run.cost)}."
-        for run in longest(runs)[:_MOST]
-    ]
+    """Runs of layers that one matrix replaces, those first that surely do not cost much."""
+    shown = sorted(longest(runs), key=lambda run: run.cost.high > MUCH)
+    return [_run(run) for run in shown[:_MOST]]
+
+
+def _run(run: LayerRun) -> str:
+    names = ", ".join(f"`{name}`" for name in run.layers)
+    if run.cost.high <= MUCH:
+        return f"Layers {names} can be replaced by one matrix at a cost of {points(run.cost)}."
+    return (
+        f"One matrix in the place of layers {names} costs {points(run.cost)}, which "
+        f"{number_of(run.cost.n, 'row')} cannot tell from nothing or from much."
+    )
 
 
 def is_useless(cut: Cut) -> bool:
@@ -121,7 +133,7 @@ def _proof(found: Surgery, n: int) -> list[str]:
     if not n:
         return []
     worst = max(one.gap_left for one in found.erasures)
-    where = f"all {n} erased layers" if n > 1 else "the erased layer"
+    where = f"all {n} erased layers" if n > 2 else "both erased layers" if n == 2 else "the erased layer"
     told = (
         f"In {where} the class means are equal up to {worst:.1g} standard deviations, so no linear read-out beats a "
         f"constant on the rows they were fitted on{_as_read(found.erasures)}.{_leaks(found.erasures)}"

@@ -3,16 +3,20 @@
 In: the data, row numbers. Out: `Examples`.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import isqrt
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from unbend._names import column_word
 from unbend._typing import Array, Int64, Shaped
 from unbend.capture.inputs import named_tensors
+from unbend.errors import DataError
 from unbend.numerics.result import result
 from unbend.study.prepare import Preparation
 from unbend.study.source import Part
@@ -20,6 +24,10 @@ from unbend.study.source import Part
 Form: TypeAlias = Literal["image", "columns", "tokens", "none"]
 LEAST_SIDE = 7
 """Flat rows are shown as square images from this side on: fewer columns are a table."""
+_LONGEST = 2
+"""Rows of two axes are images where one is at most this many times the other: longer ones are series."""
+_MOST = 4096
+"""Numbers a row up to which arrays that are no images are shown as columns."""
 _CHANNELS = (1, 3)
 _COLOURS = ("red", "green", "blue")
 
@@ -34,6 +42,7 @@ class Examples:
         x: the rows: images [s, h, w, c], columns [s, q], or token numbers [s, t].
         y: their labels, as they are coded.
         column_names: of columns; empty where they have none.
+        is_channels_last: whether the model takes images as [h, w, c].
     """
 
     form: Form
@@ -41,6 +50,7 @@ class Examples:
     x: Shaped[Array, "s ..."]
     y: Shaped[Array, "s"]
     column_names: tuple[str, ...] = ()
+    is_channels_last: bool = False
 
     def at(self, ids: Int64[Array, "*m"]) -> Int64[Array, "*m"]:
         """Where the rows of these numbers are."""
@@ -56,7 +66,7 @@ class Examples:
         if self.form != "image":
             return column_word(self.column_names, number)
         _, h, w, c = self.x.shape
-        channel, place = divmod(number, h * w)
+        channel, place = divmod(number, c)[::-1] if self.is_channels_last else divmod(number, h * w)
         pixel = f"the pixel in row {place // w}, column {place % w}"
         return pixel if c == 1 else f"the {_COLOURS[channel]} of {pixel}"
 
@@ -72,12 +82,14 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     Cost:
         Reads the rows of that part once, without running the model.
     """
-    wanted = np.unique(ids[ids >= 0])
+    wanted, names = np.unique(ids[ids >= 0]), work.rows.column_names
     kept, labels, numbers = [], [], []
     form: Form = "none"
+    inputs: Any = None
     for batch in work.rows.batches(part):
         mine = np.flatnonzero(np.isin(batch.ids, wanted, assume_unique=True))
-        form, x = picture(work.fit(batch.inputs), len(batch.ids))
+        inputs = work.fit(batch.inputs)
+        form, x = picture(inputs, len(batch.ids), names)
         if len(mine):
             kept.append(x[mine])
             numbers.append(batch.ids[mine])
@@ -86,37 +98,63 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     if not kept:
         return Examples(form="none", ids=wanted[:0], x=np.zeros((0, 0)), y=wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
-    x = _join(kept)[order]
-    names = names_of(form, x, work.rows.column_names)
-    return Examples(form=form, ids=found[order], x=x, y=np.concatenate(labels)[order], column_names=names)
+    shown = _numbers_of(inputs, len(batch.ids))
+    return Examples(
+        form=form, ids=found[order], x=_join(kept)[order], y=np.concatenate(labels)[order],
+        column_names=() if shown is None or form != "columns" else names_of(shown, names),
+        is_channels_last=shown is not None and form == "image" and is_channels_last(tuple(shown.shape[1:])),
+    )  # fmt: skip
 
 
-def names_of(form: Form, x: Shaped[Array, "s ..."], names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of columns, where rows are shown as columns and each has its own.
+def names_of(x: Tensor, names: tuple[str, ...]) -> tuple[str, ...]:
+    """What the columns are called that rows are shown as: as in the table, or by the place in a series.
 
     Args:
-        form: how rows are shown.
-        x: the rows.
+        x: the rows, as the model takes them.
         names: of the columns of the data set.
-    """
-    return names if form == "columns" and x.shape[1] == len(names) else ()
-
-
-def column_word(names: Sequence[str], j: int, *, is_alone: bool = False) -> str:
-    """What a column is called: by its name, or by its number.
-
-    Args:
-        names: of all columns; none where they have none.
-        j: which column.
-        is_alone: whether the name stands for itself, as at an axis.
 
     Example:
-        >>> column_word(("age", "sex"), 1), column_word((), 1), column_word(("age", "sex"), 1, is_alone=True)
-        ('column “sex”', 'column 1', 'sex')
+        >>> names_of(torch.zeros(1, 2), ("age", "sex")), names_of(torch.zeros(1, 2, 2), ())
+        (('age', 'sex'), ('[0,0]', '[0,1]', '[1,0]', '[1,1]'))
     """
-    if not names:
-        return f"column {j}"
-    return names[j] if is_alone else f"column \u201c{names[j]}\u201d"
+    if x.ndim > 2:
+        return tuple(f"[{','.join(map(str, place))}]" for place in np.ndindex(*x.shape[1:]))
+    return names if x.shape[1] == len(names) else ()
+
+
+def is_table(names: Sequence[str]) -> bool:
+    """Whether columns are called by more than their numbers: those of an image are not.
+
+    Example:
+        >>> is_table(["age", "sex"]), is_table(["pixel_0_0", "pixel_0_1"]), is_table([])
+        (True, False, False)
+    """
+    return len({re.sub(r"\d+", "", name) for name in names}) > 1
+
+
+def speaker(words: Sequence[str] | Callable[[int], str]) -> Callable[[int], str]:
+    """From the number of a token to its word.
+
+    Args:
+        words: the vocabulary: a list, or a function of the number.
+
+    Raises:
+        DataError: when it is called, for a token that the list does not have.
+
+    Example:
+        >>> speaker(["no", "yes"])(1)
+        'yes'
+    """
+    return partial(_word_of, words) if isinstance(words, Sequence) else words
+
+
+def _word_of(words: Sequence[str], token: int) -> str:
+    if not 0 <= token < len(words):
+        raise DataError(
+            f"words: the data hold token {token}, and the vocabulary has the {len(words):,} from 0 to "
+            f"{len(words) - 1:,}. Pass that of the tokenizer by which the data were made."
+        )
+    return words[token]
 
 
 def _join(parts: list[Array]) -> Array:
@@ -127,22 +165,31 @@ def _join(parts: list[Array]) -> Array:
     return np.concatenate([np.pad(part, ((0, 0), (0, length - part.shape[1]))) for part in parts])
 
 
-def picture(inputs: object, n: int) -> tuple[Form, Array]:
-    """A batch of inputs as it can be shown."""
+def picture(inputs: object, n: int, names: Sequence[str] = ()) -> tuple[Form, Array]:
+    """A batch of inputs as it can be shown.
+
+    Args:
+        inputs: as the model takes them.
+        n: rows.
+        names: of the columns of the data set.
+    """
     tensors = dict(named_tensors(inputs))
     tokens = next((t for name, t in tensors.items() if _is_tokens(t, n) and "mask" not in name), None)
     if tokens is not None:
         return "tokens", tokens.cpu().numpy()
-    x = next((t for t in tensors.values() if t.is_floating_point() and t.ndim >= 2 and len(t) == n), None)
+    x = _numbers_of(inputs, n)
     if x is None:
         return "none", np.zeros((n, 0))
     x = x.detach().float().cpu()
-    side = image_side(tuple(x.shape[1:]))
-    if side is None:
-        return ("columns", x.flatten(1).numpy()) if x.ndim == 2 else ("none", np.zeros((n, 0)))
-    h, w, c = side
-    is_flat = x.ndim < 4
-    return "image", (x.reshape(n, h, w, c) if is_flat else x.reshape(n, c, h, w).permute(0, 2, 3, 1)).numpy()
+    if image_side(tuple(x.shape[1:])) is not None and not (x.ndim == 2 and is_table(names)):
+        return "image", as_maps(x).movedim(1, -1).numpy()
+    return ("columns", x.flatten(1).numpy()) if x.ndim == 2 or x[0].numel() <= _MOST else ("none", np.zeros((n, 0)))
+
+
+def _numbers_of(inputs: object, n: int) -> Tensor | None:
+    """The tensor of numbers that is shown."""
+    tensors = (t for _, t in named_tensors(inputs))
+    return next((t for t in tensors if t.is_floating_point() and t.ndim >= 2 and len(t) == n), None)
 
 
 def _is_tokens(tensor: Tensor, n: int) -> bool:
@@ -153,13 +200,41 @@ def image_side(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     """Height, width and channels of an input that is an image; None for one that is none.
 
     Example:
-        >>> image_side((3, 32, 32)), image_side((784,)), image_side((30,))
-        ((32, 32, 3), (28, 28, 1), None)
+        >>> image_side((3, 32, 32)), image_side((32, 32, 3)), image_side((784,))
+        ((32, 32, 3), (32, 32, 3), (28, 28, 1))
+        >>> image_side((30,)), image_side((128, 9))
+        (None, None)
     """
     if len(shape) == 3 and shape[0] in _CHANNELS and min(shape[1:]) > 1:
         return shape[1], shape[2], shape[0]
-    if len(shape) == 2 and min(shape) >= LEAST_SIDE:
+    if is_channels_last(shape):
+        return shape[0], shape[1], shape[2]
+    if len(shape) == 2 and min(shape) >= LEAST_SIDE and max(shape) <= _LONGEST * min(shape):
         return *shape, 1
     if len(shape) == 1 and isqrt(shape[0]) ** 2 == shape[0] and shape[0] >= LEAST_SIDE**2:
         return isqrt(shape[0]), isqrt(shape[0]), 1
     return None
+
+
+def is_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether an input is an image whose channels are its last axis."""
+    return len(shape) == 3 and shape[0] not in _CHANNELS and shape[2] in _CHANNELS and min(shape[:2]) >= LEAST_SIDE
+
+
+def as_maps(x: Tensor) -> Tensor:
+    """Rows of images as [n, c, h, w]."""
+    side = image_side(tuple(x.shape[1:]))
+    assert side is not None  # noqa: S101  asked by the caller
+    h, w, c = side
+    return x if tuple(x.shape[1:]) == (c, h, w) else x.reshape(len(x), h, w, c).movedim(-1, 1)
+
+
+def from_maps(maps: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Images [n, c, h, w] in the shape in which the model takes one.
+
+    Example:
+        >>> rows = torch.arange(192.0).reshape(1, 8, 8, 3)
+        >>> bool((from_maps(as_maps(rows), (8, 8, 3)) == rows).all())
+        True
+    """
+    return maps if tuple(maps.shape[1:]) == shape else maps.movedim(1, -1).reshape(len(maps), *shape)

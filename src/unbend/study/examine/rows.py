@@ -69,6 +69,7 @@ def rows(subject: Subject, scores: Scores, *, is_normalised: bool) -> DataFacts:
         copies=_copies(subject),
         leak=leak,
         leak_score=leak_score,
+        leak_name=_name_of(subject, leak),
         targets_are_inputs=subject.table is not None and are_inputs(subject.table),
         noise=train.noise,
         noise_held_out=unseen.noise,
@@ -193,6 +194,12 @@ def _leak(subject: Subject, scores: Scores) -> tuple[int, float]:
         return -1, math.nan
     needed = max(_TELLS, 1 - _LEFT * (1 - scores.majority)) if subject.n_classes else _TELLS_R2
     return _telling(*table, np.array([subject.n_classes, needed]))
+
+
+def _name_of(subject: Subject, column: int) -> str:
+    """What a column of the table is called; nothing where columns have no names of their own."""
+    names = subject.column_names
+    return names[column] if 0 <= column < len(names) == subject.train.inputs.shape[1] else ""
 
 
 @keep_answers

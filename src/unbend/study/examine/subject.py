@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from unbend._typing import Array
-from unbend.capture import call, tensor_of
+from unbend.capture import as_rows, call, tensor_of
 from unbend.capture.inputs import join, take, tensors_in
 from unbend.capture.twin.fresh import duplicate
 from unbend.numerics.single import turn
@@ -79,6 +79,7 @@ class Subject:
         loss: as the caller gave it, or None.
         protect: applied to inputs before a network gets them, such as a copy where it writes into them.
         most: rows of each part at most.
+        in_rows: whether an output of one number a sample is a row of one; a loss of the caller's may need it as it is.
     """
 
     def __init__(
@@ -91,11 +92,13 @@ class Subject:
         loss: Loss | str | None,
         protect: Callable[[Any], Any] = lambda inputs: inputs,
         most: int = MOST,
+        in_rows: bool = False,
     ) -> None:
         self.model: nn.Module = model
         self.n_classes: int = n_classes
         self.loss: Loss | str | None = loss
-        self._protect = protect
+        self.column_names: tuple[str, ...] = source.column_names
+        self._protect, self._in_rows = protect, in_rows
         self.train: Sample = sample(source, "train", fit, n_classes, most)
         self.held_out: Sample = sample(source, "held_out", fit, n_classes, most)
 
@@ -104,7 +107,7 @@ class Subject:
         found = tensor_of(call(net, self._protect(inputs)))
         if found is None:
             raise TypeError("model: expected a tensor among its outputs, got none.")
-        return found.tensor
+        return as_rows(found.tensor) if self._in_rows else found.tensor
 
     def outputs(self, net: nn.Module, rows: Sample) -> Tensor:
         """Its outputs for all of some rows, without gradients."""

@@ -224,6 +224,7 @@ class DataFacts:
         targets_are_inputs: the targets are the inputs themselves, as those of an autoencoder.
         precision: average precision with which the network's output ranks the held-out rows of each class before the
             others, averaged over the classes; one over their number by chance. NaN where there is no `confusion`.
+        leak_name: name of the column that tells the label alone; empty where it has none.
     """
 
     spread_low: float
@@ -247,6 +248,7 @@ class DataFacts:
     noise_held_out: float = float("nan")
     targets_are_inputs: bool = False
     precision: float = float("nan")
+    leak_name: str = ""
 
 
 @result

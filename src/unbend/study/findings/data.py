@@ -11,7 +11,7 @@ from unbend._shares import percent
 from unbend._typing import Array
 from unbend.numerics.interval import wilson
 from unbend.numerics.readout import READERS, Readout
-from unbend.study.examine.values import APART, Examination
+from unbend.study.examine.values import APART, DataFacts, Examination
 from unbend.study.findings.evidence import SURE, Evidence, name_of
 from unbend.study.values import Finding, Severity
 
@@ -325,12 +325,17 @@ def leaked(e: Evidence) -> Iterator[Finding]:
     if x.rows.leak >= 0:
         yield Finding(
             "leak", "warning", None,
-            f"Input column {x.rows.leak} alone tells the label: a leak of the label?",
+            f"{_column(x.rows)} alone tells the label: a leak of the label?",
             f"A tree on this column is right on {x.rows.leak_score:.3f} of the held-out rows."
             if e.about.class_names else f"A tree on this column has a held-out R² of {x.rows.leak_score:.3f}.",
             "If the column is made from the label, the network will fail where that is not known.",
             "Check where this column comes from.",
         )  # fmt: skip
+
+
+def _column(found: DataFacts) -> str:
+    """The column that tells the label, by its name where it has one."""
+    return f"Input column {found.leak}" if not found.leak_name else f"Input column \u201c{found.leak_name}\u201d"
 
 
 def unscaled(e: Evidence) -> Iterator[Finding]:

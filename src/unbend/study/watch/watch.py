@@ -35,9 +35,9 @@ from unbend.study.watch.sums import CHECKED
 
 _REPORTS = 0.5
 """Part of the budget that snapshots may take; the rest is what the steps between them cost."""
-_TOGETHER = 16
-"""Snapshots that are made at once where nobody waits for them: one by one between two products, in a processor whose
-caches hold other things, each takes three times as long."""
+_MOST_WAITING = 16
+"""Steps that were looked at and wait for their snapshots, at most, where no file and no tracker waits: made one by one
+between two products, in a processor whose caches hold other things, each snapshot takes three times as long."""
 _UNSEEN = (
     "watch: nothing was seen of the layers in a step of the optimiser, because {why}. Gradients and weights are "
     "watched all the same."
@@ -94,7 +94,7 @@ class Watch:
             self._y = y
 
     def log(self, **values: Tensor | float) -> None:
-        """Note numbers of this step, such as `loss=loss`; they are read only when the next snapshot is made.
+        """Note numbers of this step, such as `loss=loss`; of those on a device a copy waits for the next snapshot.
 
         Names that begin with `validation_` are taken for held-out numbers by the findings.
 
@@ -294,7 +294,7 @@ class Watch:
                        "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         self._notice(seen.bad)
         self._waiting.append((self._step, self._seconds, seen))
-        if self._sinks or seen.is_urgent or seen.bad is not None or len(self._waiting) == _TOGETHER:
+        if self._sinks or seen.is_urgent or seen.bad is not None or len(self._waiting) == _MOST_WAITING:
             self._take_snapshots()
         if seen.is_deep or seen.bad is not None:
             self._judge()
