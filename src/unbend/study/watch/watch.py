@@ -245,6 +245,7 @@ class Watch:
         except (RuntimeError, TypeError, ValueError) as error:
             chosen, notes = (), (f"No layer is looked at, since the model cannot be copied: {error}",)
         self._reporter = Reporter(self._model, chosen, self._how, has_histograms=self._sinks.takes_histograms)
+        self._reporter.advance(self._step)  # a run that goes on does not begin at 0
         self._hooks.enter_context(set_hooks(self._model, self._reporter.receivers(), self._switch))
         self._about = _about(self._model, self._how, chosen, notes)
         self._sinks.begin(self._about)
