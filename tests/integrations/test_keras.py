@@ -1,12 +1,14 @@
 """A Keras model on the torch backend, watched while it is fitted."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
 from tests.integrations.test_trainers import rows
 
 import unbend
+from unbend.errors import UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Keras warns of its own."""
@@ -122,3 +124,17 @@ def test_keras_optimisers_that_add_batches_up_or_scale_the_loss_tell_their_own_s
     assert scaled.steps.tolist() == plain.steps.tolist() == [1, 2, 3, 4, 5, 6]
     np.testing.assert_allclose(scaled.value("gradient"), plain.value("gradient"), rtol=1e-3)
     np.testing.assert_allclose(scaled.value("clipped"), 1, rtol=1e-6)
+
+
+def test_other_backends_are_refused_with_what_to_set_installed_or_not(keras, monkeypatch):
+    from unbend.integrations import keras as ours
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.backend, "backend", lambda: "jax")
+        with pytest.raises(UnsupportedError, match=r"the backend is jax, .* Set KERAS_BACKEND=torch before"):
+            ours.watch_callback()
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setitem(sys.modules, "keras", None)  # as if its backend could not be imported
+    monkeypatch.setattr(ours, "find_spec", lambda _: True)
+    with pytest.raises(UnsupportedError, match=r"the backend is tensorflow, .* Set KERAS_BACKEND=torch before"):
+        ours.watch_callback()

@@ -4,7 +4,6 @@ import json
 import math
 import shutil
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -20,14 +19,6 @@ from unbend.study.history.values import Snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Trackers warn of their own."""
-
-
-@pytest.fixture
-def unchecked():
-    """Types unchecked, as for a user, so that our own sentence is what a wrong value meets."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def run(sink, **how):
@@ -271,6 +262,13 @@ def test_what_is_no_object_of_a_tracker_and_a_place_that_cannot_be_written_are_r
 def test_a_missing_library_is_named_with_its_extra():
     with pytest.raises(MissingExtraError, match=r"nothing_of_the_kind: is not installed. .* 'unbend\[x\]'"):
         library("nothing_of_the_kind", "x")
+
+
+def test_a_library_that_misses_another_is_not_called_missing_itself(tmp_path, monkeypatch):
+    (tmp_path / "needs_another.py").write_text("import nothing_of_the_kind.part")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingExtraError, match=r"^needs_another: is installed, and needs nothing_of_the_kind, which"):
+        library("needs_another", "x")
 
 
 def test_numbers_that_are_not_finite_and_names_that_are_too_long_do_not_reach_a_tracker():

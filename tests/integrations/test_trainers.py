@@ -201,7 +201,7 @@ def test_a_lightning_module_of_which_nothing_is_called_is_watched_by_its_weights
         callback, _ = fit_lightning(module)
     h = callback.watch.history
     assert [layer.name for layer in h.about.layers] == ["", "stack.0", "stack.2"]
-    assert h.steps.tolist() == [1, 2, 3, 4, 5]  # from the second step on
+    assert h.steps.tolist() == [2, 3, 4, 5, 6]  # from the second step on
     assert (h.layer("stack.2", "gradient") > 0).all()
 
 
@@ -310,6 +310,49 @@ def test_a_loss_that_hugging_face_hides_is_named_and_a_training_that_raised_is_c
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
+def test_a_training_that_goes_on_from_a_checkpoint_goes_on_in_its_history(tmp_path):
+    pytest.importorskip("accelerate", reason="accelerate, which the trainer needs, is not installed (extra accelerate)")
+    from transformers import Trainer, TrainingArguments
+
+    from unbend.integrations.huggingface import watch_callback
+
+    x, y = rows()
+    data = [{"x": a, "labels": b} for a, b in zip(x, y, strict=True)]
+
+    def train_to(n, **how):
+        torch.manual_seed(0)
+        args = TrainingArguments(
+            output_dir=str(tmp_path), max_steps=n, per_device_train_batch_size=16, report_to=[], use_cpu=True,
+            save_strategy="steps", save_steps=4, disable_tqdm=True, seed=0, lr_scheduler_type="constant",
+        )  # fmt: skip
+        callback = watch_callback(every=1, file=tmp_path / "run.unbend")
+        Trainer(ForTrainer(), args, train_dataset=data, callbacks=[callback]).train(**how)
+        return callback.watch.history
+
+    first = train_to(6)
+    second = train_to(8, resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+    assert (first.steps.tolist(), second.steps.tolist()) == ([1, 2, 3, 4, 5, 6], [5, 6, 7, 8])
+    np.testing.assert_allclose(second.value("gradient")[:2], first.value("gradient")[4:], rtol=1e-5)
+    assert unbend.open_history(tmp_path / "run.unbend").steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_lightning_that_goes_on_from_a_checkpoint_counts_on(tmp_path):
+    pl = pytest.importorskip("lightning.pytorch", reason="Lightning is not installed (extra lightning)")
+    from unbend.integrations.lightning import watch_callback
+
+    def train_to(n, **how):
+        callback = watch_callback(every=1)
+        trainer = pl.Trainer(max_steps=n, callbacks=[callback], logger=False, enable_progress_bar=False,
+                             enable_model_summary=False, enable_checkpointing=False, accelerator="cpu",
+                             default_root_dir=tmp_path)  # fmt: skip
+        trainer.fit(lightning_module(classify, {"net": perceptron()}), DataLoader(TensorDataset(*rows()), 32), **how)
+        trainer.save_checkpoint(tmp_path / "at.ckpt")
+        return callback.watch.history.steps.tolist()
+
+    assert train_to(3) == [1, 2, 3]
+    assert train_to(5, ckpt_path=tmp_path / "at.ckpt") == [4, 5]
+
+
 def test_skorch():
     skorch = pytest.importorskip("skorch", reason="skorch is not installed (extra skorch)")
     from unbend.integrations.skorch import watch_callback
@@ -380,7 +423,7 @@ def test_accelerate():
                 accelerator.backward(loss)
                 watch.label(y)
                 if watched:
-                    accelerator.log({"loss": loss.item()})
+                    accelerator.log({"loss": loss.item(), "eval/acc": np.float32(0.5), "rows": x, "text": "a"})
                 if accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(model.parameters(), 1e-3)
                 optimiser.step()
@@ -396,3 +439,5 @@ def test_accelerate():
     assert h.value("micro_batches").tolist() == [2] * 4
     np.testing.assert_allclose(h.value("gradient") * h.value("clipped"), 1e-3, rtol=1e-3)
     assert np.isfinite(h.value("loss")).all()
+    assert (h.value("validation_accuracy") == 0.5).all()
+    assert not {"eval/acc", "rows", "text"} & set(h.logged_names())

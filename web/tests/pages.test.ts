@@ -109,6 +109,10 @@ test("numbers taken now and then are joined and stand until the next", () => {
   const sparse = [1, null, null, null, null, 3, null, null, null, null];
   expect(valueAt(sparse, 4)).toBe(1);
   expect(valueAt([1, null, 3], 1)).toBeNull();
+  const everyOther = [null, 1, null, 2, null, 3, null, null, 4, 5];
+  expect(valueAt(everyOther, 6)).toBe(3);
+  expect(curvePath(everyOther, (i) => i, (v) => v)).toMatch(/^M1 1.*L3 2.*L5 3.*L8 4.*L9 5/);
+  expect(valueAt([1, 2, 3, null, null, 4, 5, null, null, null], 4)).toBeNull();
   const path = curvePath(sparse, (i) => i, (v) => v);
   expect(path).toContain("L5 3");
   expect(curvePath([null, 2, null], (i) => i, (v) => v)).toContain("M1 2");

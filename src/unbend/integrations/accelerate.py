@@ -6,14 +6,13 @@ Steps that the accelerator leaves out while it accumulates, or that its scaler s
 
 from typing import Any
 
-from torch import Tensor
-
 from unbend.integrations.extra import library
+from unbend.integrations.held_out import held_out, others
 from unbend.study.watch import Watch
 
 
 def watch_tracker(watch: Watch) -> Any:
-    """A tracker for `Accelerator(log_with=[…])` that hands logged numbers on to a watch.
+    """A tracker for `Accelerator(log_with=[…])` that hands logged numbers on to a watch, and leaves out all else.
 
     Args:
         watch: of the loop.
@@ -39,7 +38,6 @@ def watch_tracker(watch: Watch) -> Any:
 
         def log(self, values: dict[str, Any], step: int | None = None, **_more: Any) -> None:
             """Hand numbers on."""
-            known = {name: value for name, value in values.items() if isinstance(value, (int, float, Tensor))}
-            watch.log(**{name: value if isinstance(value, Tensor) else float(value) for name, value in known.items()})
+            watch.log(**others(values), **held_out(values))
 
     return WatchTracker()

@@ -11,11 +11,16 @@ def library(name: str, extra: str) -> Any:
     """A library that an extra of unbend brings.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: it is not installed, or something that it needs itself is not.
     """
     try:
         return import_module(name)
     except ImportError as error:
+        if error.name is not None and error.name.partition(".")[0] != name.partition(".")[0]:
+            raise MissingExtraError(
+                f"{name}: is installed, and needs {error.name}, which is not. Install that, or run: pip install "
+                f"'unbend[{extra}]'."
+            ) from error
         raise MissingExtraError(f"{name}: is not installed. Run: pip install 'unbend[{extra}]'.") from error
 
 

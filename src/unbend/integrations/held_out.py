@@ -1,4 +1,4 @@
-"""Held-out numbers of trainers, under the names that a watch and its page know them by."""
+"""Numbers that trainers log: those that are held out, under the names that a watch knows them by, and the others."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,24 @@ def held_out(numbers: Mapping[str, Any]) -> dict[str, float]:
     found = {}
     for name, value in numbers.items():
         said = _NAME.fullmatch(name)
-        is_one = isinstance(value, (int, float, np.number)) or (isinstance(value, Tensor) and value.numel() == 1)
-        if said and is_one and not isinstance(value, bool) and not name.endswith(_NO_MEASURE):
+        if said and is_number(value) and not name.endswith(_NO_MEASURE):
             found[f"validation_{_LONG.get(said[1], said[1])}"] = float(value)
     return found
+
+
+def others(numbers: Mapping[str, Any]) -> dict[str, Tensor | float]:
+    """Those of a loop's numbers that are not held out, as they are; what is no number is left out.
+
+    Example:
+        >>> others({"loss": 0.4, "eval_loss": 0.5, "text": "a", "epoch": 3})
+        {'loss': 0.4, 'epoch': 3.0}
+    """
+    known = {name: value for name, value in numbers.items() if is_number(value) and not _NAME.fullmatch(name)}
+    return {name: value if isinstance(value, Tensor) else float(value) for name, value in known.items()}
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is one number; a truth value is none."""
+    if isinstance(value, Tensor):
+        return value.numel() == 1
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

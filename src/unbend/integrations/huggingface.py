@@ -34,7 +34,10 @@ def watch_callback(**how: Unpack[WatchKeywords]) -> Any:
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_more: Any) -> None:
             """Begin; a training that was given up by an exception is left first."""
             self._leave()
-            self.watch = watch(model, **how).__enter__()
+            self.watch = watch(model, **how)
+            if state.global_step:
+                self.watch.count_from(state.global_step)
+            self.watch.__enter__()
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_more: Any) -> None:
             """Take the loss over."""

@@ -1,11 +1,13 @@
 """A Keras 3 model on the torch backend, watched by a callback of `fit`."""
 
+import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any, Unpack
 
 from torch import nn
 
-from unbend.errors import UnsupportedError
+from unbend.errors import MissingExtraError, UnsupportedError
 from unbend.integrations.extra import library
 from unbend.integrations.held_out import held_out
 from unbend.integrations.loop import WatchKeywords, check_keywords, watch
@@ -33,12 +35,7 @@ def watch_callback(**how: Unpack[WatchKeywords]) -> Any:
         UnsupportedError: Keras runs on another backend than torch.
     """
     check_keywords(how)
-    keras = library("keras", "keras")
-    if keras.backend.backend() != "torch":
-        raise UnsupportedError(
-            f"keras: the backend is {keras.backend.backend()}, whose models are no torch modules. Set "
-            "KERAS_BACKEND=torch before Keras is imported; saved models load on any backend."
-        )
+    keras = _keras()
 
     class WatchCallback(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Watches the model that is fitted."""
@@ -79,6 +76,28 @@ def watch_callback(**how: Unpack[WatchKeywords]) -> Any:
                 self.watch.close()
 
     return WatchCallback()
+
+
+def _keras() -> Any:
+    """Keras on torch.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        UnsupportedError: it runs on another backend, installed or not.
+    """
+    keras = None
+    try:
+        keras = library("keras", "keras")
+    except MissingExtraError:
+        if find_spec("keras") is None:
+            raise
+    name = os.environ.get("KERAS_BACKEND", "tensorflow") if keras is None else keras.backend.backend()
+    if name != "torch":
+        raise UnsupportedError(
+            f"keras: the backend is {name}, whose models are no torch modules. Set KERAS_BACKEND=torch before Keras is "
+            "imported; saved models load on any backend."
+        )
+    return keras
 
 
 def _n_steps(optimiser: Any) -> int | None:

@@ -83,12 +83,16 @@ def watch_callback(**how: Unpack[WatchKeywords]) -> Any:
             """Wait for the first call of the module or one of its parts."""
             self._leave()
             self._whole, self._is_waiting = pl_module, True
+            self._n_steps = trainer.global_step if len(trainer.optimizers) == 1 else 0  # it counts those of all
             self._waiting = on_first_call(pl_module, self._begin)
 
         def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
             self._is_waiting = False
             named: WatchKeywords = {**how, "name": how.get("name") or name_of(module, self._whole)}
-            self.watch = watch(module, **named).__enter__()
+            self.watch = watch(module, **named)
+            if self._n_steps:
+                self.watch.count_from(self._n_steps)
+            self.watch.__enter__()
             self.watch.begin(args, kwargs)
             self.watch.label_if_known(self._y)
             tell_of_rest(module, self._whole)
@@ -103,7 +107,9 @@ def watch_callback(**how: Unpack[WatchKeywords]) -> Any:
             """Take the loss over."""
             if self._is_waiting and trainer.global_step:  # nothing that could be called was
                 self._leave()
-                self.watch = watch(pl_module, **how).__enter__()
+                self.watch = watch(pl_module, **how)
+                self.watch.count_from(trainer.global_step if len(trainer.optimizers) == 1 else 1)
+                self.watch.__enter__()
             loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
             if self.watch is not None and isinstance(loss, Tensor):
                 self.watch.log(loss=loss * trainer.accumulate_grad_batches)

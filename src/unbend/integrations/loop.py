@@ -65,7 +65,8 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         file: where the history is kept, snapshot by snapshot; a run that was interrupted is continued in it.
         sinks: what else is told, from `unbend.integrations`.
         name: what the model is called.
-        ranks: in a process group, whether its ranks are added up; each of them must then be watched.
+        ranks: in a process group, whether its ranks are added up; each of them must then be watched. Else each is
+            watched for itself, and the first alone writes `file`.
 
     Raises:
         DataError: a setting out of its range, or sinks that are none.

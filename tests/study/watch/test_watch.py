@@ -660,6 +660,19 @@ def test_what_is_logged_after_the_last_snapshot_is_added_to_it_and_hides_nothing
         assert np.isfinite(h.layer("2", "rms")).all()
 
 
+@pytest.mark.parametrize("every", [1, 100])
+def test_a_value_that_is_not_finite_in_the_first_step_of_a_run_that_goes_on_has_its_number(every):
+    model = perceptron()
+    watch = unbend.watch(model, every=every)
+    watch.count_from(7)
+    with watch:
+        for x, y in batches(3):
+            F.cross_entropy(model(x * torch.nan), y).backward()
+            torch.optim.SGD(model.parameters(), 0.1).step()
+    assert [(event.step, event.what) for event in watch.history.events] == [(8, "non-finite")]
+    assert watch.history.steps[0] == 8
+
+
 def test_a_logged_number_is_what_it_was_in_its_step():
     running = torch.zeros(())
 

@@ -91,9 +91,15 @@ export function axisOf(panel: Panel, [bottom, top]: readonly [number, number]): 
   return linear([start - pad, high + pad], [bottom, top], 3);
 }
 
-/** Whether a number was taken at few of the snapshots: then it is drawn from one to the next, and stands till then. */
+/**
+ * Whether a number was taken at few of the snapshots, or at half of them and mostly by itself, as validation may be: then
+ * it is drawn from one to the next, and stands till then.
+ */
 export function isSparse(values: readonly (number | null)[]): boolean {
-  return values.filter((value) => value !== null).length < SPARSE * values.length;
+  const known = values.map((value) => value !== null);
+  const n = known.filter(Boolean).length;
+  const alone = known.filter((is, i) => is && !known[i - 1] && !known[i + 1]).length;
+  return n < SPARSE * values.length || (2 * n <= values.length && 2 * alone > n);
 }
 
 /** The value at a snapshot; of a sparse curve the last before it. */

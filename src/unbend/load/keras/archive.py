@@ -71,7 +71,10 @@ def _check_object(path: Path, home: str, kind: str, registered: str) -> None:
     is_layer = home.startswith(_LAYERS)
     is_known = kind in _PLAIN if home == "" else is_layer or home in _HARMLESS
     if kind in _CODE or ">" in registered or not is_known:
-        raise LoadError(f"{path}: holds code of its own ({kind}), and unbend runs no code of a file. Leave it out.")
+        raise LoadError(
+            f"{path}: holds code of its own ({kind}), and unbend runs no code of a file. Save a model of Keras's own "
+            "layers."
+        )
     if is_layer and kind not in (*LAYERS, *MERGES, *NESTED, ATTENTION, "InputLayer"):
         raise UnsupportedError(f"{path}: holds a layer {kind}, which unbend does not translate to torch. Leave it out.")
 

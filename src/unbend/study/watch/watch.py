@@ -158,8 +158,12 @@ class Watch:
     def continue_from(self, past: RunHistory) -> None:
         """Count on from a run that was interrupted."""
         if past.snapshots:
-            self._step, self._offset = past.snapshots[-1].step, past.snapshots[-1].seconds
-            self._schedule.next = self._step + 1
+            self._offset = past.snapshots[-1].seconds
+            self.count_from(past.snapshots[-1].step)
+
+    def count_from(self, step: int) -> None:
+        """Say how many steps the run has taken already, as a trainer knows that goes on from a checkpoint."""
+        self._step, self._schedule.next = step, step + 1
 
     def __enter__(self) -> "Watch":
         """Begin to watch.
