@@ -81,7 +81,7 @@ def diverging(history: RunHistory) -> Iterator[Occurrence]:
     yield Occurrence(int(history.steps[place]), Finding(
         "diverging", "problem", None,
         f"The loss diverges, {between(history, place)}{rate_rose(history, place)}.",
-        f"It was {best[at]:.3g} at its best and is {loss[at]:.3g}."
+        f"It was {best[at]:.3g} at its best before and {loss[at]:.3g} at step {history.steps[place]:,}."
         + (f" Until then a step moved layers by up to {percent(far)} of their weights." if is_uphill else ""),
         "Small steps that lead uphill, one after another." if is_uphill else
         "Steps that are too large throw the weights about.",
