@@ -208,3 +208,19 @@ def test_a_run_that_is_taken_up_again_is_judged_as_one_run(tmp_path):
     assert "born_silent" not in {rule for _, rule in told}
     assert [(one.step, one.finding.rule) for one in watch.findings] == [(13, "dying_units")]
     assert judge(unbend.open_history(tmp_path / "run.unbend"))[0].finding.title == watch.findings[0].finding.title
+
+
+@pytest.mark.parametrize(("weight", "is_decay"), [(np.geomspace(1, 1e-3, N), True), (1.0, False)])
+def test_weights_that_shrink_away_are_told_of_their_decay(weight, is_decay):
+    fading = {"a": {"gradient": np.geomspace(1, 1e-9, N), "weight": weight}, "b": {"rms": np.geomspace(1, 1e-9, N)}}
+    run = history(STANDS, layer=fading)
+    told = [
+        said(run, rule)[0].finding.advice for rule in ("vanishing_gradient", "scale_out_of_range", "loss_not_falling")
+    ]
+    assert ["weight decay" in advice for advice in told] == [is_decay] * 3
+
+
+def test_a_gradient_that_was_there_before_was_not_cut_by_the_code():
+    (found,) = said(history(STANDS, layer={"a": {"gradient": steps((0.1, 20), (0.0, 20))}}), "vanishing_gradient")
+    assert "it had one before" in found.finding.evidence
+    assert "detach" not in found.finding.advice
