@@ -184,3 +184,43 @@ def test_an_activation_that_is_called_at_the_end_is_the_output(end):
     assert [layer.shape for layer in history.about.layers if layer.is_output] == [(4,)]
     assert history.value("accuracy")[-3:].mean() > 0.5
     assert not any("not read" in note for note in history.about.notes)
+
+
+def test_a_run_that_is_taken_up_again_is_judged_as_one_run(tmp_path):
+    """Units that fell silent in the first part are called silent from the start in no second one, nor told twice."""
+    model, told = mlp(8, 32, 4), []
+    optimiser = torch.optim.SGD(model.parameters(), 0.05)
+    for part in range(2):
+        torch.manual_seed(part)
+        with unbend.watch(model, every=2, budget=None, file=tmp_path / "run.unbend") as watch:
+            watch.on_finding(lambda found, part=part: told.append((part, found.finding.rule)))
+            for step in range(24):
+                if (part, step) == (0, 12):
+                    with torch.no_grad():
+                        model[0].bias[:24] = -100
+                rows = torch.randint(0, len(X), (32,))
+                loss = F.cross_entropy(model(X[rows]), CLASS[rows])
+                optimiser.zero_grad()
+                loss.backward()
+                watch.log(loss=loss)
+                optimiser.step()
+    assert [part for part, rule in told if rule == "dying_units"] == [0]
+    assert "born_silent" not in {rule for _, rule in told}
+    assert [(one.step, one.finding.rule) for one in watch.findings] == [(13, "dying_units")]
+    assert judge(unbend.open_history(tmp_path / "run.unbend"))[0].finding.title == watch.findings[0].finding.title
+
+
+@pytest.mark.parametrize(("weight", "is_decay"), [(np.geomspace(1, 1e-3, N), True), (1.0, False)])
+def test_weights_that_shrink_away_are_told_of_their_decay(weight, is_decay):
+    fading = {"a": {"gradient": np.geomspace(1, 1e-9, N), "weight": weight}, "b": {"rms": np.geomspace(1, 1e-9, N)}}
+    run = history(STANDS, layer=fading)
+    told = [
+        said(run, rule)[0].finding.advice for rule in ("vanishing_gradient", "scale_out_of_range", "loss_not_falling")
+    ]
+    assert ["weight decay" in advice for advice in told] == [is_decay] * 3
+
+
+def test_a_gradient_that_was_there_before_was_not_cut_by_the_code():
+    (found,) = said(history(STANDS, layer={"a": {"gradient": steps((0.1, 20), (0.0, 20))}}), "vanishing_gradient")
+    assert "it had one before" in found.finding.evidence
+    assert "detach" not in found.finding.advice

@@ -69,10 +69,7 @@ def unread_class(history: RunHistory) -> Iterator[Occurrence]:
     n = 2 * _KNOWN
     if len(recall) < 2 * n:
         return
-    half = max(n, len(recall) // 3)
-    before, now = accuracy[-2 * half : -half], accuracy[-half:]
-    unsure = 2 * np.sqrt((before.var() + now.var()) / half)
-    if now.mean() - before.mean() + unsure > _RISING or now.std() > _SWINGS:
+    if not _has_levelled(accuracy) or accuracy[-n:].std() > _SWINGS:
         return
     mean = np.array([accuracy[max(i - n + 1, 0) : i + 1].mean() for i in range(len(accuracy))])
     is_well = mean > majority + _WELL * (1 - majority)
@@ -93,6 +90,16 @@ def unread_class(history: RunHistory) -> Iterator[Occurrence]:
     ))  # fmt: skip
 
 
+def _has_levelled(accuracy: Array) -> bool:
+    """Whether the network names no more samples than before, by all that is known of the last two parts of the run."""
+    half = max(2 * _KNOWN, len(accuracy) // 3)
+    before, now = (part[np.isfinite(part)] for part in (accuracy[-2 * half : -half], accuracy[-half:]))
+    if not len(before) or not len(now):
+        return False
+    unsure = 2 * np.sqrt(before.var() / len(before) + now.var() / len(now))
+    return bool(now.mean() - before.mean() + unsure <= _RISING)
+
+
 def _known_mean(values: Array) -> Array:
     """Means of rows over what is known of them; -1 where nothing is."""
     n = np.isfinite(values).sum(1)
@@ -111,6 +118,8 @@ def separability_stops(history: RunHistory) -> Iterator[Occurrence]:
     stop = int(np.argmax(last >= last.max() - _RISE))
     was_there = then[stop] >= then.max() - _RISE and last.max() - then.max() < _RISE
     names_as_well = last.max() - _READS_BETTER <= accuracy <= last[stop] + _RISE
+    if not _has_levelled(history.value("accuracy")):
+        return
     if stop < len(layers) - 2 and was_there and names_as_well and min(last[-1], accuracy) > chance + _ABOVE:
         yield Occurrence(int(history.steps[-1]), Finding(
             "separability_stops", "note", layers[stop].name,

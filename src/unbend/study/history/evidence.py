@@ -13,6 +13,9 @@ from unbend._typing import Array
 from unbend.study.history.values import RunHistory, WatchedLayer
 from unbend.study.values import Finding
 
+SHRUNK = 0.2
+"""Share of its first norm below which the weights of a layer have all but vanished."""
+WEIGH_LESS = "Lower the weight decay: weights have shrunk to a small part of what they were."
 _MOSTLY = 0.8
 """Share of the snapshots from some place on in which something holds that has not passed."""
 _SHAKEN = 0.2
@@ -132,6 +135,12 @@ def with_weights(history: RunHistory) -> list[WatchedLayer]:
         for layer in history.about.layers
         if "Norm" not in layer.module and np.isfinite(history.layer(layer.name, "weight")).any()
     ]
+
+
+def shrunk(history: RunHistory, at: int) -> float:
+    """The least share of its first norm that the weights of a layer still have at a place."""
+    weights = [history.layer(layer.name, "weight") for layer in with_weights(history)]
+    return min((float(weight[at] / weight[0]) for weight in weights if weight[0] > 0), default=1.0)
 
 
 def name_of(name: str) -> str:

@@ -8,12 +8,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from unbend._shares import percent
 from unbend._typing import Array
 from unbend.study.history.evidence import (
+    SHRUNK,
+    WEIGH_LESS,
     Occurrence,
     bends,
     between,
     logged_values,
     puts_out_shares,
     rate_rose,
+    shrunk,
     since,
     with_weights,
 )
@@ -81,7 +84,7 @@ def diverging(history: RunHistory) -> Iterator[Occurrence]:
     yield Occurrence(int(history.steps[place]), Finding(
         "diverging", "problem", None,
         f"The loss diverges, {between(history, place)}{rate_rose(history, place)}.",
-        f"It was {best[at]:.3g} at its best and is {loss[at]:.3g}."
+        f"It was {best[at]:.3g} at its best before and {loss[at]:.3g} at step {history.steps[place]:,}."
         + (f" Until then a step moved layers by up to {percent(far)} of their weights." if is_uphill else ""),
         "Small steps that lead uphill, one after another." if is_uphill else
         "Steps that are too large throw the weights about.",
@@ -132,7 +135,9 @@ def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
 def _not_falling(history: RunHistory, place: int, way: str, first: float, last: float) -> Occurrence:
     moved = _moves(history)
     dead = [layer.name for layer in bends(history) if history.layer(layer.name, "silent")[-1] == 1]
-    if dead or (np.isfinite(moved).any() and np.nanmax(moved[:_ENOUGH]) > _LEAPT):
+    if shrunk(history, -1) < SHRUNK:
+        why, advice = "What goes through weights so small is lost.", WEIGH_LESS
+    elif dead or (np.isfinite(moved).any() and np.nanmax(moved[:_ENOUGH]) > _LEAPT):
         why = f"Nothing passes layer {dead[0]} any more." if dead else "Its first steps threw the weights about."
         advice = "Start again with a learning rate of a tenth; check that labels belong to their samples."
     else:

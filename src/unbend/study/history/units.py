@@ -7,6 +7,8 @@ import numpy as np
 from unbend._shares import percent
 from unbend._typing import Array
 from unbend.study.history.evidence import (
+    SHRUNK,
+    WEIGH_LESS,
     Occurrence,
     bends,
     between,
@@ -15,6 +17,7 @@ from unbend.study.history.evidence import (
     gets_on,
     lasting,
     rate_rose,
+    shrunk,
     since,
 )
 from unbend.study.history.values import RunHistory
@@ -148,6 +151,7 @@ def scale_out_of_range(history: RunHistory) -> Iterator[Occurrence]:
                     f"The activations of layer {layer.name} {what}, {between(history, at)}{rate_rose(history, at)}.",
                     f"Root mean square {rms[at]:.2g}.",
                     "Values of such a size leave nothing for the next layer to work with, or overflow.",
+                    WEIGH_LESS if what == "vanished" and shrunk(history, at) < SHRUNK else
                     "Put a norm before it, lower the learning rate, or scale the inputs.",
                     "An output in units of its own, such as money or counts, may be large on purpose.",
                 ))  # fmt: skip

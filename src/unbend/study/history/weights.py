@@ -7,6 +7,8 @@ import numpy as np
 from unbend._shares import percent
 from unbend._typing import Array
 from unbend.study.history.evidence import (
+    SHRUNK,
+    WEIGH_LESS,
     Occurrence,
     bends,
     between,
@@ -15,6 +17,7 @@ from unbend.study.history.evidence import (
     gets_on,
     name_of,
     rate_rose,
+    shrunk,
     since,
     with_weights,
 )
@@ -75,29 +78,40 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
     whole = history.value("gradient")[at]
     seen = f"{reach[at]:.1e} of the last layer's" if whole >= _NOTHING else f"{whole:.1e}"
     if reach[at] == 0:
-        yield _cut_off(history, at, layers[0].name)
+        yield _cut_off(history, at, layers[0].name, had_one=bool((gradients[0][:at] > 0).any()))
         return
     yield Occurrence(int(history.steps[at]), Finding(
         "vanishing_gradient", "problem", layers[0].name,
         f"Almost no gradient reaches layer {layers[0].name}, {between(history, at)}{rate_rose(history, at)}.",
         f"The norm of its gradient is {seen}, before clipping and unscaled.",
         "Layers without a gradient are not trained.",
+        WEIGH_LESS if shrunk(history, at) < SHRUNK else
         "Use activations that do not saturate, residual connections or norms; initialise by fan-in.",
         "Where no loss is logged: a run that fits every sample has no gradient left anywhere.",
     ))  # fmt: skip
 
 
-def _cut_off(history: RunHistory, at: int, layer: str) -> Occurrence:
+def _cut_off(history: RunHistory, at: int, layer: str, *, had_one: bool) -> Occurrence:
     """No gradient at all: it did not fade on its way but was cut."""
     silent = [bend.name for bend in bends(history) if history.layer(bend.name, "silent")[at] == 1]
+    if silent:
+        seen, advice = f"layer {silent[0]} puts out nothing but zeros", f"See why layer {silent[0]} went silent."
+    elif had_one:
+        seen, advice = (
+            "it had one before",
+            "Look for what flattened the layers behind it: a rate too high, weights gone far.",
+        )
+    else:
+        seen, advice = (
+            "the last layer has one",
+            "Look for `detach()`, `torch.no_grad()` or `.data` between it and the loss.",
+        )
     return Occurrence(int(history.steps[at]), Finding(
         "vanishing_gradient", "problem", layer,
         f"No gradient reaches {name_of(layer)}, {between(history, at)}{rate_rose(history, at)}.",
-        f"The norm of its gradient is 0; layer {silent[0]} puts out nothing but zeros." if silent else
-        "The norm of its gradient is exactly 0, while the last layer has one.",
+        f"The norm of its gradient is exactly 0; {seen}.",
         "Layers without a gradient are not trained.",
-        f"See why layer {silent[0]} went silent." if silent else
-        "Look for `detach()`, `torch.no_grad()` or `.data` between it and the loss.",
+        advice,
         "A layer that the loss does not depend on in this phase, on purpose.",
     ))  # fmt: skip
 

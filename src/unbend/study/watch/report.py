@@ -25,6 +25,8 @@ from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import CHECKED, N_COUNTS, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
 
+_LABELS = 20
+"""Labels for each class seen, on average, before they tell which classes are rare."""
 _ROWS = 8
 """Rows of a class, the older ones counted less, before it has a recall: of a few rows often none is named rightly."""
 _FORGET = 0.8
@@ -360,7 +362,10 @@ class Reporter:
         for code, more in zip(found.tolist(), n.tolist(), strict=True):
             self._n_labels[code] = self._n_labels.get(code, 0) + more
         counts = self._n_labels.values()
-        return {"majority": max(counts) / sum(counts), "balance": min(counts) / max(counts)}
+        majority = {"majority": max(counts) / sum(counts)}
+        if sum(counts) < _LABELS * len(counts):
+            return majority
+        return majority | {"balance": min(counts) / max(counts)}
 
     def _of_weights(
         self, parts: Sequence[RankPart], names: tuple[str, ...], layers: dict[str, dict[str, float]]

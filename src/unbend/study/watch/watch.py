@@ -78,6 +78,7 @@ class Watch:
         self._making = _Lock()
         self._events: list[RunEvent] = []
         self._findings: list[Occurrence] = []
+        self._past: RunHistory | None = None
         self._listeners: list[Callable[[Occurrence], None]] = []
         self._logged: dict[str, list[Tensor | float]] = {}
         self._y: Tensor | None = None
@@ -156,7 +157,9 @@ class Watch:
         return tuple(self._findings)
 
     def continue_from(self, past: RunHistory) -> None:
-        """Count on from a run that was interrupted."""
+        """Count on from a run that was interrupted: what is found is found in the whole run, and told once."""
+        self._past = past.recent()
+        self._findings = list(judge(past))
         if past.snapshots:
             self._offset = past.snapshots[-1].seconds
             self.count_from(past.snapshots[-1].step)
@@ -405,7 +408,10 @@ class Watch:
 
     def _judge(self) -> None:
         known = {(found.finding.rule, found.finding.layer) for found in self._findings}
-        for found in judge(self.history.recent() if self.is_inside else self.history):
+        history = self.history
+        if self._past is not None and self._past.about.has_layers_of(history.about):
+            history = self._past + history
+        for found in judge(history.recent() if self.is_inside else history):
             if (found.finding.rule, found.finding.layer) not in known:
                 self._findings.append(found)
                 self._sinks.finding(found)
