@@ -17,6 +17,7 @@ from unbend.explain.surgery.words import sentences
 from unbend.explain.units.examples import names_of, speaker
 from unbend.numerics.separable import JointOverlap
 from unbend.report.saliency import saliency_page
+from unbend.report.units import units_page
 
 pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require:UserWarning")
 
@@ -197,6 +198,21 @@ def test_a_vocabulary_that_lacks_a_word_of_the_data_is_refused_in_a_sentence():
         with pytest.raises(DataError, match=f"token {token}"):
             speaker(few)(token)
     assert speaker(str)(7) == "7"
+
+
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [(np.array([[0.0, 1, 1], [0, 0, 0], [1, 0, 1], [0, 0, 0]] * 20), ("label 1, label 2", "no label")),
+     (np.array([[0.25], [3.0]] * 40), ("label 0.25", "label 3")),
+     (np.array([[0.25, 2.0], [3.0, 4.5]] * 40), ("labels 0.25, 2", "labels 3, 4.5"))],
+)  # fmt: skip
+def test_examples_of_rows_without_classes_have_all_of_their_labels(y, told):
+    cards = unbend.units(zoo.mlp([4, 8, y.shape[1]], seed=0), (torch.randn(80, 4), y), layers=["0"])
+    for i, number in enumerate(cards.examples.ids):
+        assert cards.examples.label(i) == (
+            "label 0, label 2" if y.shape[1] == 3 and number % 4 == 2 else told[number % 2]
+        )
+    assert f'"{told[0]}"' in units_page(cards, title="labels")
 
 
 def test_names_of_columns_hold_only_for_as_many_columns():
