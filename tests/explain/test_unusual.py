@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import unbend
 from unbend import zoo
-from unbend.errors import DataError, LayerError
+from unbend.errors import DataError, LayerError, ModelError
 from unbend.explain.bottleneck.words import sentences as told_of_plane
 from unbend.explain.maximise.maximise import Ascent
 from unbend.explain.surgery.fit import even_step
@@ -80,6 +80,20 @@ def test_an_output_of_one_number_a_row_is_explained_as_a_column_of_one(name):
     else:
         assert flat.plane.plain_held_out == row.plane.plain_held_out
         np.testing.assert_allclose(flat.plane.points, row.plane.points, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["surgery", "steer", "bottleneck"])
+@pytest.mark.parametrize(
+    ("net", "told"),
+    [(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 6), nn.Unflatten(1, (2, 3))), r"shape \(2, 3\)"),
+     (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2)), "each of 3 classes, got 2"),
+     (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 1)), "each of 3 classes, got 1")],
+    ids=["positions", "two", "one"],
+)  # fmt: skip
+def test_what_judges_by_classes_refuses_outputs_that_name_none(name, net, told):
+    words = (1,) if name == "steer" else ()
+    with pytest.raises(ModelError, match=told):
+        getattr(unbend, name)(net, nets.rows(60), *words, n_classes=3)
 
 
 @pytest.mark.parametrize("way", ["module", "product", "head"])
