@@ -229,6 +229,22 @@ def test_examples_of_rows_without_classes_have_all_of_their_labels(y, told):
     assert f'"{told[0]}"' in units_page(cards, title="labels")
 
 
+def test_categories_beside_numbers_are_not_called_texts():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(5, 4), nn.Linear(8, 3)
+
+        def forward(self, numbers, kind):
+            return self.head(torch.cat([numbers, self.embedding(kind)], 1))
+
+    x, y = nets.rows(60)
+    with pytest.raises(DataError, match="expected one tensor of numbers .* got 2"):
+        unbend.maximise(Beside(), ((x, torch.randint(0, 5, (60,))), y))
+    with pytest.raises(DataError, match="token numbers"):
+        unbend.maximise(nets.Words(), nets.words(60))
+
+
 def test_names_of_columns_hold_only_for_as_many_columns():
     assert names_of(torch.zeros(2, 2), ("a", "b")) == ("a", "b")
     assert names_of(torch.zeros(2, 3), ("a", "b")) == ()
