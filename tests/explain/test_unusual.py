@@ -239,7 +239,7 @@ def test_categories_beside_numbers_are_not_called_texts():
             return self.head(torch.cat([numbers, self.embedding(kind)], 1))
 
     x, y = nets.rows(60)
-    with pytest.raises(DataError, match="expected one tensor of numbers .* got 2"):
+    with pytest.raises(DataError, match=r"expected one tensor of numbers .* got 2"):
         unbend.maximise(Beside(), ((x, torch.randint(0, 5, (60,))), y))
     with pytest.raises(DataError, match="token numbers"):
         unbend.maximise(nets.Words(), nets.words(60))
