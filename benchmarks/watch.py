@@ -66,9 +66,8 @@ class Net(nn.Module):
 }
 """Each method gets a class of its own from these: `torch.compile` shares graphs between models of one class."""
 BATCH = {"mlp": (512, 784), "cnn": (64, 3, 32, 32), "transformer": (16, 64, 384)}
-
-
 GROUP = 16
+"""Steps whose mean counts as one: as many snapshots are made at once."""
 
 
 def network(name):

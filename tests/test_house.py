@@ -161,6 +161,12 @@ def test_fields_of_public_dataclasses_are_documented_as_attributes():
     assert not found
 
 
+def test_sections_of_docstrings_stand_on_lines_of_their_own():
+    beside = re.compile(r"^ +(Args|Attributes|Returns|Raises|Cost|Source|Example): \S", re.MULTILINE)
+    places = {f"{path.relative_to(ROOT)}: {m[1]}" for path in PATHS for m in beside.finditer(path.read_text("utf-8"))}
+    assert not places
+
+
 def test_a_rule_is_passed_over_at_most_twice_in_a_file_and_with_a_reason():
     watched = {"capture/live.py", "study/watch/optimiser.py"}  # torch's private names, each for a reason of its own
     for path in PATHS:

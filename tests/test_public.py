@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import pytest
+
 import unbend
 from unbend.lab import claim, claims
 from unbend.numerics.state import MEASURES
@@ -32,6 +34,15 @@ def test_every_name_is_found():
     for name, (module, attribute) in unbend._HOME.items():
         assert getattr(unbend, name) is getattr(import_module(module), attribute)
     assert set(unbend.__all__) <= set(dir(unbend))
+
+
+@pytest.mark.parametrize("name", ["learn", "plot", "numerics.probe", "numerics.separable"])
+def test_names_that_load_on_demand_are_listed_and_found(name):
+    package = import_module(f"unbend.{name}")
+    assert set(package.__all__) <= set(dir(package))
+    assert all(getattr(package, each).__name__ == each for each in package.__all__ if each[0].islower())
+    with pytest.raises(AttributeError, match=f"module 'unbend.{name}' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018  the lookup is the point
 
 
 def returned():

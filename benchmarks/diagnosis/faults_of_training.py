@@ -25,7 +25,6 @@ from torch import nn
 from torch.nn import functional as F
 
 AFFINE = (nn.Linear, nn.Conv1d, nn.Conv2d)
-SGD = torch.optim.SGD
 
 
 def affine_layers(net):

@@ -1,7 +1,8 @@
 """Packages that load a name's module when the name is first asked for.
 
-In: the names of a package and the modules in it that hold them. Out: the `__getattr__` of the package. A package whose
-values are read from files says in this way which of its modules compute, so that reading imports none of these.
+In: the names of a package and the modules in it that hold them. Out: the `__getattr__` of the package, whose `dir` then
+lists them. A package whose values are read from files says in this way which of its modules compute, so that reading
+imports none of these.
 """
 
 import sys
@@ -26,4 +27,6 @@ def on_demand(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[s
                 return found
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
+    own = vars(sys.modules[package])
+    own["__dir__"] = lambda: sorted({*own, *(name for names in homes.values() for name in names)})
     return find

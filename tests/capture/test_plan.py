@@ -73,8 +73,10 @@ def test_a_block_that_ends_in_a_shown_layer_is_not_shown_twice():
         (resnet(40), torch.randn(8, 1, 8, 8), [f"2.{i}" for i in range(0, 40, 2)] + ["5"], "every 2nd block"),
         (nn.Sequential(*[nn.Linear(4, 4) for _ in range(100)]), X, [str(i) for i in range(0, 100, 4)] + ["99"],
          "every 4th layer"),
+        (nn.Sequential(*[nn.Linear(4, 4) for _ in range(673)]), X, [str(i) for i in range(0, 673, 22)] + ["672"],
+         "every 22nd layer"),
     ],
-    ids=["resnet 100", "transformer 24", "mlp 40", "mlp 121", "resnet 160", "linear 100"],
+    ids=["resnet 100", "transformer 24", "mlp 40", "mlp 121", "resnet 160", "linear 100", "linear 673"],
 )  # fmt: skip
 def test_of_a_deep_network_some_layers_are_shown_and_the_rest_named(net, x, shown, words):
     torch.manual_seed(0)  # where every unit of a last ReLU is on, what stands before it is the output too

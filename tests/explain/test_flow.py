@@ -164,6 +164,13 @@ def test_lines_of_another_time_come_from_a_state_dict_or_a_file(tmp_path):
         first_lines(net, {"0.weight": before["0.weight"]})
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_module_in_place_of_weights_is_told():
+    net = zoo.mlp([2, 3, 2], seed=0)
+    with pytest.raises(LoadError, match=r"got Sequential\. Pass net\.state_dict\(\)"):
+        first_lines(net, net)
+
+
 @pytest.mark.parametrize("net", [zoo.mlp([3, 2], seed=0), nn.Conv1d(2, 2, 1)])
 def test_lines_need_two_inputs(net):
     with pytest.raises(ModelError, match="two inputs"):

@@ -2,13 +2,17 @@
 
 import json
 import math
+import shutil
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
-from tests.study.watch.runs import is_same, perceptron, train
+from tests.study.watch.runs import Functional, batches, is_same, perceptron, train
+from torch.nn import functional as F
 
-from unbend.errors import MissingExtraError
+import unbend
+from unbend.errors import DataError, MissingExtraError, RecordError
 from unbend.integrations.extra import library
 from unbend.integrations.flat import flat
 from unbend.integrations.jsonl import JsonLines
@@ -16,6 +20,14 @@ from unbend.study.history.values import Snapshot
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Trackers warn of their own."""
+
+
+@pytest.fixture
+def unchecked():
+    """Types unchecked, as for a user, so that our own sentence is what a wrong value meets."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def run(sink, **how):
@@ -128,6 +140,132 @@ def test_mlflow_takes_numbers_findings_and_the_page(tmp_path, monkeypatch):
     assert any(tag.startswith("unbend.") for tag in client.get_run(active.info.run_id).data.tags)
     assert [f.path for f in client.list_artifacts(active.info.run_id, "unbend")] == ["unbend/run.html"]
     assert hot_watch.findings
+
+
+def test_mlflow_logs_to_the_run_it_was_given_and_takes_every_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed (extra mlflow)")
+    from unbend.integrations.mlflow import MLflow
+
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+    client = mlflow.MlflowClient()
+    place = client.create_experiment("watched")
+    given = client.create_run(place).info.run_id
+    hot(MLflow(given))
+    model = Functional()  # which calls one function twice: its second layer is `relu#2`
+    watch = train(model, every=1, sinks=[MLflow(given)])
+    assert [run.info.run_id for run in client.search_runs([place, "0"])] == [given]
+    assert mlflow.active_run() is None
+    assert any(tag.startswith("unbend.") for tag in client.get_run(given).data.tags)
+    kept = client.get_metric_history(given, "unbend/relu_2/rms")
+    np.testing.assert_allclose([m.value for m in kept], watch.history.layer("relu#2", "rms"))
+
+
+class Failing:
+    """A sink that fails once it is told of something."""
+
+    def __init__(self, at):
+        self.at, self.heard = at, []
+
+    def _hear(self, what):
+        self.heard.append(what)
+        if what == self.at:
+            raise ConnectionError("the tracker is gone")
+
+    def begin(self, about):
+        self._hear("begin")
+
+    def snapshot(self, snapshot):
+        self._hear("snapshot")
+
+    def event(self, event):
+        self._hear("event")
+
+    def finding(self, found):
+        self._hear("finding")
+
+    def end(self, history):
+        self._hear("end")
+
+
+def run_with_events(model, sinks):
+    """A run of six steps with an event after each."""
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    torch.manual_seed(7)
+    with unbend.watch(model, every=1, sinks=sinks) as watch:
+        for x, y in batches(6):
+            optimiser.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimiser.step()
+            watch.event("checkpoint")
+    return watch
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("at", ["snapshot", "event", "end"])
+def test_a_sink_that_fails_is_told_no_more_and_run_and_others_go_on(at):
+    bare, model, failing, other = perceptron(), perceptron(), Failing(at), Failing(None)
+    train(bare, watched=False)
+    with pytest.warns(
+        UserWarning, match=r"^watch: Failing failed and is told no more \(ConnectionError: the tracker is"
+    ):
+        watch = run_with_events(model, [failing, other])
+    assert is_same(bare, model)
+    assert failing.heard[-1] == at
+    assert failing.heard.count(at) == 1
+    assert other.heard.count("snapshot") == len(watch.history.snapshots) == 6
+    assert other.heard[-1] == "end"
+
+
+def test_a_sink_that_fails_hides_no_error_of_the_loop_and_one_that_cannot_begin_ends_the_run():
+    with pytest.raises(KeyError, match="mine"), unbend.watch(perceptron(), sinks=[Failing("end")]):
+        raise KeyError("mine")
+    failing = Failing("begin")
+    with pytest.raises(ConnectionError):
+        train(perceptron(), sinks=[failing])
+    assert failing.heard == ["begin"]
+
+
+def test_a_history_whose_folder_goes_away_is_kept_in_memory(tmp_path):
+    (tmp_path / "gone").mkdir()
+    model = perceptron()
+
+    def step(loss, optimiser):
+        shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    watch = train(model, every=1, file=tmp_path / "gone" / "run.unbend", step=step)
+    assert watch.history.steps.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_of_which_no_layer_is_seen_is_whole_in_its_file(tmp_path):
+    model, place = perceptron(), tmp_path / "run.unbend"
+    watch = train(model, call=lambda x: model[6](model[:6].forward(x)), every=1, file=place)
+    kept = unbend.open_history(place)
+    assert kept.steps.tolist() == watch.history.steps.tolist() == [1, 2, 3, 4, 5, 6]
+    assert [layer.name for layer in kept.about.layers] == ["0", "1", "4", "6"]
+    np.testing.assert_allclose(kept.layer("4", "gradient"), watch.history.layer("4", "gradient"), rtol=1e-6)
+
+
+@pytest.mark.parametrize("given", ["tensorboard", JsonLines, JsonLines.__new__(JsonLines), ["runs"], [JsonLines], 3])
+def test_sinks_that_are_none_are_refused_before_the_run(given, unchecked):
+    with pytest.raises(DataError, match=r"sinks: expected .*Pass sinks=|Make them"):
+        unbend.watch(perceptron(), sinks=given)
+
+
+def test_what_is_no_object_of_a_tracker_and_a_place_that_cannot_be_written_are_refused_before_the_run(tmp_path):
+    from unbend.integrations.tensorboard import TensorBoard
+    from unbend.integrations.trackio import Trackio
+    from unbend.integrations.wandb import WeightsAndBiases
+
+    for sink, words in ((TensorBoard, "SummaryWriter"), (WeightsAndBiases, "wandb.init"), (Trackio, "trackio.init")):
+        for given in ("runs", None, tmp_path):
+            with pytest.raises(DataError, match=rf"{sink.__name__}: expected .* Pass .*{words}"):
+                sink(given)
+    with pytest.raises(RecordError, match="no lines could be written: No such file"):
+        JsonLines(tmp_path / "none" / "run.jsonl")
 
 
 def test_a_missing_library_is_named_with_its_extra():

@@ -1,6 +1,8 @@
 """Trainers of other libraries: the same weights as without, and steps, labels and losses as they were."""
 
 import pickle
+from inspect import signature
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 import unbend
+from unbend.errors import DataError
+from unbend.integrations.loop import WatchKeywords
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Trainers warn of their own."""
@@ -62,6 +66,7 @@ def test_lightning(name, calls_itself, tmp_path):
     one, other = fit([]), fit([callback])
     assert is_same(one, other)
     h = callback.watch.history
+    assert h.about.model == ("Module" if calls_itself else "Module.net")
     assert h.steps.tolist() == [1, 2, 3, 4, 5, 6]
     assert h.value("micro_batches").tolist() == [2] * 6
     assert (h.value("gradient") > 2e-3).all()
@@ -97,6 +102,125 @@ def test_lightning_that_raises_leaves_no_hook(tmp_path):
     with pytest.raises(KeyError):
         trainer.fit(module, DataLoader(TensorDataset(*rows()), 32))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.net.modules())
+
+
+@pytest.fixture
+def fit_lightning(tmp_path):
+    """Fits modules of Lightning for two epochs of three steps; gives the callback and what ended it."""
+    pl = pytest.importorskip("lightning.pytorch", reason="Lightning is not installed (extra lightning)")
+    from unbend.integrations.lightning import watch_callback
+
+    def fit(module, **how):
+        callback = watch_callback(every=1, budget=None)
+        trainer = pl.Trainer(
+            max_epochs=2, callbacks=[callback], logger=False, enable_progress_bar=False, enable_model_summary=False,
+            enable_checkpointing=False, accelerator="cpu", default_root_dir=tmp_path, **how,
+        )  # fmt: skip
+        data = DataLoader(TensorDataset(*rows(3)), 32)
+        torch.manual_seed(5)
+        try:
+            trainer.fit(module, data, data)
+        except SystemExit as error:  # of Lightning, where somebody interrupts
+            return callback, error
+        return callback, None
+
+    return fit
+
+
+def lightning_module(step, parts, **others):
+    import lightning.pytorch as pl
+
+    class Module(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            for name, part in parts.items():
+                setattr(self, name, part)
+
+        def training_step(self, batch, i):
+            return step(self, batch, i)
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), 1e-2)
+
+    for name, function in others.items():
+        setattr(Module, name, function)
+    return Module()
+
+
+def classify(self, batch, _):
+    return F.cross_entropy(self.net(batch[0]), batch[1])
+
+
+def test_lightning_names_of_validation_are_known_in_every_form_and_its_precision_matters_not(fit_lightning):
+    def validate(self, batch, _):
+        loss = classify(self, batch, 0)
+        self.log_dict({"val/loss": loss, "val_acc": 0.5, "value_loss": loss, "valid-f1": 0.25})
+
+    found = []
+    for precision in ("32-true", "bf16-true", "64-true"):
+        module = lightning_module(classify, {"net": perceptron()}, validation_step=validate)
+        callback, _ = fit_lightning(module, precision=precision)
+        found.append(callback.watch.history)
+    assert [h.steps.tolist() for h in found] == [[1, 2, 3, 4, 5, 6]] * 3
+    known = {name for name in found[0].logged_names() if name.startswith("val")}
+    assert known == {"validation_loss", "validation_accuracy", "validation_f1"}
+    for h in found[1:]:
+        np.testing.assert_allclose(h.value("gradient"), found[0].value("gradient"), rtol=0.05)
+
+
+def test_lightning_that_is_interrupted_says_so_in_its_history(fit_lightning):
+    def step(self, batch, i):
+        if self.global_step == 4:
+            raise KeyboardInterrupt
+        return classify(self, batch, i)
+
+    callback, error = fit_lightning(lightning_module(step, {"net": perceptron()}))
+    assert error is not None
+    assert [(one.step, one.what, one.text) for one in callback.watch.history.events] == [
+        (4, "exception", "KeyboardInterrupt")
+    ]
+
+
+def test_parts_of_a_lightning_module_that_are_not_watched_are_named(fit_lightning):
+    def step(self, batch, _):
+        return F.mse_loss(self.decoder(self.encoder(batch[0])), batch[0])
+
+    parts = {"encoder": nn.Sequential(nn.Linear(20, 8), nn.ReLU()), "decoder": nn.Linear(8, 20)}
+    with pytest.warns(UserWarning, match=r"^watch: Module\.encoder is watched, .*; not watched: decoder\. To see"):
+        callback, _ = fit_lightning(lightning_module(step, parts))
+    assert callback.watch.history.about.model == "Module.encoder"
+
+
+def test_a_lightning_module_of_which_nothing_is_called_is_watched_by_its_weights(fit_lightning):
+    def step(self, batch, _):
+        return F.cross_entropy(self.stack[2](self.stack[0](batch[0]).relu()) + self.shift, batch[1])
+
+    parts = {"stack": nn.ModuleList([nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3)])}
+    module = lightning_module(step, parts | {"shift": nn.Parameter(torch.zeros(3))})
+    with pytest.warns(UserWarning, match="Gradients and weights are watched all the same"):
+        callback, _ = fit_lightning(module)
+    h = callback.watch.history
+    assert [layer.name for layer in h.about.layers] == ["", "stack.0", "stack.2"]
+    assert h.steps.tolist() == [1, 2, 3, 4, 5]  # from the second step on
+    assert (h.layer("stack.2", "gradient") > 0).all()
+
+
+@pytest.mark.parametrize("name", ["lightning", "huggingface", "skorch", "keras"])
+def test_a_callback_takes_the_settings_of_watch_and_refuses_others_at_once(name):
+    module = pytest.importorskip(f"unbend.integrations.{name}")
+    with pytest.raises(DataError, match=r"got 'evry'\. Did you mean 'every'\?"):
+        module.watch_callback(evry=1)
+    with pytest.raises(DataError, match="every: expected at least 1"):
+        module.watch_callback(every=0)
+    said = get_type_hints(module.watch_callback)["how"]
+    assert get_args(said) == (WatchKeywords,)
+
+
+def test_the_settings_that_editors_complete_are_those_of_watch():
+    settings = {name: p for name, p in signature(unbend.watch).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    assert list(settings) == list(WatchKeywords.__annotations__)
+    types = get_type_hints(unbend.watch)
+    assert {name: types[name] for name in settings} == get_type_hints(WatchKeywords)
 
 
 class ForTrainer(nn.Module):
@@ -209,6 +333,28 @@ def test_skorch():
     assert np.isfinite(h.value("loss")[1:]).all()  # skorch tells a loss after its step: it stands in the next snapshot
     assert np.isfinite(h.value("validation_loss")).any()
     assert is_same(pickle.loads(pickle.dumps(other)).module_, one.module_)
+
+
+def test_skorch_partial_fits_are_parts_of_one_file_and_a_bare_loop_needs_no_watch(tmp_path):
+    skorch = pytest.importorskip("skorch", reason="skorch is not installed (extra skorch)")
+    from unbend.integrations.skorch import watch_callback
+
+    torch.manual_seed(5)
+    net = skorch.NeuralNetClassifier(
+        perceptron(), criterion=nn.CrossEntropyLoss, max_epochs=1, batch_size=32, verbose=0,
+        callbacks=[watch_callback(every=1, file=tmp_path / "run.unbend")],
+    )  # fmt: skip
+    x, y = (part.numpy() for part in rows())
+    for _ in range(2):
+        net.partial_fit(x, y)
+    h = unbend.open_history(tmp_path / "run.unbend")
+    assert h.steps.tolist() == list(range(1, 11))
+    assert np.isfinite(h.value("validation_loss")).tolist() == [False] * 4 + [True] + [False] * 4 + [True]
+    assert np.isfinite(h.value("validation_accuracy")).sum() == 2
+    fresh = skorch.NeuralNetClassifier(perceptron(), criterion=nn.CrossEntropyLoss, verbose=0, max_epochs=1,
+                                       callbacks=[watch_callback()]).initialize()  # fmt: skip
+    fresh.fit_loop(x, y)
+    assert len(fresh.history) == 1
 
 
 def test_accelerate():

@@ -47,4 +47,4 @@ def test_the_figure(result):
     clean, wrong = figure.axes
     assert clean.get_ylabel() == "error (% of samples)"
     assert clean.get_xlabel() == wrong.get_xlabel() == "hidden units"
-    assert "units" in lab.finding(result) or "unit" in lab.finding(result)
+    assert "by hidden units; right labels: " in lab.finding(result)

@@ -26,27 +26,28 @@ from unbend.numerics.view import View
 
 @dataclass(frozen=True)
 class Law:
-    """A State, and how it is made from a batch and from nothing."""
+    """A State, how it is made from a batch and from nothing, and whether it is of rows or of all units."""
 
     state: type[Any]
     of: Callable[[Batch], Any]
     empty: Callable[[int, int], Any]
+    is_of_rows: bool = False
 
     def __str__(self) -> str:
         return self.state.__name__
 
 
-def streaming(state: type[Any]) -> Law:
-    return Law(state, state.of, state.empty)
+def streaming(state: type[Any], *, is_of_rows: bool = False) -> Law:
+    return Law(state, state.of, state.empty, is_of_rows)
 
 
 STATES = [
     streaming(MomentState),
     streaming(CentroidState),
     streaming(ActivityState),
-    streaming(SecondState),
+    streaming(SecondState, is_of_rows=True),
     streaming(HistogramState),
-    streaming(SampleState),
+    streaming(SampleState, is_of_rows=True),
     streaming(UnitState),
     Law(GradientState, lambda b: GradientState.of(b.values.double().nan_to_num()), lambda *_: GradientState.empty()),
 ]

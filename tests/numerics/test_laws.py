@@ -9,7 +9,7 @@ from tests.numerics.laws import STATES, Law, World, assert_same, results, settle
 
 from unbend.numerics.batch import batch, samples
 from unbend.numerics.saturation import saturation
-from unbend.numerics.second import BLOCK, SecondState
+from unbend.numerics.second import BLOCK
 from unbend.numerics.view import View
 
 SHAPES = [
@@ -115,7 +115,7 @@ def test_empty_is_the_identity_and_an_empty_batch_adds_nothing(law: Law, world):
 
 
 def _width(law: Law, world: World) -> int:
-    return world.width if law.state is SecondState else world.view.width
+    return world.width if law.is_of_rows else world.view.width
 
 
 @each

@@ -184,13 +184,15 @@ def test_without_held_out_rows_nothing_is_claimed_about_them():
 def test_single_outputs_are_read_as_two_classes(last):
     x, _ = rows(200)
     y = (x[:, 0] > 0).long()
-    model = nn.Sequential(nn.Linear(5, 1), *last).double()
+    model = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 1), *last).double()
     with torch.no_grad():
-        model[0].weight.copy_(torch.tensor([[4.0, 0, 0, 0, 0]]))
+        model[0].weight.copy_(torch.eye(5))
+        model[1].weight.copy_(torch.tensor([[4.0, 0, 0, 0, 0]]))
         model[0].bias.zero_()
+        model[1].bias.zero_()
     found = study(model, (x, y), twin=False)
     assert found.about.class_names == ("0", "1")
-    assert "head" not in found.across or found.across["head"].own == 1.0
+    assert found.across["head"].own == 1.0
 
 
 def test_a_single_logit_is_compared_with_its_refitted_self():

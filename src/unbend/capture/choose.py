@@ -17,13 +17,15 @@ MOST = 32
 MEMORY = 2 << 30
 """Bytes the second moments of all layers may take; above it, wide layers are sketched further."""
 _FEW = 4
+"""A coarser choice shows more layers than this, or a finer one is made."""
 _TURNS = ("activation", "function", "attention", "block")
+"""Kinds of layers that turn and bend what affine ones put out."""
 
 
 def default(shown: Look, notes: list[str]) -> list[Seen]:
     """The layers looked at when none are named, in order, always with the one that puts out the model's output."""
-    usual = _once([s for s in shown.seen if s.tap.kind in TAPPED])
-    chosen, words = _fitting([s for s in shown.seen if s.tap.kind in TAPPED])
+    tapped = [s for s in shown.seen if s.tap.kind in TAPPED]
+    usual, (chosen, words) = _once(tapped), _fitting(tapped)
     names = {s.tap.name for s in chosen} | {shown.head}
     if not any(s.identity == shown.end for s in chosen):
         ends = [s for s in usual if s.identity == shown.end] or [s for s in shown.seen if s.tap.kind == "output"]
@@ -56,7 +58,12 @@ def _fitting(everything: list[Seen]) -> tuple[list[Seen], str]:
         if len(some) > _FEW
     )
     step = math.ceil(len(rest) / MOST)
-    return rest[::step], f"every {step}{'nd' if step == 2 else 'rd' if step == 3 else 'th'} {words}"
+    return rest[::step], f"every {_ordinal(step)} {words}"
+
+
+def _ordinal(n: int) -> str:
+    end = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{'th' if n % 100 in (11, 12, 13) else end}"
 
 
 def _outer(blocks: list[Seen]) -> list[Seen]:
@@ -109,9 +116,7 @@ def _unknown(shown: Look, pattern: str, names: list[str]) -> str:
         return f"layers: {pattern!r} was never called as a module in the forward pass, so it has no output to look at."
     near = get_close_matches(pattern, names, 3, 0.5)
     hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
-    return (
-        f"layers: no layer named {pattern!r}. It has: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}.{hint}"
-    )
+    return f"layers: no layer named {pattern!r}. It has: {first_few(names, 12)}.{hint}"
 
 
 def apply_rules(taps: Sequence[Tap], reduce: Rule | Mapping[str, Rule] | None) -> list[Tap]:

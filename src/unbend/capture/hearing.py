@@ -21,7 +21,7 @@ Run: TypeAlias = Callable[[Callable[..., Any], tuple[Any, ...], Mapping[str, Any
 Begin: TypeAlias = Callable[[str], None]
 """Told the path of a module before it runs."""
 End: TypeAlias = Callable[[str, tuple[Any, Any], Any], None]
-"""Told the path of a module behind its run, whatever happened in it, its arguments (args, kwargs) and its output."""
+"""Told the path of a module after its run, whatever happened in it, its arguments (args, kwargs) and its output."""
 
 
 class _Functions(TorchFunctionMode):
@@ -52,8 +52,8 @@ def hear_calls(model: nn.Module, begin: Begin, end: End, run: Run | None = None)
 
     Args:
         model: compiled parts of it run eagerly, transformer encoders without their fast path.
-        begin: told before a module.
-        end: told behind it.
+        begin: told before a module runs.
+        end: told after it.
         run: runs the functions; None to leave them alone.
     """
     hooks = _Hooks(begin, end, get_ident())

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from unbend.capture.inputs import n_samples
-from unbend.capture.outputs import call
+from unbend.capture.outputs import call, tensor_of
 from unbend.capture.plan import plan
 from unbend.capture.quiet import quiet
 from unbend.capture.taps import Tap, arrange
@@ -169,6 +169,8 @@ def spots(model: nn.Module, inputs: Any, layers: Sequence[str] | None) -> tuple[
         if layers is None and tap.name in bent and tap.kind == "affine":
             continue
         spot = _spot(tap, found.taps, n_calls, shapes)
+        if spot is None and tap.name == found.output:  # what no module takes in, the model itself puts out
+            spot = Spot(replace(tap, saturation=_of_output(tap)), "", unit_axis=_unit_axis(tap))
         if spot is None:
             lost.append(tap.name)
         else:
@@ -456,14 +458,15 @@ def _given_values(values: Tensor, args: tuple[Any, ...], tap: Tap) -> Tensor | N
 
 
 def _tensor(value: Any) -> Tensor | None:
-    """The first tensor of what a module takes or puts out."""
+    """The first tensor of what a module takes or puts out that is no single number, such as a loss."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (tuple, list)):
         for part in value:
-            if isinstance(part, Tensor):
+            if isinstance(part, Tensor) and part.ndim:
                 return part
-    return None
+    found = tensor_of(value)
+    return None if found is None else found.tensor
 
 
 def set_hooks(model: nn.Module, where: Mapping[Spot, Receiver], switch: Switch) -> ExitStack:

@@ -12,8 +12,8 @@ from unbend.capture.quiet import bare, quiet
 from unbend.capture.taps import Caught, Tap, tapped
 from unbend.capture.tokens import token_mask, token_masks
 from unbend.errors import ShapeError
+from unbend.numerics import views
 from unbend.numerics.view import Rule
-from unbend.numerics.views import reduce as reduced
 
 
 def representations(
@@ -66,7 +66,7 @@ def representations(
     rows: dict[str, Tensor] = {}
 
     def receive(tap: Tap, caught: Caught) -> None:
-        rows[tap.name] = reduced(caught.values, tap.view, mask=token_mask(tap, caught, masks)).detach().clone()
+        rows[tap.name] = views.reduce(caught.values, tap.view, mask=token_mask(tap, caught, masks)).detach().clone()
 
     with quiet(model), tapped(model, places.taps, receive):
         call(model, places.protect(inputs))

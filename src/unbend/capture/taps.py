@@ -354,9 +354,8 @@ class _Hook:
         tap = self._taps.get(number)
         if tap is None:
             return
-        if (
-            type(output) is Tensor and output.ndim > 1 and not (tap.time_first or tap.order)
-        ):  # as below, but for the cost of a call
+        # `_hand_over` does the same for such an output, but at the cost of a call.
+        if type(output) is Tensor and output.ndim > 1 and not (tap.time_first or tap.order):
             self._receive(tap, Caught(output, tap.saturation))
         else:
             _hand_over(tap, output, tap.saturation, self._receive)

@@ -44,7 +44,7 @@ def first_lines(net: nn.Module, weights: Mapping[str, Tensor] | str | PathLike[s
 
     Raises:
         ModelError: no Linear layer reads two inputs.
-        LoadError: weights of another network, or a file that holds none.
+        LoadError: weights of another network, no weights, or a file that holds none.
 
     Example:
         >>> from unbend import zoo
@@ -79,6 +79,11 @@ def _with(module: nn.Module, weights: Mapping[str, Tensor] | str | PathLike[str]
     copy = deepcopy(module)
     if isinstance(weights, str | PathLike):
         return fill(copy, Path(weights))
+    if not isinstance(weights, Mapping):
+        raise LoadError(
+            f"weights: expected a state dict, a file of one, or None, got {type(weights).__name__}. "
+            "Pass net.state_dict()."
+        )
     try:
         copy.load_state_dict(dict(weights))
     except RuntimeError as error:

@@ -18,12 +18,13 @@ from unbend.explain.scores import check_scores
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.subject import Subject
-from unbend.study.fold import States, fold
+from unbend.study.fold import fold
 from unbend.study.given import network_of
 from unbend.study.outputs import part_of_output
 from unbend.study.prepare import TASKS, Preparation, prepare, source_of
 from unbend.study.settings import ReadAs, Settings
 from unbend.study.source import Minibatch
+from unbend.study.values import States
 
 ROWS = 10_000
 """Rows of each part that are worked on at most."""

@@ -27,6 +27,7 @@ from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.topology import betti
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
+from unbend.study.values import wanted_state
 
 ALL_ROWS = "all rows"
 """What rows without classes are counted as."""
@@ -163,7 +164,7 @@ def _tables(made: Setup, taps: Sequence[Tap], n: int, progress: Progress) -> tup
         taps, rows.batches("train"), (SampleState,), selection=Selection(1.0, n, rows.n["train"]),
         tick=ticker(progress, "Training rows", rows.n["train"]), with_input=True,
     )  # fmt: skip
-    found = {name: state["SampleState"].table() for name, state in states.items()}
+    found = {name: wanted_state(own, SampleState).table() for name, own in states.items()}
     of = next(iter(found.values()))[1]
     labels = torch.from_numpy(of.argmax(1)) if made.work.n_classes else torch.zeros(len(of), dtype=torch.int64)
     return {name: torch.nan_to_num(torch.from_numpy(table).float()) for name, (table, _) in found.items()}, labels

@@ -27,6 +27,7 @@ from unbend.numerics.result import result
 from unbend.numerics.second import SecondState
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
+from unbend.study.values import wanted_state
 
 ROWS = 500
 
@@ -152,7 +153,10 @@ def _directions(made: Setup, taps: Sequence[Tap], label: int, progress: Progress
     found = {}
     for tap in taps:
         own = states[tap.name]
-        means = row_means(own["SecondState"]) if tap.view.is_picked else centroids(own["CentroidState"])
+        if tap.view.is_picked:
+            means = row_means(wanted_state(own, SecondState))
+        else:
+            means = centroids(wanted_state(own, CentroidState))
         known = means.mean[np.isfinite(means.mean).all(1)]  # a class may have no training rows
         if np.ptp(known, axis=0).max(initial=0.0) > 0:
             found[tap.name] = mean_direction(means, label, layer=tap.name, name=made.class_names[label])

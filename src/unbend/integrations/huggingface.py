@@ -1,24 +1,28 @@
 """The Hugging Face `Trainer`, watched by a callback."""
 
-from typing import Any
+from typing import Any, Unpack
 
 from unbend.integrations.extra import library
-from unbend.integrations.loop import watch
+from unbend.integrations.held_out import held_out
+from unbend.integrations.loop import WatchKeywords, check_keywords, watch
 from unbend.study.watch import Watch
 
 
-def watch_callback(**how: Any) -> Any:
+def watch_callback(**how: Unpack[WatchKeywords]) -> Any:
     """A `TrainerCallback` that watches the training, to be handed to `Trainer(callbacks=[…])`.
 
     Its attribute `watch` is the `Watch`, from the beginning of the training on. Gradients are those before the trainer
-    clips them. Losses are those that the trainer logs; it replaces NaN by an average there, and unbend speaks up.
+    clips them. Losses are those that the trainer logs, one in `logging_steps`; it replaces NaN by an average there, and
+    unbend speaks up. With `torch_compile=True`, pass `example=`, a batch as the model takes it, to choose layers by.
 
     Args:
         how: as in `unbend.watch`.
 
     Raises:
+        DataError: a setting that `unbend.watch` would refuse.
         MissingExtraError: transformers is not installed.
     """
+    check_keywords(how)
     base = library("transformers", "transformers").TrainerCallback
 
     class WatchCallback(base):  # type: ignore[misc, valid-type]
@@ -39,10 +43,8 @@ def watch_callback(**how: Any) -> Any:
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_more: Any) -> None:
             """Take what validation found over."""
-            found = {name.replace("eval_", "validation_", 1): value for name, value in (metrics or {}).items()
-                     if name.startswith("eval_") and isinstance(value, float)}  # fmt: skip
             if self.watch is not None:
-                self.watch.log(**{name: value for name, value in found.items() if not name.endswith("_per_second")})
+                self.watch.log(**held_out(metrics or {}))
 
         def on_save(self, args: Any, state: Any, control: Any, **_more: Any) -> None:
             """Note a checkpoint."""

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, final
 
+from unbend.errors import RecordError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot
 
@@ -16,10 +17,14 @@ class JsonLines:
 
     Args:
         path: the file.
+
+    Raises:
+        RecordError: it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
+        self._append("")
 
     def begin(self, about: AboutRun) -> None:
         """Write what is watched."""
@@ -45,8 +50,15 @@ class JsonLines:
         self._write({"kind": "end", "snapshots": len(history.snapshots)})
 
     def _write(self, value: dict[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_plain(value), allow_nan=False) + "\n")
+        self._append(json.dumps(_plain(value), allow_nan=False) + "\n")
+
+    def _append(self, text: str) -> None:
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RecordError(f"{self._path}: no lines could be written: {reason}. Choose another place.") from error
 
 
 def _plain(value: Any) -> Any:

@@ -1,14 +1,32 @@
-"""`unbend.watch`: a training loop of your own."""
+"""`unbend.watch`: a training loop of your own; and its settings, as the callbacks of trainers take them."""
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypedDict
 
 from torch import nn
 
+from unbend.errors import DataError
 from unbend.record.history import HistoryFile
-from unbend.study.watch import Sink, Watch, WatchSettings
+from unbend.study.watch import Sink, Watch, WatchSettings, check_sinks
 from unbend.study.watch.settings import LabelFunction
+
+
+class WatchKeywords(TypedDict, total=False):
+    """The keyword arguments of `watch`, which tells what each means."""
+
+    every: int | None
+    budget: float | str | None
+    layers: Sequence[str] | None
+    labels: str | LabelFunction
+    example: Any
+    check: bool
+    stop: bool
+    file: str | os.PathLike[str] | None
+    sinks: Sequence[Sink]
+    name: str
+    ranks: bool
 
 
 def watch(  # noqa: PLR0913  every setting by name, so that an editor completes it
@@ -50,8 +68,11 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         ranks: in a process group, whether its ranks are added up; each of them must then be watched.
 
     Raises:
-        DataError: a setting out of its range.
+        DataError: a setting out of its range, or sinks that are none.
         RecordError: the file cannot be written.
+
+    Cost:
+        At most `budget`, where `every` is left out; with `every=1` a tenth of a small network's step: `docs/watch.md`.
 
     Example:
         >>> import torch
@@ -73,8 +94,25 @@ def watch(  # noqa: PLR0913  every setting by name, so that an editor completes 
         every=every, budget=budget, layers=layers, labels=labels, example=example, check=check, stop=stop, name=name,
         ranks=ranks,
     )  # fmt: skip
+    others = check_sinks(sinks)
     kept = () if file is None else (HistoryFile(file),)
-    watching = Watch(model, how, (*kept, *sinks))
+    watching = Watch(model, how, (*kept, *others))
     for one in kept:
         watching.continue_from(one.past)
     return watching
+
+
+def check_keywords(how: Mapping[str, Any]) -> None:
+    """Refuse what `watch` would refuse, when a callback is made and not when its training begins.
+
+    Raises:
+        DataError: no setting is called so, or one is out of its range, or sinks are none.
+    """
+    known = WatchKeywords.__annotations__
+    for name in how:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+            raise DataError(f"watch_callback: expected settings of unbend.watch, got {name!r}. {hint}")
+    check_sinks(how.get("sinks", ()))
+    WatchSettings(**{name: value for name, value in how.items() if name not in ("file", "sinks")}).check_values()

@@ -1,5 +1,6 @@
 """A watched run in MLflow, with its page as an artifact."""
 
+import re
 from tempfile import TemporaryDirectory
 from typing import final
 
@@ -11,6 +12,8 @@ from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot
 
 MOST = 1000
 """Numbers that MLflow takes in one call."""
+_REFUSED = re.compile(r"[^\w\-. :/]")
+"""What MLflow takes in no name, such as the number sign of a function's second call."""
 
 
 @final
@@ -18,7 +21,7 @@ class MLflow:
     """A sink that logs numbers to the active run, findings as tags, and at the end the page `unbend/run.html`.
 
     Args:
-        run_id: of the run; None for the active one.
+        run_id: of the run; None for the one that is active when the first layers are chosen, begun if there is none.
     """
 
     def __init__(self, run_id: str | None = None) -> None:
@@ -26,11 +29,13 @@ class MLflow:
         self._run_id = run_id
 
     def begin(self, about: AboutRun) -> None:
-        """Log nothing."""
+        """Settle which run it is, so that all goes to one."""
+        if self._run_id is None:
+            self._run_id = (self._mlflow.active_run() or self._mlflow.start_run()).info.run_id
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Log its numbers, as many in a call as MLflow takes."""
-        numbers = list(flat(snapshot).items())
+        numbers = [(_REFUSED.sub("_", name).lstrip("/. "), value) for name, value in flat(snapshot).items()]
         for start in range(0, len(numbers), MOST):
             part = dict(numbers[start : start + MOST])
             self._mlflow.log_metrics(part, step=snapshot.step, run_id=self._run_id)
@@ -42,7 +47,8 @@ class MLflow:
         """Set a tag."""
         f = found.finding
         key = f"unbend.{f.rule}" + (f".{f.layer}" if f.layer else "")
-        self._mlflow.set_tag(key[:250], f"{f.severity}, step {found.step}: {f.title}")
+        text = f"{f.severity}, step {found.step}: {f.title}"
+        self._mlflow.MlflowClient().set_tag(self._run_id, _REFUSED.sub("_", key)[:250], text)
 
     def end(self, history: RunHistory) -> None:
         """Log the page."""

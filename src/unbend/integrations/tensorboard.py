@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, final
 
+from unbend.integrations.extra import check_takes
 from unbend.integrations.flat import flat
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot
@@ -15,9 +16,16 @@ class TensorBoard:
 
     Args:
         writer: a `SummaryWriter`, yours to close.
+
+    Raises:
+        DataError: it is something else, such as a path.
     """
 
     def __init__(self, writer: Any) -> None:
+        check_takes(
+            writer, ("add_scalar", "add_text", "add_histogram_raw"), what="TensorBoard: expected a SummaryWriter",
+            make="torch.utils.tensorboard.SummaryWriter(folder)",
+        )  # fmt: skip
         self._writer = writer
 
     def begin(self, about: AboutRun) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any, final
 
-from unbend.integrations.extra import library
+from unbend.integrations.extra import check_takes, library
 from unbend.integrations.flat import flat
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot
@@ -14,9 +14,13 @@ class Trackio:
 
     Args:
         run: from `trackio.init`, yours to finish.
+
+    Raises:
+        DataError: it is something else, such as the name of a project.
     """
 
     def __init__(self, run: Any) -> None:
+        check_takes(run, ("log", "alert"), what="Trackio: expected a run", make="trackio.init(project=…)")
         self._run = run
 
     def begin(self, about: AboutRun) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any, final
 
+from unbend.integrations.extra import check_takes
 from unbend.integrations.flat import flat
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot
@@ -15,9 +16,18 @@ class WeightsAndBiases:
 
     Args:
         run: from `wandb.init`, yours to finish.
+
+    Raises:
+        DataError: it is something else, such as the name of a project.
     """
 
     def __init__(self, run: Any) -> None:
+        check_takes(
+            run,
+            ("define_metric", "log", "alert"),
+            what="WeightsAndBiases: expected a run",
+            make="wandb.init(project=…)",
+        )
         self._run = run
 
     def begin(self, about: AboutRun) -> None:

@@ -4,24 +4,18 @@ In: the lessons, which are Markdown files of this package. Out: a site that open
 Must not know the lab; a lesson uses only unbend's public names.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from unbend._lazy import on_demand
 
 if TYPE_CHECKING:  # the list of lessons is asked for without torch
     from unbend.learn.running import MeasuredLesson, run
     from unbend.learn.site import write
     from unbend.learn.source import Lesson, lesson, lessons
 
-_HOME = {
-    "Lesson": "source", "MeasuredLesson": "running", "lesson": "source", "lessons": "source", "run": "running",
-    "write": "site",
-}  # fmt: skip
 __all__ = ["Lesson", "MeasuredLesson", "lesson", "lessons", "run", "write"]
 
-
-def __getattr__(name: str) -> Any:
-    """The public name, from the module that holds it."""
-    if name in _HOME:
-        return getattr(import_module(f"unbend.learn.{_HOME[name]}"), name)
-    message = f"module 'unbend.learn' has no attribute {name!r}"
-    raise AttributeError(message)
+__getattr__ = on_demand(
+    __name__,
+    {"source": ("Lesson", "lesson", "lessons"), "running": ("MeasuredLesson", "run"), "site": ("write",)},
+)

@@ -138,7 +138,8 @@ class PiecewiseAffine:
     def affine(self, bits: Bool[Array, "n hinges"]) -> tuple[Float64[Array, "n k d"], Float64[Array, "n k"]]:
         """The maps `A @ x + b` that the network is where these hinges are on.
 
-        Cost: one forward pass of `1 + n_inputs` columns per row.
+        Cost:
+            One forward pass of `1 + n_inputs` columns per row.
         """
         n, width = len(bits), 1 + self.n_inputs
         columns = np.tile(np.eye(width), (1, n))

@@ -35,7 +35,12 @@ class State(Protocol):
 
     @classmethod
     def empty(cls: type[S], width: int, n_targets: int) -> S:
-        """The summary of nothing, for a layer of `width` and `n_targets` classes or targets."""
+        """The summary of nothing.
+
+        Args:
+            width: of what is summed: units for a State of `batch.sweep`, columns for one of `batch.rows`.
+            n_targets: classes, or targets.
+        """
         ...
 
     def __add__(self: S, other: S) -> S: ...

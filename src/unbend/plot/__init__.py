@@ -1,7 +1,8 @@
 """One drawing function per Result; those that people call by hand are names of this package, loaded when first used."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from unbend._lazy import on_demand
 
 if TYPE_CHECKING:  # what editors and type checkers read
     from unbend.plot.film import gif as gif
@@ -17,32 +18,17 @@ if TYPE_CHECKING:  # what editors and type checkers read
     from unbend.plot.stages import flow_grid as flow_grid
     from unbend.plot.stages import n_flow_frames as n_flow_frames
 
-# Public name → the module that holds it.
-_HOME: dict[str, str] = {
-    "flow": "unbend.plot.stages",
-    "flow_film": "unbend.plot.stages",
-    "flow_grid": "unbend.plot.stages",
-    "gif": "unbend.plot.film",
-    "hidden_lines": "unbend.plot.lines",
-    "hidden_lines_film": "unbend.plot.lines",
-    "hidden_lines_grid": "unbend.plot.lines",
-    "layer_map": "unbend.plot.maps",
-    "map_film": "unbend.plot.maps",
-    "map_grid": "unbend.plot.maps",
-    "mp4": "unbend.plot.film",
-    "n_flow_frames": "unbend.plot.stages",
-}
+__all__ = [
+    "flow", "flow_film", "flow_grid", "gif", "hidden_lines", "hidden_lines_film", "hidden_lines_grid", "layer_map",
+    "map_film", "map_grid", "mp4", "n_flow_frames",
+]  # fmt: skip
 
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str) -> Any:
-    """The public name, from the module that holds it."""
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    message = f"module 'unbend.plot' has no attribute {name!r}"
-    raise AttributeError(message)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__ = on_demand(
+    __name__,
+    {
+        "film": ("gif", "mp4"),
+        "lines": ("hidden_lines", "hidden_lines_film", "hidden_lines_grid"),
+        "maps": ("layer_map", "map_film", "map_grid"),
+        "stages": ("flow", "flow_film", "flow_grid", "n_flow_frames"),
+    },
+)

@@ -54,8 +54,13 @@ def _place(step: LadderStep) -> float:
     return RIGHT if isinstance(step.verdict, (Separation, JointSeparation)) else (LEFT + RIGHT) / 2
 
 
+def _mark(place: float) -> tuple[str, str]:
+    """Colour and marker of a verdict."""
+    return {LEFT: (OVERLAP, "X"), RIGHT: (SEPARABLE, "o")}.get(place, (OPEN, "D"))
+
+
 def _rung(ax: Axes, place: float, at: int, step: LadderStep) -> None:
-    color, marker = {LEFT: (OVERLAP, "X"), RIGHT: (SEPARABLE, "o")}.get(place, (OPEN, "D"))
+    color, marker = _mark(place)
     is_hollow = step.frame.is_worthless or step.frame.last_bits_only
     ax.plot(
         [place],
@@ -87,8 +92,7 @@ def robustness(ax: Axes, layers: Sequence[str], steps: Sequence[LadderStep]) -> 
     low = min([2.0**-27, *proved]) / 10
     for at, step in enumerate(steps):
         value = min(max(step.frame.robustness, low), 1.0)
-        place = _place(step)
-        color, marker = {LEFT: (OVERLAP, "X"), RIGHT: (SEPARABLE, "o")}.get(place, (OPEN, "D"))
+        color, marker = _mark(_place(step))
         ax.plot([low, value], [at, at], color=color, lw=2, solid_capstyle="butt")
         ax.plot([value], [at], marker=marker, ms=8, color=color)
     ax.axvline(2.0**-24, color=OPEN, ls="--", lw=1)

@@ -10,7 +10,7 @@ import math
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 from zlib import compress, crc32, decompressobj
@@ -123,6 +123,9 @@ def is_history(path: str | os.PathLike[str]) -> bool:
 def open_history(path: str | os.PathLike[str]) -> RunHistory:
     """The history in a file, also while a run writes it; lines that are not whole are left out.
 
+    Args:
+        path: a file that `unbend.watch` wrote.
+
     Raises:
         RecordError: no such file, or no history.
     """
@@ -171,7 +174,11 @@ def _assemble(lines: Iterable[dict[str, Any]]) -> RunHistory:
             step, seconds, what, text = line["event"]
             (events if about.layers else early).append(RunEvent(int(step), float(seconds), str(what), str(text)))
         else:
-            snapshots.append(_snapshot(line, about, fields))
+            snapshot = _snapshot(line, about, fields)
+            if snapshots and snapshots[-1].step == snapshot.step:  # a line of what was logged after it
+                measured = snapshots.pop()
+                snapshot = replace(measured, values=measured.values | snapshot.values)
+            snapshots.append(snapshot)
     part = RunHistory(about, tuple(snapshots), (*early, *events))
     return part if whole is None else whole + part
 

@@ -39,11 +39,11 @@ def regions_page(
     """The page, for one `Cells` or for the snapshots of a training run on one plane.
 
     Args:
-        frames: The cells, one per snapshot.
-        boundaries: The decision boundary of every frame.
-        samples: Samples near the plane, drawn on top.
-        titles: What each frame is, such as its training step.
-        title: The heading.
+        frames: the cells, one per snapshot.
+        boundaries: the decision boundary of every frame.
+        samples: samples near the plane, drawn on top.
+        titles: what each frame is, such as its training step.
+        title: the heading.
     """
     last = frames[-1]
     n_classes = 0 if boundaries is None else len(boundaries[-1].class_areas)

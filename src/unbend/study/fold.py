@@ -23,10 +23,10 @@ from unbend.numerics.streaming.layer import LayerSums
 from unbend.numerics.view import WIDEST, View
 from unbend.study.positions import DrawnPositions, Positions
 from unbend.study.reader import Minibatch
+from unbend.study.values import States
 
 _LEAST, _LARGEST = 1e-150, 1e37
 """Between these the square of a float64 number is one, and so is its float32, in which some references are fitted."""
-States = dict[str, dict[str, Any]]
 
 
 @final

@@ -34,18 +34,22 @@ def cells(
     """All cells (activation regions ∩ plane) of a piecewise-linear model on a polygon of a plane.
 
     Args:
-        model: The module, or its arrays.
+        model: the module, or its arrays.
         plane: `Plane.box` for two inputs; `Plane.through` three samples, or `Plane.at` a point with two
             directions, for more.
-        input_shape: The shape of one sample, such as (1, 28, 28); flat if not given.
-        layer: Stop after this layer: its kinks and those before it make the cells.
-        custom: For your own activation modules, the curve they apply to every element.
-        max_cells: Stop cleanly when there are more; the result then has `is_complete=False`.
-        exact: Make every decision in rational arithmetic. Slow; the fast engine already asks for it where
+        input_shape: the shape of one sample, such as (1, 28, 28); flat if not given.
+        layer: stop after this layer: its kinks and those before it make the cells.
+        custom: for your own activation modules, the curve they apply to every element.
+        max_cells: stop cleanly when there are more; the result then has `is_complete=False`.
+        exact: make every decision in rational arithmetic. Slow; the fast engine already asks for it where
             float64 cannot tell.
 
     Raises:
-        UnsupportedError: Something in the model is not continuous and piecewise linear.
+        UnsupportedError: something in the model is not continuous and piecewise linear.
+        ShapeError: the plane lies in a space of another dimension than the model's input.
+
+    Cost:
+        Lowering, as of `unbend.lower`; then about 0.5 µs and 70 bytes per cell and core.
 
     Example:
         >>> import torch
@@ -71,6 +75,20 @@ def cells_over(
 
     A generator that yields the same model between training steps works: each snapshot is taken down as it
     is met.
+
+    Args:
+        snapshots: the modules, or their arrays.
+        plane: as for `cells`, one for all of them.
+        input_shape: the shape of one sample, such as (1, 28, 28); flat if not given.
+        layer: stop after this layer.
+        max_cells: of each snapshot.
+
+    Raises:
+        UnsupportedError: something in a model is not continuous and piecewise linear.
+        ShapeError: the plane lies in a space of another dimension than the model's input.
+
+    Cost:
+        As many times that of `cells`.
     """
     return tuple(cells(model, plane, input_shape=input_shape, layer=layer, max_cells=max_cells) for model in snapshots)
 
@@ -88,16 +106,20 @@ def boundary(
     One output means two classes, cut at zero.
 
     Args:
-        model: Cells that are known already, the module, or its arrays.
-        plane: Where the boundary of a module is looked for; cells have theirs.
-        input_shape: The shape of one sample, such as (1, 28, 28); flat if not given.
-        custom: For your own activation modules, the curve they apply to every element.
-        max_cells: As for `cells`. The boundary needs all of them.
+        model: cells that are known already, the module, or its arrays.
+        plane: where the boundary of a module is looked for; cells have theirs.
+        input_shape: the shape of one sample, such as (1, 28, 28); flat if not given.
+        custom: for your own activation modules, the curve they apply to every element.
+        max_cells: as for `cells`. The boundary needs all of them.
 
     Raises:
-        DataError: A module without a plane, or cells with one.
-        ShapeError: The cells are not those of the whole network: there are more than `max_cells`, or they were stopped
+        DataError: a module without a plane, or cells with one.
+        ShapeError: the cells are not those of the whole network: there are more than `max_cells`, or they were stopped
             after a layer.
+        UnsupportedError: something in the model is not continuous and piecewise linear.
+
+    Cost:
+        That of `cells`, if they are not given; then linear in the cells that it runs through, times classes squared.
 
     Example:
         >>> import torch
@@ -126,16 +148,17 @@ def slice_1d(
     """All breakpoints of a model on the segment between two points of its input space, of any dimension.
 
     Args:
-        model: The module, or its arrays.
-        start: One end, a point such as a row of the data or an image.
-        end: The other.
-        input_shape: The shape of one sample, such as (1, 28, 28); that of `start` if not given.
-        custom: For your own activation modules, the curve they apply to every element.
+        model: the module, or its arrays.
+        start: one end, a point such as a row of the data or an image.
+        end: the other.
+        input_shape: the shape of one sample, such as (1, 28, 28); that of `start` if not given.
+        custom: for your own activation modules, the curve they apply to every element.
 
     Raises:
-        UnsupportedError: Something in the model is not continuous and piecewise linear.
+        UnsupportedError: something in the model is not continuous and piecewise linear.
 
-    Cost: breakpoints x hinges in time and memory.
+    Cost:
+        Breakpoints x hinges in time and memory.
 
     Example:
         >>> tent = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1, bias=False))

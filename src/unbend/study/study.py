@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import unbend
+from unbend._names import first_few
 from unbend.capture import bare
 from unbend.capture.quiet import alone, kept_random
 from unbend.capture.twin import Untrained
@@ -220,5 +221,5 @@ def _without_gradients(work: Preparation, sums: Sums) -> tuple[str, ...]:
     names = [tap.name for tap in work.plan.taps if tap.name not in sums.gradient]
     if not sums.gradient or not names:
         return ()
-    few = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    few = first_few(names, 8)
     return (f"These layers run without gradients (under torch.no_grad), so none is shown for them: {few}.",)

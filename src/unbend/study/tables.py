@@ -19,7 +19,7 @@ from unbend.numerics.table import TableState
 from unbend.study.fold import fold
 from unbend.study.positions import PER_ITEM, Positions
 from unbend.study.source import Source
-from unbend.study.values import state_of
+from unbend.study.values import state_of, wanted_state
 
 MEMORY = 1 << 30
 """Bytes of rows collected at a time."""
@@ -90,7 +90,7 @@ class Tables:
                     fit=self.fit, with_input=INPUT in names, positions=self.positions,
                 )  # fmt: skip
             for name in names:
-                yield (name, *sums.pop(name)["TableState"].by_id())
+                yield (name, *wanted_state(sums.pop(name), TableState).by_id())
 
     def _groups(self) -> Iterator[list[str]]:
         n = (self.source.n["train"] or 1) * (1 if self.positions is None else PER_ITEM)

@@ -283,3 +283,9 @@ def state_of(states: Mapping[str, Any], kind: type[R]) -> R | None:
     """The State of that class among those of one layer; None where there is none."""
     state = states.get(kind.__name__)
     return state if isinstance(state, kind) else None
+
+
+def wanted_state(states: Mapping[str, Any], kind: type[R]) -> R:
+    """The State of that class among those of one layer, where it is one of the kinds that were added up."""
+    state: R = states[kind.__name__]
+    return state

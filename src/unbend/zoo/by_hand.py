@@ -13,7 +13,8 @@ from unbend.zoo.networks import mlp
 def xor_relu() -> nn.Sequential:
     """XOR by two ReLU units: relu(x1 + x2) - 2 relu(x1 + x2 - 1), exactly 0, 1, 1, 0 on the corners.
 
-    Source: Goodfellow, Bengio & Courville (2016), section 6.1.
+    Source:
+        Goodfellow, Bengio & Courville (2016), section 6.1.
     """
     return _fill(
         mlp([2, 2, 1], seed=0),
@@ -68,7 +69,8 @@ def sawtooth(doublings: int, n_layers: int | None = None, *, dtype: torch.dtype 
     Raises:
         DataError: layers that do not divide `doublings`.
 
-    Source: Telgarsky (2015), "Representation benefits of deep feedforward networks".
+    Source:
+        Telgarsky (2015), "Representation benefits of deep feedforward networks".
 
     Example:
         >>> [sum(m.out_features for m in sawtooth(12, layers)[:-1:2]) for layers in (12, 6, 4, 3, 2, 1)]

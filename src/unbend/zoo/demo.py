@@ -28,7 +28,8 @@ def digits(seed: int = 0, *, progress: Callable[[int, int], None] | None = None)
         seed: of the split, the initial weights and the order of the samples.
         progress: called after every epoch with the epochs done and the epochs in all.
 
-    Cost: about two seconds on one core.
+    Cost:
+        About two seconds on one core.
     """
     data = digits_data(seed=seed)
     model = mlp([64, 128, 64, 32, 10], seed=seed)
@@ -45,7 +46,8 @@ def two_moons(seed: int = 0, *, progress: Callable[[int, int], None] | None = No
         seed: of the data and their split, the initial weights and the order of the samples.
         progress: called after every epoch with the epochs done and the epochs in all.
 
-    Cost: about a second on one core.
+    Cost:
+        About a second on one core.
     """
     data = moons(seed=seed)
     model = mlp([2, 16, 16, 2], seed=seed)
@@ -61,7 +63,8 @@ def moons_in_two(seed: int = 0) -> tuple[nn.Sequential, DataSet]:
     Args:
         seed: of the data and their split, the initial weights and the order of the samples.
 
-    Cost: a fifth of a second on one core.
+    Cost:
+        A fifth of a second on one core.
     """
     data = moons(seed=seed)
     model = mlp([2, 16, 2, 2], activation="tanh", seed=seed)

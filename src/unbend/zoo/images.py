@@ -31,9 +31,11 @@ def fashion_mnist(folder: str | Path | None = None) -> DataSet:
     Raises:
         LoadError: files that are missing or damaged.
 
-    Cost: 220 MB.
+    Cost:
+        220 MB.
 
-    Source: Xiao, Rasul & Vollgraf (2017); MIT licence.
+    Source:
+        Xiao, Rasul & Vollgraf (2017); MIT licence.
     """
     hint = "Install them: apt install dataset-fashion-mnist"
     parts = _idx_parts(Path(folder or FASHION_MNIST), hint)
@@ -87,7 +89,8 @@ def mnist_1d(*, n: int = 5000, seed: int = 42) -> DataSet:
     Raises:
         LoadError: the package mnist1d is not installed.
 
-    Source: Greydanus & Kobak (2024), "Scaling down deep learning with MNIST-1D".
+    Source:
+        Greydanus & Kobak (2024), "Scaling down deep learning with MNIST-1D".
     """
     # Taken before the import, which draws too, through the packages it imports.
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002  mnist1d draws from numpy's old generator

@@ -60,7 +60,8 @@ def smallest(
     Raises:
         DataError: a share outside 0 to 1.
 
-    Source: Han et al. (2015); Frankle & Carbin (2019).
+    Source:
+        Han et al. (2015); Frankle & Carbin (2019).
     """
     sizes = {name: weight.detach().abs() for name, weight in _weights(model).items()}
     return _cut(sizes, share, masks, scope, output_share)
@@ -142,7 +143,8 @@ def tickets(
         share: of the weights left that a round cuts.
         output_share: the same for the last layer; as `share` when left out.
 
-    Source: Frankle & Carbin (2019).
+    Source:
+        Frankle & Carbin (2019).
     """
     first = {name: value.clone() for name, value in model.state_dict().items()}
     masks: Masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in _weights(model).items()}

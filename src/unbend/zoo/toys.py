@@ -120,7 +120,8 @@ def nine_discs(n: int = 1800, *, held_out: float = 0.25, seed: int = 0) -> DataS
         held_out: share of every class that is held out.
         seed: of the draw and the split.
 
-    Source: after the data set D-I of Naitzat, Zhitnikov & Lim (2020).
+    Source:
+        after the data set D-I of Naitzat, Zhitnikov & Lim (2020).
     """
     generator = torch.Generator().manual_seed(seed)
     places = torch.tensor([-0.6, 0.0, 0.6])

@@ -21,7 +21,8 @@ def lenet_300_100(*, d: int = 784, n_classes: int = 10, seed: int | None = None)
         n_classes: outputs.
         seed: of the initial weights; None draws from torch's global generator.
 
-    Source: LeCun et al. (1998); the network of Frankle & Carbin (2019).
+    Source:
+        LeCun et al. (1998); the network of Frankle & Carbin (2019).
     """
     return nn.Sequential(nn.Flatten(), *mlp([d, 300, 100, n_classes], seed=seed))
 

@@ -245,6 +245,13 @@ def test_what_is_wrong_is_said(make_mlp, square):
         cells(broken, square)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_points_and_directions_are_of_one_space():
+    for make, points in ((Plane.through, (np.zeros(3), np.ones(2), np.ones(3))), (Plane.at, (np.zeros(3), *np.eye(2)))):
+        with pytest.raises(ShapeError, match=r"points and directions of one space, got \[3, 2, [23]\] numbers"):
+            make(*points)
+
+
 def test_a_network_without_kinks_is_one_cell(square):
     found = cells(network([], [], np.eye(2), np.zeros(2)), square)
     assert (found.n_faces, found.is_complete) == (1, True)

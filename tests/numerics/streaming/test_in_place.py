@@ -7,10 +7,14 @@ import pytest
 import torch
 
 from unbend.numerics.batch import Saturation, batch, samples
+from unbend.numerics.sample import SampleState
 from unbend.numerics.saturation import saturation
 from unbend.numerics.streaming import in_place
 from unbend.numerics.streaming.accumulator import add_states
+from unbend.numerics.streaming.bottom_k import BottomK
+from unbend.numerics.streaming.choose import Chooser, Selection
 from unbend.numerics.streaming.in_place import KINDS, InPlaceSums
+from unbend.numerics.streaming.rows import SampleRows
 
 
 def batches(n_batches: int, d: int, *, shift: float, seed: int):
@@ -99,6 +103,29 @@ def test_a_batch_that_is_not_plain_is_added_whole_as_states(h, edges, is_first, 
         sums.add(batch(values, of, saturation=how))
     assert n_in_place() == 1
     assert_same(sums, added(given))
+
+
+def test_a_rectifier_with_another_upper_edge_is_added_as_states(n_in_place):
+    (h, y), (other, other_y) = batches(2, 4, shift=4.0, seed=0)
+    given = [
+        (values.clamp(0, high), samples(labels, n_classes=3), Saturation(0.0, high))
+        for values, labels, high in ((h, y, np.inf), (other, other_y, 6.0))
+    ]
+    sums = InPlaceSums(KINDS)
+    for values, of, edges in given:
+        sums.add(batch(values, of, saturation=edges))
+    assert n_in_place() == 1
+    assert_same(sums, added(given))
+
+
+def test_rows_have_room_for_compiled_code_where_they_are_float32_of_one_width():
+    rows = SampleRows(BottomK(8, None))
+    assert rows.room(3)[0].shape == (rows.room(3)[1].size, 3)
+    assert rows.room(4) is None
+    choose = Chooser(Selection(), (SampleState,), 2)
+    doubles = SampleRows(choose.bottom_k)
+    doubles.add(batch(torch.ones(2, 3, dtype=torch.float64), choose(torch.tensor([0, 1]), np.arange(2))))
+    assert doubles.room(3) is None
 
 
 def test_only_the_kinds_asked_for_come_out():

@@ -108,9 +108,12 @@ def test_layers_of_a_dead_network_have_not_settled():
 @pytest.mark.parametrize(("read", "is_said"), [((0.30, 0.28, 0.27), False), ((0.8, 0.79, 0.8), True)])
 def test_where_separability_stops_is_said_above_chance_and_once_it_stays(read, is_said):
     readouts = {name: {"readout": value} for name, value in zip("abc", read, strict=True)}
-    assert bool(stops(history(np.geomspace(1, 0.1, 40), layer=readouts, majority=0.26))) == is_said
+    assert bool(stops(history(np.geomspace(1, 0.1, 40), layer=readouts, majority=0.26, accuracy=read[-1]))) == is_said
     rising = {name: {"readout": np.linspace(0.3, value, 40)} for name, value in zip("abc", read, strict=True)}
-    assert not stops(history(np.geomspace(1, 0.1, 40), layer=rising, majority=0.26))
+    assert not stops(history(np.geomspace(1, 0.1, 40), layer=rising, majority=0.26, accuracy=read[-1]))
+    better = history(np.geomspace(1, 0.1, 40), layer=readouts, majority=0.26, accuracy=0.95)
+    assert not stops(better), "layers behind it that do better than a read-out of it are there for something"
+    assert not stops(history(np.geomspace(1, 0.1, 40), layer=readouts, majority=0.26)), "no class is named at all"
 
 
 def stops(run):

@@ -70,7 +70,7 @@ NETS = {"perceptron": perceptron, "residual": Residual, "attending": Attending, 
 def batches(n, size=32, seed=1):
     g = torch.Generator().manual_seed(seed)
     for _ in range(n):
-        x = torch.randn(size, 20, generator=g)
+        x = torch.randn(size, 20, generator=g, dtype=torch.float32)
         yield x, x[:, :3].argmax(1)
 
 

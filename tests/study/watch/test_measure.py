@@ -18,6 +18,8 @@ from unbend.numerics.second import SecondState
 from unbend.numerics.spectrum import spectrum
 from unbend.numerics.view import View
 from unbend.study.watch.measure import codes, effective_rank, guesses, of_graphs, of_rows, of_sums, readout_accuracy
+from unbend.study.watch.report import Reporter
+from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sums import SpotTable, StepPlace, add_packed
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "relu6": F.relu6}
@@ -228,3 +230,11 @@ def test_memory_does_not_grow_with_steps():
         for sums in watch._reporter._sums
         for tensor in (sums.graph.table, sums.rows, sums.graph.peaks)
     )
+
+
+def test_what_was_read_wrongly_fades_from_the_recall():
+    reporter = Reporter(nn.Linear(2, 2), (), WatchSettings())
+    wrong, right = torch.tensor([[5.0, 0.0], [5.0, 0.0]]), 5 * torch.eye(2)
+    found = [reporter._own(rows, np.array([0, 1]), is_logit=True) for rows in (wrong, right, right)]
+    assert [one["accuracy"] for one in found] == [0.5, 1.0, 1.0]
+    assert [one["recall"] for one in found] == pytest.approx([0, 1 / 1.8, 1.8 / 2.44])

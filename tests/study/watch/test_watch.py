@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
 import unbend
+from unbend.capture.outputs import tensor_of
 from unbend.errors import DataError
 from unbend.study.watch import NonFiniteError
 from unbend.study.watch.schedule import Schedule
@@ -147,6 +149,52 @@ def test_under_autocast_nothing_changes_and_half_values_are_read():
     (one, _), (other, watch) = run(False), run(True)
     assert is_same(one, other)
     assert np.isfinite(watch.history.layer("fc3", "rms")).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_run_of_any_default_type_is_measured(dtype):
+    def run(dtype, *, watched=True):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(20, 48), nn.ReLU(), nn.Linear(48, 24), nn.Sigmoid(), nn.Linear(24, 3))
+        optimiser = torch.optim.SGD(model.to(dtype).parameters(), 0.05)
+        torch.set_default_dtype(dtype)
+        try:
+            return model, train(model, call=lambda x: model(x.to(dtype)), optimiser=optimiser, watched=watched, every=1)
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    (one, _), (other, watch), (_, full) = run(dtype, watched=False), run(dtype), run(torch.float32)
+    assert is_same(one, other)
+    for layer in ("1", "3", "4"):
+        np.testing.assert_allclose(watch.history.layer(layer, "rms"), full.history.layer(layer, "rms"), rtol=0.02)
+    np.testing.assert_allclose(watch.history.value("gradient"), full.history.value("gradient"), rtol=0.02)
+
+
+def test_the_gradient_of_a_complex_parameter_counts_both_of_its_parts():
+    class Waves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.head = nn.Parameter(torch.ones(20, 8, dtype=torch.cfloat) / 10j), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head((x.cfloat() @ self.w).imag)
+
+    torch.manual_seed(0)
+    one = Waves()
+    other = copy.deepcopy(one)
+    norms = []
+
+    def note(loss, optimiser):
+        optimiser.zero_grad()
+        loss.backward()
+        norms.append(float(torch.cat([torch.view_as_real(one.w.grad).flatten(), one.head.weight.grad.flatten(),
+                                      one.head.bias.grad]).norm()))  # fmt: skip
+        optimiser.step()
+
+    train(one, watched=False, step=note)
+    watch = train(other, every=1)
+    assert is_same(one, other)
+    np.testing.assert_allclose(watch.history.value("gradient"), norms, rtol=1e-5)
 
 
 @pytest.mark.parametrize("is_reentrant", [False, True])
@@ -305,6 +353,41 @@ def test_a_loop_that_calls_the_parts_is_seen_after_an_evaluation_too():
     assert np.isfinite(watch.history.layer("5", "readout")).all()
 
 
+@dataclass
+class Answer:
+    logits: torch.Tensor
+    n: int = 0
+
+
+FORMS = {
+    "mapping": lambda z: {"loss": z.sum(), "logits": z}, "dataclass": Answer, "tuple": lambda z: (z.sum(), z),
+    "nested": lambda z: ({"a": z},),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_output_of_any_form_is_scored_and_hides_no_labels_from_layers(form):
+    class Formed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = perceptron()
+
+        def forward(self, x):
+            z = self.net(x) / 2.0  # the output of no module
+            return z if form == "plain" else FORMS[form](z)
+
+    def run():
+        model = Formed()
+        return train(model, call=lambda x: tensor_of(model(x)).tensor, every=1).history
+
+    found, form = run(), "plain"
+    plain = run()
+    np.testing.assert_array_equal(found.value("accuracy"), plain.value("accuracy"))
+    assert np.isfinite(found.value("accuracy")).all()
+    np.testing.assert_array_equal(found.layer("net.5", "readout"), plain.layer("net.5", "readout"))
+    assert np.isfinite(found.layer("net.5", "readout")).all()
+
+
 def test_outputs_that_are_no_tensors_are_passed_by():
     class Named(nn.Module):
         def __init__(self):
@@ -396,7 +479,7 @@ def test_layers_are_held_until_the_output_has_come_and_not_under_checkpointing()
             for x, y in batches(3):
                 F.cross_entropy(model(x), y).backward()
                 optimiser.step()
-        assert seen[-3:] == [None, None, None] if is_checked else [None, 2, 2]
+        assert seen[-3:] == ([None, None, None] if is_checked else [None, 3, 3])  # affine, ReLU, tanh
         assert watch._switch.trail is None or len(watch._switch.trail) == 0
 
 
@@ -494,8 +577,8 @@ def test_the_distance_between_snapshots_keeps_the_budget():
     assert schedule.distance == pytest.approx(125, rel=0.05)
 
 
-class Told:
-    """A sink that is told of snapshots."""
+class StepSink:
+    """A sink that notes the steps of snapshots."""
 
     def __init__(self):
         self.steps = []
@@ -514,8 +597,8 @@ class Told:
 
 @pytest.mark.parametrize("name", ["perceptron", "residual"])
 def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
-    told = Told()
-    at_once = train(NETS[name](), n=40, every=1, budget=1e-9, sinks=(told,)).history
+    sink = StepSink()
+    at_once = train(NETS[name](), n=40, every=1, budget=1e-9, sinks=(sink,)).history
     torch.manual_seed(7)
     model, lengths = NETS[name](), []
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
@@ -532,12 +615,49 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
             if i in (5, 37):
                 lengths.append(len(watch.history.snapshots))
     waited = watch.history
-    assert told.steps == at_once.steps.tolist() == waited.steps.tolist() == list(range(1, 41))
+    assert sink.steps == at_once.steps.tolist() == waited.steps.tolist() == list(range(1, 41))
     assert lengths == [6, 38]
     for one, other in zip(at_once.snapshots, waited.snapshots, strict=True):
         assert one.layers == other.layers
         assert one.values.keys() == other.values.keys()
         assert all(other.values[k] == v for k, v in one.values.items() if k != "cost")
+
+
+def test_what_is_wrong_is_said_during_a_run_whose_every_step_is_looked_at():
+    model, said = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 3)), []
+    optimiser = torch.optim.SGD(model.parameters(), 0.0)
+    with unbend.watch(model, every=1, budget=1e-9) as watch:
+        watch.on_finding(lambda found: said.append(found.finding.rule))
+        for x, y in batches(560):
+            loss = F.cross_entropy(model(x), y)
+            watch.label(y)
+            watch.log(loss=loss)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        assert said
+    asked = [s.step for s in watch.history.snapshots if "rank" in s.layers["1"]]
+    assert asked[0] == 1
+    assert np.diff(asked[-2:]) == 256
+
+
+def test_what_is_logged_after_the_last_snapshot_is_added_to_it_and_hides_nothing_it_knows(tmp_path):
+    model = perceptron()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    place = tmp_path / "run.unbend"
+    with unbend.watch(model, every=3, file=place) as watch:
+        for i, (x, y) in enumerate(batches(5)):
+            loss = F.cross_entropy(model(x), y)
+            optimiser.zero_grad()
+            loss.backward()
+            watch.log(loss=float(i))
+            optimiser.step()
+        watch.log(validation_loss=0.5)
+    for h in (watch.history, unbend.open_history(place)):
+        assert h.steps.tolist() == [1, 4]
+        assert h.value("loss").tolist() == [0.0, 2.0]  # of steps 2 to 4: that of step 5 is no number of step 4
+        np.testing.assert_array_equal(h.value("validation_loss"), [np.nan, 0.5])
+        assert np.isfinite(h.layer("2", "rms")).all()
 
 
 def test_a_logged_number_is_what_it_was_in_its_step():

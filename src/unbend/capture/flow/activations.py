@@ -18,7 +18,7 @@ from unbend.capture.flow.steps import Operand, TorchCall
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shape:
+class Effect:
     """What a step does to the values of one tensor, element by element.
 
     Attributes:
@@ -32,7 +32,7 @@ class Shape:
     curve: ElementwiseCurve | None = None
 
 
-def shape_of(step: TorchCall, out: Tensor, masks: frozenset[str]) -> Shape:
+def effect_of(step: TorchCall, out: Tensor, masks: frozenset[str]) -> Effect:
     """What a step does, element by element.
 
     Args:
@@ -42,15 +42,15 @@ def shape_of(step: TorchCall, out: Tensor, masks: frozenset[str]) -> Shape:
     """
     data = [operand for operand in step.sources() if _reads(operand) - masks]
     if not data or not is_elementwise(step, out):
-        return Shape()
+        return Effect()
     gates = frozenset[str]().union(*(operand.note.gates - masks for operand in data if operand.note is not None))
     is_bent = _is_bent(step, data, gates)
     curve = _curve(step, out, data, is_bent=is_bent)
     if curve is not None and curve.functions and len(data) > 1 and step.name in STRAIGHT:
         is_bent = True  # such as h + h.abs()
     if step.name in COMPARING:
-        return Shape(False, frozenset().union(*(_reads(operand) for operand in data)) - masks, curve)
-    return Shape(is_bent, frozenset() if is_bent else gates, curve)
+        return Effect(False, frozenset().union(*(_reads(operand) for operand in data)) - masks, curve)
+    return Effect(is_bent, frozenset() if is_bent else gates, curve)
 
 
 def is_elementwise(step: TorchCall, out: Tensor) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from unbend.capture.flow.activations import Shape, is_elementwise, shape_of
+from unbend.capture.flow.activations import Effect, effect_of, is_elementwise
 from unbend.capture.flow.axes import Axis, Layout, axis, fresh, join, unseen
 from unbend.capture.flow.curves import ElementwiseCurve
 from unbend.capture.flow.layout import layout_of
@@ -146,17 +146,17 @@ class Record:
             return
         sources = self._sources(step, index)
         noted = [one.note for one in sources if one.note is not None]
-        shape = shape_of(step, tensor, self._masks)
+        effect = effect_of(step, tensor, self._masks)
         carries_values = _carries_values(tensor, sources, self._masks)
         feeds = _union(note.feeds for note in noted) | self._from_nowhere(sources)
         pending = self._pending(sources, tensor) if _carries_on(step, tensor) else _NOTHING
         operations = self._operations(step, noted)
         note = Note(
-            feeds if carries_values else _NOTHING, layout, _same(step, tensor), operations, shape.curve,
-            pending if carries_values else _NOTHING, shape.gates or _moved_gates(step),
+            feeds if carries_values else _NOTHING, layout, _same(step, tensor), operations, effect.curve,
+            pending if carries_values else _NOTHING, effect.gates or _moved_gates(step),
         )  # fmt: skip
         self.notes.put(tensor, note)
-        self._bend(step, tensor, note, shape)
+        self._bend(step, tensor, note, effect)
 
     def _pending(self, sources: Iterable[Operand], tensor: Tensor) -> frozenset[str]:
         """The activations that go on unread; not those of a norm's scale, which is smaller than what it scales."""
@@ -178,11 +178,11 @@ class Record:
         if not is_put_out:
             note = one.note or Note(layout=one.layout)
             pending = _union(source.note.pending for source in sources if source.note is not None)
-            shape = shape_of(step, one.tensor, self._masks) if step.name == "__setitem__" else Shape()
+            effect = effect_of(step, one.tensor, self._masks) if step.name == "__setitem__" else Effect()
             operations = self._operations(step, [s.note for s in sources if s.note is not None])
-            fresh_note = Note(feeds, note.layout, None, operations, shape.curve, pending, shape.gates)
+            fresh_note = Note(feeds, note.layout, None, operations, effect.curve, pending, effect.gates)
             self.notes.put(one.tensor, fresh_note)
-            self._bend(step, one.tensor, fresh_note, shape)
+            self._bend(step, one.tensor, fresh_note, effect)
         self.notes.write(one.tensor, feeds, is_whole=step.name not in {"__setitem__", "index_put"})
 
     def _sources(self, step: TorchCall, index: int) -> list[Operand]:
@@ -212,22 +212,22 @@ class Record:
         """Of the module whose forward is running."""
         return self._running[-1] if self._running else ""
 
-    def _bend(self, step: TorchCall, tensor: Tensor, note: Note, shape: Shape) -> None:
+    def _bend(self, step: TorchCall, tensor: Tensor, note: Note, effect: Effect) -> None:
         """Draft a site for an activation, which is kept once something reads it."""
-        if step.name in COMPARING or not (shape.is_bent or step.name in FUNCTIONS):
+        if step.name in COMPARING or not (effect.is_bent or step.name in FUNCTIONS):
             return
-        is_one = shape.curve is not None or step.name not in {"mul", "div", "multiply", "divide", "true_divide"}
+        is_one = effect.curve is not None or step.name not in {"mul", "div", "multiply", "divide", "true_divide"}
         if not (note.feeds and is_one and tensor.is_floating_point()):
             return
         path, call = self._path, step.number
         name = name_of_call(f"{path}:{step.name}" if path else step.name, call)
         if name in self.drafts:
             return
-        functions = (step.name,) if shape.curve is None else shape.curve.functions
+        functions = (step.name,) if effect.curve is None else effect.curve.functions
         is_kept = step.name in FUNCTIONS and self._kinds.get(path) != "activation"
         self.drafts[name] = Draft(
             name, (path, step.name, call), "function", note.feeds, None, note.layout, tuple(tensor.shape),
-            note.operations, functions, shape.curve, is_kept,
+            note.operations, functions, effect.curve, is_kept,
         )  # fmt: skip
         self.notes.put(tensor, Note(frozenset({name}), note.layout, name, (), note.curve, frozenset({name})))
 

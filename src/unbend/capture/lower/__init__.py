@@ -36,17 +36,18 @@ def lower(
     """The network as stages of hinges, weights in float64.
 
     Args:
-        model: An `nn.Module` that runs in Python.
-        input_shape: The shape of one sample, without the batch axis.
-        layer: Stop after this layer, whose output becomes the network's. The whole model if not given.
-        custom: For your own activation modules, the curve they apply to every element.
+        model: an `nn.Module` that runs in Python.
+        input_shape: the shape of one sample, without the batch axis.
+        layer: stop after this layer, whose output becomes the network's. The whole model if not given.
+        custom: for your own activation modules, the curve they apply to every element.
 
     Raises:
-        UnsupportedError: Something in the model is not continuous and piecewise linear.
-        LayerError: There is no such layer, or it did not run.
-        ModelError: The model is not an `nn.Module` that runs in Python, or returns no tensor.
+        UnsupportedError: something in the model is not continuous and piecewise linear.
+        LayerError: there is no such layer, or it did not run.
+        ModelError: the model is not an `nn.Module` that runs in Python, or returns no tensor.
 
-    Cost: one pass in Python; a convolution becomes a sparse matrix of outputs x kernel numbers.
+    Cost:
+        One pass in Python; a convolution becomes a sparse matrix of outputs x kernel numbers.
 
     Example:
         >>> net = lower(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), (2,))

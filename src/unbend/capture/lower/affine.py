@@ -268,7 +268,8 @@ def average_pool(
 def by_columns(func: Any, *args: Any, **kwargs: Any) -> Symbol:
     """Any operation that is linear in one tensor: run it on every unit vector.
 
-    Cost: one run per element of the tensor.
+    Cost:
+        One run per element of the tensor.
     """
     symbols = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Symbol)]
     lists = [part for arg in args if isinstance(arg, (list, tuple)) for part in arg]

@@ -9,7 +9,7 @@ forward pass runs (modules, functions, methods, loops, skips) is followed as it 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -91,10 +91,9 @@ class Trace:
             groups = [_shift(group, start, n) for group in groups if group is not whole[0]]
             matrices[index + 1 :] = [_cut(matrix, column, n) for matrix in later]
             del matrices[index], stages[index]
-        left = tuple(
-            Stage(Sparse.of(matrix), stage.low, stage.high) for matrix, stage in zip(matrices, stages, strict=False)
-        )
-        return PiecewiseAffine(self.n_inputs, left, tuple(groups), Sparse.of(matrices[-1]), input_shape)
+        *inner, last = map(Sparse.of, matrices)
+        left = tuple(Stage(matrix, stage.low, stage.high) for matrix, stage in zip(inner, stages, strict=True))
+        return PiecewiseAffine(self.n_inputs, left, tuple(groups), last, input_shape)
 
 
 def _shift(group: UnitGroup, start: int, n: int) -> UnitGroup:
@@ -106,45 +105,17 @@ def _cut(matrix: csr_array, column: int, n: int) -> csr_array:
     return csr_array(matrix[:, kept])
 
 
-Rule = Callable[..., Any]
+Rule: TypeAlias = Callable[..., Any]
+"""Answers an operation: called with torch's function and its arguments."""
 RULES: dict[str, Rule] = {}
-_PLAIN = frozenset(
-    [
-        "size",
-        "dim",
-        "numel",
-        "ndimension",
-        "nelement",
-        "is_floating_point",
-        "is_complex",
-        "stride",
-        "len",
-        "hash",
-        "repr",
-        "is_contiguous",
-        "get_device",
-        "element_size",
-        "is_tensor",
-        "is_same_size",
-        "shape",
-        "dtype",
-        "device",
-        "ndim",
-        "requires_grad",
-        "is_cuda",
-        "layout",
-        "grad",
-        "is_leaf",
-        "is_quantized",
-        "is_meta",
-        "is_sparse",
-        "grad_fn",
-        "is_mps",
-        "itemsize",
-        "nbytes",
-        "names",
-    ]
-)
+"""By the plain name of the operation; `register` adds to it."""
+_PLAIN = frozenset({
+    "size", "dim", "numel", "ndimension", "nelement", "is_floating_point", "is_complex", "stride", "len",
+    "hash", "repr", "is_contiguous", "get_device", "element_size", "is_tensor", "is_same_size", "shape",
+    "dtype", "device", "ndim", "requires_grad", "is_cuda", "layout", "grad", "is_leaf", "is_quantized",
+    "is_meta", "is_sparse", "grad_fn", "is_mps", "itemsize", "nbytes", "names",
+})  # fmt: skip
+"""Operations that ask nothing about values: torch itself answers."""
 
 
 def register(names: str, rule: Rule) -> None:

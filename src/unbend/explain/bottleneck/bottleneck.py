@@ -3,7 +3,7 @@
 In: a model and data. Out: `NarrowedModel`, the copy and its `BottleneckPlane`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unbend._one_line import in_one_line
 from unbend.capture import kept_random
 from unbend.explain.bottleneck.output import Insertion, narrow_before
-from unbend.explain.bottleneck.retrain import SHOWN, Retraining, lines, plane, retrain, rule_of
+from unbend.explain.bottleneck.retrain import SHOWN, PlaneFrame, Retraining, lines, plane, retrain, rule_of
 from unbend.explain.scores import check_scores
 from unbend.explain.setup import ROWS, Setup, setup
 from unbend.numerics.interval import PairedDifference, paired_difference
@@ -164,20 +164,26 @@ def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor compl
             rule, has_lines = rule_of(net, subject, shown)
             frames = retrain(net, subject, how, shown, rule, progress)
         progress("Proving separability", 0, None)
-        found = _plane(made, net, how, rule)
+        found = _plane(made, net, how, _Film(rule, has_lines, shown.y, frames))
     net.model.eval()
-    return NarrowedModel(
-        net.model,
-        BottleneckPlane(
-            **found,
-            has_lines=has_lines,
-            frame_steps=np.array([one.step for one in frames]),
-            frame_points=np.stack([one.points for one in frames]),
-            frame_y=shown.y.numpy(),
-            frame_weight=np.stack([one.weight for one in frames]),
-            frame_bias=np.stack([one.bias for one in frames]),
-        ),
-    )
+    return NarrowedModel(net.model, found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Film:
+    """How some rows moved in the plane.
+
+    Attributes:
+        rule: how positions are reduced, as `rule_of` found it.
+        has_lines: as in `BottleneckPlane`.
+        y: classes of the rows.
+        frames: the plane at some moments.
+    """
+
+    rule: str
+    has_lines: bool
+    y: Tensor
+    frames: Sequence[PlaneFrame]
 
 
 def _some(rows: Sample) -> Sample:
@@ -187,22 +193,24 @@ def _some(rows: Sample) -> Sample:
     return Sample(inputs, labels.y, n, n_classes=rows.n_classes)
 
 
-def _plane(made: Setup, net: Insertion, how: Retraining, rule: str) -> dict[str, Any]:
+def _plane(made: Setup, net: Insertion, how: Retraining, film: _Film) -> BottleneckPlane:
     """What there is to say of the plane at the end."""
-    subject = made.subject
-    train, train_out = plane(net, subject, subject.train, rule)
-    held_out, out = plane(net, subject, subject.held_out, rule)
+    subject, frames = made.subject, film.frames
+    train, train_out = plane(net, subject, subject.train, film.rule)
+    held_out, out = plane(net, subject, subject.held_out, film.rule)
     y, y_held_out = subject.train.y, subject.held_out.y
     verdict = separate(train.cpu(), y, budget=BUDGET)
     assert not isinstance(verdict, Answers)  # noqa: S101  the joint question has one answer
     before, after = ((subject.guess(o) == y_held_out).numpy() for o in (subject.out_held_out, out))
     weight, bias = lines(net.output)
-    return {
-        "layer": net.layer, "reason": net.reason, "only_new": how.only_new, "n_steps": how.n_steps(subject.train.n),
-        "plain_train": subject.score(subject.out, y), "plain_held_out": float(before.mean()),
-        "train": subject.score(train_out, y), "held_out": float(after.mean()), "cost": paired_difference(before, after),
-        "verdict": verdict, "is_verified": bool(verdict.verify(train.cpu(), y)),
-        "points": train.cpu().numpy(), "y": y.numpy(), "held_out_points": held_out.cpu().numpy(),
-        "held_out_y": y_held_out.numpy(), "weight": weight, "bias": bias,
-        "class_names": made.class_names,
-    }  # fmt: skip
+    return BottleneckPlane(
+        layer=net.layer, reason=net.reason, only_new=how.only_new, n_steps=how.n_steps(subject.train.n),
+        plain_train=subject.score(subject.out, y), plain_held_out=float(before.mean()),
+        train=subject.score(train_out, y), held_out=float(after.mean()), cost=paired_difference(before, after),
+        verdict=verdict, is_verified=bool(verdict.verify(train.cpu(), y)), has_lines=film.has_lines,
+        points=train.cpu().numpy(), y=y.numpy(), held_out_points=held_out.cpu().numpy(),
+        held_out_y=y_held_out.numpy(), weight=weight, bias=bias,
+        frame_steps=np.array([one.step for one in frames]), frame_points=np.stack([one.points for one in frames]),
+        frame_y=film.y.numpy(), frame_weight=np.stack([one.weight for one in frames]),
+        frame_bias=np.stack([one.bias for one in frames]), class_names=made.class_names,
+    )  # fmt: skip

@@ -23,6 +23,7 @@ from unbend.numerics.second import SecondState, eigen
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.progress import Progress, ticker
 from unbend.study.source import Part
+from unbend.study.values import wanted_state
 
 _RIDGE = 1e-6
 """Penalty of the affine map, as a share of the variance of a unit."""
@@ -92,7 +93,7 @@ def fit_layers(made: Setup, taps: Sequence[Tap], progress: Progress, *, seed: in
 
 
 def _fit(states: dict[str, Any], tap: Tap, maps: "_MapSums | None", seed: int) -> LayerFit:
-    moments, second = states["MomentState"], states["SecondState"]
+    moments, second = wanted_state(states, MomentState), wanted_state(states, SecondState)
     is_whole = tap.view.rule in {"none", "mean", "last", "cls", "flatten"} and not tap.view.sketch
     eraser = erase(second) if is_whole else None
     control = None if eraser is None else erase_random(second, eraser.rank, seed)

@@ -20,6 +20,7 @@ from unbend.numerics.result import result
 from unbend.numerics.sample import SampleState
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.progress import Progress
+from unbend.study.values import wanted_state
 
 _ROWS = 2000
 _FEWEST = 40
@@ -58,7 +59,7 @@ def leaks(made: Setup, taps: Sequence[Tap], known: Mapping[str, LayerFit], progr
     for i, tap in enumerate(taps):
         progress("Probing erased layers", i, len(taps))
         eraser = known[tap.name].eraser
-        rows, targets = map(torch.from_numpy, states[tap.name]["SampleState"].table())
+        rows, targets = map(torch.from_numpy, wanted_state(states[tap.name], SampleState).table())
         if eraser is not None and len(rows) >= _FEWEST:
             found[tap.name] = _leak(rows.double(), eraser(rows.double()), targets.argmax(1).numpy())
     return found

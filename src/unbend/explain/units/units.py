@@ -3,7 +3,7 @@
 In: a model and data. Out: `UnitCards`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -22,9 +22,10 @@ from unbend.numerics.sample import SampleState
 from unbend.numerics.streaming.choose import Selection
 from unbend.numerics.units import Units, UnitState, tuning
 from unbend.numerics.units import units as finish
-from unbend.study.fold import States
+from unbend.numerics.view import View
 from unbend.study.progress import Progress, silent, ticker, with_bars
 from unbend.study.settings import ReadAs
+from unbend.study.values import States, wanted_state
 
 SAMPLE = 2048
 """Rows from which correlations are taken."""
@@ -120,38 +121,34 @@ def _cards(made: Setup, speak: Callable[[int], str] | None, progress: Progress) 
     found, tuned = {}, {}
     for tap in taps:
         rows = _rows(states[tap.name])
-        found[tap.name] = finish(states[tap.name]["UnitState"], rows, inputs)
+        found[tap.name] = finish(wanted_state(states[tap.name], UnitState), rows, inputs)
         if rows is not None and inputs is not None and rows.shape[1] * inputs.shape[1] <= _LARGEST:
             tuned[tap.name] = tuning(rows, inputs)
     progress("Fetching examples", 0, None)
     named = [part for one in found.values() for part in (one.strongest.ids, one.weakest.ids)]
     shown = examples(made.work, np.concatenate([part.ravel() for part in named]))
     names = made.class_names
-    told_by = _texts(made, shown, states[taps[0].name], speak)
-    told = {name: reasons(one, shown, names, told_by(states[name])) for name, one in found.items()}
+    tokens = _tokens(made, shown, wanted_state(states[taps[0].name], SampleState))
+    ranked = {}
+    for name, one in found.items():
+        rows = None if tokens is None else _rows(states[name])
+        texts = None if tokens is None or rows is None else TokenRows(tokens, rows, speak)
+        ranked[name] = reasons(one, shown, names, texts)
     return UnitCards(
         layers=found, kinds={tap.name: tap.kind for tap in taps}, places={tap.name: _places(tap) for tap in taps},
-        reasons={name: one for name, (one, _) in told.items()},
-        order={name: order for name, (_, order) in told.items()}, tuning=tuned, examples=shown,
-        class_names=names, words=speak, states={tap.name: states[tap.name]["UnitState"] for tap in taps},
+        reasons={name: one for name, (one, _) in ranked.items()},
+        order={name: order for name, (_, order) in ranked.items()}, tuning=tuned, examples=shown,
+        class_names=names, words=speak, states={tap.name: wanted_state(states[tap.name], UnitState) for tap in taps},
     )  # fmt: skip
 
 
-def _texts(
-    made: Setup, shown: Examples, first: dict[str, Any], words: Callable[[int], str] | None
-) -> Callable[[dict[str, Any]], TokenRows | None]:
-    """From the States of a layer to the row sample as texts, with what the units answer; the texts are read once."""
+def _tokens(made: Setup, shown: Examples, sample: SampleState) -> Array | None:
+    """The tokens of the row sample, whose rows are the same in every layer; None where the inputs are no texts."""
     if shown.form != "tokens":
-        return lambda _states: None
-    ids = first["SampleState"].settle().ids
+        return None
+    ids = sample.settle().ids
     texts = examples(made.work, ids)
-    tokens = texts.x[texts.at(ids)]
-
-    def texts(states: dict[str, Any]) -> TokenRows | None:
-        rows = _rows(states)
-        return None if rows is None else TokenRows(tokens, rows, words)
-
-    return texts
+    return texts.x[texts.at(ids)]
 
 
 def _states(made: Setup, taps: Sequence[Tap], progress: Progress) -> States:
@@ -164,16 +161,17 @@ def _states(made: Setup, taps: Sequence[Tap], progress: Progress) -> States:
     )  # fmt: skip
 
 
-def _answering(tap: Tap) -> Any:
+def _answering(tap: Tap) -> View:
     """The view under which a row of the sample is what the units answer: their greatest value over positions."""
     rule = "none" if tap.view.layout == "features" else "max"
     return replace(tap.view, rule=rule, sketch=0)
 
 
-def _rows(states: dict[str, Any] | None) -> Array | None:
+def _rows(states: Mapping[str, Any] | None) -> Array | None:
+    """The rows of the row sample; None where there are none, as for inputs that are no numbers."""
     if states is None:
         return None
-    rows: Array = states["SampleState"].table()[0]
+    rows = wanted_state(states, SampleState).table()[0]
     return rows.astype(np.float64) if len(rows) else None
 
 

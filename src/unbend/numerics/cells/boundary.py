@@ -62,7 +62,8 @@ class Boundary:
     def distance(self, points: Float64[Array, "n 2"]) -> Float64[Array, "n"]:
         """The exact distance of points to the boundary, in plane coordinates; inf if there is none.
 
-        Cost: points x segments.
+        Cost:
+            Points x segments.
         """
         return distances(points, self.segments)
 
@@ -71,9 +72,10 @@ def boundary(cells: Cells) -> Boundary:
     """The exact decision boundary of the network that the cells belong to.
 
     Raises:
-        ShapeError: The network has no output, as one stopped after a layer or at `max_cells`.
+        ShapeError: the network has no output, as one stopped after a layer or at `max_cells`.
 
-    Cost: linear in the cells that it runs through, times the square of the classes.
+    Cost:
+        Linear in the cells that it runs through, times the square of the classes.
     """
     values = cells.outputs()
     if values.shape[1] < 1:

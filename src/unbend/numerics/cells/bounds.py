@@ -14,7 +14,8 @@ from unbend.numerics.result import result
 def zaslavsky(n: int, d: int) -> int:
     """Regions that `n` hyperplanes in general position cut `d` dimensions into.
 
-    Source: Zaslavsky 1975, Σ_{j ≤ d} C(n, j).
+    Source:
+        Zaslavsky 1975, Σ_{j ≤ d} C(n, j).
 
     Example:
         >>> zaslavsky(40, 2)

@@ -86,11 +86,12 @@ def certify(cells: Cells, *, rational: bool | None = None) -> Certificate:
     """Prove, or fail to prove, that `cells` are exactly the activation regions of `cells.network`.
 
     Args:
-        cells: What was found, by whatever means.
-        rational: Prove in rational arithmetic. By default only if float64 bounds do not suffice and the
+        cells: what was found, by whatever means.
+        rational: prove in rational arithmetic. By default only if float64 bounds do not suffice and the
             case is small.
 
-    Cost: about three forward passes per vertex and face; the rational proof about a millisecond per cell.
+    Cost:
+        About three forward passes per vertex and face; the rational proof about a millisecond per cell.
     """
     if rational:
         return _by_areas(cells)

@@ -42,17 +42,18 @@ def cells(
     open. The rule for degenerate cuts is that of `unbend.numerics.cells.exact`.
 
     Args:
-        net: The network as arrays.
-        plane: The polygon, in points of the network's input space.
-        max_cells: Stop cleanly when there are more. The result then has `is_complete=False` and shows the
+        net: the network as arrays.
+        plane: the polygon, in points of the network's input space.
+        max_cells: stop cleanly when there are more. The result then has `is_complete=False` and shows the
             cells of the first stages that fit.
-        threads: How many threads work on tiles; all cores if not given.
-        exact: Make every decision in rational arithmetic.
+        threads: how many threads work on tiles; all cores if not given.
+        exact: make every decision in rational arithmetic.
 
     Raises:
         TiesError: more than some thousand cells would need exact arithmetic.
 
-    Cost: about 0.5 µs per cell and core, for wide networks 1 µs; 70 bytes per cell.
+    Cost:
+        About 0.5 µs per cell and core, for wide networks 1 µs; 70 bytes per cell.
 
     Example:
         >>> import numpy as np

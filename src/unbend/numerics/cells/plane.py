@@ -41,6 +41,7 @@ class Plane:
     def __post_init__(self) -> None:
         if not all(np.isfinite(part).all() for part in (self.origin, self.u, self.v, self.corners)):
             raise DataError("plane: expected finite numbers, got nan or inf. Check the points.")
+        _check_dimensions(self.origin, self.u, self.v)
         if np.linalg.matrix_rank(np.stack([self.u, self.v])) < 2:
             raise DataError(
                 "plane: expected two independent directions u and v, got parallel or zero ones. "
@@ -54,7 +55,16 @@ class Plane:
 
     @classmethod
     def box(cls, low: tuple[SupportsFloat, SupportsFloat], high: tuple[SupportsFloat, SupportsFloat]) -> "Plane":
-        """The box itself, for networks of two inputs."""
+        """The box itself, for networks of two inputs.
+
+        Args:
+            low: its least two coordinates.
+            high: its greatest.
+
+        Raises:
+            ShapeError: `low` is not below `high`.
+            DataError: a coordinate is not finite.
+        """
         return cls(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]), rectangle(low, high))
 
     @classmethod
@@ -69,10 +79,21 @@ class Plane:
         """The plane through three points, and on it the square around them.
 
         The origin is their mean, `u` and `v` are orthonormal with `u` along `b - a`, so that distances and
-        areas on the plane are those of the input space. `margin` is the frame left round the points, as a
-        share of the square's side.
+        areas on the plane are those of the input space.
+
+        Args:
+            a: a point of any shape, such as an image; it is flattened.
+            b: another.
+            c: a third.
+            margin: the frame left round the points, as a share of the square's side.
+
+        Raises:
+            DataError: the points lie on one line, or are not finite.
+            ShapeError: they are not of one space.
         """
-        points = np.stack([np.asarray(p, np.float64).ravel() for p in (a, b, c)])
+        flat_points = [np.asarray(p, np.float64).ravel() for p in (a, b, c)]
+        _check_dimensions(*flat_points)
+        points = np.stack(flat_points)
         origin = points.mean(axis=0)
         u = points[1] - points[0]
         length = np.linalg.norm(u)
@@ -91,7 +112,17 @@ class Plane:
 
     @classmethod
     def at(cls, origin: Float64[Array, "..."], u: Float64[Array, "..."], v: Float64[Array, "..."]) -> "Plane":
-        """The parallelogram `origin + s * u + t * v` with `s` and `t` from -1 to 1."""
+        """The parallelogram `origin + s * u + t * v` with `s` and `t` from -1 to 1.
+
+        Args:
+            origin: its middle, a point of any shape.
+            u: half of one side, of the shape of the point.
+            v: half of the other.
+
+        Raises:
+            DataError: `u` and `v` are parallel, or a number is not finite.
+            ShapeError: they are not of one space.
+        """
         flat = (np.asarray(p, np.float64).ravel() for p in (origin, u, v))
         return cls(*flat, corners=rectangle((-1.0, -1.0), (1.0, 1.0)))
 
@@ -99,8 +130,8 @@ class Plane:
         """The plane moved by chance, by a share of its size: what coincides on it by equal inputs then lies apart.
 
         Args:
-            share: Length of the moves of the origin and of both directions, of the polygon's half-width.
-            seed: Of the moves.
+            share: length of the moves of the origin and of both directions, of the polygon's half-width.
+            seed: of the moves.
         """
         noise = np.random.default_rng(seed).standard_normal((3, len(self.origin)))
         noise *= share / np.linalg.norm(noise, axis=1, keepdims=True)
@@ -140,6 +171,13 @@ def rectangle(
     """The corners of a box, counter-clockwise."""
     (x0, y0), (x1, y1) = low, high
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
+
+
+def _check_dimensions(*points: Float64[Array, "..."]) -> None:
+    """Refuse points and directions that are not of one space."""
+    sizes = [len(point) for point in points]
+    if len(set(sizes)) > 1:
+        raise ShapeError(f"plane: expected points and directions of one space, got {sizes} numbers. Give rows alike.")
 
 
 def _is_convex(corners: Float64[Array, "m 2"]) -> bool:

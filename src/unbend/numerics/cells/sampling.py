@@ -58,7 +58,8 @@ def patterns_in_box(
 ) -> PatternEstimate:
     """Distinct activation patterns at uniform points of a box, and what that says of the unseen ones.
 
-    Source: Chao 1984 (bias-corrected), Good 1953.
+    Source:
+        Chao 1984 (bias-corrected), Good 1953.
     """
     _require(net, low, high)
     rng = np.random.default_rng(seed)

@@ -50,7 +50,8 @@ class Slice:
 def slice_1d(net: PiecewiseAffine, start: Float64[Array, "d"], end: Float64[Array, "d"]) -> Slice:
     """All breakpoints of the network on the segment from `start` to `end`.
 
-    Cost: breakpoints x hinges in time and memory.
+    Cost:
+        Breakpoints x hinges in time and memory.
 
     Example:
         >>> from unbend.numerics.piecewise import network

@@ -50,7 +50,7 @@ def sums(x: Shaped[Tensor, "n d"], y: Float[Tensor, "n t"]) -> CrossProducts:
     Where float32 products overflow or vanish, the rows are widened.
 
     Cost:
-        n d² / 2 multiplications, one block of rows in memory.
+        N d² / 2 multiplications, one block of rows in memory.
     """
     x = x if x.dtype == torch.float64 else x.float()
     n, d, t = len(x), x.shape[1], y.shape[1]
@@ -116,7 +116,7 @@ def ridge(
     Minimises (1/n) Σ |y - W x - b|² + μ Σ_j var(x_j) |w_j|².
 
     Cost:
-        d³ / 3 multiplications for each penalty.
+        D³ / 3 multiplications for each penalty.
     """
     scale, correlation = _correlation(moments.gram, moments.n)
     right = moments.cross / (max(moments.n, 1) * scale[:, None])
@@ -179,7 +179,7 @@ def ridge_folds(parts: Sequence[SecondMoments], l2s: Sequence[float]) -> RidgeFo
     """Cross-validated ridge regression from the moments of each fold; no row is looked at again.
 
     Cost:
-        d³ / 3 multiplications for each fold and penalty.
+        D³ / 3 multiplications for each fold and penalty.
     """
     total = join(parts)
     error, spread = 0.0, 0.0

@@ -75,7 +75,7 @@ def closed_form(
         DataError: a class with a single row, values that are not finite or whose squares float64 cannot hold.
 
     Cost:
-        n d² / 2 + (folds + 1) · penalties · d³ / 3 multiplications, and n d k · penalties · (shuffles + 1)
+        N d² / 2 + (folds + 1) · penalties · d³ / 3 multiplications, and n d k · penalties · (shuffles + 1)
         to judge them.
     """
     require_range("x", x)

@@ -65,7 +65,8 @@ def readouts(
         deadline: `time.monotonic()` after which to stop.
         start: weight and bias to begin from.
 
-    Cost: per step two passes over x and, up to `LARGEST` weights, one Cholesky factor of (k - 1)(d + 1) columns.
+    Cost:
+        Per step two passes over x and, up to `LARGEST` weights, one Cholesky factor of (k - 1)(d + 1) columns.
     """
     problem = _Problem(x, code, k)
     V, margins = problem.as_long_as_best(problem.least_squares() if start is None else problem.weights_of(*start))

@@ -66,6 +66,14 @@ class Separation:
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether every row of `x` provably lies on its own side, by at least the stated margin and robustness.
 
+        Args:
+            x: the rows that were asked about [n, d].
+            y: their labels [n].
+
+        Raises:
+            DataError: a value is not finite, or there are no rows.
+            ShapeError: not one label per row.
+
         Cost:
             One pass over `x` at the speed of memory; exact arithmetic for the few rows that a rounding-error
             bound leaves open.
@@ -113,6 +121,14 @@ class Overlap:
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
         """Whether the witnesses alone provably exclude every hyperplane, in exact or interval arithmetic.
 
+        Args:
+            x: the rows that were asked about [n, d].
+            y: their labels [n].
+
+        Raises:
+            DataError: a value is not finite, or there are no rows.
+            ShapeError: not one label per row.
+
         Cost:
             O(d³) for d + 2 witnesses, whatever the number of rows.
         """
@@ -147,7 +163,19 @@ class JointSeparation:
 
     @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
-        """Whether the read-out is provably right in every row, by at least the stated margin and robustness."""
+        """Whether the read-out is provably right in every row, by at least the stated margin and robustness.
+
+        Args:
+            x: the rows that were asked about [n, d].
+            y: their labels [n].
+
+        Raises:
+            DataError: a value is not finite, or there are no rows.
+            ShapeError: not one label per row.
+
+        Cost:
+            One pass over `x`; exact arithmetic for the few rows that a rounding-error bound leaves open.
+        """
         x, y = rows(x, y)
         code = codes(y, self.classes)
         if x.shape != (self.n, self.d) or self.weight.shape != (len(self.classes), self.d) or code is None:
@@ -182,7 +210,19 @@ class JointOverlap:
 
     @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
-        """Whether the transfers alone provably exclude every linear read-out."""
+        """Whether the transfers alone provably exclude every linear read-out.
+
+        Args:
+            x: the rows that were asked about [n, d].
+            y: their labels [n].
+
+        Raises:
+            DataError: a value is not finite, or there are no rows.
+            ShapeError: not one label per row.
+
+        Cost:
+            That of `Overlap.verify`, for the columns of all classes but one.
+        """
         return overlap_holds(self, *rows(x, y))
 
 
@@ -216,7 +256,19 @@ class Undecided:
 
     @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
-        """Whether the best hyperplane really errs on no more rows than stated. It proves no more than that."""
+        """Whether the best hyperplane really errs on no more rows than stated. It proves no more than that.
+
+        Args:
+            x: the rows that were asked about [n, d].
+            y: their labels [n].
+
+        Raises:
+            DataError: a value is not finite, or there are no rows.
+            ShapeError: not one label per row.
+
+        Cost:
+            One pass over `x`.
+        """
         x, y = rows(x, y)
         return x.shape[1] == self.d and self._errors(x, y) <= self.errors
 
@@ -254,7 +306,19 @@ class Answers:
 
     @as_shipped()
     def verify(self, x: ArrayLike, y: ArrayLike) -> bool:
-        """Whether each single verdict verifies."""
+        """Whether each single verdict verifies.
+
+        Args:
+            x: the rows that were asked about [n, d].
+            y: their labels [n].
+
+        Raises:
+            DataError: a value is not finite, or there are no rows.
+            ShapeError: not one label per row.
+
+        Cost:
+            That of each.
+        """
         x, y = rows(x, y)
         return all(verdict.verify(x, y) for verdict in self.verdicts)
 

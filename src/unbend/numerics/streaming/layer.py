@@ -4,7 +4,7 @@ In: the layer's tensor, batch after batch. Out: States. Must not know hooks, nor
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, final
 
@@ -27,6 +27,8 @@ _TINY: dict[Layout, tuple[tuple[int, ...], ...]] = {
     "features": ((2, 2),), "maps": ((2, 2, 2), (2, 2, 512)), "tokens": ((2, 2, 2),),
 }  # fmt: skip
 """Shapes of outputs that go through all code of a layout."""
+OF_KIND: dict[type[Any], Callable[[], Accumulator]] = {SecondState: SecondSums, UnitState: UnitSums}
+"""Kinds of States that have an accumulator of their own, which `accumulators` makes for each layer."""
 
 
 def warm_up(layouts: Iterable[Layout]) -> None:
@@ -111,9 +113,5 @@ def accumulators(kinds: Sequence[type[Any]], view: View, choose: Chooser) -> Ite
         yield InPlaceSums(in_place, None if view.sketch else sample_rows)
     if sample_rows is not None and (view.sketch or not in_place):
         yield sample_rows
-    if SecondState in kinds and not choose.holds_second:
-        yield SecondSums()
-    if UnitState in kinds:
-        yield UnitSums()
-    special = {SampleState, SecondState, UnitState, *in_place}
-    yield from (StateSum(kind) for kind in kinds if kind not in special)
+    summed = {SampleState, *in_place} | ({SecondState} if choose.holds_second else set())
+    yield from (OF_KIND[kind]() if kind in OF_KIND else StateSum(kind) for kind in kinds if kind not in summed)

@@ -85,10 +85,10 @@ class SampleRows:
             self._rows.index_copy_(0, torch.from_numpy(places), take(rows, chosen).to(self._rows.dtype))
             self._ids[places] = of.ids[chosen]
 
-    def _make(self, width: int, kind: type[np.floating], device: torch.device) -> None:
-        self._out = np.empty((len(self._ids), width), kind)  # numpy asks for large pages, torch does not
+    def _make(self, width: int, dtype: type[np.floating], device: torch.device) -> None:
+        self._out = np.empty((len(self._ids), width), dtype)  # numpy asks for large pages, torch does not
         self._rows = torch.from_numpy(self._out)
-        self._device = torch.device("cpu") if device.type == "mps" else device
+        self._device = torch.device("cpu") if device.type == "mps" else device  # which has no float64
 
     def states(self) -> tuple[State, ...]:
         """The sample of everything added, and second moments where they are of its rows."""

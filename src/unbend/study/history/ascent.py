@@ -12,7 +12,7 @@ import numpy as np
 
 from unbend._shares import percent
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, logged_values, since, with_weights
+from unbend.study.history.evidence import Occurrence, between, logged_values, puts_out_shares, since, with_weights
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -26,6 +26,9 @@ _FALLEN, _WIDER = 1.5, 2.0
 """Times their early size that loss and outputs reach while classes are named worse than by chance."""
 _LOST, _SUNK = 0.3, 5.0
 """Share of samples that were named rightly once and are no more, and times its early size that the loss reaches."""
+_FLOOR, _BELOW, _NO_BETTER = 4.0, 2.0, 0.05
+"""Times its early size that a negative loss reaches behind a sigmoid or softmax, the size it has then at least, and how
+much more than the most frequent class a network names that has learnt nothing right."""
 _DEEP, _WIDE, _STEEP, _HEAVY, _FASTER = 300.0, 100.0, 30.0, 1.3, 2.0
 """Times their early size that loss, outputs, gradient and the weights of every layer reach where nothing is known of
 classes, and times by which the loss fell faster in the second half: far beyond what healthy runs of the tests do."""
@@ -75,6 +78,7 @@ def negated_loss(history: RunHistory) -> Iterator[Occurrence]:
     at = since((opposite | endless) & late, 2)
     at = since(endless & late) if at is None else at
     if at is None:
+        yield from _to_the_floor(history, fall)
         return
     place, seen = (int(fall.known[i]) for i in (fall.start, at))
     loss = history.value("loss")
@@ -93,6 +97,33 @@ def negated_loss(history: RunHistory) -> Iterator[Occurrence]:
         "Look for a minus sign before the loss, a negative weight of one of its terms, or `maximize=True`.",
         "A reward that has no greatest value, or a density that may become infinitely narrow, looks the same.",
     ))  # fmt: skip
+
+
+def _to_the_floor(history: RunHistory, fall: _Fall) -> Iterator[Occurrence]:
+    """The same of a probability whose logarithm is clamped: the loss ends at a floor far below 0.
+
+    Shares and overlaps with a sign lie above -1. A logarithm does not, and with labels that the network does not name
+    any better than by frequency it was turned.
+    """
+    if fall.start or not puts_out_shares(history):
+        return
+    more = (history.value("accuracy") - history.value("majority"))[fall.known]
+    loss = history.value("loss")[fall.known]
+    known = np.isfinite(more)
+    ways = [more[: i + 1][known[: i + 1]][-_ENOUGH:] for i in range(len(more))]
+    is_lost = np.array([len(way) == _ENOUGH and way.mean() < _NO_BETTER for way in ways])
+    at = since((fall.loss >= _FLOOR) & (loss < -_BELOW) & is_lost, 3)
+    if at is not None:
+        seen, now = int(fall.known[at]), float(history.value("accuracy")[fall.known][-_ENOUGH:].mean())
+        yield Occurrence(int(history.steps[fall.known[0]]), Finding(
+            "negated_loss", "problem", None,
+            "The network learns the opposite: its loss is negative from the start and falls far below -1.",
+            f"The loss fell to {loss[at]:.3g} by step {history.steps[seen]:,}, and {percent(now)} of the samples are "
+            "named rightly, which is no better than always naming the most frequent class.",
+            "A cross-entropy is never negative; with its sign turned, the most wrong answers are the best.",
+            "Look for a minus sign before the loss that is one too many, or one that is missing.",
+            "A loss of another kind that is meant to be far below 0, with labels that it does not use.",
+        ))  # fmt: skip
 
 
 def _fall(history: RunHistory) -> _Fall | None:

@@ -7,7 +7,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from unbend._shares import percent
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, logged_values, rate_rose, since, with_weights
+from unbend.study.history.evidence import (
+    Occurrence,
+    bends,
+    between,
+    logged_values,
+    puts_out_shares,
+    rate_rose,
+    since,
+    with_weights,
+)
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -28,31 +37,64 @@ _SMOOTH = 5
 _WARM = 0.9
 _PACE = 1.2
 _DIVERGED = 2.0
+_PULLED, _FAR = 50.0, 10.0
+"""Times the usual gradient, and times its height, of a loss that is no duel's."""
+_LEAPT = 0.5
+"""Share of its weights by which a step has thrown a layer about."""
+_SMALL = 0.03
+"""Share of its weights by which steps that are not too large move a layer."""
+_HARDLY = 0.005
 _SWING = 0.2
 _WIDE = 0.05
 """Share of its weights that a step moves some layer: less is the noise of small batches, no leaping about."""
 _RISEN = 0.1
 _PATIENCE = 8
+_CLOSE, _SURE, _CERTAIN = 0.1, 0.7, 0.85
+"""How near a loss comes to what softmax applied twice costs, the accuracy from which that is no accident, and the share
+of its greatest scale that a probability has which is certain: a network that is not yet has such a loss as well."""
 
 
 def diverging(history: RunHistory) -> Iterator[Occurrence]:
-    """A loss that ends far above where it was."""
+    """A loss that ends far above where it was.
+
+    One that may be negative has risen beyond its start by as much as it had fallen. The losses of a duel rise and fall
+    too, but slowly: what diverges is thrown about, pulled ever harder, or soon a multiple of what it was.
+    """
     known, loss = logged_values(history, "loss")
     if len(loss) < _EARLY:
         return
     best = np.minimum.accumulate(loss)
-    height = max(float(loss[:_EARLY].max()), 1e-12)
-    at = since((loss > _DIVERGED * best) & (loss > 1.3 * height) & (np.arange(len(loss)) > 1), 2)
-    if at is not None:
-        place = int(known[at])
-        yield Occurrence(int(history.steps[place]), Finding(
-            "diverging", "problem", None,
-            f"The loss diverges, {between(history, place)}{rate_rose(history, place)}.",
-            f"It was {best[at]:.3g} at its best and is {loss[at]:.3g}.",
-            "Steps that are too large throw the weights about.",
-            "Go back to a checkpoint before that step and lower the learning rate.",
-            "Data of another kind from that step on.",
-        ))  # fmt: skip
+    start = float(loss[:_EARLY].max())
+    height = max(start, 1e-12)
+    is_above = np.where(best > 0, (loss > _DIVERGED * best) & (loss > 1.3 * height), loss > start + (start - best))
+    at = since(is_above & (np.arange(len(loss)) > 1), 2)
+    if at is None:
+        return
+    pull, moved = history.value("gradient")[known], _moves(history)[known]
+    usual = np.nanmedian(pull[: at + 1]) if np.isfinite(pull[: at + 1]).any() else np.nan
+    is_thrown = (pull > _PULLED * usual) | (moved > _WIDE) | (loss > _FAR * max(height, abs(best[at])))
+    if np.isfinite(pull).any() and not (is_thrown & is_above)[at:].any():
+        return
+    place = int(known[at])
+    far = float(np.nanmedian(moved[: at + 1])) if np.isfinite(moved[: at + 1]).any() else np.inf
+    is_uphill = far < _SMALL and not rate_rose(history, place)
+    yield Occurrence(int(history.steps[place]), Finding(
+        "diverging", "problem", None,
+        f"The loss diverges, {between(history, place)}{rate_rose(history, place)}.",
+        f"It was {best[at]:.3g} at its best and is {loss[at]:.3g}."
+        + (f" Until then a step moved layers by up to {percent(far)} of their weights." if is_uphill else ""),
+        "Small steps that lead uphill, one after another." if is_uphill else
+        "Steps that are too large throw the weights about.",
+        "Look for `maximize=True`, or a minus sign where it does not belong; if there is none, lower the learning rate."
+        if is_uphill else "Go back to a checkpoint before that step and lower the learning rate.",
+        "Data of another kind from that step on.",
+    ))  # fmt: skip
+
+
+def _moves(history: RunHistory) -> Array:
+    """How far each step moved the layer that it moved most, in its weights' norm [r]; NaN where that is not known."""
+    moves = [history.layer(layer.name, "update") for layer in with_weights(history)]
+    return np.fmax.reduce(np.stack(moves), 0) if moves else np.full(len(history.snapshots), np.nan)
 
 
 def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
@@ -64,17 +106,18 @@ def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
     first, last = float(loss[:_EARLY].mean()), float(loss[-_EARLY:].mean())
     fallen = (first - last) / first
     place = int(known[max(n - 1, int(np.searchsorted(history.steps[known], _LONG)))])
-    if fallen >= _SLOW and _stands_at_chance(history, loss):
+    if fallen >= _SLOW and len(loss) >= 2 * n - _ENOUGH and _stands_at_chance(history, loss):
         yield _not_falling(history, place, f"stands still at {last:.3g} after", first, last)
         return
-    if not -0.3 < fallen < _SLOW or _has_learnt(history):
+    if not -0.3 < fallen < _SLOW or _has_learnt(history) or _may_be_a_duel(history):
         return
     is_slow = fallen >= _FALLEN and _is_falling(loss)
     smooth = np.convolve(loss, np.full(_SMOOTH, 1 / _SMOOTH), "valid")
     if (fallen >= _FALLEN and not is_slow) or np.ptp(smooth) > _FLAT * first or (is_slow and _gains_pace(loss)):
         return
     if not is_slow:
-        yield _not_falling(history, place, "does not fall in", first, last)
+        hardly = fallen > _HARDLY and _is_falling(loss)
+        yield _not_falling(history, place, "hardly falls in" if hardly else "does not fall in", first, last)
         return
     yield Occurrence(int(history.steps[place]), Finding(
         "slow_convergence", "warning", None,
@@ -87,14 +130,28 @@ def loss_not_falling(history: RunHistory) -> Iterator[Occurrence]:
 
 
 def _not_falling(history: RunHistory, place: int, way: str, first: float, last: float) -> Occurrence:
+    moved = _moves(history)
+    dead = [layer.name for layer in bends(history) if history.layer(layer.name, "silent")[-1] == 1]
+    if dead or (np.isfinite(moved).any() and np.nanmax(moved[:_ENOUGH]) > _LEAPT):
+        why = f"Nothing passes layer {dead[0]} any more." if dead else "Its first steps threw the weights about."
+        advice = "Start again with a learning rate of a tenth; check that labels belong to their samples."
+    else:
+        why = "The network learns next to nothing."
+        advice = "Raise the learning rate tenfold and look again; check that labels belong to their samples."
     return Occurrence(int(history.steps[place]), Finding(
         "loss_not_falling", "problem", None,
         f"The loss {way} {history.steps[-1]:,} steps.",
         f"It was {first:.3g} and is {last:.3g}.",
-        "The network learns next to nothing.",
-        "Raise the learning rate tenfold and look again; check that labels belong to their samples.",
+        why,
+        advice,
         "Labels that are mostly noise: then no network does better.",
     ))  # fmt: skip
+
+
+def _may_be_a_duel(history: RunHistory) -> bool:
+    """Whether a step takes in several passes and no classes are known: two networks in a duel stand still at best."""
+    passes, accuracy = history.value("micro_batches"), history.value("accuracy")
+    return bool(np.nanmedian(passes) > 1 and not np.isfinite(accuracy).any()) if np.isfinite(passes).any() else False
 
 
 def _stands_at_chance(history: RunHistory, loss: Array) -> bool:
@@ -104,7 +161,10 @@ def _stands_at_chance(history: RunHistory, loss: Array) -> bool:
     more = more[np.isfinite(more)]
     smooth = np.convolve(late, np.full(_SMOOTH, 1 / _SMOOTH), "valid")
     is_flat = np.ptp(smooth) < _STILL * abs(smooth.mean()) and not _is_falling(late)
-    return bool(is_flat and len(more) >= _ENOUGH and more.mean() < _GUESSED)
+    if not is_flat or len(more) < _ENOUGH:
+        return False
+    unsure = 2 * more.std() / len(more) ** 0.5  # of few samples an accuracy tells little
+    return bool(more.mean() < _GUESSED and more.mean() + unsure < _STILL)
 
 
 def _warmed_up(rate: Array) -> int:
@@ -133,11 +193,41 @@ def _is_falling(loss: Array) -> bool:
     return bool(a.mean() - b.mean() > 2 * np.sqrt(a.var() / len(a) + b.var() / len(b)))
 
 
+def softmax_twice(history: RunHistory) -> Iterator[Occurrence]:
+    """A loss that makes a softmax of what is one already: it stays above a floor however sure the network is.
+
+    Of k classes the floor is log(e + k - 1) - 1, and a sample that is surely named wrongly costs one more: a loss that
+    is just so, with an accuracy that is high, is nothing else.
+    """
+    outputs = [layer for layer in history.about.layers if layer.is_output]
+    k = outputs[0].shape[0] if outputs and len(outputs[0].shape) == 1 else 0
+    loss, accuracy = history.value("loss"), history.value("accuracy")
+    if k < 2 or len(loss) < 2 * _ENOUGH or not puts_out_shares(history):
+        return
+    floor = np.log(np.e + k - 1) - 1
+    cost = floor + 1 - accuracy
+    late = slice(-_ENOUGH, None)
+    surety = history.layer(outputs[0].name, "rms")[late].mean() * k**0.5  # 1 where one class has it all
+    is_there = (
+        surety > _CERTAIN and abs(loss[late].mean() - cost[late].mean()) < _CLOSE and accuracy[late].mean() > _SURE
+    )
+    if is_there and (loss[np.isfinite(loss)] >= floor - _CLOSE / 10).all():
+        yield Occurrence(int(history.steps[0]), Finding(
+            "softmax_twice", "problem", None,
+            f"The loss cannot fall below {floor:.3g}: softmax is applied twice.",
+            f"The outputs are probabilities, {percent(accuracy[late].mean())} of the samples are named rightly, and "
+            f"the loss is still {loss[late].mean():.3g}.",
+            "`CrossEntropyLoss` makes a softmax itself; of probabilities it makes almost even ones, and "
+            "small gradients.",
+            "Leave out the softmax at the end of the network, or take `NLLLoss` of its logarithm.",
+            "Labels smoothed so strongly that the loss ends at just this height.",
+        ))  # fmt: skip
+
+
 def oscillating_loss(history: RunHistory) -> Iterator[Occurrence]:
     """A loss that swings and does not get better (AUTOTRAINER's oscillating loss)."""
     known, loss = logged_values(history, "loss")
-    moves = [history.layer(layer.name, "update") for layer in with_weights(history)]
-    moved = np.fmax.reduce(np.stack(moves), 0)[known] if moves else np.zeros(len(known))
+    moved = np.nan_to_num(_moves(history)[known])
     within = np.nan_to_num(history.value("loss_spread")[known])
     if len(loss) < 2 * _ENOUGH:
         return

@@ -6,12 +6,25 @@ import numpy as np
 
 from unbend._shares import percent
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, bends, between, first_loss, rate_rose, since
+from unbend.study.history.evidence import (
+    Occurrence,
+    bends,
+    between,
+    does_well,
+    first_loss,
+    gets_on,
+    lasting,
+    rate_rose,
+    since,
+)
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
 _LOST = 0.3
 """Share of a layer's units that fell silent, from which it is said."""
+_REMAIN = 5
+"""Snapshots for which units stay silent, or rows in one direction, before it is said: many networks pass through that
+in their first steps and leave it again."""
 _BORN, _CHANCE = 0.6, 2.0
 """Share of units that are silent from the start: half is what a symmetric draw gives on inputs of one direction, and of
 few units so many standard deviations more."""
@@ -23,6 +36,10 @@ _WAS_WIDE = 4.0
 _ALIKE, _STAY = 1e-4, 3
 """By how much the rank of units that are alike exceeds one direction, which is rounding, and the snapshots for which
 they stay so. Units of an input of one number use one direction too, but bend (3e-4 and more), or some are silent."""
+_MUCH = 0.1
+"""Share of its height by which a loss has fallen since rows use one direction, where that is no collapse."""
+_FITTED = 0.01
+"""Share of the first loss below which it is all but 0."""
 _TOLD = 0.15
 """By how much a network that tells classes apart names more samples than the most frequent class would."""
 
@@ -53,18 +70,32 @@ def dying_units(history: RunHistory) -> Iterator[Occurrence]:
         lost = silent - least
         sudden = np.array([silent[i] - np.fmin.reduce(silent[max(i - 3, 0) : i + 1]) for i in range(len(silent))])
         at = since((lost >= _LOST) & (sudden >= _LOST / 2), 2)
-        at = since(lost >= _LOST, 4) if at is None else at
-        if at is not None and silent[at] < 1:
-            before = least[at]
-            yield Occurrence(int(history.steps[at]), Finding(
-                "dying_units", "problem", layer.name,
-                f"Layer {layer.name} lost {percent(silent[at] - before)} of its units {between(history, at)}"
-                f"{rate_rose(history, at)}.",
-                f"Silent on all samples looked at: {percent(before)} of the units before, {percent(silent[at])} then.",
-                "A unit that is silent on every sample gets no gradient and does not come back by itself.",
-                "Lower the learning rate or warm it up; leaky activations or a norm before them keep units alive.",
-                "Data of another kind in that phase silences units too; then they come back with the data.",
-            ))  # fmt: skip
+        at = since(lost >= _LOST, _REMAIN) if at is None else at
+        if at is None or silent[at] == 1 or lasting(lost[at:] >= _LOST, _REMAIN) != 0:
+            continue
+        is_harmless = gets_on(history, at, by=0.02 if sudden[at] >= _LOST / 2 else -0.02) and not rate_rose(history, at)
+        found = _died(
+            layer.name, (least[at], silent[at]), between(history, at) + rate_rose(history, at), is_harmless=is_harmless
+        )
+        yield Occurrence(int(history.steps[at]), found)
+
+
+def _died(layer: str, silent: tuple[float, float], when: str, *, is_harmless: bool) -> Finding:
+    """Units that fell silent and stay so: harmless where the network learns on as if nothing had happened."""
+    before, now = silent
+    title = f"Layer {layer} lost {percent(now - before)} of its units {when}."
+    evidence = f"Silent on all samples looked at: {percent(before)} of the units before, {percent(now)} then."
+    means = "A unit that is silent on every sample gets no gradient and does not come back by itself."
+    if is_harmless:
+        return Finding(
+            "dying_units", "note", layer, title, f"{evidence} The loss took no harm.", means,
+            "Nothing while the network learns well without them; leaky activations or a norm keep units alive.",
+        )  # fmt: skip
+    return Finding(
+        "dying_units", "problem", layer, title, evidence, means,
+        "Lower the learning rate or warm it up; leaky activations or a norm before them keep units alive.",
+        "Data of another kind in that phase silences units too; then they come back with the data.",
+    )  # fmt: skip
 
 
 def born_silent(history: RunHistory) -> Iterator[Occurrence]:
@@ -89,7 +120,9 @@ def saturating_units(history: RunHistory) -> Iterator[Occurrence]:
     for layer in bends(history):
         saturated, silent = history.layer(layer.name, "saturated"), history.layer(layer.name, "silent")
         at = since((saturated >= _SATURATED) & (silent < _SATURATED), 2)
-        if at is not None:
+        if at is not None and not (
+            layer.is_output and (does_well(history) or gets_on(history, at))
+        ):  # sure of its answers, as it should be
             yield Occurrence(int(history.steps[at]), Finding(
                 "saturating_units", "problem", layer.name,
                 f"{percent(saturated[at])} of the units of layer {layer.name} are saturated, {between(history, at)}"
@@ -138,9 +171,11 @@ def collapse(history: RunHistory) -> Iterator[Occurrence]:
         alive = (history.layer(layer.name, "silent") < 1)[known] & blind[known]
         rank = rank[known]
         widest = np.maximum.accumulate(rank) if len(rank) else rank
-        at = since((rank <= _COLLAPSED) & (widest >= _WAS_WIDE) & alive, 2)
+        at = lasting((rank <= _COLLAPSED) & (widest >= _WAS_WIDE) & alive, _REMAIN)
         if at is not None:
             place = int(known[at])
+            if gets_on(history, place, by=_MUCH) and not _gives_up(history):
+                continue
             yield Occurrence(int(history.steps[place]), Finding(
                 "collapse", "problem", layer.name,
                 f"The representation of layer {layer.name} collapsed {between(history, place)}"
@@ -151,6 +186,16 @@ def collapse(history: RunHistory) -> Iterator[Occurrence]:
                 "are least where everything is alike.",
                 "With two classes, a well-trained last layer uses one direction.",
             ))  # fmt: skip
+
+
+def _gives_up(history: RunHistory) -> bool:
+    """Whether the loss is all but 0 and a wide output uses one direction: a loss that is least where all is alike."""
+    wide = [layer for layer in history.about.layers if layer.is_output and layer.shape and layer.shape[0] >= _WAS_WIDE]
+    ranks = [history.layer(layer.name, "rank") for layer in wide]
+    loss = history.value("loss")
+    loss = loss[np.isfinite(loss)][-_STAY:]
+    is_least = len(loss) > 0 and bool(abs(loss.mean()) < _FITTED * abs(first_loss(history)))
+    return is_least and any(bool((rank[np.isfinite(rank)][-_STAY:] <= _COLLAPSED).all()) for rank in ranks)
 
 
 def poor_start(history: RunHistory) -> Iterator[Occurrence]:

@@ -40,6 +40,7 @@ VALUES: dict[str, str] = {
     "clipped": "norm of the gradient as the optimiser took it, over that",
     "accuracy": "of the network's own output, on the samples looked at",
     "recall": "least recall of a class, over the last snapshots",
+    "weakest": "the class of that recall, counted from 0",
     "majority": "share of the most frequent class among the labels seen so far",
     "balance": "share of the rarest class over that of the most frequent, among the labels seen so far",
     "micro_batches": "forward passes that made up the step",

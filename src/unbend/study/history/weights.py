@@ -6,7 +6,18 @@ import numpy as np
 
 from unbend._shares import percent
 from unbend._typing import Array
-from unbend.study.history.evidence import Occurrence, between, first_loss, name_of, rate_rose, since, with_weights
+from unbend.study.history.evidence import (
+    Occurrence,
+    bends,
+    between,
+    does_well,
+    first_loss,
+    gets_on,
+    name_of,
+    rate_rose,
+    since,
+    with_weights,
+)
 from unbend.study.history.values import RunHistory
 from unbend.study.values import Finding
 
@@ -19,6 +30,10 @@ _EXPLODED = 100.0
 """Times the usual gradient."""
 _THROWN = 0.5
 """Share of its own norm that one step moves a layer."""
+_HURLED = 5.0
+"""Times its own norm that a step moves a layer, of which nothing it had learnt is left."""
+_SEEN = 4
+"""Snapshots after which it is told whether weights that were thrown about came to rest: large first steps may."""
 _STUCK = 1e-8
 _UNFELT = 1e-6
 """Share of the weights' norm below which a gradient times a usual rate is lost in the rounding of float32."""
@@ -59,6 +74,9 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
         return
     whole = history.value("gradient")[at]
     seen = f"{reach[at]:.1e} of the last layer's" if whole >= _NOTHING else f"{whole:.1e}"
+    if reach[at] == 0:
+        yield _cut_off(history, at, layers[0].name)
+        return
     yield Occurrence(int(history.steps[at]), Finding(
         "vanishing_gradient", "problem", layers[0].name,
         f"Almost no gradient reaches layer {layers[0].name}, {between(history, at)}{rate_rose(history, at)}.",
@@ -66,6 +84,21 @@ def vanishing_gradient(history: RunHistory) -> Iterator[Occurrence]:
         "Layers without a gradient are not trained.",
         "Use activations that do not saturate, residual connections or norms; initialise by fan-in.",
         "Where no loss is logged: a run that fits every sample has no gradient left anywhere.",
+    ))  # fmt: skip
+
+
+def _cut_off(history: RunHistory, at: int, layer: str) -> Occurrence:
+    """No gradient at all: it did not fade on its way but was cut."""
+    silent = [bend.name for bend in bends(history) if history.layer(bend.name, "silent")[at] == 1]
+    return Occurrence(int(history.steps[at]), Finding(
+        "vanishing_gradient", "problem", layer,
+        f"No gradient reaches {name_of(layer)}, {between(history, at)}{rate_rose(history, at)}.",
+        f"The norm of its gradient is 0; layer {silent[0]} puts out nothing but zeros." if silent else
+        "The norm of its gradient is exactly 0, while the last layer has one.",
+        "Layers without a gradient are not trained.",
+        f"See why layer {silent[0]} went silent." if silent else
+        "Look for `detach()`, `torch.no_grad()` or `.data` between it and the loss.",
+        "A layer that the loss does not depend on in this phase, on purpose.",
     ))  # fmt: skip
 
 
@@ -102,7 +135,11 @@ def update_ratio(history: RunHistory) -> Iterator[Occurrence]:
     for layer in with_weights(history):
         update, gradient = history.layer(layer.name, "update"), history.layer(layer.name, "gradient")
         at = since(update > _THROWN, 2)
-        if at is not None:
+        is_harm = at is not None and (
+            (update[at:] > _HURLED).any()
+            or (len(update) > at + _SEEN and not (gets_on(history, at) or does_well(history)))
+        )
+        if at is not None and is_harm:
             yield Occurrence(int(history.steps[at]), Finding(
                 "update_ratio", "problem", layer.name,
                 f"One step changes {name_of(layer.name)} by {percent(update[at])} of its weights, "
@@ -155,7 +192,7 @@ def unchanged_weights(history: RunHistory) -> Iterator[Occurrence]:
                 f"{why} It asks for one (`requires_grad`).",
                 "What is not trained stays as it was drawn.",
                 "Hand all parameters to the optimiser, or freeze the layer by `requires_grad_(False)`."
-                if gradient >= _UNFELT * weight or gradient == 0 else "See why so little of the gradient reaches it.",
+                if gradient >= _UNFELT * weight else "See what keeps the gradient from it.",
                 "A layer that the loss does not depend on in this phase, on purpose.",
             ))  # fmt: skip
 
@@ -166,7 +203,8 @@ def settled(history: RunHistory) -> Iterator[Occurrence]:
     loss = history.value("loss")
     loss = loss[np.isfinite(loss)]
     has_learnt = not len(loss) or loss[-5:].mean() < _LEARNT * loss[:3].mean()
-    if len(history.snapshots) < 10 or len(layers) < 3 or not has_learnt:
+    is_dead = any(history.layer(layer.name, "silent")[-1:] == 1 for layer in bends(history))
+    if len(history.snapshots) < 10 or len(layers) < 3 or not has_learnt or is_dead:
         return
     moves = np.stack([history.layer(layer.name, "update") for layer in layers])
     most = np.fmax.reduce(moves, 0)

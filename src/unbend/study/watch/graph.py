@@ -31,7 +31,7 @@ _CHUNK = 16
 N_NUMBERS = 7
 """What a graph says of a spot: the six numbers of an activation as `measure.of_sums` names them, and how many of its
 units were finite."""
-N_TOLD = N_NUMBERS + 4
+N_SUMMARY = N_NUMBERS + 4
 """These, and what they are of: samples, values per unit, the sum of all values, and of which step, -1 for none."""
 
 
@@ -72,7 +72,7 @@ class GraphSums:
         now: the step that runs, and its place among the peaks; shared by all spots [2].
         edges: as in `read.Looks` [2].
         table: sums per unit as in `read.SeenPass`, greatest value, and of all but rectifiers the least, negated [k, d].
-        told: what was made of them [N_TOLD].
+        summary: what was made of them, as `N_SUMMARY` says [N_SUMMARY].
         peaks: the sums of all values of the last steps that were not reported [CHECKED].
         rows: of the last pass [samples, columns].
     """
@@ -80,7 +80,7 @@ class GraphSums:
     now: Tensor
     edges: Tensor
     table: Tensor
-    told: Tensor
+    summary: Tensor
     peaks: Tensor
     rows: Tensor
 
@@ -118,7 +118,7 @@ class GraphSums:
             total: the sum of its values.
         """
         k = len(seen.sums)
-        state = self.told[N_NUMBERS:]
+        state = self.summary[N_NUMBERS:]
         is_new = state[3:] != self.now[:1]
         extremes = [seen.high] if seen.low is None else [seen.high, -seen.low]
         row = torch.arange(k + len(extremes), device=is_new.device)[:, None]
@@ -128,8 +128,8 @@ class GraphSums:
         state = torch.where(is_new, 0.0, state)
         n, count, total = state[0] + seen.n, state[1] + seen.count, state[2] + total
         self.table.copy_(table)
-        told = [*_numbers(table, k, count, plan), n, count, total, self.now[0]]
-        self.told.copy_(_stack([one[None] for one in told])[:, 0])
+        summary = [*_numbers(table, k, count, plan), n, count, total, self.now[0]]
+        self.summary.copy_(_stack([one[None] for one in summary])[:, 0])
 
     def _look(self, x: Tensor, z: Tensor | None, plan: GraphPlan) -> tuple[SeenPass, Tensor | None]:
         """The sums of `read.look`, in a form that a compiler makes one loop of, and samples' means over positions.
@@ -139,9 +139,7 @@ class GraphSums:
         """
         n, count = len(x), x.numel() // plan.view.width
         is_flat = plan.view.layout == "features"
-        if (
-            is_flat and len(x) == plan.samples and plan.samples % _CHUNK == 0
-        ):  # other sizes may change from step to step
+        if is_flat and n == plan.samples and n % _CHUNK == 0:  # other sizes may change from step to step
             x, z = x.unflatten(0, (-1, _CHUNK)), None if z is None else z.unflatten(0, (-1, _CHUNK))
         axes = tuple(range(2, x.ndim)) if plan.view.layout == "maps" else tuple(range(1, x.ndim - 1))
 
@@ -161,24 +159,24 @@ class GraphSums:
         return SeenPass(tuple(found), high, low, n, count), None if is_flat else each * (n / count)
 
 
-def graph_sums(now: Tensor, told: Array | None, looks: Looks, plan: GraphPlan) -> GraphSums:
+def graph_sums(now: Tensor, memory: Array | None, looks: Looks, plan: GraphPlan) -> GraphSums:
     """Buffers of one spot.
 
     Args:
         now: the step that runs.
-        told: on the CPU the memory of `GraphSums.told`, so that those of all spots are read at once [N_TOLD].
+        memory: on the CPU that of `GraphSums.summary`, so that those of all spots are read at once [N_SUMMARY].
         looks: what is to be known.
         plan: what is decided.
     """
     device, d = now.device, plan.view.width
-    room = torch.empty(N_TOLD, dtype=torch.float64, device=device) if told is None else torch.from_numpy(told)
+    summary = torch.empty(N_SUMMARY, dtype=torch.float64, device=device) if memory is None else torch.from_numpy(memory)
     return GraphSums(
         now,
-        edges=torch.tensor(looks.edges, device=device),
+        edges=torch.tensor(looks.edges, dtype=torch.float32, device=device),
         table=torch.zeros(plan.n_sums + plan.n_extremes, d, dtype=torch.float64, device=device),
-        told=room.fill_(-1.0),
-        peaks=torch.zeros(CHECKED, device=device),
-        rows=torch.zeros(plan.samples, min(d, COLUMNS), device=device),
+        summary=summary.fill_(-1.0),
+        peaks=torch.zeros(CHECKED, dtype=torch.float32, device=device),
+        rows=torch.zeros(plan.samples, min(d, COLUMNS), dtype=torch.float32, device=device),
     )
 
 

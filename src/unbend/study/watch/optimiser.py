@@ -72,9 +72,12 @@ class StepWatcher:
         self._optimiser: Any = None
         self._pending = False
         self._rate: Callable[[], float] | None = None
+        self._scale: Callable[[], float] | None = None
+        self._scaled = 1.0
         self._gradients: Tensor | list[float] | None = None
         self._listed: _Listed | None = None
         self._n_reported = 0
+        self._is_first = True
         self._versions: list[tuple[int, int]] = []
         self._listening = ExitStack()
         self._taken: dict[str, Any] = {}
@@ -85,6 +88,7 @@ class StepWatcher:
         stack = ExitStack()
         stack.callback(self._listening.close)
         stack.callback(register_optimizer_step_post_hook(_Hook(self._after_step)).remove)
+        self._is_first = True
         return stack
 
     def arm(self, *, is_on: bool) -> None:
@@ -96,8 +100,10 @@ class StepWatcher:
             self._list(is_on=is_on)
         self.is_on = is_on
         self._gradients = None
-        if self._listed is not None and self._rate is not None:
-            self._listed.keep()
+        if self._listed is not None and (self._rate is not None or self._is_first):
+            self._scaled = 1.0 if self._scale is None else self._scale()
+            self._listed.keep()  # the first step may have begun already, where its closure runs the passes
+        self._is_first = False
 
     def _list(self, *, is_on: bool) -> None:
         """Set hooks on the parameters that are trained now and before the optimiser, or take them off."""
@@ -111,9 +117,9 @@ class StepWatcher:
             for p in {name.rpartition(".")[0]: p for name, p in found.items()}.values():  # one of each module tells
                 self._listening.callback(p.register_post_accumulate_grad_hook(_Hook(self._backward)).remove)
 
-    def count_by_hand(self, rate: Callable[[], float]) -> None:
+    def count_by_hand(self, rate: Callable[[], float], scale: Callable[[], float] | None = None) -> None:
         """Say that `take_step` will be called after every step, since no hook of torch is."""
-        self._rate = rate
+        self._rate, self._scale = rate, scale
 
     def take_step(self) -> OptimiserStep | None:
         """What was measured of the step that is over; None where it is not wanted, or nothing was armed before it."""
@@ -121,8 +127,9 @@ class StepWatcher:
         if listed is None or self._rate is None or not listed.is_kept:
             self.arm(is_on=self.is_on)
             return None
-        self._taken = {"names": listed.names, "scale": None, "skipped": None, "rate": self._rate()}
-        return self._step_of(listed)
+        scale = None if self._scale is None else torch.tensor(self._scaled, dtype=torch.float64)
+        self._taken = {"names": listed.names, "scale": scale, "skipped": None, "rate": self._rate()}
+        return self._step_of(listed, scale)
 
     def _backward(self, _parameter: Tensor) -> None:
         """The first gradient of a backward pass: measure when all of it is over, after what others do at its end."""
@@ -149,9 +156,13 @@ class StepWatcher:
         if self._listed is None or not self._is_ours(optimiser):
             return
         self._listed.keep()
+        self._take(optimiser, self._listed)
+
+    def _take(self, optimiser: Optimizer, listed: "_Listed") -> None:
+        """Note what only the optimiser and its scaler know."""
         scaler = _scaler()
         self._taken = {
-            "names": self._listed.names,
+            "names": listed.names,
             "scale": None if scaler is None else scaler._scale,  # noqa: SLF001  `get_scale` would wait for the device
             "skipped": getattr(optimiser, "found_inf", None),
             "rate": _rate(optimiser),
@@ -160,6 +171,8 @@ class StepWatcher:
     def _after_step(self, optimiser: Optimizer, _args: Any, _kwargs: Any) -> None:
         if optimiser is not self._optimiser and not self._is_ours(optimiser):
             return
+        if self._listed is not None and not self._taken and self._listed.is_kept:  # watched from the middle of it on
+            self._take(optimiser, self._listed)
         scale = getattr(optimiser, "grad_scale", None)
         self._on_step(self._step_of(self._listed, scale) if self._taken and self._listed is not None else None)
 
@@ -176,7 +189,7 @@ class StepWatcher:
         gradients = flow if before is None else before
         taken, self._taken, self._gradients = self._taken, {}, None
         if scale is not None:
-            flow = (torch.tensor(flow) if isinstance(flow, list) else flow) / scale
+            flow = (torch.tensor(flow, dtype=torch.float32) if isinstance(flow, list) else flow) / scale
         norms = _join((gradients, flow, listed.norms()))
         return OptimiserStep(norms=norms.reshape(5, len(listed.names)), **taken)
 
@@ -277,7 +290,7 @@ def _join(parts: "Sequence[Tensor | list[float]]") -> Tensor | Array:
     """Norms side by side, on the host if all are there."""
     if all(isinstance(part, list) for part in parts):
         return np.array([norm for part in parts for norm in part])
-    return torch.cat([torch.tensor(part) if isinstance(part, list) else part for part in parts])
+    return torch.cat([torch.tensor(part, dtype=torch.float32) if isinstance(part, list) else part for part in parts])
 
 
 def _in_memory(tensor: Tensor) -> Tensor:
@@ -321,23 +334,24 @@ def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]]:
 
 
 def _norms(tensors: Sequence[Tensor | None]) -> Tensor:
-    """The norm of each tensor, 0 for none, as one float32 vector."""
+    """The norm of each tensor, 0 for none, as one vector: float32, or float64 where any of them is."""
     there = [_dense(t) for t in tensors if t is not None and t.numel()]
     if not there:
-        return torch.zeros(len(tensors))
-    found = torch._foreach_norm(there, 2, torch.float32)  # noqa: SLF001  one kernel for all
+        return torch.zeros(len(tensors), dtype=torch.float32)
+    dtype = torch.float64 if any(t.dtype is torch.float64 for t in there) else torch.float32
+    found = torch._foreach_norm(there, 2, dtype)  # noqa: SLF001  one kernel for all
     device = there[0].device
     if len(there) < len(tensors) or any(norm.device != device for norm in found):  # a model may lie on several devices
         each = iter(found)
-        found = [
-            next(each).to(device) if t is not None and t.numel() else torch.zeros((), device=device) for t in tensors
-        ]
+        none = torch.zeros((), dtype=dtype, device=device)
+        found = [next(each).to(device) if t is not None and t.numel() else none for t in tensors]
     return torch.stack(found)
 
 
 def _dense(tensor: Tensor) -> Tensor:
-    """A gradient without its graph; a sparse one as its values."""
-    return tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
+    """A gradient without its graph; a sparse one as its values, a complex one as its parts."""
+    plain = tensor.detach().coalesce().values() if tensor.is_sparse else tensor.detach()
+    return torch.view_as_real(plain) if plain.is_complex() else plain
 
 
 def _some(p: Tensor) -> Tensor:

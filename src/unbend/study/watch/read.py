@@ -61,12 +61,12 @@ class Room:
     """Memory for one block, used again and again."""
 
     def __init__(self) -> None:
-        self._kept: Tensor = torch.empty(0)
+        self._kept: Tensor = torch.empty(0, dtype=torch.float32)
 
     def like(self, block: Tensor) -> Tensor:
         """Room for values such as these."""
         if self._kept.numel() < block.numel() or self._kept.device != block.device:
-            self._kept = torch.empty(block.numel(), device=block.device)
+            self._kept = torch.empty(block.numel(), dtype=torch.float32, device=block.device)
         return self._kept[: block.numel()].view(block.shape)
 
 

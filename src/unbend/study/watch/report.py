@@ -17,6 +17,7 @@ from unbend._typing import Array, Float64, Int64
 from unbend.capture.live import Spot, is_told
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
+from unbend.study.watch.graph import N_NUMBERS
 from unbend.study.watch.measure import codes, guesses, histogram_of, of_graphs, of_rows, of_sums
 from unbend.study.watch.optimiser import OptimiserStep
 from unbend.study.watch.schedule import share_of
@@ -24,21 +25,35 @@ from unbend.study.watch.settings import WatchSettings
 from unbend.study.watch.sink import ValueHistogram
 from unbend.study.watch.sums import CHECKED, SAMPLES, SpotSums, SpotTable, StepPlace, add_packed
 
+_ROWS = 8
+"""Rows of a class, the older ones counted less, before it has a recall: of a few rows often none is named rightly."""
 _FORGET = 0.8
 """What a snapshot leaves of the counts of the confusion matrix: the last five snapshots or so tell."""
-
-
 _FEW_CLASSES = 4096
 """Labels up to which they are counted without being sorted."""
+_PATIENCE = 256
+"""Snapshots after which rows are asked whatever it costs, since what is wrong with the run is asked only then too."""
 _MUCH = 1 << 16
 """Values that a snapshot may hold while it waits to be made."""
 _NONE = np.zeros(0)
-_NO_ROWS = torch.zeros(0, 0)
+_NO_ROWS = torch.zeros(0, 0, dtype=torch.float32)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class RankPart:
-    """What one rank brings to a snapshot."""
+    """What one rank brings to a snapshot.
+
+    Attributes:
+        packed: `SpotTable.pack`; empty where graphs made the numbers.
+        numbers: `SpotTable.numbers`.
+        rows: of each spot; empty where none are asked.
+        peaks: `SpotTable.take_peaks`; empty where every step before was looked at.
+        y: classes of the rows; None where they are not known.
+        norms: `OptimiserStep.norms` on the host, the gradients' as they are without a scaler.
+        values: of the whole network, as far as they are known.
+        is_deep: whether rows are asked.
+        distance: steps until this rank may take the next snapshot.
+    """
 
     packed: Float64[Array, "p"]
     numbers: list[list[float]] | None
@@ -48,7 +63,7 @@ class RankPart:
     norms: Float64[Array, "5 q"]
     values: dict[str, float]
     is_deep: bool
-    distance: int = 1
+    distance: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +132,7 @@ class Reporter:
         self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
         self._is_told = is_told(self.spots)
         self._looked = 0
-        self._has_asked = False
+        self._n_unasked = _PATIENCE
         self._is_deep = True
         self._n_labels: dict[int, float] = {}
         self._confusion = np.zeros((0, 0))
@@ -134,7 +149,8 @@ class Reporter:
         Args:
             spend: share of the run's time that watching has taken, as far as it decides whether rows are asked.
         """
-        self._is_deep = self._how.every is None or not self._has_asked or spend < self._budget
+        self._n_unasked += 1
+        self._is_deep = self._how.every is None or self._n_unasked >= _PATIENCE or spend < self._budget
         has_rows = self._is_deep or self._ranks.n > 1  # the first rank decides for all
         self._table.reset()
         for spot, sums in zip(self.spots, self._sums, strict=True):
@@ -198,8 +214,7 @@ class Reporter:
         if taken.skipped is not None and bool(torch.as_tensor(taken.skipped).max() > 0):
             self._table.keep_totals()
             return None
-        mine = self._mine(taken, y, step, values)
-        mine.distance = distance
+        mine = self._mine(taken, y, step, values, distance)
         parts = gather(lambda: mine, self._ranks) if self._ranks.n > 1 else (mine,)
         if mine.numbers is not None and self._looked == step - 1:
             bad = self._bad_now([one[-2] for one in mine.numbers], step)
@@ -218,26 +233,26 @@ class Reporter:
         """The numbers of a step; steps are given in their order."""
         parts = seen.parts
         layers, values = self._of_spots(parts)
-        self._has_asked |= seen.is_deep
+        self._n_unasked = 0 if seen.is_deep else self._n_unasked
         found = self._of_weights(parts, seen.names, layers)
         whole = numbers({**_mean_values(parts), **values, **found})
         histograms, self._histograms = self._histograms, {}
         return Reported(whole, layers, histograms)
 
-    def _mine(self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float]) -> RankPart:
+    def _mine(self, taken: OptimiserStep, y: Any, step: int, values: Mapping[str, float], distance: int) -> RankPart:
         """What this rank saw."""
-        numbers = self._table.numbers() if self._ranks.n == 1 else None
-        packed = self._table.pack() if numbers is None else _NONE
+        each = self._table.numbers() if self._ranks.n == 1 else None
+        packed = self._table.pack() if each is None else _NONE
         rows = tuple(self._rows_of(sums) if sums.wants_rows else _NO_ROWS for sums in self._sums)
-        n = min(self._counts(packed, numbers), default=0)
+        n = min(filter(None, self._counts(packed, each)), default=0)  # a layer that was passed by tells nothing
         label = codes(y, min(n, -(-SAMPLES // self._ranks.n), _length(y)))
         norms = taken.norms.double().cpu().numpy() if isinstance(taken.norms, Tensor) else taken.norms
         if taken.scale is not None:
-            norms[0] /= float(taken.scale)
-        has_peaks = bool(self._sums) and (numbers is None or self._looked != step - 1)
+            norms = np.concatenate([norms[:1] / float(taken.scale), norms[1:]])
+        has_peaks = bool(self._sums) and (each is None or self._looked != step - 1)
         peaks = self._table.take_peaks() if has_peaks else np.zeros((0, CHECKED))
         values = {**values, "learning_rate": taken.rate}
-        return RankPart(packed, numbers, rows, peaks, label, norms, values, self._is_deep)
+        return RankPart(packed, each, rows, peaks, label, norms, values, self._is_deep, distance)
 
     def _rows_of(self, sums: SpotSums) -> Tensor:
         """Rows on the host; where they are few, and may be asked later, they are copied."""
@@ -246,10 +261,10 @@ class Reporter:
             return rows.cpu()
         return torch.from_numpy(rows.numpy().copy())
 
-    def _counts(self, packed: Float64[Array, "p"], numbers: list[list[float]] | None) -> list[int]:
+    def _counts(self, packed: Float64[Array, "p"], each: list[list[float]] | None) -> list[int]:
         """Samples that each spot saw."""
         start = 7 * self._table.width
-        found = packed[start : start + len(self._sums)].tolist() if numbers is None else [one[7] for one in numbers]
+        found = packed[start : start + len(self._sums)].tolist() if each is None else [one[N_NUMBERS] for one in each]
         return [int(n) for n in found]
 
     def _of_spots(self, parts: Sequence[RankPart]) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
@@ -302,8 +317,11 @@ class Reporter:
         counts[:old, :old] += self._confusion * _FORGET
         self._confusion = counts
         pairs = zip(counts.diagonal().tolist(), counts.sum(1).tolist(), strict=True)
-        recalls = [right / n for right, n in pairs if n >= 1]
-        return {"accuracy": accuracy, "recall": min(recalls, default=math.nan)}
+        recalls = {code: right / n for code, (right, n) in enumerate(pairs) if n >= _ROWS}
+        if not recalls:
+            return {"accuracy": accuracy}
+        weakest = min(recalls, key=recalls.__getitem__)
+        return {"accuracy": accuracy, "recall": recalls[weakest], "weakest": float(weakest)}
 
     def _balance(self, label: Int64[Array, "m"]) -> dict[str, float]:
         """How unequal the classes are, over all labels seen."""
@@ -334,7 +352,7 @@ class Reporter:
             gradient, _, weight, moved, before = map(math.sqrt, owned)
             update = moved / before if before > 0 else math.nan
             found = zip(("gradient", "weight", "update"), (gradient, weight, update), strict=True)
-            layers.setdefault(name, {}).update({what: value for what, value in found if value == value})  # noqa: PLR0124  not NaN
+            layers.setdefault(name, {}).update({what: value for what, value in found if not math.isnan(value)})
         whole, clipped = math.sqrt(sum(squares[0])), math.sqrt(sum(squares[1]))
         return {"gradient": whole, "clipped": clipped / whole if whole > 0 else math.nan}
 

@@ -17,7 +17,16 @@ from unbend.capture.live import Spot
 from unbend.numerics.batch import Saturation
 from unbend.numerics.view import View
 from unbend.numerics.views import reduce
-from unbend.study.watch.graph import CHECKED, N_NUMBERS, N_TOLD, SAMPLES, GraphPlan, GraphSums, graph_sums, spread_out
+from unbend.study.watch.graph import (
+    CHECKED,
+    N_NUMBERS,
+    N_SUMMARY,
+    SAMPLES,
+    GraphPlan,
+    GraphSums,
+    graph_sums,
+    spread_out,
+)
 from unbend.study.watch.read import Looks, Room, SeenPass, look
 
 _KEPT = 8
@@ -82,10 +91,10 @@ class SpotSums:
         number: of the spot.
         at: the step that runs now, shared by all spots.
         samples: how many samples of a forward pass are looked at.
-        told: as in `graph_sums`.
+        memory: as in `graph_sums`.
     """
 
-    def __init__(self, spot: Spot, number: int, at: StepPlace, *, samples: int, told: Array | None) -> None:
+    def __init__(self, spot: Spot, number: int, at: StepPlace, *, samples: int, memory: Array | None) -> None:
         width, saturation = spot.tap.view.width, spot.tap.saturation
         self.samples: int = samples
         self.width: int = width
@@ -99,7 +108,7 @@ class SpotSums:
         self.at: StepPlace = at
         self.wants_rows: bool = True
         self.plan: GraphPlan = GraphPlan(self.view, self.looks.is_judged, self.looks.is_rectifier, samples)
-        self.graph: GraphSums = graph_sums(at.tensor, told, self.looks, self.plan)
+        self.graph: GraphSums = graph_sums(at.tensor, memory, self.looks, self.plan)
         self._number = number
         self._passes: list[SeenPass] = []
         self._totals: list[tuple[int, int, Tensor]] = []
@@ -139,7 +148,7 @@ class SpotSums:
 
     def mark(self) -> None:
         """Note that a value of this step is not finite."""
-        self._note(torch.tensor(torch.nan))
+        self._note(torch.tensor(torch.nan, dtype=torch.float32))
         self.at.is_marked = True
 
     @property
@@ -162,7 +171,7 @@ class SpotSums:
         """Samples added in this step."""
         if self._passes:
             return sum(one.n for one in self._passes)
-        n, _, _, step = self.graph.told[N_NUMBERS:].tolist()
+        n, _, _, step = self.graph.summary[N_NUMBERS:].tolist()
         return int(n) if step == self.at.step else 0
 
     def parts(self) -> tuple[list[Tensor], SeenPass | None]:
@@ -171,7 +180,7 @@ class SpotSums:
             one = self._passes[0]
             return [*one.sums, one.high, *(() if one.low is None else (one.low,))], one
         self._add_passes()
-        return [self.graph.told[N_NUMBERS:], self.graph.table.flatten()], None
+        return [self.graph.summary[N_NUMBERS:], self.graph.table.flatten()], None
 
     def reset(self) -> None:
         """Begin a step that is reported."""
@@ -206,9 +215,9 @@ class SpotTable:
 
     def __init__(self, spots: Sequence[Spot], at: StepPlace, samples: int = SAMPLES) -> None:
         self._at = at
-        self._told: Array | None = np.zeros((len(spots), N_TOLD)) if at.tensor.is_cpu else None
+        self._memory: Array | None = np.zeros((len(spots), N_SUMMARY)) if at.tensor.is_cpu else None
         self.each: tuple[SpotSums, ...] = tuple(
-            SpotSums(spot, i, at, samples=samples, told=None if self._told is None else self._told[i])
+            SpotSums(spot, i, at, samples=samples, memory=None if self._memory is None else self._memory[i])
             for i, spot in enumerate(spots)
         )
         widths = [one.width for one in self.each]
@@ -255,13 +264,13 @@ class SpotTable:
         return out
 
     def numbers(self) -> list[list[float]] | None:
-        """What graphs made of this step's sums, `GraphSums.told` by spot; None where a pass was eager.
+        """What graphs made of this step's sums, `GraphSums.summary` by spot; None where a pass was eager.
 
         They are those of one process: sums of ranks must be added first.
         """
         if not self.each or not all(one.is_compiled for one in self.each):
             return None
-        found: list[list[float]] = self._of_graphs().tolist()
+        found: list[list[float]] = self._summaries().tolist()
         return found if all(one[-1] == self._at.step for one in found) else None
 
     def keep_totals(self) -> None:
@@ -271,14 +280,14 @@ class SpotTable:
 
     def _totals(self) -> Float64[Array, "l"]:
         """The sums of values that graphs saw in this step."""
-        told = self._of_graphs()
-        return np.where(told[:, -1] == self._at.step, told[:, -2], 0.0)
+        found = self._summaries()
+        return np.where(found[:, -1] == self._at.step, found[:, -2], 0.0)
 
-    def _of_graphs(self) -> Float64[Array, "l 11"]:
-        """`GraphSums.told` of all spots; on the CPU where graphs write it."""
-        if self._told is not None:
-            return self._told
-        return torch.stack([one.graph.told for one in self.each]).cpu().numpy()
+    def _summaries(self) -> Float64[Array, "l 11"]:
+        """`GraphSums.summary` of all spots; on the CPU where graphs write it."""
+        if self._memory is not None:
+            return self._memory
+        return torch.stack([one.graph.summary for one in self.each]).cpu().numpy()
 
     def unpack(self, packed: Float64[Array, "p"]) -> Taken:
         """What `packed` holds."""

@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from math import sqrt
 from types import TracebackType
 from typing import Any, final
@@ -23,20 +24,20 @@ from unbend.capture.live import PassTrail, Spot, Switch, named_arguments, set_ar
 from unbend.errors import DataError, UnbendError
 from unbend.study.history.evidence import Occurrence
 from unbend.study.history.rules import judge
-from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer
+from unbend.study.history.values import AboutRun, RunEvent, RunHistory, Snapshot, WatchedLayer, numbers
 from unbend.study.ranks import share
 from unbend.study.watch.optimiser import OptimiserStep, StepWatcher, check_whole
 from unbend.study.watch.report import Reporter, SeenStep
 from unbend.study.watch.schedule import Schedule, share_of
 from unbend.study.watch.settings import WatchSettings
-from unbend.study.watch.sink import HistogramSink, Sink
+from unbend.study.watch.sink import Audience, Sink
 from unbend.study.watch.sums import CHECKED
 
 _REPORTS = 0.5
 """Part of the budget that snapshots may take; the rest is what the steps between them cost."""
-_TOGETHER = 16
-"""Snapshots that are made at once where nobody waits for them: one by one between two products, in a processor whose
-caches hold other things, each takes three times as long."""
+_MOST_WAITING = 16
+"""Steps that were looked at and wait for their snapshots, at most, where no file and no tracker waits: made one by one
+between two products, in a processor whose caches hold other things, each snapshot takes three times as long."""
 _UNSEEN = (
     "watch: nothing was seen of the layers in a step of the optimiser, because {why}. Gradients and weights are "
     "watched all the same."
@@ -60,8 +61,7 @@ class Watch:
     def __init__(self, model: nn.Module, how: WatchSettings, sinks: tuple[Sink, ...] = ()) -> None:
         how.check_values()
         self._outer, self._model, self._how = model, _watchable(model), how
-        self._sinks = sinks if share().rank == 0 or not how.ranks else ()
-        self._drawers = tuple(sink for sink in self._sinks if isinstance(sink, HistogramSink))
+        self._sinks = Audience(sinks if share().rank == 0 or not how.ranks else ())
         self._switch = Switch()
         self._schedule = Schedule(how.every, _REPORTS * share_of(how.budget))
         self._steps = StepWatcher(self._model, self._on_step)
@@ -74,6 +74,7 @@ class Watch:
         self._listeners: list[Callable[[Occurrence], None]] = []
         self._logged: dict[str, list[Tensor | float]] = {}
         self._y: Any = None
+        self._unseen = ""
         self._step = self._n_passes = self._since = 0
         self._started = self._last = time.perf_counter()
         self._cost = self._offset = 0.0
@@ -93,7 +94,7 @@ class Watch:
             self._y = y
 
     def log(self, **values: Tensor | float) -> None:
-        """Note numbers of this step, such as `loss=loss`; they are read only when the next snapshot is made.
+        """Note numbers of this step, such as `loss=loss`; of those on a device a copy waits for the next snapshot.
 
         Names that begin with `validation_` are taken for held-out numbers by the findings.
 
@@ -108,10 +109,7 @@ class Watch:
 
     def event(self, what: str, text: str = "") -> None:
         """Note that something happened, such as a checkpoint."""
-        found = RunEvent(self._step, self._seconds, what, text)
-        self._events.append(found)
-        for sink in self._sinks:
-            sink.event(found)
+        self._add_event(RunEvent(self._step, self._seconds, what, text))
 
     def on_finding(self, callback: Callable[[Occurrence], None]) -> Callable[[Occurrence], None]:
         """Call a function with every finding when it is first made; also a decorator."""
@@ -122,13 +120,16 @@ class Watch:
         """Say that a step is over, for optimisers that are none of torch's."""
         self._on_step(self._steps.take_step())
 
-    def by_hand(self, rate: Callable[[], float]) -> None:
+    def by_hand(self, rate: Callable[[], float], scale: Callable[[], float] | None = None, *, unseen: str = "") -> None:
         """Say that `step` will be called, because the optimiser is none of torch's.
 
         Args:
             rate: its learning rate now.
+            scale: what it multiplies the loss by now; None for nothing.
+            unseen: why no layer will be seen, as a note of the history; "" where they will be.
         """
-        self._steps.count_by_hand(rate)
+        self._unseen = unseen
+        self._steps.count_by_hand(rate, scale)
 
     @property
     def history(self) -> RunHistory:
@@ -174,16 +175,20 @@ class Watch:
         self._hooks.close()
         self.is_inside = False
         self._flush_checks()
+        self._add_late()
         self._judge()
         if kind is not None:
             self.event("exception", kind.__name__)
-        for sink in self._sinks:
-            sink.end(self.history)
+        self._sinks.end(self.history)
 
-    def close(self) -> None:
-        """Leave the block, where it was entered without one, as callbacks do that are told of no exception."""
+    def close(self, error: BaseException | None = None) -> None:
+        """Leave the block, where it was entered without one, as callbacks do.
+
+        Args:
+            error: what ended the run; None where it came to its end, or nobody told.
+        """
         if self.is_inside:
-            self.__exit__(None, None, None)
+            self.__exit__(None if error is None else type(error), error, None)
 
     # What hooks call
 
@@ -235,11 +240,10 @@ class Watch:
             chosen, notes = (), (f"No layer is looked at: {error}",)
         except (RuntimeError, TypeError, ValueError) as error:
             chosen, notes = (), (f"No layer is looked at, since the model cannot be copied: {error}",)
-        self._reporter = Reporter(self._model, chosen, self._how, has_histograms=bool(self._drawers))
+        self._reporter = Reporter(self._model, chosen, self._how, has_histograms=self._sinks.takes_histograms)
         self._hooks.enter_context(set_hooks(self._model, self._reporter.receivers(), self._switch))
         self._about = _about(self._model, self._how, chosen, notes)
-        for sink in self._sinks:
-            sink.begin(self._about)
+        self._sinks.begin(self._about)
         self._last += time.perf_counter() - started  # planning is no part of a step
 
     def _on_step(self, taken: OptimiserStep | None) -> None:
@@ -267,10 +271,16 @@ class Watch:
 
     def _report(self, taken: OptimiserStep) -> None:
         if self._reporter is None:
-            if not self._has_told:
+            if not taken.norms[0].any():
+                return  # a step before any pass, as some loops take for the sake of a scheduler
+            if self._unseen:
+                self._about = _about(self._model, self._how, notes=(self._unseen,))
+            else:
                 self._tell("the model was called by none of its wrappers, or compiled: hand the compiled module to "
                            "`watch`, or pass `example=`")  # fmt: skip
+            self._is_planned = True
             self._reporter = Reporter(self._model, (), self._how)
+            self._sinks.begin(self._about)
         values = self._take_logged()
         values["micro_batches"] = float(max(self._n_passes, 1))
         values["cost"] = self._spend
@@ -284,7 +294,7 @@ class Watch:
                        "`torch._dynamo.reset()` if a model of this class ran before")  # fmt: skip
         self._notice(seen.bad)
         self._waiting.append((self._step, self._seconds, seen))
-        if self._sinks or seen.is_urgent or seen.bad is not None or len(self._waiting) == _TOGETHER:
+        if self._sinks or seen.is_urgent or seen.bad is not None or len(self._waiting) == _MOST_WAITING:
             self._take_snapshots()
         if seen.is_deep or seen.bad is not None:
             self._judge()
@@ -299,10 +309,9 @@ class Watch:
             snapshot = Snapshot(step, seconds, found.values, found.layers)
             self._snapshots.append(snapshot)
             self._waiting.popleft()
-            for sink in self._sinks:
-                sink.snapshot(snapshot)
-            for drawer in self._drawers:
-                drawer.histograms(step, found.histograms)
+            self._sinks.snapshot(snapshot)
+            if found.histograms:
+                self._sinks.histograms(step, found.histograms)
 
     def _flush_checks(self) -> None:
         """Look for values that are not finite in the steps since the last look."""
@@ -317,10 +326,11 @@ class Watch:
     def _notice(self, bad: tuple[int, str] | None) -> None:
         """Note the first value that is not finite, once."""
         if bad is not None and all(event.what != "non-finite" for event in self._events):
-            found = RunEvent(bad[0], self._seconds, "non-finite", bad[1])
-            self._events.append(found)
-            for sink in self._sinks:
-                sink.event(found)
+            self._add_event(RunEvent(bad[0], self._seconds, "non-finite", bad[1]))
+
+    def _add_event(self, event: RunEvent) -> None:
+        self._events.append(event)
+        self._sinks.event(event)
 
     def _stop(self) -> None:
         event = next(event for event in self._events if event.what == "non-finite")
@@ -335,8 +345,7 @@ class Watch:
         for found in judge(self.history.recent() if self.is_inside else self.history):
             if (found.finding.rule, found.finding.layer) not in known:
                 self._findings.append(found)
-                for sink in self._sinks:
-                    sink.finding(found)
+                self._sinks.finding(found)
                 for listener in self._listeners:
                     listener(found)
 
@@ -350,6 +359,17 @@ class Watch:
                 out["loss_spread"] = sqrt(sum((value - middle) * (value - middle) for value in found) / len(found))
         self._logged.clear()
         return out
+
+    def _add_late(self) -> None:
+        """Add what was logged after the last snapshot to it, such as the last validation, where it knows no such."""
+        self._take_snapshots()
+        if not self._snapshots:
+            return
+        last = self._snapshots[-1]
+        late = numbers({name: value for name, value in self._take_logged().items() if name not in last.values})
+        if late:
+            self._snapshots[-1] = replace(last, values=last.values | late)
+            self._sinks.snapshot(replace(last, values=late, layers={}))
 
     def _tell(self, why: str) -> None:
         if not self._has_told:

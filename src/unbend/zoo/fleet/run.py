@@ -66,8 +66,9 @@ def many(
         DataError: an empty list, or labels that do not fit the loss.
         UnsupportedError: a batch size, or an activation or device that the compiled engine does not have.
 
-    Cost: nets times steps times weights times samples. The first compiled call on a machine compiles for some
-        seconds; later ones, also of other processes, find it on disk.
+    Cost:
+        Nets times steps times weights times samples. The first compiled call on a machine compiles for some seconds;
+        later ones, also of other processes, find it on disk.
 
     Example:
         >>> nets = [Net((2, 3, 1), "tanh", seed=s) for s in range(20)]

@@ -59,7 +59,8 @@ def class_parts(
     A segment is its two ends; its facts are the two classes, the face, and the edges that it comes from and goes to, -1
     for another segment.
 
-    Cost: classes squared times corners.
+    Cost:
+        Classes squared times corners.
     """
     n_class = values.shape[1]
     longest = 0

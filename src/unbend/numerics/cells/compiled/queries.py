@@ -79,7 +79,8 @@ def locate(
 ) -> Int64[Array, "n"]:
     """The face of every point, -1 outside, by a grid of buckets with about one face each.
 
-    Cost: a few faces per point, after one pass over the mesh.
+    Cost:
+        A few faces per point, after one pass over the mesh.
     """
     # As many buckets as faces: fewer would hold too many faces each, more would cost more to fill than to ask.
     n = int(np.sqrt(ptr.shape[0] - 1)) + 1

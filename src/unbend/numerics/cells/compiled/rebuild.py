@@ -72,7 +72,8 @@ def joins_after(mesh: Mesh, drop: Bool[Array, "e"]) -> tuple[Int64[Array, "f"], 
 def rebuild(mesh: Mesh, drop: Bool[Array, "e"], parent: Int64[Array, "f"], join: Int64[Array, "ends"]) -> Mesh:
     """The mesh with edges dropped, faces united as `parent` says and ends of edges joined as `join` says.
 
-    Cost: linear in the mesh.
+    Cost:
+        Linear in the mesh.
     """
     edge, label, new_half_of = _join_edges(mesh, drop, join)
     xy = _renumber_vertices(mesh.xy, edge)

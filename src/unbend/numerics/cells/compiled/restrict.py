@@ -36,7 +36,8 @@ def restrict(
 ]:  # fmt: skip
     """The fields of a `TileNetwork`, restricted to a smaller box.
 
-    Cost: as one product of the weights with themselves, most of it by BLAS.
+    Cost:
+        As one product of the weights with themselves, most of it by BLAS.
     """
     n_stage = sizes.shape[0]
     n_hinge = sizes.sum()

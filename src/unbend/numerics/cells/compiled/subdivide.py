@@ -41,7 +41,8 @@ def subdivide(program: Program, mesh: Mesh, limit: int, count_only: bool) -> tup
 
     With `count_only` the last stage is counted and not built.
 
-    Cost: linear in the faces times the columns; one pass, one core.
+    Cost:
+        Linear in the faces times the columns; one pass, one core.
     """
     sizes, widths, weights, keeps, n_keeps, lows, highs, all_names = program
     xy, edge, label, ptr, half = mesh
