@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import unbend
 from unbend import zoo
-from unbend.errors import DataError, LayerError
+from unbend.errors import DataError, LayerError, ModelError
 from unbend.explain.bottleneck.words import sentences as told_of_plane
 from unbend.explain.maximise.maximise import Ascent
 from unbend.explain.surgery.fit import even_step
@@ -17,6 +17,7 @@ from unbend.explain.surgery.words import sentences
 from unbend.explain.units.examples import names_of, speaker
 from unbend.numerics.separable import JointOverlap
 from unbend.report.saliency import saliency_page
+from unbend.report.units import units_page
 
 pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require:UserWarning")
 
@@ -79,6 +80,20 @@ def test_an_output_of_one_number_a_row_is_explained_as_a_column_of_one(name):
     else:
         assert flat.plane.plain_held_out == row.plane.plain_held_out
         np.testing.assert_allclose(flat.plane.points, row.plane.points, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["surgery", "steer", "bottleneck"])
+@pytest.mark.parametrize(
+    ("net", "told"),
+    [(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 6), nn.Unflatten(1, (2, 3))), r"shape \(2, 3\)"),
+     (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2)), "each of 3 classes, got 2"),
+     (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 1)), "each of 3 classes, got 1")],
+    ids=["positions", "two", "one"],
+)  # fmt: skip
+def test_what_judges_by_classes_refuses_outputs_that_name_none(name, net, told):
+    words = (1,) if name == "steer" else ()
+    with pytest.raises(ModelError, match=told):
+        getattr(unbend, name)(net, nets.rows(60), *words, n_classes=3)
 
 
 @pytest.mark.parametrize("way", ["module", "product", "head"])
@@ -197,6 +212,37 @@ def test_a_vocabulary_that_lacks_a_word_of_the_data_is_refused_in_a_sentence():
         with pytest.raises(DataError, match=f"token {token}"):
             speaker(few)(token)
     assert speaker(str)(7) == "7"
+
+
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [(np.array([[0.0, 1, 1], [0, 0, 0], [1, 0, 1], [0, 0, 0]] * 20), ("label 1, label 2", "no label")),
+     (np.array([[0.25], [3.0]] * 40), ("label 0.25", "label 3")),
+     (np.array([[0.25, 2.0], [3.0, 4.5]] * 40), ("labels 0.25, 2", "labels 3, 4.5"))],
+)  # fmt: skip
+def test_examples_of_rows_without_classes_have_all_of_their_labels(y, told):
+    cards = unbend.units(zoo.mlp([4, 8, y.shape[1]], seed=0), (torch.randn(80, 4), y), layers=["0"])
+    for i, number in enumerate(cards.examples.ids):
+        assert cards.examples.label(i) == (
+            "label 0, label 2" if y.shape[1] == 3 and number % 4 == 2 else told[number % 2]
+        )
+    assert f'"{told[0]}"' in units_page(cards, title="labels")
+
+
+def test_categories_beside_numbers_are_not_called_texts():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(5, 4), nn.Linear(8, 3)
+
+        def forward(self, numbers, kind):
+            return self.head(torch.cat([numbers, self.embedding(kind)], 1))
+
+    x, y = nets.rows(60)
+    with pytest.raises(DataError, match=r"expected one tensor of numbers .* got 2"):
+        unbend.maximise(Beside(), ((x, torch.randint(0, 5, (60,))), y))
+    with pytest.raises(DataError, match="token numbers"):
+        unbend.maximise(nets.Words(), nets.words(60))
 
 
 def test_names_of_columns_hold_only_for_as_many_columns():

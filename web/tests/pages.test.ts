@@ -139,7 +139,7 @@ const layer: UnitLayer = {
   low: { at: [[1], [0], [-1]], value: [[-3], [-4], [null]], place: [[], [], []] }, tuning: "",
   tuned: [[0, 1], [1, 0], [0, 1]], goes: ["", "column “hue” (r = 0.90)", ""],
 };
-const deck: UnitsData = { classes: ["cat", "dog"], form: "table", ids: [7, 8], y: [0, 1], sprite: "", tile: { w: 0, h: 0, per: 1 },
+const deck: UnitsData = { classes: ["cat", "dog"], form: "table", ids: [7, 8], y: [0, 1], labels: [], sprite: "", tile: { w: 0, h: 0, per: 1 },
   texts: [], vocabulary: [], columns: ["ash", "hue"], values: [[1.5, 2], [0.25, null]], layers: [layer] };
 
 test("a card tells a unit's reason, rate, classes and examples", () => {
@@ -153,6 +153,18 @@ test("a card tells a unit's reason, rate, classes and examples", () => {
 test("bars of the classes rise and fall from one ground", () => {
   const heights = [...(bars(deck.classes, layer, 1)[0] as HTMLElement).querySelectorAll("i")].map((bar) => [bar.style.bottom, bar.style.height]);
   expect(heights).toEqual([["0%", "33.3%"], ["33.3%", "66.7%"]]);
+});
+
+test("rows without classes are told by their labels, and of very many classes those stand on a card that differ most", () => {
+  const labelled = new Deck({ ...deck, classes: [], y: [], labels: ["even", "no label"] });
+  expect(labelled.card(layer, 1).textContent).toContain("row 8, no label: 4");
+  const means = Array.from({ length: 1000 }, (_, i) => [0, i % 20 === 0 ? 5 : 0, 0]);
+  const many = { ...layer, mean: means, classRate: means, best: [0, 20, 0] };
+  const [drawn] = bars(means.map((_, i) => `kind ${i}`), many, 1);
+  const titles = [...(drawn?.children ?? [])].map((bar) => bar.getAttribute("title") ?? "");
+  expect(titles).toHaveLength(64);
+  expect(titles.filter((title) => title.includes("mean 5"))).toHaveLength(50);
+  expect(drawn?.getAttribute("aria-label")).toContain("the 64 of 1000 classes that differ most; class kind 20");
 });
 
 test("every order holds every unit once, and missing numbers come last", () => {

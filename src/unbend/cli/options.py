@@ -14,7 +14,9 @@ import typer
 
 Network: TypeAlias = Annotated[
     str | None,
-    typer.Argument(help="file.py:name, package.module:name or a Hugging Face folder.", show_default=False),
+    typer.Argument(
+        help="file.py:name, package.module:name, archive.pt2, model.keras or a Hugging Face folder.", show_default=False
+    ),
 ]
 SameData: TypeAlias = Annotated[str | None, typer.Argument(help="The data, as for report.", show_default=False)]
 Page: TypeAlias = Annotated[Path, typer.Option("--output", "-o", help="Where the page goes.")]

@@ -14,6 +14,7 @@ from unbend._typing import Array, Int64
 from unbend.capture import Tap, bare, quiet
 from unbend.errors import DataError
 from unbend.explain.groups import groups_of, label_at, label_word
+from unbend.explain.scores import check_scores
 from unbend.numerics.streaming.choose import Selection
 from unbend.study.defaults import fresh_defaults
 from unbend.study.examine.subject import Subject
@@ -74,6 +75,14 @@ class Setup:
             by: which of several yes/no labels; None for the first.
         """
         return groups_of(y.numpy(), self.class_names, self.label_names, by=label_at(by, self.label_names))
+
+    def check_scores(self) -> None:
+        """Refuse a model that puts out no score for each class.
+
+        Raises:
+            ModelError: in a sentence.
+        """
+        check_scores(self.subject.run(self.model, self.subject.train.rows(0, 2)[0]), self.work.n_classes)
 
     def reading(self, net: nn.Module) -> AbstractContextManager[None]:
         """Within it a copy without the model's hooks puts out the part that is studied."""

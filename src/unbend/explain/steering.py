@@ -100,7 +100,8 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
 
     Raises:
         DataError: no such class.
-        LayerError: no such layer.
+        ModelError: the model puts out no score for each class.
+        LayerError: no such layer, or none in which a way leads there.
 
     Cost:
         A pass over the training rows; then for each layer, strength and direction the layers behind it.
@@ -115,6 +116,7 @@ def steer(  # noqa: PLR0913  every setting by name, so that an editor completes 
     chosen = list(directions) if layers is None and directions else layers
     with setup(model, data, held_out=held_out, layers=chosen, rows=rows, batch_size=batch_size, **read_as) as made:
         label = _label(made, towards)
+        made.check_scores()
         plan = made.work.plan
         taps = [tap for tap in plan.taps if tap.name not in {plan.output, plan.head}]
         taps = [tap for tap in taps if tap.alias_of is None and not tap.order]

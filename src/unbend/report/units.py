@@ -99,7 +99,9 @@ def _data(result: UnitCards) -> dict[str, Any]:
     tuned = _nearest_columns(result)
     columns = np.unique([column for of_layer in tuned.values() for column in of_layer.ravel()])
     return {
-        "classes": list(result.class_names), "form": shown.form, "ids": shown.ids.tolist(), "y": shown.y.tolist(),
+        "classes": list(result.class_names), "form": shown.form, "ids": shown.ids.tolist(),
+        "y": shown.y.tolist() if result.class_names else [],
+        "labels": [] if result.class_names else [shown.label(i) for i in range(len(shown.ids))],
         "sprite": sprite, "tile": tile, "texts": texts, "vocabulary": vocabulary,
         "columns": [column_word(shown.column_names, int(column), is_alone=True) for column in columns],
         "values": _short(shown.x[:, columns]) if len(columns) else [],

@@ -45,7 +45,9 @@ export interface UnitsData {
   readonly classes: readonly string[];
   readonly form: "image" | "tokens" | "table" | string;
   readonly ids: readonly number[];
+  /** The class of each example; of rows without classes their labels, in words. */
   readonly y: readonly number[];
+  readonly labels: readonly string[];
   readonly sprite: string;
   readonly tile: { readonly w: number; readonly h: number; readonly per: number };
   readonly texts: readonly (readonly number[])[];
@@ -95,12 +97,12 @@ export class Deck {
   }
 
   #examples(layer: UnitLayer, side: Side, unit: number, n: number): HTMLElement {
-    const { form, ids, y, classes } = this.data;
+    const { form, ids, y, labels, classes } = this.data;
     const shown = (side.at[unit] ?? []).slice(0, n).flatMap((at, i) => {
       if (at < 0) return [];
       const place = side.place[unit]?.[i] ?? 0;
       const label = y[at] ?? -1;
-      const of = classes.length ? `class ${classes[label] ?? label}` : `label ${digits(label)}`;
+      const of = labels[at] ?? `class ${classes[label] ?? label}`;
       const words = `row ${ids[at] ?? ""}, ${of}: ${digits(side.value[unit]?.[i] ?? NaN)}`;
       if (form === "image") return [this.#thumbnail(at, place, layer, words)];
       return [form === "tokens" ? this.#words(at, layer.place.length ? place : -1) : html("p", { class: "text" }, words, this.#columns(at, layer.tuned[unit] ?? []))];

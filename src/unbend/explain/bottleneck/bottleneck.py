@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from unbend._one_line import in_one_line
 from unbend.capture import kept_random
-from unbend.errors import ModelError
 from unbend.explain.bottleneck.output import Insertion, narrow_before
 from unbend.explain.bottleneck.retrain import SHOWN, PlaneFrame, Retraining, lines, plane, retrain, rule_of
+from unbend.explain.scores import check_scores
 from unbend.explain.setup import ROWS, Setup, setup
 from unbend.numerics.interval import PairedDifference, paired_difference
 from unbend.numerics.result import result
@@ -156,7 +156,7 @@ def bottleneck(  # noqa: PLR0913  every setting by name, so that an editor compl
     how = Retraining(only_new, epochs, batch_size, rate, seed)
     with setup(model, data, held_out=held_out, loss=loss, rows=rows, batch_size=batch_size, **read_as) as made:
         subject = made.subject
-        _check(subject.out)
+        check_scores(subject.out, subject.n_classes)
         look = subject.train.rows(0, 8)[0]
         with kept_random(made.model):
             net = narrow_before(made.model, look, min(8, subject.train.n), activation=activation, seed=seed)
@@ -184,14 +184,6 @@ class _Film:
     has_lines: bool
     y: Tensor
     frames: Sequence[PlaneFrame]
-
-
-def _check(out: Tensor) -> None:
-    if out.ndim != 2:
-        raise ModelError(
-            f"model: expected one row of scores for each sample, got outputs of shape {tuple(out.shape[1:])}. "
-            "Let forward return [n, classes]."
-        )
 
 
 def _some(rows: Sample) -> Sample:

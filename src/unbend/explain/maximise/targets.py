@@ -224,7 +224,7 @@ def numbers_of(inputs: Any) -> Float[Tensor, "n ..."]:
         DataError: token numbers, or several tensors.
     """
     found = [tensor for _, tensor in named_tensors(inputs)]
-    if any(not tensor.is_floating_point() for tensor in found):
+    if found and not any(tensor.is_floating_point() for tensor in found):
         raise DataError(
             "data: token numbers cannot be changed a little, so no gradient leads to them. `unbend.units` shows the "
             "texts that a unit answers to most."

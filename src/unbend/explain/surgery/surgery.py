@@ -199,6 +199,7 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
 
     Raises:
         DataError: the labels are no classes, there are no held-out rows, or no such operation.
+        ModelError: the model puts out no score for each class.
         LayerError: no such layer.
 
     Cost:
@@ -219,6 +220,7 @@ def surgery(  # noqa: PLR0913  every setting by name, so that an editor complete
     with setup(model, data, held_out=held_out, layers=layers, rows=rows, batch_size=batch_size, **read_as) as made:
         if not made.subject.held_out.n:
             raise DataError("held_out: there are no held-out rows to judge layers on. Pass some, or more rows.")
+        made.check_scores()
         taps = _taps(made)
         chosen = [name for name in OPERATIONS if name in operations]
         cost = surgery_cost(made, taps, chosen, batch_size, budget)

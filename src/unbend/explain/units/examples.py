@@ -17,6 +17,7 @@ from unbend._names import column_word
 from unbend._typing import Array, Int64, Shaped
 from unbend.capture.inputs import named_tensors
 from unbend.errors import DataError
+from unbend.explain.groups import label_word
 from unbend.numerics.result import result
 from unbend.study.prepare import Preparation
 from unbend.study.source import Part
@@ -40,21 +41,38 @@ class Examples:
         form: how they are shown.
         ids: their row numbers, rising.
         x: the rows: images [s, h, w, c], columns [s, q], or token numbers [s, t].
-        y: their labels, as they are coded.
+        y: their labels, as they are coded: classes [s], or numbers or marks, a column each [s, t].
         column_names: of columns; empty where they have none.
         is_channels_last: whether the model takes images as [h, w, c].
+        label_names: of several yes/no labels a row; else none.
     """
 
     form: Form
     ids: Int64[Array, "s"]
     x: Shaped[Array, "s ..."]
-    y: Shaped[Array, "s"]
+    y: Shaped[Array, "s *t"]
     column_names: tuple[str, ...] = ()
     is_channels_last: bool = False
+    label_names: tuple[str, ...] = ()
 
     def at(self, ids: Int64[Array, "*m"]) -> Int64[Array, "*m"]:
         """Where the rows of these numbers are."""
         return np.searchsorted(self.ids, ids)
+
+    def label(self, i: int) -> str:
+        """What the labels of a row that has no class are, in words.
+
+        Example:
+            >>> shown = Examples(form="none", ids=np.arange(2), x=np.zeros((2, 0)), y=np.array([[0, 1], [0, 0]]),
+            ...                  label_names=("even", "prime"))
+            >>> shown.label(0), shown.label(1)
+            ('prime', 'no label')
+        """
+        own = np.atleast_1d(self.y[i])
+        if self.label_names:
+            marked = [label_word(name) for name, mark in zip(self.label_names, own, strict=True) if mark > 0.5]
+            return ", ".join(marked) or "no label"
+        return f"label{'' if len(own) == 1 else 's'} {', '.join(f'{value:.3g}' for value in own)}"
 
     def column(self, number: int) -> str:
         """What a column of the input is called, counted as the input is flattened.
@@ -94,7 +112,7 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
             kept.append(x[mine])
             numbers.append(batch.ids[mine])
             y = batch.y[torch.from_numpy(mine)].numpy()
-            labels.append(y if y.ndim == 1 else y[:, 0])
+            labels.append(y[:, 0] if work.n_classes and y.ndim > 1 else y)
     if not kept:
         return Examples(form="none", ids=wanted[:0], x=np.zeros((0, 0)), y=wanted[:0])
     found, order = np.concatenate(numbers), np.argsort(np.concatenate(numbers))
@@ -102,6 +120,7 @@ def examples(work: Preparation, ids: Int64[Array, "m"], *, part: Part = "train")
     return Examples(
         form=form, ids=found[order], x=_join(kept)[order], y=np.concatenate(labels)[order],
         column_names=() if shown is None or form != "columns" else names_of(shown, names),
+        label_names=work.names if work.task == "yes/no" else (),
         is_channels_last=shown is not None and form == "image" and is_channels_last(tuple(shown.shape[1:])),
     )  # fmt: skip
 
