@@ -412,6 +412,22 @@ def test_between_snapshots_the_run_stops_in_the_very_step():
     assert model.n == 5
 
 
+def test_a_gradient_that_is_not_finite_stops_the_run_where_all_values_are():
+    model = perceptron()
+    model[0].weight.register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(NonFiniteError, match="a value of the gradient is NaN or infinite in step 1"):
+        train(model, n=2, every=1, stop=True)
+
+
+def test_with_every_given_the_budget_bounds_questions_about_rows_and_nothing_else():
+    # What the first snapshot cost, which sets up much, is not counted: the second asks too.
+    for budget, is_asked in ((1e-9, [True, True, False, False]), (None, [True] * 4)):
+        h = train(perceptron(), n=4, every=1, budget=budget).history
+        assert np.isfinite(h.layer("2", "rank")).tolist() == is_asked
+        assert np.isfinite(h.layer("2", "rms")).all()
+        assert np.isfinite(h.value("accuracy")).all()
+
+
 def test_every_finding_is_handed_on_when_it_is_made_and_once():
     model, told = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 3)), []
     optimiser = torch.optim.SGD(model.parameters(), 1e3)
