@@ -533,7 +533,7 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
     sink = StepSink()
     at_once = train(NETS[name](), n=40, every=1, budget=1e-9, sinks=(sink,)).history
     torch.manual_seed(7)
-    model, lengths = NETS[name](), []
+    model, lengths, n_waiting = NETS[name](), [], []
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     torch.manual_seed(7)
     with unbend.watch(model, every=1, budget=1e-9) as watch:
@@ -545,11 +545,13 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
             loss.backward()
             optimiser.step()
             y.zero_()  # the loop may use its memory again
+            n_waiting.append(len(watch._waiting))
             if i in (5, 37):
                 lengths.append(len(watch.history.snapshots))
     waited = watch.history
     assert sink.steps == at_once.steps.tolist() == waited.steps.tolist() == list(range(1, 41))
     assert lengths == [6, 38]
+    assert max(n_waiting) == 15  # the sixteenth takes all
     for one, other in zip(at_once.snapshots, waited.snapshots, strict=True):
         assert one.layers == other.layers
         assert one.values.keys() == other.values.keys()
