@@ -492,6 +492,8 @@ class Around(_Quiet):
     Args:
         model: the module it is set on, which may be a wrapper.
         begin: called with the arguments.
+
+    Attributes:
         is_said: whether it was called and the pass has not come to the model inside of a wrapper yet.
     """
 
