@@ -176,7 +176,7 @@ def measure(workload, given):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--median", action="store_true")
     parser.add_argument("--peers", action="store_true")

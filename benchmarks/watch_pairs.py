@@ -90,7 +90,7 @@ def pairs(run, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("workload", choices=list(BATCH))
     parser.add_argument("how", nargs="?", default="off", choices=list(HOW))
     parser.add_argument("--seconds", type=float, default=60)

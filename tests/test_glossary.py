@@ -90,3 +90,10 @@ def test_no_function_is_named_by_a_bare_participle():
         if (name.strip("_") in PARTICIPLES or re.fullmatch("_?[a-z]{3,}ed", name)) and name not in {*rules, *NOUNS}
     }
     assert not found
+
+
+def test_no_function_of_the_views_is_named_by_a_bare_participle():
+    sources = [*(GLOSSARY.parents[1] / "web" / "src").rglob("*.ts")]
+    names = {name for path in sources for name in re.findall(r"function (\w+)", path.read_text(encoding="utf-8"))}
+    assert len(names) > 100
+    assert not {name for name in names if name in PARTICIPLES or re.fullmatch("[a-z]{3,}ed", name)} - NOUNS.keys()

@@ -161,6 +161,32 @@ def test_fields_of_public_dataclasses_are_documented_as_attributes():
     assert not found
 
 
+def makers(tree):
+    """Each function, and each class by what makes it, with the text that documents its arguments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            own = [one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+            yield from ((node.name, one, ast.get_docstring(node) or "") for one in own)
+        elif isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            yield node.name, node, ast.get_docstring(node) or ""
+
+
+def test_arguments_that_are_documented_are_all_that_are_taken_in_their_order():
+    wrong = {}
+    for module, path in MODULES.items():
+        for name, node, words in makers(tree_of(path)):
+            section = re.search(r"^Args:\n((?: {4}.*\n?|\n)*)", words, re.MULTILINE)
+            if section is None:
+                continue
+            heads = re.findall(r"^ {4}([\w*]+(?:, [\w*]+)*):", section[1], re.MULTILINE)
+            told = [one.strip("* ") for head in heads for one in head.split(",")]
+            every = [*node.args.posonlyargs, *node.args.args, node.args.vararg, *node.args.kwonlyargs, node.args.kwarg]
+            taken = [one.arg for one in every if one is not None and one.arg not in ("self", "cls")]
+            if told != [one for one in taken if one in told or one[0] != "_"]:
+                wrong[f"{module}.{name}"] = (told, taken)
+    assert not wrong
+
+
 def test_sections_of_docstrings_stand_on_lines_of_their_own():
     beside = re.compile(r"^ +(Args|Attributes|Returns|Raises|Cost|Source|Example): \S", re.MULTILINE)
     places = {f"{path.relative_to(ROOT)}: {m[1]}" for path in PATHS for m in beside.finditer(path.read_text("utf-8"))}

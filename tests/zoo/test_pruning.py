@@ -38,6 +38,9 @@ def test_output_share_and_chance():
     assert zoo.kept_share(masks) == pytest.approx(340 / 400)
     with pytest.raises(DataError, match="from 0 to 1"):
         zoo.smallest(net, 1.5)
+    other = zoo.mlp([5, 3], seed=0)
+    with pytest.raises(DataError, match=r"'0\.weight' of shape \[[0-9]+, [0-9]+\] fits no weight of Sequential"):
+        zoo.masked(other, masks).__enter__()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,9 @@ def test_snapshots_restore():
     after = weights_of(net)
     assert torch.equal(weights_of(zoo.restore(net, history, 0)), before)
     assert torch.equal(weights_of(zoo.restore(net, history, 2)), after)
+    assert torch.equal(weights_of(zoo.restore(net, history, -3)), before)
+    with pytest.raises(DataError, match="index: expected one of 3 snapshots, got 3"):
+        zoo.restore(net, history, 3)
 
 
 def test_losses_by_kind_of_target():

@@ -14,7 +14,7 @@ export function ready(): void {
 }
 
 /** The data of the page. */
-export function carried<T>(): T {
+export function pageData<T>(): T {
   return JSON.parse(document.getElementById("data")?.textContent ?? "null") as T;
 }
 

@@ -82,7 +82,7 @@ export class Store {
     if (kind === "f8") return new Float64Array(bytes, offset, length);
     if (kind === "i4") return new Int32Array(bytes, offset, length);
     if (kind === "u1") return new Uint8Array(bytes, offset, length);
-    return unpacked(new Uint16Array(bytes, offset, length), low ?? [0, 0], step ?? [1, 1]);
+    return unpack(new Uint16Array(bytes, offset, length), low ?? [0, 0], step ?? [1, 1]);
   }
 
   #block(index: number): ArrayBuffer {
@@ -102,7 +102,7 @@ export function bytesOf(base64: string): ArrayBuffer {
   return bytes.buffer;
 }
 
-function unpacked(packed: Uint16Array, low: readonly number[], step: readonly number[]): Float32Array {
+function unpack(packed: Uint16Array, low: readonly number[], step: readonly number[]): Float32Array {
   const columns = low.length;
   const out = new Float32Array(packed.length);
   packed.forEach((value, i) => {

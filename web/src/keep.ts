@@ -1,6 +1,6 @@
 /** What a page remembers from visit to visit; nothing where there is no storage, as in a sandboxed frame. */
 
-export function kept(key: string): string | null {
+export function recall(key: string): string | null {
   try {
     return localStorage.getItem(key);
   } catch {

@@ -13,7 +13,7 @@ export function sharedStart(names: readonly string[]): number {
 }
 
 /** A name with its middle left out when it is longer than `most` letters; both ends tell names apart. */
-export function shortened(name: string, most = 18): string {
+export function shorten(name: string, most = 18): string {
   if (name.length <= most) return name;
   const tail = Math.floor((most - 1) / 2) + 1;
   return `${name.slice(0, most - 1 - tail)}…${name.slice(-tail)}`;
@@ -22,7 +22,7 @@ export function shortened(name: string, most = 18): string {
 /** Class names without the words they all begin with. */
 export function distinct(names: readonly string[], most = 14): string[] {
   const cut = sharedStart(names);
-  return names.map((name) => shortened(name.slice(cut), most));
+  return names.map((name) => shorten(name.slice(cut), most));
 }
 
 const MOST_HAVE = 0.6;
@@ -49,9 +49,9 @@ const PARTS = /([.\s/])/;
  * A path that fits: from the left, its words become their first letters, as far as is needed, and then its end is left
  * out. The numbers of blocks stay, which are all that tells two of them apart.
  */
-export function abbreviated(path: string, most = 18): string {
+export function abbreviate(path: string, most = 18): string {
   const parts = path.split(PARTS);
-  if (parts.length < 3) return shortened(path, most);
+  if (parts.length < 3) return shorten(path, most);
   for (let i = 0; i < parts.length - 1 && parts.join("").length > most; i += 2)
     parts[i] = (parts[i] ?? "").replace(/(\p{L})[\p{L}_]+/gu, "$1");
   const found = parts.join("");
@@ -65,6 +65,6 @@ export function ofLayers(names: readonly string[], most = 18): string[] {
   const start = commonStart(others);
   const cut = others.map((name) => (name.startsWith(start) ? name.slice(start.length) : name));
   const told = new Set([first, ...cut]).size === new Set(names).size ? cut : others;
-  const [short, middle] = [abbreviated, shortened].map((fit) => [first, ...told].map((name) => fit(name, most)));
+  const [short, middle] = [abbreviate, shorten].map((fit) => [first, ...told].map((name) => fit(name, most)));
   return new Set(short).size >= new Set(middle).size ? short ?? [] : middle ?? [];
 }

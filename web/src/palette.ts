@@ -6,7 +6,7 @@ import { colour as className } from "./place.ts";
 export type Colour = readonly [red: number, green: number, blue: number];
 
 /** The colour that a property of the style sheet stands for now, `ink` or `blue`. */
-export function named(name: string): Colour {
+export function ofName(name: string): Colour {
   return read(html("i", { hidden: "" }), `var(--${name})`);
 }
 

@@ -20,7 +20,7 @@ export interface Planes {
 const FIFTHS = ["least fifth", "second fifth", "middle fifth", "fourth fifth", "greatest fifth"];
 
 /** Pixels of every point, NaN outside of the window. */
-export function placed(data: Planes, width: number, height: number): Float32Array {
+export function pixelsOf(data: Planes, width: number, height: number): Float32Array {
   const out = new Float32Array(data.points.length);
   const across = width / (data.high[0] - data.low[0] || 1);
   const up = height / (data.high[1] - data.low[1] || 1);
@@ -71,7 +71,7 @@ export function byGroup(data: Planes): Map<number, { train: number[]; held_out: 
 }
 
 /** What a tip says of a row. */
-export function told(data: Planes, i: number, page: Page): string[] {
+export function describe(data: Planes, i: number, page: Page): string[] {
   const group = data.group[i] ?? 0;
   const what = data.is_classes ? page.classes[group] ?? String(group) : FIFTHS[group] ?? "";
   return [`row ${data.ids[i] ?? ""}`, what, data.held_out[i] ? "held-out" : "training"];

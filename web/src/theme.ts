@@ -1,6 +1,6 @@
 /** Light or dark: as the system has it, until the button says otherwise. */
 
-import { keep, kept } from "./keep.ts";
+import { keep, recall } from "./keep.ts";
 
 const KEPT = "unbend-theme";
 const DARK = "(prefers-color-scheme: dark)";
@@ -16,7 +16,7 @@ export function isDark(): boolean {
  */
 export function theme(button: HTMLElement | null, follow: () => void = () => undefined): void {
   const root = document.documentElement;
-  const before = kept(KEPT);
+  const before = recall(KEPT);
   if (before) root.dataset["theme"] = before;
   const change = (): void => {
     if (button) button.textContent = isDark() ? "Light" : "Dark";

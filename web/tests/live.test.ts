@@ -3,13 +3,13 @@
 import { expect, test } from "vitest";
 import { cover, parting, type Point } from "../src/live/coins.ts";
 import { lengths } from "../src/live/depth.ts";
-import { trained } from "../src/live/dying.ts";
-import { fitted } from "../src/live/fits.ts";
+import { train } from "../src/live/dying.ts";
+import { leastSquares } from "../src/live/fits.ts";
 import { joints } from "../src/live/folds.ts";
 import { ACTIVATIONS, RELU, SIGMOID } from "../src/live/functions.ts";
 import { LIVE } from "../src/live/index.ts";
-import { random, spaced } from "../src/live/moving.ts";
-import { isStraight, sent } from "../src/live/sheet.ts";
+import { random, evenly } from "../src/live/moving.ts";
+import { isStraight, carry } from "../src/live/sheet.ts";
 
 const MOVED = Object.keys(LIVE).filter((name) => name !== "parting");
 
@@ -83,24 +83,24 @@ test("Cover's chance is a half at twice as many points as numbers of a line, and
 });
 
 test("tents double their pieces at full height, and not below", () => {
-  expect(spaced(1, 8, 8).map((k) => joints(k, 1).length + 1)).toEqual([2, 4, 8, 16, 32, 64, 128, 256]);
+  expect(evenly(1, 8, 8).map((k) => joints(k, 1).length + 1)).toEqual([2, 4, 8, 16, 32, 64, 128, 256]);
   expect(joints(8, 0.9).length).toBeLessThan(255);
   expect(joints(8, 0.5)).toEqual([0.5]);
 });
 
 test("a sheet stays straight without an activation, whatever the depth", () => {
-  const line = spaced(-1, 1, 41).map((x): Point => [x, 0.3]);
-  expect(isStraight(line.map((point) => sent(point, 5, 1)))).toBe(true);
-  expect(isStraight(line.map((point) => sent(point, 2, 0.2)))).toBe(false);
+  const line = evenly(-1, 1, 41).map((x): Point => [x, 0.3]);
+  expect(isStraight(line.map((point) => carry(point, 5, 1)))).toBe(true);
+  expect(isStraight(line.map((point) => carry(point, 2, 0.2)))).toBe(false);
 });
 
 test("squares fit a sine as badly as a line does, however many", () => {
-  const x = spaced(-2 * Math.PI, 2 * Math.PI, 100);
+  const x = evenly(-2 * Math.PI, 2 * Math.PI, 100);
   const sine = x.map(Math.sin);
-  const squares = [x.map(() => 1), ...spaced(-6, 5, 20).map((joint) => x.map((v) => (v - joint) ** 2))];
+  const squares = [x.map(() => 1), ...evenly(-6, 5, 20).map((joint) => x.map((v) => (v - joint) ** 2))];
   const error = (fit: number[]): number => fit.reduce((sum, v, i) => sum + (v - (sine[i] ?? 0)) ** 2, 0) / 100;
-  expect(error(fitted(squares, sine))).toBeCloseTo(error(fitted([x.map(() => 1), x], sine)), 6);
-  expect(error(fitted([x.map(() => 1), ...spaced(-6.3, 5, 24).map((joint) => x.map((v) => Math.max(0, v - joint)))], sine)))
+  expect(error(leastSquares(squares, sine))).toBeCloseTo(error(leastSquares([x.map(() => 1), x], sine)), 6);
+  expect(error(leastSquares([x.map(() => 1), ...evenly(-6.3, 5, 24).map((joint) => x.map((v) => Math.max(0, v - joint)))], sine)))
     .toBeLessThan(1e-3);
 });
 
@@ -111,9 +111,9 @@ test("a gradient is lost by slope times spread for each layer", () => {
 });
 
 test("a unit learns, and a dead one does not", () => {
-  const start = trained(0.5, 0.3, 0);
-  const later = trained(0.5, 0.3, 40);
+  const start = train(0.5, 0.3, 0);
+  const later = train(0.5, 0.3, 40);
   expect([start.on, Math.abs(later.db) < Math.abs(start.db)]).toEqual([30, true]);
-  expect(trained(-1.5, 0.3, 40)).toEqual({ w: 1, b: -1.5, on: 0, dw: 0, db: 0 });
-  expect(trained(0.5, 2, 40).on).toBe(0);
+  expect(train(-1.5, 0.3, 40)).toEqual({ w: 1, b: -1.5, on: 0, dw: 0, db: 0 });
+  expect(train(0.5, 2, 40).on).toBe(0);
 });

@@ -11,8 +11,8 @@ import { classes, region } from "../src/regions/told.ts";
 import { around, coordinate, Window } from "../src/regions/window.ts";
 import { Tip } from "../src/tip.ts";
 import { bars, Deck, ORDERS, type UnitLayer, type UnitsData } from "../src/views/card.ts";
-import { confronted, guess } from "../src/views/guess.ts";
-import { axisOf, colours, curvePath, key, panel, said, valueAt, type Panel, type Run, type Shared } from "../src/views/panel.ts";
+import { confront, guess } from "../src/views/guess.ts";
+import { axisOf, colours, curvePath, key, panel, news, valueAt, type Panel, type Run, type Shared } from "../src/views/panel.ts";
 import { part, parting, through } from "../src/views/parting.ts";
 import { items } from "../src/views/table.ts";
 
@@ -68,12 +68,12 @@ const run: Run = {
 };
 const shown = run.panels[0] as Panel;
 
-function shared(): Shared {
+function views(): Shared {
   return { run, moment: new Moment(3), choices: new Choices(), tip: new Tip(document.body), colours: new Map() };
 }
 
 test("a panel draws its curves, marks what happened, and follows step and layer", () => {
-  const [all, host] = [shared(), document.body.appendChild(document.createElement("div"))];
+  const [all, host] = [views(), document.body.appendChild(document.createElement("div"))];
   const end = panel(host, shown, all, { width: 300, height: 140 });
   const lines = [...host.querySelectorAll("path.run")];
   expect(lines.map((line) => line.getAttribute("d")?.split("M").length)).toEqual([2, 3]);
@@ -90,7 +90,7 @@ test("a panel draws its curves, marks what happened, and follows step and layer"
 });
 
 test("the key tells names and values at the step", () => {
-  const all = shared();
+  const all = views();
   const words = key(shown, all);
   expect(words.textContent).toBe("a 50 %(the model) 30 %");
   all.moment.go(1);
@@ -127,7 +127,7 @@ test.each([
 });
 
 test("what happened since the snapshot before is said", () => {
-  expect([0, 1, 2].map((at) => said(run, at))).toEqual([[], ["it broke"], []]);
+  expect([0, 1, 2].map((at) => news(run, at))).toEqual([[], ["it broke"], []]);
 });
 
 // Units
@@ -221,7 +221,7 @@ test("the window goes from places to pixels and back, and zooms about a place", 
 
 test("a guess is confronted with the answer, and kept", () => {
   const step = { step: 1, unit: " of 100" };
-  expect([confronted(50, 50.3, step), confronted(90, 50, step)])
+  expect([confront(50, 50.3, step), confront(90, 50, step)])
     .toEqual(["You said 50 of 100, and so it is.", "You said 90 of 100; it is 50."]);
   document.body.innerHTML = `<article data-lesson="xor"></article><form id=prediction data-answer=50 data-unit="of 100">
     <input id=guess type=range min=0 max=100 step=1 value=50><output id=guessed></output></form><p id=confront hidden></p><details id=result></details>`;

@@ -1,17 +1,17 @@
 // @vitest-environment jsdom
 
 import { expect, test } from "vitest";
-import { marks, nearest, placed, type Planes } from "../src/points.ts";
+import { marks, nearest, pixelsOf, type Planes } from "../src/points.ts";
 import { curve } from "../src/views/curve.ts";
 import { density } from "../src/views/density.ts";
-import { turned } from "../src/views/film.ts";
+import { turn } from "../src/views/film.ts";
 import { cut, regions, training } from "../src/views/training.ts";
 import { between, flow, part, type Turn } from "../src/views/flow.ts";
 import { histogram, slots } from "../src/views/histogram.ts";
 import { confusion } from "../src/views/matrix.ts";
 import { planes } from "../src/views/planes.ts";
 import { staircase } from "../src/views/staircase.ts";
-import { compare, unfolded } from "../src/views/table.ts";
+import { compare, unfold } from "../src/views/table.ts";
 import { units } from "../src/views/units.ts";
 import { numbers, page, place } from "./page.ts";
 
@@ -29,7 +29,7 @@ function rows(): Planes {
 }
 
 test("points stand where the window puts them, those outside nowhere", () => {
-  const at = placed(rows(), 100, 50);
+  const at = pixelsOf(rows(), 100, 50);
   expect([...at]).toEqual([0, 50, 100, 0, 50, 25, NaN, NaN]);
   expect(marks(at, [0, 1, 3], "dots")).toBe("M0 50h0M100 0h0");
   expect(nearest(at, 49, 26, 5)).toBe(2);
@@ -114,7 +114,7 @@ test("a plane that is turned lies on the one before", () => {
   });
   const mirrored = spun.map((v, i) => (i % 2 ? -v : v));
   for (const other of [spun, mirrored]) {
-    turned(from, other).forEach((v, i) => { expect(v).toBeCloseTo(from[i] ?? NaN, 5); });
+    turn(from, other).forEach((v, i) => { expect(v).toBeCloseTo(from[i] ?? NaN, 5); });
   }
 });
 
@@ -130,7 +130,7 @@ test("missing numbers come last in both orders", () => {
 });
 
 test("lines of text become a table, whatever they say", () => {
-  const table = unfolded("unit\tmean  \n7   \t<b>x</b>\n8");
+  const table = unfold("unit\tmean  \n7   \t<b>x</b>\n8");
   expect([...table.querySelectorAll("th[scope=col]")].map((e) => e.textContent)).toEqual(["unit", "mean"]);
   expect([...table.querySelectorAll("tbody tr")].map((e) => [...e.children].map((c) => c.textContent))).toEqual([["7", "<b>x</b>"], ["8", ""]]);
 });

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { distinct, ofLayers, shortened } from "../src/names.ts";
+import { distinct, ofLayers, shorten } from "../src/names.ts";
 import { digits, percent, power } from "../src/write.ts";
 
 test("layers lose the start they share, and the middle where they are long", () => {
   expect(ofLayers(["input", "encoder.layer.0.attention", "encoder.layer.1.attention"])).toEqual(["input", "0.attention", "1.attention"]);
-  expect(shortened("encoder.layer.0.attention.output.dense")).toBe("encoder.…put.dense");
+  expect(shorten("encoder.layer.0.attention.output.dense")).toBe("encoder.…put.dense");
   expect(ofLayers([])).toEqual([]);
   expect(ofLayers(["embeddings", "encoder.layer.0.output", "encoder.layer.1.output", "encoder.layer.2.output", "pooler"]))
     .toEqual(["embeddings", "0.output", "1.output", "2.output", "pooler"]);

@@ -386,7 +386,7 @@ def _values(hook: LiveHook, spot: Spot, args: tuple[Any, ...], output: Any) -> T
     return None if values is None or values.ndim < 2 else values.detach()
 
 
-def is_told(spots: Sequence[Spot]) -> bool:
+def is_covered(spots: Sequence[Spot]) -> bool:
     """Whether a `PassTrail` of these misses nothing: the output is one, and it sees what goes into bounded ones."""
     unseen = [spot.tap.saturation for spot in spots if spot.is_input]
     return any(spot.is_output for spot in spots) and all(edges is not None and edges.is_rectifier for edges in unseen)
@@ -526,6 +526,8 @@ class Around(_Quiet):
     Args:
         model: the module it is set on, which may be a wrapper.
         begin: called with the arguments.
+
+    Attributes:
         is_said: whether it was called and the pass has not come to the model inside of a wrapper yet.
     """
 

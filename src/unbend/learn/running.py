@@ -88,6 +88,9 @@ def run(lesson: Lesson) -> MeasuredLesson:
 
     Torch's generator and thread count are afterwards as before.
 
+    Args:
+        lesson: from `unbend.learn.lesson`.
+
     Raises:
         DataError: a block that fails, such as a solution whose assertion does not hold.
         MissingExtraError: a package that the lesson needs is not installed.

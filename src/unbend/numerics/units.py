@@ -287,13 +287,13 @@ def _peaks(x: Tensor, layout: Layout, mask: Tensor | None) -> tuple[Array, Array
 class UnitSums:
     """Adds up `UnitState`s in room of its own: one compiled pass over the answers of a batch of float32.
 
-    A batch it cannot take, of another type for one, goes to the default form.
+    A batch it cannot take, of another type for one, becomes a State of its own, and is added.
     """
 
-    __slots__ = ("_held", "_rest")
+    __slots__ = ("_plain", "_rest")
 
     def __init__(self) -> None:
-        self._held: _HeldUnits | None = None
+        self._plain: _PlainUnits | None = None
         self._rest: UnitState | None = None
 
     def add(self, batch: Batch) -> None:
@@ -313,15 +313,15 @@ class UnitSums:
     def _add_peaks(self, value: Array, place: Array, of: Samples) -> bool:
         return self._of(value.shape[1], of).add(value.ctypes.data, place.ctypes.data, of)
 
-    def _of(self, width: int, of: Samples) -> "_HeldUnits":
-        if self._held is None:
-            self._held = _HeldUnits(of.groups.n_classes, width)
-        return self._held
+    def _of(self, width: int, of: Samples) -> "_PlainUnits":
+        if self._plain is None:
+            self._plain = _PlainUnits(of.groups.n_classes, width)
+        return self._plain
 
     def states(self) -> tuple[UnitState, ...]:
         """The State of everything added; none where nothing was."""
-        held = () if self._held is None else (self._held.state(),)
-        return held if self._rest is None else (self._rest, *held)
+        plain = () if self._plain is None else (self._plain.state(),)
+        return plain if self._rest is None else (self._rest, *plain)
 
 
 def _align(array: Array) -> Array:
@@ -339,7 +339,7 @@ def _no_extremes(width: int) -> Extremes:
 
 
 @final
-class _HeldUnits:
+class _PlainUnits:
     """The arrays of the sums of a layer's units, and the table that tells compiled code where they are.
 
     Args:

@@ -84,7 +84,15 @@ def n_map_frames(result: LayerMaps) -> int:
 
 
 def map_film(result: LayerMaps, method: str) -> Iterator[UInt8[Array, "h w 3"]]:
-    """The frames of the film as images, at most 240 of them."""
+    """The frames of the film as images, at most 240 of them; `unbend.plot.gif` writes them.
+
+    Args:
+        result: from `unbend.maps`.
+        method: one of its methods, such as "tsne".
+
+    Raises:
+        DataError: it is not among them.
+    """
     with rc_context(RC):
         for i in kept_frames(n_map_frames(result)):
             figure = Figure((4.6, 4.8), dpi=110, facecolor=PAPER)

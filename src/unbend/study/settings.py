@@ -65,8 +65,8 @@ class Settings:
         proofs: also decide for every layer whether the classes are linearly separable.
         budget: seconds each layer's proof may take; None for no limit.
         probes: also fit a logistic probe of every layer.
-        trials: where a loss is given, also train copies briefly to see what that would bring.
         ranks: in a process group, whether its ranks share the rows.
+        trials: where a loss is given, also train copies briefly to see what that would bring.
     """
 
     layers: Sequence[str] | None = None

@@ -110,8 +110,8 @@ def study(  # noqa: PLR0913  every setting by name, so that an editor completes 
         proofs: also decide for every layer, over all training rows, whether the classes are linearly separable.
         budget: seconds each layer's proof may take; None for no limit.
         probes: also fit a logistic probe of every layer to all training rows, judged on the held-out row sample.
-        trials: where a loss is given, also train copies for some seconds, to see what that would bring.
         ranks: in a process group, whether its ranks share the rows; each of them must then call `study`.
+        trials: where a loss is given, also train copies for some seconds, to see what that would bring.
         name: what the page calls the model.
         progress: called as the study goes on; left out, a bar shows in a terminal and in a notebook, none in a pipe.
         recipe: words that make model and data again, to be kept with the study.

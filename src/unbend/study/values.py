@@ -44,8 +44,8 @@ class Finding:
         why: why it matters.
         advice: what to do, what to check first in front.
         instead: what else would explain it; empty for a symptom.
-        rests_on: layers whose read-outs it rests on.
         explains: rules whose findings it explains, if it leads.
+        rests_on: layers whose read-outs it rests on.
     """
 
     rule: str

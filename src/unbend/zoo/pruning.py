@@ -110,8 +110,21 @@ def masked(model: nn.Module, masks: Mapping[str, Tensor]) -> Iterator[nn.Module]
 
     They are set to 0 on entering; their gradients are set to 0 as they arise, so that SGD, momentum, weight
     decay and Adam, with a fresh state, leave them exactly there. After the block they are 0 still, but free.
+
+    Args:
+        model: the network that the masks are of.
+        masks: by name of the parameter, true where a weight is left.
+
+    Raises:
+        DataError: a mask fits no weight of the model.
     """
     weights = _weights(model)
+    for name, mask in masks.items():
+        if name not in weights or weights[name].shape != mask.shape:
+            raise DataError(
+                f"masks: {name!r} of shape {list(mask.shape)} fits no weight of {type(model).__name__}. "
+                "Make them of this network."
+            )
     hooks = []
     with torch.no_grad():
         for name, mask in masks.items():

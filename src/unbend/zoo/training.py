@@ -118,7 +118,19 @@ def train(
 
 
 def restore(model: nn.Module, history: History, index: int) -> nn.Module:
-    """`model`, with the weights of snapshot `index` put into it."""
+    """`model`, with the weights of snapshot `index` put into it.
+
+    Args:
+        model: a network of the kind that was trained.
+        history: of its training, with `snapshot_at`.
+        index: which of the snapshots, from 0; negative ones count from the last.
+
+    Raises:
+        DataError: there is no such snapshot.
+    """
+    n = len(history.snapshot_steps)
+    if not -n <= index < n:
+        raise DataError(f"index: expected one of {n} snapshots, got {index}. Train with snapshot_at=(step, ...).")
     model.load_state_dict({name: torch.from_numpy(rows)[index] for name, rows in history.snapshots.items()})
     return model
 
@@ -127,6 +139,11 @@ def accuracy(model: nn.Module, x: Shaped[Tensor, "n ..."], y: Int64[Tensor, "n"]
     """The share of samples that `model` calls right, in evaluation mode.
 
     One output column is read as a logit of class 1, more as one score per class. NaN without samples.
+
+    Args:
+        model: a classifier.
+        x: samples, as it takes them.
+        y: their classes.
     """
     return float(_hits(outputs(model, x), y).double().mean())
 

@@ -495,6 +495,22 @@ def test_between_snapshots_the_run_stops_in_the_very_step():
     assert model.n == 5
 
 
+def test_a_gradient_that_is_not_finite_stops_the_run_where_all_values_are():
+    model = perceptron()
+    model[0].weight.register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(NonFiniteError, match="a value of the gradient is NaN or infinite in step 1"):
+        train(model, n=2, every=1, stop=True)
+
+
+def test_with_every_given_the_budget_bounds_questions_about_rows_and_nothing_else():
+    # What the first snapshot cost, which sets up much, is not counted: the second asks too.
+    for budget, is_asked in ((1e-9, [True, True, False, False]), (None, [True] * 4)):
+        h = train(perceptron(), n=4, every=1, budget=budget).history
+        assert np.isfinite(h.layer("2", "rank")).tolist() == is_asked
+        assert np.isfinite(h.layer("2", "rms")).all()
+        assert np.isfinite(h.value("accuracy")).all()
+
+
 def test_every_finding_is_handed_on_when_it_is_made_and_once():
     model, told = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 3)), []
     optimiser = torch.optim.SGD(model.parameters(), 1e3)
@@ -600,7 +616,7 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
     sink = StepSink()
     at_once = train(NETS[name](), n=40, every=1, budget=1e-9, sinks=(sink,)).history
     torch.manual_seed(7)
-    model, lengths = NETS[name](), []
+    model, lengths, n_waiting = NETS[name](), [], []
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     torch.manual_seed(7)
     with unbend.watch(model, every=1, budget=1e-9) as watch:
@@ -612,11 +628,13 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
             loss.backward()
             optimiser.step()
             y.zero_()  # the loop may use its memory again
+            n_waiting.append(len(watch._waiting))
             if i in (5, 37):
                 lengths.append(len(watch.history.snapshots))
     waited = watch.history
     assert sink.steps == at_once.steps.tolist() == waited.steps.tolist() == list(range(1, 41))
     assert lengths == [6, 38]
+    assert max(n_waiting) == 15  # the sixteenth takes all
     for one, other in zip(at_once.snapshots, waited.snapshots, strict=True):
         assert one.layers == other.layers
         assert one.values.keys() == other.values.keys()

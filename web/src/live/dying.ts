@@ -3,11 +3,11 @@
 import { px, svg } from "../dom.ts";
 import { bottomAxis, discs, leftAxis, through } from "../frame.ts";
 import { linear } from "../scales.ts";
-import { moving, number, spaced } from "./moving.ts";
+import { moving, number, evenly } from "./moving.ts";
 
 const [WIDTH, HEIGHT] = [520, 230];
 const BOX = { left: 36, right: 510, top: 10, bottom: 205 };
-const SAMPLES = spaced(-1, 1, 41);
+const SAMPLES = evenly(-1, 1, 41);
 
 export interface State {
   readonly w: number;
@@ -35,7 +35,7 @@ function target(x: number): number {
 }
 
 /** A unit that starts with weight 1 after steps of gradient descent. */
-export function trained(bias: number, rate: number, steps: number): State {
+export function train(bias: number, rate: number, steps: number): State {
   let unit = look(1, bias);
   for (let step = 0; step < steps; step++) unit = look(unit.w - rate * unit.dw, unit.b - rate * unit.db);
   return unit;
@@ -48,7 +48,7 @@ export function dying(host: HTMLElement): void {
     { label: "learning rate", low: 0.05, high: 2, step: 0.05, value: 0.3 },
     { label: "steps", low: 0, high: 40, step: 1, value: 0 },
   ], (root, [bias = 0, rate = 0, steps = 0]) => {
-    const { w, b, on, dw, db } = trained(bias, rate, steps);
+    const { w, b, on, dw, db } = train(bias, rate, steps);
     const x = linear([-1, 1], [BOX.left, BOX.right]);
     const y = linear([-0.2, 2.5], [BOX.bottom, BOX.top]);
     leftAxis(root, BOX, y, String);

@@ -4,7 +4,7 @@ import { svg } from "../dom.ts";
 import { bottomAxis, leftAxis, through } from "../frame.ts";
 import { linear } from "../scales.ts";
 import { RELU, TANH } from "./functions.ts";
-import { moving, number, spaced } from "./moving.ts";
+import { moving, number, evenly } from "./moving.ts";
 
 const [WIDTH, HEIGHT] = [520, 220];
 const BOX = { left: 36, right: 510, top: 10, bottom: 195 };
@@ -19,7 +19,7 @@ const KINDS: readonly { name: string; value: (z: number) => number }[] = [
 ];
 
 /** The least-squares fit of columns to a target: its shadow on what they span. */
-export function fitted(columns: readonly (readonly number[])[], target: readonly number[]): number[] {
+export function leastSquares(columns: readonly (readonly number[])[], target: readonly number[]): number[] {
   const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, v, i) => sum + v * (b[i] ?? 0), 0);
   const basis: number[][] = [];
   for (const column of columns) {
@@ -40,15 +40,15 @@ export function fitted(columns: readonly (readonly number[])[], target: readonly
 
 export function fits(host: HTMLElement): void {
   const title = "Two periods of a sine (grey) and the best fit of units whose joints stand evenly along it (blue). Only the output weights are solved for; nothing is trained.";
-  const places = spaced(-PERIODS, PERIODS, 100);
+  const places = evenly(-PERIODS, PERIODS, 100);
   const sine = places.map(Math.sin);
   moving(host, { title, width: WIDTH, height: HEIGHT }, [
     { label: "activation", words: KINDS.map(({ name }) => name) },
     { label: "units", low: 1, high: 24, step: 1, value: 4 },
   ], (root, [which = 0, units = 1]) => {
     const { name, value } = KINDS[which] ?? RELU;
-    const columns = [places.map(() => 1), ...spaced(-PERIODS, LAST, units).map((joint) => places.map((x) => value(x - joint)))];
-    const fit = fitted(columns, sine);
+    const columns = [places.map(() => 1), ...evenly(-PERIODS, LAST, units).map((joint) => places.map((x) => value(x - joint)))];
+    const fit = leastSquares(columns, sine);
     const x = linear([-PERIODS, PERIODS], [BOX.left, BOX.right], 6);
     const y = linear([-1.6, 1.6], [BOX.bottom, BOX.top]);
     leftAxis(root, BOX, y, String);

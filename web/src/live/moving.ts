@@ -92,7 +92,7 @@ export function random(seed: number): () => number {
 }
 
 /** `n` numbers from `low` to `high`, both included. */
-export function spaced(low: number, high: number, n: number): number[] {
+export function evenly(low: number, high: number, n: number): number[] {
   return Array.from({ length: n }, (_, i) => low + ((high - low) * i) / Math.max(n - 1, 1));
 }
 

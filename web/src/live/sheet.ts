@@ -3,7 +3,7 @@
 import { svg } from "../dom.ts";
 import { through } from "../frame.ts";
 import { linear } from "../scales.ts";
-import { moving, spaced } from "./moving.ts";
+import { moving, evenly } from "./moving.ts";
 
 type Point = readonly [number, number];
 
@@ -16,7 +16,7 @@ const LINES = 9;
 const ORIGIN: Point = [0, 0];
 
 /** A point after layers that turn, stretch and shift it; what is negative is multiplied by `slope`. */
-export function sent(point: Point, layers: number, slope: number): Point {
+export function carry(point: Point, layers: number, slope: number): Point {
   let [x, y] = point;
   for (let layer = 0; layer < layers; layer++) {
     const [c, s] = [Math.cos(TURN), Math.sin(TURN)];
@@ -45,10 +45,10 @@ export function sheet(host: HTMLElement): void {
     { label: "layers", low: 0, high: 5, step: 1, value: 2 },
     { label: "slope below zero", low: 0, high: 1, step: 0.05, value: 1 },
   ], (root, [layers = 0, slope = 1]) => {
-    const at = spaced(-1, 1, LINES);
-    const along = spaced(-1, 1, 161);
+    const at = evenly(-1, 1, LINES);
+    const along = evenly(-1, 1, 161);
     const lines = [...at.map((x) => along.map((y): Point => [x, y])), ...at.map((y) => along.map((x): Point => [x, y]))]
-      .map((line) => line.map((point) => sent(point, layers, slope)));
+      .map((line) => line.map((point) => carry(point, layers, slope)));
     const all = lines.flat();
     const [left, right, low, high] = [0, 1].flatMap((axis) => {
       const values = all.map((point) => point[axis as 0 | 1]);

@@ -4,7 +4,7 @@ import { px, svg } from "../dom.ts";
 import { bottomAxis, leftAxis, through } from "../frame.ts";
 import { linear } from "../scales.ts";
 import { ACTIVATIONS, SIGMOID } from "./functions.ts";
-import { moving, number, spaced } from "./moving.ts";
+import { moving, number, evenly } from "./moving.ts";
 
 const [WIDTH, HEIGHT] = [520, 260];
 const BOX = { left: 40, right: 510, top: 10, bottom: 220 };
@@ -20,7 +20,7 @@ export function slopes(host: HTMLElement): void {
     const { name, value, slope } = ACTIVATIONS[which] ?? SIGMOID;
     const x = linear([-6, 6], [BOX.left, BOX.right], 6);
     const y = linear([-1.5, 3], [BOX.bottom, BOX.top], 5);
-    const places = spaced(-6, 6, 241);
+    const places = evenly(-6, 6, 241);
     const shown = (f: (z: number) => number): string => through(places.map((at) => [x(at), f(at) > 3 ? NaN : y(f(at))]));
     leftAxis(root, BOX, y, String);
     bottomAxis(root, BOX, x, String, "z");

@@ -3,7 +3,7 @@
 import { px, svg } from "../dom.ts";
 import { discs } from "../frame.ts";
 import { linear } from "../scales.ts";
-import { moving, number, spaced } from "./moving.ts";
+import { moving, number, evenly } from "./moving.ts";
 
 const SIZE = 300;
 const REACH = 3;
@@ -23,8 +23,8 @@ export function unit(host: HTMLElement): void {
     const [c, s] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
     const z = (x: number, y: number): number => length * (c * x + s * y) + b;
     const dots: Record<"blue" | "orange", string> = { blue: "", orange: "" };
-    for (const x of spaced(-2.8, 2.8, 15)) {
-      for (const y of spaced(-2.8, 2.8, 15)) {
+    for (const x of evenly(-2.8, 2.8, 15)) {
+      for (const y of evenly(-2.8, 2.8, 15)) {
         const a = Math.tanh(z(x, y));
         if (Math.abs(a) > STRONG) dots[a > 0 ? "orange" : "blue"] += discs([[at(x), up(y)]], 6 * Math.abs(a));
       }

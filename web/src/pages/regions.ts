@@ -1,6 +1,6 @@
 /** The page of regions: a map to move and zoom, what is told of the region under the pointer, a film of snapshots. */
 
-import { begin, carried, part, ready } from "../begin.ts";
+import { begin, pageData, part, ready } from "../begin.ts";
 import { Finder, frameOf, type Frame, type Pair, type Regions } from "../regions/data.ts";
 import { Chart } from "../regions/chart.ts";
 import { classes, facts, region } from "../regions/told.ts";
@@ -193,4 +193,4 @@ function film(n: number, go: (at: number) => void): void {
 
 const canvas = part<HTMLCanvasElement>("view");
 const context = canvas.getContext("2d");
-if (context) start(carried<Regions>(), canvas, context);
+if (context) start(pageData<Regions>(), canvas, context);

@@ -1,6 +1,6 @@
 /** A page, from its data: draws the views that come on the screen, links them, and sorts its table. */
 
-import { begin, carried, ready } from "../begin.ts";
+import { begin, pageData, ready } from "../begin.ts";
 import { Choices } from "../choice.ts";
 import { Store, type Head, type LabelHead } from "../data.ts";
 import { html } from "../dom.ts";
@@ -8,7 +8,7 @@ import { Lazy, type Slot } from "../lazy.ts";
 import type { Page } from "../place.ts";
 import { Tip } from "../tip.ts";
 import { VIEWS } from "../views/index.ts";
-import { items, sortable, unfolded } from "../views/table.ts";
+import { items, sortable, unfold } from "../views/table.ts";
 
 const ROOMLESS = 340;
 /** Pixels across of a view in a closed part, when it is printed. */
@@ -48,7 +48,7 @@ function numbers(host: HTMLElement): Slot {
 }
 
 /** What the views share; of several yes/no labels one tells rows apart, which `tell` chooses. */
-function shared(head: Head): { readonly page: Page; readonly tell: (label: number) => void } {
+function viewsOf(head: Head): { readonly page: Page; readonly tell: (label: number) => void } {
   const store = new Store((block) => document.getElementById(`block-${block}`)?.textContent ?? "");
   let chosen: LabelHead | undefined;
   const page: Page = {
@@ -132,7 +132,7 @@ function folds(): void {
 function tables(): void {
   document.addEventListener("toggle", ({ target }) => {
     const text = target instanceof HTMLDetailsElement ? target.querySelector(":scope > pre.table") : null;
-    text?.replaceWith(unfolded(text.textContent ?? ""));
+    text?.replaceWith(unfold(text.textContent ?? ""));
   }, true);
 }
 
@@ -141,9 +141,9 @@ function start(): void {
   begin();
   for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);
   folds();
-  const head = carried<Head | null>();
+  const head = pageData<Head | null>();
   if (!head) return ready();
-  const { page, tell } = shared(head);
+  const { page, tell } = viewsOf(head);
   classes(page);
   layers(page);
   addEventListener("keydown", (event) => {

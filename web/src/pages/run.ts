@@ -1,12 +1,12 @@
 /** The page of a training run: panels over its steps, and a slider through its snapshots that all of them follow. */
 
-import { begin, carried, part, ready } from "../begin.ts";
+import { begin, pageData, part, ready } from "../begin.ts";
 import { Choices } from "../choice.ts";
 import { html } from "../dom.ts";
 import { Lazy, type Slot } from "../lazy.ts";
 import { Moment } from "../moment.ts";
 import { Tip } from "../tip.ts";
-import { key, panel, said, timeline, nameOf, valueAt, written, type Panel, type Run, type Shared } from "../views/panel.ts";
+import { key, panel, news, timeline, nameOf, valueAt, valueText, type Panel, type Run, type Shared } from "../views/panel.ts";
 import { count } from "../write.ts";
 
 /** A panel with its words, and the slot in which it is drawn. */
@@ -41,7 +41,7 @@ function table(run: Run, { moment, choices }: Shared): void {
     html("tbody", {}, ...rows.map(([row]) => row)));
   moment.follow((at) => {
     for (const [, cells] of rows) {
-      for (const [cell, data, curve] of cells) cell.textContent = curve ? written(valueAt(curve.values, at), data) : "";
+      for (const [cell, data, curve] of cells) cell.textContent = curve ? valueText(valueAt(curve.values, at), data) : "";
     }
   });
   choices.follow(({ layer }) => { rows.forEach(([row], i) => row.classList.toggle("looked-at", i === layer)); });
@@ -63,13 +63,13 @@ function start(run: Run): void {
     slider.value = String(i);
     at.textContent = count(run.steps[i] ?? 0);
     slider.setAttribute("aria-valuetext", `step ${at.textContent}`);
-    words.textContent = said(run, i).join("  ·  ");
+    words.textContent = news(run, i).join("  ·  ");
   });
   const lazy = new Lazy(new Map(slots), ready);
   lazy.followWindow();
 }
 
 begin();
-const run = carried<Run>();
+const run = pageData<Run>();
 if (run.steps.length) start(run);
 else ready();

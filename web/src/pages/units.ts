@@ -1,6 +1,6 @@
 /** The browser of units: cards of one layer, sorted, those of one class if wanted, a few at a time. */
 
-import { begin, carried, part, ready } from "../begin.ts";
+import { begin, pageData, part, ready } from "../begin.ts";
 import { html } from "../dom.ts";
 import { BY_CLASS, Deck, ORDERS, type UnitsData } from "../views/card.ts";
 import { count } from "../write.ts";
@@ -49,4 +49,4 @@ function start(data: UnitsData): void {
   ready();
 }
 
-start(carried<UnitsData>());
+start(pageData<UnitsData>());

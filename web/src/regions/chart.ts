@@ -1,10 +1,10 @@
 /** The map of regions on a canvas: faces, kinks, the decision boundary, samples, small pictures, axes, what is picked. */
 
 import { html } from "../dom.ts";
-import { between, css, named, ofClass, ofHex, type Colour } from "../palette.ts";
+import { between, css, ofName, ofClass, ofHex, type Colour } from "../palette.ts";
 import { COLOURS } from "../place.ts";
 import { isDark } from "../theme.ts";
-import { opened, type Frame, type Pair, type Picture, type Regions, type Thumbnail } from "./data.ts";
+import { decode, type Frame, type Pair, type Picture, type Regions, type Thumbnail } from "./data.ts";
 import { around, coordinate, type Window } from "./window.ts";
 
 /** What a reader wants to see. */
@@ -32,7 +32,7 @@ interface Ink {
 
 function inks(): Ink {
   return {
-    dark: isDark(), ink: css(named("ink")), paper: css(named("paper")), mark: css(named("vermilion")),
+    dark: isDark(), ink: css(ofName("ink")), paper: css(ofName("paper")), mark: css(ofName("vermilion")),
     classes: Array.from({ length: COLOURS }, (_, i) => ofClass(i)),
   };
 }
@@ -143,10 +143,10 @@ export class Chart {
   }
 
   #coloured({ size: [height, width], level, kind, kink }: Picture, byClass: boolean, kinks: boolean): HTMLCanvasElement {
-    const [levels, edges] = [opened(level), opened(kink)];
-    const kinds = byClass && kind ? opened(kind) : null;
-    const paper = this.#ink.dark || kinds ? named("ink") : named("paper");
-    return painted(width, height, (i) => {
+    const [levels, edges] = [decode(level), decode(kink)];
+    const kinds = byClass && kind ? decode(kind) : null;
+    const paper = this.#ink.dark || kinds ? ofName("ink") : ofName("paper");
+    return paint(width, height, (i) => {
       const fill = this.#fill(kinds?.[i] ?? -1, (levels[i] ?? 0) / 255);
       return kinks && edges[i] ? between(fill, paper, 0.35) : fill;
     });
@@ -283,7 +283,7 @@ export class Chart {
 }
 
 /** A canvas of its own, pixel by pixel. */
-function painted(width: number, height: number, colour: (i: number) => Colour): HTMLCanvasElement {
+function paint(width: number, height: number, colour: (i: number) => Colour): HTMLCanvasElement {
   const made = html("canvas", { width, height });
   const context = made.getContext("2d");
   const image = context?.createImageData(width, height);
@@ -294,6 +294,6 @@ function painted(width: number, height: number, colour: (i: number) => Colour): 
 }
 
 function thumbnail({ size: [height, width], grey }: Thumbnail): HTMLCanvasElement {
-  const values = opened(grey);
-  return painted(width, height, (i) => [values[i] ?? 0, values[i] ?? 0, values[i] ?? 0]);
+  const values = decode(grey);
+  return paint(width, height, (i) => [values[i] ?? 0, values[i] ?? 0, values[i] ?? 0]);
 }

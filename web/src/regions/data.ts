@@ -97,18 +97,18 @@ export interface Frame {
   readonly box: Float32Array;
 }
 
-export function opened({ type, data }: Blob): Numbers {
+export function decode({ type, data }: Blob): Numbers {
   return new KINDS[type](bytesOf(data));
 }
 
 export function frameOf(carried: Carried): Frame {
-  const maybe = (blob: Blob | undefined): Numbers | null => (blob ? opened(blob) : null);
+  const maybe = (blob: Blob | undefined): Numbers | null => (blob ? decode(blob) : null);
   const [part_xy, part_ptr, part_kind, part_face] =
     [carried.part_xy, carried.part_ptr, carried.part_kind, carried.part_face].map(maybe);
-  const [xy, ptr, corner] = [opened(carried.xy), opened(carried.ptr), opened(carried.corner)];
+  const [xy, ptr, corner] = [decode(carried.xy), decode(carried.ptr), decode(carried.corner)];
   return {
-    carried, n: carried.n_faces, xy, ptr, corner, edge: opened(carried.edge), edge_layer: opened(carried.edge_layer),
-    level: opened(carried.level), area: opened(carried.area), maps: maybe(carried.maps), bits: maybe(carried.bits),
+    carried, n: carried.n_faces, xy, ptr, corner, edge: decode(carried.edge), edge_layer: decode(carried.edge_layer),
+    level: decode(carried.level), area: decode(carried.area), maps: maybe(carried.maps), bits: maybe(carried.bits),
     kind: maybe(carried.kind), segments: maybe(carried.segments) ?? new Float32Array(),
     parts: part_xy && part_ptr && part_kind && part_face ? { xy: part_xy, ptr: part_ptr, kind: part_kind, face: part_face } : null,
     box: boxes(carried.n_faces, xy, ptr, corner),

@@ -2,7 +2,7 @@
 
 import { bytesOf } from "../data.ts";
 import { html, px } from "../dom.ts";
-import { between, css, named, type Colour } from "../palette.ts";
+import { between, css, ofName, type Colour } from "../palette.ts";
 import { colour } from "../place.ts";
 import { digits } from "../write.ts";
 
@@ -130,7 +130,7 @@ export class Deck {
       context.drawImage(this.#sprite, (at % per) * w, Math.floor(at / per) * h, w, h, left, top, wide, high);
       const [rows, columns] = layer.place;
       if (rows === undefined || columns === undefined) return;
-      context.strokeStyle = css(named("vermilion"));
+      context.strokeStyle = css(ofName("vermilion"));
       context.lineWidth = 3;
       context.beginPath();
       context.arc(left + (((place % columns) + 0.5) / columns) * wide, top + ((Math.floor(place / columns) + 0.5) / rows) * high, 9, 0, 7);
@@ -163,7 +163,7 @@ export class Deck {
     if (!context || !image) return canvas;
     const values = [...bytes.subarray(unit * w * h, (unit + 1) * w * h)].map((value) => value - 128);
     const most = Math.max(1, ...values.map(Math.abs));
-    const [none, more, less]: [Colour, Colour, Colour] = [named("card"), named("blue"), named("orange")];
+    const [none, more, less]: [Colour, Colour, Colour] = [ofName("card"), ofName("blue"), ofName("orange")];
     values.forEach((value, i) => image.data.set([...between(none, value > 0 ? more : less, Math.abs(value) / most), 255], 4 * i));
     context.putImageData(image, 0, 0);
     return canvas;

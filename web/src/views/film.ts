@@ -1,7 +1,7 @@
 /** The plane of every layer as one film: the same rows, moving from layer to layer. */
 
 import type { View } from "../place.ts";
-import { placed, type Planes } from "../points.ts";
+import { pixelsOf, type Planes } from "../points.ts";
 import { CONTROLS, reel } from "../reel.ts";
 import { stage } from "../stage.ts";
 
@@ -13,7 +13,7 @@ export interface Film {
 /** Where a frame's rows stand in a square from -1 to 1, rows of the first frame in their order. */
 function frame(data: Planes, ids: Int32Array): Float32Array {
   const row = new Map([...data.ids].map((id, i) => [id, i]));
-  const at = placed(data, 2, 2);
+  const at = pixelsOf(data, 2, 2);
   const out = new Float32Array(2 * ids.length).fill(NaN);
   ids.forEach((id, i) => {
     const from = row.get(id);
@@ -25,7 +25,7 @@ function frame(data: Planes, ids: Int32Array): Float32Array {
 }
 
 /** `to`, turned or flipped as a whole so that its points lie as near as can be to `from` (Procrustes). */
-export function turned(from: Float32Array, to: Float32Array): Float32Array {
+export function turn(from: Float32Array, to: Float32Array): Float32Array {
   let [a, b, c, d] = [0, 0, 0, 0];
   for (let i = 0; i < to.length; i += 2) {
     const [x, y, u, v] = [from[i] ?? NaN, from[i + 1] ?? NaN, to[i] ?? NaN, to[i + 1] ?? NaN];
@@ -54,7 +54,7 @@ export const film: View<Film> = (host, { frames }, place) => {
   const steps: Float32Array[] = [];
   for (const data of all) {
     const next = frame(data, first.ids);
-    steps.push(steps.length ? turned(steps[steps.length - 1] ?? next, next) : next);
+    steps.push(steps.length ? turn(steps[steps.length - 1] ?? next, next) : next);
   }
   const layers = frames.map((index) => page.figures[index]?.layer ?? -1);
   const now = new Float32Array(2 * first.ids.length);

@@ -1,14 +1,14 @@
 /** The guess that a lesson asks for before it shows what comes out; it is kept, and confronted with the answer. */
 
 import { part } from "../begin.ts";
-import { keep, kept } from "../keep.ts";
+import { keep, recall } from "../keep.ts";
 
 function short(value: string | number): string {
   return String(Number(Number(value).toPrecision(3)));
 }
 
 /** What is said to a guess. */
-export function confronted(said: number, answer: number, { step, unit }: { step: number; unit: string }): string {
+export function confront(said: number, answer: number, { step, unit }: { step: number; unit: string }): string {
   return Math.abs(said - answer) <= step / 2 ? `You said ${short(said)}${unit}, and so it is.`
     : `You said ${short(said)}${unit}; it is ${short(answer)}.`;
 }
@@ -23,7 +23,7 @@ export function guess(): void {
   const tell = (): void => { guessed.textContent = short(slider.value) + unit; };
   const reveal = (): void => {
     tell();
-    said.textContent = confronted(Number(slider.value), Number(asked.dataset["answer"]), { step: Number(slider.step), unit });
+    said.textContent = confront(Number(slider.value), Number(asked.dataset["answer"]), { step: Number(slider.step), unit });
     said.hidden = false;
     result.open = true;
   };
@@ -42,7 +42,7 @@ export function guess(): void {
     keep(key, slider.value);
     reveal();
   });
-  const before = kept(key);
+  const before = recall(key);
   if (before === null) return;
   slider.value = before;
   isChosen = true;

@@ -2,7 +2,7 @@
 
 import { px, svg } from "../dom.ts";
 import { drawing } from "../frame.ts";
-import { ofLayers, shortened } from "../names.ts";
+import { ofLayers, shorten } from "../names.ts";
 import type { View } from "../place.ts";
 
 export interface Ladder {
@@ -41,7 +41,7 @@ export const ladder: View<Ladder> = (host, data, place) => {
       svg("path", { d: `M${px(x(at))} ${px(y(i))}${MARKS[kind] ?? DISC}` }),
       svg("text", { class: "said", x: px(beside), y: px(y(i) - 6), "text-anchor": anchor }, said),
       svg("text", { class: "remark", x: px(beside), y: px(y(i) + 15), "text-anchor": anchor },
-        shortened(data.remarks[i] ?? "", Math.floor((place.width - left - 40) / LETTER))));
+        shorten(data.remarks[i] ?? "", Math.floor((place.width - left - 40) / LETTER))));
     rung.addEventListener("pointerenter", (event) => {
       place.page.choices.point({ layer: data.layers[i] ?? null });
       place.page.tip.show([place.page.layers[data.layers[i] ?? -1]?.label ?? "", said, data.remarks[i] ?? ""],

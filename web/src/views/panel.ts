@@ -58,7 +58,7 @@ const MARKED = ["problem", "warning"];
 const UNMARKED = ["note", "good"];
 
 /** A value of a panel in words. */
-export function written(value: number | null | undefined, panel: Pick<Panel, "share">): string {
+export function valueText(value: number | null | undefined, panel: Pick<Panel, "share">): string {
   return value === null || value === undefined ? "—" : panel.share ? percent(value) : digits(value);
 }
 
@@ -189,7 +189,7 @@ function follow(host: HTMLElement, root: SVGElement, data: Panel, { run, moment,
     const curve = data.curves[best];
     const layer = curve?.layer ?? NETWORK;
     choices.point(layer === NETWORK ? {} : { layer });
-    tip.show([nameOf(run, layer) || data.title, `${layer === NETWORK ? "" : `${data.title} `}${written(valueAt(curve?.values ?? [], here), data)}`,
+    tip.show([nameOf(run, layer) || data.title, `${layer === NETWORK ? "" : `${data.title} `}${valueText(valueAt(curve?.values ?? [], here), data)}`,
       `step ${count(run.steps[here] ?? 0)}`], x, y);
   };
   const leave = (): void => {
@@ -230,7 +230,7 @@ export function key(data: Panel, { run, moment, choices, colours: known }: Share
       entry.onpointerenter = () => { choices.point({ layer }); };
       entry.onpointerleave = () => { choices.point(); };
     }
-    moment.follow((at) => { value.textContent = written(valueAt(data.curves[i]?.values ?? [], at), data); });
+    moment.follow((at) => { value.textContent = valueText(valueAt(data.curves[i]?.values ?? [], at), data); });
     return entry;
   });
   return html("div", { class: "key" }, ...entries);
@@ -251,7 +251,7 @@ export function timeline(host: HTMLElement, { run, tip }: Pick<Shared, "run" | "
 }
 
 /** What happened after the snapshot before this one, up to it. */
-export function said(run: Run, at: number): string[] {
+export function news(run: Run, at: number): string[] {
   const from = at > 0 ? run.steps[at - 1] ?? -1 : -1;
   const to = run.steps[at] ?? Infinity;
   return run.marks.filter((mark) => mark.step > from && mark.step <= to).map((mark) => mark.text);

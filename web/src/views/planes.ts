@@ -4,7 +4,7 @@ import { px, svg } from "../dom.ts";
 import { drawing } from "../frame.ts";
 import { distinct } from "../names.ts";
 import { colour, type Place, type View } from "../place.ts";
-import { byGroup, marks, median, nearest, placed, told, type Planes } from "../points.ts";
+import { byGroup, marks, median, nearest, pixelsOf, describe, type Planes } from "../points.ts";
 
 const GROUPED = 40;
 /** Up to this many classes are groups of their own, and have a name where there is room. */
@@ -16,7 +16,7 @@ const STEPS = [0, 0.05, -0.05, 0.1, -0.1];
 
 export const planes: View<Planes> = (host, data, place) => {
   const root = drawing(host, place);
-  const at = placed(data, place.width, place.height);
+  const at = pixelsOf(data, place.width, place.height);
   const groups = byGroup(data);
   const own = data.is_classes && groups.size <= GROUPED;
   const layers = [...groups].sort(([a], [b]) => a - b).map(([group, { train, held_out }]) => [group, svg("g", {
@@ -93,7 +93,7 @@ export function follow(host: HTMLElement, root: SVGElement, data: Planes, at: Fl
     const id = i < 0 ? undefined : data.ids[i];
     if (id === undefined) return leave();
     choices.point({ sample: id });
-    tip.show(told(data, i, place.page), x, y);
+    tip.show(describe(data, i, place.page), x, y);
   };
   const leave = (): void => {
     choices.point();

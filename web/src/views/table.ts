@@ -39,7 +39,7 @@ export function sortable(table: HTMLTableElement): void {
 }
 
 /** A table of lines of text, a tab between its columns; the first line holds the heads. */
-export function unfolded(text: string): HTMLElement {
+export function unfold(text: string): HTMLElement {
   const [lines = "", note] = text.split("\n\n");
   const [head = [], ...rows] = lines.split("\n").map((line) => line.split("\t").map((cell) => cell.trim()));
   const table = html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "table" }, html("table", {},

@@ -3,7 +3,7 @@
 import { course, edges, link } from "../course.ts";
 import { px, svg } from "../dom.ts";
 import { discs, leftAxis, through } from "../frame.ts";
-import { shortened } from "../names.ts";
+import { shorten } from "../names.ts";
 import type { View } from "../place.ts";
 import { apart, linear, odds, range } from "../scales.ts";
 import { percent } from "../write.ts";
@@ -42,7 +42,7 @@ export const versus: View<Versus> = (host, data, place) => {
   const places = apart(ends, 14);
   sides.forEach(([kind], i) => {
     root.append(svg("text", { class: `end ${kind}`, x: px(box.right + 8), y: px(places[i] ?? 0), dy: ".32em" },
-      shortened(data.names[i as 0 | 1], 14)));
+      shorten(data.names[i as 0 | 1], 14)));
   });
   return link(host, chart, data.layers, place, (i) =>
     [`${data.names[0]}: ${percent(data.first[i] ?? NaN)}`, `${data.names[1]}: ${percent(data.second[i] ?? NaN)}`]);

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unbend._typing import Array, Float64, Int64
-from unbend.capture.live import Spot, is_told
+from unbend.capture.live import Spot, is_covered
 from unbend.study.history.values import numbers
 from unbend.study.ranks import Share, gather, share
 from unbend.study.watch.graph import N_NUMBERS
@@ -134,7 +134,7 @@ class Reporter:
         self._table = SpotTable(chosen, self._at, self._each)
         self._sums = self._table.each
         self._is_judged = np.array([one.looks.is_judged for one in self._sums], bool)
-        self._is_told = is_told(self.spots)
+        self._is_covered = is_covered(self.spots)
         self._looked = 0
         self._n_unasked = _PATIENCE
         self._is_deep = True
@@ -177,7 +177,7 @@ class Reporter:
     @property
     def is_eager(self) -> bool:
         """Whether all spots were seen in eager passes on the CPU in this step, and a trail of them misses nothing."""
-        return self._is_told and all(sums.is_eager for sums in self._sums)
+        return self._is_covered and all(sums.is_eager for sums in self._sums)
 
     def flush(self, step: int) -> tuple[int, str] | None:
         """The first step and layer, since the last look, of a value that is not finite.

@@ -78,13 +78,7 @@ class Schedule:
         the forward pass cost time that is not seen otherwise. Where the distance is given only its own work matters.
         """
         if self.every is not None:
-            self.n_steps += 1
-            self.steps.append(seconds)
-            if own is not None:
-                if self.n_reports < _KNOWN or self.n_reports % _KNOWN == 0:
-                    self.usual = median(self.steps)
-                self.n_reports += 1
-                self.spent += own if self.n_reports > 1 else 0.0
+            self._note_spent(seconds, own)
             return
         if own is None:
             if self.n_steps < _KNOWN or self.n_steps % _KNOWN == 0:
@@ -101,6 +95,16 @@ class Schedule:
         self.costs.append(cost)
         if self.n_reports > 1:
             self.credit -= cost
+
+    def _note_spent(self, seconds: float, own: float | None) -> None:
+        """The same where the distance is given."""
+        self.n_steps += 1
+        self.steps.append(seconds)
+        if own is not None:
+            if self.n_reports < _KNOWN or self.n_reports % _KNOWN == 0:
+                self.usual = median(self.steps)
+            self.n_reports += 1
+            self.spent += own if self.n_reports > 1 else 0.0
 
     def share_spent(self) -> float:
         """Where `every` is given, what share of usual steps' time reports took: compiling and pauses buy nothing."""
