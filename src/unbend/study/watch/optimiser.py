@@ -65,6 +65,8 @@ class StepWatcher:
     Args:
         model: whose parameters.
         on_step: called after every step of the run, with what was measured if the step was wanted.
+
+    Attributes:
         is_on: whether the step that runs is wanted.
         is_listed_anew: set whenever parameters were listed, which says that modules may be others.
     """
@@ -265,7 +267,7 @@ class _Turns:
 
     A copy knows none of them.
 
-    Args:
+    Attributes:
         heard: of each optimiser, how many groups it had, and whether it steps parameters of the model.
         last: the one that ends a step.
     """

@@ -110,6 +110,8 @@ class _HostRoom:
     Args:
         now: the parameters.
         some: those of their values whose movement is measured.
+
+    Attributes:
         before: what these were before a step.
     """
 
