@@ -146,6 +146,8 @@ def _assert_close(a: Any, b: Any, rtol: float, where: str) -> None:
     if x.dtype.kind in "iub":
         np.testing.assert_array_equal(x, y, err_msg=where)
         return
+    if x.dtype == np.float32:  # means over positions, which torch adds up in an order that depends on the batch's size
+        rtol = max(rtol, 4 * float(np.finfo(np.float32).eps))
     size = np.abs(x[np.isfinite(x)]).max(initial=0.0)
     np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol * size, err_msg=where)
 
