@@ -57,26 +57,26 @@ def test_a_sentence_that_lists_every_remedy_names_nothing():
     assert not any(planted.judge([finding], fault, ())[1] for fault in planted.FAULTS.values())
 
 
-@pytest.mark.parametrize(("name", "kind"), share(PLANTED, 2))
+@pytest.mark.parametrize(("name", "kind"), share(PLANTED, 3))
 def test_a_planted_fault_is_named(name, kind):
     answer = planted.ask(planted.FAULTS[name], kind, SEED)
     assert answer.verdict == "named", answer
 
 
-@pytest.mark.parametrize("name", share(REAL, 2))
+@pytest.mark.parametrize("name", share(REAL, 3))
 def test_a_real_fault_is_named(name):
     net, rows, held_out, loss, meta = faults.CASES[name](False, SEED)
     found = unbend.study(net, rows, held_out=held_out, loss=loss).findings
     assert real.judge(found, meta)[1], [f.title for f in found]
 
 
-@pytest.mark.parametrize("name", share(WELL, 2))
+@pytest.mark.parametrize("name", share(WELL, 3))
 def test_a_healthy_network_is_not_accused(name):
     answer = planted.examine(name, SEED)
     assert answer.verdict == "well", answer
 
 
-@pytest.mark.parametrize("name", share(REAL_WELL, 2))
+@pytest.mark.parametrize("name", share(REAL_WELL, 3))
 def test_a_healthy_network_of_the_other_benchmark_is_not_accused(name):
     net, rows, held_out, loss, _ = real_healthy.ZOO[name](SEED)
     found = unbend.study(net, rows, held_out=held_out, loss=loss).findings
