@@ -76,7 +76,7 @@ def test_a_healthy_network_is_not_accused(name):
     assert answer.verdict == "well", answer
 
 
-@pytest.mark.parametrize("name", share(REAL_WELL, 3))
+@pytest.mark.parametrize("name", share(REAL_WELL, 2))
 def test_a_healthy_network_of_the_other_benchmark_is_not_accused(name):
     net, rows, held_out, loss, _ = real_healthy.ZOO[name](SEED)
     found = unbend.study(net, rows, held_out=held_out, loss=loss).findings
