@@ -74,6 +74,16 @@ def batches(n, size=32, seed=1):
         yield x, x[:, :3].argmax(1)
 
 
+def take_step(watch, model, optimiser, x, y):
+    """One step of a watched run that classifies."""
+    loss = F.cross_entropy(model(x), y)
+    watch.label(y)
+    watch.log(loss=loss)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
 def train(model, *, n=6, watched=True, call=None, step=None, optimiser=None, **how):
     """Train some steps; the watch, or None. `step(loss, optimiser)` does what follows a loss."""
     torch.manual_seed(7)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from tests.study.watch.runs import NETS, Functional, Residual, batches, is_same, perceptron, train
+from tests.study.watch.runs import NETS, Functional, Residual, batches, is_same, perceptron, take_step, train
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -621,12 +621,7 @@ def test_snapshots_that_wait_are_those_that_are_made_at_once(name):
     torch.manual_seed(7)
     with unbend.watch(model, every=1, budget=1e-9) as watch:
         for i, (x, y) in enumerate(batches(40)):
-            loss = F.cross_entropy(model(x), y)
-            watch.label(y)
-            watch.log(loss=loss)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            take_step(watch, model, optimiser, x, y)
             y.zero_()  # the loop may use its memory again
             n_waiting.append(len(watch._waiting))
             if i in (5, 37):
@@ -647,12 +642,7 @@ def test_what_is_wrong_is_said_during_a_run_whose_every_step_is_looked_at():
     with unbend.watch(model, every=1, budget=1e-9) as watch:
         watch.on_finding(lambda found: said.append(found.finding.rule))
         for x, y in batches(560):
-            loss = F.cross_entropy(model(x), y)
-            watch.label(y)
-            watch.log(loss=loss)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            take_step(watch, model, optimiser, x, y)
         assert said
     asked = [s.step for s in watch.history.snapshots if "rank" in s.layers["1"]]
     assert asked[0] == 1

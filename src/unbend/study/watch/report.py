@@ -228,7 +228,7 @@ class Reporter:
             self._table.keep_totals()
             return None
         mine = self._mine(taken, y, step, values, distance)
-        parts = gather(lambda: mine, self._ranks) if self._ranks.n > 1 else (mine,)
+        parts = gather(lambda: mine, self._ranks)
         if mine.numbers is not None and self._looked == step - 1:
             bad = self._bad_now([one[-2] for one in mine.numbers], step)
         else:

@@ -366,18 +366,15 @@ class Watch:
     def _take_snapshots(self) -> None:
         """Make snapshots of the steps that were looked at; another thread may ask for them too."""
         with self._making:
-            self._make_snapshots()
-
-    def _make_snapshots(self) -> None:
-        while self._waiting and self._reporter is not None:
-            step, seconds, seen = self._waiting[0]
-            found = self._reporter.report(seen)
-            snapshot = Snapshot(step, seconds, found.values, found.layers)
-            self._snapshots.append(snapshot)
-            self._waiting.popleft()
-            self._sinks.snapshot(snapshot)
-            if found.histograms:
-                self._sinks.histograms(step, found.histograms)
+            while self._waiting and self._reporter is not None:
+                step, seconds, seen = self._waiting[0]
+                found = self._reporter.report(seen)
+                snapshot = Snapshot(step, seconds, found.values, found.layers)
+                self._snapshots.append(snapshot)
+                self._waiting.popleft()
+                self._sinks.snapshot(snapshot)
+                if found.histograms:
+                    self._sinks.histograms(step, found.histograms)
 
     def _flush_checks(self) -> None:
         """Look for values that are not finite in the steps since the last look."""
